@@ -1,0 +1,66 @@
+//! What a call used, in buckets that do not overlap.
+
+/// Tokens of one answer, each counted in exactly one bucket.
+///
+/// Vendors disagree on what includes what (OpenAI's `prompt_tokens` includes cached ones, Anthropic's `input_tokens`
+/// does not); each format's reader sorts that out, so that prices apply to buckets without double counting. `None`
+/// is "not said", which is not zero.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Usage {
+    /// Text, image and document input that was neither read from nor written to a cache.
+    pub input_fresh: u64,
+    /// Input read from a prompt cache.
+    pub input_cache_read: Option<u64>,
+    /// Input written to a cache that lives five minutes (or the vendor's default time).
+    pub input_cache_write: Option<u64>,
+    /// Input written to a cache that lives an hour.
+    pub input_cache_write_1h: Option<u64>,
+    /// Fresh audio input, where it is counted apart.
+    pub input_audio: Option<u64>,
+    /// Fresh image input, where it is counted apart.
+    pub input_image: Option<u64>,
+    /// Visible text, tool calls and refusals.
+    pub output_text: u64,
+    /// Reasoning, shown or not.
+    pub output_reasoning: Option<u64>,
+    /// Generated audio.
+    pub output_audio: Option<u64>,
+    /// Generated images, in tokens.
+    pub output_image: Option<u64>,
+    /// Predicted tokens that were used; already within `output_text`, told apart only for the caller.
+    pub accepted_prediction: Option<u64>,
+    /// Predicted tokens that were not; billed as output and within `output_text`.
+    pub rejected_prediction: Option<u64>,
+    /// Searches and other billed requests of provider-run tools.
+    pub tool_requests: Option<u64>,
+    /// The service tier that the upstream says it used: it decides the price.
+    pub service_tier: Option<String>,
+    /// The upstream did not say; counted from what was seen.
+    pub estimated: bool,
+}
+
+impl Usage {
+    /// All input: what OpenAI calls `prompt_tokens`.
+    #[must_use]
+    pub fn prompt_tokens(&self) -> u64 {
+        [self.input_cache_read, self.input_cache_write, self.input_cache_write_1h, self.input_audio, self.input_image]
+            .into_iter()
+            .flatten()
+            .fold(self.input_fresh, u64::saturating_add)
+    }
+
+    /// All output: what OpenAI calls `completion_tokens`.
+    #[must_use]
+    pub fn completion_tokens(&self) -> u64 {
+        [self.output_reasoning, self.output_audio, self.output_image]
+            .into_iter()
+            .flatten()
+            .fold(self.output_text, u64::saturating_add)
+    }
+
+    /// Input and output.
+    #[must_use]
+    pub fn total_tokens(&self) -> u64 {
+        self.prompt_tokens().saturating_add(self.completion_tokens())
+    }
+}

@@ -1,0 +1,18 @@
+//! JSON as spans: what need not change is never unescaped, re-parsed or built into a tree.
+//!
+//! [`Text`] is the inside of a JSON string, still escaped; [`Raw`] is any JSON value. Both borrow from the body they
+//! were read from and are copied from one format into another byte for byte. [`Object`] and [`Array`] write JSON
+//! straight into the output buffer.
+//!
+//! Serde's `flatten`, untagged and internally tagged enums buffer their input and lose the spans: types on the path
+//! of a call are plain structs with optional fields.
+
+mod depth;
+mod raw;
+mod text;
+mod write;
+
+pub use depth::{TooDeep, check_depth};
+pub use raw::Raw;
+pub use text::Text;
+pub use write::{Array, Object};

@@ -1,0 +1,126 @@
+use std::borrow::Cow;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::value::RawValue;
+
+use super::Text;
+
+/// One valid JSON value as it was written, of any kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Raw<'a>(Cow<'a, str>);
+
+impl<'a> Raw<'a> {
+    /// `null`.
+    pub const NULL: Raw<'static> = Raw(Cow::Borrowed("null"));
+    /// `{}`.
+    pub const EMPTY_OBJECT: Raw<'static> = Raw(Cow::Borrowed("{}"));
+
+    /// Checks that `json` is one JSON value.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn parse(json: &'a str) -> serde_json::Result<Raw<'a>> {
+        serde_json::from_str::<&RawValue>(json).map(|raw| Raw(Cow::Borrowed(raw.get())))
+    }
+
+    /// The same for an owned string.
+    ///
+    /// # Errors
+    /// Where it is not one JSON value.
+    pub fn parse_owned(json: String) -> serde_json::Result<Raw<'static>> {
+        RawValue::from_string(json).map(|raw| Raw(Cow::Owned(String::from(Box::<str>::from(raw)))))
+    }
+
+    /// Takes a span that a JSON parser has already checked.
+    #[must_use]
+    pub fn from_raw(raw: &'a RawValue) -> Raw<'a> {
+        Raw(Cow::Borrowed(raw.get()))
+    }
+
+    /// Serializes `value`; `null` where it cannot be (which no type of ours does).
+    #[must_use]
+    pub fn of<T: serde::Serialize + ?Sized>(value: &T) -> Raw<'static> {
+        Raw(Cow::Owned(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())))
+    }
+
+    /// The value as written.
+    #[must_use]
+    pub fn get(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the value is `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        self.0 == "null"
+    }
+
+    /// Whether the value is an object.
+    #[must_use]
+    pub fn is_object(&self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    /// Whether the value is an array.
+    #[must_use]
+    pub fn is_array(&self) -> bool {
+        self.0.starts_with('[')
+    }
+
+    /// The string inside, if it is one.
+    #[must_use]
+    pub fn text(&self) -> Option<Text<'_>> {
+        let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        Some(Text::from_escaped(inside))
+    }
+
+    /// The number inside as a float, if it is one: for range checks, never for money.
+    #[must_use]
+    pub fn number(&self) -> Option<f64> {
+        if self.0.starts_with(['"', '[', '{', 't', 'f', 'n']) { None } else { self.0.parse().ok() }
+    }
+
+    /// The boolean inside, if it is one.
+    #[must_use]
+    pub fn boolean(&self) -> Option<bool> {
+        match self.get() {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Reads the value as `T`.
+    ///
+    /// # Errors
+    /// Where it is not a `T`.
+    pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.0)
+    }
+
+    /// Reads the value as `T`, borrowing from it.
+    ///
+    /// # Errors
+    /// Where it is not a `T`.
+    pub fn read_borrowed<'s, T: Deserialize<'s>>(&'s self) -> serde_json::Result<T> {
+        serde_json::from_str(&self.0)
+    }
+
+    /// The same value, borrowed from this one.
+    #[must_use]
+    pub fn borrowed(&self) -> Raw<'_> {
+        Raw(Cow::Borrowed(&self.0))
+    }
+
+    /// The same value on its own memory.
+    #[must_use]
+    pub fn into_owned(self) -> Raw<'static> {
+        Raw(Cow::Owned(self.0.into_owned()))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw<'a>, D::Error> {
+        <&'de RawValue>::deserialize(deserializer).map(Raw::from_raw)
+    }
+}

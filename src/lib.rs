@@ -1,0 +1,21 @@
+//! Latchkey: one key, one OpenAI-compatible endpoint, every model, at the edge.
+//!
+//! # Map
+//! | module | what it does |
+//! |---|---|
+//! | [`units`] | money, time |
+//! | [`failure`] | the one failure type |
+//! | [`json`] | JSON as spans |
+//! | [`chat`] | the hub: request, answer, event, usage |
+//! | [`wire`] | bytes to chat and back, one folder a format |
+//! | [`provider`] | vendors as rows |
+
+// Tests may stop at what surprises them.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod chat;
+pub mod failure;
+pub mod json;
+pub mod provider;
+pub mod units;
+pub mod wire;

@@ -1,0 +1,110 @@
+//! What is known of a model beyond its price.
+
+/// What a format's writer must know of a model. The default is a model about which nothing is known.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ModelFacts {
+    /// Tokens of input and output together, or of input where the vendor counts them apart.
+    pub context: Option<u64>,
+    /// The most tokens it produces.
+    pub max_output: Option<u64>,
+    /// What it can do; `None` where unknown (then nothing is refused for lack of a capability).
+    pub capabilities: Option<Capabilities>,
+    /// How its thinking is steered.
+    pub reasoning: ReasoningControl,
+    /// How it is held to a schema.
+    pub structured: StructuredOutput,
+    /// It refuses `temperature` and `top_p` together, or takes neither while thinking, or takes neither at all.
+    pub sampling: SamplingRule,
+    /// It refuses a conversation that ends with an assistant message.
+    pub refuses_prefill: bool,
+}
+
+/// A set of abilities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Capabilities(pub u32);
+
+impl Capabilities {
+    /// Function calling.
+    pub const TOOLS: u32 = 1;
+    /// Several calls at once.
+    pub const PARALLEL_TOOLS: u32 = 1 << 1;
+    /// A forced call.
+    pub const TOOL_CHOICE: u32 = 1 << 2;
+    /// Images in.
+    pub const VISION: u32 = 1 << 3;
+    /// PDF in.
+    pub const PDF: u32 = 1 << 4;
+    /// Sound in.
+    pub const AUDIO_INPUT: u32 = 1 << 5;
+    /// Sound out.
+    pub const AUDIO_OUTPUT: u32 = 1 << 6;
+    /// Video in.
+    pub const VIDEO_INPUT: u32 = 1 << 7;
+    /// Text held to a schema.
+    pub const JSON_SCHEMA: u32 = 1 << 8;
+    /// Thinking.
+    pub const REASONING: u32 = 1 << 9;
+    /// Marks in the prompt, or automatic caching.
+    pub const PROMPT_CACHING: u32 = 1 << 10;
+    /// Search run by the provider.
+    pub const WEB_SEARCH: u32 = 1 << 11;
+    /// Continuing an assistant message.
+    pub const PREFILL: u32 = 1 << 12;
+    /// System messages.
+    pub const SYSTEM: u32 = 1 << 13;
+
+    /// Whether all of `wanted` are there.
+    #[must_use]
+    pub fn has(self, wanted: u32) -> bool {
+        self.0 & wanted == wanted
+    }
+}
+
+/// How thinking is switched on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ReasoningControl {
+    /// Not known: what the caller wrote is sent where the format has a word for it.
+    #[default]
+    Unknown,
+    /// It does not think.
+    None,
+    /// In words (`reasoning_effort`, Anthropic's `output_config.effort` with adaptive thinking, Gemini's
+    /// `thinkingLevel`). What the model refuses is moved to the nearest level it takes.
+    Effort {
+        /// The levels it takes, least first.
+        levels: &'static [crate::chat::Effort],
+    },
+    /// In tokens (Anthropic's `budget_tokens`, Gemini's `thinkingBudget`).
+    Budget {
+        /// The fewest.
+        min: u64,
+        /// The most.
+        max: u64,
+        /// Whether it can be switched off.
+        optional: bool,
+    },
+}
+
+/// How text is held to a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum StructuredOutput {
+    /// The format's own way where it has one, else a forced tool.
+    #[default]
+    Unknown,
+    /// The format's own way.
+    Native,
+    /// A forced tool whose arguments become the content.
+    ForcedTool,
+}
+
+/// Which sampling parameters a model refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SamplingRule {
+    /// None.
+    #[default]
+    Free,
+    /// `temperature` and `top_p` together.
+    OneOfTemperatureAndTopP,
+    /// Both, always (reasoning models).
+    Fixed,
+}

@@ -1,0 +1,77 @@
+//! Vendors as rows: base URL, format, credentials and quirks, and what is known of their models.
+
+mod catalog;
+mod facts;
+mod quirks;
+
+pub use catalog::{PROVIDERS, find};
+pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
+pub use quirks::Quirks;
+
+use crate::wire::Format;
+
+/// A company or server that serves models.
+#[derive(Clone, Copy, Debug)]
+pub struct Provider {
+    /// Our id, lower case with `-`: the first part of `provider/model`.
+    pub id: &'static str,
+    /// What it is called, for people.
+    pub name: &'static str,
+    /// Where official SDKs point. `{NAME}` stands for a variable of the environment (`{CLOUDFLARE_ACCOUNT_ID}`).
+    pub base_url: &'static str,
+    /// The protocol it speaks.
+    pub format: Format,
+    /// How it wants its key.
+    pub auth: Auth,
+    /// How it departs from its format.
+    pub quirks: Quirks,
+    /// Its id in the model catalogue.
+    pub catalog_id: &'static str,
+    /// The folder of recorded exchanges, for the tests; `None` where there is none and the fixture is synthetic.
+    pub recordings: Option<&'static str>,
+    /// Endpoints beyond chat that it serves in its format.
+    pub endpoints: Endpoints,
+}
+
+/// Which endpoints beside chat a provider has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Endpoints {
+    /// `/embeddings` or its like.
+    pub embeddings: bool,
+    /// Legacy `/completions`.
+    pub completions: bool,
+}
+
+/// How a credential travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// `Authorization: Bearer …`.
+    Bearer,
+    /// In this header, as it is.
+    Header(&'static str),
+    /// No credential: a server on one's own machine. A key is sent as a bearer token if there is one.
+    Optional,
+}
+
+impl Provider {
+    /// The variable that holds its key: `OPENAI_API_KEY`.
+    #[must_use]
+    pub fn key_variable(&self) -> String {
+        variable(self.id, "API_KEY")
+    }
+
+    /// The variable that replaces its base URL: `OPENAI_BASE_URL`.
+    #[must_use]
+    pub fn base_url_variable(&self) -> String {
+        variable(self.id, "BASE_URL")
+    }
+}
+
+/// `github-models`, `API_KEY` → `GITHUB_MODELS_API_KEY`.
+#[must_use]
+pub fn variable(provider: &str, what: &str) -> String {
+    let mut name = provider.to_ascii_uppercase().replace('-', "_");
+    name.push('_');
+    name.push_str(what);
+    name
+}

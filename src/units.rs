@@ -1,0 +1,206 @@
+//! Money, time and tokens, each a type of its own.
+//!
+//! A token count that lands in a dollar field, or a second in a millisecond field, is a compile error here.
+
+use std::fmt;
+use std::ops::{Add, AddAssign, Sub};
+
+use serde::{Deserialize, Serialize};
+
+/// An amount of money in billionths of a US dollar.
+///
+/// A cached token can cost 2.5 of these, so nothing coarser would be exact; $9 million still fits the 2^53 that
+/// D1 and Durable Object storage can hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NanoUsd(pub i64);
+
+impl NanoUsd {
+    /// Nothing.
+    pub const ZERO: NanoUsd = NanoUsd(0);
+    /// One US dollar.
+    pub const DOLLAR: NanoUsd = NanoUsd(1_000_000_000);
+
+    /// Cost of `tokens` at `self` per million, rounded up so that no call is free. Saturates.
+    ///
+    /// ```
+    /// use latchkey::units::NanoUsd;
+    /// assert_eq!(NanoUsd(150_000_000).per_million(1), NanoUsd(150));
+    /// assert_eq!(NanoUsd(2_500_000).per_million(1), NanoUsd(3));
+    /// ```
+    #[must_use]
+    pub fn per_million(self, tokens: u64) -> NanoUsd {
+        let exact = i128::from(self.0) * i128::from(tokens);
+        let rounded = (exact + 999_999).div_euclid(1_000_000);
+        NanoUsd(i64::try_from(rounded).unwrap_or(i64::MAX))
+    }
+
+    /// Reads a decimal number of US dollars with up to nine decimals, never through a float.
+    ///
+    /// Exponents are accepted (`2.5e-6`), because price files contain them. `None` if the text is no number, is
+    /// finer than a nano-dollar, or does not fit.
+    ///
+    /// ```
+    /// use latchkey::units::NanoUsd;
+    /// assert_eq!(NanoUsd::parse_usd("0.0025"), Some(NanoUsd(2_500_000)));
+    /// assert_eq!(NanoUsd::parse_usd("3"), Some(NanoUsd(3_000_000_000)));
+    /// assert_eq!(NanoUsd::parse_usd("1e-9"), Some(NanoUsd(1)));
+    /// assert_eq!(NanoUsd::parse_usd("0.0000000001"), None);
+    /// ```
+    #[must_use]
+    pub fn parse_usd(text: &str) -> Option<NanoUsd> {
+        let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (text, 0),
+        };
+        let (sign, digits) = match mantissa.strip_prefix('-') {
+            Some(rest) => (-1, rest),
+            None => (1, mantissa),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !all_digits(whole) || !all_digits(fraction) || digits.ends_with('.') {
+            return None;
+        }
+        let fraction = fraction.trim_end_matches('0');
+        let mut value = 0i128;
+        for digit in whole.bytes().chain(fraction.bytes()) {
+            value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        }
+        // value × 10^(exponent - decimals) dollars = value × 10^shift nano-dollars
+        let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?.checked_add(9)?;
+        let scaled = if shift >= 0 {
+            value.checked_mul(10i128.checked_pow(u32::try_from(shift).ok()?)?)?
+        } else {
+            let divisor = 10i128.checked_pow(u32::try_from(-shift).ok()?)?;
+            if value % divisor != 0 {
+                return None;
+            }
+            value / divisor
+        };
+        i64::try_from(sign * scaled).ok().map(NanoUsd)
+    }
+
+    /// `self + other`, or `None` where it does not fit.
+    #[must_use]
+    pub fn checked_add(self, other: NanoUsd) -> Option<NanoUsd> {
+        self.0.checked_add(other.0).map(NanoUsd)
+    }
+}
+
+/// US dollars with as many decimals as needed and no more: a valid JSON number.
+///
+/// ```
+/// use latchkey::units::NanoUsd;
+/// assert_eq!(NanoUsd(2_500_000).to_string(), "0.0025");
+/// assert_eq!(NanoUsd(3_000_000_000).to_string(), "3");
+/// assert_eq!(NanoUsd(-1).to_string(), "-0.000000001");
+/// ```
+impl fmt::Display for NanoUsd {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let absolute = self.0.unsigned_abs();
+        let (dollars, nanos) = (absolute / 1_000_000_000, absolute % 1_000_000_000);
+        if nanos == 0 {
+            return write!(formatter, "{sign}{dollars}");
+        }
+        let fraction = format!("{nanos:09}");
+        write!(formatter, "{sign}{dollars}.{}", fraction.trim_end_matches('0'))
+    }
+}
+
+impl Add for NanoUsd {
+    type Output = NanoUsd;
+    fn add(self, other: NanoUsd) -> NanoUsd {
+        NanoUsd(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for NanoUsd {
+    fn add_assign(&mut self, other: NanoUsd) {
+        *self = *self + other;
+    }
+}
+
+impl Sub for NanoUsd {
+    type Output = NanoUsd;
+    fn sub(self, other: NanoUsd) -> NanoUsd {
+        NanoUsd(self.0.saturating_sub(other.0))
+    }
+}
+
+impl std::iter::Sum for NanoUsd {
+    fn sum<I: Iterator<Item = NanoUsd>>(amounts: I) -> NanoUsd {
+        amounts.fold(NanoUsd::ZERO, Add::add)
+    }
+}
+
+/// On the wire money is a JSON number of US dollars.
+impl Serialize for NanoUsd {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Through a raw number: a float would turn 0.1 + 0.2 into what nobody was charged.
+        serde_json::value::RawValue::from_string(self.to_string())
+            .map_err(serde::ser::Error::custom)?
+            .serialize(serializer)
+    }
+}
+
+/// Reads the number's text; needs a JSON deserializer that still has it.
+impl<'de> Deserialize<'de> for NanoUsd {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<NanoUsd, D::Error> {
+        let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
+        NanoUsd::parse_usd(raw.get())
+            .ok_or_else(|| serde::de::Error::custom("expected US dollars as a number with at most 9 decimals"))
+    }
+}
+
+/// A moment, in milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixMillis(pub i64);
+
+impl UnixMillis {
+    /// Whole seconds since the epoch, as OpenAI's `created` wants them.
+    #[must_use]
+    pub fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// How long after `earlier` this is; zero if it is before.
+    #[must_use]
+    pub fn since(self, earlier: UnixMillis) -> Millis {
+        Millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The moment `wait` later.
+    #[must_use]
+    pub fn plus(self, wait: Millis) -> UnixMillis {
+        UnixMillis(self.0.saturating_add(i64::try_from(wait.0).unwrap_or(i64::MAX)))
+    }
+}
+
+/// A length of time in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_survive_the_way_out_and_back() {
+        for nanos in [0, 1, -1, 999_999_999, 1_000_000_000, 2_500_000, i64::MAX, i64::MIN + 1] {
+            let amount = NanoUsd(nanos);
+            assert_eq!(NanoUsd::parse_usd(&amount.to_string()), Some(amount));
+            let json = serde_json::to_string(&amount).expect("money is JSON");
+            assert_eq!(serde_json::from_str::<NanoUsd>(&json).expect("and back"), amount);
+        }
+    }
+
+    #[test]
+    fn what_is_no_amount_is_refused() {
+        for text in ["", "-", ".", "1.", ".5", "1e", "0x10", "1_000", "NaN", "1e400", "99999999999999999999"] {
+            assert_eq!(NanoUsd::parse_usd(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Bytes to chat and back: one folder a format, no `async`, no clock, no HTTP client.
+//!
+//! A format reads and writes one upstream's protocol; a surface reads and writes what callers speak. Both meet in
+//! [`crate::chat`]. A vendor that departs from a format does so through [`crate::provider::Quirks`], never by name.
+
+pub mod anthropic;
+pub mod gemini;
+pub mod openai_chat;
+pub mod schema;
+pub mod sse;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::chat::{Answer, Request, Sink, Usage};
+use crate::failure::Failure;
+use crate::json::Raw;
+use crate::provider::{ModelFacts, Quirks};
+use crate::units::{NanoUsd, UnixMillis};
+
+/// The protocol an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// OpenAI Chat Completions and the many that follow it.
+    OpenAiChat,
+    /// Anthropic Messages.
+    Anthropic,
+    /// Gemini generateContent.
+    Gemini,
+}
+
+/// Where a request is written to: what a format needs to know of the model and the vendor.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'t> {
+    /// The model id as the provider spells it.
+    pub model: &'t str,
+    /// How the vendor departs from its format.
+    pub quirks: &'t Quirks,
+    /// What the model can do.
+    pub facts: &'t ModelFacts,
+    /// Media that were fetched because this format cannot take their links.
+    pub inlined: &'t InlinedMedia,
+}
+
+/// Fetched media by the link that the caller wrote.
+pub type InlinedMedia = HashMap<String, InlinedPart>;
+
+/// One fetched link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlinedPart {
+    /// From the answer's content type, checked against what it was asked as.
+    pub media_type: String,
+    /// Base64.
+    pub data: String,
+}
+
+/// A request in an upstream's own protocol.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Appended to the provider's base URL, with its query.
+    pub path: String,
+    /// Beyond content type and credentials, such as `anthropic-beta`.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// What was dropped or changed because a target cannot honour it, for `x-latchkey-adjusted`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adjusted(Vec<(Cow<'static, str>, Change)>);
+
+/// What happened to a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// Left out.
+    Dropped,
+    /// Put into the range that the target takes.
+    Clamped,
+    /// Fewer or shorter than asked.
+    Trimmed,
+    /// Said in another way that means nearly the same.
+    Changed,
+}
+
+impl Adjusted {
+    /// Notes a change; the same parameter is listed once.
+    pub fn note(&mut self, parameter: impl Into<Cow<'static, str>>, change: Change) {
+        let parameter = parameter.into();
+        if !self.0.iter().any(|(known, _)| *known == parameter) {
+            self.0.push((parameter, change));
+        }
+    }
+
+    /// Whether everything was honoured.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Parameter and change, in the order in which they were noted.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Change)> {
+        self.0.iter().map(|(parameter, change)| (parameter.as_ref(), *change))
+    }
+
+    /// The header's value: `seed=dropped, stop=trimmed`. Parameter names are the caller's, so only token characters
+    /// of them are kept.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let mut header = String::new();
+        for (parameter, change) in self.iter() {
+            if !header.is_empty() {
+                header.push_str(", ");
+            }
+            header.extend(parameter.chars().take(64).filter(|c| c.is_ascii_alphanumeric() || "._-[]".contains(*c)));
+            header.push('=');
+            header.push_str(change.as_str());
+        }
+        header
+    }
+}
+
+impl Change {
+    /// The word in the header.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Change::Dropped => "dropped",
+            Change::Clamped => "clamped",
+            Change::Trimmed => "trimmed",
+            Change::Changed => "changed",
+        }
+    }
+}
+
+/// Reads an upstream's stream, one frame at a time.
+///
+/// Keeps the ordering laws of [`crate::chat::Event`] and never makes up an ending.
+pub trait StreamDecoder {
+    /// Takes one frame; gives none, one or many events.
+    fn push(&mut self, frame: &sse::Frame<'_>, sink: &mut dyn Sink) -> Decoded;
+
+    /// The body ended.
+    ///
+    /// # Errors
+    /// [`Failure::truncated`] without the format's terminal marker. What is still open (blocks, ends held back for
+    /// a later usage) is given to `sink` first only if the marker came.
+    fn finish(&mut self, sink: &mut dyn Sink) -> Result<(), Failure>;
+}
+
+/// What became of a frame. The driver alone decides what follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decoded {
+    /// Understood.
+    Taken,
+    /// An event or chunk kind we do not know: harmless, passed by.
+    Unknown,
+    /// A known event whose payload cannot be read.
+    Corrupt(String),
+}
+
+/// What the gateway adds when an answer is complete.
+#[derive(Clone, Debug, Default)]
+pub struct Closing {
+    /// The last usage seen, or the estimate.
+    pub usage: Option<Usage>,
+    /// What the call is charged; `None` where the price is unknown.
+    pub cost: Option<Cost>,
+    /// The `latchkey` object, where the caller asked for it or a sent status line could not carry its facts.
+    pub latchkey: Option<Raw<'static>>,
+}
+
+/// Money of one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost {
+    /// What the key is charged, mark-up included: `usage.cost`.
+    pub charged: NanoUsd,
+    /// What the provider asks: `usage.cost_details.upstream_inference_cost`.
+    pub upstream: NanoUsd,
+}
+
+/// What an answer is called.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// Used where the upstream gave no id.
+    pub fallback_id: String,
+    /// The model's name for the caller where the upstream gave none.
+    pub model: String,
+    /// For `created` where the upstream gave none.
+    pub now: UnixMillis,
+    /// Whether reasoning is withheld (`reasoning.exclude`).
+    pub hide_reasoning: bool,
+    /// Whether the caller asked for the usage chunk of a stream.
+    pub include_usage: bool,
+}
+
+/// Writes a stream in a surface's protocol. What events produce gathers in a buffer that [`StreamWriter::take`] empties.
+pub trait StreamWriter: Sink {
+    /// Moves what has been written so far to the end of `out`.
+    fn take(&mut self, out: &mut Vec<u8>);
+    /// The answer is complete: the usage chunk if asked for, and the protocol's terminal marker.
+    fn close(&mut self, closing: &Closing);
+    /// The answer broke off: an error event, and no terminal marker.
+    fn fail(&mut self, failure: &Failure, closing: &Closing);
+    /// Something harmless that keeps proxies from hanging up.
+    fn keep_alive(&mut self);
+}
+
+impl Format {
+    /// Writes `request` in this format.
+    ///
+    /// # Errors
+    /// `BadRequest` or `Unsupported`, naming the caller's field, where the target cannot serve it.
+    pub fn write_request(
+        self,
+        request: &Request<'_>,
+        target: &Target<'_>,
+        adjusted: &mut Adjusted,
+    ) -> Result<Outgoing, Failure> {
+        match self {
+            Format::OpenAiChat => openai_chat::write_request(request, target, adjusted),
+            Format::Anthropic => anthropic::write_request(request, target, adjusted),
+            Format::Gemini => gemini::write_request(request, target, adjusted),
+        }
+    }
+
+    /// Reads a whole successful answer.
+    ///
+    /// # Errors
+    /// `BadAnswer` where it is none; the upstream's own error where a 200 holds one.
+    pub fn read_answer<'b>(self, body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Failure> {
+        match self {
+            Format::OpenAiChat => openai_chat::read_answer(body, quirks),
+            Format::Anthropic => anthropic::read_answer(body, quirks),
+            Format::Gemini => gemini::read_answer(body, quirks),
+        }
+    }
+
+    /// A decoder for one stream.
+    #[must_use]
+    pub fn decoder(self, quirks: &Quirks) -> Box<dyn StreamDecoder> {
+        match self {
+            Format::OpenAiChat => Box::new(openai_chat::Decoder::new(quirks)),
+            Format::Anthropic => Box::new(anthropic::Decoder::new(quirks)),
+            Format::Gemini => Box::new(gemini::Decoder::new(quirks)),
+        }
+    }
+
+    /// Reads an answer with an error status: classified, with the upstream's own words made safe for the caller.
+    ///
+    /// `header` looks a response header up by its lower-case name.
+    #[must_use]
+    pub fn read_error(self, status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
+        match self {
+            Format::OpenAiChat => openai_chat::read_error(status, header, body),
+            Format::Anthropic => anthropic::read_error(status, header, body),
+            Format::Gemini => gemini::read_error(status, header, body),
+        }
+    }
+
+    /// Links in the request that this format cannot take as links and that must be fetched first.
+    #[must_use]
+    pub fn links_to_inline(self, request: &Request<'_>, target: &Target<'_>) -> Vec<String> {
+        match self {
+            Format::OpenAiChat => openai_chat::links_to_inline(request, target),
+            Format::Anthropic => anthropic::links_to_inline(request, target),
+            Format::Gemini => gemini::links_to_inline(request, target),
+        }
+    }
+}
