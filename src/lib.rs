@@ -9,13 +9,17 @@
 //! | [`chat`] | the hub: request, answer, event, usage |
 //! | [`wire`] | bytes to chat and back, one folder a format |
 //! | [`provider`] | vendors as rows |
+//! | [`config`] | the configuration document and its meaning |
+//! | [`secret`] | credentials that cannot be shown by accident |
 
 // Tests may stop at what surprises them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod chat;
+pub mod config;
 pub mod failure;
 pub mod json;
 pub mod provider;
+pub mod secret;
 pub mod units;
 pub mod wire;

@@ -1,0 +1,69 @@
+//! How much of everything one call may take.
+
+use crate::units::Millis;
+
+/// Caps of one call. Each is named in the error of the call that passes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request body. 16 MiB: an isolate has 128 MiB for all its calls together, and a body may stand in
+    /// memory twice while it is translated.
+    pub body_bytes: usize,
+    /// Arrays and objects within each other in a request body. 100: the JSON parser refuses more than 127, and a
+    /// tool's schema is wrapped a few levels deeper on its way to another format.
+    pub json_depth: usize,
+    /// Headers of a request. 64: the platform and official SDKs add about 30.
+    pub header_count: usize,
+    /// Bytes of one event of a stream. 1 MiB: a generated image in one event is the largest thing known.
+    pub event_bytes: usize,
+    /// Bytes of a whole answer, streamed or not. 32 MiB: a plain answer is held in memory while it is read.
+    pub answer_bytes: usize,
+    /// Bytes of one image, sound or document that is fetched for a provider which cannot take its link.
+    pub media_bytes: usize,
+    /// Links fetched for one call.
+    pub media_count: usize,
+    /// Deadlines of one attempt and of the call.
+    pub deadlines: Deadlines,
+}
+
+/// Deadlines, each after which a call or an attempt is given up or acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From sending a streamed request to the upstream's status line. 30 s: some servers queue before they answer. A
+    /// plain request's status line comes with its answer, so only `total` applies to it.
+    pub connect: Millis,
+    /// From sending a streamed request to the first token. 120 s: reasoning models think in silence.
+    pub first_token: Millis,
+    /// Between two chunks of a stream, once it has begun. 60 s.
+    pub idle: Millis,
+    /// The whole call, all attempts. 600 s, what official SDKs wait by default.
+    pub total: Millis,
+    /// Silence after which a streamed call is committed to its target and keep-alive comments begin. 15 s.
+    pub commit_after: Millis,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes: 16 << 20,
+            json_depth: 100,
+            header_count: 64,
+            event_bytes: 1 << 20,
+            answer_bytes: 32 << 20,
+            media_bytes: 10 << 20,
+            media_count: 16,
+            deadlines: Deadlines::default(),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Deadlines {
+        Deadlines {
+            connect: Millis(30_000),
+            first_token: Millis(120_000),
+            idle: Millis(60_000),
+            total: Millis(600_000),
+            commit_after: Millis(15_000),
+        }
+    }
+}
