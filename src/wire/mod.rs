@@ -4,8 +4,11 @@
 //! [`crate::chat`]. A vendor that departs from a format does so through [`crate::provider::Quirks`], never by name.
 
 pub mod anthropic;
+pub mod error;
 pub mod gemini;
 pub mod openai_chat;
+mod redact;
+mod retry_after;
 pub mod schema;
 pub mod sse;
 
