@@ -5,12 +5,14 @@
 //! spans ([`crate::json::Text`]).
 
 mod answer;
+mod embeddings;
 mod event;
 mod fold;
 mod request;
 mod usage;
 
 pub use answer::{Answer, Choice};
+pub use embeddings::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Vector, VectorEncoding};
 pub use event::{BlockKind, Citation, EndKind, EndReason, Event, Media, MediaKind, Signature, SignatureRole, Sink};
 pub use fold::Fold;
 pub use request::{

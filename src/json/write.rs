@@ -140,6 +140,14 @@ impl<'w> Array<'w> {
         self
     }
 
+    /// A number or anything else whose `Display` is JSON.
+    pub fn number(&mut self, number: impl std::fmt::Display) -> &mut Self {
+        use std::io::Write as _;
+        // Writing into a Vec cannot fail.
+        let _ = write!(self.item(), "{number}");
+        self
+    }
+
     /// An object, written by `members`.
     pub fn object(&mut self, members: impl FnOnce(&mut Object<'_>)) -> &mut Self {
         let mut inner = Object::open(self.item());
