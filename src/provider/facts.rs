@@ -17,6 +17,17 @@ pub struct ModelFacts {
     pub sampling: SamplingRule,
     /// It refuses a conversation that ends with an assistant message.
     pub refuses_prefill: bool,
+    /// It thinks unless it is told not to.
+    pub thinks_unasked: bool,
+    /// Told not to think, it still thinks between tool calls, and wants to be told in other words (Anthropic's
+    /// `between_tools` in place of `disabled`).
+    pub thinks_between_tools: bool,
+    /// It refuses to be made to call a tool.
+    pub refuses_forced_tools: bool,
+    /// It takes system messages in the middle of a conversation.
+    pub system_anywhere: bool,
+    /// It takes its output cap as `max_completion_tokens` and not as `max_tokens`.
+    pub completion_cap_only: bool,
 }
 
 /// A set of abilities.
@@ -71,7 +82,8 @@ pub enum ReasoningControl {
     /// In words (`reasoning_effort`, Anthropic's `output_config.effort` with adaptive thinking, Gemini's
     /// `thinkingLevel`). What the model refuses is moved to the nearest level it takes.
     Effort {
-        /// The levels it takes, least first.
+        /// The levels it takes, least first. [`Effort::None`](crate::chat::Effort::None) is among them where thinking
+        /// can be switched off.
         levels: &'static [crate::chat::Effort],
     },
     /// In tokens (Anthropic's `budget_tokens`, Gemini's `thinkingBudget`).
@@ -105,6 +117,8 @@ pub enum SamplingRule {
     Free,
     /// `temperature` and `top_p` together.
     OneOfTemperatureAndTopP,
+    /// Both while it thinks.
+    FixedWhileThinking,
     /// Both, always (reasoning models).
     Fixed,
 }

@@ -2,10 +2,12 @@
 
 mod catalog;
 mod facts;
+mod families;
 mod quirks;
 
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
+pub use families::{Family, family};
 pub use quirks::Quirks;
 
 use crate::wire::Format;

@@ -1,0 +1,179 @@
+//! The rows.
+
+use super::Family;
+use crate::chat::Effort::{High, Low, Max, Medium, Minimal, None as Off, XHigh};
+use crate::provider::{ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
+
+/// Nothing known: what the rows below start from.
+const UNKNOWN: ModelFacts = ModelFacts {
+    context: None,
+    max_output: None,
+    capabilities: None,
+    reasoning: ReasoningControl::Unknown,
+    structured: StructuredOutput::Unknown,
+    sampling: SamplingRule::Free,
+    refuses_prefill: false,
+    thinks_unasked: false,
+    thinks_between_tools: false,
+    refuses_forced_tools: false,
+    system_anywhere: false,
+    completion_cap_only: false,
+};
+
+/// Claude before thinking.
+const CLAUDE_PLAIN: ModelFacts =
+    ModelFacts { reasoning: ReasoningControl::None, structured: StructuredOutput::ForcedTool, ..UNKNOWN };
+/// 3.7 and 4: `budget_tokens`, at least 1024.
+const CLAUDE_BUDGET: ModelFacts = ModelFacts {
+    reasoning: ReasoningControl::Budget { min: 1024, max: 128_000, optional: true },
+    structured: StructuredOutput::ForcedTool,
+    ..UNKNOWN
+};
+/// 4.5: structured outputs; `temperature` and `top_p` exclude each other (from Opus 4.1 on).
+const CLAUDE_4_5: ModelFacts = ModelFacts {
+    structured: StructuredOutput::Native,
+    sampling: SamplingRule::OneOfTemperatureAndTopP,
+    ..CLAUDE_BUDGET
+};
+/// 4.6: adaptive thinking, effort without `xhigh` (`anthropic.error.2730dd71df`), no prefill.
+const CLAUDE_4_6: ModelFacts = ModelFacts {
+    reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High, Max] },
+    refuses_prefill: true,
+    ..CLAUDE_4_5
+};
+/// 4.7: `xhigh`, and no sampling parameters at all.
+const CLAUDE_4_7: ModelFacts = ModelFacts {
+    reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High, XHigh, Max] },
+    sampling: SamplingRule::Fixed,
+    ..CLAUDE_4_6
+};
+/// 4.8: system messages in mid-conversation.
+const CLAUDE_4_8: ModelFacts = ModelFacts { system_anywhere: true, ..CLAUDE_4_7 };
+/// 5: thinks unless told not to.
+const CLAUDE_5: ModelFacts = ModelFacts { thinks_unasked: true, ..CLAUDE_4_8 };
+/// Fable, Mythos and Opus 5.5: thinking cannot be switched off.
+const CLAUDE_ALWAYS: ModelFacts =
+    ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High, XHigh, Max] }, ..CLAUDE_5 };
+/// Fable and Mythos 5.1, Opus 5.5: a forced tool is a 400, too.
+const CLAUDE_UNFORCED: ModelFacts = ModelFacts { refuses_forced_tools: true, ..CLAUDE_ALWAYS };
+/// Sonnet 5.5: `disabled` became `between_tools`.
+const CLAUDE_BETWEEN: ModelFacts = ModelFacts { refuses_forced_tools: true, thinks_between_tools: true, ..CLAUDE_5 };
+
+const GEMINI: ModelFacts = ModelFacts { structured: StructuredOutput::Native, ..UNKNOWN };
+const GEMINI_PLAIN: ModelFacts = ModelFacts { reasoning: ReasoningControl::None, ..GEMINI };
+const GEMINI_FLASH_3: ModelFacts = ModelFacts {
+    reasoning: ReasoningControl::Effort { levels: &[Minimal, Low, Medium, High] },
+    thinks_unasked: true,
+    ..GEMINI
+};
+/// From 3.5 Flash-Lite and 3.6 Flash on: sampling is ignored, a last turn of the model refused.
+const GEMINI_FLASH_FIXED: ModelFacts =
+    ModelFacts { sampling: SamplingRule::Fixed, refuses_prefill: true, ..GEMINI_FLASH_3 };
+const GEMINI_LEVELS: ModelFacts =
+    ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High] }, ..GEMINI_FLASH_3 };
+
+/// OpenAI's reasoning models: no sampling parameters, and the cap is called `max_completion_tokens`.
+const OPENAI: ModelFacts = ModelFacts {
+    reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High] },
+    structured: StructuredOutput::Native,
+    sampling: SamplingRule::Fixed,
+    thinks_unasked: true,
+    completion_cap_only: true,
+    ..UNKNOWN
+};
+/// 5.1 to 5.4 do not think unless asked, and take sampling parameters while they do not.
+const OPENAI_5_1: ModelFacts = ModelFacts {
+    reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High] },
+    sampling: SamplingRule::FixedWhileThinking,
+    thinks_unasked: false,
+    ..OPENAI
+};
+const OPENAI_5_2: ModelFacts =
+    ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High, XHigh] }, ..OPENAI_5_1 };
+const OPENAI_5_5: ModelFacts = ModelFacts { thinks_unasked: true, ..OPENAI_5_2 };
+
+const fn row(line: &'static str, since: (u32, u32), facts: ModelFacts) -> Family {
+    Family { line, since, facts }
+}
+
+const fn openai(levels: &'static [crate::chat::Effort]) -> ModelFacts {
+    ModelFacts { reasoning: ReasoningControl::Effort { levels }, ..OPENAI }
+}
+
+const fn gemini_budget(min: u64, max: u64, optional: bool) -> ModelFacts {
+    ModelFacts { reasoning: ReasoningControl::Budget { min, max, optional }, thinks_unasked: true, ..GEMINI }
+}
+
+/// Every family, in no particular order.
+pub(super) static FAMILIES: &[Family] = &[
+    row("claude", (0, 0), CLAUDE_PLAIN),
+    row("claude-opus", (3, 0), CLAUDE_PLAIN),
+    row("claude-opus", (4, 0), CLAUDE_BUDGET),
+    row("claude-opus", (4, 1), ModelFacts { sampling: SamplingRule::OneOfTemperatureAndTopP, ..CLAUDE_BUDGET }),
+    row("claude-opus", (4, 5), CLAUDE_4_5),
+    row("claude-opus", (4, 6), CLAUDE_4_6),
+    row("claude-opus", (4, 7), CLAUDE_4_7),
+    row("claude-opus", (4, 8), CLAUDE_4_8),
+    row("claude-opus", (5, 0), CLAUDE_5),
+    row("claude-opus", (5, 5), CLAUDE_UNFORCED),
+    row("claude-sonnet", (3, 0), CLAUDE_PLAIN),
+    row("claude-sonnet", (3, 7), CLAUDE_BUDGET),
+    row("claude-sonnet", (4, 5), CLAUDE_4_5),
+    row("claude-sonnet", (4, 6), CLAUDE_4_6),
+    row("claude-sonnet", (5, 0), CLAUDE_5),
+    row("claude-sonnet", (5, 5), CLAUDE_BETWEEN),
+    row("claude-haiku", (3, 0), CLAUDE_PLAIN),
+    row("claude-haiku", (4, 5), CLAUDE_4_5),
+    row("claude-haiku", (5, 5), CLAUDE_5),
+    row("claude-fable", (5, 0), CLAUDE_ALWAYS),
+    row("claude-fable", (5, 1), CLAUDE_UNFORCED),
+    row("claude-mythos", (0, 0), ModelFacts { system_anywhere: false, ..CLAUDE_ALWAYS }),
+    row("claude-mythos", (5, 0), CLAUDE_ALWAYS),
+    row("claude-mythos", (5, 1), CLAUDE_UNFORCED),
+    row("gemini-pro", (1, 5), GEMINI_PLAIN),
+    row("gemini-pro", (2, 5), gemini_budget(128, 32_768, false)),
+    row(
+        "gemini-pro",
+        (3, 0),
+        ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Low, High] }, ..GEMINI_LEVELS },
+    ),
+    row("gemini-pro", (3, 1), GEMINI_LEVELS),
+    row("gemini-flash", (1, 5), GEMINI_PLAIN),
+    row("gemini-flash", (2, 5), gemini_budget(1, 24_576, true)),
+    row("gemini-flash", (3, 0), GEMINI_FLASH_3),
+    row("gemini-flash", (3, 6), GEMINI_FLASH_FIXED),
+    row(
+        "gemini-flash",
+        (3, 7),
+        ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High] }, ..GEMINI_FLASH_FIXED },
+    ),
+    row("gemini-flash-lite", (1, 5), GEMINI_PLAIN),
+    row("gemini-flash-lite", (2, 5), ModelFacts { thinks_unasked: false, ..gemini_budget(512, 24_576, true) }),
+    row("gemini-flash-lite", (3, 0), GEMINI_FLASH_3),
+    row("gemini-flash-lite", (3, 5), GEMINI_FLASH_FIXED),
+    row("gemini", (4, 0), ModelFacts { sampling: SamplingRule::Fixed, refuses_prefill: true, ..GEMINI_LEVELS }),
+    row("o", (1, 0), OPENAI),
+    row("gpt", (5, 0), openai(&[Minimal, Low, Medium, High])),
+    row("gpt", (5, 1), OPENAI_5_1),
+    row("gpt", (5, 2), OPENAI_5_2),
+    row("gpt", (5, 5), OPENAI_5_5),
+    row("gpt", (5, 6), openai(&[Off, Low, Medium, High, XHigh, Max])),
+    row("gpt-pro", (5, 0), openai(&[High])),
+    row("gpt-pro", (5, 2), openai(&[Medium, High, XHigh])),
+    row("gpt-codex", (5, 0), OPENAI),
+    row("gpt-codex", (5, 2), openai(&[Low, Medium, High, XHigh])),
+    row("gpt-codex-max", (5, 0), openai(&[Low, Medium, High, XHigh])),
+    row("gpt-chat", (5, 0), ModelFacts { reasoning: ReasoningControl::None, thinks_unasked: false, ..OPENAI }),
+    row("gpt-chat", (5, 1), openai(&[Medium])),
+    row("gpt-search", (5, 0), ModelFacts { reasoning: ReasoningControl::None, ..OPENAI }),
+    row(
+        "gpt-oss",
+        (0, 0),
+        ModelFacts {
+            sampling: SamplingRule::Free,
+            completion_cap_only: false,
+            structured: StructuredOutput::Unknown,
+            ..OPENAI
+        },
+    ),
+];
