@@ -11,6 +11,7 @@
 //! | [`provider`] | vendors as rows |
 //! | [`config`] | the configuration document and its meaning |
 //! | [`secret`] | credentials that cannot be shown by accident |
+//! | [`keys`] | gateway keys: made, recognised, and what they may do |
 
 // Tests may stop at what surprises them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -19,6 +20,7 @@ pub mod chat;
 pub mod config;
 pub mod failure;
 pub mod json;
+pub mod keys;
 pub mod provider;
 pub mod secret;
 pub mod units;

@@ -1,0 +1,15 @@
+//! The endpoints a key can be limited to, by the names callers know them under.
+
+use super::Pattern;
+
+/// What can be named in `allowed_endpoints`: the path under `/v1`, without its variable parts.
+///
+/// `key` is always allowed: a key may read what it may do.
+pub const ENDPOINTS: &[&str] = &["chat/completions", "completions", "embeddings", "models", "key"];
+
+/// Whether `pattern` means at least one endpoint; one that means none is a slip that would lock every call out.
+#[must_use]
+pub fn known(pattern: &str) -> bool {
+    let pattern = Pattern::new(pattern);
+    ENDPOINTS.iter().any(|endpoint| pattern.matches(endpoint))
+}

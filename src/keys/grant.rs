@@ -1,0 +1,182 @@
+//! A key's record made ready for the path of a call.
+
+use super::{Key, ModelPattern, Pattern};
+use crate::failure::{Failure, Kind};
+use crate::units::UnixMillis;
+
+/// The purpose under which a grant is sealed in KV; its name there is the key's hash.
+pub const SEALED_FOR: &str = "grant";
+
+/// What a key may do. Read from storage once, then asked on every call.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The record it was made from.
+    pub key: Key,
+    allowed_models: Vec<ModelPattern>,
+    denied_models: Vec<ModelPattern>,
+    allowed_providers: Vec<Pattern>,
+    denied_providers: Vec<Pattern>,
+    allowed_endpoints: Vec<Pattern>,
+}
+
+impl Grant {
+    /// Reads a record as storage holds it; fails on what is no record of ours.
+    pub fn read(json: &str) -> Result<Grant, Failure> {
+        let key: Key = serde_json::from_str(json).map_err(|error| {
+            Failure::new(Kind::Internal, "The key's record cannot be read.").because(error.to_string())
+        })?;
+        if key.id.is_empty() {
+            return Err(Failure::new(Kind::Internal, "The key's record cannot be read.").because("it has no id"));
+        }
+        Ok(Grant::new(key))
+    }
+
+    /// The grant that `key` describes.
+    #[must_use]
+    pub fn new(key: Key) -> Grant {
+        let models = |texts: &[String]| texts.iter().map(|text| ModelPattern::new(text)).collect();
+        let names = |texts: &[String]| texts.iter().map(|text| Pattern::new(text)).collect();
+        Grant {
+            allowed_models: models(&key.allowed_models),
+            denied_models: models(&key.denied_models),
+            allowed_providers: names(&key.allowed_providers),
+            denied_providers: names(&key.denied_providers),
+            allowed_endpoints: names(&key.allowed_endpoints),
+            key,
+        }
+    }
+
+    /// Whether the key is in force at `now` and may call `endpoint` (one of [`super::ENDPOINTS`]).
+    ///
+    /// A key that has expired, is disabled or was revoked is a 401 `invalid_api_key`; an endpoint that is not its own
+    /// is a 403 `endpoint_not_allowed`.
+    pub fn permits(&self, now: UnixMillis, endpoint: &str) -> Result<(), Failure> {
+        let refuse = |message: &str| Err(Failure::new(Kind::Unauthorized, message).code("invalid_api_key"));
+        if self.key.revoked_at.is_some() {
+            return refuse("This gateway key was revoked.");
+        }
+        if self.key.disabled {
+            return refuse("This gateway key is disabled.");
+        }
+        if self.key.expires_at.is_some_and(|end| end <= now) {
+            return refuse("This gateway key has expired.");
+        }
+        let permitted = endpoint == "key" || allowed_by(&self.allowed_endpoints, |pattern| pattern.matches(endpoint));
+        if !permitted {
+            let message = format!("This gateway key may not call `{endpoint}`.");
+            return Err(Failure::new(Kind::Forbidden, message).code("endpoint_not_allowed"));
+        }
+        Ok(())
+    }
+
+    /// Whether the key may use `model` at `provider`: what a target must pass before it is tried.
+    #[must_use]
+    pub fn permits_target(&self, provider: &str, model: &str) -> bool {
+        allowed_by(&self.allowed_providers, |pattern| pattern.matches(provider))
+            && allowed_by(&self.allowed_models, |pattern| pattern.allows(provider, model))
+            && !self.denied_providers.iter().any(|pattern| pattern.matches(provider))
+            && !self.denied_models.iter().any(|pattern| pattern.denies(provider, model))
+    }
+
+    /// The refusal for a model none of whose targets the key may use: 403 `model_not_allowed`.
+    #[must_use]
+    pub fn model_refusal(model: &str) -> Failure {
+        Failure::new(Kind::Forbidden, format!("This gateway key may not use the model `{model}`."))
+            .code("model_not_allowed")
+            .about("model")
+    }
+}
+
+/// An empty list allows everything.
+fn allowed_by<P>(patterns: &[P], matches: impl Fn(&P) -> bool) -> bool {
+    patterns.is_empty() || patterns.iter().any(matches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+
+    fn grant(change: impl Fn(&mut Key)) -> Grant {
+        let mut key = Key { id: "key_1".into(), ..Key::default() };
+        change(&mut key);
+        Grant::new(key)
+    }
+
+    fn list(patterns: &[&str]) -> Vec<String> {
+        patterns.iter().map(|pattern| (*pattern).to_owned()).collect()
+    }
+
+    /// Status class and code of a refusal.
+    fn refusal(grant: &Grant, endpoint: &str) -> (Kind, String) {
+        let failure = grant.permits(NOW, endpoint).expect_err("refused");
+        (failure.kind, failure.code.expect("with a code").into_owned())
+    }
+
+    #[test]
+    fn a_plain_key_may_do_everything() {
+        let grant = grant(|_| ());
+        assert!(grant.permits(NOW, "chat/completions").is_ok());
+        assert!(grant.permits_target("openai", "gpt-4o"));
+    }
+
+    #[test]
+    fn a_key_out_of_force_is_unauthorized() {
+        let unauthorized = (Kind::Unauthorized, "invalid_api_key".to_owned());
+        let expired = grant(|key| key.expires_at = Some(NOW));
+        assert_eq!(refusal(&expired, "key"), unauthorized);
+        assert_eq!(refusal(&grant(|key| key.disabled = true), "chat/completions"), unauthorized);
+        assert_eq!(refusal(&grant(|key| key.revoked_at = Some(NOW)), "chat/completions"), unauthorized);
+        let later = grant(|key| key.expires_at = Some(UnixMillis(NOW.0 + 1)));
+        assert!(later.permits(NOW, "chat/completions").is_ok(), "not yet expired");
+    }
+
+    #[test]
+    fn endpoints_outside_the_list_are_forbidden() {
+        let grant = grant(|key| key.allowed_endpoints = list(&["embeddings", "chat/*"]));
+        assert!(grant.permits(NOW, "embeddings").is_ok());
+        assert!(grant.permits(NOW, "chat/completions").is_ok());
+        assert!(grant.permits(NOW, "key").is_ok(), "a key may always read what it may do");
+        assert_eq!(refusal(&grant, "completions"), (Kind::Forbidden, "endpoint_not_allowed".to_owned()));
+    }
+
+    #[test]
+    fn denied_wins_over_allowed() {
+        let grant = grant(|key| {
+            key.allowed_models = list(&["gpt-*", "anthropic/claude-*"]);
+            key.denied_models = list(&["*-mini"]);
+            key.denied_providers = list(&["azure"]);
+        });
+        assert!(grant.permits_target("openai", "gpt-4o"));
+        assert!(grant.permits_target("anthropic", "claude-sonnet-4-5"));
+        assert!(!grant.permits_target("openai", "GPT-4o-Mini"), "denied, in any case");
+        assert!(!grant.permits_target("azure", "gpt-4o"), "denied provider");
+        assert!(!grant.permits_target("vertex", "claude-sonnet-4-5"), "another provider's namesake");
+    }
+
+    #[test]
+    fn a_stored_record_is_pinned() {
+        // Copies in KV outlive the version that wrote them: this text may gain fields, never lose or change one.
+        let written = include_str!("../../tests/fixtures/keys/grant.json");
+        let key: Key = serde_json::from_str(written).expect("a record");
+        let again = serde_json::to_string_pretty(&key).expect("a record");
+        assert_eq!(again.trim(), written.trim());
+        let grant = Grant::read(written).expect("a record");
+        assert!(grant.permits_target("anthropic", "claude-sonnet-4-5"));
+        assert!(!grant.permits_target("anthropic", "claude-opus-4-1"));
+    }
+
+    #[test]
+    fn unknown_and_missing_fields_are_no_obstacle() {
+        let grant = Grant::read(r#"{"id":"key_1","from_the_future":[{"a":1}]}"#).expect("readable");
+        assert_eq!(grant.key, Key { id: "key_1".into(), ..Key::default() });
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused() {
+        for text in ["", "null", "[]", "{}", r#"{"id":1}"#, r#"{"id":"key_1","disabled":"no"}"#] {
+            assert_eq!(Grant::read(text).expect_err("refused").kind, Kind::Internal, "{text}");
+        }
+    }
+}
