@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod error;
 pub mod gemini;
+pub mod losses;
 pub mod openai_chat;
 mod redact;
 mod retry_after;

@@ -1,0 +1,174 @@
+//! What becomes of a parameter that the chosen target cannot honour: the one table for every format.
+//!
+//! A harmless loss leaves an answer that the caller can use as if nothing were missing; it is listed in
+//! `x-latchkey-adjusted`. A harmful one would leave out data that the caller waits for, or break a promise that their
+//! code relies on; it is refused, naming the parameter. Which of the two a loss is depends on the parameter, not on the
+//! format; the formats only differ in what they can honour.
+
+use std::borrow::Cow;
+
+use super::{Adjusted, Change, Format};
+use crate::failure::Failure;
+
+/// What a format does with a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// Carried over, where the model takes it.
+    Honoured,
+    /// Dropped and listed.
+    Harmless,
+    /// Refused.
+    Harmful,
+}
+
+/// One parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Its name on the OpenAI surface: of a top-level field, or of a content part or message field.
+    pub parameter: &'static str,
+    /// Whether losing it does harm.
+    pub harmful: bool,
+    /// What its loss means for the caller, as a sentence.
+    pub meaning: &'static str,
+    /// The formats that have a word for it, or another way of saying it.
+    pub honoured_by: &'static [Format],
+}
+
+use Format::{Anthropic, Gemini, OpenAiChat};
+
+const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini];
+
+const fn harmless(parameter: &'static str, honoured_by: &'static [Format], meaning: &'static str) -> Loss {
+    Loss { parameter, harmful: false, meaning, honoured_by }
+}
+
+const fn harmful(parameter: &'static str, honoured_by: &'static [Format], meaning: &'static str) -> Loss {
+    Loss { parameter, harmful: true, meaning, honoured_by }
+}
+
+/// Every parameter that the hub knows. What is not listed is harmless: nobody here knows what it means.
+pub static LOSSES: &[Loss] = &[
+    harmless("temperature", ALL, "The model draws tokens its own way."),
+    harmless("top_p", ALL, "The model draws tokens its own way."),
+    harmless("top_k", ALL, "The model draws tokens its own way."),
+    harmless("min_p", &[OpenAiChat], "The model draws tokens its own way."),
+    harmless("frequency_penalty", &[OpenAiChat, Gemini], "Repetition is judged by the model alone."),
+    harmless("presence_penalty", &[OpenAiChat, Gemini], "Repetition is judged by the model alone."),
+    harmless("repetition_penalty", &[OpenAiChat], "Repetition is judged by the model alone."),
+    harmless("logit_bias", &[OpenAiChat], "Token ids differ between vendors, so the bias could only hit other words."),
+    harmless("seed", &[OpenAiChat, Gemini], "Answers are not repeatable; vendors promise no more than an effort."),
+    harmful("stop", ALL, "The answer would run on past the place where it has to end."),
+    harmful("n", &[OpenAiChat, Gemini], "There would be one answer where several are waited for."),
+    harmful("logprobs", &[OpenAiChat, Gemini], "The answer would lack the probabilities that were asked for."),
+    harmful("top_logprobs", &[OpenAiChat, Gemini], "The answer would lack the probabilities that were asked for."),
+    harmful("max_tokens", ALL, "The answer could cost more than was allowed."),
+    harmful("tools", ALL, "The model could not do what it is asked to do."),
+    harmful("tool_choice", ALL, "The model might not make the call that is waited for."),
+    harmless(
+        "parallel_tool_calls",
+        &[OpenAiChat, Anthropic],
+        "An answer may hold several calls; they come as a list anyway.",
+    ),
+    harmful("response_format", ALL, "The answer might not be the JSON that is waited for."),
+    harmless("reasoning", ALL, "The model thinks as much as it does by itself, or not at all."),
+    harmless("reasoning_details", ALL, "Reasoning that another model made cannot be read by this one."),
+    harmless("service_tier", ALL, "The call is served at the provider's usual speed and price."),
+    harmless("user", &[OpenAiChat, Anthropic], "The provider cannot tell end users apart."),
+    harmless("metadata", &[OpenAiChat], "Labels are for the caller's own records."),
+    harmless("store", &[OpenAiChat], "Nothing is kept, which is the default."),
+    harmless("prompt_cache_key", &[OpenAiChat], "The provider finds cached prompts by their beginning alone."),
+    harmless("cache_control", &[OpenAiChat, Anthropic], "The provider decides by itself what to cache."),
+    harmless("prediction", &[OpenAiChat], "The same answer takes longer."),
+    harmful("modalities", &[OpenAiChat, Gemini], "The answer would be text where sound or images are waited for."),
+    harmful("audio", &[OpenAiChat, Gemini], "The answer would be text where sound is waited for."),
+    harmful("web_search_options", ALL, "The answer would not rest on a search."),
+    harmful("image_url", ALL, "The model would not see the picture."),
+    harmful("input_audio", &[OpenAiChat, Gemini], "The model would not hear the sound."),
+    harmful("video_url", &[OpenAiChat, Gemini], "The model would not see the video."),
+    harmful("file", ALL, "The model would not read the document."),
+    harmless("detail", &[OpenAiChat, Gemini], "Pictures are read at the provider's usual resolution."),
+    harmless("name", &[OpenAiChat], "Speakers of one role are not told apart."),
+];
+
+/// What `format` does with `parameter`.
+#[must_use]
+pub fn fate(format: Format, parameter: &str) -> Fate {
+    match find(parameter) {
+        Some(row) if row.honoured_by.contains(&format) => Fate::Honoured,
+        Some(row) if row.harmful => Fate::Harmful,
+        _ => Fate::Harmless,
+    }
+}
+
+/// Gives `parameter` up for a target that speaks `format`: notes it where that is harmless.
+///
+/// It does not matter here whether the format has no word for it or only this model refuses it.
+///
+/// # Errors
+/// `Unsupported`, naming the parameter, where the loss would do harm.
+pub fn lose(format: Format, parameter: impl Into<Cow<'static, str>>, adjusted: &mut Adjusted) -> Result<(), Failure> {
+    let parameter = parameter.into();
+    lose_at(format, &parameter.clone(), parameter, adjusted)
+}
+
+/// The same for a parameter that stands somewhere in the request: `input_audio` at `messages.2.content.0`.
+///
+/// # Errors
+/// `Unsupported`, naming the place, where the loss would do harm.
+pub fn lose_at(
+    format: Format,
+    parameter: &str,
+    place: impl Into<Cow<'static, str>>,
+    adjusted: &mut Adjusted,
+) -> Result<(), Failure> {
+    match find(parameter) {
+        Some(row) if row.harmful => Err(Failure::unsupported(
+            place,
+            format!("`{parameter}` cannot be honoured by this model over {}. {}", name(format), row.meaning),
+        )),
+        _ => {
+            adjusted.note(parameter.to_owned(), Change::Dropped);
+            Ok(())
+        }
+    }
+}
+
+fn find(parameter: &str) -> Option<&'static Loss> {
+    LOSSES.iter().find(|row| row.parameter == parameter)
+}
+
+fn name(format: Format) -> &'static str {
+    match format {
+        OpenAiChat => "OpenAI Chat Completions",
+        Anthropic => "Anthropic Messages",
+        Gemini => "Gemini generateContent",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Kind;
+
+    #[test]
+    fn harm_is_refused_and_the_rest_is_listed() {
+        let mut adjusted = Adjusted::default();
+        assert_eq!(lose(Anthropic, "seed", &mut adjusted), Ok(()));
+        assert_eq!(lose(Anthropic, "something_new", &mut adjusted), Ok(()));
+        let refused = lose(Anthropic, "logprobs", &mut adjusted).unwrap_err();
+        assert_eq!((refused.kind, refused.param.as_deref()), (Kind::Unsupported, Some("logprobs")));
+        let refused = lose_at(Anthropic, "input_audio", "messages.2.content.0", &mut adjusted).unwrap_err();
+        assert_eq!(refused.param.as_deref(), Some("messages.2.content.0"));
+        assert_eq!(adjusted.header(), "seed=dropped, something_new=dropped");
+    }
+
+    #[test]
+    fn a_parameter_has_one_row() {
+        for (at, row) in LOSSES.iter().enumerate() {
+            assert!(LOSSES.iter().skip(at + 1).all(|other| other.parameter != row.parameter), "{}", row.parameter);
+        }
+        assert_eq!(fate(Gemini, "seed"), Fate::Honoured);
+        assert_eq!(fate(Anthropic, "seed"), Fate::Harmless);
+        assert_eq!(fate(Anthropic, "n"), Fate::Harmful);
+    }
+}
