@@ -3,11 +3,13 @@
 mod catalog;
 mod facts;
 mod families;
+mod prices;
 mod quirks;
 
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family};
+pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
 pub use quirks::Quirks;
 
 use crate::wire::Format;

@@ -1,0 +1,124 @@
+//! What a call costs: usage in disjoint buckets times prices per million, each line rounded up once.
+//!
+//! Which prices hold is decided in this order: the standard rates; what a long prompt replaces in them; what the
+//! service tier replaces in them. Rates that a replacement does not name stay as they were. A bucket without a price
+//! is priced as its parent (cached input as input, reasoning as output); where the parent has none either, the cost
+//! is not known, which is not zero.
+
+mod rates;
+mod validity;
+
+pub use rates::{Bucket, Rates, Unit};
+pub use validity::{Hours, Validity};
+
+use crate::chat::Usage;
+use crate::units::NanoUsd;
+
+/// What one model costs at one provider.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Price {
+    /// The standard rates.
+    pub rates: Rates,
+    /// What long prompts replace, the shortest first.
+    pub above: Vec<LongPrompt>,
+    /// What service tiers (`batch`, `flex`, `priority`) replace, by the name that the provider reports.
+    pub service_tiers: Vec<(String, Rates)>,
+    /// Prices per million of what is not counted in tokens.
+    pub units: Vec<(Unit, NanoUsd)>,
+    /// When it holds.
+    pub validity: Validity,
+}
+
+/// Rates for prompts longer than some number of tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LongPrompt {
+    /// All input of the call, cached or not, must be more than this.
+    pub tokens: u64,
+    /// What it replaces.
+    pub rates: Rates,
+}
+
+/// One line of a bill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What was counted.
+    pub bucket: Bucket,
+    /// How much of it: tokens, or requests.
+    pub count: u64,
+    /// The rate that was applied, per million; `None` where none is known.
+    pub per_million: Option<NanoUsd>,
+    /// The amount, rounded up to whole nano-dollars.
+    pub amount: Option<NanoUsd>,
+}
+
+/// What a call costs; `None` where it used something whose price is not known.
+///
+/// ```
+/// use latchkey::chat::Usage;
+/// use latchkey::provider::{Bucket, Price, cost};
+/// use latchkey::units::NanoUsd;
+///
+/// let mut price = Price::default();
+/// price.rates.set(Bucket::Input, NanoUsd::DOLLAR);
+/// let usage = Usage { input_fresh: 3, ..Usage::default() };
+/// assert_eq!(cost(&usage, &price), Some(NanoUsd(3_000)));
+/// let answered = Usage { output_text: 1, ..usage };
+/// assert_eq!(cost(&answered, &price), None);
+/// ```
+#[must_use]
+pub fn cost(usage: &Usage, price: &Price) -> Option<NanoUsd> {
+    lines(usage, price).map(|line| line.amount).sum()
+}
+
+/// The lines of a call's bill; buckets of which nothing was used are left out.
+pub fn lines(usage: &Usage, price: &Price) -> impl Iterator<Item = Line> {
+    let rates = price.rates_for(usage);
+    counts(usage).into_iter().filter(|(_, count)| *count > 0).map(move |(bucket, count)| {
+        let per_million = rates.with_parents(bucket);
+        Line { bucket, count, per_million, amount: per_million.map(|rate| rate.per_million(count)) }
+    })
+}
+
+impl Price {
+    /// The rates that hold for `usage`: by the length of its prompt and the service tier that the upstream reports.
+    ///
+    /// A service tier that is not listed (`default`, `standard`, `on_demand`) costs the standard rates. Providers
+    /// give service tiers for short prompts only; for a long one their rate moves as the standard one does: half
+    /// price stays half price.
+    #[must_use]
+    pub fn rates_for(&self, usage: &Usage) -> Rates {
+        let prompt = usage.prompt_tokens();
+        let long = self.above.iter().rev().find(|above| prompt > above.tokens);
+        let tier =
+            usage.service_tier.as_deref().and_then(|name| self.service_tiers.iter().find(|(known, _)| known == name));
+        let mut rates = self.rates;
+        if let Some(long) = long {
+            rates = rates.replaced_by(&long.rates);
+        }
+        if let Some((_, tier)) = tier {
+            let tier = if long.is_some() { tier.in_proportion(&self.rates, &rates) } else { *tier };
+            rates = rates.replaced_by(&tier);
+        }
+        rates
+    }
+}
+
+fn counts(usage: &Usage) -> [(Bucket, u64); Bucket::COUNT] {
+    let or_none = |count: Option<u64>| count.unwrap_or(0);
+    [
+        (Bucket::Input, usage.input_fresh),
+        (Bucket::CacheRead, or_none(usage.input_cache_read)),
+        (Bucket::CacheWrite, or_none(usage.input_cache_write)),
+        (Bucket::CacheWrite1h, or_none(usage.input_cache_write_1h)),
+        (Bucket::AudioInput, or_none(usage.input_audio)),
+        (Bucket::ImageInput, or_none(usage.input_image)),
+        (Bucket::Output, usage.output_text),
+        (Bucket::Reasoning, or_none(usage.output_reasoning)),
+        (Bucket::AudioOutput, or_none(usage.output_audio)),
+        (Bucket::ImageOutput, or_none(usage.output_image)),
+        (Bucket::Request, or_none(usage.tool_requests)),
+    ]
+}
+
+#[cfg(test)]
+mod tests;
