@@ -3,6 +3,7 @@
 mod catalog;
 mod facts;
 mod families;
+pub mod models;
 mod prices;
 mod quirks;
 

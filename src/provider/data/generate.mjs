@@ -1,0 +1,158 @@
+#!/usr/bin/env node
+// Writes models.txt, the catalogue that is compiled in, from a price list.
+//
+//   node src/provider/data/generate.mjs [price list] [--date YYYY-MM] [--check]
+//
+// The price list defaults to ../shared/catalog/models.json beside the repository. `--check` writes nothing and fails
+// where models.txt differs from what would be written. What the list gets wrong stands in exceptions.json.
+//
+// One line a model, sorted by its first column byte by byte, so that it can be searched where it lies. Columns are
+// separated by tabs, trailing empty ones left out:
+//   provider/id, mode, context, most output tokens, vector length, capabilities as hexadecimal bits,
+//   modalities in>out, prices, retirement date
+// Prices are US dollars per million: `i2.5 o10 r1.25;>200000 i5 o15;batch i1.25 o5`. The first set is the standard
+// one, `>n` holds above n input tokens, a word is a service tier, `/` are prices per million of other units.
+import { readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const HERE = dirname(fileURLToPath(import.meta.url));
+const OUTPUT = join(HERE, "models.txt");
+const SOURCE = join(HERE, "../../../../shared/catalog/models.json");
+
+const MODES = {
+  chat: "c", responses: "r", completion: "t", embedding: "e", image_generation: "i", image_edit: "x",
+  audio_transcription: "a", audio_speech: "s", rerank: "k", moderation: "m", realtime: "l",
+};
+const BUCKETS = {
+  input: "i", output: "o", cache_read: "r", cache_write: "w", cache_write_1h: "h", reasoning: "n",
+  audio_input: "a", audio_output: "b", image_input: "g", image_output: "m", request: "q",
+};
+const UNITS = {
+  per_input_second: "s", per_output_second: "t", per_image: "g", per_input_image: "j", per_input_character: "c",
+  per_query: "q",
+};
+// The bit of each is its place here, as in `Capabilities`.
+const CAPABILITIES = [
+  "tools", "parallel_tools", "tool_choice", "vision", "pdf", "audio_input", "audio_output", "video_input",
+  "json_schema", "reasoning", "prompt_caching", "web_search", "prefill", "system",
+];
+const MODALITIES = { text: "t", image: "i", audio: "a", video: "v", code: "" };
+const PER_TOKEN_MODES = ["chat", "responses", "completion", "embedding"];
+
+function main() {
+  const words = process.argv.slice(2);
+  const at = words.indexOf("--date");
+  const date = at < 0 ? "2026-11" : words.splice(at, 2)[1];
+  const check = words.includes("--check");
+  const source = words.find((word) => !word.startsWith("--")) ?? SOURCE;
+  const models = JSON.parse(readFileSync(source, "utf8"));
+  const exceptions = JSON.parse(readFileSync(join(HERE, "exceptions.json"), "utf8"));
+  const text = write(models, exceptions, date);
+  if (check) {
+    if (readFileSync(OUTPUT, "utf8") !== text) throw new Error("models.txt is not what the price list gives");
+  } else {
+    writeFileSync(OUTPUT, text);
+    console.log(`${OUTPUT}: ${models.length} models, ${text.length} bytes`);
+  }
+}
+
+function write(models, exceptions, date) {
+  const lines = models.map((model) => line(model, exceptions));
+  lines.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
+  const twice = lines.find(({ key }, index) => lines[index + 1]?.key === key);
+  if (twice) throw new Error(`${twice.key} stands there twice`);
+  const header = [
+    `#date\t${date}`,
+    "#licence\tFacts from LiteLLM's public price list (MIT licence, Copyright (c) 2023 Berri AI)",
+  ];
+  return [...header, ...lines.map(({ text }) => text)].join("\n") + "\n";
+}
+
+function line(model, exceptions) {
+  const key = `${model.provider}/${model.id}`;
+  if (/[\t\n\r"\\]/.test(key)) throw new Error(`${key}: an id that would break the format`);
+  const columns = [
+    key,
+    coded(MODES, model.mode, key),
+    model.context ?? "",
+    model.max_output ?? "",
+    model.dimensions ?? "",
+    capabilities(model.capabilities ?? [], key),
+    modalities(model, key),
+    prices(model, exceptions, key),
+    model.retires ?? "",
+  ];
+  return { key, text: columns.join("\t").replace(/\t+$/, "") };
+}
+
+function capabilities(names, key) {
+  let bits = 0;
+  for (const name of names) {
+    const bit = CAPABILITIES.indexOf(name);
+    if (bit < 0) throw new Error(`${key}: unknown capability ${name}`);
+    bits |= 1 << bit;
+  }
+  return bits ? bits.toString(16) : "";
+}
+
+function modalities(model, key) {
+  const letters = (names) => [...new Set((names ?? []).map((name) => coded(MODALITIES, name, key)))].sort().join("");
+  const both = `${letters(model.input)}>${letters(model.output_modalities)}`;
+  return both === ">" ? "" : both;
+}
+
+function prices(model, exceptions, key) {
+  if (matching(exceptions.unpriced, key)) return "";
+  const standard = { ...model.usd_per_mtok };
+  const charged = Object.values(standard).some((usd) => usd > 0);
+  // A price of zero that nobody vouches for is a price that is not known.
+  const known = Object.keys(standard).length > 0 && (charged || matching(exceptions.free, key));
+  const sets = [];
+  if (known || !PER_TOKEN_MODES.includes(model.mode)) {
+    const request = matching(exceptions.per_request, key);
+    if (request && known) standard.request = request.usd * 1e6;
+    sets.push(rates(standard, key));
+    for (const tier of model.tiers_above ?? []) sets.push(`>${tier.input_tokens} ${rates(tier.usd_per_mtok, key)}`);
+    for (const [name, tier] of Object.entries(model.service_tiers ?? {}).sort()) sets.push(`${name} ${rates(tier, key)}`);
+  }
+  const units = Object.entries(model.usd_per_unit ?? {}).filter(([, usd]) => usd > 0);
+  if (units.length > 0) {
+    if (sets.length === 0) sets.push("");
+    sets.push(`/ ${units.map(([name, usd]) => coded(UNITS, name, key) + dollars(usd * 1e6, key)).join(" ")}`);
+  }
+  return sets.join(";");
+}
+
+function rates(set, key) {
+  return Object.keys(BUCKETS)
+    .filter((bucket) => set[bucket] !== undefined)
+    .map((bucket) => BUCKETS[bucket] + dollars(set[bucket], key))
+    .join(" ");
+}
+
+// As a decimal with at most nine decimals; what floats added beyond twelve digits is dropped.
+function dollars(usd, key) {
+  if (!(usd >= 0 && usd < 1e9)) throw new Error(`${key}: ${usd} is no price`);
+  const text = Number(usd.toPrecision(12)).toFixed(9).replace(/\.?0+$/, "");
+  if (usd > 0 && text === "0") throw new Error(`${key}: ${usd} is finer than a nano-dollar`);
+  return text;
+}
+
+function matching(patterns, key) {
+  for (const [pattern, value] of Object.entries(patterns)) {
+    const parts = pattern.split("*");
+    const fits = parts.length === 1 ? key === pattern
+      : key.startsWith(parts[0]) && key.endsWith(parts.at(-1)) && key.length >= pattern.length - 1;
+    if (fits) return value;
+  }
+  return undefined;
+}
+
+function coded(table, name, key) {
+  const code = table[name];
+  if (code === undefined) throw new Error(`${key}: unknown word ${name}`);
+  return code;
+}
+
+main();

@@ -1,0 +1,276 @@
+use crate::provider::Capabilities;
+use crate::provider::prices::{Bucket, LongPrompt, Price, Rates, Unit};
+use crate::units::NanoUsd;
+
+/// One line of the catalogue. Columns are read when they are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    catalog_id: &'static str,
+    id: &'static str,
+    /// What follows the key.
+    columns: &'static str,
+}
+
+/// What a model is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Conversation.
+    Chat,
+    /// Conversation, but only over OpenAI's Responses endpoint.
+    Responses,
+    /// Continuing a text.
+    Completion,
+    /// Vectors.
+    Embedding,
+    /// Making images.
+    ImageGeneration,
+    /// Changing images.
+    ImageEdit,
+    /// Sound to text.
+    Transcription,
+    /// Text to sound.
+    Speech,
+    /// Ordering documents by relevance.
+    Rerank,
+    /// Judging content.
+    Moderation,
+    /// Talking over a socket.
+    Realtime,
+}
+
+/// A kind of content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Modality {
+    /// Text.
+    Text,
+    /// Images.
+    Image,
+    /// Sound.
+    Audio,
+    /// Film.
+    Video,
+}
+
+impl Entry {
+    pub(super) fn read(line: &'static str) -> Option<Entry> {
+        let (key, columns) = line.split_once('\t')?;
+        let (catalog_id, id) = key.split_once('/')?;
+        Some(Entry { catalog_id, id, columns })
+    }
+
+    /// The provider's id in the catalogue.
+    #[must_use]
+    pub fn catalog_id(&self) -> &'static str {
+        self.catalog_id
+    }
+
+    /// The model's id as the provider spells it.
+    #[must_use]
+    pub fn id(&self) -> &'static str {
+        self.id
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn mode(&self) -> Option<Mode> {
+        Some(match self.column(0) {
+            "c" => Mode::Chat,
+            "r" => Mode::Responses,
+            "t" => Mode::Completion,
+            "e" => Mode::Embedding,
+            "i" => Mode::ImageGeneration,
+            "x" => Mode::ImageEdit,
+            "a" => Mode::Transcription,
+            "s" => Mode::Speech,
+            "k" => Mode::Rerank,
+            "m" => Mode::Moderation,
+            "l" => Mode::Realtime,
+            _ => return None,
+        })
+    }
+
+    /// Tokens of input and output together, or of input where the vendor counts them apart.
+    #[must_use]
+    pub fn context(&self) -> Option<u64> {
+        self.column(1).parse().ok()
+    }
+
+    /// The most tokens it produces.
+    #[must_use]
+    pub fn max_output(&self) -> Option<u64> {
+        self.column(2).parse().ok()
+    }
+
+    /// The length of its vectors.
+    #[must_use]
+    pub fn dimensions(&self) -> Option<u64> {
+        self.column(3).parse().ok()
+    }
+
+    /// What it can do; `None` where the list says nothing.
+    #[must_use]
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        u32::from_str_radix(self.column(4), 16).ok().map(Capabilities)
+    }
+
+    /// What it takes: as listed, or what its capabilities imply.
+    #[must_use]
+    pub fn input_modalities(&self) -> Vec<Modality> {
+        let listed = self.column(5).split('>').next().unwrap_or_default();
+        if !listed.is_empty() {
+            return listed.chars().filter_map(modality).collect();
+        }
+        let can = self.capabilities().unwrap_or_default();
+        let implied = [
+            (self.mode() != Some(Mode::Transcription), Modality::Text),
+            (can.has(Capabilities::VISION), Modality::Image),
+            (can.has(Capabilities::AUDIO_INPUT) || self.mode() == Some(Mode::Transcription), Modality::Audio),
+            (can.has(Capabilities::VIDEO_INPUT), Modality::Video),
+        ];
+        implied.into_iter().filter_map(|(there, modality)| there.then_some(modality)).collect()
+    }
+
+    /// What it gives: as listed, or what its mode and capabilities imply.
+    #[must_use]
+    pub fn output_modalities(&self) -> Vec<Modality> {
+        let listed = self.column(5).split('>').nth(1).unwrap_or_default();
+        if !listed.is_empty() {
+            return listed.chars().filter_map(modality).collect();
+        }
+        match self.mode() {
+            Some(Mode::ImageGeneration | Mode::ImageEdit) => vec![Modality::Image],
+            Some(Mode::Speech) => vec![Modality::Audio],
+            _ if self.capabilities().unwrap_or_default().has(Capabilities::AUDIO_OUTPUT) => {
+                vec![Modality::Text, Modality::Audio]
+            }
+            _ => vec![Modality::Text],
+        }
+    }
+
+    /// What it costs; `None` where that is not known.
+    #[must_use]
+    pub fn price(&self) -> Option<Price> {
+        let text = self.price_text();
+        let mut price = Price::default();
+        for (index, set) in text.split(';').enumerate() {
+            let (name, rates) = if index == 0 { ("", set) } else { set.split_once(' ')? };
+            match name {
+                "" => price.rates = read_rates(rates)?,
+                "/" => price.units = read_units(rates)?,
+                name => match name.strip_prefix('>') {
+                    Some(tokens) => {
+                        price.above.push(LongPrompt { tokens: tokens.parse().ok()?, rates: read_rates(rates)? });
+                    }
+                    None => price.service_tiers.push((name.to_owned(), read_rates(rates)?)),
+                },
+            }
+        }
+        (!text.is_empty()).then_some(price)
+    }
+
+    /// Its price as it stands in the catalogue: two models with the same text cost the same.
+    pub(crate) fn price_text(&self) -> &'static str {
+        self.column(6)
+    }
+
+    /// The day from which the provider stops serving it, as `2026-11-30`.
+    #[must_use]
+    pub fn retires(&self) -> Option<&'static str> {
+        Some(self.column(7)).filter(|date| !date.is_empty())
+    }
+
+    fn column(&self, index: usize) -> &'static str {
+        self.columns.split('\t').nth(index).unwrap_or_default()
+    }
+}
+
+impl Modality {
+    /// Its name in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Modality::Text => "text",
+            Modality::Image => "image",
+            Modality::Audio => "audio",
+            Modality::Video => "video",
+        }
+    }
+}
+
+impl Mode {
+    /// Its name in answers.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Chat => "chat",
+            Mode::Responses => "responses",
+            Mode::Completion => "completion",
+            Mode::Embedding => "embedding",
+            Mode::ImageGeneration => "image_generation",
+            Mode::ImageEdit => "image_edit",
+            Mode::Transcription => "audio_transcription",
+            Mode::Speech => "audio_speech",
+            Mode::Rerank => "rerank",
+            Mode::Moderation => "moderation",
+            Mode::Realtime => "realtime",
+        }
+    }
+}
+
+fn modality(letter: char) -> Option<Modality> {
+    match letter {
+        't' => Some(Modality::Text),
+        'i' => Some(Modality::Image),
+        'a' => Some(Modality::Audio),
+        'v' => Some(Modality::Video),
+        _ => None,
+    }
+}
+
+/// Reads `i2.5 o10`.
+fn read_rates(text: &str) -> Option<Rates> {
+    let mut rates = Rates::default();
+    for (code, amount) in coded_amounts(text) {
+        let bucket = match code {
+            'i' => Bucket::Input,
+            'o' => Bucket::Output,
+            'r' => Bucket::CacheRead,
+            'w' => Bucket::CacheWrite,
+            'h' => Bucket::CacheWrite1h,
+            'n' => Bucket::Reasoning,
+            'a' => Bucket::AudioInput,
+            'b' => Bucket::AudioOutput,
+            'g' => Bucket::ImageInput,
+            'm' => Bucket::ImageOutput,
+            'q' => Bucket::Request,
+            _ => return None,
+        };
+        rates.set(bucket, amount?);
+    }
+    Some(rates)
+}
+
+fn read_units(text: &str) -> Option<Vec<(Unit, NanoUsd)>> {
+    coded_amounts(text)
+        .map(|(code, amount)| {
+            let unit = match code {
+                's' => Unit::InputSecond,
+                't' => Unit::OutputSecond,
+                'g' => Unit::Image,
+                'j' => Unit::InputImage,
+                'c' => Unit::InputCharacter,
+                'q' => Unit::Query,
+                _ => return None,
+            };
+            Some((unit, amount?))
+        })
+        .collect()
+}
+
+/// The letter and the dollars of each word.
+fn coded_amounts(text: &str) -> impl Iterator<Item = (char, Option<NanoUsd>)> {
+    text.split_ascii_whitespace().filter_map(|word| {
+        let mut rest = word.chars();
+        Some((rest.next()?, NanoUsd::parse_usd(rest.as_str())))
+    })
+}
