@@ -12,6 +12,7 @@
 //! | [`config`] | the configuration document and its meaning |
 //! | [`secret`] | credentials that cannot be shown by accident |
 //! | [`keys`] | gateway keys: made, recognised, and what they may do |
+//! | [`sandbox`] | an upstream played without key or network |
 
 // Tests may stop at what surprises them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -23,5 +24,6 @@ pub mod json;
 pub mod keys;
 pub mod provider;
 pub mod secret;
+pub mod sandbox;
 pub mod units;
 pub mod wire;
