@@ -23,7 +23,7 @@ pub mod failure;
 pub mod json;
 pub mod keys;
 pub mod provider;
-pub mod secret;
 pub mod sandbox;
+pub mod secret;
 pub mod units;
 pub mod wire;
