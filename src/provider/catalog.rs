@@ -1,47 +1,401 @@
 //! The rows.
+//!
+//! Base URLs and headers are those of the vendors' own pages, read in November 2026. A row without anything after its
+//! address is an OpenAI-compatible server of which nothing odd is known ([`Quirks::COMPATIBLE`]).
 
+use super::quirks::{OutputCap, ReasoningBack, ReasoningParameter, ToolCallIds};
 use super::{Auth, Endpoints, Provider, Quirks};
 use crate::wire::Format;
 
 /// Every built-in provider, sorted by id.
 pub const PROVIDERS: &[Provider] = &[
-    Provider {
-        id: "anthropic",
-        name: "Anthropic",
-        base_url: "https://api.anthropic.com",
-        format: Format::Anthropic,
-        auth: Auth::Header("x-api-key"),
-        quirks: Quirks::NONE,
-        catalog_id: "anthropic",
-        recordings: Some("anthropic"),
-        endpoints: Endpoints { embeddings: false, completions: false },
-    },
-    Provider {
-        id: "gemini",
-        name: "Google AI Studio",
-        base_url: "https://generativelanguage.googleapis.com",
-        format: Format::Gemini,
-        auth: Auth::Header("x-goog-api-key"),
-        quirks: Quirks::NONE,
-        catalog_id: "gemini",
-        recordings: Some("gemini"),
-        endpoints: Endpoints { embeddings: true, completions: false },
-    },
-    Provider {
-        id: "openai",
-        name: "OpenAI",
-        base_url: "https://api.openai.com/v1",
-        format: Format::OpenAiChat,
-        auth: Auth::Bearer,
-        quirks: Quirks::NONE,
-        catalog_id: "openai",
-        recordings: Some("openai"),
-        endpoints: Endpoints { embeddings: true, completions: true },
-    },
+    compatible("ai21", "AI21", "https://api.ai21.com/studio/v1"),
+    row("anthropic", "Anthropic", "https://api.anthropic.com", Format::Anthropic)
+        .auth(Auth::Header("x-api-key"))
+        .quirks(Quirks::NONE)
+        .recorded("anthropic"),
+    compatible("avian", "Avian", "https://api.avian.io/v1")
+        .quirks(Quirks { reasoning_back: ReasoningBack::ReasoningContent, ..Quirks::COMPATIBLE })
+        .recorded("avian"),
+    // One credential for every deployment of a resource; the first chunk carries only the prompt's filter results.
+    compatible("azure", "Azure OpenAI", "https://{AZURE_RESOURCE}.openai.azure.com/openai/v1")
+        .auth(Auth::Header("api-key"))
+        .quirks(Quirks { output_cap: OutputCap::Either, developer_role: true, ..Quirks::COMPATIBLE })
+        .versioned("AZURE_API_VERSION")
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("azure"),
+    compatible("baseten", "Baseten", "https://inference.baseten.co/v1"),
+    compatible("cerebras", "Cerebras", "https://api.cerebras.ai/v1")
+        .quirks(Quirks {
+            ends_without_done: true,
+            output_cap: OutputCap::Either,
+            // https://inference-docs.cerebras.ai/resources/openai
+            refuses: &["frequency_penalty", "logit_bias", "presence_penalty"],
+            reasoning_back: ReasoningBack::Reasoning,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(COMPLETIONS)
+        .recorded("cerebras"),
+    // The gateway's own token; keys of the providers behind it are stored there.
+    compatible(
+        "cloudflare-ai-gateway",
+        "Cloudflare AI Gateway",
+        "https://gateway.ai.cloudflare.com/v1/{CLOUDFLARE_ACCOUNT_ID}/{CLOUDFLARE_GATEWAY_ID}/compat",
+    )
+    .auth(Auth::BearerIn("cf-aig-authorization"))
+    .quirks(Quirks {
+        ends_without_done: true,
+        odd_tool_call_deltas: true,
+        output_cap: OutputCap::Either,
+        developer_role: true,
+        ..Quirks::COMPATIBLE
+    })
+    .endpoints(EMBEDDINGS),
+    compatible("cohere", "Cohere", "https://api.cohere.ai/compatibility/v1")
+        .quirks(Quirks {
+            // https://docs.cohere.com/docs/compatibility-api
+            refuses: &[
+                "stream_options",
+                "store",
+                "metadata",
+                "logit_bias",
+                "top_logprobs",
+                "n",
+                "modalities",
+                "prediction",
+                "audio",
+                "service_tier",
+                "parallel_tool_calls",
+            ],
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS)
+        .recorded("cohere"),
+    compatible("crusoe", "Crusoe", "https://api.inference.crusoecloud.com/v1")
+        .quirks(Quirks { reasoning_back: ReasoningBack::Reasoning, ..Quirks::COMPATIBLE })
+        .recorded("crusoe"),
+    compatible("databricks", "Databricks", "https://{DATABRICKS_HOST}/serving-endpoints")
+        .endpoints(EMBEDDINGS)
+        .recorded("databricks"),
+    compatible("deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai").endpoints(EMBEDDINGS_AND_COMPLETIONS),
+    compatible("deepseek", "DeepSeek", "https://api.deepseek.com")
+        .quirks(Quirks {
+            // https://api-docs.deepseek.com/guides/json_mode
+            json_schema: false,
+            reasoning_control: ReasoningParameter::ThinkingType,
+            reasoning_back: ReasoningBack::ReasoningContent,
+            ..Quirks::COMPATIBLE
+        })
+        .recorded("deepseek"),
+    compatible("doubleword", "Doubleword", "https://api.doubleword.ai/v1")
+        .quirks(Quirks { reasoning_back: ReasoningBack::ReasoningContent, ..Quirks::COMPATIBLE })
+        .endpoints(EMBEDDINGS)
+        .recorded("doubleword"),
+    compatible("featherless", "Featherless", "https://api.featherless.ai/v1")
+        .endpoints(COMPLETIONS)
+        .recorded("featherless"),
+    compatible("fireworks", "Fireworks AI", "https://api.fireworks.ai/inference/v1")
+        .quirks(Quirks {
+            output_cap: OutputCap::Either,
+            reasoning_back: ReasoningBack::ReasoningContent,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("fireworks"),
+    compatible("friendli", "FriendliAI", "https://api.friendli.ai/serverless/v1").endpoints(COMPLETIONS),
+    row("gemini", "Google AI Studio", "https://generativelanguage.googleapis.com", Format::Gemini)
+        .auth(Auth::Header("x-goog-api-key"))
+        .quirks(Quirks::NONE)
+        .endpoints(EMBEDDINGS)
+        .recorded("gemini"),
+    compatible("github-models", "GitHub Models", "https://models.github.ai/inference")
+        .quirks(Quirks { output_cap: OutputCap::Either, developer_role: true, ..Quirks::COMPATIBLE })
+        .endpoints(EMBEDDINGS),
+    compatible("groq", "Groq", "https://api.groq.com/openai/v1")
+        .quirks(Quirks {
+            odd_tool_call_deltas: true,
+            output_cap: OutputCap::Either,
+            // https://console.groq.com/docs/openai
+            refuses: &["logprobs", "logit_bias", "top_logprobs"],
+            reasoning_back: ReasoningBack::Reasoning,
+            ..Quirks::COMPATIBLE
+        })
+        .recorded("groq"),
+    compatible("huggingface", "Hugging Face", "https://router.huggingface.co/v1")
+        .quirks(Quirks { ends_without_done: true, odd_tool_call_deltas: true, ..Quirks::COMPATIBLE })
+        .recorded("huggingface"),
+    compatible("hyperbolic", "Hyperbolic", "https://api.hyperbolic.xyz/v1")
+        .endpoints(COMPLETIONS)
+        .recorded("hyperbolic"),
+    // The public service has ended (https://docs.lambda.ai/public-cloud/lambda-inference-api); LAMBDA_BASE_URL points
+    // to deployments of one's own.
+    compatible("lambda", "Lambda", "https://api.lambda.ai/v1").endpoints(COMPLETIONS),
+    compatible("llamacpp", "llama.cpp", "http://localhost:8080/v1")
+        .auth(Auth::Optional)
+        .quirks(Quirks { reasoning_back: ReasoningBack::ReasoningContent, ..Quirks::COMPATIBLE })
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("llamacpp"),
+    compatible("minimax", "MiniMax", "https://api.minimax.io/v1").quirks(Quirks {
+        output_cap: OutputCap::MaxCompletionTokens,
+        json_schema: false,
+        ..Quirks::COMPATIBLE
+    }),
+    compatible("mistral", "Mistral", "https://api.mistral.ai/v1")
+        .quirks(Quirks {
+            odd_tool_call_deltas: true,
+            content_arrays: true,
+            // Whatever its schema does not list is a 422 `extra_forbidden`: https://docs.mistral.ai/api/endpoint/chat
+            refuses: &[
+                "stream_options",
+                "store",
+                "user",
+                "logit_bias",
+                "logprobs",
+                "top_logprobs",
+                "service_tier",
+                "safety_identifier",
+                "verbosity",
+                "modalities",
+                "audio",
+                "web_search_options",
+                "prompt_cache_retention",
+            ],
+            seed: "random_seed",
+            tool_call_ids: ToolCallIds::NineAlphanumerics,
+            reasoning_back: ReasoningBack::ContentPart,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS)
+        .recorded("mistral"),
+    compatible("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1").quirks(Quirks {
+        reasoning_control: ReasoningParameter::ThinkingType,
+        reasoning_back: ReasoningBack::ReasoningContent,
+        ..Quirks::COMPATIBLE
+    }),
+    compatible("nebius", "Nebius Token Factory", "https://api.tokenfactory.nebius.com/v1")
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("nebius"),
+    compatible("novita", "Novita AI", "https://api.novita.ai/openai/v1")
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("novita"),
+    compatible("nvidia", "NVIDIA", "https://integrate.api.nvidia.com/v1").endpoints(EMBEDDINGS),
+    compatible("ollama", "Ollama", "http://localhost:11434/v1")
+        .auth(Auth::Optional)
+        .quirks(Quirks { reasoning_back: ReasoningBack::Reasoning, ..Quirks::COMPATIBLE })
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("ollama"),
+    row("openai", "OpenAI", "https://api.openai.com/v1", Format::OpenAiChat)
+        .quirks(Quirks::NONE)
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("openai"),
+    compatible("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")
+        .quirks(Quirks {
+            odd_tool_call_deltas: true,
+            output_cap: OutputCap::Either,
+            developer_role: true,
+            reasoning_control: ReasoningParameter::Object,
+            reasoning_back: ReasoningBack::Details,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("openrouter"),
+    compatible("perplexity", "Perplexity", "https://api.perplexity.ai")
+        .quirks(Quirks {
+            ends_without_done: true,
+            repeated_in_chunks: &["citations", "search_results"],
+            ..Quirks::COMPATIBLE
+        })
+        .recorded("perplexity"),
+    compatible("qwen", "Alibaba Cloud Model Studio", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1")
+        .quirks(QWEN)
+        .endpoints(EMBEDDINGS)
+        .recorded("dashscope"),
+    compatible("qwen-cn", "Alibaba Cloud Model Studio (China)", "https://dashscope.aliyuncs.com/compatible-mode/v1")
+        .quirks(QWEN)
+        .endpoints(EMBEDDINGS)
+        .listed("qwen")
+        .recorded("dashscope"),
+    compatible("sambanova", "SambaNova", "https://api.sambanova.ai/v1").endpoints(EMBEDDINGS).recorded("sambanova"),
+    compatible("snowflake", "Snowflake Cortex", "https://{SNOWFLAKE_ACCOUNT}.snowflakecomputing.com/api/v2/cortex/v1")
+        .quirks(Quirks {
+            ends_without_finish_reason: true,
+            output_cap: OutputCap::MaxCompletionTokens,
+            reasoning_control: ReasoningParameter::Object,
+            reasoning_back: ReasoningBack::Details,
+            ..Quirks::COMPATIBLE
+        })
+        .recorded("snowflake"),
+    compatible("together", "Together AI", "https://api.together.ai/v1")
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .recorded("together"),
+    compatible("venice", "Venice", "https://api.venice.ai/api/v1")
+        .quirks(Quirks {
+            odd_tool_call_deltas: true,
+            output_cap: OutputCap::Either,
+            reasoning_back: ReasoningBack::ReasoningContent,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS)
+        .recorded("venice"),
+    compatible("vercel-ai-gateway", "Vercel AI Gateway", "https://ai-gateway.vercel.sh/v1")
+        .quirks(Quirks {
+            output_cap: OutputCap::Either,
+            developer_role: true,
+            reasoning_control: ReasoningParameter::Object,
+            reasoning_back: ReasoningBack::Details,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS)
+        .recorded("vercel-gateway"),
+    compatible("vllm", "vLLM", "http://localhost:8000/v1")
+        .auth(Auth::Optional)
+        .quirks(Quirks {
+            output_cap: OutputCap::Either,
+            reasoning_back: ReasoningBack::ReasoningContent,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS),
+    compatible("volcengine", "Volcengine Ark", "https://ark.cn-beijing.volces.com/api/v3")
+        .quirks(Quirks {
+            reasoning_control: ReasoningParameter::ThinkingType,
+            reasoning_back: ReasoningBack::ReasoningContent,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS),
+    compatible("wandb", "W&B Inference", "https://api.inference.wandb.ai/v1"),
+    compatible(
+        "workers-ai",
+        "Cloudflare Workers AI",
+        "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
+    )
+    .endpoints(EMBEDDINGS)
+    .recorded("cloudflare"),
+    compatible("writer", "Writer", "https://api.writer.com/v1")
+        .quirks(Quirks { chat_path: "/chat", ..Quirks::COMPATIBLE })
+        .recorded("writer"),
+    compatible("xai", "xAI", "https://api.x.ai/v1")
+        .quirks(Quirks {
+            output_cap: OutputCap::Either,
+            reasoning_back: ReasoningBack::ReasoningContent,
+            ..Quirks::COMPATIBLE
+        })
+        .recorded("xai"),
+    compatible("zai", "Z.ai", "https://api.z.ai/api/paas/v4")
+        .quirks(Quirks {
+            // https://docs.z.ai/guides/capabilities/struct-output
+            json_schema: false,
+            reasoning_control: ReasoningParameter::ThinkingType,
+            reasoning_back: ReasoningBack::ReasoningContent,
+            ..Quirks::COMPATIBLE
+        })
+        .endpoints(EMBEDDINGS)
+        .recorded("zai"),
 ];
 
 /// The row of `id`.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Provider> {
     PROVIDERS.binary_search_by(|provider| provider.id.cmp(id)).ok().and_then(|at| PROVIDERS.get(at))
+}
+
+const EMBEDDINGS: Endpoints = Endpoints { embeddings: true, completions: false };
+const COMPLETIONS: Endpoints = Endpoints { embeddings: false, completions: true };
+const EMBEDDINGS_AND_COMPLETIONS: Endpoints = Endpoints { embeddings: true, completions: true };
+
+/// Both regions of Alibaba Cloud, whose keys and models differ.
+const QWEN: Quirks = Quirks {
+    odd_tool_call_deltas: true,
+    reasoning_control: ReasoningParameter::EnableThinking,
+    reasoning_back: ReasoningBack::ReasoningContent,
+    ..Quirks::COMPATIBLE
+};
+
+const fn compatible(id: &'static str, name: &'static str, base_url: &'static str) -> Provider {
+    row(id, name, base_url, Format::OpenAiChat)
+}
+
+const fn row(id: &'static str, name: &'static str, base_url: &'static str, format: Format) -> Provider {
+    Provider {
+        id,
+        name,
+        base_url,
+        format,
+        auth: Auth::Bearer,
+        quirks: Quirks::COMPATIBLE,
+        versioned: None,
+        catalog_id: id,
+        recordings: None,
+        endpoints: Endpoints { embeddings: false, completions: false },
+    }
+}
+
+impl Provider {
+    const fn auth(mut self, auth: Auth) -> Provider {
+        self.auth = auth;
+        self
+    }
+
+    const fn quirks(mut self, quirks: Quirks) -> Provider {
+        self.quirks = quirks;
+        self
+    }
+
+    const fn versioned(mut self, variable: &'static str) -> Provider {
+        self.versioned = Some(variable);
+        self
+    }
+
+    const fn listed(mut self, catalog_id: &'static str) -> Provider {
+        self.catalog_id = catalog_id;
+        self
+    }
+
+    const fn recorded(mut self, folder: &'static str) -> Provider {
+        self.recordings = Some(folder);
+        self
+    }
+
+    const fn endpoints(mut self, endpoints: Endpoints) -> Provider {
+        self.endpoints = endpoints;
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_sorted_unique_and_well_formed() {
+        for pair in PROVIDERS.windows(2) {
+            assert!(pair[0].id < pair[1].id, "{} before {}", pair[0].id, pair[1].id);
+        }
+        for provider in PROVIDERS {
+            let id = provider.id;
+            assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{id}");
+            let local = provider.auth == Auth::Optional;
+            let scheme = if local { "http://localhost:" } else { "https://" };
+            assert!(provider.base_url.starts_with(scheme) && !provider.base_url.ends_with('/'), "{id}");
+            assert_eq!(find(id).map(|found| found.id), Some(id));
+        }
+    }
+
+    #[test]
+    fn variables_are_called_as_documented() {
+        let variables = |id: &str| {
+            let provider = find(id).expect("a row");
+            (provider.key_variable(), provider.base_url_variable())
+        };
+        assert_eq!(variables("qwen"), ("QWEN_API_KEY".to_owned(), "QWEN_BASE_URL".to_owned()));
+        assert_eq!(variables("workers-ai"), ("WORKERS_AI_API_KEY".to_owned(), "WORKERS_AI_BASE_URL".to_owned()));
+        assert_eq!(find("qwen").and_then(|row| row.recordings), Some("dashscope"));
+        assert_eq!(find("workers-ai").and_then(|row| row.recordings), Some("cloudflare"));
+    }
+
+    #[test]
+    fn only_what_follows_the_format_may_be_relayed() {
+        let faithful = |id: &str| find(id).expect("a row").quirks.stream_is_faithful();
+        assert!(faithful("openai") && faithful("azure") && faithful("deepseek") && faithful("xai"));
+        assert!(!faithful("cerebras") && !faithful("mistral") && !faithful("perplexity") && !faithful("snowflake"));
+    }
 }

@@ -1,5 +1,6 @@
 //! Vendors as rows: base URL, format, credentials and quirks, and what is known of their models.
 
+mod address;
 mod catalog;
 mod facts;
 mod families;
@@ -7,11 +8,16 @@ pub mod models;
 mod prices;
 mod quirks;
 
+pub use address::{MissingVariable, address};
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family};
+<<<<<<< Updated upstream
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
 pub use quirks::Quirks;
+=======
+pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
+>>>>>>> Stashed changes
 
 use crate::wire::Format;
 
@@ -30,6 +36,9 @@ pub struct Provider {
     pub auth: Auth,
     /// How it departs from its format.
     pub quirks: Quirks,
+    /// The variable that, where it is set, names a dated version of the API and moves calls to the paths of single
+    /// deployments ([`address`]).
+    pub versioned: Option<&'static str>,
     /// Its id in the model catalogue.
     pub catalog_id: &'static str,
     /// The folder of recorded exchanges, for the tests; `None` where there is none and the fixture is synthetic.
@@ -54,6 +63,8 @@ pub enum Auth {
     Bearer,
     /// In this header, as it is.
     Header(&'static str),
+    /// In this header, as `Bearer …`.
+    BearerIn(&'static str),
     /// No credential: a server on one's own machine. A key is sent as a bearer token if there is one.
     Optional,
 }

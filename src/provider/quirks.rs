@@ -1,14 +1,136 @@
 //! How vendors depart from their format.
 
-/// Departures of one vendor from its format. Each field says what differs and which recording shows it.
+/// Departures of one vendor from its format. Each field says what differs and which recording or page shows it.
+///
+/// What any vendor's answer may hold without doing harm (reasoning under either name, usage in any chunk, repeated
+/// finish reasons, comments, a first chunk without choices) is no quirk: the decoder takes it from everyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quirks {
     /// The stream may end without `[DONE]`; a finish reason before the end of the body is then its end.
-    /// Recording: `cerebras.thinking-stream.87050a5eae`.
+    /// Recordings: `cerebras.thinking-stream.87050a5eae`, `perplexity.web-search-stream.bee0c3f418`,
+    /// `huggingface.chat-stream.535199531c`.
     pub ends_without_done: bool,
+    /// Choices never get a finish reason; `[DONE]` alone ends them. Recording: `snowflake.chat-stream.f7e08e347b`.
+    pub ends_without_finish_reason: bool,
+    /// Tool-call deltas lack their index, repeat an empty id or name, or spell absent arguments `null`, so the
+    /// same-format lane must write them anew. Recordings: `mistral.tools-stream.1e27a706ee`,
+    /// `dashscope.tools-stream.407b6df3fc`, `groq.tools.84db824c4b`, `venice.tools-stream.d361bce408`.
+    pub odd_tool_call_deltas: bool,
+    /// `content` may be an array of text and thinking parts. Recording: `mistral.thinking-stream.8760605718`.
+    pub content_arrays: bool,
+    /// Top-level fields of every chunk that repeat the same large value and are not worth sending on. Recording:
+    /// `perplexity.web-search-stream.bee0c3f418`, where they make most of a megabyte.
+    pub repeated_in_chunks: &'static [&'static str],
+    /// Where chat is, below the base URL. Recording: `writer.chat-stream` exchanges, all on `/v1/chat`.
+    pub chat_path: &'static str,
+    /// What the limit of output tokens is called.
+    pub output_cap: OutputCap,
+    /// Whether `developer` messages are taken; otherwise they become `system` messages in the same place.
+    pub developer_role: bool,
+    /// Parameters that are answered with an error; those that can be lost are dropped, others are refused here.
+    pub refuses: &'static [&'static str],
+    /// The name of `seed`. Mistral: `random_seed`, <https://docs.mistral.ai/api/endpoint/chat>; recordings
+    /// `mistral.tools-stream` with `random_seed`.
+    pub seed: &'static str,
+    /// What ids of replayed tool calls must look like.
+    pub tool_call_ids: ToolCallIds,
+    /// Whether `response_format: json_schema` is taken; otherwise `json_object` is all there is.
+    pub json_schema: bool,
+    /// How thinking is asked for.
+    pub reasoning_control: ReasoningParameter,
+    /// Where an assistant's earlier reasoning goes when the conversation is sent back.
+    pub reasoning_back: ReasoningBack,
+}
+
+/// The name of the limit of output tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OutputCap {
+    /// `max_completion_tokens`; `max_tokens` is deprecated and refused by reasoning models
+    /// (<https://platform.openai.com/docs/api-reference/chat/create>).
+    MaxCompletionTokens,
+    /// `max_tokens`; `max_completion_tokens` is unknown, and to some an error (422 `extra_forbidden`).
+    MaxTokens,
+    /// Both: what the caller wrote is sent, and `max_tokens` where another surface's request is translated.
+    Either,
+}
+
+/// What ids of replayed tool calls must look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ToolCallIds {
+    /// Anything.
+    Any,
+    /// Nine of `[a-zA-Z0-9]`: ids made elsewhere are hashed to that, calls and results alike
+    /// (<https://docs.mistral.ai/capabilities/function_calling>; ids of `mistral.tools.*` recordings).
+    NineAlphanumerics,
+}
+
+/// How thinking is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReasoningParameter {
+    /// `reasoning_effort: "low"`.
+    Effort,
+    /// `reasoning: {"effort", "max_tokens", "enabled", "exclude"}`. Recordings: `openrouter.thinking.*`,
+    /// `vercel-gateway.thinking.*`, `snowflake.tools.*`.
+    Object,
+    /// `thinking: {"type": "enabled" | "disabled"}`, with `reasoning_effort` beside it where a level is asked for.
+    /// Recordings: `deepseek.thinking.*`, `zai.thinking.*`.
+    ThinkingType,
+    /// `enable_thinking: true` and `thinking_budget: 1024`
+    /// (<https://www.alibabacloud.com/help/en/model-studio/deep-thinking>).
+    EnableThinking,
+}
+
+/// Where an assistant's earlier reasoning goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReasoningBack {
+    /// Nowhere: the vendor ignores or refuses it.
+    Nowhere,
+    /// `reasoning_content` of the message. Recordings: `deepseek.tools.*`, `zai.tools.*`, `xai.tools.*`.
+    ReasoningContent,
+    /// `reasoning` of the message. Recordings: `cerebras.tools.*`, `crusoe.tools.*`, `ollama.tools.*`.
+    Reasoning,
+    /// `reasoning_details`, unchanged. Recordings: `openrouter.tools.ef271eff35`, `snowflake.tools.*`,
+    /// `vercel-gateway.tools.*`.
+    Details,
+    /// A `thinking` part at the head of an array in `content`. Recording: `mistral.thinking.6c4415f8f4`.
+    ContentPart,
 }
 
 impl Quirks {
-    /// A vendor that follows its format.
-    pub const NONE: Quirks = Quirks { ends_without_done: false };
+    /// A vendor that follows its format to the letter, as the one who defined it does.
+    pub const NONE: Quirks = Quirks {
+        ends_without_done: false,
+        ends_without_finish_reason: false,
+        odd_tool_call_deltas: false,
+        content_arrays: false,
+        repeated_in_chunks: &[],
+        chat_path: "/chat/completions",
+        output_cap: OutputCap::MaxCompletionTokens,
+        developer_role: true,
+        refuses: &[],
+        seed: "seed",
+        tool_call_ids: ToolCallIds::Any,
+        json_schema: true,
+        reasoning_control: ReasoningParameter::Effort,
+        reasoning_back: ReasoningBack::Nowhere,
+    };
+
+    /// What can be counted on when a server merely calls itself OpenAI-compatible.
+    pub const COMPATIBLE: Quirks = Quirks { output_cap: OutputCap::MaxTokens, developer_role: false, ..Quirks::NONE };
+
+    /// Whether a stream of this vendor may go to a caller of the same format byte for byte.
+    #[must_use]
+    pub fn stream_is_faithful(&self) -> bool {
+        !self.ends_without_done
+            && !self.ends_without_finish_reason
+            && !self.odd_tool_call_deltas
+            && !self.content_arrays
+            && self.repeated_in_chunks.is_empty()
+    }
+
+    /// Whether `stream_options: {"include_usage": true}` may be sent.
+    #[must_use]
+    pub fn takes_stream_options(&self) -> bool {
+        !self.refuses.contains(&"stream_options")
+    }
 }

@@ -1,0 +1,113 @@
+//! Where a call goes.
+
+use super::Provider;
+
+/// A base URL names a variable that is not set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} is not set")]
+pub struct MissingVariable(pub String);
+
+/// The URL of `path`, which begins with `/` and may have a query, at `provider`.
+///
+/// The base URL is that of the `…_BASE_URL` variable where `variable` knows one, else the row's with its `{NAME}`s
+/// filled in. Where the row's version variable is set, a base that ends in `/openai` or `/openai/v1` is followed by
+/// `/deployments/{model}`, and every URL gets `api-version`, as in
+/// <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
+///
+/// # Errors
+/// With the name of a variable that the base URL needs and that is not set.
+pub fn address(
+    provider: &Provider,
+    path: &str,
+    model: &str,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Result<String, MissingVariable> {
+    let base = match variable(&provider.base_url_variable()) {
+        Some(base) => base,
+        None => fill_in(provider.base_url, variable)?,
+    };
+    let base = base.trim_end_matches('/');
+    let Some(version) = provider.versioned.and_then(variable) else {
+        return Ok(format!("{base}{path}"));
+    };
+    let unversioned = base.strip_suffix("/v1").unwrap_or(base);
+    let separator = if path.contains('?') { '&' } else { '?' };
+    Ok(if unversioned.ends_with("/openai") {
+        format!("{unversioned}/deployments/{}{path}{separator}api-version={version}", percent_encoded(model))
+    } else {
+        format!("{base}{path}{separator}api-version={version}")
+    })
+}
+
+fn fill_in(template: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, MissingVariable> {
+    let mut url = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, behind) = after.split_once('}').unwrap_or((after, ""));
+        url.push_str(before);
+        url.push_str(&variable(name).ok_or_else(|| MissingVariable(name.to_owned()))?);
+        rest = behind;
+    }
+    url.push_str(rest);
+    Ok(url)
+}
+
+/// A model's name as one segment of a path: it came from the caller and must not climb out of it.
+fn percent_encoded(segment: &str) -> String {
+    let mut encoded = String::with_capacity(segment.len());
+    for byte in segment.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) || (byte == b'.' && segment.len() > 2) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::find;
+
+    fn url(provider: &str, path: &str, model: &str, variables: &[(&str, &str)]) -> Result<String, MissingVariable> {
+        let variable =
+            |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        address(find(provider).expect("a row"), path, model, &variable)
+    }
+
+    #[test]
+    fn a_row_knows_its_address_and_a_variable_replaces_it() {
+        let path = "/chat/completions";
+        assert_eq!(url("groq", path, "m", &[]).expect("complete"), "https://api.groq.com/openai/v1/chat/completions");
+        let elsewhere = [("GROQ_BASE_URL", "http://localhost:9/v1/")];
+        assert_eq!(url("groq", path, "m", &elsewhere).expect("complete"), "http://localhost:9/v1/chat/completions");
+        let missing = url("workers-ai", path, "m", &[]).expect_err("no account");
+        assert_eq!(missing, MissingVariable("CLOUDFLARE_ACCOUNT_ID".to_owned()));
+        let account = [("CLOUDFLARE_ACCOUNT_ID", "a1"), ("CLOUDFLARE_GATEWAY_ID", "g")];
+        assert_eq!(
+            url("cloudflare-ai-gateway", path, "m", &account).expect("complete"),
+            "https://gateway.ai.cloudflare.com/v1/a1/g/compat/chat/completions"
+        );
+    }
+
+    #[test]
+    fn a_dated_version_moves_calls_to_deployments() {
+        let path = "/chat/completions";
+        let resource = ("AZURE_RESOURCE", "shop");
+        let version = ("AZURE_API_VERSION", "2024-10-21");
+        assert_eq!(
+            url("azure", path, "gpt", &[resource]).expect("complete"),
+            "https://shop.openai.azure.com/openai/v1/chat/completions"
+        );
+        assert_eq!(
+            url("azure", path, "../gpt 4", &[resource, version]).expect("complete"),
+            "https://shop.openai.azure.com/openai/deployments/..%2Fgpt%204/chat/completions?api-version=2024-10-21"
+        );
+        let foundry = ("AZURE_BASE_URL", "https://shop.services.ai.azure.com/models");
+        assert_eq!(
+            url("azure", path, "gpt", &[foundry, version]).expect("complete"),
+            "https://shop.services.ai.azure.com/models/chat/completions?api-version=2024-10-21"
+        );
+    }
+}
