@@ -12,12 +12,8 @@ pub use address::{MissingVariable, address};
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family};
-<<<<<<< Updated upstream
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
-pub use quirks::Quirks;
-=======
 pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
->>>>>>> Stashed changes
 
 use crate::wire::Format;
 
