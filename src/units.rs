@@ -159,6 +159,40 @@ impl<'de> Deserialize<'de> for NanoUsd {
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
+    /// The first moment in UTC of a day such as `2026-11-30`.
+    ///
+    /// ```
+    /// use latchkey::units::UnixMillis;
+    /// assert_eq!(UnixMillis::parse_date("1970-01-02"), Some(UnixMillis(86_400_000)));
+    /// assert_eq!(UnixMillis::parse_date("2026-02-29"), None);
+    /// ```
+    #[must_use]
+    pub fn parse_date(text: &str) -> Option<UnixMillis> {
+        let mut parts = text.split('-');
+        let mut part = |digits: usize| {
+            let part = parts.next()?;
+            let plain = part.len() == digits && part.bytes().all(|byte| byte.is_ascii_digit());
+            plain.then(|| part.parse::<i64>().ok()).flatten()
+        };
+        let (year, month, day) = (part(4)?, part(2)?, part(2)?);
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let last = match month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=last).contains(&day) {
+            return None;
+        }
+        // Years are counted from March, so that a leap day is the last of its year.
+        let (year, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+        // 719,468 days lie between 0000-03-01 and 1970-01-01.
+        let days = 365 * year + leap_days + (153 * months + 2) / 5 + day - 1 - 719_468;
+        Some(UnixMillis(days * 86_400_000))
+    }
+
     /// Whole seconds since the epoch, as OpenAI's `created` wants them.
     #[must_use]
     pub fn seconds(self) -> i64 {
