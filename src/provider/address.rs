@@ -7,36 +7,59 @@ use super::Provider;
 #[error("{0} is not set")]
 pub struct MissingVariable(pub String);
 
-/// The URL of `path`, which begins with `/` and may have a query, at `provider`.
-///
-/// The base URL is that of the `…_BASE_URL` variable where `variable` knows one, else the row's with its `{NAME}`s
-/// filled in. Where the row's version variable is set, a base that ends in `/openai` or `/openai/v1` is followed by
-/// `/deployments/{model}`, and every URL gets `api-version`, as in
-/// <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
-///
-/// # Errors
-/// With the name of a variable that the base URL needs and that is not set.
-pub fn address(
-    provider: &Provider,
-    path: &str,
-    model: &str,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Result<String, MissingVariable> {
-    let base = match variable(&provider.base_url_variable()) {
-        Some(base) => base,
-        None => fill_in(provider.base_url, variable)?,
-    };
-    let base = base.trim_end_matches('/');
-    let Some(version) = provider.versioned.and_then(variable) else {
-        return Ok(format!("{base}{path}"));
-    };
-    let unversioned = base.strip_suffix("/v1").unwrap_or(base);
-    let separator = if path.contains('?') { '&' } else { '?' };
-    Ok(if unversioned.ends_with("/openai") {
-        format!("{unversioned}/deployments/{}{path}{separator}api-version={version}", percent_encoded(model))
-    } else {
-        format!("{base}{path}{separator}api-version={version}")
-    })
+/// Where a provider is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// Without a trailing slash.
+    base: String,
+    /// The dated version of the API, where calls must name one.
+    version: Option<String>,
+}
+
+impl Address {
+    /// The address of a row: the base URL of the `…_BASE_URL` variable where `variable` knows one, else the row's with
+    /// its `{NAME}`s filled in.
+    ///
+    /// # Errors
+    /// With the name of a variable that the base URL needs and that is not set.
+    pub fn of(provider: &Provider, variable: &dyn Fn(&str) -> Option<String>) -> Result<Address, MissingVariable> {
+        let base = match variable(&provider.base_url_variable()) {
+            Some(base) => base,
+            None => fill_in(provider.base_url, variable)?,
+        };
+        Ok(Address { version: provider.versioned.and_then(variable), ..Address::at(&base) })
+    }
+
+    /// The address of a server that is at this base URL.
+    #[must_use]
+    pub fn at(base_url: &str) -> Address {
+        Address { base: base_url.trim().trim_end_matches('/').to_owned(), version: None }
+    }
+
+    /// The base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base
+    }
+
+    /// The URL of `path`, which begins with `/` and may have a query.
+    ///
+    /// Where there is a version, a base that ends in `/openai` or `/openai/v1` is followed by `/deployments/{model}`,
+    /// and every URL gets `api-version`, as in <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
+    #[must_use]
+    pub fn url(&self, path: &str, model: &str) -> String {
+        let base = self.base.as_str();
+        let Some(version) = &self.version else {
+            return format!("{base}{path}");
+        };
+        let unversioned = base.strip_suffix("/v1").unwrap_or(base);
+        let separator = if path.contains('?') { '&' } else { '?' };
+        if unversioned.ends_with("/openai") {
+            format!("{unversioned}/deployments/{}{path}{separator}api-version={version}", percent_encoded(model))
+        } else {
+            format!("{base}{path}{separator}api-version={version}")
+        }
+    }
 }
 
 fn fill_in(template: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, MissingVariable> {
@@ -73,7 +96,7 @@ mod tests {
     fn url(provider: &str, path: &str, model: &str, variables: &[(&str, &str)]) -> Result<String, MissingVariable> {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        address(find(provider).expect("a row"), path, model, &variable)
+        Ok(Address::of(find(provider).expect("a row"), &variable)?.url(path, model))
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub mod models;
 mod prices;
 mod quirks;
 
-pub use address::{MissingVariable, address};
+pub use address::{Address, MissingVariable};
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family};
@@ -16,6 +16,9 @@ pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, 
 pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 use crate::wire::Format;
+
+/// The id of the built-in provider that answers without key or network.
+pub const SANDBOX: &str = "sandbox";
 
 /// A company or server that serves models.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,7 @@ pub struct Provider {
     /// How it departs from its format.
     pub quirks: Quirks,
     /// The variable that, where it is set, names a dated version of the API and moves calls to the paths of single
-    /// deployments ([`address`]).
+    /// deployments ([`Address::url`]).
     pub versioned: Option<&'static str>,
     /// Its id in the model catalogue.
     pub catalog_id: &'static str,

@@ -80,6 +80,12 @@ pub fn lines(usage: &Usage, price: &Price) -> impl Iterator<Item = Line> {
 }
 
 impl Price {
+    /// What `usage` costs at this price: [`cost`].
+    #[must_use]
+    pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
+        cost(usage, self)
+    }
+
     /// The rates that hold for `usage`: by the length of its prompt and the service tier that the upstream reports.
     ///
     /// A service tier that is not listed (`default`, `standard`, `on_demand`) costs the standard rates. Providers
