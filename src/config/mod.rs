@@ -2,13 +2,31 @@
 //!
 //! It is one JSON document, replaced as a whole. Everything in it is optional; an empty one is the default.
 
+mod diff;
+mod document;
 mod limits;
+mod models;
+mod place;
+mod providers;
+mod quirks;
+mod read;
 
+pub use diff::{Difference, diff};
 pub use limits::{Deadlines, Limits};
+pub use models::ModelEntry;
+pub use place::Fault;
+pub use providers::{ProviderEntry, default_quirks};
+pub use read::read;
+
+use std::collections::BTreeMap;
 
 /// What a configuration document means.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
+    /// Servers of the operator's own and departures of built-in rows, by id.
+    pub providers: BTreeMap<String, ProviderEntry>,
+    /// Models that the catalogue lacks or knows otherwise, by `provider/id`.
+    pub models: BTreeMap<String, ModelEntry>,
     /// How much of everything one call may take.
     pub limits: Limits,
     /// Which of the cheaper ways an answer may take.
@@ -29,3 +47,6 @@ impl Default for Lanes {
         Lanes { relay: true, usage_chunk_passes: false }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Quirks by name, for servers that depart from their format as some vendor does.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::place::Place;
+use crate::provider::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
+
+/// Fields of [`Quirks`] that a document may set: all of them, under their own names.
+const KNOWN: [&str; 14] = [
+    "ends_without_done",
+    "ends_without_finish_reason",
+    "odd_tool_call_deltas",
+    "content_arrays",
+    "repeated_in_chunks",
+    "chat_path",
+    "output_cap",
+    "developer_role",
+    "refuses",
+    "seed",
+    "tool_call_ids",
+    "json_schema",
+    "reasoning_control",
+    "reasoning_back",
+];
+
+const OUTPUT_CAPS: [(&str, OutputCap); 3] = [
+    ("max_completion_tokens", OutputCap::MaxCompletionTokens),
+    ("max_tokens", OutputCap::MaxTokens),
+    ("either", OutputCap::Either),
+];
+
+const TOOL_CALL_IDS: [(&str, ToolCallIds); 2] =
+    [("any", ToolCallIds::Any), ("nine_alphanumerics", ToolCallIds::NineAlphanumerics)];
+
+const REASONING_CONTROLS: [(&str, ReasoningParameter); 4] = [
+    ("effort", ReasoningParameter::Effort),
+    ("object", ReasoningParameter::Object),
+    ("thinking_type", ReasoningParameter::ThinkingType),
+    ("enable_thinking", ReasoningParameter::EnableThinking),
+];
+
+const REASONING_BACK: [(&str, ReasoningBack); 5] = [
+    ("nowhere", ReasoningBack::Nowhere),
+    ("reasoning_content", ReasoningBack::ReasoningContent),
+    ("reasoning", ReasoningBack::Reasoning),
+    ("details", ReasoningBack::Details),
+    ("content_part", ReasoningBack::ContentPart),
+];
+
+/// `before` with what is written put in its place.
+pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
+    let mut quirks = before;
+    for (key, place) in place.members(&KNOWN) {
+        match key {
+            "ends_without_done" => set(&mut quirks.ends_without_done, place.boolean()),
+            "ends_without_finish_reason" => set(&mut quirks.ends_without_finish_reason, place.boolean()),
+            "odd_tool_call_deltas" => set(&mut quirks.odd_tool_call_deltas, place.boolean()),
+            "content_arrays" => set(&mut quirks.content_arrays, place.boolean()),
+            "developer_role" => set(&mut quirks.developer_role, place.boolean()),
+            "json_schema" => set(&mut quirks.json_schema, place.boolean()),
+            "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
+            "refuses" => quirks.refuses = words(&place),
+            "chat_path" => set(&mut quirks.chat_path, place.word(&same(["/chat/completions", "/chat"]))),
+            "seed" => set(&mut quirks.seed, place.word(&same(["seed", "random_seed"]))),
+            "output_cap" => set(&mut quirks.output_cap, place.word(&OUTPUT_CAPS)),
+            "tool_call_ids" => set(&mut quirks.tool_call_ids, place.word(&TOOL_CALL_IDS)),
+            "reasoning_control" => set(&mut quirks.reasoning_control, place.word(&REASONING_CONTROLS)),
+            _ => set(&mut quirks.reasoning_back, place.word(&REASONING_BACK)),
+        }
+    }
+    quirks
+}
+
+fn set<T>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+fn same(words: [&'static str; 2]) -> [(&'static str, &'static str); 2] {
+    words.map(|word| (word, word))
+}
+
+/// Names of fields.
+fn words(place: &Place<'_>) -> &'static [&'static str] {
+    kept(place.items(32).iter().filter_map(|item| item.text(64)).collect())
+}
+
+/// The same list for as long as the program runs, because rows are constants and so are their lists.
+///
+/// What is kept is never freed, but each list only once: it grows with the different lists an operator tries within
+/// the life of one isolate, each of at most two kilobytes.
+fn kept(words: Vec<&str>) -> &'static [&'static str] {
+    static KEPT: Mutex<Vec<&'static [&'static str]>> = Mutex::new(Vec::new());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = kept.iter().find(|known| **known == words.as_slice()) {
+        return known;
+    }
+    let words = words.into_iter().map(|word| &*Box::leak(word.to_owned().into_boxed_str()));
+    let words: &'static [&'static str] = Vec::leak(words.collect());
+    kept.push(words);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_quirk_has_a_name_here() {
+        let shown = format!("{:#?}", Quirks::NONE);
+        let fields = shown.lines().filter_map(|line| line.strip_prefix("    ")?.split_once(": "));
+        let fields: Vec<&str> = fields.map(|(field, _)| field).filter(|field| !field.starts_with(' ')).collect();
+        assert_eq!(fields, KNOWN, "a quirk that no document can set");
+    }
+
+    #[test]
+    fn a_list_is_kept_once() {
+        assert!(std::ptr::eq(kept(vec!["seed", "n"]), kept(vec!["seed", "n"])));
+    }
+}
