@@ -12,6 +12,7 @@ mod redact;
 mod retry_after;
 pub mod schema;
 pub mod sse;
+pub mod structured;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -1,59 +1,39 @@
-//! Not built yet.
+//! Anthropic Messages.
+//!
+//! A request has its instructions apart from its turns, turns made of blocks, and rules about their order that other
+//! protocols do not have; `request` says how each is kept. An answer is a list of blocks, streamed as named events.
+//!
+//! Source: <https://platform.claude.com/docs/en/api/messages>.
 
-use crate::chat::{Answer, Request, Sink};
-use crate::failure::{Failure, Kind};
-use crate::provider::Quirks;
-use crate::wire::{Adjusted, Decoded, Outgoing, StreamDecoder, Target, sse::Frame};
+mod answer;
+mod end;
+mod error;
+mod request;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod types;
+mod usage;
 
-fn missing() -> Failure {
-    Failure::new(Kind::Internal, "this format is not built yet")
-}
+pub use answer::read_answer;
+pub use error::read_error;
+pub use request::write_request;
+pub use stream::Decoder;
 
-/// Writes a request.
-///
-/// # Errors
-/// Always, for now.
-pub fn write_request(_: &Request<'_>, _: &Target<'_>, _: &mut Adjusted) -> Result<Outgoing, Failure> {
-    Err(missing())
-}
+use crate::chat::{Request, Signature, SignatureRole};
+use crate::json::Text;
+use crate::wire::Target;
 
-/// Reads an answer.
-///
-/// # Errors
-/// Always, for now.
-pub fn read_answer<'b>(_: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure> {
-    Err(missing())
-}
+/// How [`Signature::format`] names what this protocol's models signed.
+const SIGNED: &str = "anthropic-claude-v1";
 
-/// Reads an error.
-#[must_use]
-pub fn read_error(_: u16, _: &dyn Fn(&str) -> Option<String>, _: &[u8]) -> Failure {
-    missing()
-}
-
-/// Links to fetch first.
+/// Links that have to be fetched first: none, images and PDFs are taken as links.
 #[must_use]
 pub fn links_to_inline(_: &Request<'_>, _: &Target<'_>) -> Vec<String> {
     Vec::new()
 }
 
-/// Decodes a stream.
-#[derive(Debug)]
-pub struct Decoder;
-
-impl Decoder {
-    /// A decoder.
-    #[must_use]
-    pub fn new(_: &Quirks) -> Decoder {
-        Decoder
-    }
-}
-
-impl StreamDecoder for Decoder {
-    fn push(&mut self, _: &Frame<'_>, _: &mut dyn Sink) -> Decoded {
-        Decoded::Unknown
-    }
-    fn finish(&mut self, _: &mut dyn Sink) -> Result<(), Failure> {
-        Err(missing())
-    }
+/// A token that stands beside a block or in its place.
+fn signature(data: Text<'_>, role: SignatureRole) -> Signature<'_> {
+    Signature { format: Text::from_escaped(SIGNED), data, id: None, role }
 }

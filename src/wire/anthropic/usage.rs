@@ -1,0 +1,199 @@
+//! Token counts of a Messages answer.
+
+use serde::Deserialize;
+
+use crate::chat::Usage;
+
+/// A `usage` object, of a whole answer, a `message_start` or a `message_delta`.
+///
+/// `input_tokens` leaves cached tokens out; `output_tokens` includes thinking. Counts of a `message_delta` are
+/// cumulative and replace those of the start; older API versions repeat only `output_tokens` there.
+///
+/// Source: <https://platform.claude.com/docs/en/api/messages#usage>; recordings
+/// `anthropic.server-tools-stream.c35d76edac` (counts that grow), `anthropic.thinking.551343690f` (both cache times).
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Counts {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation: Option<CacheCreation>,
+    #[serde(default)]
+    output_tokens_details: Option<OutputDetails>,
+    #[serde(default)]
+    server_tool_use: Option<ServerTools>,
+    #[serde(default)]
+    service_tier: Option<String>,
+    #[serde(default)]
+    speed: Option<String>,
+    #[serde(default)]
+    iterations: Option<Vec<Iteration>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct CacheCreation {
+    #[serde(default)]
+    ephemeral_5m_input_tokens: Option<u64>,
+    #[serde(default)]
+    ephemeral_1h_input_tokens: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    thinking_tokens: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct ServerTools {
+    #[serde(default)]
+    web_search_requests: Option<u64>,
+}
+
+/// One run of the model within a call, where the provider ran several.
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Iteration {
+    /// Another model that was asked for advice; it has prices of its own.
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    input_tokens: Option<u64>,
+    #[serde(default)]
+    output_tokens: Option<u64>,
+    #[serde(default)]
+    cache_read_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation_input_tokens: Option<u64>,
+    #[serde(default)]
+    cache_creation: Option<CacheCreation>,
+}
+
+impl Counts {
+    /// Takes over what `newer` says.
+    pub fn update(&mut self, newer: Counts) {
+        fn replace<T>(old: &mut Option<T>, new: Option<T>) {
+            if new.is_some() {
+                *old = new;
+            }
+        }
+        replace(&mut self.input_tokens, newer.input_tokens);
+        replace(&mut self.output_tokens, newer.output_tokens);
+        replace(&mut self.cache_read_input_tokens, newer.cache_read_input_tokens);
+        replace(&mut self.cache_creation_input_tokens, newer.cache_creation_input_tokens);
+        replace(&mut self.cache_creation, newer.cache_creation);
+        replace(&mut self.output_tokens_details, newer.output_tokens_details);
+        replace(&mut self.server_tool_use, newer.server_tool_use);
+        replace(&mut self.service_tier, newer.service_tier);
+        replace(&mut self.speed, newer.speed);
+        replace(&mut self.iterations, newer.iterations);
+    }
+
+    /// Disjoint buckets; `None` where nothing was counted.
+    ///
+    /// After a compaction the top-level counts cover only the last run of the model while all of them are billed, so
+    /// the runs are summed up where they are listed. Fast mode has prices of its own and is told by the tier `fast`.
+    pub fn usage(&self) -> Option<Usage> {
+        let sum = self.sum_of_runs();
+        let counts = sum.as_ref().unwrap_or(self);
+        if counts.input_tokens.is_none() && counts.output_tokens.is_none() {
+            return None;
+        }
+        let (write, write_1h) = counts.cache_writes();
+        let output = counts.output_tokens.unwrap_or(0);
+        let reasoning = self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens);
+        let reasoning = reasoning.map(|tokens| tokens.min(output));
+        let fast = self.speed.as_deref() == Some("fast");
+        Some(Usage {
+            input_fresh: counts.input_tokens.unwrap_or(0),
+            input_cache_read: counts.cache_read_input_tokens,
+            input_cache_write: write,
+            input_cache_write_1h: write_1h,
+            output_text: output - reasoning.unwrap_or(0),
+            output_reasoning: reasoning,
+            tool_requests: self.server_tool_use.as_ref().and_then(|tools| tools.web_search_requests),
+            service_tier: if fast { Some("fast".to_owned()) } else { self.service_tier.clone() },
+            ..Usage::default()
+        })
+    }
+
+    /// Written for five minutes and for an hour. A `message_delta` repeats the total and not the parts.
+    fn cache_writes(&self) -> (Option<u64>, Option<u64>) {
+        let total = self.cache_creation_input_tokens;
+        let Some(parts) = &self.cache_creation else { return (total, None) };
+        let hour = parts.ephemeral_1h_input_tokens;
+        match total {
+            Some(total) => (Some(total.saturating_sub(hour.unwrap_or(0))), hour),
+            None => (parts.ephemeral_5m_input_tokens, hour),
+        }
+    }
+
+    fn sum_of_runs(&self) -> Option<Counts> {
+        let runs = self.iterations.as_deref().filter(|runs| runs.len() > 1)?;
+        let mut sum = Counts::default();
+        for run in runs.iter().filter(|run| run.model.is_none()) {
+            let add = |to: &mut Option<u64>, more: Option<u64>| {
+                *to = more.map_or(*to, |more| Some(to.unwrap_or(0).saturating_add(more)));
+            };
+            add(&mut sum.input_tokens, run.input_tokens);
+            add(&mut sum.output_tokens, run.output_tokens);
+            add(&mut sum.cache_read_input_tokens, run.cache_read_input_tokens);
+            add(&mut sum.cache_creation_input_tokens, run.cache_creation_input_tokens);
+            if let Some(parts) = &run.cache_creation {
+                let to = sum.cache_creation.get_or_insert_default();
+                add(&mut to.ephemeral_5m_input_tokens, parts.ephemeral_5m_input_tokens);
+                add(&mut to.ephemeral_1h_input_tokens, parts.ephemeral_1h_input_tokens);
+            }
+        }
+        Some(sum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usage(start: &str, delta: &str) -> Usage {
+        let mut counts: Counts = serde_json::from_str(start).expect("counts");
+        counts.update(serde_json::from_str(delta).expect("counts"));
+        counts.usage().expect("something was counted")
+    }
+
+    #[test]
+    fn the_last_count_wins_and_silence_changes_nothing() {
+        let start = r#"{"input_tokens":9,"cache_creation_input_tokens":30,"cache_read_input_tokens":7,
+            "cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":20},"output_tokens":1}"#;
+        let old = usage(start, r#"{"output_tokens":50}"#);
+        assert_eq!((old.input_fresh, old.output_text, old.prompt_tokens()), (9, 50, 46));
+        assert_eq!((old.input_cache_write, old.input_cache_write_1h), (Some(10), Some(20)));
+        let new = usage(
+            start,
+            r#"{"input_tokens":11,"cache_creation_input_tokens":35,"output_tokens":50,
+            "output_tokens_details":{"thinking_tokens":40}}"#,
+        );
+        assert_eq!((new.input_fresh, new.input_cache_write, new.input_cache_write_1h), (11, Some(15), Some(20)));
+        assert_eq!((new.output_text, new.output_reasoning, new.completion_tokens()), (10, Some(40), 50));
+    }
+
+    #[test]
+    fn every_run_of_the_same_model_is_billed() {
+        let used = usage(
+            "{}",
+            r#"{"input_tokens":23,"output_tokens":9,"iterations":[
+            {"type":"compaction","input_tokens":100,"output_tokens":30},
+            {"type":"advisor_message","model":"another","input_tokens":5000,"output_tokens":5000},
+            {"type":"message","input_tokens":23,"output_tokens":9}]}"#,
+        );
+        assert_eq!((used.input_fresh, used.output_text), (123, 39));
+    }
+
+    #[test]
+    fn no_count_is_no_usage() {
+        let counts: Counts = serde_json::from_str(r#"{"input_tokens":null,"service_tier":null}"#).expect("counts");
+        assert_eq!(counts.usage(), None);
+    }
+}
