@@ -1,0 +1,45 @@
+// `npm run build`: the Rust crate to `build/index.js` and its wasm, with pinned tools and no downloads but theirs.
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { command, isProgram, probe, ROOT, run, step, Stop } from "./progress.mjs";
+import { buildTools, ensurePackages, ensureRust, lockedVersion } from "./toolchain.mjs";
+
+/** What the wasm is made from. */
+const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "tests/tools/build.mjs", "tests/tools/toolchain.mjs"];
+
+/** What `build/` was made from: written after a build that succeeded, removed before the next. */
+const STAMP = join(ROOT, "build", ".inputs");
+
+/** Builds the Worker unless `build/` was made from exactly these sources and this compiler. */
+export async function build() {
+  await ensurePackages();
+  await ensureRust();
+  const inputs = digest(await probe("rustc", ["--version"]));
+  if (existsSync(join(ROOT, "build", "index.js")) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === inputs) {
+    console.log("→ The Worker is built already: nothing has changed");
+    return;
+  }
+  const { workerBuild, env } = await buildTools();
+  await step(`Building the Worker with worker-build ${lockedVersion("worker")}`, async () => {
+    rmSync(STAMP, { force: true });
+    await run(workerBuild, ["--release"], { env, label: "worker-build", show: process.stdout.isTTY });
+    writeFileSync(STAMP, inputs);
+  });
+}
+
+function digest(compiler) {
+  if (!compiler) throw new Stop("rustc is missing: install Rust from https://rustup.rs and try again.");
+  const hash = createHash("sha256").update(compiler);
+  for (const path of INPUTS.flatMap(filesBelow)) hash.update(`\0${path}\0`).update(readFileSync(join(ROOT, path)));
+  return hash.digest("hex");
+}
+
+/** The files at or below `path`, in an order that does not depend on the file system. */
+function filesBelow(path) {
+  if (!statSync(join(ROOT, path)).isDirectory()) return [path];
+  return readdirSync(join(ROOT, path)).sort().flatMap((name) => filesBelow(join(path, name)));
+}
+
+if (isProgram(import.meta.url)) await command(build);
