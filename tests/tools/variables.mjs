@@ -1,0 +1,109 @@
+// The Worker's variables on this machine: `.dev.vars`, overridden by the environment.
+
+import { randomBytes } from "node:crypto";
+import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ROOT, Stop } from "./progress.mjs";
+
+const DEV_VARS = join(ROOT, ".dev.vars");
+
+/** What wrangler reads while it runs: a file, since arguments can be read in the process list. */
+const MERGED = join(ROOT, ".wrangler", "latchkey.env");
+
+/** The gateway's own variables, and those of providers that need more than a key. */
+const OWN = new Set([
+  "ADMIN_KEY",
+  "LATCHKEY_SECRET",
+  "LATCHKEY_SECRET_PREVIOUS",
+  "ENVIRONMENT",
+  "SANDBOX",
+  "AZURE_API_VERSION",
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SESSION_TOKEN",
+  "AWS_REGION",
+  "VERTEX_PROJECT",
+  "VERTEX_LOCATION",
+  "VERTEX_SERVICE_ACCOUNT",
+  "CLOUDFLARE_ACCOUNT_ID",
+]);
+
+/** `<PROVIDER>_API_KEY`, `<PROVIDER>_API_KEY_2` to `_9`, `<PROVIDER>_BASE_URL`. */
+const OF_A_PROVIDER = /^[A-Z][A-Z0-9_]*_(API_KEY(_[2-9])?|BASE_URL)$/;
+
+/** Wrangler's own credentials look like a provider's, and are nothing a Worker should see. */
+const OF_WRANGLER = /^(WRANGLER_|CLOUDFLARE_API_)/;
+
+/** The first gateway key: known to these scripts, of no use to the Worker. */
+const LOCAL_KEY = "LOCAL_KEY";
+
+/** Reads `.dev.vars`, after adding what the gateway cannot do without: nobody has to invent secrets first. */
+export function localVariables() {
+  const written = readDevVars();
+  const missing = ["ADMIN_KEY", "LATCHKEY_SECRET"].filter((name) => !written[name] && !process.env[name]);
+  if (missing.length > 0) {
+    console.log(`→ Writing a random ${missing.join(" and ")} to .dev.vars`);
+    append(missing.map((name) => `${name}=${randomBytes(32).toString("base64url")}`));
+  }
+  const fromEnvironment = Object.entries(process.env).filter(([name, value]) => value && isForWorker(name));
+  return { ENVIRONMENT: "dev", SANDBOX: "on", ...readDevVars(), ...Object.fromEntries(fromEnvironment) };
+}
+
+/** Whether a variable of the environment is meant for the Worker. */
+export function isForWorker(name) {
+  return OWN.has(name) || (OF_A_PROVIDER.test(name) && !OF_WRANGLER.test(name));
+}
+
+/** Keeps the first gateway key beside the other secrets of this machine. */
+export function rememberKey(key) {
+  const others = existsSync(DEV_VARS) ? readFileSync(DEV_VARS, "utf8").replace(/^LOCAL_KEY=.*\n?/gm, "") : "";
+  writeFileSync(DEV_VARS, others, { mode: 0o600 });
+  append([`${LOCAL_KEY}=${key}`]);
+}
+
+/** Writes the file for `wrangler dev --env-file`, readable by this user only. */
+export function writeForWrangler(variables) {
+  const lines = Object.entries(variables)
+    .filter(([name]) => name !== LOCAL_KEY)
+    .map(([name, value]) => `${name}=${quote(name, value)}\n`);
+  mkdirSync(dirname(MERGED), { recursive: true });
+  writeFileSync(MERGED, lines.join(""), { mode: 0o600 });
+  return MERGED;
+}
+
+/**
+ * Reads lines of `NAME=value`, the value bare or in quotes, where it may span lines.
+ *
+ * The same rules as wrangler's, which reads `.dev.vars` itself when it is run by hand.
+ */
+export function parseVariables(text) {
+  const variables = {};
+  const line = /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=[ \t]*('[^']*'|"(?:\\.|[^"\\])*"|`[^`]*`|[^\r\n#]*)/gm;
+  for (const [, name, written] of text.matchAll(line)) variables[name] = unquote(written.trim());
+  return variables;
+}
+
+function readDevVars() {
+  return existsSync(DEV_VARS) ? parseVariables(readFileSync(DEV_VARS, "utf8")) : {};
+}
+
+function append(lines) {
+  const before = existsSync(DEV_VARS) ? readFileSync(DEV_VARS, "utf8") : "";
+  const separator = before === "" || before.endsWith("\n") ? "" : "\n";
+  appendFileSync(DEV_VARS, `${separator}${lines.join("\n")}\n`, { mode: 0o600 });
+  chmodSync(DEV_VARS, 0o600);
+}
+
+function unquote(written) {
+  const mark = written[0];
+  if (written.length < 2 || !`'"\``.includes(mark) || written.at(-1) !== mark) return written;
+  const inside = written.slice(1, -1);
+  return mark === '"' ? inside.replaceAll("\\n", "\n").replaceAll("\\r", "\r") : inside;
+}
+
+/** Quoted so that wrangler reads back exactly `value`: it expands `$NAME` and `${NAME}` unless escaped. */
+function quote(name, value) {
+  const mark = ["'", "`", '"'].find((candidate) => !value.includes(candidate));
+  if (!mark) throw new Stop(`${name} holds every kind of quote, which no variables file can express.`);
+  return `${mark}${value.replaceAll("$", "\\$")}${mark}`;
+}
