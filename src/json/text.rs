@@ -89,6 +89,15 @@ impl<'a> Text<'a> {
         Text(Cow::Owned(self.0.into_owned()))
     }
 
+    /// The part at `range` of the escaped content; `None` where that cuts a character.
+    #[must_use]
+    pub fn slice(&self, range: std::ops::Range<usize>) -> Option<Text<'a>> {
+        Some(match &self.0 {
+            Cow::Borrowed(text) => Text(Cow::Borrowed(text.get(range)?)),
+            Cow::Owned(text) => Text(Cow::Owned(text.get(range)?.to_owned())),
+        })
+    }
+
     /// Appends another text.
     pub fn push(&mut self, more: &Text<'_>) {
         if !more.is_empty() {

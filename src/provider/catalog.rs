@@ -239,6 +239,7 @@ pub const PROVIDERS: &[Provider] = &[
         .recorded("venice"),
     compatible("vercel-ai-gateway", "Vercel AI Gateway", "https://ai-gateway.vercel.sh/v1")
         .quirks(Quirks {
+            reasoning_apart: true,
             output_cap: OutputCap::Either,
             developer_role: true,
             reasoning_control: ReasoningParameter::Object,

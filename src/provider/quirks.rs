@@ -12,6 +12,10 @@ pub struct Quirks {
     pub ends_without_done: bool,
     /// Choices never get a finish reason; `[DONE]` alone ends them. Recording: `snowflake.chat-stream.f7e08e347b`.
     pub ends_without_finish_reason: bool,
+    /// More reasoning tokens than completion tokens means that these leave those out; elsewhere it is a miscount.
+    /// Recordings: `vercel-gateway.thinking-stream.bf59d1b775` (35 and 267, whose cost is that of 302),
+    /// against `openrouter.tools-stream.ad77df3ada` (168 and 173, cost of 168).
+    pub reasoning_apart: bool,
     /// Tool-call deltas lack their index, repeat an empty id or name, or spell absent arguments `null`, so the
     /// same-format lane must write them anew. Recordings: `mistral.tools-stream.1e27a706ee`,
     /// `dashscope.tools-stream.407b6df3fc`, `groq.tools.84db824c4b`, `venice.tools-stream.d361bce408`.
@@ -101,6 +105,7 @@ impl Quirks {
     pub const NONE: Quirks = Quirks {
         ends_without_done: false,
         ends_without_finish_reason: false,
+        reasoning_apart: false,
         odd_tool_call_deltas: false,
         content_arrays: false,
         repeated_in_chunks: &[],

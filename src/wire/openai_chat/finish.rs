@@ -1,0 +1,47 @@
+//! Why a choice ended, in OpenAI's word and ours.
+
+use crate::chat::{EndKind, EndReason};
+use crate::json::Text;
+
+/// Our word for what an upstream wrote. Unknown words are [`EndKind::Other`]: new ones keep coming.
+#[must_use]
+pub fn read(word: &str) -> EndKind {
+    match word {
+        // `eos`: together.chat-stream.8ccea12f32; `eos_token`: huggingface.chat-stream.535199531c.
+        "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "complete" => EndKind::Stop,
+        // `model_length` is Mistral's, for the end of the context.
+        "length" | "max_tokens" | "model_length" => EndKind::Length,
+        // `tool_call`: Azure's hosted models; `function_call`: openai.tools.ba48abf73f.
+        "tool_calls" | "tool_call" | "function_call" | "tool_use" => EndKind::ToolCalls,
+        // `sensitive` is Z.ai's.
+        "content_filter" | "safety" | "refusal" | "sensitive" => EndKind::ContentFilter,
+        // `abort` is vLLM's and SGLang's, `network_error` Z.ai's, the last DeepSeek's.
+        "error" | "abort" | "network_error" | "insufficient_system_resource" => EndKind::Error,
+        _ => EndKind::Other,
+    }
+}
+
+/// OpenAI's word for ours. A choice that calls tools says so even if its upstream said `stop`, because clients decide
+/// by this word whether to run them.
+#[must_use]
+pub fn write(kind: EndKind, calls_tools: bool) -> &'static str {
+    match kind {
+        EndKind::Stop | EndKind::Other if calls_tools => "tool_calls",
+        EndKind::Stop | EndKind::Paused | EndKind::Other => "stop",
+        EndKind::Length => "length",
+        EndKind::ToolCalls => "tool_calls",
+        EndKind::ContentFilter => "content_filter",
+        EndKind::Error => "error",
+    }
+}
+
+/// The end of a choice: `word` as the upstream gave it, `native` as a router quotes its own upstream. Without any word
+/// (`snowflake.chat-stream.f7e08e347b`) the choice has stopped.
+#[must_use]
+pub fn reason<'a>(word: Option<Text<'a>>, native: Option<Text<'a>>, calls_tools: bool) -> EndReason<'a> {
+    let kind = match word.as_ref().map_or(EndKind::Stop, |word| read(&word.decode())) {
+        EndKind::Stop if calls_tools => EndKind::ToolCalls,
+        kind => kind,
+    };
+    EndReason { kind, raw: native.or(word) }
+}
