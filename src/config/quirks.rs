@@ -6,9 +6,10 @@ use super::place::Place;
 use crate::provider::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "ends_without_done",
     "ends_without_finish_reason",
+    "reasoning_apart",
     "odd_tool_call_deltas",
     "content_arrays",
     "repeated_in_chunks",
@@ -54,6 +55,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
         match key {
             "ends_without_done" => set(&mut quirks.ends_without_done, place.boolean()),
             "ends_without_finish_reason" => set(&mut quirks.ends_without_finish_reason, place.boolean()),
+            "reasoning_apart" => set(&mut quirks.reasoning_apart, place.boolean()),
             "odd_tool_call_deltas" => set(&mut quirks.odd_tool_call_deltas, place.boolean()),
             "content_arrays" => set(&mut quirks.content_arrays, place.boolean()),
             "developer_role" => set(&mut quirks.developer_role, place.boolean()),

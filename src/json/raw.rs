@@ -106,6 +106,27 @@ impl<'a> Raw<'a> {
         serde_json::from_str(&self.0)
     }
 
+    /// The value without whitespace between its tokens; borrows where there is none.
+    ///
+    /// Vendors print whole answers prettily and streamed ones not: arguments must read the same either way.
+    #[must_use]
+    pub fn compact(&self) -> Cow<'_, str> {
+        let mut in_string = false;
+        let mut escaped = false;
+        let mut kept: Option<String> = None;
+        for (at, character) in self.0.char_indices() {
+            let drop = !in_string && matches!(character, ' ' | '\t' | '\n' | '\r');
+            if drop {
+                kept.get_or_insert_with(|| self.0.get(..at).unwrap_or_default().to_owned());
+            } else if let Some(kept) = &mut kept {
+                kept.push(character);
+            }
+            in_string = if character == '"' && !escaped { !in_string } else { in_string };
+            escaped = in_string && character == '\\' && !escaped;
+        }
+        kept.map_or(Cow::Borrowed(&*self.0), Cow::Owned)
+    }
+
     /// The same value, borrowed from this one.
     #[must_use]
     pub fn borrowed(&self) -> Raw<'_> {
@@ -122,5 +143,28 @@ impl<'a> Raw<'a> {
 impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw<'a>, D::Error> {
         <&'de RawValue>::deserialize(deserializer).map(Raw::from_raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_whitespace_between_tokens_goes() {
+        let pretty = Raw::parse("{ \"a b\" :\n [ 1 , \"\\\" ]\\\\\" , null ] }").expect("json");
+        assert_eq!(pretty.compact(), "{\"a b\":[1,\"\\\" ]\\\\\",null]}");
+        assert!(matches!(Raw::EMPTY_OBJECT.compact(), Cow::Borrowed("{}")));
+    }
+
+    proptest! {
+        #[test]
+        fn compacting_prints_what_was_pretty(text in any::<String>(), number in any::<i32>()) {
+            let value = serde_json::json!({ "a": [text, number, {}], "b": { "c": null } });
+            let pretty = serde_json::to_string_pretty(&value).expect("json");
+            let raw = Raw::parse(&pretty).expect("json");
+            prop_assert_eq!(raw.compact(), value.to_string());
+        }
     }
 }

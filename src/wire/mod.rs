@@ -150,6 +150,12 @@ pub trait StreamDecoder {
     /// [`Failure::truncated`] without the format's terminal marker. What is still open (blocks, ends held back for
     /// a later usage) is given to `sink` first only if the marker came.
     fn finish(&mut self, sink: &mut dyn Sink) -> Result<(), Failure>;
+
+    /// Whether the format's own terminal marker has come, so that nothing after it counts: some upstreams keep the
+    /// connection open. `false` where only the end of the body tells.
+    fn ended(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a frame. The driver alone decides what follows.

@@ -1,59 +1,42 @@
-//! Not built yet.
+//! Gemini `generateContent` and `streamGenerateContent?alt=sse`, as an upstream speaks them.
+//!
+//! Source: <https://ai.google.dev/api/generate-content>. Vertex answers in the same shape.
 
-use crate::chat::{Answer, Request, Sink};
+mod answer;
+mod building;
+mod citations;
+mod ending;
+mod error;
+mod logprobs;
+mod stream;
+mod timestamp;
+mod types;
+mod usage;
+
+#[cfg(test)]
+mod recorded;
+
+pub use answer::read_answer;
+pub use error::read_error;
+pub use stream::Decoder;
+
+use crate::chat::Request;
 use crate::failure::{Failure, Kind};
-use crate::provider::Quirks;
-use crate::wire::{Adjusted, Decoded, Outgoing, StreamDecoder, Target, sse::Frame};
+use crate::wire::{Adjusted, Outgoing, Target};
 
-fn missing() -> Failure {
-    Failure::new(Kind::Internal, "this format is not built yet")
-}
+/// Who can read a `thoughtSignature`.
+const SIGNATURE_FORMAT: &str = "google-gemini-v1";
 
 /// Writes a request.
 ///
 /// # Errors
 /// Always, for now.
 pub fn write_request(_: &Request<'_>, _: &Target<'_>, _: &mut Adjusted) -> Result<Outgoing, Failure> {
-    Err(missing())
-}
-
-/// Reads an answer.
-///
-/// # Errors
-/// Always, for now.
-pub fn read_answer<'b>(_: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure> {
-    Err(missing())
-}
-
-/// Reads an error.
-#[must_use]
-pub fn read_error(_: u16, _: &dyn Fn(&str) -> Option<String>, _: &[u8]) -> Failure {
-    missing()
+    Err(Failure::new(Kind::Internal, "this format is not built yet"))
 }
 
 /// Links to fetch first.
 #[must_use]
 pub fn links_to_inline(_: &Request<'_>, _: &Target<'_>) -> Vec<String> {
     Vec::new()
-}
-
-/// Decodes a stream.
-#[derive(Debug)]
-pub struct Decoder;
-
-impl Decoder {
-    /// A decoder.
-    #[must_use]
-    pub fn new(_: &Quirks) -> Decoder {
-        Decoder
-    }
-}
-
-impl StreamDecoder for Decoder {
-    fn push(&mut self, _: &Frame<'_>, _: &mut dyn Sink) -> Decoded {
-        Decoded::Unknown
-    }
-    fn finish(&mut self, _: &mut dyn Sink) -> Result<(), Failure> {
-        Err(missing())
-    }
 }

@@ -1,0 +1,395 @@
+//! Every recorded answer, read by the decoder and, independently, by hand.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::chat::{Answer, BlockKind, EndKind, Event, Fold, Part, Sink};
+use crate::failure::{Failure, Kind};
+use crate::provider::Quirks;
+use crate::wire::{Decoded, StreamDecoder, sse::Reader};
+
+/// One recorded exchange.
+struct Recording {
+    name: String,
+    status: u16,
+    body: String,
+}
+
+/// The recordings of `generateContent` in `../shared/wire`; none, said loudly, where the folder is not there.
+fn recordings() -> Vec<Recording> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/wire");
+    let mut paths: Vec<PathBuf> = ["gemini", "vertex"]
+        .iter()
+        .filter_map(|vendor| std::fs::read_dir(folder.join(vendor)).ok())
+        .flat_map(|entries| entries.map(|entry| entry.expect("a readable folder").path()))
+        .collect();
+    if paths.is_empty() {
+        eprintln!("SKIPPED: no recordings in {}", folder.display());
+    }
+    paths.sort();
+    paths.iter().filter_map(|path| recording(path)).collect()
+}
+
+fn recording(path: &Path) -> Option<Recording> {
+    let text = std::fs::read_to_string(path).expect("a readable file");
+    let exchange: Value = serde_json::from_str(&text).expect("a recording");
+    exchange["request"]["path"].as_str().filter(|path| path.contains("enerateContent"))?;
+    Some(Recording {
+        name: exchange["id"].as_str().expect("an id").to_owned(),
+        status: u16::try_from(exchange["response"]["status"].as_u64().expect("a status")).expect("small"),
+        body: exchange["response"]["body"].as_str().expect("a body").to_owned(),
+    })
+}
+
+/// Checks the ordering laws and folds.
+#[derive(Default)]
+struct Checked {
+    fold: Fold,
+    started: bool,
+    open: Vec<(u32, u32)>,
+    next_block: std::collections::HashMap<u32, u32>,
+    ended: Vec<u32>,
+}
+
+impl Checked {
+    fn starts(&mut self, choice: u32, block: u32) {
+        let next = self.next_block.entry(choice).or_default();
+        assert_eq!(block, *next, "blocks are numbered densely");
+        *next += 1;
+        self.open.push((choice, block));
+    }
+}
+
+impl Sink for Checked {
+    fn event(&mut self, event: Event<'_>) {
+        assert_eq!(matches!(event, Event::Start { .. }), !std::mem::replace(&mut self.started, true));
+        match &event {
+            Event::BlockStart { choice, block, .. } | Event::ToolCallStart { choice, block, .. } => {
+                self.starts(*choice, *block);
+            }
+            Event::TextDelta { choice, block, .. }
+            | Event::ReasoningDelta { choice, block, .. }
+            | Event::RefusalDelta { choice, block, .. }
+            | Event::ToolCallDelta { choice, block, .. }
+            | Event::BlockSignature { choice, block, .. }
+            | Event::BlockCitation { choice, block, .. } => {
+                assert!(self.open.contains(&(*choice, *block)), "{event:?} outside of its block");
+            }
+            Event::BlockEnd { choice, block } => {
+                let at = self.open.iter().position(|open| open == &(*choice, *block)).expect("an open block");
+                self.open.remove(at);
+            }
+            Event::End { choice, .. } => {
+                assert!(self.open.iter().all(|(open, _)| open != choice), "blocks end before their choice");
+                assert!(!self.ended.contains(choice));
+                self.ended.push(*choice);
+            }
+            Event::Start { .. }
+            | Event::MediaDelta { .. }
+            | Event::LogprobsDelta { .. }
+            | Event::Usage(_)
+            | Event::Failed(_) => {}
+        }
+        self.fold.event(event);
+    }
+}
+
+fn decode<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Result<Answer<'static>, Failure> {
+    let mut decoder = Decoder::new(&Quirks::NONE);
+    let mut reader = Reader::new(1 << 24);
+    let mut sink = Checked::default();
+    let mut each = |frame: &crate::wire::sse::Frame<'_>| {
+        assert_eq!(decoder.push(frame, &mut sink), Decoded::Taken);
+    };
+    for chunk in chunks {
+        reader.feed(chunk, &mut each).expect("small events");
+    }
+    reader.finish(&mut each);
+    decoder.finish(&mut sink)?;
+    sink.fold.finish()
+}
+
+/// What the recording says, read without the decoder: text, thoughts, calls, reason.
+#[derive(Debug, Default, PartialEq)]
+struct Reading {
+    text: String,
+    thoughts: String,
+    calls: Vec<(String, Value)>,
+    reason: Option<String>,
+    total: Option<u64>,
+}
+
+fn by_hand(body: &str) -> Reading {
+    let responses: Vec<Value> = match serde_json::from_str::<Value>(body) {
+        Ok(Value::Array(responses)) => responses,
+        Ok(response) => vec![response],
+        Err(_) => body.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect(),
+    };
+    let mut reading = Reading::default();
+    for response in &responses {
+        for candidate in response["candidates"].as_array().into_iter().flatten() {
+            for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
+                let text = part["text"].as_str().unwrap_or_default();
+                if part["thought"] == true { &mut reading.thoughts } else { &mut reading.text }.push_str(text);
+                if let Value::Object(call) = &part["functionCall"] {
+                    let args = call.get("args").cloned().unwrap_or_else(|| serde_json::json!({}));
+                    reading.calls.push((call["name"].as_str().expect("a name").to_owned(), args));
+                }
+            }
+            let reason = if candidate["finishReason"] == 1 { Some("STOP") } else { candidate["finishReason"].as_str() };
+            reading.reason = reason.map(str::to_owned).or(reading.reason);
+        }
+        reading.reason = reading.reason.or(response["promptFeedback"]["blockReason"].as_str().map(str::to_owned));
+        reading.total = response["usageMetadata"]["totalTokenCount"].as_u64().or(reading.total);
+    }
+    reading
+}
+
+fn by_decoder(answer: &Answer<'_>) -> Reading {
+    let mut reading = Reading::default();
+    let [choice] = answer.choices.as_slice() else { panic!("one choice, not {}", answer.choices.len()) };
+    for part in &choice.parts {
+        match part {
+            Part::Text { text, .. } => reading.text.push_str(&text.decode()),
+            Part::Reasoning { text, .. } => reading.thoughts.push_str(&text.decode()),
+            Part::ToolCall { name, arguments, .. } => {
+                let arguments = serde_json::from_str(&arguments.quoted().decode()).expect("JSON arguments");
+                reading.calls.push((name.decode().into_owned(), arguments));
+            }
+            Part::Refusal { .. } => {}
+            part => panic!("{part:?}"),
+        }
+    }
+    reading.reason = choice.end.raw.as_ref().map(|raw| raw.decode().into_owned());
+    reading.total = answer.usage.as_ref().map(crate::chat::Usage::total_tokens);
+    reading
+}
+
+#[test]
+fn every_recorded_answer_reads_as_by_hand() {
+    let mut read = 0;
+    for Recording { name, body, .. } in recordings().iter().filter(|recording| recording.status == 200) {
+        let is_stream = body.starts_with("data:");
+        let answer = if is_stream {
+            decode(std::iter::once(body.as_bytes()))
+        } else {
+            read_answer(body.as_bytes(), &Quirks::NONE)
+        };
+        let answer = answer.unwrap_or_else(|failure| panic!("{name}: {failure}"));
+        assert_eq!(by_decoder(&answer), by_hand(body), "{name}");
+        if is_stream {
+            assert_eq!(decode(body.as_bytes().chunks(1)).as_ref(), Ok(&answer), "{name}, byte by byte");
+        }
+        read += 1;
+    }
+    eprintln!("{read} recorded answers");
+}
+
+#[test]
+fn every_recorded_error_is_classified() {
+    for Recording { name, status, body } in recordings().iter().filter(|recording| recording.status != 200) {
+        let failure = read_error(*status, &|_| None, body.as_bytes());
+        let expected = match (status, body) {
+            (_, body) if body.contains("API key not valid") => Kind::CredentialRejected,
+            (403, _) => Kind::CredentialRejected,
+            (_, body) if body.contains("input token count") => Kind::ContextLength,
+            (404, _) => Kind::NotFound,
+            (429, _) => Kind::RateLimited,
+            _ => Kind::BadRequest,
+        };
+        assert_eq!((failure.kind, failure.upstream_status), (expected, Some(*status)), "{name}");
+        assert_eq!(failure.retry_after.is_some(), body.contains("retryDelay"), "{name}");
+    }
+}
+
+fn stream(chunks: &[&str]) -> Result<Answer<'static>, Failure> {
+    let body: String = chunks.iter().map(|chunk| format!("data: {}\r\n\r\n", chunk.replace('\n', ""))).collect();
+    decode(std::iter::once(body.as_bytes()))
+}
+
+#[test]
+fn sources_are_placed_by_characters_of_the_text() {
+    let answer = stream(&[
+        r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"text":"Zürich: "}]}}]}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"40\u00b0 heiß"}]},"finishReason":"STOP","groundingMetadata":{
+            "groundingChunks":[{"web":{"uri":"https://a","title":"A"}},{"retrievedContext":{"title":"B"}}],
+            "groundingSupports":[{"segment":{"startIndex":9,"endIndex":19,"text":"40° heiß"},
+            "groundingChunkIndices":[0,1,7]}],"webSearchQueries":["x","y"]}}],"usageMetadata":{"promptTokenCount":1}}"#,
+    ])
+    .expect("an answer");
+    let [Part::Reasoning { .. }, Part::Text { citations, .. }] = answer.choices[0].parts.as_slice() else {
+        panic!("{answer:?}")
+    };
+    assert_eq!(citations.len(), 2);
+    assert_eq!((citations[0].start, citations[0].end), (Some(8), Some(16)));
+    assert_eq!(citations[0].url.as_ref().map(|url| url.escaped()), Some("https://a"));
+    assert_eq!(citations[1].title.as_ref().map(|title| title.escaped()), Some("B"));
+    assert_eq!(answer.usage.expect("usage").tool_requests, Some(2));
+}
+
+#[test]
+fn signatures_stay_with_the_part_they_came_on() {
+    let answer = stream(&[
+        r#"{"candidates":[{"content":{"parts":[{"text":"so","thought":true,"thoughtSignature":"s0"}]}}]}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"a"},{"text":"b"},{"text":"","thoughtSignature":"s1"}]}}]}"#,
+        r#"{"candidates":[{"content":{"parts":[{"text":"c"},{"functionCall":{"name":"f"},"thoughtSignature":"s2"}]},
+            "finishReason":"STOP"}],"responseId":"late"}"#,
+    ])
+    .expect("an answer");
+    let shown: Vec<(&str, Option<&str>)> = answer.choices[0]
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::Text { text, signature, .. } | Part::Reasoning { text, signature } => (text.escaped(), signature),
+            Part::ToolCall { name, signature, .. } => (name.escaped(), signature),
+            part => panic!("{part:?}"),
+        })
+        .map(|(text, signature)| (text, signature.as_ref().map(|signature| signature.data.escaped())))
+        .collect();
+    assert_eq!(shown, [("so", Some("s0")), ("ab", Some("s1")), ("c", None), ("f", Some("s2"))]);
+    assert_eq!(answer.choices[0].end.kind, EndKind::ToolCalls);
+}
+
+#[test]
+fn ids_are_minted_the_same_way_whatever_the_chunks() {
+    let call = r#"{"functionCall":{"name":"f","args":{"a": 1}}}"#;
+    let one = format!(
+        r#"{{"responseId":"R-1_z","candidates":[{{"content":{{"parts":[{call},{call}]}},"finishReason":"STOP"}}]}}"#
+    );
+    let first = format!(r#"{{"responseId":"R-1_z","candidates":[{{"content":{{"parts":[{call}]}}}}]}}"#);
+    let second = first.replace("]}}]", "]},\"finishReason\":\"STOP\"}]");
+    let whole = stream(&[&one]).expect("an answer");
+    assert_eq!(stream(&[&first, &second]).expect("an answer"), whole);
+    let ids: Vec<&str> = whole.choices[0]
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::ToolCall { id, .. } => id.escaped(),
+            part => panic!("{part:?}"),
+        })
+        .collect();
+    assert_eq!(ids, ["call_R-1_z_0", "call_R-1_z_1"]);
+}
+
+#[test]
+fn several_candidates_are_several_choices() {
+    let answer = stream(&[
+        r#"{"candidates":[{"index":0,"content":{"parts":[{"text":"a"}]}},{"index":1,"content":{"parts":[{"text":"b"}]}}]}"#,
+        r#"{"candidates":[{"index":1,"content":{"parts":[{"text":"d"}]},"finishReason":"STOP"}]}"#,
+        r#"{"candidates":[{"index":0,"content":{"parts":[{"text":"c"}]},"finishReason":"MAX_TOKENS"}]}"#,
+    ])
+    .expect("an answer");
+    let texts: Vec<(&str, EndKind)> = answer
+        .choices
+        .iter()
+        .map(|choice| match choice.parts.as_slice() {
+            [Part::Text { text, .. }] => (text.escaped(), choice.end.kind),
+            parts => panic!("{parts:?}"),
+        })
+        .collect();
+    assert_eq!(texts, [("ac", EndKind::Length), ("bd", EndKind::Stop)]);
+}
+
+#[test]
+fn refusals_say_what_was_said() {
+    for (chunk, words) in [
+        (r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#, "The provider blocked the prompt: SAFETY."),
+        (r#"{"promptFeedback":{"blockReason":"OTHER","blockReasonMessage":"No."}}"#, "No."),
+        (r#"{"candidates":[{"finishReason":"RECITATION","finishMessage":"Not mine."}]}"#, "Not mine."),
+    ] {
+        let answer = stream(&[chunk]).expect("an answer");
+        let [Part::Refusal { text }] = answer.choices[0].parts.as_slice() else { panic!("{answer:?}") };
+        assert_eq!(text.decode(), words);
+        assert_eq!(answer.choices[0].end.kind, EndKind::ContentFilter);
+    }
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_not_finished() {
+    let open = r#"{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}"#;
+    for chunks in [&[][..], &[open], &[r#"{"usageMetadata":{"promptTokenCount":1}}"#]] {
+        assert_eq!(stream(chunks).expect_err("no end").kind, Kind::Truncated);
+    }
+    let failed = stream(&[open, r#"{"error":{"code":503,"message":"overloaded","status":"UNAVAILABLE"}}"#, open]);
+    assert_eq!(failed.expect_err("an error").kind, Kind::Overloaded);
+}
+
+#[test]
+fn a_body_that_is_no_answer_is_refused() {
+    for body in ["", "{", "[]", "{}", "null", "\"text\"", r#"{"candidates":[]}"#, r#"{"candidates":3}"#] {
+        assert_eq!(read_answer(body.as_bytes(), &Quirks::NONE).expect_err("no answer").kind, Kind::BadAnswer, "{body}");
+    }
+    let error = br#"{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED"}}"#;
+    assert_eq!(read_answer(error, &Quirks::NONE).expect_err("an error").kind, Kind::RateLimited);
+}
+
+/// A stream of plausible chunks, each with its own mixture of parts.
+fn chunks() -> impl Strategy<Value = Vec<String>> {
+    let part = prop_oneof![
+        "[a-zäß\\\\n ]{0,6}".prop_map(|text| format!(r#"{{"text":"{}"}}"#, text.replace('\\', "\\\\"))),
+        "[a-z]{0,4}".prop_map(|text| format!(r#"{{"text":"{text}","thought":true}}"#)),
+        "[a-z]{0,2}".prop_map(|text| format!(r#"{{"text":"{text}","thoughtSignature":"c2ln"}}"#)),
+        "[a-z]{1,3}".prop_map(|name| format!(r#"{{"functionCall":{{"name":"{name}","args":{{"x":"{name}"}}}}}}"#)),
+        Just(r#"{"inlineData":{"mimeType":"image/png","data":"AAAA"}}"#.to_owned()),
+        Just(r#"{"executableCode":{"code":"1"}}"#.to_owned()),
+    ];
+    let finish = prop_oneof![Just(""), Just(r#","finishReason":"STOP""#), Just(r#","finishReason":"SAFETY""#)];
+    let chunk = (proptest::collection::vec(part, 0..4), finish, 0u32..2).prop_map(|(parts, finish, index)| {
+        format!(r#"{{"candidates":[{{"index":{index},"content":{{"parts":[{}]}}{finish}}}]}}"#, parts.join(","))
+    });
+    proptest::collection::vec(chunk, 0..8)
+}
+
+proptest! {
+    #[test]
+    fn the_laws_hold_and_chunks_do_not_matter(chunks in chunks(), size in 1usize..40) {
+        let body: String = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+        let whole = decode(std::iter::once(body.as_bytes()));
+        prop_assert_eq!(decode(body.as_bytes().chunks(size)), whole);
+    }
+
+    #[test]
+    fn no_bytes_panic(body in proptest::collection::vec(any::<u8>(), 0..200), status in any::<u16>()) {
+        let _ = read_answer(&body, &Quirks::NONE);
+        let _ = read_error(status, &|_| None, &body);
+        let frame = crate::wire::sse::Frame { event: b"", data: body.as_slice().into(), raw: &body };
+        let mut decoder = Decoder::new(&Quirks::NONE);
+        let _ = decoder.push(&frame, &mut |_: Event<'_>| {});
+        let _ = decoder.finish(&mut |_: Event<'_>| {});
+    }
+
+    #[test]
+    fn no_field_of_any_kind_panics(
+        path in prop_oneof![
+            Just("candidates"), Just("usageMetadata"), Just("promptFeedback"), Just("error"), Just("responseId"),
+        ],
+        value in prop_oneof![
+            Just("null"), Just("[]"), Just("{}"), Just("-1"), Just("\"x\""), Just("[{}]"), Just("[null]"),
+            Just(r#"[{"content":{"parts":[{"functionCall":{}},{"inlineData":{}},{"text":null}]},"finishReason":""}]"#),
+            Just(r#"[{"groundingMetadata":{"groundingSupports":[{"segment":{"endIndex":99},"groundingChunkIndices":[9]}]},
+                "citationMetadata":{"citations":[{"uri":"u","startIndex":5,"endIndex":1}]},"finishReason":"STOP"}]"#),
+        ],
+    ) {
+        let body = format!(r#"{{"{path}":{value}}}"#);
+        let _ = read_answer(body.as_bytes(), &Quirks::NONE);
+    }
+}
+
+/// The kinds of blocks are told apart by this test's reader too.
+#[test]
+fn reasoning_and_text_are_blocks_of_their_own() {
+    let mut kinds = Vec::new();
+    let mut decoder = Decoder::new(&Quirks::NONE);
+    let data = br#"{"candidates":[{"content":{"parts":[{"text":"t","thought":true},{"text":"a"}]}}]}"#;
+    let frame = crate::wire::sse::Frame { event: b"", data: data.as_slice().into(), raw: data };
+    let mut sink = |event: Event<'_>| {
+        if let Event::BlockStart { kind, .. } = event {
+            kinds.push(kind);
+        }
+    };
+    assert_eq!(decoder.push(&frame, &mut sink), Decoded::Taken);
+    assert_eq!(kinds, [BlockKind::Reasoning, BlockKind::Text]);
+}
