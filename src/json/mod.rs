@@ -8,11 +8,13 @@
 //! of a call are plain structs with optional fields.
 
 mod depth;
+mod members;
 mod raw;
 mod text;
 mod write;
 
 pub use depth::{TooDeep, check_depth};
+pub use members::Members;
 pub use raw::Raw;
 pub use text::Text;
 pub use write::{Array, Object};
