@@ -1,11 +1,11 @@
 //! A key's record made ready for the path of a call.
 
-use super::{Key, ModelPattern, Pattern};
+use super::{Key, KeyHash, ModelPattern, Pattern, Secrets};
 use crate::failure::{Failure, Kind};
 use crate::units::UnixMillis;
 
-/// The purpose under which a grant is sealed in KV; its name there is the key's hash.
-pub const SEALED_FOR: &str = "grant";
+/// The purpose under which a grant is sealed; the name is the hash of the key it is for.
+const PURPOSE: &str = "grant";
 
 /// What a key may do. Read from storage once, then asked on every call.
 #[derive(Clone, Debug)]
@@ -22,11 +22,9 @@ pub struct Grant {
 impl Grant {
     /// Reads a record as storage holds it; fails on what is no record of ours.
     pub fn read(json: &str) -> Result<Grant, Failure> {
-        let key: Key = serde_json::from_str(json).map_err(|error| {
-            Failure::new(Kind::Internal, "The key's record cannot be read.").because(error.to_string())
-        })?;
+        let key: Key = serde_json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
         if key.id.is_empty() {
-            return Err(Failure::new(Kind::Internal, "The key's record cannot be read.").because("it has no id"));
+            return Err(unreadable("it has no id"));
         }
         Ok(Grant::new(key))
     }
@@ -44,6 +42,18 @@ impl Grant {
             allowed_endpoints: names(&key.allowed_endpoints),
             key,
         }
+    }
+
+    /// The record, sealed for the edge: it cannot be changed there, nor be put in the place of another key's.
+    #[must_use]
+    pub fn seal(&self, secrets: &Secrets, hash: &KeyHash) -> String {
+        secrets.seal(PURPOSE, &hash.to_string(), &serde_json::to_string(&self.key).unwrap_or_default())
+    }
+
+    /// Reads what [`Grant::seal`] wrote for the same key; fails on anything else.
+    pub fn open(secrets: &Secrets, hash: &KeyHash, sealed: &str) -> Result<Grant, Failure> {
+        let opened = secrets.open(PURPOSE, &hash.to_string(), sealed);
+        Grant::read(opened.ok_or_else(|| unreadable("its seal is not ours"))?)
     }
 
     /// Whether the key is in force at `now` and may call `endpoint` (one of [`super::ENDPOINTS`]).
@@ -85,6 +95,10 @@ impl Grant {
             .code("model_not_allowed")
             .about("model")
     }
+}
+
+fn unreadable(cause: impl Into<String>) -> Failure {
+    Failure::new(Kind::Internal, "The gateway key's record cannot be read.").because(cause)
 }
 
 /// An empty list allows everything.
@@ -165,6 +179,18 @@ mod tests {
         let grant = Grant::read(written).expect("a record");
         assert!(grant.permits_target("anthropic", "claude-sonnet-4-5"));
         assert!(!grant.permits_target("anthropic", "claude-opus-4-1"));
+    }
+
+    #[test]
+    fn a_sealed_grant_is_read_back_for_its_own_key_only() {
+        let secrets = Secrets::from_environment(Some("a secret of the tests"), None, None).expect("a secret");
+        let [hash, other] = ["1", "2"].map(|digit| KeyHash::parse(&digit.repeat(64)).expect("a hash"));
+        let sealed = grant(|key| key.denied_models = list(&["*opus*"])).seal(&secrets, &hash);
+        let opened = Grant::open(&secrets, &hash, &sealed).expect("ours");
+        assert!(!opened.permits_target("anthropic", "claude-opus-4-1"));
+        assert_eq!(Grant::open(&secrets, &other, &sealed).expect_err("another key's").kind, Kind::Internal);
+        let loosened = sealed.replace("*opus*", "*none*");
+        assert_eq!(Grant::open(&secrets, &hash, &loosened).expect_err("changed").kind, Kind::Internal);
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod text;
 pub use admin_key::AdminKey;
 pub use describe::describe;
 pub use endpoint::{ENDPOINTS, known as is_endpoint_pattern};
-pub use grant::{Grant, SEALED_FOR};
+pub use grant::Grant;
 pub use pattern::{ModelPattern, Pattern};
 pub use record::{Key, OnDisconnect};
 pub use secrets::Secrets;
