@@ -13,10 +13,12 @@
 //! | [`secret`] | credentials that cannot be shown by accident |
 //! | [`keys`] | gateway keys: made, recognised, and what they may do |
 //! | [`sandbox`] | an upstream played without key or network |
+//! | [`admin`] | the operator's API, one file a resource |
 
 // Tests may stop at what surprises them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+pub mod admin;
 pub mod chat;
 pub mod config;
 pub mod failure;

@@ -1,0 +1,162 @@
+//! Reads a JSON body field by field and collects everything that is wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::RangeInclusive;
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::answer::{Fault, Refusal};
+
+/// No object that an operator writes about a key is longer.
+const LONGEST_BODY: usize = 256 * 1024;
+
+/// The fields of a JSON object in the order they were written, repeated ones included.
+pub(super) struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+/// What has been found wrong so far.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<Fault>);
+
+impl<'a> Fields<'a> {
+    /// Reads `body`; nothing at all is an object without fields.
+    pub fn read(body: &'a [u8]) -> Result<Fields<'a>, Refusal> {
+        if body.len() > LONGEST_BODY {
+            return Err(Refusal::too_large(LONGEST_BODY));
+        }
+        if body.trim_ascii().is_empty() {
+            return Ok(Fields(Vec::new()));
+        }
+        serde_json::from_slice(body).map_err(|error| {
+            let message = format!("The body must be a JSON object: {error}.");
+            Refusal::faulty(vec![Fault { path: String::new(), message }])
+        })
+    }
+
+    /// Each field once; a repeated one is a fault. A value of `null` is `None`: the field's default.
+    pub fn each_once(self, faults: &mut Faults) -> Vec<(String, Option<&'a RawValue>)> {
+        let mut seen = BTreeSet::new();
+        let mut fields = Vec::new();
+        for (name, value) in self.0 {
+            if seen.insert(name.clone()) {
+                fields.push((name, (value.get() != "null").then_some(value)));
+            } else {
+                faults.add(&name, "is there twice");
+            }
+        }
+        fields
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields<'a>, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Vec<(String, &'de RawValue)>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(fields)
+            }
+        }
+        deserializer.deserialize_map(Object).map(Fields)
+    }
+}
+
+impl Faults {
+    pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Fault { path: path.into(), message: message.into() });
+    }
+
+    /// All is well, or the refusal that lists what is not.
+    pub fn none(self) -> Result<(), Refusal> {
+        if self.0.is_empty() { Ok(()) } else { Err(Refusal::faulty(self.0)) }
+    }
+
+    /// Text of a length within `length` characters, without control characters.
+    pub fn text(&mut self, path: &str, value: &RawValue, length: RangeInclusive<usize>) -> Option<String> {
+        let text: String = self.typed(path, value, "a text")?;
+        if !length.contains(&text.chars().count()) {
+            self.add(path, format!("must have {} to {} characters", length.start(), length.end()));
+        } else if text.chars().any(char::is_control) {
+            self.add(path, "must not contain control characters");
+        } else {
+            return Some(text);
+        }
+        None
+    }
+
+    /// At most `most` texts, each one through `read`.
+    pub fn texts(
+        &mut self,
+        path: &str,
+        value: &RawValue,
+        most: usize,
+        mut read: impl FnMut(&mut Faults, &str, &RawValue) -> Option<String>,
+    ) -> Option<Vec<String>> {
+        let values: Vec<Box<RawValue>> = self.typed(path, value, "a list of texts")?;
+        if values.len() > most {
+            self.add(path, format!("must have at most {most} entries"));
+            return None;
+        }
+        let texts = values.iter().enumerate().map(|(index, value)| read(self, &format!("{path}.{index}"), value));
+        // Every entry is read, so that all faults are found, before one of them fails the list.
+        let texts: Vec<Option<String>> = texts.collect();
+        texts.into_iter().collect()
+    }
+
+    /// An object of texts: at most `most`, names of 1 to 40 and values of at most 500 characters.
+    pub fn notes(&mut self, path: &str, value: &RawValue, most: usize) -> Option<BTreeMap<String, String>> {
+        let Ok(fields) = serde_json::from_str::<Fields<'_>>(value.get()) else {
+            self.add(path, "must be an object of texts");
+            return None;
+        };
+        let fields = fields.each_once(self);
+        if fields.len() > most {
+            self.add(path, format!("must have at most {most} entries"));
+            return None;
+        }
+        let mut notes = BTreeMap::new();
+        for (name, value) in fields {
+            let path = format!("{path}.{name}");
+            if !(1..=40).contains(&name.chars().count()) {
+                self.add(&path, "must have a name of 1 to 40 characters");
+            }
+            match value {
+                Some(value) => notes.extend(self.text(&path, value, 0..=500).map(|text| (name, text))),
+                None => self.add(&path, "must be a text"),
+            }
+        }
+        Some(notes)
+    }
+
+    /// A whole number within `range`.
+    pub fn integer(&mut self, path: &str, value: &RawValue, range: RangeInclusive<i64>) -> Option<i64> {
+        let number: i64 = self.typed(path, value, "a whole number")?;
+        if range.contains(&number) {
+            return Some(number);
+        }
+        self.add(path, format!("must be {} to {}", range.start(), range.end()));
+        None
+    }
+
+    pub fn flag(&mut self, path: &str, value: &RawValue) -> Option<bool> {
+        self.typed(path, value, "true or false")
+    }
+
+    fn typed<T: DeserializeOwned>(&mut self, path: &str, value: &RawValue, expected: &str) -> Option<T> {
+        let read = serde_json::from_str(value.get());
+        if read.is_err() {
+            self.add(path, format!("must be {expected}"));
+        }
+        read.ok()
+    }
+}

@@ -1,0 +1,281 @@
+//! `/admin/keys`: gateway keys from their making to their end.
+
+use serde::Serialize;
+
+use super::answer::{Answer, Refusal};
+use super::body::{Faults, Fields};
+use super::page::{Page, Parameters};
+use super::publish::{publish_key, publish_pending};
+use super::{AuditEntry, Call, Store, StoredHash, StoredKey, id, key_body};
+use crate::keys::{self, Key, KeyHash, Minted};
+use crate::units::{Millis, UnixMillis};
+
+/// Thirty days: a rotation that takes longer is a second key.
+const LONGEST_GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
+/// Texts of one key in force at once: the current one and those still in their grace.
+const MOST_TEXTS: usize = 10;
+/// How long the hash of an ended text is kept: until its copy at the edge is gone for certain.
+const ENDED_KEPT: Millis = Millis(24 * 60 * 60 * 1000);
+/// Changes of one key at the same moment, each of which makes the other start over.
+const MOST_TRIES: usize = 3;
+
+/// `POST /admin/keys`.
+pub(super) async fn create<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
+    let (request, context) = (call.request, call.context);
+    let mut key = Key { environment: context.environment.to_owned(), ..Key::default() };
+    key_body::apply(request, context, &mut key)?;
+    let minted = keys::mint(call.secrets, request.entropy.key);
+    key.id = id::mint("key", request.now, request.entropy.id);
+    key.start.clone_from(&minted.start);
+    key.created_at = request.now;
+    key.updated_at = request.now;
+    let hashes = vec![StoredHash { hash: minted.hash, expires_at: None }];
+    let stored = StoredKey { key, hashes, change: call.change_id(), deleted: false };
+    let audit = call.audit("key.create", &stored.key.id, None, json_of(&stored.key));
+    if let Err(error) = call.store.create_key(&stored, &audit).await {
+        // The key is lost only if it was not written: an answer that got lost is no reason to lose the key too.
+        match call.store.key(&stored.key.id).await {
+            Ok(Some(found)) if found.change == stored.change => {}
+            _ => return Err(error.into()),
+        }
+    }
+    // A new key works without its copy: a reader who finds none asks the database.
+    let _ = publish_key(call.store, call.secrets, request.now, stored.clone()).await;
+    Answer::json(201, &Shown { text: Some(minted.text.expose()), ..Shown::of(&stored.key) })
+}
+
+/// `GET /admin/keys`: newest first.
+pub(super) async fn list<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
+    let mut parameters = Parameters::read(call.request.query);
+    let (limit, cursor) = (parameters.limit(), parameters.text("cursor"));
+    parameters.end()?;
+    let rows = call.store.keys(cursor.as_deref(), limit + 1).await?;
+    let shown = rows.iter().map(|stored| Shown::of(&stored.key)).collect();
+    Answer::json(200, &Page::of(shown, limit, |shown: &Shown<'_>| shown.key.id.clone()))
+}
+
+/// `GET /admin/keys/{id}`.
+pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
+    Answer::json(200, &Shown::of(&find(call, id).await?.key))
+}
+
+/// `PATCH /admin/keys/{id}`.
+pub(super) async fn update<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
+    let edit = |stored: &mut StoredKey| key_body::apply(call.request, call.context, &mut stored.key);
+    show(change(call, id, "key.update", edit).await?)
+}
+
+/// `POST /admin/keys/{id}/disable` and `/enable`.
+pub(super) async fn set_disabled<S: Store>(call: &Call<'_, S>, id: &str, disabled: bool) -> Result<Answer, Refusal> {
+    let action = if disabled { "key.disable" } else { "key.enable" };
+    let edit = |stored: &mut StoredKey| {
+        if !disabled {
+            not_revoked(&stored.key)?;
+        }
+        stored.key.disabled = disabled;
+        Ok(())
+    };
+    show(change(call, id, action, edit).await?)
+}
+
+/// `POST /admin/keys/{id}/revoke`: ends a key for good, with all its texts. Repeating it changes nothing.
+pub(super) async fn revoke<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
+    let edit = |stored: &mut StoredKey| {
+        stored.key.revoked_at.get_or_insert(call.request.now);
+        Ok(())
+    };
+    show(change(call, id, "key.revoke", edit).await?)
+}
+
+/// `DELETE /admin/keys/{id}`: ends a key and takes it out of every list; records of its calls stay.
+pub(super) async fn delete<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
+    let deleted = match call.store.key(id).await?.filter(|stored| stored.deleted) {
+        // Repeated, perhaps because the copies could not be written the first time.
+        Some(stored) => {
+            let published = publish_change(call, stored.clone()).await;
+            Changed { stored, published }
+        }
+        None => {
+            let edit = |stored: &mut StoredKey| {
+                stored.key.revoked_at.get_or_insert(call.request.now);
+                stored.deleted = true;
+                Ok(())
+            };
+            change(call, id, "key.delete", edit).await?
+        }
+    };
+    let stored = deleted.published()?;
+    let body = Deleted { id: &stored.key.id, object: "key", deleted: true };
+    Ok(Answer::json(200, &body)?.changed_keys(hashes_of(&stored)))
+}
+
+/// `POST /admin/keys/{id}/rotate`: gives a key a new text; the old one stays in force for the grace.
+pub(super) async fn rotate<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
+    let now = call.request.now;
+    let grace_ends = now.plus(grace(call.request.body)?);
+    let minted = keys::mint(call.secrets, call.request.entropy.key);
+    let edit = |stored: &mut StoredKey| {
+        not_revoked(&stored.key)?;
+        add_text(stored, &minted, now, grace_ends)
+    };
+    let Changed { stored, .. } = change(call, id, "key.rotate", edit).await?;
+    // The new text is shown this once, so it is shown even where the copies at the edge are still to be caught up:
+    // a missing copy of the new text is asked of the database, and the old one is meant to go on for a while anyway.
+    let shown =
+        Shown { text: Some(minted.text.expose()), previous_expires_at: Some(grace_ends), ..Shown::of(&stored.key) };
+    Ok(Answer::json(200, &shown)?.changed_keys(hashes_of(&stored)))
+}
+
+fn add_text(stored: &mut StoredKey, minted: &Minted, now: UnixMillis, grace_ends: UnixMillis) -> Result<(), Refusal> {
+    stored.hashes.retain(|text| text.expires_at.is_none_or(|end| end.plus(ENDED_KEPT) > now));
+    for text in &mut stored.hashes {
+        text.expires_at = Some(text.expires_at.map_or(grace_ends, |end| end.min(grace_ends)));
+    }
+    if stored.hashes.iter().filter(|text| !text.ended(now)).count() >= MOST_TEXTS {
+        let message =
+            format!("{MOST_TEXTS} texts of this key are in force; rotate with `grace_seconds` 0 to end them.");
+        return Err(Refusal::new(409, "too_many_rotations", message));
+    }
+    stored.hashes.push(StoredHash { hash: minted.hash, expires_at: None });
+    stored.key.start.clone_from(&minted.start);
+    Ok(())
+}
+
+fn grace(body: &[u8]) -> Result<Millis, Refusal> {
+    let mut faults = Faults::default();
+    let mut seconds = 0;
+    for (name, value) in Fields::read(body)?.each_once(&mut faults) {
+        match (name.as_str(), value) {
+            ("grace_seconds", None) => {}
+            ("grace_seconds", Some(value)) => {
+                seconds = faults.integer("grace_seconds", value, 0..=LONGEST_GRACE_SECONDS).unwrap_or(0);
+            }
+            _ => faults.add(name, "is no field of a rotation; there is only grace_seconds"),
+        }
+    }
+    faults.none()?;
+    Ok(Millis(u64::try_from(seconds).unwrap_or(0) * 1000))
+}
+
+fn not_revoked(key: &Key) -> Result<(), Refusal> {
+    match key.revoked_at {
+        None => Ok(()),
+        Some(_) => Err(Refusal::new(409, "key_revoked", "This key was revoked for good; make another one.")),
+    }
+}
+
+async fn find<S: Store>(call: &Call<'_, S>, id: &str) -> Result<StoredKey, Refusal> {
+    let found = call.store.key(id).await?.filter(|stored| !stored.deleted);
+    found.ok_or_else(|| Refusal::not_found("There is no such key."))
+}
+
+/// A change that the database has, and whether the edge has it too.
+struct Changed {
+    stored: StoredKey,
+    published: Result<(), super::StoreError>,
+}
+
+impl Changed {
+    /// The record, or a refusal where a copy at the edge still says what was.
+    fn published(self) -> Result<StoredKey, Refusal> {
+        let Changed { stored, published } = self;
+        match published {
+            Ok(()) => Ok(stored),
+            Err(error) => {
+                let message = format!(
+                    "The change is stored, but the copies that calls are checked against could not be written \
+                     ({error}). Repeat the request."
+                );
+                Err(Refusal::new(503, "not_published", message).changed_keys(hashes_of(&stored)))
+            }
+        }
+    }
+}
+
+/// Edits a key's record, writes it with its audit entry, and publishes it.
+///
+/// When someone else changed the key meanwhile, the edit is made again on what they left.
+async fn change<S: Store>(
+    call: &Call<'_, S>,
+    id: &str,
+    action: &str,
+    edit: impl Fn(&mut StoredKey) -> Result<(), Refusal>,
+) -> Result<Changed, Refusal> {
+    for _ in 0..MOST_TRIES {
+        let before = find(call, id).await?;
+        let mut after = before.clone();
+        edit(&mut after)?;
+        after.key.updated_at = call.request.now;
+        after.change = call.change_id();
+        let audit = call.audit(action, id, json_of(&before.key), json_of(&after.key));
+        if write(call, &after, &before.change, &audit).await? {
+            let published = publish_change(call, after.clone()).await;
+            return Ok(Changed { stored: after, published });
+        }
+    }
+    Err(Refusal::new(409, "conflict", "Others are changing this key at the same time. Repeat the request."))
+}
+
+async fn write<S: Store>(
+    call: &Call<'_, S>,
+    after: &StoredKey,
+    expected: &str,
+    audit: &AuditEntry,
+) -> Result<bool, Refusal> {
+    let error = match call.store.replace_key(after, expected, audit).await {
+        Ok(written) => return Ok(written),
+        Err(error) => error,
+    };
+    // The write may have landed although its answer did not.
+    match call.store.key(&after.key.id).await {
+        Ok(Some(found)) if found.change == after.change => Ok(true),
+        _ => Err(error.into()),
+    }
+}
+
+async fn publish_change<S: Store>(call: &Call<'_, S>, after: StoredKey) -> Result<(), super::StoreError> {
+    publish_key(call.store, call.secrets, call.request.now, after).await?;
+    // What an earlier change could not copy. Their operator was told; this one's change is through.
+    let _ = publish_pending(call.store, call.secrets, call.request.now).await;
+    Ok(())
+}
+
+fn show(changed: Changed) -> Result<Answer, Refusal> {
+    let stored = changed.published()?;
+    Ok(Answer::json(200, &Shown::of(&stored.key))?.changed_keys(hashes_of(&stored)))
+}
+
+fn hashes_of(stored: &StoredKey) -> Vec<KeyHash> {
+    stored.hashes.iter().map(|text| text.hash).collect()
+}
+
+fn json_of(key: &Key) -> Option<String> {
+    serde_json::to_string(key).ok()
+}
+
+/// A key as the admin API shows it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    key: &'a Key,
+    object: &'static str,
+    /// The key itself, when it was just made.
+    #[serde(rename = "key", skip_serializing_if = "Option::is_none")]
+    text: Option<&'a str>,
+    /// When its previous text stops, after a rotation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_expires_at: Option<UnixMillis>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(key: &'a Key) -> Shown<'a> {
+        Shown { key, object: "key", text: None, previous_expires_at: None }
+    }
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    id: &'a str,
+    object: &'static str,
+    deleted: bool,
+}

@@ -1,0 +1,153 @@
+//! The operator's API: keys, configuration, providers, call records and the audit log, under `/admin`.
+//!
+//! The use cases are written over [`Store`], so that they run natively in tests with a store that fails on purpose.
+//! What changes a key or the configuration is written to the database first, together with its audit entry, and then
+//! copied to the edge ([`publish`]); a copy that did not land is caught up by the next change and by
+//! [`publish_pending`].
+//!
+
+mod answer;
+mod audit;
+mod body;
+mod calls;
+mod config;
+mod id;
+mod key_body;
+mod keys;
+mod page;
+mod providers;
+mod publish;
+mod route;
+mod store;
+
+pub use answer::{Fault, Response};
+pub use providers::ProviderStatus;
+pub use publish::{open_config, publish_pending};
+pub use route::{Action, ROUTES, Route};
+pub use store::{
+    AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Store, StoreError, StoredConfig, StoredHash, StoredKey,
+};
+
+use crate::keys::{AdminKey, Secrets};
+use crate::units::UnixMillis;
+use answer::{Answer, Refusal};
+
+/// A request under `/admin`, read whole.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// The path, without query: `/admin/keys`.
+    pub path: &'a str,
+    /// What follows the `?`, still encoded; empty if nothing does.
+    pub query: &'a str,
+    /// The `authorization` header.
+    pub authorization: Option<&'a str>,
+    /// The `if-match` header.
+    pub if_match: Option<&'a str>,
+    /// From where it came, for the audit log.
+    pub address: Option<&'a str>,
+    /// The body; empty if there is none.
+    pub body: &'a [u8],
+    /// When it came.
+    pub now: UnixMillis,
+    /// Randomness for what it may make.
+    pub entropy: Entropy,
+}
+
+/// Cryptographic randomness for one request.
+#[derive(Clone, Copy)]
+pub struct Entropy {
+    /// For a new key.
+    pub key: [u8; 32],
+    /// For a new id.
+    pub id: [u8; 10],
+    /// For the id of the change.
+    pub change: [u8; 10],
+}
+
+impl std::fmt::Debug for Entropy {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Entropy(…)")
+    }
+}
+
+/// What the gateway knows beside the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// `ADMIN_KEY`; without one the admin API is closed.
+    pub admin_key: Option<&'a AdminKey>,
+    /// What keys and their edge copies are signed with.
+    pub secrets: Option<&'a Secrets>,
+    /// `ENVIRONMENT`, the label of keys that name none.
+    pub environment: &'a str,
+    /// The providers that are configured, built-in ones included.
+    pub providers: &'a [ProviderStatus],
+}
+
+/// One authorized request and all it works with.
+struct Call<'a, S> {
+    store: &'a S,
+    request: &'a Request<'a>,
+    context: &'a Context<'a>,
+    secrets: &'a Secrets,
+}
+
+/// Answers a request under `/admin`.
+///
+/// The caller of this function forgets what it remembers of [`Response::changed_keys`], and of the configuration if
+/// [`Response::changed_config`] says so.
+pub async fn handle<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_>) -> Response {
+    match answer(store, request, context).await {
+        Ok(answer) => answer.into_response(),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// Whether the request carries the admin key: to be asked before its body is read.
+#[must_use]
+pub fn is_authorized(request: &Request<'_>, context: &Context<'_>) -> bool {
+    authorize(request, context).is_ok()
+}
+
+async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_>) -> Result<Answer, Refusal> {
+    // Whoever is not the operator learns nothing, not even which routes exist.
+    let secrets = authorize(request, context)?;
+    let (action, id) = route::find(request.method, request.path)?;
+    let call = Call { store, request, context, secrets };
+    match action {
+        Action::CreateKey => keys::create(&call).await,
+        Action::ListKeys => keys::list(&call).await,
+        Action::ReadKey => keys::read(&call, id).await,
+        Action::UpdateKey => keys::update(&call, id).await,
+        Action::RotateKey => keys::rotate(&call, id).await,
+        Action::DisableKey => keys::set_disabled(&call, id, true).await,
+        Action::EnableKey => keys::set_disabled(&call, id, false).await,
+        Action::RevokeKey => keys::revoke(&call, id).await,
+        Action::DeleteKey => keys::delete(&call, id).await,
+        Action::ReadConfig => config::read(&call).await,
+        Action::ReplaceConfig => config::replace(&call).await,
+        Action::CheckConfig => config::check(&call).await,
+        Action::ListConfigVersions => config::versions(&call).await,
+        Action::ReadConfigVersion => config::read_version(&call, id).await,
+        Action::RollBackConfig => config::roll_back(&call).await,
+        Action::ListProviders => providers::list(&call),
+        Action::ListCalls => calls::list(&call).await,
+        Action::ListAudit => audit::list(&call).await,
+    }
+}
+
+fn authorize<'a>(request: &Request<'_>, context: &Context<'a>) -> Result<&'a Secrets, Refusal> {
+    let (Some(admin_key), Some(secrets)) = (context.admin_key, context.secrets) else {
+        return Err(Refusal::unauthorized("The admin API is closed, because no ADMIN_KEY is set."));
+    };
+    let presented = request.authorization.and_then(|header| {
+        let (scheme, credential) = header.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| credential.trim())
+    });
+    match presented {
+        Some(presented) if admin_key.matches(presented) => Ok(secrets),
+        Some(_) => Err(Refusal::unauthorized("This is not the admin key.")),
+        None => Err(Refusal::unauthorized("Send the admin key as `Authorization: Bearer …`.")),
+    }
+}

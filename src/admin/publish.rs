@@ -1,0 +1,92 @@
+//! Copies what the database holds to the edge, where calls are checked.
+//!
+//! A change is marked as published only if it still is the last one; otherwise the newer one is published over it, so
+//! that of two changes at once the older copy does not stay. What could not be copied stays marked and is caught up.
+
+use super::{Store, StoreError, StoredConfig, StoredKey};
+use crate::keys::Secrets;
+use crate::units::UnixMillis;
+
+/// Changes of one thing while it is being published; more in a row are left to the next one who publishes.
+const MOST_ROUNDS: usize = 4;
+/// Keys caught up at a time: each costs a few writes, and someone is waiting.
+const MOST_CAUGHT_UP: u32 = 10;
+/// What the edge copy of the configuration is sealed for, and its name.
+const CONFIG_SEAL: (&str, &str) = ("config", "current");
+
+/// Publishes the changes that have not reached the edge, and says how many did.
+///
+/// For a schedule: the admin routes do the same after each change.
+///
+/// # Errors
+/// Where storage fails; what is left stays marked.
+pub async fn publish_pending<S: Store>(store: &S, secrets: &Secrets, now: UnixMillis) -> Result<usize, StoreError> {
+    let mut published = 0;
+    for stored in store.unpublished_keys(MOST_CAUGHT_UP).await? {
+        publish_key(store, secrets, now, stored).await?;
+        published += 1;
+    }
+    if let Some(stored) = store.config().await?.filter(|stored| stored.version.published == 0) {
+        publish_config(store, secrets, stored).await?;
+        published += 1;
+    }
+    Ok(published)
+}
+
+/// Publishes one key: each of its texts gets a grant of its own, or none if it has ended.
+pub(super) async fn publish_key<S: Store>(
+    store: &S,
+    secrets: &Secrets,
+    now: UnixMillis,
+    mut stored: StoredKey,
+) -> Result<(), StoreError> {
+    for _ in 0..MOST_ROUNDS {
+        for text in &stored.hashes {
+            match stored.grant(&text.hash).filter(|_| !text.ended(now)) {
+                Some(grant) => {
+                    let sealed = grant.seal(secrets, &text.hash);
+                    store.put_grant(&text.hash, &sealed, text.expires_at).await?;
+                }
+                None => store.remove_grant(&text.hash).await?,
+            }
+        }
+        if store.key_published(&stored.key.id, &stored.change).await? {
+            break;
+        }
+        match store.key(&stored.key.id).await? {
+            Some(newer) => stored = newer,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// Publishes the configuration in force.
+pub(super) async fn publish_config<S: Store>(
+    store: &S,
+    secrets: &Secrets,
+    mut stored: StoredConfig,
+) -> Result<(), StoreError> {
+    for _ in 0..MOST_ROUNDS {
+        let number = stored.version.version;
+        let (purpose, name) = CONFIG_SEAL;
+        let sealed = secrets.seal(purpose, name, &format!("{number} {}", stored.document));
+        store.put_config(&sealed).await?;
+        if store.config_published(number).await? {
+            break;
+        }
+        match store.config().await? {
+            Some(newer) => stored = newer,
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+/// The version and the document in the edge copy of the configuration; `None` if it was not sealed here.
+#[must_use]
+pub fn open_config<'a>(secrets: &Secrets, sealed: &'a str) -> Option<(u32, &'a str)> {
+    let (purpose, name) = CONFIG_SEAL;
+    let (number, document) = secrets.open(purpose, name, sealed)?.split_once(' ')?;
+    Some((number.parse().ok()?, document))
+}

@@ -1,0 +1,116 @@
+//! The routes of the admin API, as a table.
+
+use super::answer::Refusal;
+
+/// One method on one path.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// `GET`, `POST`, …
+    pub method: &'static str,
+    /// The path, as the API description writes it: `/admin/keys/{id}`.
+    pub template: &'static str,
+    /// What it does.
+    pub action: Action,
+}
+
+/// What can be asked of the admin API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each name says all there is to say; the shapes are in the API description")]
+pub enum Action {
+    CreateKey,
+    ListKeys,
+    ReadKey,
+    UpdateKey,
+    RotateKey,
+    DisableKey,
+    EnableKey,
+    RevokeKey,
+    DeleteKey,
+    ReadConfig,
+    ReplaceConfig,
+    CheckConfig,
+    ListConfigVersions,
+    ReadConfigVersion,
+    RollBackConfig,
+    ListProviders,
+    ListCalls,
+    ListAudit,
+}
+
+/// Every route there is.
+pub const ROUTES: &[Route] = &[
+    Route { method: "POST", template: "/admin/keys", action: Action::CreateKey },
+    Route { method: "GET", template: "/admin/keys", action: Action::ListKeys },
+    Route { method: "GET", template: "/admin/keys/{id}", action: Action::ReadKey },
+    Route { method: "PATCH", template: "/admin/keys/{id}", action: Action::UpdateKey },
+    Route { method: "DELETE", template: "/admin/keys/{id}", action: Action::DeleteKey },
+    Route { method: "POST", template: "/admin/keys/{id}/rotate", action: Action::RotateKey },
+    Route { method: "POST", template: "/admin/keys/{id}/disable", action: Action::DisableKey },
+    Route { method: "POST", template: "/admin/keys/{id}/enable", action: Action::EnableKey },
+    Route { method: "POST", template: "/admin/keys/{id}/revoke", action: Action::RevokeKey },
+    Route { method: "GET", template: "/admin/config", action: Action::ReadConfig },
+    Route { method: "PUT", template: "/admin/config", action: Action::ReplaceConfig },
+    Route { method: "POST", template: "/admin/config/check", action: Action::CheckConfig },
+    Route { method: "GET", template: "/admin/config/versions", action: Action::ListConfigVersions },
+    Route { method: "GET", template: "/admin/config/versions/{version}", action: Action::ReadConfigVersion },
+    Route { method: "POST", template: "/admin/config/rollback", action: Action::RollBackConfig },
+    Route { method: "GET", template: "/admin/providers", action: Action::ListProviders },
+    Route { method: "GET", template: "/admin/calls", action: Action::ListCalls },
+    Route { method: "GET", template: "/admin/audit", action: Action::ListAudit },
+];
+
+/// The action of `method` on `path`, and what stands in the place of `{…}`; empty where the route has no such place.
+///
+/// A trailing slash is forgiven.
+pub(super) fn find<'a>(method: &str, path: &'a str) -> Result<(Action, &'a str), Refusal> {
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let mut allowed: Vec<&str> = Vec::new();
+    for route in ROUTES {
+        let Some(id) = capture(route.template, path) else { continue };
+        if route.method == method {
+            return Ok((route.action, id));
+        }
+        allowed.push(route.method);
+    }
+    if allowed.is_empty() {
+        return Err(Refusal::not_found("There is no such admin route; /openapi.json lists them all."));
+    }
+    Err(Refusal::method_not_allowed(method, &allowed.join(", ")))
+}
+
+fn capture<'a>(template: &str, path: &'a str) -> Option<&'a str> {
+    let (mut wanted, mut found) = (template.split('/'), path.split('/'));
+    let mut captured = "";
+    loop {
+        match (wanted.next(), found.next()) {
+            (None, None) => return Some(captured),
+            (Some(place), Some(segment)) if place.starts_with('{') && !segment.is_empty() => captured = segment,
+            (Some(word), Some(segment)) if word == segment => {}
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_found_by_its_own_template() {
+        for route in ROUTES {
+            let path = route.template.replace("{id}", "key_1").replace("{version}", "7");
+            let (action, captured) = find(route.method, &path).expect("found");
+            assert_eq!(action, route.action);
+            assert_eq!(captured.is_empty(), !route.template.contains('{'), "{path}");
+        }
+    }
+
+    #[test]
+    fn neither_more_nor_less_is_found() {
+        for path in ["", "/", "/admin", "/admin/key", "/admin/keys/a/b", "/admin/keys//rotate", "/admin/keys/a/rotate/"]
+        {
+            assert_eq!(find("GET", path).is_ok(), path == "/admin/keys/", "{path}");
+        }
+        assert_eq!(find("GET", "/admin/keys/").expect("forgiven").0, Action::ListKeys);
+    }
+}

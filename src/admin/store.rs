@@ -1,0 +1,225 @@
+//! What the admin use cases need of storage.
+//!
+//! Two places are behind it: the database, which is right, and the copies at the edge, which are near. A write to the
+//! database is one transaction with its audit entry. Any call may fail although it took effect; that is why every
+//! change carries an id of its own, by which it is recognised when it is read back.
+
+use serde::Deserialize;
+
+use crate::keys::{Grant, Key, KeyHash};
+use crate::units::UnixMillis;
+
+/// The database and the edge copies.
+#[allow(async_fn_in_trait, reason = "one isolate is one thread: nothing here is ever sent to another")]
+pub trait Store {
+    /// Adds a key. Fails if its id or one of its hashes is taken.
+    async fn create_key(&self, stored: &StoredKey, audit: &AuditEntry) -> Result<(), StoreError>;
+    /// A key by its id, deleted ones included.
+    async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError>;
+    /// Keys that are not deleted, newest first, from the one after `before`.
+    async fn keys(&self, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError>;
+    /// Puts `stored` in the place of the record whose last change was `expected`; `false`, and nothing is written, if
+    /// there was another change since. Hashes it does not list are forgotten.
+    async fn replace_key(&self, stored: &StoredKey, expected: &str, audit: &AuditEntry) -> Result<bool, StoreError>;
+    /// Keys whose last change has not reached the edge, deleted ones included.
+    async fn unpublished_keys(&self, most: u32) -> Result<Vec<StoredKey>, StoreError>;
+    /// Notes that the edge has `change` of a key; `false` if that is no longer its last change.
+    async fn key_published(&self, id: &str, change: &str) -> Result<bool, StoreError>;
+    /// Writes the edge copy of a grant, sealed; it may vanish some time after `until`.
+    async fn put_grant(&self, hash: &KeyHash, sealed: &str, until: Option<UnixMillis>) -> Result<(), StoreError>;
+    /// Removes the edge copy of a grant, if there is one.
+    async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError>;
+    /// The configuration in force; `None` if none was ever written.
+    async fn config(&self) -> Result<Option<StoredConfig>, StoreError>;
+    /// One version of the configuration.
+    async fn config_version(&self, version: u32) -> Result<Option<StoredConfig>, StoreError>;
+    /// Versions, newest first, from the one after `before`; without their documents.
+    async fn config_versions(&self, before: Option<u32>, most: u32) -> Result<Vec<ConfigVersion>, StoreError>;
+    /// Adds a version and so puts it in force; `false`, and nothing is written, unless it is the one after the last.
+    async fn append_config(&self, config: &StoredConfig, audit: &AuditEntry) -> Result<bool, StoreError>;
+    /// Notes that the edge has `version`; `false` if that is no longer the last one.
+    async fn config_published(&self, version: u32) -> Result<bool, StoreError>;
+    /// Writes the edge copy of the configuration, sealed.
+    async fn put_config(&self, sealed: &str) -> Result<(), StoreError>;
+    /// Records of calls, newest first.
+    async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError>;
+    /// Audit entries, newest first, from the one after `before`; of one subject, if it is named.
+    async fn audit(
+        &self,
+        subject: Option<&str>,
+        before: Option<&str>,
+        most: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError>;
+}
+
+/// Storage failed, or did not answer in time; what was asked may have happened all the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreError {
+    /// What it said.
+    pub message: String,
+}
+
+/// A key as the database holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredKey {
+    /// The record.
+    pub key: Key,
+    /// The hashes of its texts: the current one, and those that a rotation left in force for a while.
+    pub hashes: Vec<StoredHash>,
+    /// The id of its last change, which is that of the change's audit entry.
+    pub change: String,
+    /// Deleted: kept for the sake of what refers to it, shown nowhere.
+    pub deleted: bool,
+}
+
+/// One text of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredHash {
+    /// Its hash.
+    pub hash: KeyHash,
+    /// When it stops, if that is before the key does.
+    pub expires_at: Option<UnixMillis>,
+}
+
+impl StoredKey {
+    /// What the text of `hash` may do: all that the key may, until the text or the key ends.
+    ///
+    /// `None` if the key is deleted or has no such text.
+    #[must_use]
+    pub fn grant(&self, hash: &KeyHash) -> Option<Grant> {
+        let text = self.hashes.iter().find(|text| text.hash == *hash)?;
+        let mut key = self.key.clone();
+        key.expires_at = [key.expires_at, text.expires_at].into_iter().flatten().min();
+        (!self.deleted).then(|| Grant::new(key))
+    }
+}
+
+impl StoredHash {
+    /// Whether it has stopped.
+    #[must_use]
+    pub fn ended(&self, now: UnixMillis) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// A configuration document with what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredConfig {
+    /// Which, and since when.
+    pub version: ConfigVersion,
+    /// The document, byte for byte as it was sent.
+    pub document: String,
+}
+
+/// One version of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ConfigVersion {
+    /// Its number: 1 is the first.
+    pub version: u32,
+    /// When it was written.
+    pub created_at: UnixMillis,
+    /// The id of the change that wrote it, which is that of the change's audit entry.
+    pub change: String,
+    /// The version it brought back, if it is a rollback.
+    pub restores: Option<u32>,
+    /// 1 when the edge has it, else 0: SQLite has no booleans.
+    pub published: u8,
+}
+
+/// Who changed what, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AuditEntry {
+    /// `change_…`, sorting by time.
+    pub id: String,
+    /// When.
+    pub at: UnixMillis,
+    /// Who: `admin`, until there is more than one.
+    pub actor: String,
+    /// From which address, where that is known.
+    pub address: Option<String>,
+    /// What was done, such as `key.rotate`.
+    pub action: String,
+    /// To what: the id of a key, or `config`.
+    pub subject: String,
+    /// What it was before, as JSON; no secret is ever in it.
+    pub before: Option<String>,
+    /// What it is since, as JSON.
+    pub after: Option<String>,
+}
+
+/// Which call records to read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallsQuery<'a> {
+    /// Only calls with this key.
+    pub key_id: Option<&'a str>,
+    /// Only calls that this provider answered.
+    pub provider: Option<&'a str>,
+    /// Only calls of this model, as its provider spells it.
+    pub model: Option<&'a str>,
+    /// Only calls at or after this moment.
+    pub from: Option<UnixMillis>,
+    /// Only calls before this moment.
+    pub until: Option<UnixMillis>,
+    /// Only rows older than the one at this place.
+    pub before: Option<CallPlace<'a>>,
+    /// How many rows.
+    pub most: u32,
+}
+
+/// The place of a row among all: rows are ordered by time, then request, then number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CallPlace<'a> {
+    /// When the call came.
+    pub at: UnixMillis,
+    /// Its request id.
+    pub request_id: &'a str,
+    /// The number of the row within the request.
+    pub seq: u32,
+}
+
+/// A row of the `calls` table: one attempt at a call, or a correction of one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs, reason = "they are the columns of the table; the API description says what each means")]
+#[serde(default)]
+pub struct CallRow {
+    pub request_id: String,
+    pub seq: u32,
+    pub at: UnixMillis,
+    pub key_id: String,
+    pub endpoint: String,
+    pub provider: String,
+    pub model: String,
+    pub status: u16,
+    /// 0 or 1: SQLite has no booleans.
+    pub stream: u8,
+    pub lane: String,
+    pub attempts: u32,
+    pub input_fresh: i64,
+    pub input_cache_read: i64,
+    pub input_cache_write: i64,
+    pub input_cache_write_1h: i64,
+    pub input_audio: i64,
+    pub input_image: i64,
+    pub output_text: i64,
+    pub output_reasoning: i64,
+    pub output_audio: i64,
+    pub output_image: i64,
+    pub cost_nano: Option<i64>,
+    pub upstream_cost_nano: Option<i64>,
+    pub state: String,
+    pub first_token_ms: Option<i64>,
+    pub total_ms: i64,
+    pub error: Option<String>,
+    pub cause: Option<String>,
+    pub client_request_id: Option<String>,
+    pub adjusted: Option<String>,
+}
+
+impl CallRow {
+    /// Its place among all rows.
+    #[must_use]
+    pub fn place(&self) -> CallPlace<'_> {
+        CallPlace { at: self.at, request_id: &self.request_id, seq: self.seq }
+    }
+}
