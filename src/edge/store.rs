@@ -1,0 +1,483 @@
+//! Keys, configuration, audit log and call records in D1, with their copies in KV.
+//!
+//! Nothing here decides: statements in, rows out, each within a time limit, because storage that hangs must not hang
+//! a call. Money and moments are whole numbers below 2^53, and D1 takes no big integers, so they travel as floats;
+//! lists travel as one JSON parameter, because a statement has at most 100.
+
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
+use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, console_error};
+
+use crate::admin::{
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Store, StoreError, StoredConfig, StoredHash, StoredKey, open_config,
+};
+use crate::keys::{Grant, Key, KeyHash, Secrets};
+use crate::units::UnixMillis;
+
+/// The look-up of a key stands in the way of a call: KV answers in milliseconds or is passed over.
+const LOOK_UP: Duration = Duration::from_millis(1_500);
+/// The database is far for some; beyond this the call fails rather than waits.
+const DATABASE: Duration = Duration::from_secs(5);
+/// KV takes one write a second and key; a refused one is tried again.
+const WRITE_TRIES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(1_100), Duration::from_millis(2_200)];
+/// An edge copy of a text that has ended may go after this many seconds.
+const ENDED_KEPT: i64 = 24 * 60 * 60;
+/// The name of the configuration's copy.
+const CONFIG: &str = "current";
+
+/// What a key may do, from its edge copy or, where there is none, from the database.
+///
+/// `None` if there is no such key. A copy that was not sealed here is passed over, and the database asked.
+///
+/// # Errors
+/// Where neither place answers.
+pub async fn load_grant(env: &Env, secrets: &Secrets, hash: &KeyHash) -> Result<Option<Grant>, StoreError> {
+    match read_copy(env, "KEYS", &grant_name(hash)).await {
+        Ok(Some(sealed)) => match Grant::open(secrets, hash, &sealed) {
+            Ok(grant) => return Ok(Some(grant)),
+            Err(failure) => console_error!("grant {hash}: {failure} {}", failure.cause.as_deref().unwrap_or_default()),
+        },
+        Ok(None) => {}
+        Err(error) => console_error!("grant {hash}: {error}"),
+    }
+    let database = EdgeStore { env };
+    let statement = format!("{SELECT_KEYS} WHERE id = (SELECT key_id FROM key_hashes WHERE hash = ?1)");
+    let rows: Vec<KeyRow> = database.rows(&statement, &[hash.to_string().into()]).await?;
+    let stored = rows.into_iter().next().map(KeyRow::read).transpose()?;
+    Ok(stored.and_then(|stored| stored.grant(hash)))
+}
+
+/// The version and the document of the configuration in force; `None` if none was ever written.
+///
+/// # Errors
+/// Where neither the edge copy nor the database can be read.
+pub async fn load_config(env: &Env, secrets: &Secrets) -> Result<Option<(u32, String)>, StoreError> {
+    match read_copy(env, "CONFIG", CONFIG).await {
+        Ok(Some(sealed)) => match open_config(secrets, &sealed) {
+            Some((version, document)) => return Ok(Some((version, document.to_owned()))),
+            None => console_error!("the configuration's copy was not sealed here"),
+        },
+        Ok(None) => {}
+        Err(error) => console_error!("configuration: {error}"),
+    }
+    let stored = EdgeStore { env }.config().await?;
+    Ok(stored.map(|stored| (stored.version.version, stored.document)))
+}
+
+/// Appends records of calls to the `calls` table, all or none; one that is there already stays as it is.
+///
+/// `records` is a JSON array of objects with the table's columns as members.
+///
+/// # Errors
+/// Where the database fails or does not answer; repeating is safe.
+pub async fn insert_records(env: &Env, records: &str) -> Result<(), StoreError> {
+    let columns = CALL_COLUMNS.join(", ");
+    let values: Vec<String> = CALL_COLUMNS.iter().map(|column| format!("json_extract(value, '$.{column}')")).collect();
+    // `WHERE true` tells the parser that what follows belongs to the insert, not to a join.
+    let statement = format!(
+        "INSERT INTO calls ({columns}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
+        values.join(", ")
+    );
+    EdgeStore { env }.run(&statement, &[records.into()]).await.map(|_| ())
+}
+
+const CALL_COLUMNS: &[&str] = &[
+    "request_id",
+    "seq",
+    "at",
+    "key_id",
+    "endpoint",
+    "provider",
+    "model",
+    "status",
+    "stream",
+    "lane",
+    "attempts",
+    "input_fresh",
+    "input_cache_read",
+    "input_cache_write",
+    "input_cache_write_1h",
+    "input_audio",
+    "input_image",
+    "output_text",
+    "output_reasoning",
+    "output_audio",
+    "output_image",
+    "cost_nano",
+    "upstream_cost_nano",
+    "state",
+    "first_token_ms",
+    "total_ms",
+    "error",
+    "cause",
+    "client_request_id",
+    "adjusted",
+];
+
+/// [`Store`] over the bindings `DB`, `KEYS` and `CONFIG`.
+#[derive(Debug)]
+pub struct EdgeStore<'a> {
+    /// The Worker's bindings.
+    pub env: &'a Env,
+}
+
+impl Store for EdgeStore<'_> {
+    async fn create_key(&self, stored: &StoredKey, audit: &AuditEntry) -> Result<(), StoreError> {
+        let database = self.database()?;
+        let key = database.prepare("INSERT INTO keys (id, record, change) VALUES (?1, ?2, ?3)").bind(&[
+            stored.key.id.as_str().into(),
+            record_of(&stored.key)?.into(),
+            stored.change.as_str().into(),
+        ])?;
+        let hashes = database.prepare(
+            "INSERT INTO key_hashes (hash, key_id, expires_at) \
+             SELECT json_extract(value, '$.hash'), ?1, json_extract(value, '$.expires_at') FROM json_each(?2)",
+        );
+        let hashes = hashes.bind(&[stored.key.id.as_str().into(), hashes_json(&stored.hashes).into()])?;
+        self.batch(vec![key, hashes, audit_statement(&database, audit, "")?]).await.map(|_| ())
+    }
+
+    async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        let statement = format!("{SELECT_KEYS} WHERE id = ?1");
+        let rows: Vec<KeyRow> = self.rows(&statement, &[id.into()]).await?;
+        rows.into_iter().next().map(KeyRow::read).transpose()
+    }
+
+    async fn keys(&self, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError> {
+        // Every id sorts before "~".
+        let statement = format!("{SELECT_KEYS} WHERE id < ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2");
+        let rows: Vec<KeyRow> = self.rows(&statement, &[before.unwrap_or("~").into(), most.into()]).await?;
+        rows.into_iter().map(KeyRow::read).collect()
+    }
+
+    async fn replace_key(&self, stored: &StoredKey, expected: &str, audit: &AuditEntry) -> Result<bool, StoreError> {
+        let database = self.database()?;
+        let (id, change) = (stored.key.id.as_str(), stored.change.as_str());
+        let hashes = hashes_json(&stored.hashes);
+        let deleted_at = if stored.deleted { number(stored.key.updated_at.0) } else { JsValue::NULL };
+        let record = database
+            .prepare("UPDATE keys SET record = ?1, change = ?2, deleted_at = ?3 WHERE id = ?4 AND change = ?5")
+            .bind(&[record_of(&stored.key)?.into(), change.into(), deleted_at, id.into(), expected.into()])?;
+        // The rest of the transaction does nothing unless the first statement wrote this very change.
+        let forgotten = database
+            .prepare(
+                "DELETE FROM key_hashes WHERE key_id = ?1 \
+                 AND hash NOT IN (SELECT json_extract(value, '$.hash') FROM json_each(?2)) \
+                 AND EXISTS (SELECT 1 FROM keys WHERE id = ?1 AND change = ?3)",
+            )
+            .bind(&[id.into(), hashes.as_str().into(), change.into()])?;
+        let kept = database
+            .prepare(
+                "INSERT INTO key_hashes (hash, key_id, expires_at) \
+                 SELECT json_extract(value, '$.hash'), ?1, json_extract(value, '$.expires_at') FROM json_each(?2) \
+                 WHERE EXISTS (SELECT 1 FROM keys WHERE id = ?1 AND change = ?3) \
+                 ON CONFLICT (hash) DO UPDATE SET expires_at = excluded.expires_at",
+            )
+            .bind(&[id.into(), hashes.as_str().into(), change.into()])?;
+        let entry = audit_statement(&database, audit, "WHERE EXISTS (SELECT 1 FROM keys WHERE change = ?1)")?;
+        let results = self.batch(vec![record, forgotten, kept, entry]).await?;
+        changed_one(results.first())
+    }
+
+    async fn unpublished_keys(&self, most: u32) -> Result<Vec<StoredKey>, StoreError> {
+        let statement = format!("{SELECT_KEYS} WHERE published_change IS NOT change ORDER BY id LIMIT ?1");
+        let rows: Vec<KeyRow> = self.rows(&statement, &[most.into()]).await?;
+        rows.into_iter().map(KeyRow::read).collect()
+    }
+
+    async fn key_published(&self, id: &str, change: &str) -> Result<bool, StoreError> {
+        let statement = "UPDATE keys SET published_change = change WHERE id = ?1 AND change = ?2";
+        changed_one(Some(&self.run(statement, &[id.into(), change.into()]).await?))
+    }
+
+    async fn put_grant(&self, hash: &KeyHash, sealed: &str, until: Option<UnixMillis>) -> Result<(), StoreError> {
+        let expiration = until.and_then(|end| u64::try_from(end.seconds().saturating_add(ENDED_KEPT)).ok());
+        write_copy(self.env, "KEYS", &grant_name(hash), Some((sealed, expiration))).await
+    }
+
+    async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError> {
+        write_copy(self.env, "KEYS", &grant_name(hash), None).await
+    }
+
+    async fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
+        let statement = "SELECT * FROM config_versions ORDER BY version DESC LIMIT 1";
+        let rows: Vec<ConfigRow> = self.rows(statement, &[]).await?;
+        Ok(rows.into_iter().next().map(ConfigRow::read))
+    }
+
+    async fn config_version(&self, version: u32) -> Result<Option<StoredConfig>, StoreError> {
+        let statement = "SELECT * FROM config_versions WHERE version = ?1";
+        let rows: Vec<ConfigRow> = self.rows(statement, &[version.into()]).await?;
+        Ok(rows.into_iter().next().map(ConfigRow::read))
+    }
+
+    async fn config_versions(&self, before: Option<u32>, most: u32) -> Result<Vec<ConfigVersion>, StoreError> {
+        let statement = "SELECT version, created_at, change, restores, published FROM config_versions \
+             WHERE version < ?1 ORDER BY version DESC LIMIT ?2";
+        self.rows(statement, &[before.unwrap_or(u32::MAX).into(), most.into()]).await
+    }
+
+    async fn append_config(&self, config: &StoredConfig, audit: &AuditEntry) -> Result<bool, StoreError> {
+        let database = self.database()?;
+        let StoredConfig { version, document } = config;
+        let row = database
+            .prepare(
+                "INSERT INTO config_versions (version, document, created_at, change, restores) \
+                 SELECT ?1, ?2, ?3, ?4, ?5 \
+                 WHERE ?1 = (SELECT COALESCE(MAX(version), 0) + 1 FROM config_versions)",
+            )
+            .bind(&[
+                version.version.into(),
+                document.as_str().into(),
+                number(version.created_at.0),
+                version.change.as_str().into(),
+                version.restores.map_or(JsValue::NULL, JsValue::from),
+            ])?;
+        let entry =
+            audit_statement(&database, audit, "WHERE EXISTS (SELECT 1 FROM config_versions WHERE change = ?1)")?;
+        let results = self.batch(vec![row, entry]).await?;
+        changed_one(results.first())
+    }
+
+    async fn config_published(&self, version: u32) -> Result<bool, StoreError> {
+        let statement = "UPDATE config_versions SET published = 1 \
+             WHERE version = ?1 AND version = (SELECT MAX(version) FROM config_versions)";
+        changed_one(Some(&self.run(statement, &[version.into()]).await?))
+    }
+
+    async fn put_config(&self, sealed: &str) -> Result<(), StoreError> {
+        write_copy(self.env, "CONFIG", CONFIG, Some((sealed, None))).await
+    }
+
+    async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError> {
+        let mut conditions: Vec<&str> = Vec::new();
+        let mut values: Vec<JsValue> = Vec::new();
+        for (condition, value) in
+            [("key_id = ?", query.key_id), ("provider = ?", query.provider), ("model = ?", query.model)]
+        {
+            if let Some(value) = value {
+                conditions.push(condition);
+                values.push(value.into());
+            }
+        }
+        for (condition, moment) in [("at >= ?", query.from), ("at < ?", query.until)] {
+            if let Some(moment) = moment {
+                conditions.push(condition);
+                values.push(number(moment.0));
+            }
+        }
+        if let Some(place) = query.before {
+            conditions.push("(at, request_id, seq) < (?, ?, ?)");
+            values.extend([number(place.at.0), place.request_id.into(), place.seq.into()]);
+        }
+        let filter = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+        values.push(query.most.into());
+        let statement = format!("SELECT * FROM calls {filter} ORDER BY at DESC, request_id DESC, seq DESC LIMIT ?");
+        self.rows(&statement, &values).await
+    }
+
+    async fn audit(
+        &self,
+        subject: Option<&str>,
+        before: Option<&str>,
+        most: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        let filter = if subject.is_some() { "subject = ?3 AND" } else { "" };
+        let statement = format!("SELECT * FROM audit WHERE {filter} id < ?1 ORDER BY id DESC LIMIT ?2");
+        let mut values: Vec<JsValue> = vec![before.unwrap_or("~").into(), most.into()];
+        values.extend(subject.map(JsValue::from));
+        self.rows(&statement, &values).await
+    }
+}
+
+impl EdgeStore<'_> {
+    fn database(&self) -> Result<D1Database, StoreError> {
+        Ok(self.env.d1("DB")?)
+    }
+
+    async fn rows<T: DeserializeOwned>(&self, statement: &str, values: &[JsValue]) -> Result<Vec<T>, StoreError> {
+        let statement = self.database()?.prepare(statement).bind(values)?;
+        let result = within(DATABASE, "the database", statement.all()).await?;
+        Ok(result.results()?)
+    }
+
+    async fn run(&self, statement: &str, values: &[JsValue]) -> Result<D1Result, StoreError> {
+        let statement = self.database()?.prepare(statement).bind(values)?;
+        within(DATABASE, "the database", statement.run()).await
+    }
+
+    /// One transaction.
+    async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<Vec<D1Result>, StoreError> {
+        within(DATABASE, "the database", self.database()?.batch(statements)).await
+    }
+}
+
+/// With the texts of each key as a JSON array.
+const SELECT_KEYS: &str = "SELECT record, change, deleted_at, \
+    (SELECT json_group_array(json_object('hash', hash, 'expires_at', expires_at)) \
+     FROM key_hashes WHERE key_id = keys.id) AS hashes FROM keys";
+
+#[derive(Deserialize)]
+struct KeyRow {
+    record: String,
+    change: String,
+    deleted_at: Option<i64>,
+    hashes: String,
+}
+
+#[derive(Deserialize)]
+struct HashRow {
+    hash: String,
+    expires_at: Option<UnixMillis>,
+}
+
+impl KeyRow {
+    fn read(self) -> Result<StoredKey, StoreError> {
+        let unreadable = |error: serde_json::Error| StoreError { message: format!("a key's row: {error}") };
+        let key: Key = serde_json::from_str(&self.record).map_err(unreadable)?;
+        let hashes: Vec<HashRow> = serde_json::from_str(&self.hashes).map_err(unreadable)?;
+        let hashes = hashes
+            .into_iter()
+            .filter_map(|row| Some(StoredHash { hash: KeyHash::parse(&row.hash)?, expires_at: row.expires_at }));
+        Ok(StoredKey { key, hashes: hashes.collect(), change: self.change, deleted: self.deleted_at.is_some() })
+    }
+}
+
+#[derive(Deserialize)]
+struct ConfigRow {
+    version: u32,
+    document: String,
+    created_at: UnixMillis,
+    change: String,
+    restores: Option<u32>,
+    published: u8,
+}
+
+impl ConfigRow {
+    fn read(self) -> StoredConfig {
+        let ConfigRow { version, document, created_at, change, restores, published } = self;
+        StoredConfig { version: ConfigVersion { version, created_at, change, restores, published }, document }
+    }
+}
+
+/// `condition` may refer to the entry's id as `?1`.
+fn audit_statement(
+    database: &D1Database,
+    audit: &AuditEntry,
+    condition: &str,
+) -> Result<D1PreparedStatement, StoreError> {
+    let statement = format!(
+        "INSERT INTO audit (id, at, actor, address, action, subject, before, after) \
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 {condition}"
+    );
+    let optional = |text: &Option<String>| text.as_deref().map_or(JsValue::NULL, JsValue::from);
+    let values = [
+        audit.id.as_str().into(),
+        number(audit.at.0),
+        audit.actor.as_str().into(),
+        optional(&audit.address),
+        audit.action.as_str().into(),
+        audit.subject.as_str().into(),
+        optional(&audit.before),
+        optional(&audit.after),
+    ];
+    Ok(database.prepare(statement).bind(&values)?)
+}
+
+fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError> {
+    let meta = result.map(D1Result::meta).transpose()?.flatten();
+    let changes = meta.and_then(|meta| meta.changes);
+    changes
+        .map(|changes| changes == 1)
+        .ok_or_else(|| StoreError { message: "the database did not say what it changed".to_owned() })
+}
+
+fn record_of(key: &Key) -> Result<String, StoreError> {
+    serde_json::to_string(key).map_err(|error| StoreError { message: format!("a key's record: {error}") })
+}
+
+fn hashes_json(hashes: &[StoredHash]) -> String {
+    let rows: Vec<String> = hashes
+        .iter()
+        .map(|text| {
+            let end = text.expires_at.map_or("null".to_owned(), |end| end.0.to_string());
+            format!(r#"{{"hash":"{}","expires_at":{end}}}"#, text.hash)
+        })
+        .collect();
+    format!("[{}]", rows.join(","))
+}
+
+/// Every moment and amount of ours is below 2^53, up to which a float is exact.
+#[allow(clippy::cast_precision_loss, reason = "see above")]
+fn number(value: i64) -> JsValue {
+    JsValue::from_f64(value as f64)
+}
+
+fn grant_name(hash: &KeyHash) -> String {
+    format!("k:{hash}")
+}
+
+async fn read_copy(env: &Env, binding: &str, name: &str) -> Result<Option<String>, StoreError> {
+    let read = async { Ok(env.kv(binding)?.get(name).text().await?) };
+    within(LOOK_UP, "KV", read).await
+}
+
+/// Writes the value and when it may vanish (seconds since 1970), or removes what is there.
+async fn write_copy(
+    env: &Env,
+    binding: &str,
+    name: &str,
+    value: Option<(&str, Option<u64>)>,
+) -> Result<(), StoreError> {
+    let store = env.kv(binding)?;
+    let mut last = StoreError { message: "KV was not asked".to_owned() };
+    for wait in WRITE_TRIES {
+        if !wait.is_zero() {
+            Delay::from(wait).await;
+        }
+        match within(DATABASE, "KV", write_once(&store, name, value)).await {
+            Ok(()) => return Ok(()),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+async fn write_once(store: &KvStore, name: &str, value: Option<(&str, Option<u64>)>) -> worker::Result<()> {
+    let Some((text, expiration)) = value else { return Ok(store.delete(name).await?) };
+    let put = store.put(name, text)?;
+    let put = match expiration {
+        Some(seconds) => put.expiration(seconds),
+        None => put,
+    };
+    Ok(put.execute().await?)
+}
+
+async fn within<T>(
+    limit: Duration,
+    what: &str,
+    work: impl Future<Output = worker::Result<T>>,
+) -> Result<T, StoreError> {
+    match select(Box::pin(work), Box::pin(Delay::from(limit))).await {
+        Either::Left((result, _)) => Ok(result?),
+        Either::Right(_) => {
+            Err(StoreError { message: format!("{what} did not answer within {} ms", limit.as_millis()) })
+        }
+    }
+}
+
+impl From<worker::Error> for StoreError {
+    fn from(error: worker::Error) -> StoreError {
+        StoreError { message: error.to_string() }
+    }
+}
+
+impl From<worker::kv::KvError> for StoreError {
+    fn from(error: worker::kv::KvError) -> StoreError {
+        StoreError { message: error.to_string() }
+    }
+}
