@@ -27,7 +27,7 @@ impl Address {
             Some(base) => base,
             None => fill_in(provider.base_url, variable)?,
         };
-        Ok(Address { version: provider.versioned.and_then(variable), ..Address::at(&base) })
+        Ok(Address::at(&base).versioned(provider.versioned.and_then(variable)))
     }
 
     /// The address of a server that is at this base URL.
@@ -36,10 +36,10 @@ impl Address {
         Address { base: base_url.trim().trim_end_matches('/').to_owned(), version: None }
     }
 
-    /// The base URL, without a trailing slash.
+    /// The same address, where calls name this version of the API.
     #[must_use]
-    pub fn base_url(&self) -> &str {
-        &self.base
+    pub fn versioned(self, version: Option<String>) -> Address {
+        Address { version, ..self }
     }
 
     /// The URL of `path`, which begins with `/` and may have a query.

@@ -7,6 +7,7 @@ mod families;
 pub mod models;
 mod prices;
 mod quirks;
+mod registry;
 
 pub use address::{Address, MissingVariable};
 pub use catalog::{PROVIDERS, find};
@@ -14,6 +15,7 @@ pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, Struct
 pub use families::{Family, family};
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
 pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
+pub use registry::{Registry, Upstream};
 
 use crate::wire::Format;
 

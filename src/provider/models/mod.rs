@@ -8,9 +8,11 @@
 
 mod entry;
 mod makers;
+mod versions;
 
 pub use entry::{Entry, Modality, Mode};
 pub use makers::{MAKERS, makes};
+pub use versions::{shares_price, stand_in};
 
 /// Sorted by the first column, byte by byte.
 const TEXT: &str = include_str!("../data/models.txt");

@@ -1,0 +1,163 @@
+use crate::config::{ProviderEntry, default_quirks};
+use crate::failure::{Failure, Kind};
+use crate::provider::{Address, Auth, Endpoints, MissingVariable, Provider, Quirks, SANDBOX, variable};
+use crate::secret::Secret;
+use crate::wire::Format;
+
+/// Credentials that one provider can have; the first is preferred.
+const MAX_KEYS: usize = 9;
+
+/// A provider as this deployment can reach it.
+#[derive(Debug)]
+pub struct Upstream {
+    /// The first part of `provider/model`.
+    pub id: String,
+    /// What it is called, for people.
+    pub name: String,
+    /// The protocol it speaks.
+    pub format: Format,
+    /// How it wants its key.
+    pub auth: Auth,
+    /// How it departs from its format.
+    pub quirks: Quirks,
+    /// Its keys, the preferred one first.
+    pub keys: Vec<Secret>,
+    /// Endpoints beyond chat that it serves.
+    pub endpoints: Endpoints,
+    /// Its id in the catalogue.
+    pub catalog_id: String,
+    /// Models that it serves beside those of the catalogue.
+    pub models: Vec<String>,
+    address: Result<Address, MissingVariable>,
+    /// The variable that holds its first key, for messages.
+    key_variable: String,
+    /// Whether the address was chosen here, rather than being the row's own.
+    placed: bool,
+    local: bool,
+}
+
+/// Looks up a variable; empty ones are not there.
+type Variables<'v> = &'v dyn Fn(&str) -> Option<String>;
+
+impl Upstream {
+    /// A built-in row, with what the document says of it and the environment's credentials.
+    pub(super) fn of_row(
+        row: &Provider,
+        entry: Option<&ProviderEntry>,
+        variables: Variables<'_>,
+        local: bool,
+    ) -> Upstream {
+        let default = ProviderEntry::default();
+        let entry = entry.unwrap_or(&default);
+        let moved = variables(&row.base_url_variable()).or_else(|| entry.base_url.clone());
+        let placed = moved.is_some();
+        let address = match moved {
+            Some(base) => Ok(Address::at(&base).versioned(row.versioned.and_then(variables))),
+            None => Address::of(row, variables),
+        };
+        Upstream {
+            name: entry.name.clone().unwrap_or_else(|| row.name.to_owned()),
+            format: entry.format.unwrap_or(row.format),
+            auth: entry.auth.unwrap_or(row.auth),
+            quirks: entry.quirks.unwrap_or(row.quirks),
+            endpoints: entry.endpoints.unwrap_or(row.endpoints),
+            catalog_id: row.catalog_id.to_owned(),
+            placed,
+            ..Upstream::with_keys(row.id, entry, address, variables, local)
+        }
+    }
+
+    /// A server of the operator's own.
+    pub(super) fn of_entry(id: &str, entry: &ProviderEntry, variables: Variables<'_>, local: bool) -> Upstream {
+        let name = variable(id, "BASE_URL");
+        let base = variables(&name).or_else(|| entry.base_url.clone());
+        let address = base.map(|base| Address::at(&base)).ok_or(MissingVariable(name));
+        Upstream::with_keys(id, entry, address, variables, local)
+    }
+
+    /// The provider that is built in.
+    pub(super) fn sandbox() -> Upstream {
+        let entry = ProviderEntry {
+            name: Some("Sandbox".to_owned()),
+            auth: Some(Auth::Optional),
+            quirks: Some(Quirks::NONE),
+            models: crate::sandbox::MODELS.iter().map(|model| (*model).to_owned()).collect(),
+            endpoints: Some(Endpoints { embeddings: true, completions: true }),
+            ..ProviderEntry::default()
+        };
+        Upstream::with_keys(SANDBOX, &entry, Ok(Address::at("")), &|_| None, true)
+    }
+
+    fn with_keys(
+        id: &str,
+        entry: &ProviderEntry,
+        address: Result<Address, MissingVariable>,
+        variables: Variables<'_>,
+        local: bool,
+    ) -> Upstream {
+        let format = entry.format.unwrap_or(Format::OpenAiChat);
+        let key_variables = entry.key_variables.clone().unwrap_or_else(|| vec![variable(id, "API_KEY")]);
+        let mut keys: Vec<Secret> = key_variables.iter().filter_map(|name| variables(name)).map(Secret::new).collect();
+        if let (Some(_), Some(first)) = (keys.first(), key_variables.first()) {
+            let further = (2..=MAX_KEYS).filter_map(|number| variables(&format!("{first}_{number}")));
+            keys.extend(further.map(Secret::new));
+        }
+        keys.truncate(MAX_KEYS);
+        Upstream {
+            id: id.to_owned(),
+            name: entry.name.clone().unwrap_or_else(|| id.to_owned()),
+            format,
+            auth: entry.auth.unwrap_or(Auth::Bearer),
+            quirks: entry.quirks.unwrap_or_else(|| default_quirks(format)),
+            keys,
+            endpoints: entry.endpoints.unwrap_or_default(),
+            catalog_id: id.to_owned(),
+            models: entry.models.clone(),
+            address,
+            key_variable: key_variables.into_iter().next().unwrap_or_default(),
+            placed: true,
+            local,
+        }
+    }
+
+    /// Whether it can be called with what is set up here, and is therefore listed and chosen for bare model ids.
+    ///
+    /// A server that needs no key counts once it was given an address: nobody knows whether one runs on localhost.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.address.is_ok() && (!self.keys.is_empty() || (self.auth == Auth::Optional && self.placed))
+    }
+
+    /// The URL of `path` as a format gives it.
+    ///
+    /// # Errors
+    /// Where the address needs a variable that is not set.
+    pub fn url(&self, path: &str, model: &str) -> Result<String, Failure> {
+        let address = self.address.as_ref().map_err(|missing| self.not_set_up(&missing.0))?;
+        Ok(address.url(path, model))
+    }
+
+    /// The header that carries the key: the caller's own where they brought one, else the preferred one of the
+    /// gateway. `None` where the server wants none.
+    ///
+    /// # Errors
+    /// Where a key is needed and there is none.
+    pub fn credential(&self, own_key: Option<&str>) -> Result<Option<(&'static str, String)>, Failure> {
+        let Some(key) = own_key.or_else(|| self.keys.first().map(Secret::expose)) else {
+            let reachable = self.auth == Auth::Optional && (self.placed || self.local);
+            let missing =
+                if self.auth == Auth::Optional { variable(&self.id, "BASE_URL") } else { self.key_variable.clone() };
+            return if reachable { Ok(None) } else { Err(self.not_set_up(&missing)) };
+        };
+        Ok(Some(match self.auth {
+            Auth::Bearer | Auth::Optional => ("authorization", format!("Bearer {key}")),
+            Auth::BearerIn(header) => (header, format!("Bearer {key}")),
+            Auth::Header(header) => (header, key.to_owned()),
+        }))
+    }
+
+    fn not_set_up(&self, missing: &str) -> Failure {
+        let message = format!("The provider `{}` is not set up on this gateway: {missing} is not set.", self.id);
+        Failure::new(Kind::NotFound, message).code("model_not_found").about("model")
+    }
+}
