@@ -9,6 +9,7 @@
 //! | [`chat`] | the hub: request, answer, event, usage |
 //! | [`wire`] | bytes to chat and back, one folder a format |
 //! | [`provider`] | vendors as rows |
+//! | [`route`] | from what a caller calls a model to where it is |
 //! | [`config`] | the configuration document and its meaning |
 //! | [`secret`] | credentials that cannot be shown by accident |
 //! | [`keys`] | gateway keys: made, recognised, and what they may do |
@@ -25,6 +26,7 @@ pub mod failure;
 pub mod json;
 pub mod keys;
 pub mod provider;
+pub mod route;
 pub mod sandbox;
 pub mod secret;
 pub mod units;

@@ -115,8 +115,8 @@ fn an_unknown_price_is_unknown() {
     assert_eq!(registry.price("nobody", "gpt-4o", NOW), None);
     assert_eq!(registry.price("openrouter", "openai/gpt-4o", NOW), None, "a reseller has its own prices");
     assert_eq!(registry.price("openai", "gpt-4o-2031-01-01", NOW), None, "its snapshots differ in price");
-    assert!(registry.facts("qwen-cn", "qwen-audio-3.0-tts-flash").context.is_some());
-    assert_eq!(registry.price("qwen-cn", "qwen-audio-3.0-tts-flash", NOW), None, "another region has its own prices");
+    assert!(registry.facts("qwen-cn", "glm-5.1").context.is_some());
+    assert_eq!(registry.price("qwen-cn", "glm-5.1", NOW), None, "another region has its own prices");
     let mini = registry.price("openai", "gpt-4o-mini-2031-01-01", NOW).expect("all its snapshots cost the same");
     assert_eq!(mini.rates.get(Bucket::Input), Some(NanoUsd(150_000_000)));
 }
