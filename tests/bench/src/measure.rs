@@ -1,0 +1,250 @@
+//! Runs the plan: targets in turn within every round, so that whatever else the machine does falls on all alike.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::client::{self, Load, Outcome, quantile};
+use crate::plan::{Plan, Target, Workload};
+use crate::process::{Running, machine_cpu, own_cpu};
+use crate::protocol::{self, Expected, Protocol};
+use crate::upstream::{Manner, Upstream};
+
+/// One target under one workload in one round.
+#[derive(Serialize, Clone, Default)]
+pub struct Round {
+    pub workload: String,
+    pub target: String,
+    pub round: usize,
+    /// Replies a second.
+    pub rate: f64,
+    /// Milliseconds of CPU a reply, of all processes of the target.
+    pub cpu: f64,
+    /// Milliseconds; `None` where there is none, as of gaps in plain answers.
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+    pub first_word_p50: Option<f64>,
+    pub first_word_p99: Option<f64>,
+    pub gap_p50: Option<f64>,
+    pub gap_p99: Option<f64>,
+    pub checked: u64,
+    pub wrong: BTreeMap<String, u64>,
+    /// Share of one CPU that others on the machine used.
+    pub foreign: f64,
+}
+
+/// How a target begins, in milliseconds.
+#[derive(Serialize, Clone, Default)]
+pub struct ColdStart {
+    pub target: String,
+    pub start_to_first_reply: f64,
+    pub first_call: f64,
+    pub second_call: f64,
+}
+
+/// What a target holds, in MiB.
+#[derive(Serialize, Clone, Default)]
+pub struct Memory {
+    pub target: String,
+    pub before: f64,
+    pub after: f64,
+}
+
+#[derive(Serialize, Default)]
+pub struct Report {
+    pub rounds: Vec<Round>,
+    pub cold_starts: Vec<ColdStart>,
+    pub memory: Vec<Memory>,
+    pub soak: Vec<Soak>,
+}
+
+/// What fifty thousand calls leave behind, in bytes of wasm memory where the target says it and MiB resident.
+#[derive(Serialize, Clone, Default)]
+pub struct Soak {
+    pub target: String,
+    pub calls: u64,
+    pub wasm_bytes: Option<u64>,
+    pub resident: f64,
+    pub wrong: BTreeMap<String, u64>,
+}
+
+type Outcomes<T> = Result<T, Box<dyn Error>>;
+
+/// Runs everything. Must be called within a `LocalSet`.
+pub async fn run(plan: &Plan) -> Outcomes<Report> {
+    let (workloads, rounds) = plan.chosen();
+    let upstream = Upstream::start(plan.upstream_port, Manner { words: 20, gap: Duration::ZERO })?;
+    let mut report = Report::default();
+    for target in &plan.targets {
+        eprintln!("cold start: {}", target.name);
+        // A target that takes seconds to start is started once.
+        let times = if target.start.patience > 30 { 1 } else { 5 };
+        report.cold_starts.push(cold_start(target, times).await?);
+    }
+    let mut running = Vec::new();
+    for target in &plan.targets {
+        let process = Running::start(&target.start)?;
+        first_call(target).await?;
+        report.memory.push(Memory { target: target.name.clone(), before: process.memory(), after: 0.0 });
+        running.push((target, process));
+    }
+    for (index, workload) in workloads.iter().enumerate() {
+        eprintln!("{} of {}: {}", index + 1, workloads.len(), workload.name);
+        upstream.set(workload.manner);
+        for (target, _) in &running {
+            let warm_up = workload.time.mul_f64(0.3);
+            if let Some(load) = load(target, workload, warm_up) {
+                client::run(load).await;
+            }
+        }
+        for round in 0..rounds {
+            for (target, process) in &running {
+                report.rounds.extend(measure(target, process, workload, round).await);
+            }
+        }
+    }
+    for ((_, process), memory) in running.iter().zip(&mut report.memory) {
+        memory.after = process.memory();
+    }
+    if plan.soak {
+        upstream.set(Manner { words: 20, gap: Duration::ZERO });
+        for (target, process) in running.iter().filter(|(target, _)| target.measured) {
+            report.soak.extend(soak(target, process, &workloads).await?);
+        }
+    }
+    Ok(report)
+}
+
+async fn measure(target: &Target, process: &Running, workload: &Workload, round: usize) -> Option<Round> {
+    let load = load(target, workload, workload.time)?;
+    let (cpu, own, machine) = (process.cpu(), own_cpu(), machine_cpu());
+    let mut outcome = client::run(load).await;
+    let cpu = process.cpu() - cpu;
+    let foreign = (machine_cpu() - machine) - cpu - (own_cpu() - own);
+    Some(Round {
+        workload: workload.name.clone(),
+        target: target.name.clone(),
+        round,
+        rate: outcome.rate(),
+        cpu: cpu * 1000.0 / outcome.replies as f64,
+        p50: quantile(&mut outcome.latencies, 0.5),
+        p99: quantile(&mut outcome.latencies, 0.99),
+        first_word_p50: quantile(&mut outcome.first_words, 0.5),
+        first_word_p99: quantile(&mut outcome.first_words, 0.99),
+        gap_p50: quantile(&mut outcome.gaps, 0.5),
+        gap_p99: quantile(&mut outcome.gaps, 0.99),
+        checked: outcome.checked,
+        foreign: (foreign / outcome.elapsed.as_secs_f64()).max(0.0),
+        wrong: outcome.wrong,
+    })
+}
+
+/// The load of `workload` on `target`, where it serves that provider.
+fn load(target: &Target, workload: &Workload, time: Duration) -> Option<Load> {
+    let provider = match workload.provider {
+        Protocol::Openai => "openai",
+        Protocol::Anthropic => "anthropic",
+        Protocol::Gemini => "gemini",
+    };
+    let route = target.routes.get(provider)?;
+    let url = route.stream_url.as_ref().filter(|_| workload.stream).unwrap_or(&route.url).clone();
+    let mut headers = target.headers.clone();
+    headers.extend(route.headers.clone());
+    let body = protocol::request(route.protocol, &route.model, workload.stream, workload.include_usage, workload.body);
+    let expected = Expected {
+        protocol: route.protocol,
+        stream: workload.stream,
+        words: workload.manner.words,
+        usage: workload.include_usage,
+    };
+    let check_every = if workload.stream { 8 } else { 32 };
+    Some(Load { url, headers, body, expected, callers: workload.callers, time, calls: u64::MAX, check_every })
+}
+
+async fn first_call(target: &Target) -> Outcomes<Duration> {
+    let name = if target.routes.contains_key("openai") { Protocol::Openai } else { Protocol::Anthropic };
+    let workload = Workload {
+        name: String::new(),
+        provider: name,
+        stream: false,
+        include_usage: true,
+        callers: 1,
+        body: 100,
+        manner: Manner { words: 20, gap: Duration::ZERO },
+        time: Duration::from_secs(60),
+        bar: None,
+    };
+    let load = load(target, &workload, workload.time).ok_or("the target has no route")?;
+    let outcome = client::run(Load { calls: 1, check_every: 1, ..load }).await;
+    match outcome.wrong.into_keys().next() {
+        Some(fault) => Err(format!("{}: {fault}", target.name).into()),
+        None => Ok(outcome.elapsed),
+    }
+}
+
+async fn cold_start(target: &Target, times: usize) -> Outcomes<ColdStart> {
+    let (mut totals, mut firsts, mut seconds) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..times {
+        let began = Instant::now();
+        let process = Running::start(&target.start)?;
+        let first = first_call(target).await?;
+        totals.push(began.elapsed().as_secs_f64() * 1000.0);
+        firsts.push(first.as_secs_f64() * 1000.0);
+        seconds.push(first_call(target).await?.as_secs_f64() * 1000.0);
+        drop(process);
+    }
+    Ok(ColdStart {
+        target: target.name.clone(),
+        start_to_first_reply: median(totals).unwrap_or_default(),
+        first_call: median(firsts).unwrap_or_default(),
+        second_call: median(seconds).unwrap_or_default(),
+    })
+}
+
+/// Readings at 10,000, 30,000 and 50,000 calls of every unpaced kind with small bodies.
+async fn soak(target: &Target, process: &Running, workloads: &[Workload]) -> Outcomes<Vec<Soak>> {
+    let kinds: Vec<&Workload> =
+        workloads.iter().filter(|kind| kind.callers == 16 && kind.manner.gap.is_zero() && kind.body < 1000).collect();
+    let mut readings = Vec::new();
+    let (mut calls, mut wrong) = (0, BTreeMap::new());
+    for until in [10_000, 30_000, 50_000] {
+        while calls < until {
+            for kind in &kinds {
+                let mut kind = (*kind).clone();
+                kind.manner.words = 20;
+                let Some(load) = load(target, &kind, Duration::from_secs(600)) else { continue };
+                let outcome: Outcome = client::run(Load { calls: 1000, ..load }).await;
+                calls += outcome.replies;
+                for (fault, times) in outcome.wrong {
+                    *wrong.entry(fault).or_default() += times;
+                }
+            }
+            if kinds.is_empty() || wrong.values().sum::<u64>() > 1000 {
+                return Err(format!("the soak of {} goes wrong: {wrong:?}", target.name).into());
+            }
+        }
+        let wasm_bytes = match &target.memory_url {
+            Some(url) => Some(client::number_at(url, &target.headers, "wasm_bytes").await?),
+            None => None,
+        };
+        readings.push(Soak {
+            target: target.name.clone(),
+            calls,
+            wasm_bytes,
+            resident: process.memory(),
+            wrong: wrong.clone(),
+        });
+    }
+    Ok(readings)
+}
+
+/// The middle value, or the mean of the two in the middle.
+pub fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.retain(|value| value.is_finite());
+    values.sort_by(f64::total_cmp);
+    let upper = values.get(values.len() / 2)?;
+    let lower = values.get((values.len() - 1) / 2)?;
+    Some((lower + upper) / 2.0)
+}

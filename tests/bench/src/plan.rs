@@ -1,0 +1,163 @@
+//! What is measured: targets from the runner, workloads from here, and the bar that the gateway must reach.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::process::Start;
+use crate::protocol::Protocol;
+use crate::upstream::Manner;
+
+/// Written by the runner.
+#[derive(Deserialize)]
+pub struct Plan {
+    pub upstream_port: u16,
+    /// The first is the floor that all others are divided by.
+    pub targets: Vec<Target>,
+    /// Names or beginnings of names with `*`; all where empty.
+    #[serde(default)]
+    pub workloads: Vec<String>,
+    #[serde(default)]
+    pub rounds: Option<usize>,
+    #[serde(default)]
+    pub quick: bool,
+    #[serde(default)]
+    pub soak: bool,
+    /// Where the figures go as JSON.
+    pub report: String,
+}
+
+#[derive(Deserialize)]
+pub struct Target {
+    pub name: String,
+    #[serde(flatten)]
+    pub start: Start,
+    /// Whether the bar is for this one.
+    #[serde(default)]
+    pub measured: bool,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// By the provider behind it.
+    pub routes: BTreeMap<String, Route>,
+    /// Answers the size of the wasm memory in bytes, as a number within JSON: `{"wasm_bytes": …}`.
+    #[serde(default)]
+    pub memory_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Route {
+    pub url: String,
+    /// For streams, where that is another.
+    #[serde(default)]
+    pub stream_url: Option<String>,
+    pub model: String,
+    /// What the target itself speaks here.
+    pub protocol: Protocol,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// One kind of load.
+#[derive(Clone)]
+pub struct Workload {
+    pub name: String,
+    pub provider: Protocol,
+    pub stream: bool,
+    pub include_usage: bool,
+    pub callers: usize,
+    pub body: usize,
+    pub manner: Manner,
+    pub time: Duration,
+    pub bar: Option<Bar>,
+}
+
+/// What the gateway must reach in a workload, against the floor.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bar {
+    /// Replies a second, at least so many of the floor's.
+    Throughput(f64),
+    /// CPU a reply, at most so many times the floor's.
+    Cpu(f64),
+    /// Milliseconds added to the median latency, at most.
+    Added(f64),
+}
+
+impl Plan {
+    /// The workloads chosen, and in how many rounds.
+    pub fn chosen(&self) -> (Vec<Workload>, usize) {
+        let mut chosen = workloads();
+        chosen.retain(|workload| {
+            let named = |pattern: &String| match pattern.strip_suffix('*') {
+                Some(beginning) => workload.name.starts_with(beginning),
+                None => workload.name == *pattern,
+            };
+            // What has a bar is what a quick look is for.
+            if self.workloads.is_empty() {
+                !self.quick || workload.bar.is_some()
+            } else {
+                self.workloads.iter().any(named)
+            }
+        });
+        if self.quick {
+            for workload in &mut chosen {
+                workload.time = if workload.manner.gap.is_zero() { workload.time / 3 } else { workload.time };
+            }
+        }
+        (chosen, self.rounds.unwrap_or(if self.quick { 3 } else { 5 }))
+    }
+}
+
+/// What a streamed call passes through on its way.
+const LANES: [(&str, Protocol, bool); 4] = [
+    // The caller asks for usage: nothing in the stream has to change.
+    ("relay", Protocol::Openai, true),
+    // The caller does not: the usage that the gateway asks for has to be taken out.
+    ("patched", Protocol::Openai, false),
+    ("anthropic", Protocol::Anthropic, true),
+    ("gemini", Protocol::Gemini, true),
+];
+
+fn workloads() -> Vec<Workload> {
+    let mut all = Vec::new();
+    for (name, provider) in
+        [("openai", Protocol::Openai), ("anthropic", Protocol::Anthropic), ("gemini", Protocol::Gemini)]
+    {
+        for callers in [1, 16, 64] {
+            let bar = match callers {
+                1 => Some(Bar::Added(0.2)),
+                16 => Some(Bar::Throughput(if provider == Protocol::Openai { 0.55 } else { 0.5 })),
+                _ => None,
+            };
+            all.push(Workload { bar, ..plain(format!("plain-{name}-{callers}"), provider, callers) });
+        }
+        all.push(Workload { body: 1 << 20, ..plain(format!("plain-{name}-1m"), provider, 4) });
+    }
+    for (lane, provider, include_usage) in LANES {
+        let relayed = lane == "relay";
+        for callers in [1, 16, 64] {
+            let bar = (callers == 16).then_some(Bar::Throughput(if relayed { 0.7 } else { 0.3 }));
+            all.push(Workload { bar, include_usage, ..stream(format!("stream-{lane}-{callers}"), provider, callers) });
+        }
+        all.push(Workload { body: 1 << 20, include_usage, ..stream(format!("stream-{lane}-1m"), provider, 4) });
+        for callers in [16, 64] {
+            let bar = (callers == 16).then_some(Bar::Cpu(if relayed { 1.5 } else { 3.3 }));
+            let manner = Manner { words: 200, gap: Duration::from_millis(5) };
+            let time = Duration::from_secs(4);
+            let name = format!("paced-{lane}-{callers}");
+            all.push(Workload { bar, include_usage, manner, time, ..stream(name, provider, callers) });
+        }
+    }
+    all
+}
+
+fn plain(name: String, provider: Protocol, callers: usize) -> Workload {
+    let manner = Manner { words: 20, gap: Duration::ZERO };
+    let time = Duration::from_millis(1500);
+    Workload { name, provider, stream: false, include_usage: true, callers, body: 100, manner, time, bar: None }
+}
+
+fn stream(name: String, provider: Protocol, callers: usize) -> Workload {
+    let manner = Manner { words: 100, gap: Duration::ZERO };
+    Workload { stream: true, manner, ..plain(name, provider, callers) }
+}

@@ -1,0 +1,150 @@
+//! The figures as people read them: medians over rounds, ratios to the floor within a round.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::measure::{Report, Round, median};
+use crate::plan::{Bar, Plan, Workload};
+
+/// Everything in Markdown, and whether every bar was reached and no reply was wrong.
+pub fn render(plan: &Plan, report: &Report) -> (String, bool) {
+    let mut out = String::new();
+    let (workloads, rounds) = plan.chosen();
+    let floor = plan.targets.first().map_or("", |target| target.name.as_str());
+    let mut good = true;
+    let _ = writeln!(
+        out,
+        "Medians of {rounds} interleaved rounds; ×: ratio to {floor} within a round. Times in ms. CPU: of all threads of\n\
+         the target, ms a reply. Others: share of one CPU that neither target nor bench used (above 20 %, trust only ratios).\n\n\
+         | workload | target | replies/s | × | CPU | CPU × | p50 | p99 | first word p50 | p99 | gap p50 | p99 | wrong | others | bar |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"
+    );
+    for workload in &workloads {
+        for target in &plan.targets {
+            let view = View::of(report, workload, &target.name, floor);
+            if view.rounds.is_empty() {
+                continue;
+            }
+            let bar = if target.measured { workload.bar } else { None };
+            let verdict = bar.map_or(String::new(), |bar| view.verdict(bar));
+            good &= view.wrong() == 0 && !verdict.ends_with("FAILED");
+            view.row(&mut out, &verdict);
+        }
+    }
+    good &= resources(&mut out, report);
+    wrongs(&mut out, report);
+    (out, good)
+}
+
+/// One target under one workload beside the floor.
+struct View<'r> {
+    rounds: Vec<&'r Round>,
+    floor: Vec<&'r Round>,
+}
+
+impl<'r> View<'r> {
+    fn of(report: &'r Report, workload: &Workload, target: &str, floor: &str) -> View<'r> {
+        let of = |name: &str| {
+            report.rounds.iter().filter(|round| round.workload == workload.name && round.target == name).collect()
+        };
+        View { rounds: of(target), floor: of(floor) }
+    }
+
+    fn median(&self, figure: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
+        median(self.rounds.iter().filter_map(|round| figure(round)).collect())
+    }
+
+    /// The median of what `compare` makes of this target's figure and the floor's within each round.
+    fn against(&self, figure: impl Fn(&Round) -> Option<f64>, compare: impl Fn(f64, f64) -> f64) -> Option<f64> {
+        let pairs = self.rounds.iter().zip(&self.floor);
+        median(pairs.filter_map(|(round, floor)| Some(compare(figure(round)?, figure(floor)?))).collect())
+    }
+
+    fn wrong(&self) -> u64 {
+        self.rounds.iter().flat_map(|round| round.wrong.values()).sum()
+    }
+
+    fn verdict(&self, bar: Bar) -> String {
+        let (text, reached) = match bar {
+            Bar::Throughput(least) => {
+                let ratio = self.against(|round| Some(round.rate), |own, floor| own / floor);
+                (format!("× ≥ {least}"), ratio.is_some_and(|ratio| ratio >= least))
+            }
+            Bar::Cpu(most) => {
+                let ratio = self.against(|round| Some(round.cpu), |own, floor| own / floor);
+                (format!("CPU × ≤ {most}"), ratio.is_some_and(|ratio| ratio <= most))
+            }
+            Bar::Added(most) => {
+                let added = self.against(|round| round.p50, |own, floor| own - floor);
+                let figure = added.map_or("–".to_owned(), |added| format!("{added:+.2}"));
+                (format!("p50 {figure} ≤ +{most}"), added.is_some_and(|added| added <= most))
+            }
+        };
+        format!("{text} {}", if reached { "ok" } else { "FAILED" })
+    }
+
+    fn row(&self, out: &mut String, verdict: &str) {
+        let Some(first) = self.rounds.first() else { return };
+        let number =
+            |value: Option<f64>, decimals: usize| value.map_or("–".to_owned(), |value| format!("{value:.decimals$}"));
+        let ratio = |own: f64, floor: f64| own / floor;
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}/{} | {} % | {verdict} |",
+            first.workload,
+            first.target,
+            number(self.median(|round| Some(round.rate)), 0),
+            number(self.against(|round| Some(round.rate), ratio), 2),
+            number(self.median(|round| Some(round.cpu)), 3),
+            number(self.against(|round| Some(round.cpu), ratio), 2),
+            number(self.median(|round| round.p50), 2),
+            number(self.median(|round| round.p99), 2),
+            number(self.median(|round| round.first_word_p50), 2),
+            number(self.median(|round| round.first_word_p99), 2),
+            number(self.median(|round| round.gap_p50), 2),
+            number(self.median(|round| round.gap_p99), 2),
+            self.wrong(),
+            self.rounds.iter().map(|round| round.checked).sum::<u64>(),
+            number(self.median(|round| Some(round.foreign * 100.0)), 0),
+        );
+    }
+}
+
+/// Cold starts, memory and the soak; whether the soak's bar was reached.
+fn resources(out: &mut String, report: &Report) -> bool {
+    let _ = writeln!(
+        out,
+        "\n| target | start to first reply ms | first call | second call | resident MiB at start | at the end |\n\
+         |---|--:|--:|--:|--:|--:|"
+    );
+    for (cold, memory) in report.cold_starts.iter().zip(&report.memory) {
+        let _ = writeln!(
+            out,
+            "| {} | {:.1} | {:.1} | {:.1} | {:.0} | {:.0} |",
+            cold.target, cold.start_to_first_reply, cold.first_call, cold.second_call, memory.before, memory.after
+        );
+    }
+    let (Some(first), Some(last)) = (report.soak.first(), report.soak.last()) else { return true };
+    let _ = writeln!(out, "\n| soak: calls | wasm memory KiB | resident MiB |\n|--:|--:|--:|");
+    for reading in &report.soak {
+        let wasm = reading.wasm_bytes.map_or("–".to_owned(), |bytes| (bytes / 1024).to_string());
+        let _ = writeln!(out, "| {} | {wasm} | {:.0} |", reading.calls, reading.resident);
+    }
+    let grew = last.wasm_bytes > first.wasm_bytes || !last.wrong.is_empty();
+    let verdict = if grew { "FAILED" } else { "ok" };
+    let _ = writeln!(out, "\nNo new page of wasm memory from call 10,000 to call 50,000, no wrong reply: {verdict}");
+    !grew
+}
+
+/// An example of everything that went wrong.
+fn wrongs(out: &mut String, report: &Report) {
+    let mut faults: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
+    for round in &report.rounds {
+        for (fault, times) in &round.wrong {
+            *faults.entry((&round.target, &round.workload, fault)).or_default() += times;
+        }
+    }
+    for ((target, workload, fault), times) in faults.iter().take(20) {
+        let _ = writeln!(out, "\n{target}, {workload}, {times} times: {fault}");
+    }
+}
