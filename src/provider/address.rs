@@ -42,6 +42,12 @@ impl Address {
         Address { version, ..self }
     }
 
+    /// The base URL, without a trailing slash.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.base
+    }
+
     /// The URL of `path`, which begins with `/` and may have a query.
     ///
     /// Where there is a version, a base that ends in `/openai` or `/openai/v1` is followed by `/deployments/{model}`,

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // Writes models.txt, the catalogue that is compiled in, from a price list.
 //
 //   node src/provider/data/generate.mjs [price list] [--date YYYY-MM] [--check]
@@ -38,7 +37,8 @@ const CAPABILITIES = [
   "json_schema", "reasoning", "prompt_caching", "web_search", "prefill", "system",
 ];
 const MODALITIES = { text: "t", image: "i", audio: "a", video: "v", code: "" };
-const PER_TOKEN_MODES = ["chat", "responses", "completion", "embedding"];
+/** Modes whose models an endpoint of the gateway leads to, and which are charged by the token. */
+export const PER_TOKEN_MODES = ["chat", "responses", "completion", "embedding"];
 
 function main() {
   const words = process.argv.slice(2);
@@ -47,14 +47,24 @@ function main() {
   const check = words.includes("--check");
   const source = words.find((word) => !word.startsWith("--")) ?? SOURCE;
   const models = JSON.parse(readFileSync(source, "utf8"));
-  const exceptions = JSON.parse(readFileSync(join(HERE, "exceptions.json"), "utf8"));
-  const text = write(models, exceptions, date);
+  const text = write(models, readExceptions(), date);
   if (check) {
     if (readFileSync(OUTPUT, "utf8") !== text) throw new Error("models.txt is not what the price list gives");
   } else {
     writeFileSync(OUTPUT, text);
     console.log(`${OUTPUT}: ${models.length} models, ${text.length} bytes`);
   }
+}
+
+/** What price lists are known to get wrong. */
+export function readExceptions() {
+  return JSON.parse(readFileSync(join(HERE, "exceptions.json"), "utf8"));
+}
+
+/** The lines of the compiled-in catalogue by `provider/id`. */
+export function readCatalogue() {
+  const lines = readFileSync(OUTPUT, "utf8").split("\n").filter((line) => line && !line.startsWith("#"));
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf("\t")), line]));
 }
 
 function write(models, exceptions, date) {
@@ -69,7 +79,8 @@ function write(models, exceptions, date) {
   return [...header, ...lines.map(({ text }) => text)].join("\n") + "\n";
 }
 
-function line(model, exceptions) {
+/** One model of a price list as a line of the catalogue. */
+export function line(model, exceptions) {
   const key = `${model.provider}/${model.id}`;
   if (/[\t\n\r"\\]/.test(key)) throw new Error(`${key}: an id that would break the format`);
   const columns = [
@@ -102,16 +113,28 @@ function modalities(model, key) {
   return both === ">" ? "" : both;
 }
 
+/** Whether the price that a list gives for a model can be believed. */
+export function isPriced(model, exceptions) {
+  const key = `${model.provider}/${model.id}`;
+  if (matching(exceptions.unpriced, key)) return false;
+  const standard = Object.values(model.usd_per_mtok ?? {});
+  // A price of zero that nobody vouches for is a price that is not known.
+  return standard.some((usd) => usd > 0) || (standard.length > 0 && matching(exceptions.free, key) !== undefined);
+}
+
+/** What one request of a provider-run tool costs, in dollars, where that is known. */
+export function perRequest(model, exceptions) {
+  return matching(exceptions.per_request, `${model.provider}/${model.id}`)?.usd;
+}
+
 function prices(model, exceptions, key) {
   if (matching(exceptions.unpriced, key)) return "";
   const standard = { ...model.usd_per_mtok };
-  const charged = Object.values(standard).some((usd) => usd > 0);
-  // A price of zero that nobody vouches for is a price that is not known.
-  const known = Object.keys(standard).length > 0 && (charged || matching(exceptions.free, key));
+  const known = isPriced(model, exceptions);
   const sets = [];
   if (known || !PER_TOKEN_MODES.includes(model.mode)) {
-    const request = matching(exceptions.per_request, key);
-    if (request && known) standard.request = request.usd * 1e6;
+    const request = perRequest(model, exceptions);
+    if (request && known) standard.request = request * 1e6;
     sets.push(rates(standard, key));
     for (const tier of model.tiers_above ?? []) sets.push(`>${tier.input_tokens} ${rates(tier.usd_per_mtok, key)}`);
     for (const [name, tier] of Object.entries(model.service_tiers ?? {}).sort()) sets.push(`${name} ${rates(tier, key)}`);
@@ -155,4 +178,4 @@ function coded(table, name, key) {
   return code;
 }
 
-main();
+if (process.argv[1] === fileURLToPath(import.meta.url)) main();

@@ -57,6 +57,7 @@ fn addresses_and_keys_come_from_variables_then_the_document_then_the_row() {
     assert_eq!(openai.credential(None), Ok(Some(("authorization", "Bearer one".to_owned()))));
     assert_eq!(openai.credential(Some("mine")), Ok(Some(("authorization", "Bearer mine".to_owned()))));
     let cave = registry.upstream("cave").expect("declared");
+    assert_eq!((cave.base_url(), cave.key_variable()), (Some("https://cave.example.com"), "TORCH"));
     assert_eq!(cave.credential(None), Ok(Some(("api-key", "light".to_owned()))));
     assert_eq!((cave.auth, cave.quirks), (Auth::Header("api-key"), crate::provider::Quirks::COMPATIBLE));
     assert!(!format!("{registry:?}").contains("light"), "a secret was shown");

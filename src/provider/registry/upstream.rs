@@ -128,6 +128,18 @@ impl Upstream {
         self.address.is_ok() && (!self.keys.is_empty() || (self.auth == Auth::Optional && self.placed))
     }
 
+    /// Where it is, without a trailing slash; `None` where the address needs a variable that is not set.
+    #[must_use]
+    pub fn base_url(&self) -> Option<&str> {
+        self.address.as_ref().ok().map(Address::base_url)
+    }
+
+    /// The variable that its preferred key is read from.
+    #[must_use]
+    pub fn key_variable(&self) -> &str {
+        &self.key_variable
+    }
+
     /// The URL of `path` as a format gives it.
     ///
     /// # Errors
