@@ -1,7 +1,9 @@
 // `npm run deploy`: build, migrate the database, put the Worker live on the account wrangler is logged in to.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { build } from "./build.mjs";
-import { command, run, step } from "./progress.mjs";
+import { command, ROOT, run, step } from "./progress.mjs";
 import { node, wrangler, WRANGLER_ENV } from "./toolchain.mjs";
 
 /** Without these the gateway refuses every call. */
@@ -21,6 +23,8 @@ async function deploy() {
 }
 
 async function databaseExists() {
+  // Once there is one, its id stands in wrangler.toml, whatever it is called.
+  if (/^\s*database_id\s*=/m.test(readFileSync(join(ROOT, "wrangler.toml"), "utf8"))) return true;
   return step("Looking for the database", async () => {
     const listed = await run(node(), wrangler("d1", "list", "--json"), { env: WRANGLER_ENV, label: "wrangler d1 list" });
     return JSON.parse(listed).some(({ name }) => name === DATABASE);
