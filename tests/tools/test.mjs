@@ -1,6 +1,6 @@
 // `npm test`: every check there is, or `npm test -- lint`, `native`, `worker` for a part.
 
-import { readdirSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { command, elapsed, ROOT, run, step, Stop } from "./progress.mjs";
@@ -15,8 +15,8 @@ const PARTS = {
   native: [["Native tests (cargo test)", () => run("cargo", ["test"], { show: true })]],
   worker: [
     ["The Worker's build", build],
-    ["The Worker under workerd (node --test)", workerTests],
     ["A deploy, dry (wrangler deploy --dry-run)", dryDeploy],
+    ["The Worker under workerd (node --test)", workerTests],
   ],
 };
 
@@ -50,7 +50,9 @@ async function workerTests() {
   await run(node(), args, { env: WRANGLER_ENV, show: true, label: "node --test" });
 }
 
+/** Makes the bundle that a deploy would upload; the tests run exactly that. */
 async function dryDeploy() {
+  rmSync(join(ROOT, "dist"), { recursive: true, force: true });
   const args = wrangler("deploy", "--dry-run", "--outdir", join(ROOT, "dist"));
   const output = await run(node(), args, { env: WRANGLER_ENV, label: "wrangler deploy --dry-run" });
   const size = output.match(/Total Upload: .*/)?.[0];
