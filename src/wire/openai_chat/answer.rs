@@ -13,9 +13,15 @@ use super::types::Completion;
 /// # Errors
 /// `BadAnswer` where it is none or has no choices; the upstream's own error where a 200 holds one.
 pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Failure> {
-    let completion: Completion<'_> = serde_json::from_slice(body.trim_ascii()).map_err(|error| {
+    let mut completion: Completion<'_> = serde_json::from_slice(body.trim_ascii()).map_err(|error| {
         Failure::bad_answer("The provider's answer is no chat completion.").because(error.to_string())
     })?;
+    for choice in completion.choices.iter_mut().flatten() {
+        // Beside the whole message stands an empty delta in perplexity.web-search.be4c86e060.
+        if choice.message.is_some() {
+            choice.delta = None;
+        }
+    }
     let mut decoder = Decoder::new(quirks);
     let mut fold = Fold::new();
     if let Decoded::Corrupt(error) = decoder.take(completion, &mut fold) {

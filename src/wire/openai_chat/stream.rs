@@ -93,14 +93,16 @@ impl Decoder {
             self.service_tier = tier.map(str::to_owned);
         }
         let sources = sources::Sources { citations: completion.citations, results: completion.search_results };
-        for choice in completion.choices.into_iter().flatten() {
+        let mut within = None;
+        for mut choice in completion.choices.into_iter().flatten() {
             self.seen.choices = true;
+            within = choice.usage.take().or(within);
             if let Err(refused) = self.choice(choice, &sources, sink) {
                 return refused;
             }
         }
         let nested = completion.x_groq.and_then(|nested| nested.usage);
-        if let Some(counted) = completion.usage.or(nested) {
+        if let Some(counted) = completion.usage.or(nested).or(within) {
             self.usage(&counted, sink);
         }
         Decoded::Taken

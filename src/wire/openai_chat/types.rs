@@ -59,6 +59,9 @@ pub struct Choice<'a> {
     pub native_finish_reason: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "object")]
     pub logprobs: Option<Raw<'a>>,
+    /// Where one vendor keeps the usage of a stream: `synthetic.moonshot`.
+    #[serde(borrow, default, deserialize_with = "object")]
+    pub usage: Option<Raw<'a>>,
 }
 
 /// What the model says, whole or in part.
