@@ -52,6 +52,8 @@ const BY_WORDS: &[(&str, Kind)] = &[
     ("credit balance is too low", Kind::CredentialRejected),
     // openrouter.error.ab774acb0a: a refused prompt is a 403.
     ("content violates usage guidelines", Kind::ContentFiltered),
+    // vertex.error.ba173de77a: a refused prompt for a picture is a 400.
+    ("responsible ai practices", Kind::ContentFiltered),
     // Azure: "The response was filtered due to the prompt triggering Azure OpenAI's content management policy."
     ("content management policy", Kind::ContentFiltered),
 ];

@@ -196,6 +196,7 @@ fn every_recorded_error_is_classified() {
             (_, body) if body.contains("API key not valid") => Kind::CredentialRejected,
             (403, _) => Kind::CredentialRejected,
             (_, body) if body.contains("input token count") => Kind::ContextLength,
+            (_, body) if body.contains("Responsible AI") => Kind::ContentFiltered,
             (404, _) => Kind::NotFound,
             (429, _) => Kind::RateLimited,
             _ => Kind::BadRequest,
