@@ -272,7 +272,7 @@ pub const PROVIDERS: &[Provider] = &[
     .endpoints(EMBEDDINGS)
     .recorded("cloudflare"),
     compatible("writer", "Writer", "https://api.writer.com/v1")
-        .quirks(Quirks { chat_path: "/chat", ..Quirks::COMPATIBLE })
+        .quirks(Quirks { ends_without_done: true, chat_path: "/chat", ..Quirks::COMPATIBLE })
         .recorded("writer"),
     compatible("xai", "xAI", "https://api.x.ai/v1")
         .quirks(Quirks {

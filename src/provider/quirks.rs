@@ -8,7 +8,7 @@
 pub struct Quirks {
     /// The stream may end without `[DONE]`; a finish reason before the end of the body is then its end.
     /// Recordings: `cerebras.thinking-stream.87050a5eae`, `perplexity.web-search-stream.bee0c3f418`,
-    /// `huggingface.chat-stream.535199531c`.
+    /// `huggingface.chat-stream.535199531c`, `writer.chat-stream.1d6c971f71`.
     pub ends_without_done: bool,
     /// Choices never get a finish reason; `[DONE]` alone ends them. Recording: `snowflake.chat-stream.f7e08e347b`.
     pub ends_without_finish_reason: bool,
@@ -25,7 +25,7 @@ pub struct Quirks {
     /// Top-level fields of every chunk that repeat the same large value and are not worth sending on. Recording:
     /// `perplexity.web-search-stream.bee0c3f418`, where they make most of a megabyte.
     pub repeated_in_chunks: &'static [&'static str],
-    /// Where chat is, below the base URL. Recording: `writer.chat-stream` exchanges, all on `/v1/chat`.
+    /// Where chat is, below the base URL. Recording: `writer.chat-stream.1d6c971f71`.
     pub chat_path: &'static str,
     /// What the limit of output tokens is called.
     pub output_cap: OutputCap,
@@ -33,8 +33,7 @@ pub struct Quirks {
     pub developer_role: bool,
     /// Parameters that are answered with an error; those that can be lost are dropped, others are refused here.
     pub refuses: &'static [&'static str],
-    /// The name of `seed`. Mistral: `random_seed`, <https://docs.mistral.ai/api/endpoint/chat>; recordings
-    /// `mistral.tools-stream` with `random_seed`.
+    /// The name of `seed`: `random_seed` in <https://docs.mistral.ai/api/endpoint/chat>.
     pub seed: &'static str,
     /// What ids of replayed tool calls must look like.
     pub tool_call_ids: ToolCallIds,
