@@ -1,0 +1,1 @@
+//! JSON Schema, cut down to what a provider takes.

@@ -1,0 +1,19 @@
+//! The formats against recorded traffic.
+//!
+//! `corpus` loads it, `scope` says what counts, `expect_*` read each recording a second time by other means, `laws`
+//! watches the order of events, and the other modules hold the tests.
+
+// Tests may stop at what surprises them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod answers;
+mod conformance;
+mod corpus;
+mod decode;
+mod expect_anthropic;
+mod expect_gemini;
+mod expect_openai_chat;
+mod expected;
+mod laws;
+mod rows;
+mod scope;

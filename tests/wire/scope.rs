@@ -1,0 +1,82 @@
+//! Which recordings the formats and vendors cover, and why the others are left out.
+
+use latchkey::provider::{PROVIDERS, Quirks, find};
+use latchkey::wire::Format;
+
+use super::corpus::Recording;
+
+/// What a recording is to the tests.
+pub enum Scope {
+    /// A chat answer or an error on a chat endpoint.
+    Chat { format: Format, quirks: &'static Quirks },
+    /// An answer of an embeddings endpoint.
+    Embeddings { format: Format },
+    /// Not ours.
+    Outside(&'static str),
+}
+
+pub fn scope(recording: &Recording) -> Scope {
+    let endpoint = recording.endpoint.as_str();
+    if let Some(reason) = another_protocol(recording) {
+        return Scope::Outside(reason);
+    }
+    if endpoint.ends_with("/messages") || endpoint.ends_with("awPredict") {
+        return Scope::Chat { format: Format::Anthropic, quirks: &Quirks::NONE };
+    }
+    if endpoint.ends_with("enerateContent") {
+        return Scope::Chat { format: Format::Gemini, quirks: &Quirks::NONE };
+    }
+    let chat = ["/chat/completions", "/agents/completions"].iter().any(|path| endpoint.ends_with(path));
+    if chat || (recording.provider == "writer" && endpoint == "/v1/chat") {
+        return Scope::Chat { format: Format::OpenAiChat, quirks: quirks_of(recording) };
+    }
+    if endpoint.ends_with("/embeddings") && recording.provider != "voyage" {
+        return Scope::Embeddings { format: Format::OpenAiChat };
+    }
+    if endpoint.ends_with("mbedContent") || endpoint.ends_with("mbedContents") {
+        return Scope::Embeddings { format: Format::Gemini };
+    }
+    Scope::Outside("another endpoint")
+}
+
+/// The row whose recordings these are. Hosts without a row (Copilot, Bedrock's and Gemini's OpenAI layers) are read as
+/// any compatible server would be.
+fn quirks_of(recording: &Recording) -> &'static Quirks {
+    let by_id = find(&recording.provider).filter(|_| recording.synthetic);
+    let row = by_id.or_else(|| {
+        PROVIDERS
+            .iter()
+            .find(|row| row.format == Format::OpenAiChat && row.recordings == Some(recording.provider.as_str()))
+    });
+    row.map_or(&Quirks::COMPATIBLE, |row| &row.quirks)
+}
+
+fn another_protocol(recording: &Recording) -> Option<&'static str> {
+    let endpoint = recording.endpoint.as_str();
+    let Some(body) = &recording.body else {
+        return Some("binary: AWS event stream or audio");
+    };
+    if endpoint.ends_with("responses") {
+        return Some("OpenAI Responses");
+    }
+    if endpoint.ends_with("interactions") {
+        return Some("Gemini Interactions");
+    }
+    if endpoint.contains("/api/v1/services/") {
+        return Some("DashScope native");
+    }
+    if recording.provider == "cohere" && !endpoint.starts_with("/compatibility") {
+        return Some("Cohere native");
+    }
+    if recording.provider == "ollama" && endpoint.starts_with("/api/") {
+        return Some("Ollama native, NDJSON");
+    }
+    if endpoint.starts_with("/model/") {
+        return Some("Bedrock native");
+    }
+    let streamed = endpoint.ends_with("streamGenerateContent") && recording.status == 200;
+    if streamed && body.trim_start().starts_with('[') {
+        return Some("JSON array stream: only asked for with alt=sse");
+    }
+    None
+}
