@@ -75,18 +75,19 @@ export class Store extends DurableObject {
 
   statement({ sql, params }, format) {
     const values = (params ?? []).map((value) => (Array.isArray(value) ? new Uint8Array(value) : value));
+    const before = this.changes();
     const cursor = this.sql.exec(sql, ...values);
     const columns = cursor.columnNames;
     const rows = [...cursor.raw()].map((row) => row.map((cell) => (cell instanceof ArrayBuffer ? [...new Uint8Array(cell)] : cell)));
     const objects = () => rows.map((row) => Object.fromEntries(row.map((cell, index) => [columns[index], cell])));
     const { rowsRead, rowsWritten } = cursor;
-    const [{ changes, last }] = this.sql.exec("SELECT changes() AS changes, last_insert_rowid() AS last");
+    const { total, last } = this.changes();
     return {
       success: true,
       results: format === "ROWS_AND_COLUMNS" ? { columns, rows } : objects(),
       meta: {
         duration: 0,
-        changes,
+        changes: total - before.total,
         last_row_id: last,
         changed_db: rowsWritten > 0,
         size_after: this.sql.databaseSize,
@@ -94,6 +95,10 @@ export class Store extends DurableObject {
         rows_written: rowsWritten,
       },
     };
+  }
+
+  changes() {
+    return this.sql.exec("SELECT total_changes() AS total, last_insert_rowid() AS last").one();
   }
 
   /** Brings a new database to the repository's schema. */
