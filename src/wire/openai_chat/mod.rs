@@ -5,6 +5,7 @@
 
 mod answer;
 mod blocks;
+mod embeddings;
 mod error;
 pub mod finish;
 mod media;
@@ -15,6 +16,7 @@ mod types;
 pub mod usage;
 
 pub use answer::read_answer;
+pub use embeddings::{read_embeddings_request, write_embeddings_answer};
 pub use error::read_error;
 pub use stream::Decoder;
 

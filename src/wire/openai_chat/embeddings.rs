@@ -1,0 +1,177 @@
+//! Embeddings as callers ask for them and get them.
+//!
+//! Source: <https://platform.openai.com/docs/api-reference/embeddings>.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, VectorEncoding};
+use crate::failure::{Failure, Kind};
+use crate::json::{Object, Raw, Text};
+use crate::wire::Closing;
+
+use super::usage;
+
+/// What one call may embed: OpenAI's own limit.
+const MOST_INPUTS: usize = 2048;
+
+#[derive(Deserialize)]
+struct Written<'a> {
+    #[serde(borrow, default)]
+    model: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    input: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    dimensions: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    encoding_format: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    user: Option<Raw<'a>>,
+}
+
+/// Reads a caller's request for embeddings.
+///
+/// # Errors
+/// `BadRequest` naming the field that is missing or wrong.
+pub fn read_embeddings_request(body: &[u8]) -> Result<EmbeddingsRequest<'_>, Failure> {
+    let written: Written<'_> = serde_json::from_slice(body).map_err(|error| {
+        Failure::new(Kind::BadRequest, format!("The body must be a JSON object: {error}.")).code("invalid_json")
+    })?;
+    let text = |raw: Option<Raw<'_>>| raw.as_ref().and_then(Raw::text).map(Text::into_owned);
+    let encoding = match text(written.encoding_format).as_ref().map(Text::decode).as_deref() {
+        None | Some("float") => VectorEncoding::Float,
+        Some("base64") => VectorEncoding::Base64,
+        Some(_) => return Err(Failure::bad_request("encoding_format", "`encoding_format` must be float or base64.")),
+    };
+    let dimensions =
+        match written.dimensions.filter(|raw| !raw.is_null()) {
+            None => None,
+            Some(raw) => {
+                Some(raw.get().parse().ok().filter(|dimensions| *dimensions > 0).ok_or_else(|| {
+                    Failure::bad_request("dimensions", "`dimensions` must be a whole number above 0.")
+                })?)
+            }
+        };
+    Ok(EmbeddingsRequest {
+        model: text(written.model).unwrap_or(Text::EMPTY),
+        inputs: inputs(written.input)?,
+        dimensions,
+        encoding,
+        user: text(written.user),
+        unknown: Vec::new(),
+    })
+}
+
+/// A string, strings, token ids, or lists of token ids.
+fn inputs(input: Option<Raw<'_>>) -> Result<Vec<EmbeddingInput<'static>>, Failure> {
+    let wrong = || {
+        let message = "`input` must be a string, an array of strings, or token ids, and must not be empty.";
+        Failure::bad_request("input", message)
+    };
+    let input = input.ok_or_else(wrong)?;
+    if let Some(text) = input.text() {
+        return if text.is_empty() { Err(wrong()) } else { Ok(vec![EmbeddingInput::Text(text.into_owned())]) };
+    }
+    let items: Vec<Raw<'_>> = input.read_borrowed().map_err(|_| wrong())?;
+    if items.is_empty() || items.len() > MOST_INPUTS && items.iter().any(|item| item.number().is_none()) {
+        return Err(wrong());
+    }
+    if items.iter().all(|item| item.number().is_some()) {
+        return Ok(vec![EmbeddingInput::Tokens(input.into_owned())]);
+    }
+    items
+        .into_iter()
+        .map(|item| match item.text() {
+            Some(text) => Ok(EmbeddingInput::Text(text.into_owned())),
+            None if item.is_array() => Ok(EmbeddingInput::Tokens(item.into_owned())),
+            None => Err(wrong()),
+        })
+        .collect()
+}
+
+/// Writes the answer as `encoding` wants it. `model` is used where the upstream named none.
+///
+/// # Errors
+/// `BadAnswer` where a vector of the upstream is none.
+pub fn write_embeddings_answer(
+    answer: &EmbeddingsAnswer<'_>,
+    model: &str,
+    encoding: VectorEncoding,
+    closing: &Closing,
+) -> Result<Vec<u8>, Failure> {
+    let unreadable = |error| Failure::bad_answer("The provider sent a vector that is none.").because(error);
+    let mut vectors: Vec<Cow<'_, [u8]>> = Vec::with_capacity(answer.vectors.len());
+    for vector in &answer.vectors {
+        let mut written = Vec::new();
+        match encoding {
+            VectorEncoding::Float => written.extend_from_slice(vector.floats().map_err(unreadable)?.get().as_bytes()),
+            VectorEncoding::Base64 => vector.base64().map_err(unreadable)?.write(&mut written),
+        }
+        vectors.push(Cow::Owned(written));
+    }
+    let mut out = Vec::with_capacity(vectors.iter().map(|vector| vector.len() + 64).sum::<usize>() + 256);
+    let mut object = Object::open(&mut out);
+    object.string("object", "list");
+    object.array("data", |data| {
+        for (index, vector) in vectors.iter().enumerate() {
+            data.object(|item| {
+                item.string("object", "embedding").number("index", index);
+                item.key("embedding").extend_from_slice(vector);
+            });
+        }
+    });
+    if answer.model.is_empty() {
+        object.string("model", model)
+    } else {
+        object.text("model", &answer.model)
+    };
+    if let Some(used) = &closing.usage {
+        object.object("usage", |object| {
+            object.number("prompt_tokens", used.prompt_tokens()).number("total_tokens", used.total_tokens());
+            usage::write_cost(closing.cost.as_ref(), object);
+            if used.estimated {
+                object.boolean("estimated", true);
+            }
+        });
+    }
+    object.close();
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Usage, Vector};
+
+    #[test]
+    fn every_kind_of_input_is_read() {
+        let count = |input: &str| {
+            let body = format!(r#"{{"model":"m","input":{input},"encoding_format":"base64","dimensions":8}}"#);
+            read_embeddings_request(body.as_bytes()).map(|request| request.inputs.len())
+        };
+        assert_eq!(count(r#""a""#), Ok(1));
+        assert_eq!(count(r#"["a","b"]"#), Ok(2));
+        assert_eq!(count("[1,2,3]"), Ok(1));
+        assert_eq!(count("[[1],[2]]"), Ok(2));
+        for wrong in ["\"\"", "[]", "{}", "[{}]", "null", "[\"a\",1]"] {
+            assert_eq!(count(wrong).map_err(|failure| failure.param), Err(Some("input".into())), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn vectors_are_written_as_asked() {
+        let answer = EmbeddingsAnswer {
+            model: Text::EMPTY,
+            vectors: vec![Vector::Floats(Raw::parse("[1,-0.5,0]").expect("json"))],
+            usage: None,
+        };
+        let closing = Closing { usage: Some(Usage { input_fresh: 4, ..Usage::default() }), ..Closing::default() };
+        let written = write_embeddings_answer(&answer, "m", VectorEncoding::Base64, &closing).expect("a vector");
+        let text = String::from_utf8(written).expect("text");
+        assert_eq!(
+            text,
+            r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":"AACAPwAAAL8AAAAA"}],"model":"m","usage":{"prompt_tokens":4,"total_tokens":4}}"#
+        );
+    }
+}
