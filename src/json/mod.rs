@@ -2,18 +2,23 @@
 //!
 //! [`Text`] is the inside of a JSON string, still escaped; [`Raw`] is any JSON value. Both borrow from the body they
 //! were read from and are copied from one format into another byte for byte. [`Object`] and [`Array`] write JSON
-//! straight into the output buffer.
+//! straight into the output buffer. [`Cursor`] walks a body once where faults must be named by their place, and [`Edits`]
+//! changes one where it stands.
 //!
 //! Serde's `flatten`, untagged and internally tagged enums buffer their input and lose the spans: types on the path
 //! of a call are plain structs with optional fields.
 
+mod cursor;
 mod depth;
+mod edit;
 mod members;
 mod raw;
 mod text;
 mod write;
 
+pub use cursor::{Cursor, Kind, Member, SyntaxError};
 pub use depth::{TooDeep, check_depth};
+pub use edit::Edits;
 pub use members::Members;
 pub use raw::Raw;
 pub use text::Text;

@@ -37,6 +37,11 @@ impl<'a> Raw<'a> {
         Raw(Cow::Borrowed(raw.get()))
     }
 
+    /// Takes what [`super::Cursor`] has already checked.
+    pub(super) fn from_checked(json: &'a str) -> Raw<'a> {
+        Raw(Cow::Borrowed(json))
+    }
+
     /// Serializes `value`; `null` where it cannot be (which no type of ours does).
     #[must_use]
     pub fn of<T: serde::Serialize + ?Sized>(value: &T) -> Raw<'static> {
@@ -72,6 +77,17 @@ impl<'a> Raw<'a> {
     pub fn text(&self) -> Option<Text<'_>> {
         let inside = self.0.strip_prefix('"')?.strip_suffix('"')?;
         Some(Text::from_escaped(inside))
+    }
+
+    /// The string inside, if it is one, living as long as what it was read from.
+    #[must_use]
+    pub fn into_text(self) -> Option<Text<'a>> {
+        let inside = 1..self.0.len().checked_sub(1)?;
+        match self.0 {
+            Cow::Borrowed(json) if json.starts_with('"') => json.get(inside).map(Text::from_escaped),
+            Cow::Owned(json) if json.starts_with('"') => Some(Text::from_escaped(json.get(inside)?.to_owned())),
+            _ => None,
+        }
     }
 
     /// The number inside as a float, if it is one: for range checks, never for money.
