@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::failure::Failure;
 use crate::json::{Raw, Text};
 
 use super::{Citation, Signature};
@@ -51,6 +52,8 @@ pub struct Request<'a> {
     pub web_search: Option<Raw<'a>>,
     /// Top-level fields that nothing above models, as written, in order.
     pub unknown: Vec<(Cow<'a, str>, Raw<'a>)>,
+    /// The first thing in it that only the caller's own protocol can say: why every other format must refuse it.
+    pub untranslatable: Option<Failure>,
 }
 
 /// One turn.

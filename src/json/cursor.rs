@@ -67,9 +67,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// At the start of a value that has been checked already.
-    #[must_use]
-    pub fn of(raw: &'a Raw<'_>) -> Cursor<'a> {
-        Cursor { text: raw.get(), at: 0 }
+    pub(super) fn over(text: &'a str) -> Cursor<'a> {
+        Cursor { text, at: 0 }
     }
 
     /// How many bytes were passed.

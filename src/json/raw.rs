@@ -3,7 +3,7 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::value::RawValue;
 
-use super::Text;
+use super::{Cursor, Text};
 
 /// One valid JSON value as it was written, of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,38 @@ impl<'a> Raw<'a> {
             Cow::Owned(json) if json.starts_with('"') => Some(Text::from_escaped(json.get(inside)?.to_owned())),
             _ => None,
         }
+    }
+
+    /// The value as it lives in what it was read from; `None` where it has memory of its own.
+    fn span(&self) -> Option<&'a str> {
+        match self.0 {
+            Cow::Borrowed(json) => Some(json),
+            Cow::Owned(_) => None,
+        }
+    }
+
+    /// Walks the value. What is found lives as long as what the value was read from, so a value with memory of its own
+    /// looks like `null`: borrow it first.
+    #[must_use]
+    pub fn cursor(&self) -> Cursor<'a> {
+        Cursor::over(self.span().unwrap_or("null"))
+    }
+
+    /// The last member called `key` of a borrowed object.
+    #[must_use]
+    pub fn member(&self, key: &str) -> Option<Raw<'a>> {
+        if !self.is_object() {
+            return None;
+        }
+        let mut found = None;
+        let walked = self.cursor().members(|name, cursor| {
+            let value = cursor.value()?;
+            if name == key {
+                found = Some(value);
+            }
+            Ok::<(), super::SyntaxError>(())
+        });
+        walked.ok().and(found)
     }
 
     /// The number inside as a float, if it is one: for range checks, never for money.

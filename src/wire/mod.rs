@@ -227,6 +227,9 @@ impl Format {
         target: &Target<'_>,
         adjusted: &mut Adjusted,
     ) -> Result<Outgoing, Failure> {
+        if let Some(failure) = &request.untranslatable {
+            return Err(failure.clone());
+        }
         match self {
             Format::OpenAiChat => openai_chat::write_request(request, target, adjusted),
             Format::Anthropic => anthropic::write_request(request, target, adjusted),

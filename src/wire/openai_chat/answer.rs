@@ -36,3 +36,36 @@ pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Fa
     }
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::EndKind;
+    use crate::wire::openai_chat::recorded;
+
+    #[test]
+    fn every_recorded_answer_is_read() {
+        let answers = recorded::exchanges("chat/completions").into_iter();
+        for exchange in answers.filter(|exchange| exchange.status < 400 && !exchange.is_stream()) {
+            let answer = read_answer(exchange.response.as_bytes(), &Quirks::NONE).expect(&exchange.id);
+            assert!(answer.usage.is_some(), "{}", exchange.id);
+            let known =
+                |choice: &crate::chat::Choice<'_>| choice.end.kind != EndKind::Other && !choice.parts.is_empty();
+            // A filtered answer and one that thought until its limit say nothing.
+            let silent = ["azure.safety.92c43b7ef3"].contains(&exchange.id.as_str())
+                || answer.choices.iter().all(|choice| choice.end.kind == EndKind::Length);
+            assert!(silent || answer.choices.iter().all(known), "{}", exchange.id);
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        for body in ["", "[]", "{}", r#"{"choices":[]}"#, r#"{"choices":5}"#] {
+            let failure = read_answer(body.as_bytes(), &Quirks::NONE).expect_err(body);
+            assert_eq!(failure.kind, crate::failure::Kind::BadAnswer, "{body}");
+        }
+        let refused = br#"{"error":{"message":"slow down","code":429}}"#;
+        let failure = read_answer(refused, &Quirks::NONE).expect_err("an error in a 200");
+        assert_eq!((failure.kind, failure.upstream_status), (crate::failure::Kind::RateLimited, Some(429)));
+    }
+}

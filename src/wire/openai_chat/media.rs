@@ -1,4 +1,4 @@
-//! Data URLs.
+//! Data URLs, and the names of audio formats.
 
 use crate::json::Text;
 
@@ -14,4 +14,13 @@ pub fn data_url<'a>(url: &Text<'a>) -> Option<(Text<'a>, Text<'a>)> {
     let media_type = media_type.split(';').next().unwrap_or_default();
     let (start, end) = (5, 5 + media_type.len());
     Some((url.slice(start..end)?, url.slice(url.escaped().len() - data.len()..url.escaped().len())?))
+}
+
+/// The media type of what `input_audio.format` names.
+#[must_use]
+pub fn audio_type<'a>(format: &Text<'a>) -> Text<'a> {
+    match format.escaped() {
+        "mp3" => Text::from_escaped("audio/mpeg"),
+        other => Text::from_escaped(format!("audio/{other}")),
+    }
 }

@@ -9,6 +9,9 @@ mod embeddings;
 mod error;
 pub mod finish;
 mod media;
+mod read;
+#[cfg(test)]
+mod recorded;
 mod sources;
 mod stream;
 mod tools;
@@ -18,6 +21,7 @@ pub mod usage;
 pub use answer::read_answer;
 pub use embeddings::{read_embeddings_request, write_embeddings_answer};
 pub use error::read_error;
+pub use read::read_request;
 pub use stream::Decoder;
 
 use crate::chat::Request;
