@@ -28,7 +28,7 @@ export function floor(folder, port, upstream) {
 /** Writes the gateway's settings from `wrangler.toml` and its bundle; gives the command that starts it. */
 export function gateway(folder, port, bundle, variables) {
   const settings = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
-  const objects = tables(settings, "durable_objects.bindings");
+  const objects = [...settings.matchAll(/name = "(\w+)"\s*,?\s*class_name = "(\w+)"/g)];
   const bindings = [
     ...Object.entries(variables).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)})`),
     ...tables(settings, "kv_namespaces").map(({ binding }) => `(name = "${binding}", kvNamespace = ${stored(binding)})`),
@@ -36,9 +36,9 @@ export function gateway(folder, port, bundle, variables) {
       ({ binding }) => `(name = "${binding}", wrapped = (moduleName = "cloudflare-internal:d1-api",
         innerBindings = [(name = "fetcher", service = ${stored(binding)})]))`,
     ),
-    ...objects.map(({ name, class_name }) => `(name = "${name}", durableObjectNamespace = "${class_name}")`),
+    ...objects.map(([, name, className]) => `(name = "${name}", durableObjectNamespace = "${className}")`),
   ];
-  const namespaces = objects.map(({ class_name }) => object(class_name));
+  const namespaces = objects.map(([, , className]) => object(className));
   const main = `(
     modules = [${modules(folder, bundle).join(", ")}],
     compatibilityDate = "${compatibilityDate()}",

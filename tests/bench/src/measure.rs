@@ -226,7 +226,7 @@ async fn soak(target: &Target, process: &Running, workloads: &[Workload]) -> Out
             }
         }
         let wasm_bytes = match &target.memory_url {
-            Some(url) => Some(client::number_at(url, &target.headers, "wasm_bytes").await?),
+            Some(url) => Some(client::number_at(url, &target.memory_headers, "wasm_bytes").await?),
             None => None,
         };
         readings.push(Soak {

@@ -43,6 +43,8 @@ pub struct Target {
     /// Answers the size of the wasm memory in bytes, as a number within JSON: `{"wasm_bytes": …}`.
     #[serde(default)]
     pub memory_url: Option<String>,
+    #[serde(default)]
+    pub memory_headers: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
