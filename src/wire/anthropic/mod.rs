@@ -9,6 +9,7 @@ mod answer;
 mod end;
 mod error;
 mod request;
+mod schema;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,122 @@
+//! How tokens are drawn, and which of the caller's wishes about it cannot be honoured.
+
+use super::thinking::Thinking;
+use crate::chat::{Request, Sampling};
+use crate::failure::Failure;
+use crate::json::{Object, Raw, Text};
+use crate::provider::{ModelFacts, SamplingRule};
+use crate::wire::anthropic::request::names;
+use crate::wire::{Adjusted, Change, Format, losses};
+
+/// Gives up what this protocol has no word for.
+///
+/// # Errors
+/// `Unsupported` where the loss would do harm.
+pub(super) fn give_up(request: &Request<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
+    let sampling = &request.sampling;
+    let says = |raw: &Option<Raw<'_>>, nothing: &[f64]| {
+        raw.as_ref().is_some_and(|raw| {
+            let is_nothing = raw.number().is_some_and(|number| nothing.contains(&number));
+            !is_nothing && !raw.is_null() && *raw != Raw::EMPTY_OBJECT
+        })
+    };
+    let lost = [
+        ("n", sampling.n.is_some_and(|n| n != 1)),
+        ("logprobs", sampling.logprobs == Some(true)),
+        ("top_logprobs", sampling.top_logprobs.is_some_and(|top| top > 0)),
+        ("modalities", request.modalities.iter().any(|modality| !modality.is("text"))),
+        ("seed", says(&sampling.seed, &[])),
+        ("min_p", says(&sampling.min_p, &[0.0])),
+        ("frequency_penalty", says(&sampling.frequency_penalty, &[0.0])),
+        ("presence_penalty", says(&sampling.presence_penalty, &[0.0])),
+        ("repetition_penalty", says(&sampling.repetition_penalty, &[1.0])),
+        ("logit_bias", says(&sampling.logit_bias, &[])),
+        ("prediction", says(&request.prediction, &[])),
+        ("metadata", says(&request.metadata, &[])),
+        ("prompt_cache_key", request.prompt_cache_key.is_some()),
+    ];
+    for (parameter, _) in lost.into_iter().filter(|(_, lost)| *lost) {
+        losses::lose(Format::Anthropic, parameter, adjusted)?;
+    }
+    if request.audio.is_some() {
+        // Without the modality, voice and encoding are about nothing.
+        adjusted.note("audio", Change::Dropped);
+    }
+    Ok(())
+}
+
+/// Writes `temperature`, `top_p`, `top_k` and `stop_sequences` as far as the model takes them.
+///
+/// # Errors
+/// `BadRequest` where a number is none.
+pub(super) fn write(
+    sampling: &Sampling<'_>,
+    facts: &ModelFacts,
+    thinking: Thinking,
+    adjusted: &mut Adjusted,
+    body: &mut Object<'_>,
+) -> Result<(), Failure> {
+    let fixed = facts.sampling == SamplingRule::Fixed;
+    let one_of = facts.sampling == SamplingRule::OneOfTemperatureAndTopP;
+    let thinks = thinking.is_on();
+    if let Some((raw, temperature)) = number("temperature", sampling.temperature.as_ref())? {
+        match temperature {
+            // The default, which need not be said.
+            1.0 if fixed || thinks => {}
+            _ if fixed || thinks => losses::lose(Format::Anthropic, "temperature", adjusted)?,
+            // Others draw up to 2.
+            hot if hot > 1.0 => {
+                adjusted.note("temperature", Change::Clamped);
+                body.number("temperature", 1);
+            }
+            _ => {
+                body.raw("temperature", raw);
+            }
+        }
+    }
+    if let Some((raw, top_p)) = number("top_p", sampling.top_p.as_ref())? {
+        let excluded = one_of && sampling.temperature.is_some();
+        match top_p {
+            1.0 if fixed || thinks || excluded => {}
+            // While it thinks, a model takes no less than 0.95.
+            top_p if fixed || excluded || (thinks && top_p < 0.95) => {
+                losses::lose(Format::Anthropic, "top_p", adjusted)?;
+            }
+            _ => {
+                body.raw("top_p", raw);
+            }
+        }
+    }
+    if let Some((raw, _)) = number("top_k", sampling.top_k.as_ref())? {
+        if fixed || thinks {
+            losses::lose(Format::Anthropic, "top_k", adjusted)?;
+        } else {
+            body.raw("top_k", raw);
+        }
+    }
+    write_stop(&sampling.stop, adjusted, body);
+    Ok(())
+}
+
+/// Stop sequences of nothing but white space are refused.
+fn write_stop(stop: &[Text<'_>], adjusted: &mut Adjusted, body: &mut Object<'_>) {
+    let kept = || stop.iter().filter(|stop| !names::is_blank(stop));
+    if kept().count() < stop.len() {
+        adjusted.note("stop", Change::Trimmed);
+    }
+    if kept().next().is_some() {
+        body.array("stop_sequences", |array| {
+            for stop in kept() {
+                array.text(stop);
+            }
+        });
+    }
+}
+
+fn number<'a, 'r>(name: &'static str, raw: Option<&'a Raw<'r>>) -> Result<Option<(&'a Raw<'r>, f64)>, Failure> {
+    let Some(raw) = raw.filter(|raw| !raw.is_null()) else { return Ok(None) };
+    match raw.number() {
+        Some(number) => Ok(Some((raw, number))),
+        None => Err(Failure::bad_request(name, format!("`{name}` has to be a number."))),
+    }
+}

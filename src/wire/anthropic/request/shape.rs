@@ -1,0 +1,41 @@
+//! The shape of the answer's text.
+
+use crate::chat::OutputShape;
+use crate::failure::Failure;
+use crate::json::Raw;
+use crate::provider::{ModelFacts, StructuredOutput};
+use crate::wire::anthropic::schema;
+use crate::wire::structured;
+
+/// How the shape is held.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shape {
+    /// Any text.
+    Free,
+    /// By the protocol's own `output_config.format`.
+    Native(Raw<'static>),
+    /// By a tool whose input is the answer ([`structured`]).
+    Tool(Raw<'static>),
+}
+
+/// Decides how. The protocol's own way only knows closed schemas, and only newer models know it; of a model about which
+/// nothing is known, tools are the safer guess. "Some JSON object" goes through the tool, too: an open object is what
+/// the protocol cannot say.
+///
+/// # Errors
+/// `BadRequest` where the schema does not describe an object.
+pub(super) fn of(output: &OutputShape<'_>, facts: &ModelFacts) -> Result<Shape, Failure> {
+    match output {
+        OutputShape::Text => Ok(Shape::Free),
+        OutputShape::JsonObject => {
+            let any = Raw::parse(r#"{"type":"object","additionalProperties":true}"#).unwrap_or(Raw::EMPTY_OBJECT);
+            Ok(Shape::Tool(any))
+        }
+        OutputShape::JsonSchema { schema, .. } => {
+            let schema = structured::input_schema(schema.as_ref())
+                .map_err(|message| Failure::bad_request("response_format.json_schema.schema", message))?;
+            let native = (facts.structured == StructuredOutput::Native).then(|| schema::closed(&schema)).flatten();
+            Ok(native.map_or(Shape::Tool(schema), Shape::Native))
+        }
+    }
+}
