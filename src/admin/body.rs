@@ -34,15 +34,16 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Each field once; a repeated one is a fault. A value of `null` is `None`: the field's default.
-    pub fn each_once(self, faults: &mut Faults) -> Vec<(String, Option<&'a RawValue>)> {
+    /// Each field of the object at `place` once; a repeated one is a fault. `null` is `None`: the field's default.
+    pub fn each_once(self, place: &str, faults: &mut Faults) -> Vec<(String, Option<&'a RawValue>)> {
         let mut seen = BTreeSet::new();
         let mut fields = Vec::new();
         for (name, value) in self.0 {
             if seen.insert(name.clone()) {
                 fields.push((name, (value.get() != "null").then_some(value)));
             } else {
-                faults.add(&name, "is there twice");
+                let path = if place.is_empty() { name } else { format!("{place}.{name}") };
+                faults.add(path, "is there twice");
             }
         }
         fields
@@ -119,7 +120,7 @@ impl Faults {
             self.add(path, "must be an object of texts");
             return None;
         };
-        let fields = fields.each_once(self);
+        let fields = fields.each_once(path, self);
         if fields.len() > most {
             self.add(path, format!("must have at most {most} entries"));
             return None;

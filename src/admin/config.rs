@@ -147,7 +147,7 @@ async fn find<S: Store>(call: &Call<'_, S>, version: Option<u32>) -> Result<Stor
 fn wanted_version(body: &[u8]) -> Result<u32, Refusal> {
     let mut faults = Faults::default();
     let mut version = None;
-    for (name, value) in Fields::read(body)?.each_once(&mut faults) {
+    for (name, value) in Fields::read(body)?.each_once("", &mut faults) {
         match (name.as_str(), value) {
             ("version", Some(value)) => version = faults.integer("version", value, 1..=i64::from(u32::MAX)),
             ("version", None) => {}

@@ -41,7 +41,7 @@ const WRITABLE: &[&str] = &[
 /// On a refusal `key` is in no particular state; it lists every fault there is.
 pub(super) fn apply(request: &Request<'_>, context: &Context<'_>, key: &mut Key) -> Result<(), Refusal> {
     let mut faults = Faults::default();
-    for (name, value) in Fields::read(request.body)?.each_once(&mut faults) {
+    for (name, value) in Fields::read(request.body)?.each_once("", &mut faults) {
         match value {
             Some(value) => set(key, &name, value, request.now, context, &mut faults),
             None => reset(key, &name, context, &mut faults),

@@ -118,11 +118,14 @@ pub(super) async fn rotate<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Ans
         not_revoked(&stored.key)?;
         add_text(stored, &minted, now, grace_ends)
     };
-    let Changed { stored, .. } = change(call, id, "key.rotate", edit).await?;
-    // The new text is shown this once, so it is shown even where the copies at the edge are still to be caught up:
-    // a missing copy of the new text is asked of the database, and the old one is meant to go on for a while anyway.
-    let shown =
-        Shown { text: Some(minted.text.expose()), previous_expires_at: Some(grace_ends), ..Shown::of(&stored.key) };
+    let Changed { stored, published } = change(call, id, "key.rotate", edit).await?;
+    // The new text is shown only this once, so it is shown even where the old one's copy could not be changed.
+    let shown = Shown {
+        text: Some(minted.text.expose()),
+        previous_expires_at: Some(grace_ends),
+        published: Some(published.is_ok()),
+        ..Shown::of(&stored.key)
+    };
     Ok(Answer::json(200, &shown)?.changed_keys(hashes_of(&stored)))
 }
 
@@ -144,7 +147,7 @@ fn add_text(stored: &mut StoredKey, minted: &Minted, now: UnixMillis, grace_ends
 fn grace(body: &[u8]) -> Result<Millis, Refusal> {
     let mut faults = Faults::default();
     let mut seconds = 0;
-    for (name, value) in Fields::read(body)?.each_once(&mut faults) {
+    for (name, value) in Fields::read(body)?.each_once("", &mut faults) {
         match (name.as_str(), value) {
             ("grace_seconds", None) => {}
             ("grace_seconds", Some(value)) => {
@@ -265,11 +268,14 @@ struct Shown<'a> {
     /// When its previous text stops, after a rotation.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_expires_at: Option<UnixMillis>,
+    /// After a rotation, whether the edge knows when the previous text stops; if not, it will be caught up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<bool>,
 }
 
 impl<'a> Shown<'a> {
     fn of(key: &'a Key) -> Shown<'a> {
-        Shown { key, object: "key", text: None, previous_expires_at: None }
+        Shown { key, object: "key", text: None, previous_expires_at: None, published: None }
     }
 }
 

@@ -19,6 +19,8 @@ mod providers;
 mod publish;
 mod route;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use answer::{Fault, Response};
 pub use providers::ProviderStatus;

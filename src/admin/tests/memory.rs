@@ -1,0 +1,200 @@
+//! A store in memory that fails on purpose.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::admin::{AuditEntry, CallRow, CallsQuery, ConfigVersion, Store, StoreError, StoredConfig, StoredKey};
+use crate::keys::KeyHash;
+use crate::units::UnixMillis;
+
+/// How an operation goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It does not happen.
+    Refused,
+    /// It happens, and its answer is lost.
+    AnswerLost,
+}
+
+type Meddling = Box<dyn FnOnce(&mut Contents)>;
+
+#[derive(Default)]
+pub(super) struct Memory {
+    pub contents: RefCell<Contents>,
+    /// Troubles to come, by operation, in their order.
+    troubles: RefCell<VecDeque<(&'static str, Trouble)>>,
+    /// What others do just before the next write of a key or of the configuration.
+    meddling: RefCell<VecDeque<Meddling>>,
+}
+
+#[derive(Default)]
+pub(super) struct Contents {
+    pub keys: BTreeMap<String, StoredKey>,
+    pub published: BTreeMap<String, String>,
+    pub configs: Vec<StoredConfig>,
+    pub calls: Vec<CallRow>,
+    pub audit: Vec<AuditEntry>,
+    /// The copies at the edge.
+    pub grants: BTreeMap<KeyHash, String>,
+    pub edge_config: Option<String>,
+}
+
+impl Memory {
+    pub fn trouble(&self, operation: &'static str, trouble: Trouble) {
+        self.troubles.borrow_mut().push_back((operation, trouble));
+    }
+
+    pub fn meddle(&self, meddling: impl FnOnce(&mut Contents) + 'static) {
+        self.meddling.borrow_mut().push_back(Box::new(meddling));
+    }
+
+    /// Does the operation, unless trouble was ordered for it.
+    fn run<T>(&self, operation: &str, work: impl FnOnce(&mut Contents) -> T) -> Result<T, StoreError> {
+        let place = self.troubles.borrow().iter().position(|(ordered, _)| *ordered == operation);
+        let trouble = place.and_then(|place| self.troubles.borrow_mut().remove(place)).map(|(_, trouble)| trouble);
+        let error = Err(StoreError { message: format!("{operation} in trouble") });
+        if trouble == Some(Trouble::Refused) {
+            return error;
+        }
+        let done = work(&mut self.contents.borrow_mut());
+        if trouble == Some(Trouble::AnswerLost) { error } else { Ok(done) }
+    }
+
+    fn others_first(&self) {
+        if let Some(meddling) = self.meddling.borrow_mut().pop_front() {
+            meddling(&mut self.contents.borrow_mut());
+        }
+    }
+}
+
+fn most<T>(rows: impl Iterator<Item = T>, most: u32) -> Vec<T> {
+    rows.take(most as usize).collect()
+}
+
+impl Store for Memory {
+    async fn create_key(&self, stored: &StoredKey, audit: &AuditEntry) -> Result<(), StoreError> {
+        self.run("create_key", |contents| {
+            assert!(contents.keys.insert(stored.key.id.clone(), stored.clone()).is_none(), "an id is taken once");
+            contents.audit.push(audit.clone());
+        })
+    }
+
+    async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
+        self.run("key", |contents| contents.keys.get(id).cloned())
+    }
+
+    async fn keys(&self, before: Option<&str>, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
+        self.run("keys", |contents| {
+            let older = contents.keys.values().rev().filter(|stored| !stored.deleted);
+            most(older.filter(|stored| before.is_none_or(|id| stored.key.id.as_str() < id)).cloned(), limit)
+        })
+    }
+
+    async fn replace_key(&self, stored: &StoredKey, expected: &str, audit: &AuditEntry) -> Result<bool, StoreError> {
+        self.others_first();
+        self.run("replace_key", |contents| {
+            let found = contents.keys.get_mut(&stored.key.id).expect("the key is there");
+            if found.change != expected {
+                return false;
+            }
+            *found = stored.clone();
+            contents.audit.push(audit.clone());
+            true
+        })
+    }
+
+    async fn unpublished_keys(&self, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
+        self.run("unpublished_keys", |contents| {
+            let Contents { keys, published, .. } = contents;
+            most(keys.values().filter(|stored| published.get(&stored.key.id) != Some(&stored.change)).cloned(), limit)
+        })
+    }
+
+    async fn key_published(&self, id: &str, change: &str) -> Result<bool, StoreError> {
+        self.run("key_published", |contents| {
+            let last = contents.keys.get(id).is_some_and(|stored| stored.change == change);
+            if last {
+                contents.published.insert(id.to_owned(), change.to_owned());
+            }
+            last
+        })
+    }
+
+    async fn put_grant(&self, hash: &KeyHash, sealed: &str, _: Option<UnixMillis>) -> Result<(), StoreError> {
+        self.run("put_grant", |contents| {
+            contents.grants.insert(*hash, sealed.to_owned());
+        })
+    }
+
+    async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError> {
+        self.run("remove_grant", |contents| {
+            contents.grants.remove(hash);
+        })
+    }
+
+    async fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
+        self.run("config", |contents| contents.configs.last().cloned())
+    }
+
+    async fn config_version(&self, version: u32) -> Result<Option<StoredConfig>, StoreError> {
+        self.run("config_version", |contents| {
+            contents.configs.iter().find(|stored| stored.version.version == version).cloned()
+        })
+    }
+
+    async fn config_versions(&self, before: Option<u32>, limit: u32) -> Result<Vec<ConfigVersion>, StoreError> {
+        self.run("config_versions", |contents| {
+            let versions = contents.configs.iter().rev().map(|stored| stored.version.clone());
+            most(versions.filter(|version| before.is_none_or(|before| version.version < before)), limit)
+        })
+    }
+
+    async fn append_config(&self, config: &StoredConfig, audit: &AuditEntry) -> Result<bool, StoreError> {
+        self.others_first();
+        self.run("append_config", |contents| {
+            if config.version.version as usize != contents.configs.len() + 1 {
+                return false;
+            }
+            contents.configs.push(config.clone());
+            contents.audit.push(audit.clone());
+            true
+        })
+    }
+
+    async fn config_published(&self, version: u32) -> Result<bool, StoreError> {
+        self.run("config_published", |contents| {
+            let last = contents.configs.last_mut().filter(|stored| stored.version.version == version);
+            last.map(|stored| stored.version.published = 1).is_some()
+        })
+    }
+
+    async fn put_config(&self, sealed: &str) -> Result<(), StoreError> {
+        self.run("put_config", |contents| contents.edge_config = Some(sealed.to_owned()))
+    }
+
+    async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError> {
+        self.run("calls", |contents| {
+            let is = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
+            let mut rows = contents.calls.clone();
+            rows.retain(|row| is(query.key_id, &row.key_id) && is(query.model, &row.model));
+            rows.retain(|row| is(query.provider, &row.provider));
+            rows.retain(|row| query.from.is_none_or(|from| row.at >= from));
+            rows.retain(|row| query.until.is_none_or(|until| row.at < until));
+            rows.retain(|row| query.before.is_none_or(|place| row.place() < place));
+            rows.sort_by(|one, other| other.place().cmp(&one.place()));
+            most(rows.into_iter(), query.most)
+        })
+    }
+
+    async fn audit(
+        &self,
+        subject: Option<&str>,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        self.run("audit", |contents| {
+            let entries = contents.audit.iter().rev().filter(|entry| subject.is_none_or(|id| entry.subject == id));
+            most(entries.filter(|entry| before.is_none_or(|id| entry.id.as_str() < id)).cloned(), limit)
+        })
+    }
+}
