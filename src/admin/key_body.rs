@@ -20,7 +20,7 @@ const LATEST: i64 = 9_999_999_999_999;
 /// Fields that a key shows but nobody writes.
 const READ_ONLY: &[&str] = &["id", "object", "key", "start", "created_at", "updated_at", "revoked_at"];
 /// Fields that can be written.
-const WRITABLE: &[&str] = &[
+pub(super) const WRITABLE: &[&str] = &[
     "name",
     "environment",
     "expires_at",

@@ -34,6 +34,11 @@ use crate::keys::{AdminKey, Secrets};
 use crate::units::UnixMillis;
 use answer::{Answer, Refusal};
 
+/// The description of the caller's and the operator's API, OpenAPI 3.1: the body of `GET /openapi.json`.
+///
+/// A test holds it against the routes there are and the answers they give.
+pub const OPENAPI: &str = include_str!("openapi.json");
+
 /// A request under `/admin`, read whole.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {

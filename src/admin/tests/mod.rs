@@ -6,6 +6,7 @@ mod config;
 mod faults;
 mod keys;
 mod memory;
+mod openapi;
 mod trouble;
 
 use std::cell::Cell;
