@@ -8,7 +8,7 @@
 //! | [`json`] | JSON as spans |
 //! | [`chat`] | the hub: request, answer, event, usage |
 //! | [`wire`] | bytes to chat and back, one folder a format |
-//! | [`provider`] | vendors as rows |
+//! | [`provider`] | vendors as rows, their models and prices, and which of them this deployment can reach |
 //! | [`route`] | from what a caller calls a model to where it is |
 //! | [`config`] | the configuration document and its meaning |
 //! | [`secret`] | credentials that cannot be shown by accident |

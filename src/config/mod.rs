@@ -1,6 +1,51 @@
 //! The configuration document: what the operator wrote, and what it means.
 //!
-//! It is one JSON document, replaced as a whole. Everything in it is optional; an empty one is the default.
+//! It is one JSON document, replaced as a whole. Everything but `version` is optional; an empty one is the default.
+//! Unknown and repeated keys are faults, and so is whatever has the wrong unit or size; [`read`] names all of them at
+//! once, each with its path. Sections that this version does not know yet are refused by name.
+//!
+//! ```
+//! let document = br#"{
+//!   "version": 1,
+//!   "providers": {
+//!     "cave": {
+//!       "base_url": "https://llm.example.com/v1",
+//!       "format": "openai_chat",
+//!       "auth": "bearer",
+//!       "key_variables": ["CAVE_API_KEY"],
+//!       "quirks": {"output_cap": "max_tokens", "reasoning_back": "reasoning_content"},
+//!       "models": ["llama-5"],
+//!       "endpoints": {"embeddings": true, "completions": false}
+//!     }
+//!   },
+//!   "models": {
+//!     "cave/llama-5": {
+//!       "mode": "chat", "context": 128000, "max_output": 8192, "capabilities": ["tools", "vision"],
+//!       "retires": "2027-06-30",
+//!       "prices": [
+//!         {
+//!           "from": "2026-11-01", "usd_per_mtok": {"input": 0.5, "output": 2, "cache_read": 0.05},
+//!           "tiers_above": [{"input_tokens": 64000, "usd_per_mtok": {"input": 1, "output": 4}}],
+//!           "service_tiers": {"batch": {"input": 0.25, "output": 1}}, "usd_per_request": 0.01
+//!         },
+//!         {"from": "2026-11-01", "until": "2027-01-01", "hours": "22:00-06:00",
+//!          "usd_per_mtok": {"input": 0.25, "output": 1}}
+//!       ]
+//!     }
+//!   },
+//!   "limits": {
+//!     "body_bytes": 16777216, "json_depth": 100, "header_count": 64, "event_bytes": 1048576,
+//!     "answer_bytes": 33554432, "media_bytes": 10485760, "media_count": 16,
+//!     "deadlines": {
+//!       "connect_ms": 30000, "first_token_ms": 120000, "idle_ms": 60000, "total_ms": 600000,
+//!       "commit_after_ms": 15000
+//!     }
+//!   },
+//!   "lanes": {"relay": true, "usage_chunk_passes": false}
+//! }"#;
+//! let config = latchkey::config::read(document).expect("no faults");
+//! assert_eq!(config.limits, latchkey::config::Limits::default());
+//! ```
 
 mod diff;
 mod document;

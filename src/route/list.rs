@@ -71,7 +71,7 @@ impl Registry {
     pub fn model_json(&self, model: &str, permitted: Permitted<'_>, now: UnixMillis) -> Result<String, Failure> {
         let found = resolve(self, model)?;
         let upstream = self.upstream(&found.provider).filter(|upstream| {
-            upstream.is_usable() && self.serves(upstream, &found.model) && permitted(&found.provider, &found.model)
+            upstream.is_usable() && self.lists(upstream, &found.model) && permitted(&found.provider, &found.model)
         });
         let Some(upstream) = upstream else {
             let message = format!("There is no model `{model}` that this key may use.");

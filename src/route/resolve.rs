@@ -2,7 +2,7 @@
 
 use super::nearest::nearest;
 use crate::failure::{Failure, Kind};
-use crate::provider::models::makes;
+use crate::provider::models::{makes, stand_in};
 use crate::provider::{Registry, SANDBOX, Upstream};
 
 /// The longest model string: the longest id of the catalogue has 106 bytes.
@@ -53,16 +53,24 @@ pub fn resolve(registry: &Registry, model: &str) -> Result<Resolved, Failure> {
     }
 }
 
-/// The usable providers that a bare id may mean; only the maker where it is one of them.
+/// The usable providers that a bare id may mean; only its maker where it is one of them.
+///
+/// Rows may share a maker's catalogue (a vendor's regions); they are then choices like any others.
 fn choices<'r>(registry: &'r Registry, model: &str) -> Vec<&'r str> {
-    let serves = |upstream: &Upstream| upstream.id != SANDBOX && registry.serves(upstream, model);
-    let makers = registry.usable().filter(|upstream| makes(&upstream.catalog_id, model));
-    // Rows may share a maker's catalogue (a vendor's regions); they are then choices like any others.
-    let found: Vec<&str> = makers.filter(|upstream| serves(upstream)).map(|upstream| upstream.id.as_str()).collect();
-    if !found.is_empty() {
-        return found;
-    }
-    registry.usable().filter(|upstream| serves(upstream)).map(|upstream| upstream.id.as_str()).collect()
+    let is_maker = |upstream: &Upstream| makes(&upstream.catalog_id, model);
+    let lists = |upstream: &Upstream| registry.lists(upstream, model);
+    let lists_alike = |upstream: &Upstream| stand_in(&upstream.catalog_id, model).is_some();
+    let choose = |chosen: &dyn Fn(&Upstream) -> bool| -> Vec<&'r str> {
+        let usable = registry.usable().filter(|upstream| upstream.id != SANDBOX);
+        usable.filter(|upstream| chosen(upstream)).map(|upstream| upstream.id.as_str()).collect()
+    };
+    let rules: [&dyn Fn(&Upstream) -> bool; 4] = [
+        &|upstream| is_maker(upstream) && lists(upstream),
+        &|upstream| is_maker(upstream) && lists_alike(upstream),
+        &lists,
+        &lists_alike,
+    ];
+    rules.into_iter().map(choose).find(|found| !found.is_empty()).unwrap_or_default()
 }
 
 fn ambiguous(model: &str, providers: &[&str]) -> Failure {
@@ -77,7 +85,7 @@ fn unknown(registry: &Registry, model: &str) -> Failure {
     let without_credential = registry
         .upstreams()
         .filter(|upstream| !upstream.is_usable() && makes(&upstream.catalog_id, model))
-        .find(|upstream| registry.serves(upstream, model));
+        .find(|upstream| registry.lists(upstream, model) || stand_in(&upstream.catalog_id, model).is_some());
     if let Some(upstream) = without_credential {
         return not_found(format!("`{model}` is served by `{}`, which is not set up on this gateway.", upstream.id));
     }

@@ -1,12 +1,13 @@
 // Refreshes the prices of a running gateway from a price file, without a rebuild.
 //
-//   ADMIN_KEY=… node src/provider/data/push.mjs prices.json [--url http://localhost:8787] [--from YYYY-MM-DD] [--dry-run]
+//   ADMIN_KEY=… node src/provider/data/push.mjs prices.json [--url http://localhost:8787] [--from YYYY-MM-DD]
+//     [--dry-run]
 //
 // The file is a price list like the one that the catalogue is generated from (an array of models), or an object of
 // models as they stand in the `models` section of the configuration document. Of a list, only those models are sent
-// that differ from the compiled-in catalogue or stand in the document. A price that is new to the document is added with the day from which it
-// holds (`--from`, today if not said), so that calls of yesterday keep the price of yesterday; the rest of the
-// document stays as it is. `--dry-run` shows what would change.
+// that differ from the compiled-in catalogue or stand in the document already. A price that is new to the document is
+// added with the day from which it holds (`--from`, today if not said), so that calls of yesterday keep the price of
+// yesterday; the rest of the document stays as it is. `--dry-run` shows what would change.
 import { readFileSync } from "node:fs";
 import { isPriced, line, PER_TOKEN_MODES, perRequest, readCatalogue, readExceptions } from "./generate.mjs";
 

@@ -133,14 +133,12 @@ impl Registry {
         models::find(&self.upstream(provider)?.catalog_id, model)
     }
 
-    /// Whether a provider is known to serve a model: by the document, or by the catalogue under this name or as a
-    /// snapshot of a listed one.
+    /// Whether a provider is known to serve exactly this model: by the catalogue or by the document.
     #[must_use]
-    pub fn serves(&self, upstream: &Upstream, model: &str) -> bool {
+    pub fn lists(&self, upstream: &Upstream, model: &str) -> bool {
         models::find(&upstream.catalog_id, model).is_some()
             || upstream.models.iter().any(|known| known == model)
             || self.written(&upstream.id, model).is_some()
-            || models::stand_in(&upstream.catalog_id, model).is_some()
     }
 
     /// The entry of a model that is much the same: a sibling of its line, or what its maker says of it where a host
