@@ -49,8 +49,9 @@ mod tests {
         for exchange in answers.filter(|exchange| exchange.status < 400 && !exchange.is_stream()) {
             let answer = read_answer(exchange.response.as_bytes(), &Quirks::NONE).expect(&exchange.id);
             assert!(answer.usage.is_some(), "{}", exchange.id);
-            let known =
-                |choice: &crate::chat::Choice<'_>| choice.end.kind != EndKind::Other && !choice.parts.is_empty();
+            let known = |choice: &crate::chat::Choice<'_>| {
+                choice.end.kind != EndKind::Other && !(choice.parts.is_empty() && choice.media.is_empty())
+            };
             // A filtered answer and one that thought until its limit say nothing.
             let silent = ["azure.safety.92c43b7ef3"].contains(&exchange.id.as_str())
                 || answer.choices.iter().all(|choice| choice.end.kind == EndKind::Length);
