@@ -53,6 +53,7 @@ pub const PROVIDERS: &[Provider] = &[
     .endpoints(EMBEDDINGS),
     compatible("cohere", "Cohere", "https://api.cohere.ai/compatibility/v1")
         .quirks(Quirks {
+            developer_role: true,
             // https://docs.cohere.com/docs/compatibility-api
             refuses: &[
                 "stream_options",
