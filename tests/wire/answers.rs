@@ -137,7 +137,7 @@ fn check_stream(format: Format, quirks: &Quirks, recording: &Recording, body: &s
     let bytes = body.as_bytes();
     let whole = decode::stream(format, quirks, [bytes].into_iter());
     let mut faults = expected.differences(&whole.reading);
-    faults.extend(whole.broken_laws.iter().map(|law| format!("law: {law}")));
+    faults.extend(whole.broken_laws.iter().chain(&whole.misnamed).map(|law| format!("law: {law}")));
     faults.extend(whole.corrupt.iter().map(|why| format!("corrupt: {why}")));
     if let (Err(failure), false) = (&whole.finished, expected.failed) {
         faults.push(format!("does not finish: {failure}"));

@@ -12,6 +12,8 @@ pub struct Recording {
     pub provider: String,
     pub endpoint: String,
     pub kind: String,
+    /// The request's JSON; `None` where only the answer was kept.
+    pub request: Option<Value>,
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     /// The answer's body; `None` where it is binary.
@@ -82,12 +84,15 @@ fn read(path: &Path) -> Option<Recording> {
     let json: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let string = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
     let response = json.get("response")?;
+    let request = &json["request"];
+    let kept = request["recorded"] != Value::Bool(false) && request["body"].is_object();
     let headers = response["headers"].as_object().into_iter().flatten();
     Some(Recording {
         id: string("id"),
         provider: string("provider"),
         endpoint: string("endpoint"),
         kind: string("kind"),
+        request: kept.then(|| request["body"].clone()),
         status: response["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
         headers: headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str().unwrap_or_default().to_owned()))

@@ -21,6 +21,7 @@ pub struct Run {
     /// Two passes gave the same events when this is the same.
     pub fingerprint: u64,
     pub broken_laws: Vec<String>,
+    pub misnamed: Vec<String>,
     /// Whether the stream finished as a success.
     pub finished: Result<(), Failure>,
     pub corrupt: Vec<String>,
@@ -106,6 +107,7 @@ impl Pass {
             log: self.watch.log,
             fingerprint: self.watch.hasher.0.finish(),
             broken_laws: self.watch.laws.broken,
+            misnamed: self.watch.laws.misnamed,
             finished,
             corrupt: self.corrupt,
         }

@@ -11,7 +11,10 @@ pub struct Laws {
     failed: bool,
     choices: BTreeMap<u32, Choice>,
     ids: BTreeSet<String>,
+    /// Laws of order.
     pub broken: Vec<String>,
+    /// Calls without a name, or with an id that is no id: laws that only a sane upstream lets a decoder keep.
+    pub misnamed: Vec<String>,
 }
 
 #[derive(Default)]
@@ -87,10 +90,10 @@ impl Sink for Laws {
             Event::BlockStart { choice, block, kind } => self.start_block(choice, block, Some(kind)),
             Event::ToolCallStart { choice, block, id, name } => {
                 if id.is_empty() || !self.ids.insert(id.decode().into_owned()) {
-                    self.note(format!("the tool call id {id:?} is empty or taken"));
+                    self.misnamed.push(format!("the tool call id {id:?} is empty or taken"));
                 }
                 if name.is_empty() {
-                    self.note("a tool call without a name");
+                    self.misnamed.push("a tool call without a name".to_owned());
                 }
                 self.start_block(choice, block, None);
             }

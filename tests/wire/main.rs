@@ -15,5 +15,7 @@ mod expect_gemini;
 mod expect_openai_chat;
 mod expected;
 mod laws;
+mod mutations;
+mod requests;
 mod rows;
 mod scope;
