@@ -12,6 +12,9 @@ mod thinking;
 mod tools;
 mod turns;
 
+#[cfg(test)]
+mod tests;
+
 use native::Native;
 use shape::Shape;
 use thinking::{Obstacles, Thinking};

@@ -4,7 +4,7 @@ use base64::Engine as _;
 
 use super::turns::{Block, Place};
 use super::{names, turns};
-use crate::chat::{CacheMark, Part, Signature, SignatureRole, Source};
+use crate::chat::{CacheMark, Part, SignatureRole, Source};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Text};
 use crate::wire::{Adjusted, Change, Format, InlinedPart, Target, losses};
@@ -68,10 +68,7 @@ impl Writer<'_> {
 
     fn part(&mut self, part: &Part<'_>, place: Place, array: &mut Array<'_>) -> Result<(), Failure> {
         match part {
-            Part::Text { text, cache, signature, .. } => {
-                self.note_foreign(signature.as_ref());
-                write_text(text, *cache, array.item());
-            }
+            Part::Text { text, cache, .. } => write_text(text, *cache, array.item()),
             Part::Refusal { text } => write_text(text, None, array.item()),
             Part::Image { source, detail, cache } => {
                 if detail.as_ref().is_some_and(|detail| !detail.is("auto")) {
@@ -103,8 +100,7 @@ impl Writer<'_> {
     }
 
     fn call(&mut self, part: &Part<'_>, id: &str, out: &mut Vec<u8>) {
-        let Part::ToolCall { name, arguments, signature, .. } = part else { return };
-        self.note_foreign(signature.as_ref());
+        let Part::ToolCall { name, arguments, .. } = part else { return };
         let mut block = Object::open(out);
         block.string("type", "tool_use").string("id", id).string("name", &names::clean(&name.decode()));
         match arguments.object() {
@@ -214,12 +210,6 @@ impl Writer<'_> {
     fn inlined(&self, source: &Source<'_>) -> Option<&InlinedPart> {
         let Source::Url(url) = source else { return None };
         self.target.inlined.get(url.decode().as_ref())
-    }
-
-    fn note_foreign(&mut self, signature: Option<&Signature<'_>>) {
-        if signature.is_some_and(|signature| !super::is_ours(signature)) {
-            self.adjusted.note("reasoning_details", Change::Dropped);
-        }
     }
 }
 

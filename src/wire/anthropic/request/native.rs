@@ -5,16 +5,10 @@ use crate::json::{Members, Object, Raw, Text};
 use crate::wire::{Adjusted, Change};
 
 /// Top-level fields that are passed on.
-const FIELDS: &[&str] = &[
-    "thinking",
-    "output_config",
-    "mcp_servers",
-    "context_management",
-    "container",
-    "inference_geo",
-    "speed",
-    "fallbacks",
-];
+const FIELDS: &[&str] =
+    &["thinking", "output_config", "mcp_servers", "context_management", "container", "inference_geo", "speed"];
+/// Fields that the gateway itself reads: nothing of them is lost.
+const GATEWAY: &[&str] = &["models", "provider", "usage"];
 /// Betas that a field cannot do without.
 const BETAS: &[(&str, &str)] =
     &[("mcp_servers", "mcp-client-2025-11-20"), ("context_management", "context-management-2025-06-27")];
@@ -39,6 +33,8 @@ impl<'r> Native<'r> {
                     native.betas.extend(value.read::<Vec<String>>().unwrap_or_default());
                 }
                 "safety_identifier" => native.safety_identifier = value.text(),
+                name if GATEWAY.contains(&name) => {}
+                "store" if value.boolean() == Some(false) => {}
                 name if FIELDS.contains(&name) => native.fields.push((name, value)),
                 name => adjusted.note(name.to_owned(), Change::Dropped),
             }

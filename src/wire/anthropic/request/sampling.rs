@@ -57,8 +57,8 @@ pub(super) fn write(
     body: &mut Object<'_>,
 ) -> Result<(), Failure> {
     let fixed = facts.sampling == SamplingRule::Fixed;
-    let one_of = facts.sampling == SamplingRule::OneOfTemperatureAndTopP;
     let thinks = thinking.is_on();
+    let mut excluded = false;
     if let Some((raw, temperature)) = number("temperature", sampling.temperature.as_ref())? {
         match temperature {
             // The default, which need not be said.
@@ -68,14 +68,15 @@ pub(super) fn write(
             hot if hot > 1.0 => {
                 adjusted.note("temperature", Change::Clamped);
                 body.number("temperature", 1);
+                excluded = facts.sampling == SamplingRule::OneOfTemperatureAndTopP;
             }
             _ => {
                 body.raw("temperature", raw);
+                excluded = facts.sampling == SamplingRule::OneOfTemperatureAndTopP;
             }
         }
     }
     if let Some((raw, top_p)) = number("top_p", sampling.top_p.as_ref())? {
-        let excluded = one_of && sampling.temperature.is_some();
         match top_p {
             1.0 if fixed || thinks || excluded => {}
             // While it thinks, a model takes no less than 0.95.

@@ -198,7 +198,7 @@ impl<'r> Orderer<'r, '_> {
         if self.facts.reasoning == ReasoningControl::None {
             blocks.retain(|(_, block)| !is_thought(block));
         }
-        if message.parts.iter().any(is_foreign_thought) {
+        if message.parts.iter().any(is_foreign) {
             self.adjusted.note("reasoning_details", Change::Dropped);
         }
         if blocks.is_empty() {
@@ -342,8 +342,14 @@ pub(super) fn is_blank(part: &Part<'_>) -> bool {
     }
 }
 
-fn is_foreign_thought(part: &Part<'_>) -> bool {
-    matches!(part, Part::Reasoning { signature: Some(signature), .. } if !super::is_ours(signature))
+/// Whether another maker's model wants something back with it.
+fn is_foreign(part: &Part<'_>) -> bool {
+    match part {
+        Part::Text { signature, .. } | Part::Reasoning { signature, .. } | Part::ToolCall { signature, .. } => {
+            signature.as_ref().is_some_and(|signature| !super::is_ours(signature))
+        }
+        _ => false,
+    }
 }
 
 fn is_thought(block: &Block<'_>) -> bool {
