@@ -1,1 +1,0 @@
-//! JSON Schema, cut down to what a provider takes.
