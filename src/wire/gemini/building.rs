@@ -2,11 +2,13 @@
 
 use crate::chat::{BlockKind, EndKind, EndReason, Event, Media, MediaKind, Signature, SignatureRole, Sink};
 use crate::json::{Raw, Text};
+use crate::wire::structured;
 
 use super::SIGNATURE_FORMAT;
 use super::citations::Sources;
 use super::ending::{end_kind, finish_reason};
 use super::logprobs::logprobs;
+use super::names::restore;
 use super::types::{Candidate, FunctionCall, InlineData, Part};
 
 /// What is known of one candidate so far.
@@ -156,16 +158,20 @@ impl Building {
         }
     }
 
-    /// A call comes whole. A text block stays open beside it: sources of the text may still follow.
+    /// A call comes whole. The arguments of the function for structured answers are the answer. A text block stays open beside it: sources of the text may still follow.
     fn call(&mut self, call: FunctionCall<'_>, signature: Option<Text<'_>>, sink: &mut dyn Sink) {
+        let name = call.name.unwrap_or_default();
+        let args = call.args.filter(Raw::is_object).unwrap_or(Raw::EMPTY_OBJECT);
+        if structured::is_tool(&name) {
+            return self.words(BlockKind::Text, Text::escape(&args.compact()), None, sink);
+        }
         if self.open.is_some_and(|open| open.kind == BlockKind::Reasoning) {
             self.close(sink);
         }
         let (choice, block) = (self.index, self.next_block());
         let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| self.mint_id());
         self.calls = self.calls.saturating_add(1);
-        sink.event(Event::ToolCallStart { choice, block, id, name: call.name.unwrap_or_default() });
-        let args = call.args.filter(Raw::is_object).unwrap_or(Raw::EMPTY_OBJECT);
+        sink.event(Event::ToolCallStart { choice, block, id, name: restore(name) });
         sink.event(Event::ToolCallDelta { choice, block, arguments: Text::escape(&args.compact()) });
         if let Some(data) = signature {
             sink.event(Event::BlockSignature { choice, block, signature: signed(data) });

@@ -8,6 +8,8 @@ mod citations;
 mod ending;
 mod error;
 mod logprobs;
+mod names;
+mod request;
 mod stream;
 mod timestamp;
 mod types;
@@ -18,25 +20,44 @@ mod recorded;
 
 pub use answer::read_answer;
 pub use error::read_error;
+pub use request::{links_to_inline, write_request};
 pub use stream::Decoder;
-
-use crate::chat::Request;
-use crate::failure::{Failure, Kind};
-use crate::wire::{Adjusted, Outgoing, Target};
 
 /// Who can read a `thoughtSignature`.
 const SIGNATURE_FORMAT: &str = "google-gemini-v1";
 
-/// Writes a request.
-///
-/// # Errors
-/// Always, for now.
-pub fn write_request(_: &Request<'_>, _: &Target<'_>, _: &mut Adjusted) -> Result<Outgoing, Failure> {
-    Err(Failure::new(Kind::Internal, "this format is not built yet"))
+/// The path of a method of a model: `models/…` unless the id says what it belongs to. Everything but the plainest
+/// characters is escaped, so that no id leads elsewhere.
+fn path(model: &str, method: &str) -> String {
+    let (collection, id) = match model.split_once('/') {
+        Some((collection @ ("models" | "tunedModels"), id)) => (collection, id),
+        _ => ("models", model),
+    };
+    let mut path = format!("/v1beta/{collection}/");
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path.push(':');
+    path.push_str(method);
+    path
 }
 
-/// Links to fetch first.
-#[must_use]
-pub fn links_to_inline(_: &Request<'_>, _: &Target<'_>) -> Vec<String> {
-    Vec::new()
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_model_leads_elsewhere() {
+        for (model, path) in [
+            ("gemini-2.5-flash", "/v1beta/models/gemini-2.5-flash:m"),
+            ("models/gemini-2.5-flash", "/v1beta/models/gemini-2.5-flash:m"),
+            ("tunedModels/mine-1", "/v1beta/tunedModels/mine-1:m"),
+            ("../x?y#z", "/v1beta/models/..%2Fx%3Fy%23z:m"),
+            ("models/a/b:c", "/v1beta/models/a%2Fb%3Ac:m"),
+        ] {
+            assert_eq!(super::path(model, "m"), path);
+        }
+    }
 }

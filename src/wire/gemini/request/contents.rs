@@ -1,0 +1,298 @@
+//! The conversation: `systemInstruction` and `contents`.
+
+use std::collections::HashMap;
+
+use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role, Signature};
+use crate::failure::Failure;
+use crate::json::{Array, Object, Raw, Text};
+use crate::wire::gemini::{SIGNATURE_FORMAT, names};
+use crate::wire::{Adjusted, Change, Format, Target, losses};
+
+use super::turns::{Speaker, Turns};
+use super::{media, results};
+
+/// Stands for the signature of a call that this model never made: it came from another model, or its own was lost on
+/// the way. Without any, the newer models refuse the whole conversation.
+///
+/// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
+const UNSIGNED_CALL: &str = "skip_thought_signature_validator";
+
+/// Writes the conversation.
+///
+/// # Errors
+/// `BadRequest` or `Unsupported`, naming the message, where a part of it cannot be said.
+pub(super) fn write(
+    request: &Request<'_>,
+    target: &Target<'_>,
+    instruction: Option<&str>,
+    adjusted: &mut Adjusted,
+    body: &mut Object<'_>,
+) -> Result<(), Failure> {
+    let system = system(request)?;
+    let has_turns = request.messages.iter().any(|message| !is_system(message) && !message.parts.is_empty());
+    let mut writer = Writer { turns: Turns::open(body.key("contents")), target, adjusted, names: HashMap::new() };
+    if !has_turns {
+        // Instructions alone are no conversation: then they are the user's words.
+        for text in &system {
+            writer.text(Speaker::User, text, None);
+        }
+    }
+    for (at, message) in request.messages.iter().enumerate().filter(|(_, message)| !is_system(message)) {
+        writer.message(at, message)?;
+    }
+    let Writer { turns, .. } = writer;
+    let speaker = turns.speaker();
+    turns.close();
+    match speaker {
+        None => return Err(Failure::bad_request("messages", "There is no message with content.")),
+        Some(Speaker::Model) if target.facts.refuses_prefill => {
+            return Err(Failure::unsupported("messages", "This model cannot continue an assistant's message."));
+        }
+        Some(_) => {}
+    }
+    let system: Vec<Text<'_>> = if has_turns { system } else { Vec::new() };
+    let instruction = instruction.map(Text::escape);
+    if !system.is_empty() || instruction.is_some() {
+        body.object("systemInstruction", |object| {
+            object.array("parts", |parts| system.iter().chain(&instruction).for_each(|text| write_text(text, parts)));
+        });
+    }
+    Ok(())
+}
+
+/// The words of all system and developer messages, in order.
+fn system<'r>(request: &'r Request<'_>) -> Result<Vec<Text<'r>>, Failure> {
+    let mut texts = Vec::new();
+    for (at, message) in request.messages.iter().enumerate().filter(|(_, message)| is_system(message)) {
+        for (part_at, part) in message.parts.iter().enumerate() {
+            match part {
+                Part::Text { text, .. } if text.is_empty() => {}
+                Part::Text { text, .. } => texts.push(text.borrowed()),
+                _ => {
+                    let place = format!("messages.{at}.content.{part_at}");
+                    return Err(Failure::unsupported(place, "Instructions can only be text here."));
+                }
+            }
+        }
+    }
+    Ok(texts)
+}
+
+fn is_system(message: &Message<'_>) -> bool {
+    matches!(message.role, Role::System | Role::Developer)
+}
+
+fn write_text(text: &Text<'_>, parts: &mut Array<'_>) {
+    parts.object(|part| {
+        part.text("text", text);
+    });
+}
+
+struct Writer<'w, 't> {
+    turns: Turns<'w>,
+    target: &'t Target<'t>,
+    adjusted: &'w mut Adjusted,
+    /// The function of each call so far, by the call's id: results are matched by it.
+    names: HashMap<String, Text<'t>>,
+}
+
+impl<'t> Writer<'_, 't> {
+    fn message<'r: 't>(&mut self, at: usize, message: &'r Message<'_>) -> Result<(), Failure> {
+        if message.name.is_some() && message.role != Role::Tool {
+            losses::lose(Format::Gemini, "name", self.adjusted)?;
+        }
+        if message.role == Role::Assistant {
+            return self.assistant(message);
+        }
+        // Pictures within results stand behind all results of the turn: a result has no place for them in older models.
+        let mut behind = Vec::new();
+        for (part_at, part) in message.parts.iter().enumerate() {
+            self.give_up_cache(part)?;
+            let place = || format!("messages.{at}.content.{part_at}");
+            match part {
+                Part::Text { text, .. } | Part::Refusal { text } => self.text(Speaker::User, text, None),
+                Part::ToolResult { call_id, parts, is_error, .. } => {
+                    let name = self.name_of(call_id, message, at)?;
+                    self.result(call_id, &name, parts, *is_error, &place, &mut behind)?;
+                }
+                part => {
+                    if let Some(source) = media::source(part) {
+                        let target = self.target;
+                        self.turns
+                            .try_part(Speaker::User, |object| media::write(part, source, target, place, object))?;
+                    }
+                }
+            }
+        }
+        self.turns.written(Speaker::User, &behind);
+        Ok(())
+    }
+
+    /// What the model said. Calls keep the signatures they came with; the first one of a turn has to have one.
+    fn assistant<'r: 't>(&mut self, message: &'r Message<'_>) -> Result<(), Failure> {
+        let mut unsigned = super::is_level_steered(self.target.facts);
+        // A signature without words of its own belongs to what comes next.
+        let mut carried: Option<&Text<'_>> = None;
+        for part in &message.parts {
+            self.give_up_cache(part)?;
+            match part {
+                Part::Text { text, signature, .. } => {
+                    let signature = self.ours(signature.as_ref()).or(carried.take());
+                    self.text(Speaker::Model, text, signature);
+                }
+                Part::Refusal { text } => self.text(Speaker::Model, text, None),
+                Part::Reasoning { text, signature } => match self.ours(signature.as_ref()) {
+                    // Thoughts are only for their own model, and only needed where they are signed.
+                    None => {}
+                    signature if text.is_empty() => carried = signature,
+                    Some(signature) => self.turns.part(Speaker::Model, |part| {
+                        part.text("text", text).boolean("thought", true).text("thoughtSignature", signature);
+                    }),
+                },
+                Part::ToolCall { id, name, arguments, signature } => {
+                    let unsigned_call = Text::from_escaped(UNSIGNED_CALL);
+                    let signature = self.ours(signature.as_ref()).or(carried.take());
+                    let signature = signature.or(unsigned.then_some(&unsigned_call));
+                    unsigned = false;
+                    self.call(id, name, arguments, signature);
+                }
+                part => {
+                    // Pictures that the model made may stand in its own turn.
+                    if let Some(source) = media::source(part) {
+                        let target = self.target;
+                        let place = || "messages".to_owned();
+                        self.turns
+                            .try_part(Speaker::Model, |object| media::write(part, source, target, place, object))?;
+                    }
+                }
+            }
+        }
+        if let Some(signature) = carried {
+            self.text(Speaker::Model, &Text::EMPTY, Some(signature));
+        }
+        Ok(())
+    }
+
+    fn call<'r: 't>(
+        &mut self,
+        id: &'r Text<'_>,
+        name: &'r Text<'_>,
+        arguments: &Arguments<'_>,
+        signature: Option<&Text<'_>>,
+    ) {
+        let name = names::guard(name);
+        self.names.insert(id.decode().into_owned(), name.clone());
+        // A model may have written anything, and a turn that was cut short still has to be sent back.
+        let args = arguments.object().unwrap_or_else(|_| {
+            self.adjusted.note("tool_calls", Change::Changed);
+            let mut out = Vec::new();
+            let mut object = Object::open(&mut out);
+            object.text("arguments", &arguments.quoted());
+            object.close();
+            String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+        });
+        self.turns.part(Speaker::Model, |part| {
+            part.object("functionCall", |call| {
+                if !id.is_empty() {
+                    call.text("id", id);
+                }
+                call.text("name", &name).raw("args", &args);
+            });
+            if let Some(signature) = signature {
+                part.text("thoughtSignature", signature);
+            }
+        });
+    }
+
+    fn result(
+        &mut self,
+        call_id: &Text<'_>,
+        name: &Text<'_>,
+        parts: &[Part<'_>],
+        is_error: bool,
+        place: &dyn Fn() -> String,
+        behind: &mut Vec<u8>,
+    ) -> Result<(), Failure> {
+        let mut shown = Vec::new();
+        for (part, source) in parts.iter().filter_map(|part| Some((part, media::source(part)?))) {
+            if !shown.is_empty() {
+                shown.push(b',');
+            }
+            let mut object = Object::open(&mut shown);
+            media::write(part, source, self.target, place, &mut object)?;
+            object.close();
+        }
+        let within = super::is_level_steered(self.target.facts) && !shown.is_empty();
+        self.turns.part(Speaker::User, |part| {
+            part.object("functionResponse", |response| {
+                if !call_id.is_empty() {
+                    response.text("id", call_id);
+                }
+                response.text("name", name);
+                results::write(parts, is_error, response);
+                if within {
+                    let out = response.key("parts");
+                    out.push(b'[');
+                    out.extend_from_slice(&shown);
+                    out.push(b']');
+                }
+            });
+        });
+        if !within && !shown.is_empty() {
+            if !behind.is_empty() {
+                behind.push(b',');
+            }
+            behind.extend_from_slice(&shown);
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, speaker: Speaker, text: &Text<'_>, signature: Option<&Text<'_>>) {
+        // Empty parts are refused, unless a signature came on one.
+        if text.is_empty() && signature.is_none() {
+            return;
+        }
+        self.turns.part(speaker, |part| {
+            part.text("text", text);
+            if let Some(signature) = signature {
+                part.text("thoughtSignature", signature);
+            }
+        });
+    }
+
+    /// The function whose call a result answers; the message may name it, too.
+    fn name_of(&self, call_id: &Text<'_>, message: &Message<'t>, at: usize) -> Result<Text<'t>, Failure> {
+        let known = self.names.get(call_id.decode().as_ref()).cloned();
+        known.or_else(|| message.name.as_ref().map(|name| names::guard(name).into_owned())).ok_or_else(|| {
+            let message = "A tool's result has to follow the call that it answers, by its `tool_call_id`.";
+            Failure::bad_request(format!("messages.{at}.tool_call_id"), message)
+        })
+    }
+
+    /// The signature, if one of this protocol's models made it.
+    fn ours<'s>(&mut self, signature: Option<&'s Signature<'_>>) -> Option<&'s Text<'s>> {
+        let signature = signature?;
+        if signature.format.escaped() == SIGNATURE_FORMAT {
+            return Some(&signature.data);
+        }
+        self.adjusted.note("reasoning_details", Change::Dropped);
+        None
+    }
+
+    fn give_up_cache(&mut self, part: &Part<'_>) -> Result<(), Failure> {
+        match cache(part) {
+            Some(_) => losses::lose(Format::Gemini, "cache_control", self.adjusted),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cache(part: &Part<'_>) -> Option<CacheMark> {
+    match part {
+        Part::Text { cache, .. }
+        | Part::Image { cache, .. }
+        | Part::File { cache, .. }
+        | Part::ToolResult { cache, .. } => *cache,
+        _ => None,
+    }
+}
