@@ -12,6 +12,9 @@ mod thinking;
 mod tools;
 mod turns;
 
+#[cfg(test)]
+mod tests;
+
 pub use media::links_to_inline;
 
 use crate::chat::{Part, Request, Source};
