@@ -98,8 +98,8 @@ async fn append<S: Store>(
     write(call, current.version.version, &stored).await?;
     if let Err(error) = publish_config(call.store, call.secrets, stored.clone()).await {
         let message = format!(
-            "Version {} is stored and will be in force, but its copy for the edge could not be written ({error}). \
-             Repeat the request with the new `etag`, or wait for the schedule.",
+            "Version {} is stored, but its copy for the edge could not be written ({error}). Repeat the request with \
+             the new `etag`.",
             stored.version.version
         );
         return Err(Refusal::new(503, "not_published", message));

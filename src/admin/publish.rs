@@ -2,6 +2,10 @@
 //!
 //! A change is marked as published only if it still is the last one; otherwise the newer one is published over it, so
 //! that of two changes at once the older copy does not stay. What could not be copied stays marked and is caught up.
+//!
+//! How soon a change bites: in the isolate that made it, at once; in others, when their memory of the grant (10
+//! seconds) and the copy that KV keeps at their location (60 seconds) have run out, so within 70 seconds of the
+//! answer. A new key needs no copy and works everywhere at once.
 
 use super::{Store, StoreError, StoredConfig, StoredKey};
 use crate::keys::Secrets;
@@ -16,7 +20,7 @@ const CONFIG_SEAL: (&str, &str) = ("config", "current");
 
 /// Publishes the changes that have not reached the edge, and says how many did.
 ///
-/// For a schedule: the admin routes do the same after each change.
+/// The admin routes do this after each change of a key; a schedule may do it as well.
 ///
 /// # Errors
 /// Where storage fails; what is left stays marked.

@@ -73,7 +73,8 @@ pub(super) fn find<'a>(method: &str, path: &'a str) -> Result<(Action, &'a str),
         allowed.push(route.method);
     }
     if allowed.is_empty() {
-        return Err(Refusal::not_found("There is no such admin route; /openapi.json lists them all."));
+        let message = "There is no such admin route; /openapi.json lists them all.";
+        return Err(Refusal::new(404, "unknown_url", message));
     }
     Err(Refusal::method_not_allowed(method, &allowed.join(", ")))
 }
