@@ -46,6 +46,17 @@ fn a_known_model_has_its_known_facts() {
 }
 
 #[test]
+fn searches_are_priced_where_the_price_is_known() {
+    let search = |provider, model: &str| {
+        let entry = entries(provider, model).next().expect("a known model");
+        entry.price().and_then(|price| price.rates.get(Bucket::Request)).map(|rate| rate.per_million(1))
+    };
+    assert_eq!(search("anthropic", "claude-sonnet-4-5"), Some(NanoUsd(10_000_000)));
+    assert_eq!(search("gemini", "gemini-3"), Some(NanoUsd(14_000_000)));
+    assert_eq!(search("gemini", "gemini-2.5-pro"), None);
+}
+
+#[test]
 fn what_is_not_there_is_not_found() {
     for (provider, model) in [("openai", "gpt-4o-"), ("openai", ""), ("", ""), ("zzz", "z"), ("open", "ai/gpt-4o")] {
         assert!(find(provider, model).is_none(), "{provider}/{model}");

@@ -1,9 +1,10 @@
 //! What a call costs: usage in disjoint buckets times prices per million, each line rounded up once.
 //!
 //! Which prices hold is decided in this order: the standard rates; what a long prompt replaces in them; what the
-//! service tier replaces in them. Rates that a replacement does not name stay as they were. A bucket without a price
-//! is priced as its parent (cached input as input, reasoning as output); where the parent has none either, the cost
-//! is not known, which is not zero.
+//! service tier replaces in them. Rates that a replacement does not name stay as they were, save those that were the
+//! same as their parent's: reasoning that costs what output costs does so in every tier. A bucket without a price is
+//! priced as its parent (cached input as input, reasoning as output); where the parent has none either, the cost is
+//! not known, which is not zero.
 
 mod rates;
 mod validity;

@@ -118,11 +118,20 @@ impl Rates {
         self.0.iter().all(Option::is_none)
     }
 
-    /// `self` with what `other` names put in its place.
+    /// `self` with what `other` names put in its place. A bucket that costs what its parent costs goes on doing so.
     pub(super) fn replaced_by(&self, other: &Rates) -> Rates {
         let mut rates = *self;
         for (bucket, rate) in other.iter() {
             rates.set(bucket, rate);
+        }
+        // Parents come before their children, so a grandchild follows too.
+        for bucket in Bucket::ALL {
+            if let (None, Some(own), Some(parent)) = (other.get(bucket), self.get(bucket), bucket.parent())
+                && self.with_parents(parent) == Some(own)
+                && let Some(followed) = rates.with_parents(parent)
+            {
+                rates.set(bucket, followed);
+            }
         }
         rates
     }

@@ -142,6 +142,24 @@ fn the_service_tier_that_was_used_sets_the_price() {
     assert_eq!(amount("priority", 300_000), 1_350_000_000 + 45_000 + 2_700_000);
 }
 
+/// Gemini 3 Flash as of November 2026: its list names reasoning, its tiers do not.
+#[test]
+fn what_costs_the_same_as_its_parent_follows_it_into_every_tier() {
+    let flash = Price {
+        service_tiers: vec![("flex".to_owned(), rates(&[(Bucket::Input, "0.25"), (Bucket::Output, "1.5")]))],
+        ..price(&[(Bucket::Input, "0.5"), (Bucket::Output, "3"), (Bucket::Reasoning, "3"), (Bucket::AudioInput, "1")])
+    };
+    let usage = Usage {
+        output_text: 10,
+        output_reasoning: Some(10),
+        input_audio: Some(10),
+        service_tier: Some("flex".to_owned()),
+        ..Usage::default()
+    };
+    // Audio has a price of its own, which flex says nothing of.
+    assert_eq!(cost(&usage, &flash), Some(NanoUsd(15_000 + 15_000 + 10_000)));
+}
+
 #[test]
 fn hours_may_pass_midnight() {
     let night = Hours::parse("16:30-00:30").unwrap();
