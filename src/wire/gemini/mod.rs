@@ -5,6 +5,7 @@
 mod answer;
 mod building;
 mod citations;
+mod embeddings;
 mod ending;
 mod error;
 mod logprobs;
@@ -19,6 +20,7 @@ mod usage;
 mod recorded;
 
 pub use answer::read_answer;
+pub use embeddings::{read_embeddings, write_embeddings};
 pub use error::read_error;
 pub use request::{links_to_inline, write_request};
 pub use stream::Decoder;

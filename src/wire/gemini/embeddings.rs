@@ -1,0 +1,183 @@
+//! Embeddings: `embedContent` for one text, `batchEmbedContents` for several.
+//!
+//! Source: <https://ai.google.dev/api/embeddings>; `gemini.embeddings.18d75fd121`.
+
+use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
+use crate::failure::Failure;
+use crate::json::{Object, Raw, Text};
+use crate::wire::{Adjusted, Format, Outgoing, losses};
+
+use super::path;
+use super::types::{Few, UsageMetadata};
+use super::usage::usage;
+
+/// Fields of this very protocol that a caller may put beside the others: names they use, and the protocol's own.
+const FIELDS: &[(&str, &str)] = &[("taskType", "taskType"), ("task_type", "taskType"), ("title", "title")];
+
+/// Writes a request.
+///
+/// # Errors
+/// `Unsupported` where an input is not text.
+pub fn write_embeddings(
+    request: &EmbeddingsRequest<'_>,
+    model: &str,
+    adjusted: &mut Adjusted,
+) -> Result<Outgoing, Failure> {
+    let texts = texts(&request.inputs)?;
+    if request.user.is_some() {
+        losses::lose(Format::Gemini, "user", adjusted)?;
+    }
+    let mut native = Vec::new();
+    for (name, value) in request.unknown.iter().filter(|(_, value)| !value.is_null()) {
+        match FIELDS.iter().find(|(known, _)| known == name) {
+            Some((_, field)) => native.push((*field, value)),
+            None => losses::lose(Format::Gemini, name.clone().into_owned(), adjusted)?,
+        }
+    }
+    let write_one = |text: &Text<'_>, object: &mut Object<'_>| {
+        object.object("content", |content| {
+            content.array("parts", |parts| {
+                parts.object(|part| {
+                    part.text("text", text);
+                });
+            });
+        });
+        for (field, value) in &native {
+            object.raw(field, value);
+        }
+        if let Some(dimensions) = request.dimensions {
+            object.number("outputDimensionality", dimensions);
+        }
+    };
+    let mut out = Vec::new();
+    let mut body = Object::open(&mut out);
+    let method = if let [text] = texts.as_slice() {
+        write_one(text, &mut body);
+        "embedContent"
+    } else {
+        let qualified = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
+        body.array("requests", |requests| {
+            for text in &texts {
+                requests.object(|one| {
+                    one.string("model", &qualified);
+                    write_one(text, one);
+                });
+            }
+        });
+        "batchEmbedContents"
+    };
+    body.close();
+    Ok(Outgoing { path: path(model, method), headers: Vec::new(), body: out })
+}
+
+/// Reads the answer of either method. Older models do not say what they used.
+///
+/// # Errors
+/// `BadAnswer` where the body is none.
+pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
+    let unreadable =
+        |cause: String| Failure::bad_answer("The provider's answer is not what its format promises.").because(cause);
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let vectors = answer.embedding.into_iter().chain(answer.embeddings).map(|embedding| {
+        let values = embedding.values.filter(Raw::is_array).ok_or_else(|| unreadable("no values".to_owned()))?;
+        Ok(Vector::Floats(compact(values)))
+    });
+    let vectors = vectors.collect::<Result<Vec<_>, Failure>>()?;
+    if vectors.is_empty() {
+        return Err(unreadable("no embedding".to_owned()));
+    }
+    let usage = answer.usage_metadata.as_ref().and_then(usage).map(|usage| Usage { output_text: 0, ..usage });
+    Ok(EmbeddingsAnswer { model: Text::EMPTY, vectors, usage })
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    #[serde(borrow, default)]
+    embedding: Option<Embedding<'a>>,
+    #[serde(borrow, default)]
+    embeddings: Few<Embedding<'a>>,
+    #[serde(borrow, default)]
+    usage_metadata: Option<UsageMetadata<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Embedding<'a> {
+    #[serde(borrow, default)]
+    values: Option<Raw<'a>>,
+}
+
+/// Plain answers are printed with every number on a line of its own.
+fn compact(values: Raw<'_>) -> Raw<'_> {
+    match values.compact() {
+        std::borrow::Cow::Borrowed(_) => values,
+        std::borrow::Cow::Owned(short) => Raw::parse_owned(short).unwrap_or(Raw::NULL),
+    }
+}
+
+fn texts<'r>(inputs: &'r [EmbeddingInput<'_>]) -> Result<Vec<Text<'r>>, Failure> {
+    let text = |input: &'r EmbeddingInput<'_>| match input {
+        EmbeddingInput::Text(text) => Ok(text.borrowed()),
+        EmbeddingInput::Tokens(_) => {
+            Err(Failure::unsupported("input", "Token ids belong to another model's tokenizer; send text."))
+        }
+    };
+    inputs.iter().map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::VectorEncoding;
+    use crate::failure::Kind;
+
+    fn written(inputs: &[&'static str], dimensions: Option<u64>) -> (String, String) {
+        let request = EmbeddingsRequest {
+            model: Text::EMPTY,
+            inputs: inputs.iter().map(|input| EmbeddingInput::Text(Text::escape(input))).collect(),
+            dimensions,
+            encoding: VectorEncoding::Float,
+            user: None,
+            unknown: vec![("task_type".into(), Raw::parse("\"RETRIEVAL_QUERY\"").unwrap())],
+        };
+        let outgoing = write_embeddings(&request, "gemini-embedding-001", &mut Adjusted::default()).unwrap();
+        (outgoing.path, String::from_utf8(outgoing.body).unwrap())
+    }
+
+    #[test]
+    fn one_text_or_several() {
+        let (path, body) = written(&["a\"b"], None);
+        assert_eq!(path, "/v1beta/models/gemini-embedding-001:embedContent");
+        assert_eq!(body, r#"{"content":{"parts":[{"text":"a\"b"}]},"taskType":"RETRIEVAL_QUERY"}"#);
+        let (path, body) = written(&["a", "b"], Some(256));
+        assert_eq!(path, "/v1beta/models/gemini-embedding-001:batchEmbedContents");
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let one = |text: &str| {
+            serde_json::json!({"model": "models/gemini-embedding-001", "content": {"parts": [{"text": text}]},
+                "taskType": "RETRIEVAL_QUERY", "outputDimensionality": 256})
+        };
+        assert_eq!(body, serde_json::json!({"requests": [one("a"), one("b")]}));
+    }
+
+    #[test]
+    fn token_ids_are_refused() {
+        let tokens = EmbeddingInput::Tokens(Raw::parse("[1]").unwrap());
+        assert_eq!(texts(&[tokens]).unwrap_err().kind, Kind::Unsupported);
+    }
+
+    #[test]
+    fn vectors_come_in_order() {
+        let answer = read_embeddings(br#"{"embedding": {"values": [ 0.5, -1 ]}}"#).unwrap();
+        assert_eq!(answer.vectors, [Vector::Floats(Raw::parse("[0.5,-1]").unwrap())]);
+        assert_eq!(answer.usage, None);
+        let answer = read_embeddings(
+            br#"{"embeddings":[{"values":[1]},{"values":[2]}],"usageMetadata":{"promptTokenCount":11,"totalTokenCount":11}}"#,
+        )
+        .unwrap();
+        assert_eq!(answer.vectors.len(), 2);
+        assert_eq!(answer.usage.unwrap().total_tokens(), 11);
+        for body in ["", "{}", r#"{"embeddings":[]}"#, r#"{"embedding":{}}"#, r#"{"embedding":{"values":3}}"#] {
+            assert_eq!(read_embeddings(body.as_bytes()).unwrap_err().kind, Kind::BadAnswer, "{body}");
+        }
+    }
+}
