@@ -68,8 +68,11 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     native.write(&mut body);
     write_labels(request, &native, adjusted, &mut body)?;
     blocks::write_cache(request.cache, &mut body);
-    tools::write(request, &shape, facts, adjusted, &mut body)?;
-    choice.write(&mut body);
+    if tools::write(request, &shape, facts, adjusted, &mut body)? {
+        choice.write(&mut body);
+    } else {
+        tools::write_called(&conversation.called(), &mut body);
+    }
     let mut writer = blocks::Writer { target, adjusted, needs_files: false };
     write_conversation(&conversation, &choice, &mut writer, &mut body)?;
     if writer.needs_files {

@@ -309,6 +309,18 @@ fn every_tool_choice_has_its_word() {
 }
 
 #[test]
+fn called_tools_are_defined_even_where_the_caller_leaves_them_out() {
+    let call = json!({"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let messages = json!([
+        {"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "r"}
+    ]);
+    let body = write(SONNET, &ask(messages, json!({}))).unwrap().body;
+    assert_eq!(body["tools"], json!([{"name": "f", "input_schema": {"type": "object"}}]));
+    assert_eq!(body["tool_choice"], json!({"type": "none"}));
+}
+
+#[test]
 fn a_call_that_cannot_be_forced_is_asked_for() {
     let asked = hello(json!({"tools": [tool("f", false)], "tool_choice": "required"}));
     let written = write("claude-opus-5-5", &asked).unwrap();

@@ -121,7 +121,7 @@ fn answer_by_tool(request: &Request<'_>, facts: &ModelFacts, has_tools: bool, ch
     }
 }
 
-/// Writes `tools`.
+/// Writes `tools`. Answers whether there are any.
 ///
 /// # Errors
 /// `BadRequest` where a name or schema cannot be taken, `Unsupported` where a tool is of another protocol.
@@ -131,9 +131,9 @@ pub(super) fn write(
     facts: &ModelFacts,
     adjusted: &mut Adjusted,
     body: &mut Object<'_>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     if request.tools.is_empty() && request.web_search.is_none() && !matches!(shape, Shape::Tool(_)) {
-        return Ok(());
+        return Ok(false);
     }
     let strict_is_taken = facts.structured == StructuredOutput::Native && count_strict(request) <= MOST_STRICT;
     let mut array = Array::open(body.key("tools"));
@@ -156,7 +156,27 @@ pub(super) fn write(
         });
     }
     array.close();
-    Ok(())
+    Ok(true)
+}
+
+/// Writes tools that only the conversation knows: calls and results are refused without a definition of any tool
+/// ("Requests which include `tool_use` or `tool_result` blocks must define tools"). They may not be called again.
+pub(super) fn write_called(names: &[String], body: &mut Object<'_>) {
+    if names.is_empty() {
+        return;
+    }
+    body.array("tools", |array| {
+        for name in names {
+            array.object(|tool| {
+                tool.string("name", name).object("input_schema", |schema| {
+                    schema.string("type", "object");
+                });
+            });
+        }
+    });
+    body.object("tool_choice", |choice| {
+        choice.string("type", "none");
+    });
 }
 
 fn write_function(

@@ -81,6 +81,21 @@ impl Conversation<'_> {
         self.turns.last().is_some_and(|turn| turn.speaker == Speaker::Assistant)
     }
 
+    /// The tools that are called in it, each once, as they are written.
+    pub fn called(&self) -> Vec<String> {
+        let blocks = self.turns.iter().flat_map(|turn| &turn.blocks);
+        let mut names: Vec<String> = Vec::new();
+        for block in blocks {
+            if let Block::Call { part: Part::ToolCall { name, .. }, .. } = block {
+                let name = names::clean(&name.decode()).into_owned();
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
+    }
+
     /// Whether the last assistant turn calls tools and did not begin with a thought.
     pub fn has_unthought_call(&self) -> bool {
         let last = self.turns.iter().rev().find(|turn| turn.speaker == Speaker::Assistant);
