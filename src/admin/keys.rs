@@ -4,10 +4,11 @@ use serde::Serialize;
 
 use super::answer::{Answer, Refusal};
 use super::body::{Faults, Fields};
+use super::key_change::{Changed, change, find, hashes_of, json_of, publish_again};
 use super::page::{Page, Parameters};
-use super::publish::{publish_key, publish_pending};
-use super::{AuditEntry, Call, Store, StoredHash, StoredKey, id, key_body};
-use crate::keys::{self, Key, KeyHash, Minted};
+use super::publish::publish_key;
+use super::{Call, Store, StoredHash, StoredKey, id, key_body};
+use crate::keys::{self, Key, Minted};
 use crate::units::{Millis, UnixMillis};
 
 /// Thirty days: a rotation that takes longer is a second key.
@@ -16,8 +17,6 @@ const LONGEST_GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
 const MOST_TEXTS: usize = 10;
 /// How long the hash of an ended text is kept: until its copy at the edge is gone for certain.
 const ENDED_KEPT: Millis = Millis(24 * 60 * 60 * 1000);
-/// Changes of one key at the same moment, each of which makes the other start over.
-const MOST_TRIES: usize = 3;
 
 /// `POST /admin/keys`.
 pub(super) async fn create<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
@@ -91,10 +90,7 @@ pub(super) async fn revoke<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Ans
 pub(super) async fn delete<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
     let deleted = match call.store.key(id).await?.filter(|stored| stored.deleted) {
         // Repeated, perhaps because the copies could not be written the first time.
-        Some(stored) => {
-            let published = publish_change(call, stored.clone()).await;
-            Changed { stored, published }
-        }
+        Some(stored) => publish_again(call, stored).await,
         None => {
             let edit = |stored: &mut StoredKey| {
                 stored.key.revoked_at.get_or_insert(call.request.now);
@@ -167,93 +163,9 @@ fn not_revoked(key: &Key) -> Result<(), Refusal> {
     }
 }
 
-async fn find<S: Store>(call: &Call<'_, S>, id: &str) -> Result<StoredKey, Refusal> {
-    let found = call.store.key(id).await?.filter(|stored| !stored.deleted);
-    found.ok_or_else(|| Refusal::not_found("There is no such key."))
-}
-
-/// A change that the database has, and whether the edge has it too.
-struct Changed {
-    stored: StoredKey,
-    published: Result<(), super::StoreError>,
-}
-
-impl Changed {
-    /// The record, or a refusal where a copy at the edge still says what was.
-    fn published(self) -> Result<StoredKey, Refusal> {
-        let Changed { stored, published } = self;
-        match published {
-            Ok(()) => Ok(stored),
-            Err(error) => {
-                let message = format!(
-                    "The change is stored, but the copies that calls are checked against could not be written \
-                     ({error}). Repeat the request."
-                );
-                Err(Refusal::new(503, "not_published", message).changed_keys(hashes_of(&stored)))
-            }
-        }
-    }
-}
-
-/// Edits a key's record, writes it with its audit entry, and publishes it.
-///
-/// When someone else changed the key meanwhile, the edit is made again on what they left.
-async fn change<S: Store>(
-    call: &Call<'_, S>,
-    id: &str,
-    action: &str,
-    edit: impl Fn(&mut StoredKey) -> Result<(), Refusal>,
-) -> Result<Changed, Refusal> {
-    for _ in 0..MOST_TRIES {
-        let before = find(call, id).await?;
-        let mut after = before.clone();
-        edit(&mut after)?;
-        after.key.updated_at = call.request.now;
-        after.change = call.change_id();
-        let audit = call.audit(action, id, json_of(&before.key), json_of(&after.key));
-        if write(call, &after, &before.change, &audit).await? {
-            let published = publish_change(call, after.clone()).await;
-            return Ok(Changed { stored: after, published });
-        }
-    }
-    Err(Refusal::new(409, "conflict", "Others are changing this key at the same time. Repeat the request."))
-}
-
-async fn write<S: Store>(
-    call: &Call<'_, S>,
-    after: &StoredKey,
-    expected: &str,
-    audit: &AuditEntry,
-) -> Result<bool, Refusal> {
-    let error = match call.store.replace_key(after, expected, audit).await {
-        Ok(written) => return Ok(written),
-        Err(error) => error,
-    };
-    // The write may have landed although its answer did not.
-    match call.store.key(&after.key.id).await {
-        Ok(Some(found)) if found.change == after.change => Ok(true),
-        _ => Err(error.into()),
-    }
-}
-
-async fn publish_change<S: Store>(call: &Call<'_, S>, after: StoredKey) -> Result<(), super::StoreError> {
-    publish_key(call.store, call.secrets, call.request.now, after).await?;
-    // What an earlier change could not copy. Their operator was told; this one's change is through.
-    let _ = publish_pending(call.store, call.secrets, call.request.now).await;
-    Ok(())
-}
-
 fn show(changed: Changed) -> Result<Answer, Refusal> {
     let stored = changed.published()?;
     Ok(Answer::json(200, &Shown::of(&stored.key))?.changed_keys(hashes_of(&stored)))
-}
-
-fn hashes_of(stored: &StoredKey) -> Vec<KeyHash> {
-    stored.hashes.iter().map(|text| text.hash).collect()
-}
-
-fn json_of(key: &Key) -> Option<String> {
-    serde_json::to_string(key).ok()
 }
 
 /// A key as the admin API shows it.

@@ -13,6 +13,7 @@ mod calls;
 mod config;
 mod id;
 mod key_body;
+mod key_change;
 mod keys;
 mod page;
 mod providers;
