@@ -12,6 +12,9 @@ pub struct Recording {
     pub provider: String,
     pub endpoint: String,
     pub kind: String,
+    pub model: String,
+    /// The same request in several formats carries the same case.
+    pub case: Option<String>,
     /// The request's JSON; `None` where only the answer was kept.
     pub request: Option<Value>,
     pub status: u16,
@@ -92,6 +95,8 @@ fn read(path: &Path) -> Option<Recording> {
         provider: string("provider"),
         endpoint: string("endpoint"),
         kind: string("kind"),
+        model: string("model"),
+        case: json["case"].as_str().map(str::to_owned),
         request: kept.then(|| request["body"].clone()),
         status: response["status"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(0),
         headers: headers

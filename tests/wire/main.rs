@@ -16,6 +16,7 @@ mod expect_openai_chat;
 mod expected;
 mod laws;
 mod mutations;
+mod paired;
 mod requests;
 mod rows;
 mod scope;
