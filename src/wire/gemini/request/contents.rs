@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role, Signature};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
+use crate::provider::Capabilities;
 use crate::wire::gemini::{SIGNATURE_FORMAT, names};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
@@ -28,14 +29,17 @@ pub(super) fn write(
     adjusted: &mut Adjusted,
     body: &mut Object<'_>,
 ) -> Result<(), Failure> {
-    let system = system(request)?;
+    let mut system = system(request)?;
+    system.extend(instruction.map(Text::escape));
     let has_turns = request.messages.iter().any(|message| !is_system(message) && !message.parts.is_empty());
+    // Instructions alone are no conversation, and some models have no place for them: then they are the user's words.
+    let is_apart = has_turns && target.facts.capabilities.is_none_or(|known| known.has(Capabilities::SYSTEM));
+    if has_turns && !is_apart && !system.is_empty() {
+        adjusted.note("messages", Change::Changed);
+    }
     let mut writer = Writer { turns: Turns::open(body.key("contents")), target, adjusted, names: HashMap::new() };
-    if !has_turns {
-        // Instructions alone are no conversation: then they are the user's words.
-        for text in &system {
-            writer.text(Speaker::User, text, None);
-        }
+    if !is_apart {
+        system.iter().for_each(|text| writer.text(Speaker::User, text, None));
     }
     for (at, message) in request.messages.iter().enumerate().filter(|(_, message)| !is_system(message)) {
         writer.message(at, message)?;
@@ -46,15 +50,14 @@ pub(super) fn write(
     match speaker {
         None => return Err(Failure::bad_request("messages", "There is no message with content.")),
         Some(Speaker::Model) if target.facts.refuses_prefill => {
-            return Err(Failure::unsupported("messages", "This model cannot continue an assistant's message."));
+            let message = "This model cannot continue an assistant's message: the last one has to be another's.";
+            return Err(Failure::bad_request("messages", message));
         }
         Some(_) => {}
     }
-    let system: Vec<Text<'_>> = if has_turns { system } else { Vec::new() };
-    let instruction = instruction.map(Text::escape);
-    if !system.is_empty() || instruction.is_some() {
+    if is_apart && !system.is_empty() {
         body.object("systemInstruction", |object| {
-            object.array("parts", |parts| system.iter().chain(&instruction).for_each(|text| write_text(text, parts)));
+            object.array("parts", |parts| system.iter().for_each(|text| write_text(text, parts)));
         });
     }
     Ok(())

@@ -4,21 +4,25 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::failure::Kind;
-use crate::provider::{Quirks, family};
+use crate::provider::{Capabilities, Quirks, family};
 use crate::wire::{InlinedMedia, InlinedPart, openai_chat};
 
 /// What a caller's OpenAI request becomes for `model`, and what was adjusted.
 fn written(model: &str, request: &Value) -> Result<(Outgoing, Value, String), Failure> {
+    let mut facts = ModelFacts::default();
+    if let Some(family) = family(model) {
+        family.apply(&mut facts);
+    }
+    written_for(model, &facts, request)
+}
+
+fn written_for(model: &str, facts: &ModelFacts, request: &Value) -> Result<(Outgoing, Value, String), Failure> {
     let link =
         ("https://example.com/a.png".to_owned(), InlinedPart { media_type: "image/png".into(), data: "AAAA".into() });
     let inlined: InlinedMedia = [link].into();
     let body = request.to_string();
     let request = openai_chat::read_request(body.as_bytes())?;
-    let mut facts = ModelFacts::default();
-    if let Some(family) = family(model) {
-        family.apply(&mut facts);
-    }
-    let target = Target { model, quirks: &Quirks::NONE, facts: &facts, inlined: &inlined };
+    let target = Target { model, quirks: &Quirks::NONE, facts, inlined: &inlined };
     let mut adjusted = Adjusted::default();
     let outgoing = write_request(&request, &target, &mut adjusted)?;
     let body = serde_json::from_slice(&outgoing.body).expect("JSON");
@@ -80,6 +84,22 @@ fn instructions_are_lifted_and_turns_alternate() {
     assert_eq!(alone, json!({"contents": [{"role": "user", "parts": [{"text": "Be."}]}]}));
     let empty = written(OLD, &chat(json!([{"role": "user", "content": ""}]))).unwrap_err();
     assert_eq!((empty.kind, empty.param.as_deref()), (Kind::BadRequest, Some("messages")));
+}
+
+#[test]
+fn a_model_without_instructions_reads_them_as_the_users_words() {
+    let facts = ModelFacts { capabilities: Some(Capabilities(0)), ..ModelFacts::default() };
+    let request = chat(json!([{"role": "user", "content": "Hi"}, {"role": "system", "content": "Be brief."}]));
+    let (_, body, adjusted) = written_for("gemma-3-27b-it", &facts, &request).expect("a request");
+    assert_eq!(body, json!({"contents": [{"role": "user", "parts": [{"text": "Be brief."}, {"text": "Hi"}]}]}));
+    assert_eq!(adjusted, "messages=changed");
+}
+
+#[test]
+fn a_last_word_of_the_assistant_is_refused_where_the_model_does() {
+    let request = chat(json!([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]));
+    assert!(written(NEW, &request).is_ok());
+    assert_eq!(written("gemini-3.6-flash", &request).unwrap_err().param.as_deref(), Some("messages"));
 }
 
 #[test]
@@ -231,6 +251,19 @@ fn every_tool_choice() {
 fn search_is_a_tool_that_older_models_have_alone() {
     let search = with(hello(), json!({"web_search_options": {}}));
     assert_eq!(body(OLD, search.clone())["tools"], json!([{"googleSearch": {}}]));
+    for (tool, expected) in [
+        (json!({"type": "openrouter:web_search"}), json!({"googleSearch": {}})),
+        (json!({"type": "google_search"}), json!({"google_search": {}})),
+        (json!({"type": "url_context", "url_context": {"a": 1}}), json!({"url_context": {"a": 1}})),
+        (
+            json!({"type": "file_search", "file_search_store_names": ["x"]}),
+            json!({"file_search": {"file_search_store_names": ["x"]}}),
+        ),
+    ] {
+        assert_eq!(body(OLD, with(hello(), json!({"tools": [tool]})))["tools"], json!([expected]));
+    }
+    let foreign = with(hello(), json!({"tools": [{"type": "openrouter:advisor"}]}));
+    assert_eq!(written(OLD, &foreign).unwrap_err().param.as_deref(), Some("tools.0"));
     let both = with(search, json!({"tools": weather_tool()}));
     assert_eq!(written(OLD, &both).unwrap_err().param.as_deref(), Some("web_search_options"));
     assert_eq!(body(NEW, both)["toolConfig"], json!({"includeServerSideToolInvocations": true}));

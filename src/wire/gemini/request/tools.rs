@@ -33,7 +33,7 @@ const PROVIDER_TOOLS: &[&str] = &[
 pub(super) struct Tools<'r> {
     functions: Vec<Function<'r>>,
     /// Declarations of tools that the provider runs, as they are sent.
-    run_by_provider: Vec<Raw<'r>>,
+    run_by_provider: Vec<Raw<'static>>,
     searches: bool,
 }
 
@@ -118,17 +118,21 @@ fn function<'r>(
 }
 
 impl<'r> Tools<'r> {
-    /// A declaration in the protocol's own words, or a search in OpenAI's.
-    fn native(&mut self, at: usize, declaration: &'r Raw<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
+    /// A tool that the provider runs, in the protocol's own words or with its name as `type`; or a search in the words
+    /// of OpenAI or OpenRouter.
+    fn native(&mut self, at: usize, declaration: &Raw<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
         let members: Option<Members<'_>> = declaration.read_borrowed().ok();
-        let members = members.map(|members| members.0).unwrap_or_default();
-        let is_search = |(key, value): &(String, Raw<'_>)| {
-            key == "type" && value.text().is_some_and(|kind| kind.escaped().starts_with("web_search"))
-        };
-        if members.iter().any(is_search) {
+        let mut members = members.map(|members| members.0).unwrap_or_default();
+        let kind = members.iter().find(|(key, _)| key == "type").and_then(|(_, value)| value.text());
+        let kind = kind.map(|kind| kind.decode().into_owned()).unwrap_or_default();
+        let is_known = |name: &str| PROVIDER_TOOLS.contains(&name);
+        members.retain(|(key, _)| key != "type");
+        if kind.contains("web_search") {
             self.searches = true;
-        } else if !members.is_empty() && members.iter().all(|(key, _)| PROVIDER_TOOLS.contains(&key.as_str())) {
-            self.run_by_provider.push(declaration.borrowed());
+        } else if !members.is_empty() && members.iter().all(|(key, _)| is_known(key)) {
+            self.run_by_provider.push(object_of(&members));
+        } else if is_known(&kind) {
+            self.run_by_provider.push(object_of(&[(kind, object_of(&members))]));
         } else {
             losses::lose_at(Format::Gemini, "tools", format!("tools.{at}"), adjusted)?;
         }
@@ -236,4 +240,14 @@ impl<'r> Tools<'r> {
             None => return None,
         })
     }
+}
+
+fn object_of(members: &[(String, Raw<'_>)]) -> Raw<'static> {
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    for (key, value) in members {
+        object.raw(Text::escape(key).escaped(), value);
+    }
+    object.close();
+    String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
 }
