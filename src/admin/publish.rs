@@ -30,7 +30,9 @@ pub async fn publish_pending<S: Store>(store: &S, secrets: &Secrets, now: UnixMi
         publish_key(store, secrets, now, stored).await?;
         published += 1;
     }
-    if let Some(stored) = store.config().await?.filter(|stored| stored.version.published == 0) {
+    // The document itself, which may be long, is read only where it is needed.
+    let behind = store.config_versions(None, 1).await?.first().is_some_and(|last| last.published == 0);
+    if behind && let Some(stored) = store.config().await? {
         publish_config(store, secrets, stored).await?;
         published += 1;
     }
