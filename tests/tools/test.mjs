@@ -42,12 +42,11 @@ function clippy(...targets) {
 }
 
 async function workerTests() {
-  const folder = join("tests", "worker");
-  const files = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith(".test.mjs"));
-  if (files.length === 0) throw new Stop(`No tests in ${folder}`);
-  // One at a time: each starts a workerd of its own, and small machines should still meet the deadlines under test.
-  const args = ["--test", "--test-concurrency=1", ...files.map((name) => join(folder, name))];
-  await run(node(), args, { env: WRANGLER_ENV, show: true, label: "node --test" });
+  const files = ["tests/tools", "tests/worker"].flatMap((folder) =>
+    readdirSync(join(ROOT, folder)).filter((name) => name.endsWith(".test.mjs")).map((name) => join(folder, name)),
+  );
+  // One at a time: most start a workerd of their own, and small machines should still meet the deadlines under test.
+  await run(node(), ["--test", "--test-concurrency=1", ...files], { env: WRANGLER_ENV, show: true, label: "node --test" });
 }
 
 /** Makes the bundle that a deploy would upload; the tests run exactly that. */

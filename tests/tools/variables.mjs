@@ -65,14 +65,14 @@ export function rememberKey(key) {
   append([`${LOCAL_KEY}=${key}`]);
 }
 
-/** Writes the file for `wrangler dev --env-file`, readable by this user only. */
-export function writeForWrangler(variables) {
+/** Writes `file` for `wrangler dev --env-file`, readable by this user only, and gives its path. */
+export function writeForWrangler(variables, file = MERGED) {
   const lines = Object.entries(variables)
     .filter(([name]) => name !== LOCAL_KEY)
     .map(([name, value]) => `${name}=${quote(name, value)}\n`);
-  mkdirSync(dirname(MERGED), { recursive: true });
-  writeFileSync(MERGED, lines.join(""), { mode: 0o600 });
-  return MERGED;
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, lines.join(""), { mode: 0o600 });
+  return file;
 }
 
 /**
