@@ -66,6 +66,12 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// At `position` of a body, which must be the start of a value there.
+    #[must_use]
+    pub fn at(text: &'a str, position: usize) -> Cursor<'a> {
+        Cursor { text, at: position }
+    }
+
     /// At the start of a value that has been checked already.
     pub(super) fn over(text: &'a str) -> Cursor<'a> {
         Cursor { text, at: 0 }

@@ -7,6 +7,7 @@ use crate::chat::{BlockKind, Citation, Event, Media, MediaKind, Signature, Signa
 use crate::json::Text;
 use crate::wire::Decoded;
 
+use super::read::TEXT_SIGNATURE_ID;
 use super::tools::Tools;
 use super::types::{Audio, Function, Image, ReasoningDetail, ToolCall};
 
@@ -122,7 +123,12 @@ impl Blocks {
     /// Speech in pieces and whole pictures.
     pub(super) fn media(&mut self, audio: Option<Audio<'_>>, images: Option<Vec<Image<'_>>>, sink: &mut dyn Sink) {
         let choice = self.choice;
-        if let Some(audio) = audio {
+        let is_empty = |audio: &Audio<'_>| {
+            let texts = [&audio.id, &audio.data, &audio.transcript];
+            texts.into_iter().flatten().all(Text::is_empty) && audio.expires_at.is_none_or(|at| at == 0)
+        };
+        // An empty placeholder is no sound: snowflake.chat.ced91b5b5a.
+        if let Some(audio) = audio.filter(|audio| !is_empty(audio)) {
             let media = Media {
                 kind: MediaKind::Audio,
                 id: audio.id,
@@ -161,7 +167,8 @@ impl Blocks {
         self.tools.take(piece, self.choice, &mut self.next, answer_id, sink)
     }
 
-    /// What the producer wants back: with the call of the same id, or with the reasoning it proves or replaces.
+    /// What the producer wants back: with the call of the same id, with the text, or with the reasoning it proves or
+    /// replaces.
     pub(super) fn detail_signature(&mut self, detail: &ReasoningDetail<'_>, sink: &mut dyn Sink) {
         let (data, role) = match (&detail.signature, &detail.data) {
             (Some(signature), _) if !signature.is_empty() => (signature, SignatureRole::Signs),
@@ -171,8 +178,12 @@ impl Blocks {
         let format = detail.format.as_ref().map_or(Text::EMPTY, Text::borrowed);
         let mut signature =
             Signature { format, data: data.borrowed(), id: detail.id.as_ref().map(Text::borrowed), role };
-        let of_call = signature.id.as_ref().and_then(|id| self.tools.block_of(id));
-        let block = match of_call {
+        let id = signature.id.as_ref().map(Text::borrowed).unwrap_or_default();
+        let elsewhere = match id.escaped() {
+            TEXT_SIGNATURE_ID => Some(self.opened(BlockKind::Text, None, sink)),
+            _ => self.tools.block_of(&id),
+        };
+        let block = match elsewhere {
             Some(block) => {
                 (signature.id, signature.role) = (None, SignatureRole::Signs);
                 block

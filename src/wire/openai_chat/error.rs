@@ -83,10 +83,14 @@ pub(super) fn from_body(status: u16, body: &[u8]) -> Failure {
 
 /// The error that an answer with a good status holds instead of, or after, what was asked for.
 pub(super) fn in_answer(completion: &Completion<'_>) -> Option<Failure> {
-    let error = completion.error.as_ref()?;
+    completion.error.as_ref().map(reported)
+}
+
+/// The failure that an `error` member in a good answer reports.
+pub(super) fn reported(error: &Raw<'_>) -> Failure {
     let said = inner(error, 0);
     let status = said.status.unwrap_or_else(|| said.code.as_deref().map_or(502, status_of));
-    Some(failure(status, said))
+    failure(status, said)
 }
 
 fn failure(status: u16, said: Said) -> Failure {

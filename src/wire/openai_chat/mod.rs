@@ -5,24 +5,37 @@
 
 mod answer;
 mod blocks;
+mod details;
 mod embeddings;
 mod error;
-pub mod finish;
+mod failure;
+mod finish;
+mod ids;
 mod media;
+mod patch;
 mod read;
 #[cfg(test)]
 mod recorded;
+mod reply;
 mod sources;
 mod stream;
+#[cfg(test)]
+mod tests;
+mod thinking;
 mod tools;
 mod types;
-pub mod usage;
+mod usage;
+mod writer;
 
 pub use answer::read_answer;
 pub use embeddings::{read_embeddings_request, write_embeddings_answer};
 pub use error::read_error;
+pub use failure::{write_error_event, write_failure};
+pub use patch::{PatchedRequest, Patcher, Plain, RequestPatch, patch_answer, patch_request, read_plain};
 pub use read::read_request;
+pub use reply::write_answer;
 pub use stream::Decoder;
+pub use writer::Writer;
 
 use crate::chat::Request;
 use crate::failure::{Failure, Kind};

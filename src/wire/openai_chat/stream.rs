@@ -8,6 +8,7 @@ use crate::wire::{Decoded, StreamDecoder, sse::Frame};
 
 use super::blocks::Blocks;
 use super::finish;
+use super::read::TEXT_SIGNATURE_ID;
 use super::types::{Choice, Completion, Message, ReasoningDetail};
 use super::{error, sources, usage};
 
@@ -39,6 +40,14 @@ pub(super) struct Seen {
     pub choices: bool,
     /// A tool call that a client following OpenAI's rules would put in the wrong place.
     pub irregular_call: bool,
+    /// A reason to end, for some choice.
+    pub finish: bool,
+    /// Content in the form of an array.
+    pub content_array: bool,
+    /// Reasoning of any kind.
+    pub reasoning: bool,
+    /// Reasoning that is only called `reasoning`.
+    pub unusual_reasoning: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +81,16 @@ impl Decoder {
             state: State::Reading,
             seen: Seen::default(),
         }
+    }
+
+    /// What the last frame held.
+    pub(super) fn seen(&self) -> Seen {
+        self.seen
+    }
+
+    /// Choices that have given a reason to end.
+    pub(super) fn finished(&self) -> impl Iterator<Item = u32> {
+        self.choices.iter().filter(|choice| choice.finish.is_some()).map(|choice| choice.index)
     }
 
     /// Whether the upstream reported an error.
@@ -144,6 +163,7 @@ impl Decoder {
         let blocks = &mut progress.blocks;
         // Beside a delta, a message repeats what was said so far (perplexity.web-search-stream.bee0c3f418).
         if let Some(message) = choice.delta.or(choice.message) {
+            self.seen.look(&message);
             take_message(message, blocks, &self.answer_id, sink)?;
             self.seen.irregular_call |= blocks.take_irregular();
         }
@@ -151,6 +171,7 @@ impl Decoder {
             sink.event(Event::LogprobsDelta { choice: index, logprobs });
         }
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
+            self.seen.finish = true;
             if progress.finish.is_none() {
                 sources.cite(blocks, sink);
             }
@@ -188,6 +209,17 @@ impl Decoder {
                 finish::reason(progress.finish.take(), progress.native_finish.take(), progress.blocks.calls_tools());
             sink.event(Event::End { choice: progress.index, reason });
         }
+    }
+}
+
+impl Seen {
+    fn look(&mut self, message: &Message<'_>) {
+        let has = |text: &Option<Text<'_>>| text.as_ref().is_some_and(|text| !text.is_empty());
+        let usual = has(&message.reasoning_content);
+        let detailed = message.reasoning_details.as_ref().is_some_and(|details| !details.is_empty());
+        self.content_array |= message.content.as_ref().is_some_and(Raw::is_array);
+        self.reasoning |= usual || detailed || has(&message.reasoning);
+        self.unusual_reasoning |= !usual && has(&message.reasoning);
     }
 }
 
@@ -242,12 +274,13 @@ fn take_message(
 ) -> Result<(), Decoded> {
     let said = [&message.reasoning_content, &message.reasoning];
     let said = said.into_iter().flatten().find(|text| !text.is_empty());
-    let of_call = |detail: &&ReasoningDetail<'_>| {
+    let of_another_part = |detail: &&ReasoningDetail<'_>| {
         let id = detail.id.as_ref().filter(|id| !id.is_empty());
-        id.is_some() && message.tool_calls.iter().flatten().any(|call| call.id.as_ref() == id)
+        id.is_some_and(|id| id.escaped() == TEXT_SIGNATURE_ID)
+            || id.is_some() && message.tool_calls.iter().flatten().any(|call| call.id.as_ref() == id)
     };
     let details = message.reasoning_details.as_deref().unwrap_or_default();
-    blocks.reasoning(said, details.iter().filter(|detail| !of_call(detail)), sink);
+    blocks.reasoning(said, details.iter().filter(|detail| !of_another_part(detail)), sink);
     if let Some(content) = &message.content {
         take_content(content, blocks, sink);
     }
@@ -265,7 +298,7 @@ fn take_message(
     for call in message.tool_calls.iter().flatten() {
         blocks.tool_call(call, answer_id, sink)?;
     }
-    for detail in details.iter().filter(of_call) {
+    for detail in details.iter().filter(of_another_part) {
         blocks.detail_signature(detail, sink);
     }
     if let Some(signature) = message.extra_content.and_then(|extra| extra.google?.thought_signature) {
@@ -277,29 +310,37 @@ fn take_message(
 
 /// Content is a string, or an array of parts: `mistral.thinking-stream.8760605718`.
 fn take_content(content: &Raw<'_>, blocks: &mut Blocks, sink: &mut dyn Sink) {
-    #[derive(serde::Deserialize)]
-    struct Part<'a> {
-        #[serde(borrow, default, deserialize_with = "super::types::text")]
-        text: Option<Text<'a>>,
-        #[serde(borrow, default)]
-        thinking: Option<Raw<'a>>,
-    }
     if let Some(text) = content.text() {
         blocks.text(BlockKind::Text, text, sink);
         return;
     }
+    each_part(content, |thinking, text| {
+        blocks.text(if thinking { BlockKind::Reasoning } else { BlockKind::Text }, text, sink);
+    });
+}
+
+/// Gives every text of an array of parts, and whether it was thought rather than said.
+pub(super) fn each_part(content: &Raw<'_>, mut each: impl FnMut(bool, Text<'_>)) {
+    #[derive(serde::Deserialize)]
+    struct Part<'a> {
+        #[serde(borrow, default, deserialize_with = "super::types::text")]
+        text: Option<Text<'a>>,
+        /// A string, or parts again.
+        #[serde(borrow, default)]
+        thinking: Option<Raw<'a>>,
+    }
     let parts: Vec<Part<'_>> = content.read_borrowed().unwrap_or_default();
     for part in parts {
         if let Some(text) = part.text {
-            blocks.text(BlockKind::Text, text, sink);
+            each(false, text);
         }
         let Some(thinking) = part.thinking else { continue };
         if let Some(text) = thinking.text() {
-            blocks.text(BlockKind::Reasoning, text, sink);
+            each(true, text);
         }
         let thoughts: Vec<Part<'_>> = thinking.read_borrowed().unwrap_or_default();
         for text in thoughts.into_iter().filter_map(|thought| thought.text) {
-            blocks.text(BlockKind::Reasoning, text, sink);
+            each(true, text);
         }
     }
 }

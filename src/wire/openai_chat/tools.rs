@@ -74,20 +74,21 @@ impl<'a> Piece<'a> {
     }
 }
 
-/// As the content of a JSON string. `null`, as text or as such, is no arguments (`groq.tools.84db824c4b`); an object
-/// written as such is its text.
-fn arguments<'a>(function: &'a Function<'_>) -> Option<Text<'a>> {
+/// As the content of a JSON string. The text `null` is an empty object (`groq.tools.84db824c4b`); an object written as
+/// such is its text.
+pub(super) fn arguments<'a>(function: &'a Function<'_>) -> Option<Text<'a>> {
     let raw: &Raw<'_> = function.arguments.as_ref()?;
     let text = match raw.text() {
+        Some(text) if text.escaped() == "null" => Text::from_escaped("{}"),
         Some(text) => text,
         None if raw.is_object() => Text::escape(raw.get()),
         None => return None,
     };
-    (!text.is_empty() && text.escaped() != "null").then_some(text)
+    (!text.is_empty()).then_some(text)
 }
 
 /// Whether a client would not find JSON text in `arguments`.
-fn odd(function: &Function<'_>) -> bool {
+pub(super) fn odd(function: &Function<'_>) -> bool {
     let written = function.arguments.as_ref().filter(|raw| !raw.is_null());
     written.is_some_and(|raw| raw.text().is_none_or(|text| text.escaped() == "null"))
 }
@@ -145,6 +146,9 @@ impl Tools {
         };
         self.irregular |= !piece.legacy && (piece.odd_arguments || piece.index != u64::try_from(at).ok());
         self.current = at;
+        // Clients append what comes again: dashscope.tools-stream.407b6df3fc would have its id doubled.
+        let begun = self.calls.get(at).is_some_and(|call| call.block.is_some());
+        self.irregular |= begun && (piece.id.is_some() || piece.name.is_some());
         let Some(call) = self.calls.get_mut(at) else { return Ok(()) };
         if let Some(name) = piece.name.as_ref().filter(|_| call.block.is_none()) {
             call.begin(name.borrowed(), at, choice, next, answer_id, sink);
@@ -217,12 +221,8 @@ impl Call {
     }
 }
 
-/// An id for a call that has none, the same every time the same answer is read, and another in every answer: FNV-1a of
-/// what tells the call apart.
-fn mint(answer_id: &str, choice: u32, at: usize) -> Text<'static> {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in answer_id.bytes().chain(choice.to_le_bytes()).chain(at.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
+/// An id for a call that has none, the same every time the same answer is read, and another in every answer.
+pub(super) fn mint(answer_id: &str, choice: u32, at: usize) -> Text<'static> {
+    let hash = super::ids::fnv(answer_id.bytes().chain(choice.to_le_bytes()).chain(at.to_le_bytes()));
     Text::from_escaped(format!("call_{hash:016x}"))
 }

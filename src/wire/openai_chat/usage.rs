@@ -92,7 +92,11 @@ pub fn read(usage: &Raw<'_>, quirks: &Quirks) -> Option<Usage> {
     }
     let mut read = Usage {
         tool_requests: written.num_search_queries.or(written.num_sources_used).filter(|requests| *requests > 0),
-        service_tier: written.service_tier.as_ref().map(|tier| tier.decode().into_owned()),
+        service_tier: written
+            .service_tier
+            .as_ref()
+            .filter(|tier| !tier.is_empty())
+            .map(|tier| tier.decode().into_owned()),
         ..Usage::default()
     };
     let outside = input(&written, &mut read);

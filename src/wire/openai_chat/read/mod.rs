@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Text};
 
 use place::Place;
+pub(super) use reasoning::TEXT_SIGNATURE_ID;
 
 /// Reads the body of `POST /v1/chat/completions`.
 ///
@@ -37,6 +38,22 @@ pub fn read_request(body: &[u8]) -> Result<Request<'_>, Failure> {
     cursor.members(|key, cursor| reading.member(key, cursor))?;
     cursor.finish()?;
     reading.finish()
+}
+
+/// What `reasoning` and `reasoning_effort`, as written, ask for together; `None` where neither is there.
+///
+/// # Errors
+/// `BadRequest` where `reasoning` is none. A vendor's own level of effort asks for nothing that is known here.
+pub(super) fn reasoning_wish(whole: Option<&str>, word: Option<&str>) -> Result<Option<Reasoning>, Failure> {
+    let wish = match whole {
+        Some(whole) => reasoning::read_wish(&Place::top("reasoning"), &mut Cursor::at(whole, 0))?,
+        None => None,
+    };
+    let Some(word) = word else { return Ok(wish) };
+    let effort = reasoning::read_effort(&Place::top("reasoning_effort"), &mut Cursor::at(word, 0))?.unwrap_or(None);
+    let mut wish = wish.unwrap_or_default();
+    wish.effort = wish.effort.or(effort);
+    Ok(Some(wish))
 }
 
 /// What is still being read.

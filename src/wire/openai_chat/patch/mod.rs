@@ -1,0 +1,16 @@
+//! The lane where caller and upstream speak the same protocol: their own JSON, with only what must change changed.
+//!
+//! What nobody here models survives both ways, whitespace included.
+
+mod answer;
+mod messages;
+mod reply;
+mod request;
+mod stream;
+
+pub use answer::{Plain, patch_answer, read_plain};
+pub use request::{PatchedRequest, RequestPatch, patch_request};
+pub use stream::Patcher;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,293 @@
+//! Requests.
+
+use std::borrow::Cow;
+
+use crate::chat::{Effort, Reasoning};
+use crate::failure::Failure;
+use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, Text};
+use crate::provider::{ModelFacts, OutputCap, Quirks, ReasoningParameter, SamplingRule};
+use crate::wire::losses::lose;
+use crate::wire::{Adjusted, Change, Format};
+
+use super::super::{read, thinking};
+use super::messages;
+use super::reply::find;
+
+/// Members that say which target to take, and are the gateway's to read.
+const OURS: &[&str] = &["models", "route", "transforms", "plugins", "preset"];
+
+/// What to change.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestPatch<'p> {
+    /// The model's name for the upstream.
+    pub model: &'p str,
+    /// Whether the answer is streamed; usage is then asked for.
+    pub stream: bool,
+    /// What the model can do.
+    pub facts: &'p ModelFacts,
+}
+
+/// A request for an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PatchedRequest<'b> {
+    /// The caller's body, borrowed where nothing changed.
+    pub body: Cow<'b, [u8]>,
+    /// The caller does not want to see reasoning.
+    pub hide_reasoning: bool,
+}
+
+/// Puts a caller's request right for an upstream of the same protocol: of a chat, legacy completions or embeddings.
+///
+/// Changed are the model, `stream_options`, members that are the gateway's own, and what the vendor or the model is known
+/// to refuse. Everything else stays byte for byte. Doing it twice changes nothing more.
+///
+/// # Errors
+/// `BadRequest` where the body is no JSON object; `Unsupported` where a parameter would be lost to the caller's harm.
+pub fn patch_request<'b>(
+    body: &'b [u8],
+    patch: &RequestPatch<'_>,
+    quirks: &Quirks,
+    adjusted: &mut Adjusted,
+) -> Result<PatchedRequest<'b>, Failure> {
+    let mut cursor = Cursor::new(body)?;
+    if !matches!(cursor.kind(), Some(Kind::Object) | None) {
+        let message = "The body of the request must be a JSON object.";
+        return Err(Failure::new(crate::failure::Kind::BadRequest, message));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    cursor.finish()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let thinks = patch.facts.thinks_unasked;
+    let mut patching = Patching {
+        thinks,
+        text,
+        members,
+        edits: Edits::of(body),
+        removed: Vec::new(),
+        inserted: Vec::new(),
+        quirks,
+        patch,
+    };
+    patching.model();
+    patching.stream_options()?;
+    patching.ours();
+    let mut hide_reasoning = false;
+    if find(&patching.members, "messages").is_some() {
+        hide_reasoning = patching.reasoning(adjusted)?;
+        patching.names();
+        patching.sampling(adjusted);
+        patching.shape(adjusted)?;
+        patching.messages(adjusted)?;
+    }
+    patching.refused(adjusted)?;
+    Ok(PatchedRequest { body: patching.apply(open), hide_reasoning })
+}
+
+struct Patching<'b, 'p> {
+    text: &'b str,
+    members: Vec<Member<'b>>,
+    edits: Edits<'b>,
+    removed: Vec<&'p str>,
+    inserted: Vec<(&'p str, Vec<u8>)>,
+    quirks: &'p Quirks,
+    patch: &'p RequestPatch<'p>,
+    /// Whether the model will think over this.
+    thinks: bool,
+}
+
+impl<'b, 'p> Patching<'b, 'p> {
+    /// The value of a member that is still there; `None` for `null`.
+    fn value(&self, key: &str) -> Option<&'b str> {
+        let member = find(&self.members, key).filter(|_| !self.removed.contains(&key))?;
+        self.text.get(member.value.clone()).filter(|value| *value != "null")
+    }
+
+    fn remove(&mut self, key: &'p str) {
+        if !self.removed.contains(&key) {
+            self.removed.push(key);
+        }
+    }
+
+    fn model(&mut self) {
+        let mut model = Vec::new();
+        Text::escape(self.patch.model).write(&mut model);
+        // Whichever of repeated keys the upstream goes by.
+        for member in self.members.iter().filter(|member| member.key == "model") {
+            self.edits.replace(member.value.clone(), model.clone());
+        }
+        if find(&self.members, "model").is_none() {
+            self.inserted.push(("model", model));
+        }
+    }
+
+    /// Asks for usage, keeping what else the options say.
+    fn stream_options(&mut self) -> Result<(), Failure> {
+        if !self.quirks.takes_stream_options() {
+            self.remove("stream_options");
+            return Ok(());
+        }
+        if !self.patch.stream {
+            return Ok(());
+        }
+        const ASKED: &[u8] = b"{\"include_usage\":true}";
+        let Some(options) = find(&self.members, "stream_options") else {
+            self.inserted.push(("stream_options", ASKED.to_vec()));
+            return Ok(());
+        };
+        let open = options.value.start;
+        let mut cursor = Cursor::at(self.text, open);
+        if cursor.kind() != Some(Kind::Object) {
+            self.edits.replace(options.value.clone(), ASKED);
+            return Ok(());
+        }
+        let members = cursor.spans()?;
+        let told = find(&members, "include_usage").and_then(|told| self.text.get(told.value.clone()));
+        if told != Some("true") {
+            self.edits.object(open, &members, |member| member.key == "include_usage", &[("include_usage", b"true")]);
+        }
+        Ok(())
+    }
+
+    fn ours(&mut self) {
+        for key in OURS {
+            self.remove(key);
+        }
+        if self.value("provider").is_some_and(|value| value.starts_with('{')) {
+            self.remove("provider");
+        }
+        let routes_itself = self.quirks.reasoning_control == ReasoningParameter::Object;
+        if !routes_itself && self.value("usage").is_some_and(|value| value.starts_with('{')) {
+            self.remove("usage");
+        }
+    }
+
+    /// How much to think, in the vendor's words; answers whether the caller wants to see it.
+    fn reasoning(&mut self, adjusted: &mut Adjusted) -> Result<bool, Failure> {
+        let (whole, word) = (self.value("reasoning"), self.value("reasoning_effort"));
+        let shown = self.value("include_reasoning").is_none_or(|value| value != "false");
+        let wish = read::reasoning_wish(whole, word)?;
+        if let Some(wish) = &wish {
+            let off = wish.effort == Some(Effort::None) || wish.enabled == Some(false);
+            self.thinks = !off && (self.thinks || *wish != Reasoning::default());
+        }
+        let hide = !shown || wish.as_ref().is_some_and(|wish| wish.exclude);
+        if self.quirks.reasoning_control == ReasoningParameter::Object {
+            return Ok(hide);
+        }
+        self.remove("include_reasoning");
+        let own_words = self.value("thinking").is_some() || self.value("enable_thinking").is_some();
+        let Some(wish) = wish.filter(|wish| *wish != Reasoning::default() && !own_words) else {
+            self.remove("reasoning");
+            return Ok(hide);
+        };
+        let members = thinking::members(&wish, self.quirks, self.patch.facts, adjusted);
+        self.remove("reasoning");
+        if members.iter().all(|(key, value)| *key != "reasoning_effort" || word.map(str::as_bytes) != Some(value)) {
+            self.remove("reasoning_effort");
+        }
+        for (key, value) in members {
+            if self.value(key).map(str::as_bytes) != Some(&value) {
+                self.remove(key);
+                self.inserted.push((key, value));
+            }
+        }
+        Ok(hide)
+    }
+
+    /// Parameters that the vendor calls something else.
+    fn names(&mut self) {
+        let (from, to) = match self.quirks.output_cap {
+            OutputCap::MaxTokens => ("max_completion_tokens", "max_tokens"),
+            OutputCap::MaxCompletionTokens if self.patch.facts.completion_cap_only => {
+                ("max_tokens", "max_completion_tokens")
+            }
+            OutputCap::MaxCompletionTokens | OutputCap::Either => ("", ""),
+        };
+        for (from, to) in [(from, to), ("seed", self.quirks.seed)] {
+            if let Some(value) = self.value(from).filter(|_| from != to) {
+                self.remove(from);
+                self.remove(to);
+                self.inserted.push((to, value.as_bytes().to_vec()));
+            }
+        }
+    }
+
+    fn sampling(&mut self, adjusted: &mut Adjusted) {
+        let refused: &[&'static str] = match self.patch.facts.sampling {
+            SamplingRule::Free => return,
+            SamplingRule::OneOfTemperatureAndTopP if self.value("temperature").is_some() => &["top_p"],
+            SamplingRule::OneOfTemperatureAndTopP => return,
+            SamplingRule::FixedWhileThinking if !self.thinks => return,
+            SamplingRule::Fixed | SamplingRule::FixedWhileThinking => &["temperature", "top_p"],
+        };
+        for key in refused {
+            // One is what such models do anyway, and what they take.
+            if self.value(key).is_some_and(|value| value != "1") {
+                self.remove(key);
+                adjusted.note(*key, Change::Dropped);
+            }
+        }
+    }
+
+    /// A schema for a vendor that only knows `json_object` is put into words.
+    fn shape(&mut self, adjusted: &mut Adjusted) -> Result<(), Failure> {
+        let Some(format) = self.value("response_format").filter(|_| !self.quirks.json_schema) else { return Ok(()) };
+        let format = Raw::parse(format).unwrap_or(Raw::NULL);
+        if !format.member("type").and_then(Raw::into_text).is_some_and(|kind| kind.is("json_schema")) {
+            return Ok(());
+        }
+        self.remove("response_format");
+        self.inserted.push(("response_format", b"{\"type\":\"json_object\"}".to_vec()));
+        adjusted.note("response_format", Change::Changed);
+        let schema = format.member("json_schema").and_then(|described| described.member("schema"));
+        let messages = find(&self.members, "messages").map(|messages| messages.value.start);
+        if let (Some(schema), Some(start)) = (schema, messages) {
+            let mut cursor = Cursor::at(self.text, start);
+            let mut any = false;
+            cursor.items(|_, cursor| {
+                any = true;
+                cursor.value().map(drop)
+            })?;
+            if any {
+                let mut message = Vec::new();
+                let mut object = Object::open(&mut message);
+                object.string("role", "system").string("content", &messages::schema_in_words(schema.get()));
+                object.close();
+                message.push(b',');
+                self.edits.replace(start + 1..start + 1, message);
+            }
+        }
+        Ok(())
+    }
+
+    fn messages(&mut self, adjusted: &mut Adjusted) -> Result<(), Failure> {
+        let marks = self.quirks.refuses.contains(&"cache_control");
+        let Some(start) = find(&self.members, "messages").map(|messages| messages.value.start) else { return Ok(()) };
+        messages::patch(self.text, start, self.quirks, marks, &mut self.edits, adjusted)?;
+        if let Some(tools) = find(&self.members, "tools").filter(|_| marks) {
+            messages::unmark(self.text, tools.value.start, &mut self.edits, adjusted)?;
+        }
+        Ok(())
+    }
+
+    /// What the vendor answers with an error.
+    fn refused(&mut self, adjusted: &mut Adjusted) -> Result<(), Failure> {
+        for key in self.quirks.refuses {
+            let Some(value) = self.value(key) else { continue };
+            self.remove(key);
+            let says_nothing = value == "false" || (*key == "n" && value == "1") || matches!(value, "{}" | "[]");
+            if !says_nothing && *key != "stream_options" {
+                lose(Format::OpenAiChat, *key, adjusted)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(mut self, open: usize) -> Cow<'b, [u8]> {
+        let removed = self.removed;
+        let inserted: Vec<(&str, &[u8])> = self.inserted.iter().map(|(key, value)| (*key, value.as_slice())).collect();
+        self.edits.object(open, &self.members, |member| removed.contains(&&*member.key), &inserted);
+        self.edits.apply()
+    }
+}

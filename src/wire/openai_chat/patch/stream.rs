@@ -1,0 +1,219 @@
+//! Streams.
+
+use crate::chat::{Event, Sink};
+use crate::failure::Failure;
+use crate::json::{Cursor, Edits, Kind, Object, SyntaxError};
+use crate::provider::Quirks;
+use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
+
+use super::super::stream::{Decoder, Seen};
+use super::super::{Writer, writer};
+use super::reply::{self, find};
+
+/// Sends a stream's own chunks on, reading along.
+///
+/// Held back are usage and `[DONE]`, which the gateway closes with, and errors, which it tells in its own words. A chunk
+/// is written anew only where a vendor spells a tool call so that clients would misread it, and changed where it holds
+/// usage, or reasoning and content in unusual form.
+#[derive(Debug)]
+pub struct Patcher {
+    decoder: Decoder,
+    /// Writes what cannot be sent on as it came; it follows every call so that its numbers are the caller's.
+    writer: Writer,
+    quirks: Quirks,
+    /// The upstream's last chunk without choices but with usage: the one to close with.
+    usage_chunk: Option<Vec<u8>>,
+    /// The upstream's last usage object.
+    usage: Option<Vec<u8>>,
+    /// Choices whose reason to end the caller has.
+    ended: Vec<u32>,
+}
+
+/// Hands events to the meter, and to the writer those that it must know of.
+struct Both<'b> {
+    meter: &'b mut dyn Sink,
+    writer: &'b mut Writer,
+    /// The writer gets everything.
+    all: bool,
+    ended: &'b [u32],
+}
+
+impl Sink for Both<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        let follows = match &event {
+            Event::Start { .. } | Event::ToolCallStart { .. } | Event::ToolCallDelta { .. } => true,
+            Event::End { choice, .. } => !self.ended.contains(choice),
+            _ => self.all,
+        };
+        if follows {
+            self.writer.event(event.clone());
+        }
+        self.meter.event(event);
+    }
+}
+
+impl Patcher {
+    /// A patcher for one stream.
+    #[must_use]
+    pub fn new(naming: Naming, quirks: &Quirks) -> Patcher {
+        Patcher {
+            decoder: Decoder::new(quirks),
+            writer: Writer::new(naming),
+            quirks: *quirks,
+            usage_chunk: None,
+            usage: None,
+            ended: Vec::new(),
+        }
+    }
+
+    /// Takes one event of the upstream: tells `meter` what it means and appends to `out` what the caller gets of it.
+    pub fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
+        let all = memchr::memmem::find(&frame.data, b"\"tool_calls\"").is_some();
+        let mut both = Both { meter, writer: &mut self.writer, all, ended: &self.ended };
+        let decoded = self.decoder.push(frame, &mut both);
+        if decoded != Decoded::Taken || self.decoder.failed() {
+            self.writer.discard();
+            return decoded;
+        }
+        if self.decoder.ended() {
+            self.writer.take(out);
+            return decoded;
+        }
+        let seen = self.decoder.seen();
+        if seen.irregular_call {
+            self.writer.take(out);
+            self.keep_usage(&frame.data, seen);
+        } else {
+            self.writer.discard();
+            self.send_on(frame, seen, out);
+        }
+        if seen.choices {
+            self.writer.role_is_known();
+        }
+        decoded
+    }
+
+    /// The body ended.
+    ///
+    /// # Errors
+    /// `Truncated` without the terminal marker.
+    pub fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
+        let mut both = Both { meter, writer: &mut self.writer, all: false, ended: &self.ended };
+        self.decoder.finish(&mut both)
+    }
+
+    /// Whether the upstream's terminal marker has come.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.decoder.ended()
+    }
+
+    /// The answer is complete: the usage chunk if asked for, in the upstream's own words where it had any, and `[DONE]`.
+    pub fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
+        self.writer.take(out);
+        let wanted = self.writer.naming().include_usage;
+        let own_chunk = self.usage_chunk.take().filter(|_| wanted);
+        if let Some(chunk) = own_chunk {
+            data(&super::patch_answer(&chunk, closing, &self.quirks, false), out);
+        } else {
+            let members = self.closing_members(closing, wanted);
+            self.writer.chunk_without_choices(&members);
+            self.writer.take(out);
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// The answer broke off: an error event, and no `[DONE]`.
+    pub fn fail(&mut self, failure: &Failure, closing: &Closing, out: &mut Vec<u8>) {
+        self.writer.discard();
+        writer::fail(failure, closing, self.writer.naming().include_usage, out);
+    }
+
+    /// `usage` and `latchkey` as members of an object.
+    fn closing_members(&mut self, closing: &Closing, wanted: bool) -> Vec<u8> {
+        let own = self.usage.take().filter(|_| wanted);
+        let own = own.and_then(|own| {
+            let mut edits = Edits::of(&own);
+            reply::usage_object(std::str::from_utf8(&own).ok()?, 0, closing, &mut edits).ok()?;
+            Some(edits.apply().into_owned())
+        });
+        let mut members = Vec::new();
+        let mut object = Object::open(&mut members);
+        if let Some(own) = &own {
+            object.key("usage").extend_from_slice(own);
+        }
+        writer::write_closing(closing.usage.as_ref().filter(|_| wanted && own.is_none()), closing, &mut object);
+        object.close();
+        members
+    }
+
+    /// Sends an event on as it came, unless something in it must change.
+    fn send_on(&mut self, frame: &Frame<'_>, seen: Seen, out: &mut Vec<u8>) {
+        if seen.finish {
+            for choice in self.decoder.finished() {
+                if !self.ended.contains(&choice) {
+                    self.ended.push(choice);
+                }
+            }
+        }
+        if seen.usage && !seen.choices {
+            self.usage_chunk = Some(frame.data.to_vec());
+            return;
+        }
+        let hides = self.writer.naming().hide_reasoning && seen.reasoning;
+        let changes = seen.usage || seen.content_array || seen.unusual_reasoning || hides;
+        if (changes || !self.quirks.repeated_in_chunks.is_empty())
+            && let Ok(changed) = self.changed(&frame.data)
+        {
+            data(&changed, out);
+            return;
+        }
+        out.extend_from_slice(frame.raw);
+        if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
+            // The last event of a body may lack its blank line.
+            out.extend_from_slice(b"\n\n");
+        }
+    }
+
+    /// Usage in a chunk that was written anew is kept too.
+    fn keep_usage(&mut self, chunk: &[u8], seen: Seen) {
+        if seen.usage {
+            // Only what it keeps matters here.
+            let _ = self.changed(chunk);
+        }
+    }
+
+    /// A chunk without its usage, which is kept for the end, without what it repeats, and with its messages put right.
+    fn changed(&mut self, chunk: &[u8]) -> Result<Vec<u8>, SyntaxError> {
+        let mut cursor = Cursor::new(chunk)?;
+        if cursor.kind() != Some(Kind::Object) {
+            return Ok(chunk.to_vec());
+        }
+        let open = cursor.position();
+        let members = cursor.spans()?;
+        let text = std::str::from_utf8(chunk).unwrap_or_default();
+        let mut edits = Edits::of(chunk);
+        if let Some(choices) = find(&members, "choices") {
+            let wanted = reply::Wanted {
+                hide_reasoning: self.writer.naming().hide_reasoning,
+                calls_of: None,
+                no_repeated_message: !self.quirks.repeated_in_chunks.is_empty(),
+            };
+            reply::choices(text, choices.value.start, wanted, &mut edits)?;
+        }
+        let usage = find(&members, "usage").and_then(|usage| text.get(usage.value.clone()));
+        if let Some(usage) = usage.filter(|usage| usage.starts_with('{')) {
+            self.usage = Some(usage.as_bytes().to_vec());
+        }
+        let repeated = self.quirks.repeated_in_chunks;
+        edits.object(open, &members, |member| member.key == "usage" || repeated.contains(&&*member.key), &[]);
+        Ok(edits.apply().into_owned())
+    }
+}
+
+fn data(json: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"data: ");
+    // An event's data is one line; between tokens a line end is only space.
+    out.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    out.extend_from_slice(b"\n\n");
+}

@@ -1,0 +1,177 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::Effort;
+use crate::failure::Failure;
+use crate::provider::{
+    ModelFacts, OutputCap, Quirks, ReasoningBack, ReasoningControl, ReasoningParameter, SamplingRule, ToolCallIds,
+};
+use crate::wire::Adjusted;
+
+fn patch_as(body: &str, stream: bool, facts: &ModelFacts, quirks: &Quirks) -> Result<(String, String), Failure> {
+    let mut adjusted = Adjusted::default();
+    let patch = RequestPatch { model: "m", stream, facts };
+    let patched = patch_request(body.as_bytes(), &patch, quirks, &mut adjusted)?;
+    let again = patch_request(&patched.body, &patch, quirks, &mut Adjusted::default())?;
+    assert_eq!(again.body, patched.body, "a second time changes nothing");
+    Ok((String::from_utf8(patched.body.into_owned()).expect("text"), adjusted.header()))
+}
+
+fn patch(body: &str, quirks: &Quirks) -> String {
+    patch_as(body, false, &ModelFacts::default(), quirks).expect(body).0
+}
+
+#[test]
+fn only_what_must_change_changes() {
+    let stream = |body: &str| patch_as(body, true, &ModelFacts::default(), &Quirks::NONE).expect(body).0;
+    assert_eq!(
+        stream(r#"{ "model" : "openai/m", "messages":[ ],"x":{"y": [1, 2]} }"#),
+        r#"{"stream_options":{"include_usage":true}, "model" : "m", "messages":[ ],"x":{"y": [1, 2]} }"#
+    );
+    assert_eq!(
+        stream(r#"{"model":"m","stream_options":null}"#),
+        r#"{"model":"m","stream_options":{"include_usage":true}}"#
+    );
+    assert_eq!(
+        stream(r#"{"model":"m","stream_options":{"include_obfuscation":false, "include_usage":false}}"#),
+        r#"{"model":"m","stream_options":{"include_usage":true,"include_obfuscation":false}}"#
+    );
+    assert_eq!(
+        patch(
+            r#"{"models":["a"],"mod\u0065l":"a","provider":{"order":[]},"model":"b","route":"fallback"}"#,
+            &Quirks::NONE
+        ),
+        r#"{"mod\u0065l":"m","model":"m"}"#
+    );
+    assert_eq!(patch(r#"{"messages":[]}"#, &Quirks::NONE), r#"{"model":"m","messages":[]}"#);
+    let untouched = r#"{"model":"m","messages":[{"role":"user","content":"q"}],"provider":"text","seed":1}"#;
+    let mut adjusted = Adjusted::default();
+    let facts = ModelFacts::default();
+    let request = RequestPatch { model: "m", stream: false, facts: &facts };
+    let patched = patch_request(untouched.as_bytes(), &request, &Quirks::NONE, &mut adjusted).expect("a request");
+    assert!(matches!(patched.body, std::borrow::Cow::Borrowed(body) if body == untouched.as_bytes()));
+    for body in ["", "[]", "{", r#"{"a":1}x"#] {
+        assert!(patch_request(body.as_bytes(), &request, &Quirks::NONE, &mut adjusted).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn what_a_vendor_calls_otherwise_is_renamed() {
+    let mistral = Quirks {
+        output_cap: OutputCap::MaxTokens,
+        developer_role: false,
+        seed: "random_seed",
+        tool_call_ids: ToolCallIds::NineAlphanumerics,
+        refuses: &["user", "logprobs", "stream_options"],
+        ..Quirks::NONE
+    };
+    let body = r#"{"model":"m","max_completion_tokens":5,"seed":7,"user":"u","logprobs":false,"messages":[
+        {"role":"developer","content":"d"},
+        {"role":"assistant","tool_calls":[{"id":"call_abc","type":"function","function":{"name":"f","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"call_abc","content":"r"}]}"#;
+    let (patched, adjusted) = patch_as(body, true, &ModelFacts::default(), &mistral).expect("a request");
+    let read: Value = serde_json::from_str(&patched).expect("json");
+    assert_eq!(adjusted, "user=dropped");
+    assert_eq!((&read["max_tokens"], &read["random_seed"]), (&json!(5), &json!(7)));
+    for gone in ["max_completion_tokens", "seed", "user", "logprobs", "stream_options"] {
+        assert!(read.get(gone).is_none(), "{gone}");
+    }
+    assert_eq!(read["messages"][0]["role"], "system");
+    let id = &read["messages"][1]["tool_calls"][0]["id"];
+    assert_eq!((id.as_str().map(str::len), id), (Some(9), &read["messages"][2]["tool_call_id"]));
+    let harmful = body.replace("\"logprobs\":false", "\"logprobs\":true");
+    let refused = patch_as(&harmful, false, &ModelFacts::default(), &mistral).expect_err("a harmful loss");
+    assert_eq!(refused.param.as_deref(), Some("logprobs"));
+}
+
+#[test]
+fn what_a_model_refuses_is_left_out() {
+    let facts = ModelFacts {
+        sampling: SamplingRule::Fixed,
+        completion_cap_only: true,
+        reasoning: ReasoningControl::Effort { levels: &[Effort::Low, Effort::Medium, Effort::High] },
+        ..ModelFacts::default()
+    };
+    let body = r#"{"model":"m","messages":[],"max_tokens":9,"temperature":0.2,"top_p":1,"reasoning":{"effort":"minimal","exclude":true}}"#;
+    let (patched, adjusted) = patch_as(body, false, &facts, &Quirks::NONE).expect("a request");
+    assert_eq!(patched, r#"{"reasoning_effort":"low","max_completion_tokens":9,"model":"m","messages":[],"top_p":1}"#);
+    assert_eq!(adjusted, "reasoning=changed, temperature=dropped");
+    let request = RequestPatch { model: "m", stream: false, facts: &facts };
+    let read = patch_request(body.as_bytes(), &request, &Quirks::NONE, &mut Adjusted::default()).expect("a request");
+    assert!(read.hide_reasoning);
+    let asked = r#"{"model":"m","messages":[],"reasoning_effort": "high"}"#;
+    assert_eq!(patch_as(asked, false, &facts, &Quirks::NONE).expect("a request").0, asked);
+    // Not a chat: nothing of the kind is looked for.
+    let legacy = r#"{"model":"m","prompt":"p","max_tokens":9,"temperature":0.2}"#;
+    assert_eq!(patch_as(legacy, false, &facts, &Quirks::NONE).expect("a request").0, legacy);
+}
+
+#[test]
+fn earlier_reasoning_goes_where_the_vendor_wants_it() {
+    let body = r#"{"model":"m","messages":[{"role":"assistant","content":"c","reasoning_content":"r","reasoning_details":[{"text":"r"}]}]}"#;
+    let back = |reasoning_back| {
+        let patched = patch(body, &Quirks { reasoning_back, ..Quirks::NONE });
+        let read: Value = serde_json::from_str(&patched).expect("json");
+        read["messages"][0].clone()
+    };
+    assert_eq!(back(ReasoningBack::Nowhere), json!({"role": "assistant", "content": "c"}));
+    let content = json!({"role": "assistant", "content": "c", "reasoning_content": "r"});
+    assert_eq!(back(ReasoningBack::ReasoningContent), content);
+    assert_eq!(back(ReasoningBack::Reasoning), json!({"role": "assistant", "content": "c", "reasoning": "r"}));
+    assert_eq!(back(ReasoningBack::Details)["reasoning_details"], json!([{"text": "r"}]));
+    assert_eq!(back(ReasoningBack::ContentPart)["content"][0]["thinking"][0]["text"], "r");
+}
+
+#[test]
+fn a_schema_becomes_words_and_marks_go_where_they_are_refused() {
+    let quirks = Quirks {
+        json_schema: false,
+        refuses: &["cache_control"],
+        reasoning_control: ReasoningParameter::ThinkingType,
+        ..Quirks::NONE
+    };
+    let body = r#"{"model":"m","reasoning_effort":"none","cache_control":{"type":"ephemeral"},"response_format":{"type":"json_schema","json_schema":{"name":"s",
+        "schema":{"type":"object"}}},"messages":[{"role":"user","content":[{"type":"text","text":"q","cache_control":{"type":"ephemeral"}}]}],
+        "tools":[{"type":"function","function":{"name":"f"},"cache_control":{"type":"ephemeral"}}]}"#;
+    let mut adjusted = Adjusted::default();
+    let facts = ModelFacts::default();
+    let request = RequestPatch { model: "m", stream: false, facts: &facts };
+    let patched = patch_request(body.as_bytes(), &request, &quirks, &mut adjusted).expect("a request");
+    let read: Value = serde_json::from_slice(&patched.body).expect("json");
+    assert_eq!(read["response_format"], json!({"type": "json_object"}));
+    assert!(read["messages"][0]["content"].as_str().is_some_and(|words| words.contains(r#"{"type":"object"}"#)));
+    assert_eq!(read["thinking"], json!({"type": "disabled"}));
+    assert!(!String::from_utf8_lossy(&patched.body).contains("cache_control"));
+    assert_eq!(adjusted.header(), "response_format=changed, cache_control=dropped");
+}
+
+proptest! {
+    #[test]
+    fn everything_else_stays_byte_for_byte(
+        before in r#"("[a-e]{1,3}":(\[1, 2\]|"x\\u00e9"| null|\{"y":\{\}\}) ?,\n?){0,3}"#,
+        after in r#"(, ?"[f-i]{1,3}" :(1e5|"\\\\"|true)){0,3}"#,
+        stream in any::<bool>(),
+    ) {
+        let body = format!("{{{before}\"model\":\"openai/m\"{after}}}");
+        let patched = patch_as(&body, stream, &ModelFacts::default(), &Quirks::NONE).expect("a request").0;
+        let asked = if stream { "\"stream_options\":{\"include_usage\":true}," } else { "" };
+        prop_assert_eq!(patched, format!("{{{asked}{before}\"model\":\"m\"{after}}}"));
+    }
+
+    #[test]
+    fn no_request_can_panic(body in r#"\{("(model|messages|stream_options|tools|reasoning|usage)":([\[\]{}]|null|"x"|\[\{\}\]|\{"a":1\}),?){0,4}\}"#) {
+        let facts = ModelFacts::default();
+        let quirks = Quirks {
+            reasoning_back: ReasoningBack::ContentPart,
+            tool_call_ids: ToolCallIds::NineAlphanumerics,
+            refuses: &["cache_control"],
+            json_schema: false,
+            ..Quirks::COMPATIBLE
+        };
+        let request = RequestPatch { model: "m", stream: true, facts: &facts };
+        if let Ok(patched) = patch_request(body.as_bytes(), &request, &quirks, &mut Adjusted::default()) {
+            prop_assert!(serde_json::from_slice::<Value>(&patched.body).is_ok(), "{}", String::from_utf8_lossy(&patched.body));
+        }
+    }
+}
