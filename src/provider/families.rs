@@ -61,6 +61,15 @@ pub fn family(model_id: &str) -> Option<&'static Family> {
         .max_by_key(|family| family.since)
 }
 
+/// Whether two ids, however spelled, name the same version of the same line. Ids that cannot be read are taken to.
+#[must_use]
+pub fn is_same_model(one: &str, other: &str) -> bool {
+    match (id::read(one), id::read(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ mod registry;
 pub use address::{Address, MissingVariable};
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
-pub use families::{Family, family};
+pub use families::{Family, family, is_same_model};
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
 pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Upstream};

@@ -1,6 +1,7 @@
 //! Takes a model id apart: line and version.
 
 /// Line and version of a model.
+#[derive(PartialEq, Eq)]
 pub(super) struct Model {
     /// Such as `claude-opus`, `gemini-flash-lite`, `gpt-codex`, `o`.
     pub line: &'static str,

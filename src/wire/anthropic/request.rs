@@ -8,6 +8,7 @@ mod names;
 mod native;
 mod sampling;
 mod shape;
+mod signer;
 mod thinking;
 mod tools;
 mod turns;
@@ -21,8 +22,7 @@ use thinking::{Obstacles, Thinking};
 use tools::Choice;
 use turns::{Conversation, Speaker};
 
-use super::SIGNED;
-use crate::chat::{Effort, Request, Signature};
+use crate::chat::{Effort, Request};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Text};
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
@@ -43,7 +43,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     let max_tokens = max_tokens(request, target, adjusted);
     let shape = shape::of(&request.output, facts)?;
     let choice = tools::choose(request, &shape, facts, adjusted)?;
-    let conversation = turns::order(request, facts, adjusted)?;
+    let conversation = turns::order(request, target, adjusted)?;
     let mut native = Native::of(request, adjusted);
     let obstacles = Obstacles {
         forced_tool: choice.is_forced(),
@@ -80,12 +80,6 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     }
     body.close();
     Ok(Outgoing { path: "/v1/messages".to_owned(), headers: headers(native.betas), body: out })
-}
-
-/// Whether one of this protocol's models signed it. Surfaces that cannot carry the signer's name leave it empty; those
-/// know only signatures of this kind.
-fn is_ours(signature: &Signature<'_>) -> bool {
-    signature.format.is_empty() || signature.format.escaped() == SIGNED
 }
 
 /// What the caller allows, what the model can give, or [`DEFAULT_MAX_TOKENS`].

@@ -10,12 +10,12 @@
 
 use std::collections::HashSet;
 
-use super::names;
-use crate::chat::{CacheMark, Message, Part, Request, Role};
+use super::{names, signer};
+use crate::chat::{CacheMark, Message, Part, Request, Role, Signature};
 use crate::failure::Failure;
 use crate::json::Text;
-use crate::provider::{ModelFacts, ReasoningControl};
-use crate::wire::{Adjusted, Change};
+use crate::provider::ReasoningControl;
+use crate::wire::{Adjusted, Change, Target};
 
 pub(super) const NO_RESULT: &str = "No result was given for this call.";
 const LOST_CALL: &str = "Result of an earlier tool call:";
@@ -113,12 +113,12 @@ impl Conversation<'_> {
 /// `BadRequest` where there is nothing to say, or where the model refuses to continue its own message.
 pub(super) fn order<'r>(
     request: &'r Request<'r>,
-    facts: &ModelFacts,
+    target: &Target<'_>,
     adjusted: &mut Adjusted,
 ) -> Result<Conversation<'r>, Failure> {
     let mut orderer = Orderer {
         request,
-        facts,
+        target,
         adjusted,
         conversation: Conversation::default(),
         calls: Vec::new(),
@@ -133,7 +133,7 @@ pub(super) fn order<'r>(
     if conversation.turns.is_empty() {
         return Err(Failure::bad_request("messages", "There has to be a message that says something."));
     }
-    if facts.refuses_prefill && conversation.is_prefilled() {
+    if target.facts.refuses_prefill && conversation.is_prefilled() {
         let message =
             "This model does not continue an assistant message: the last one has to be the user's or a tool's.";
         return Err(Failure::bad_request("messages", message));
@@ -143,7 +143,7 @@ pub(super) fn order<'r>(
 
 struct Orderer<'r, 'c> {
     request: &'r Request<'r>,
-    facts: &'c ModelFacts,
+    target: &'c Target<'c>,
     adjusted: &'c mut Adjusted,
     conversation: Conversation<'r>,
     /// The calls of the last assistant turn that wait for results.
@@ -177,7 +177,7 @@ impl<'r> Orderer<'r, '_> {
         if blocks.is_empty() {
             return;
         }
-        let may_stand_here = self.facts.system_anywhere && self.is_before_model(at);
+        let may_stand_here = self.target.facts.system_anywhere && self.is_before_model(at);
         match self.conversation.turns.last_mut() {
             None => self.conversation.system.extend(blocks),
             Some(turn) if turn.speaker == Speaker::System => turn.blocks.extend(blocks),
@@ -200,21 +200,19 @@ impl<'r> Orderer<'r, '_> {
     }
 
     fn assistant(&mut self, at: usize, message: &'r Message<'r>) {
+        if message.parts.iter().any(|part| self.is_foreign(part)) {
+            self.adjusted.note("reasoning_details", Change::Dropped);
+        }
         let mut blocks = Vec::with_capacity(message.parts.len());
         for block in spoken(at, message) {
             match block {
+                Block::Part { part: Part::Reasoning { signature, .. }, .. } if !self.can_go_back(signature) => {}
                 Block::Part { part: part @ Part::ToolCall { id, .. }, .. } => {
                     let written = self.unique(names::clean(&id.decode()).into_owned());
                     blocks.push((id, Block::Call { part, id: written }));
                 }
                 block => blocks.push((&Text::EMPTY, block)),
             }
-        }
-        if self.facts.reasoning == ReasoningControl::None {
-            blocks.retain(|(_, block)| !is_thought(block));
-        }
-        if message.parts.iter().any(is_foreign) {
-            self.adjusted.note("reasoning_details", Change::Dropped);
         }
         if blocks.is_empty() {
             return;
@@ -237,10 +235,27 @@ impl<'r> Orderer<'r, '_> {
         self.calls.extend(calls);
     }
 
+    /// Whether a thought can be sent back: only signed ones can, and only to a model that thinks.
+    fn can_go_back(&self, signature: &Option<Signature<'_>>) -> bool {
+        let thinks = self.target.facts.reasoning != ReasoningControl::None;
+        thinks && signature.as_ref().is_some_and(|signature| signer::is_readable(signature, self.target.model))
+    }
+
+    /// Whether another model wants something back with it.
+    fn is_foreign(&self, part: &Part<'_>) -> bool {
+        match part {
+            Part::Text { signature, .. } | Part::Reasoning { signature, .. } | Part::ToolCall { signature, .. } => {
+                signature.as_ref().is_some_and(|signature| !signer::is_readable(signature, self.target.model))
+            }
+            _ => false,
+        }
+    }
+
     fn user(&mut self, at: usize, message: &'r Message<'r>) {
         self.turn(Speaker::User);
         for block in spoken(at, message) {
             match block {
+                Block::Part { part: Part::Reasoning { .. }, .. } => {}
                 Block::Part { part: Part::ToolResult { call_id, parts, is_error, cache }, place } => {
                     self.result(call_id, parts, *is_error, *cache, place);
                 }
@@ -347,24 +362,9 @@ fn spoken<'r>(at: usize, message: &'r Message<'r>) -> Vec<Block<'r>> {
         .collect()
 }
 
-/// Text of nothing but white space is refused; a thought that nobody signed, or that another maker's model did, cannot
-/// be read.
+/// Text of nothing but white space is refused.
 pub(super) fn is_blank(part: &Part<'_>) -> bool {
-    match part {
-        Part::Text { text, .. } | Part::Refusal { text } => names::is_blank(text),
-        Part::Reasoning { signature, .. } => !signature.as_ref().is_some_and(super::is_ours),
-        _ => false,
-    }
-}
-
-/// Whether another maker's model wants something back with it.
-fn is_foreign(part: &Part<'_>) -> bool {
-    match part {
-        Part::Text { signature, .. } | Part::Reasoning { signature, .. } | Part::ToolCall { signature, .. } => {
-            signature.as_ref().is_some_and(|signature| !super::is_ours(signature))
-        }
-        _ => false,
-    }
+    matches!(part, Part::Text { text, .. } | Part::Refusal { text } if names::is_blank(text))
 }
 
 fn is_thought(block: &Block<'_>) -> bool {
