@@ -47,10 +47,9 @@ const CLAUDE_4_7: ModelFacts = ModelFacts {
     sampling: SamplingRule::Fixed,
     ..CLAUDE_4_6
 };
-/// 4.8: system messages in mid-conversation.
-const CLAUDE_4_8: ModelFacts = ModelFacts { system_anywhere: true, ..CLAUDE_4_7 };
-/// 5: thinks unless told not to.
-const CLAUDE_5: ModelFacts = ModelFacts { thinks_unasked: true, ..CLAUDE_4_8 };
+/// 5: thinks unless told not to, and takes system messages in mid-conversation. Those are documented for Opus 4.8, too,
+/// which refused one all the same (`anthropic.error.5ffdff9ea1`).
+const CLAUDE_5: ModelFacts = ModelFacts { thinks_unasked: true, system_anywhere: true, ..CLAUDE_4_7 };
 /// Fable, Mythos and Opus 5.5: thinking cannot be switched off.
 const CLAUDE_ALWAYS: ModelFacts =
     ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High, XHigh, Max] }, ..CLAUDE_5 };
@@ -113,7 +112,6 @@ pub(super) static FAMILIES: &[Family] = &[
     row("claude-opus", (4, 5), CLAUDE_4_5),
     row("claude-opus", (4, 6), CLAUDE_4_6),
     row("claude-opus", (4, 7), CLAUDE_4_7),
-    row("claude-opus", (4, 8), CLAUDE_4_8),
     row("claude-opus", (5, 0), CLAUDE_5),
     row("claude-opus", (5, 5), CLAUDE_UNFORCED),
     row("claude-sonnet", (3, 0), CLAUDE_PLAIN),
