@@ -283,7 +283,7 @@ fn the_first_chunk_names_the_role_and_calls_are_numbered_from_zero() {
 #[test]
 fn plain_answers_are_patched_where_they_stand() {
     let closing = Closing {
-        usage: Some(Usage { input_fresh: 3, input_cache_read: Some(2), ..Usage::default() }),
+        usage: Some(Usage { input_fresh: 3, input_cache_read: Some(2), output_text: 1, ..Usage::default() }),
         cost: Some(Cost { charged: NanoUsd(7), upstream: NanoUsd(7) }),
         latchkey: None,
     };

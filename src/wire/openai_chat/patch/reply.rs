@@ -144,8 +144,9 @@ fn tool_calls(
     })
 }
 
-/// Puts cost, and the count of cached tokens that callers may count on, into the upstream's own usage object at
-/// `position`.
+/// Puts cost, and the counts that callers may count on, into the upstream's own usage object at `position`: cached
+/// tokens are always told, and what a vendor leaves out of its sums is put back in (`xai.tools-stream.11ddfc18c8`,
+/// `vercel-gateway.thinking-stream.bf59d1b775`).
 pub(super) fn usage_object(
     text: &str,
     position: usize,
@@ -169,12 +170,32 @@ pub(super) fn usage_object(
     if is_chat && no_details {
         inserted.push(("prompt_tokens_details", counted.as_bytes()));
     }
+    let thought = closing.usage.as_ref().and_then(|usage| usage.output_reasoning);
+    let thought = thought.map(|thought| format!("{{\"reasoning_tokens\":{thought}}}"));
+    if let Some(thought) = thought.as_ref().filter(|_| find(&members, "completion_tokens_details").is_none()) {
+        inserted.push(("completion_tokens_details", thought.as_bytes()));
+    }
+    let sums = sums(closing);
+    let told = |key: &str| find(&members, key).and_then(|member| text.get(member.value.clone()));
+    let corrected = sums.iter().filter(|(key, sum)| told(key).is_some_and(|told| told != sum));
+    inserted.extend(corrected.map(|(key, sum)| (*key, sum.as_bytes())));
     let is_replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
     edits.object(position, &members, is_replaced, &inserted);
     match details.filter(|_| !no_details) {
         Some(details) => cached_tokens(text, details.value.start, cached, edits),
         None => Ok(()),
     }
+}
+
+fn sums(closing: &Closing) -> Vec<(&'static str, String)> {
+    let Some(usage) = &closing.usage else { return Vec::new() };
+    [
+        ("prompt_tokens", usage.prompt_tokens()),
+        ("completion_tokens", usage.completion_tokens()),
+        ("total_tokens", usage.total_tokens()),
+    ]
+    .map(|(key, sum)| (key, sum.to_string()))
+    .into()
 }
 
 fn cached_tokens(text: &str, position: usize, cached: u64, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
