@@ -9,7 +9,7 @@ use latchkey::wire::Format;
 use super::corpus::{Recording, corpus, fixtures, root};
 use super::expected::{Reading, events};
 use super::scope::{Scope, scope};
-use super::{decode, expect_anthropic, expect_gemini, expect_openai_chat};
+use super::{decode, embeddings, expect_anthropic, expect_gemini, expect_openai_chat};
 
 /// Streams longer than this are cut into pieces of five bytes instead of one, to save time.
 const LONG: usize = 50_000;
@@ -96,8 +96,7 @@ fn the_denominator_is_what_it_says() {
 /// The format under which a recording counts; `None` where it is out of scope.
 fn format_of(recording: &Recording) -> Option<Format> {
     match scope(recording) {
-        Scope::Chat { format, .. } => Some(format),
-        Scope::Embeddings { format } => Some(format).filter(|_| recording.status >= 400),
+        Scope::Chat { format, .. } | Scope::Embeddings { format } => Some(format),
         Scope::Outside(_) => None,
     }
 }
@@ -110,17 +109,27 @@ fn check(recording: &Recording) -> Vec<String> {
             check_error(format, recording, body)
         }
         Scope::Chat { format, quirks } if recording.is_event_stream() => check_stream(format, quirks, recording, body),
-        Scope::Chat { format, quirks } => check_plain(format, quirks, body),
-        Scope::Embeddings { .. } | Scope::Outside(_) => Vec::new(),
+        Scope::Chat { format, quirks } => check_plain(format, quirks, recording, body),
+        Scope::Embeddings { format } => embeddings::check(format, body),
+        Scope::Outside(_) => Vec::new(),
     }
 }
 
-fn check_plain(format: Format, quirks: &Quirks, body: &str) -> Vec<String> {
-    let expected = match format {
-        Format::OpenAiChat => expect_openai_chat::plain(body, quirks.reasoning_apart),
-        Format::Anthropic => expect_anthropic::plain(body),
-        Format::Gemini => expect_gemini::plain(body),
-    };
+/// What a good answer says, by the independent reading.
+pub fn expected(format: Format, quirks: &Quirks, recording: &Recording) -> Reading {
+    let body = recording.body.as_deref().unwrap_or_default();
+    match (format, recording.is_event_stream()) {
+        (Format::OpenAiChat, false) => expect_openai_chat::plain(body, quirks.reasoning_apart),
+        (Format::OpenAiChat, true) => expect_openai_chat::streamed(body, quirks.reasoning_apart),
+        (Format::Anthropic, false) => expect_anthropic::plain(body),
+        (Format::Anthropic, true) => expect_anthropic::streamed(body),
+        (Format::Gemini, false) => expect_gemini::plain(body),
+        (Format::Gemini, true) => expect_gemini::streamed(body),
+    }
+}
+
+fn check_plain(format: Format, quirks: &Quirks, recording: &Recording, body: &str) -> Vec<String> {
+    let expected = expected(format, quirks, recording);
     match format.read_answer(body.as_bytes(), quirks) {
         Ok(answer) => expected.differences(&Reading::of(&answer)),
         Err(_) if expected.failed => Vec::new(),
@@ -129,11 +138,7 @@ fn check_plain(format: Format, quirks: &Quirks, body: &str) -> Vec<String> {
 }
 
 fn check_stream(format: Format, quirks: &Quirks, recording: &Recording, body: &str) -> Vec<String> {
-    let expected = match format {
-        Format::OpenAiChat => expect_openai_chat::streamed(body, quirks.reasoning_apart),
-        Format::Anthropic => expect_anthropic::streamed(body),
-        Format::Gemini => expect_gemini::streamed(body),
-    };
+    let expected = expected(format, quirks, recording);
     let bytes = body.as_bytes();
     let whole = decode::stream(format, quirks, [bytes].into_iter());
     let mut faults = expected.differences(&whole.reading);
@@ -230,7 +235,7 @@ fn check_error(format: Format, recording: &Recording, body: &str) -> Vec<String>
 }
 
 /// Recordings that cannot pass, each with its reason.
-fn exceptions() -> BTreeMap<&'static str, &'static str> {
+pub fn exceptions() -> BTreeMap<&'static str, &'static str> {
     include_str!("exceptions.txt")
         .lines()
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
