@@ -17,6 +17,8 @@ mod types;
 mod usage;
 
 #[cfg(test)]
+mod conversation;
+#[cfg(test)]
 mod recorded;
 
 pub use answer::read_answer;
