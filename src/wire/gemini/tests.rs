@@ -1,48 +1,12 @@
-//! Every recorded answer, read by the decoder and, independently, by hand.
-
-use std::path::{Path, PathBuf};
+//! The hard cases. Recorded answers are read by the tests of all formats.
 
 use proptest::prelude::*;
-use serde_json::Value;
 
 use super::*;
 use crate::chat::{Answer, BlockKind, EndKind, Event, Fold, Part, Sink};
 use crate::failure::{Failure, Kind};
 use crate::provider::Quirks;
 use crate::wire::{Decoded, StreamDecoder, sse::Reader};
-
-/// One recorded exchange.
-struct Recording {
-    name: String,
-    status: u16,
-    body: String,
-}
-
-/// The recordings of `generateContent` in `../shared/wire`; none, said loudly, where the folder is not there.
-fn recordings() -> Vec<Recording> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/wire");
-    let mut paths: Vec<PathBuf> = ["gemini", "vertex"]
-        .iter()
-        .filter_map(|vendor| std::fs::read_dir(folder.join(vendor)).ok())
-        .flat_map(|entries| entries.map(|entry| entry.expect("a readable folder").path()))
-        .collect();
-    if paths.is_empty() {
-        eprintln!("SKIPPED: no recordings in {}", folder.display());
-    }
-    paths.sort();
-    paths.iter().filter_map(|path| recording(path)).collect()
-}
-
-fn recording(path: &Path) -> Option<Recording> {
-    let text = std::fs::read_to_string(path).expect("a readable file");
-    let exchange: Value = serde_json::from_str(&text).expect("a recording");
-    exchange["request"]["path"].as_str().filter(|path| path.contains("enerateContent"))?;
-    Some(Recording {
-        name: exchange["id"].as_str().expect("an id").to_owned(),
-        status: u16::try_from(exchange["response"]["status"].as_u64().expect("a status")).expect("small"),
-        body: exchange["response"]["body"].as_str().expect("a body").to_owned(),
-    })
-}
 
 /// Checks the ordering laws and folds.
 #[derive(Default)]
@@ -110,100 +74,6 @@ fn decode<'c>(chunks: impl Iterator<Item = &'c [u8]>) -> Result<Answer<'static>,
     reader.finish(&mut each);
     decoder.finish(&mut sink)?;
     sink.fold.finish()
-}
-
-/// What the recording says, read without the decoder: text, thoughts, calls, reason.
-#[derive(Debug, Default, PartialEq)]
-struct Reading {
-    text: String,
-    thoughts: String,
-    calls: Vec<(String, Value)>,
-    reason: Option<String>,
-    total: Option<u64>,
-}
-
-fn by_hand(body: &str) -> Reading {
-    let responses: Vec<Value> = match serde_json::from_str::<Value>(body) {
-        Ok(Value::Array(responses)) => responses,
-        Ok(response) => vec![response],
-        Err(_) => body.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect(),
-    };
-    let mut reading = Reading::default();
-    for response in &responses {
-        for candidate in response["candidates"].as_array().into_iter().flatten() {
-            for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
-                let text = part["text"].as_str().unwrap_or_default();
-                if part["thought"] == true { &mut reading.thoughts } else { &mut reading.text }.push_str(text);
-                if let Value::Object(call) = &part["functionCall"] {
-                    let args = call.get("args").cloned().unwrap_or_else(|| serde_json::json!({}));
-                    reading.calls.push((call["name"].as_str().expect("a name").to_owned(), args));
-                }
-            }
-            let reason = if candidate["finishReason"] == 1 { Some("STOP") } else { candidate["finishReason"].as_str() };
-            reading.reason = reason.map(str::to_owned).or(reading.reason);
-        }
-        reading.reason = reading.reason.or(response["promptFeedback"]["blockReason"].as_str().map(str::to_owned));
-        reading.total = response["usageMetadata"]["totalTokenCount"].as_u64().or(reading.total);
-    }
-    reading
-}
-
-fn by_decoder(answer: &Answer<'_>) -> Reading {
-    let mut reading = Reading::default();
-    let [choice] = answer.choices.as_slice() else { panic!("one choice, not {}", answer.choices.len()) };
-    for part in &choice.parts {
-        match part {
-            Part::Text { text, .. } => reading.text.push_str(&text.decode()),
-            Part::Reasoning { text, .. } => reading.thoughts.push_str(&text.decode()),
-            Part::ToolCall { name, arguments, .. } => {
-                let arguments = serde_json::from_str(&arguments.quoted().decode()).expect("JSON arguments");
-                reading.calls.push((name.decode().into_owned(), arguments));
-            }
-            Part::Refusal { .. } => {}
-            part => panic!("{part:?}"),
-        }
-    }
-    reading.reason = choice.end.raw.as_ref().map(|raw| raw.decode().into_owned());
-    reading.total = answer.usage.as_ref().map(crate::chat::Usage::total_tokens);
-    reading
-}
-
-#[test]
-fn every_recorded_answer_reads_as_by_hand() {
-    let mut read = 0;
-    for Recording { name, body, .. } in recordings().iter().filter(|recording| recording.status == 200) {
-        let is_stream = body.starts_with("data:");
-        let answer = if is_stream {
-            decode(std::iter::once(body.as_bytes()))
-        } else {
-            read_answer(body.as_bytes(), &Quirks::NONE)
-        };
-        let answer = answer.unwrap_or_else(|failure| panic!("{name}: {failure}"));
-        assert_eq!(by_decoder(&answer), by_hand(body), "{name}");
-        if is_stream {
-            assert_eq!(decode(body.as_bytes().chunks(1)).as_ref(), Ok(&answer), "{name}, byte by byte");
-        }
-        read += 1;
-    }
-    eprintln!("{read} recorded answers");
-}
-
-#[test]
-fn every_recorded_error_is_classified() {
-    for Recording { name, status, body } in recordings().iter().filter(|recording| recording.status != 200) {
-        let failure = read_error(*status, &|_| None, body.as_bytes());
-        let expected = match (status, body) {
-            (_, body) if body.contains("API key not valid") => Kind::CredentialRejected,
-            (403, _) => Kind::CredentialRejected,
-            (_, body) if body.contains("input token count") => Kind::ContextLength,
-            (_, body) if body.contains("Responsible AI") => Kind::ContentFiltered,
-            (404, _) => Kind::NotFound,
-            (429, _) => Kind::RateLimited,
-            _ => Kind::BadRequest,
-        };
-        assert_eq!((failure.kind, failure.upstream_status), (expected, Some(*status)), "{name}");
-        assert_eq!(failure.retry_after.is_some(), body.contains("retryDelay"), "{name}");
-    }
 }
 
 fn stream(chunks: &[&str]) -> Result<Answer<'static>, Failure> {
@@ -379,7 +249,6 @@ proptest! {
     }
 }
 
-/// The kinds of blocks are told apart by this test's reader too.
 #[test]
 fn reasoning_and_text_are_blocks_of_their_own() {
     let mut kinds = Vec::new();
@@ -393,4 +262,17 @@ fn reasoning_and_text_are_blocks_of_their_own() {
     };
     assert_eq!(decoder.push(&frame, &mut sink), Decoded::Taken);
     assert_eq!(kinds, [BlockKind::Reasoning, BlockKind::Text]);
+}
+
+#[test]
+fn no_model_leads_elsewhere() {
+    for (model, expected) in [
+        ("gemini-2.5-flash", "/v1beta/models/gemini-2.5-flash:m"),
+        ("models/gemini-2.5-flash", "/v1beta/models/gemini-2.5-flash:m"),
+        ("tunedModels/mine-1", "/v1beta/tunedModels/mine-1:m"),
+        ("../x?y#z", "/v1beta/models/..%2Fx%3Fy%23z:m"),
+        ("models/a/b:c", "/v1beta/models/a%2Fb%3Ac:m"),
+    ] {
+        assert_eq!(path(model, "m"), expected);
+    }
 }
