@@ -1,0 +1,78 @@
+//! The one place where a [`Failure`] becomes a status and a body.
+
+use crate::failure::{Failure, Kind};
+use crate::wire::openai_chat::write_failure;
+
+use super::Response;
+
+/// In whose words an error is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `{"error": {"message", "type", "param", "code"}}`.
+    OpenAi,
+}
+
+/// The status that a caller sees.
+///
+/// An upstream's own 4xx about the request stays what it was; an upstream's quarrel with the gateway's credential is
+/// the gateway's 502, because the caller's key is fine.
+#[must_use]
+pub fn status_of(failure: &Failure) -> u16 {
+    match failure.kind {
+        Kind::BadRequest | Kind::Unsupported | Kind::ContextLength | Kind::ContentFiltered | Kind::AmbiguousModel => {
+            failure.upstream_status.filter(|status| matches!(status, 413 | 415 | 422)).unwrap_or(400)
+        }
+        Kind::Unauthorized => 401,
+        Kind::OverBudget => 402,
+        Kind::Forbidden => 403,
+        Kind::NotFound => 404,
+        Kind::MethodNotAllowed => 405,
+        Kind::PreconditionFailed => 412,
+        Kind::TooLarge => 413,
+        Kind::UnsupportedMediaType => 415,
+        Kind::RateLimited => 429,
+        Kind::Disconnected => 499,
+        Kind::Internal => 500,
+        Kind::CredentialRejected | Kind::Unavailable | Kind::BadAnswer | Kind::Truncated => 502,
+        Kind::Overloaded | Kind::NoTarget => 503,
+        Kind::Timeout => 504,
+    }
+}
+
+/// The whole answer, with `retry-after` and `allow` where they belong.
+#[must_use]
+pub fn failure_response(failure: &Failure, dialect: Dialect) -> Response {
+    let body = match dialect {
+        Dialect::OpenAi => write_failure(failure),
+    };
+    let mut response = Response::json(status_of(failure), body);
+    if let Some(wait) = failure.retry_after {
+        response = response.header("retry-after", wait.0.div_ceil(1000).to_string());
+        response = response.header("retry-after-ms", wait.0.to_string());
+    }
+    if failure.kind == Kind::MethodNotAllowed
+        && let Some(allowed) = &failure.cause
+    {
+        response = response.header("allow", allowed.clone());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Millis;
+
+    #[test]
+    fn an_error_has_openai_shape_and_keeps_retry_after() {
+        let mut failure = Failure::new(Kind::RateLimited, "Slow \"down\".").code("tokens");
+        failure.retry_after = Some(Millis(1500));
+        let response = failure_response(&failure, Dialect::OpenAi);
+        assert_eq!(response.status, 429);
+        assert!(response.headers.contains(&("retry-after", "2".to_owned())));
+        assert_eq!(
+            String::from_utf8(response.body).expect("text"),
+            r#"{"error":{"message":"Slow \"down\".","type":"rate_limit_error","param":null,"code":"tokens"}}"#
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! HTTP as data: which route a request names, and what a failure looks like to its caller. No I/O.
+
+mod answer;
+mod page;
+mod route;
+
+pub use answer::{Dialect, failure_response, status_of};
+pub use page::{front_page, unknown_path};
+pub use route::{Endpoint, Route, route};
+
+/// A whole answer that the gateway makes itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// A JSON answer that no cache may keep.
+    #[must_use]
+    pub fn json(status: u16, body: Vec<u8>) -> Response {
+        Response { status, headers: vec![("content-type", "application/json".to_owned()), no_store()], body }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Response {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// Answers to authenticated calls are never for a cache.
+#[must_use]
+pub fn no_store() -> (&'static str, String) {
+    ("cache-control", "private, no-store".to_owned())
+}
