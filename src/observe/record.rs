@@ -1,0 +1,176 @@
+use serde::Serialize;
+
+use crate::chat::Usage;
+use crate::units::{Millis, NanoUsd, UnixMillis};
+
+/// What one call did and cost. No prompt, no answer, no key: ids and figures only.
+///
+/// Serialized, this is a line of the log and a row of the `calls` table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Record {
+    /// Ours.
+    pub request_id: String,
+    /// Row number within the request; corrections come as further rows.
+    pub seq: u32,
+    /// When the call came.
+    pub at: UnixMillis,
+    /// Whose key; empty where the call never got that far.
+    pub key_id: String,
+    /// Such as `chat/completions`.
+    pub endpoint: &'static str,
+    /// Who answered, or was asked last.
+    pub provider: String,
+    /// The model as the provider spells it.
+    pub model: String,
+    /// The status that the caller saw.
+    pub status: u16,
+    /// Whether the answer was streamed.
+    pub stream: bool,
+    /// `relay`, `patched` or `translated`.
+    pub lane: &'static str,
+    /// How many upstream calls were made.
+    pub attempts: u32,
+    /// Tokens by bucket; all zero where nothing was used.
+    pub input_fresh: u64,
+    /// See [`Usage`].
+    pub input_cache_read: u64,
+    /// See [`Usage`].
+    pub input_cache_write: u64,
+    /// See [`Usage`].
+    pub input_cache_write_1h: u64,
+    /// See [`Usage`].
+    pub input_audio: u64,
+    /// See [`Usage`].
+    pub input_image: u64,
+    /// See [`Usage`].
+    pub output_text: u64,
+    /// See [`Usage`].
+    pub output_reasoning: u64,
+    /// See [`Usage`].
+    pub output_audio: u64,
+    /// See [`Usage`].
+    pub output_image: u64,
+    /// What the key is charged, in nano-dollars; `None` where the price is unknown.
+    pub cost_nano: Option<i64>,
+    /// What the provider asks, in nano-dollars.
+    pub upstream_cost_nano: Option<i64>,
+    /// `settled_actual`, `settled_estimate` or `released` (nothing was used).
+    pub state: &'static str,
+    /// From the call to its first real token.
+    pub first_token_ms: Option<u64>,
+    /// From the call to its end.
+    pub total_ms: u64,
+    /// The error code, where it failed.
+    pub error: Option<String>,
+    /// What the operator should know of a failure; never shown to the caller.
+    pub cause: Option<String>,
+    /// The caller's own request id, as sent.
+    pub client_request_id: Option<String>,
+    /// What the target could not honour.
+    pub adjusted: Option<String>,
+    /// Whether it has been written to the log.
+    #[serde(skip)]
+    pub logged: bool,
+}
+
+impl Record {
+    /// Notes what was used and what that costs.
+    pub fn settle(&mut self, usage: Option<&Usage>, charged: Option<NanoUsd>, upstream: Option<NanoUsd>) {
+        let Some(usage) = usage else {
+            self.state = "released";
+            return;
+        };
+        self.state = if usage.estimated { "settled_estimate" } else { "settled_actual" };
+        self.input_fresh = usage.input_fresh;
+        self.input_cache_read = usage.input_cache_read.unwrap_or(0);
+        self.input_cache_write = usage.input_cache_write.unwrap_or(0);
+        self.input_cache_write_1h = usage.input_cache_write_1h.unwrap_or(0);
+        self.input_audio = usage.input_audio.unwrap_or(0);
+        self.input_image = usage.input_image.unwrap_or(0);
+        self.output_text = usage.output_text;
+        self.output_reasoning = usage.output_reasoning.unwrap_or(0);
+        self.output_audio = usage.output_audio.unwrap_or(0);
+        self.output_image = usage.output_image.unwrap_or(0);
+        self.cost_nano = charged.map(|amount| amount.0);
+        self.upstream_cost_nano = upstream.map(|amount| amount.0);
+    }
+
+    /// Notes when it ended and, where known, when it first spoke.
+    pub fn time(&mut self, first_token: Option<UnixMillis>, now: UnixMillis) {
+        self.first_token_ms = first_token.map(|at| at.since(self.at).0);
+        let Millis(total) = now.since(self.at);
+        self.total_ms = total;
+    }
+}
+
+/// Records that have not reached the database yet, in the memory of one isolate.
+#[derive(Debug, Default)]
+pub struct RecordBuffer {
+    waiting: Vec<Record>,
+    dropped: u64,
+}
+
+/// With the database away for long, the newest records are kept: an isolate has 128 MB for everything.
+const MOST_WAITING: usize = 4096;
+
+impl RecordBuffer {
+    /// Keeps a record until it is taken.
+    pub fn push(&mut self, record: Record) {
+        if self.waiting.len() >= MOST_WAITING {
+            self.waiting.drain(..MOST_WAITING / 4);
+            self.dropped += MOST_WAITING as u64 / 4;
+        }
+        self.waiting.push(record);
+    }
+
+    /// Takes up to `most` records, oldest first.
+    pub fn take(&mut self, most: usize) -> Vec<Record> {
+        let count = most.min(self.waiting.len());
+        self.waiting.drain(..count).collect()
+    }
+
+    /// Puts records back that could not be written.
+    pub fn put_back(&mut self, mut records: Vec<Record>) {
+        records.append(&mut self.waiting);
+        let surplus = records.len().saturating_sub(MOST_WAITING);
+        self.dropped += surplus as u64;
+        self.waiting = records.split_off(surplus);
+    }
+
+    /// How many are waiting.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether none is waiting.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// How many had to be given up; they are in the log.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_buffer_is_bounded_and_keeps_the_newest() {
+        let mut buffer = RecordBuffer::default();
+        for seq in 0..10_000 {
+            buffer.push(Record { seq, ..Record::default() });
+        }
+        assert!(buffer.len() <= MOST_WAITING);
+        assert_eq!(buffer.len() as u64 + buffer.dropped(), 10_000);
+        let taken = buffer.take(usize::MAX);
+        assert_eq!(taken.last().map(|record| record.seq), Some(9_999));
+        buffer.put_back(taken.clone());
+        assert_eq!(buffer.take(usize::MAX), taken);
+    }
+}
