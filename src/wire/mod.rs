@@ -4,6 +4,7 @@
 //! [`crate::chat`]. A vendor that departs from a format does so through [`crate::provider::Quirks`], never by name.
 
 pub mod anthropic;
+pub mod drive;
 pub mod error;
 pub mod gemini;
 pub mod losses;
@@ -217,6 +218,16 @@ pub trait StreamWriter: Sink {
 }
 
 impl Format {
+    /// As the configuration document and the admin API name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::OpenAiChat => "openai_chat",
+            Format::Anthropic => "anthropic",
+            Format::Gemini => "gemini",
+        }
+    }
+
     /// Writes `request` in this format.
     ///
     /// # Errors

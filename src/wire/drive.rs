@@ -1,0 +1,228 @@
+//! Drives one stream: bytes of the upstream in, bytes for the caller out, and on the way everything that must be known
+//! of it (usage, the first real token, the end, an error).
+
+use crate::chat::{EndKind, Event, Sink, Usage};
+use crate::failure::Failure;
+use crate::provider::Quirks;
+
+use super::openai_chat::{self, Patcher};
+use super::sse::{Frame, Reader};
+use super::{Closing, Decoded, Format, Naming, StreamDecoder, StreamWriter};
+
+/// What is known of an answer while it streams.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// The last usage the upstream gave.
+    pub usage: Option<Usage>,
+    /// Whether a real token or tool-call delta has come: what came before is no output.
+    pub spoke: bool,
+    /// Bytes of text, reasoning and arguments seen, for an estimate where the upstream gives no usage.
+    pub output_bytes: u64,
+    /// Why the first choice ended.
+    pub end: Option<EndKind>,
+    /// The error that the upstream reported in its stream.
+    pub failed: Option<Failure>,
+}
+
+impl Meter {
+    fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::TextDelta { text, .. }
+            | Event::ReasoningDelta { text, .. }
+            | Event::RefusalDelta { text, .. }
+            | Event::ToolCallDelta { arguments: text, .. } => {
+                self.spoke |= !text.is_empty();
+                self.output_bytes = self.output_bytes.saturating_add(text.escaped().len() as u64);
+            }
+            Event::ToolCallStart { .. } | Event::MediaDelta { .. } => self.spoke = true,
+            Event::Usage(usage) => self.usage = Some(usage.clone()),
+            // An answer without a word (an empty completion) is spoken by its end.
+            Event::End { reason, .. } => {
+                self.spoke = true;
+                self.end = self.end.or(Some(reason.kind));
+            }
+            Event::Failed(failure) => self.failed = Some(failure.clone()),
+            _ => {}
+        }
+    }
+}
+
+/// Notes every event and hands it on.
+struct Metered<'m, S: ?Sized> {
+    meter: &'m mut Meter,
+    next: &'m mut S,
+}
+
+impl<S: Sink + ?Sized> Sink for Metered<'_, S> {
+    fn event(&mut self, event: Event<'_>) {
+        self.meter.note(&event);
+        self.next.event(event);
+    }
+}
+
+/// One stream on its way.
+pub struct Pipe {
+    reader: Reader,
+    lane: Lane,
+    meter: Meter,
+    /// Nothing after this counts.
+    fault: Option<Failure>,
+    /// How many more bytes of the upstream are taken.
+    left: usize,
+}
+
+/// How much a stream may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Caps {
+    /// Bytes of one event.
+    pub event: usize,
+    /// Bytes of the whole stream.
+    pub answer: usize,
+}
+
+enum Lane {
+    Translated(Box<dyn StreamDecoder>, Box<dyn StreamWriter>),
+    Patched(Box<Patcher>),
+    /// The bytes reach the caller on their own way; here they are only read along.
+    Relayed(Box<dyn StreamDecoder>),
+}
+
+impl Pipe {
+    /// From `format` into the caller's protocol.
+    #[must_use]
+    pub fn translated(format: Format, quirks: &Quirks, writer: Box<dyn StreamWriter>, caps: Caps) -> Pipe {
+        Pipe::over(Lane::Translated(format.decoder(quirks), writer), caps)
+    }
+
+    /// Same protocol on both sides: what need not change is sent on as it came.
+    #[must_use]
+    pub fn patched(quirks: &Quirks, naming: Naming, caps: Caps) -> Pipe {
+        Pipe::over(Lane::Patched(Box::new(Patcher::new(naming, quirks))), caps)
+    }
+
+    /// The caller gets the upstream's bytes natively; this only reads along.
+    #[must_use]
+    pub fn relayed(format: Format, quirks: &Quirks, caps: Caps) -> Pipe {
+        Pipe::over(Lane::Relayed(format.decoder(quirks)), caps)
+    }
+
+    fn over(lane: Lane, caps: Caps) -> Pipe {
+        Pipe { reader: Reader::new(caps.event), lane, meter: Meter::default(), fault: None, left: caps.answer }
+    }
+
+    /// Takes bytes of the upstream; appends what the caller gets to `out`.
+    ///
+    /// After a fault (an error event, an unreadable event, an event over the cap) nothing more is taken.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        match self.left.checked_sub(bytes.len()) {
+            Some(left) => self.left = left,
+            None if self.fault.is_none() => {
+                self.fault = Some(Failure::bad_answer("The provider's answer is too long (limit `answer_bytes`)."));
+            }
+            None => {}
+        }
+        let Pipe { reader, lane, meter, fault, .. } = self;
+        let read = reader.feed(bytes, &mut |frame| lane.take(frame, meter, fault, out));
+        if let (Err(too_large), None) = (read, &self.fault) {
+            let failure = Failure::bad_answer("The provider sent an oversized event.");
+            self.fault = Some(failure.because(too_large.to_string()));
+        }
+        self.lane.written(out);
+    }
+
+    /// The upstream's body ended in good order.
+    ///
+    /// # Errors
+    /// With the fault that came before, or `Truncated` where the format's terminal marker is missing.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
+        let Pipe { reader, lane, meter, fault, .. } = self;
+        reader.finish(&mut |frame| lane.take(frame, meter, fault, out));
+        if let Some(fault) = self.fault.clone() {
+            return Err(fault);
+        }
+        let Pipe { lane, meter, .. } = self;
+        let ended = match lane {
+            Lane::Translated(decoder, writer) => decoder.finish(&mut Metered { meter, next: writer.as_mut() }),
+            Lane::Patched(patcher) => patcher.finish(&mut |event: Event<'_>| meter.note(&event)),
+            Lane::Relayed(decoder) => decoder.finish(&mut |event: Event<'_>| meter.note(&event)),
+        };
+        self.lane.written(out);
+        ended.and(self.meter.failed.clone().map_or(Ok(()), Err))
+    }
+
+    /// Writes the end of a complete answer.
+    pub fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
+        match &mut self.lane {
+            Lane::Translated(_, writer) => writer.close(closing),
+            Lane::Patched(patcher) => patcher.close(closing, out),
+            Lane::Relayed(_) => {}
+        }
+        self.lane.written(out);
+    }
+
+    /// Writes the end of an answer that broke off: an error event and no terminal marker.
+    pub fn fail(&mut self, failure: &Failure, closing: &Closing, out: &mut Vec<u8>) {
+        match &mut self.lane {
+            Lane::Translated(_, writer) => writer.fail(failure, closing),
+            Lane::Patched(patcher) => patcher.fail(failure, closing, out),
+            Lane::Relayed(_) => openai_chat::write_error_event(failure, out),
+        }
+        self.lane.written(out);
+    }
+
+    /// Writes a comment that keeps proxies from hanging up; not on a relayed stream, whose bytes are not ours.
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        if !matches!(self.lane, Lane::Relayed(_)) {
+            out.extend_from_slice(b": keep-alive\n\n");
+        }
+    }
+
+    /// The fault that ended it, if one did.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Failure> {
+        self.fault.as_ref()
+    }
+
+    /// Whether the format's terminal marker has come and the caller's end is ours to write: the rest of the upstream's
+    /// body says nothing.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        match &self.lane {
+            Lane::Translated(decoder, _) => decoder.ended(),
+            Lane::Patched(patcher) => patcher.ended(),
+            Lane::Relayed(_) => false,
+        }
+    }
+
+    /// What is known so far.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
+    }
+}
+
+impl Lane {
+    /// Takes one event of the upstream.
+    fn take(&mut self, frame: &Frame<'_>, meter: &mut Meter, fault: &mut Option<Failure>, out: &mut Vec<u8>) {
+        if fault.is_some() {
+            return;
+        }
+        let decoded = match self {
+            Lane::Translated(decoder, writer) => decoder.push(frame, &mut Metered { meter, next: writer.as_mut() }),
+            Lane::Patched(patcher) => patcher.frame(frame, &mut |event: Event<'_>| meter.note(&event), out),
+            Lane::Relayed(decoder) => decoder.push(frame, &mut |event: Event<'_>| meter.note(&event)),
+        };
+        *fault = match decoded {
+            Decoded::Corrupt(error) => {
+                Some(Failure::bad_answer("The provider sent an event that cannot be read.").because(error))
+            }
+            Decoded::Taken | Decoded::Unknown => meter.failed.clone(),
+        };
+    }
+
+    fn written(&mut self, out: &mut Vec<u8>) {
+        if let Lane::Translated(_, writer) = self {
+            writer.take(out);
+        }
+    }
+}
