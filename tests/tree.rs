@@ -14,9 +14,9 @@ const MAX_LINES: usize = 700;
 const LEVELS: [&[&str]; 6] = [
     &["units", "failure", "json", "secret"],
     &["chat"],
-    &["provider", "wire", "route", "keys", "config", "breaker", "budget", "limit", "observe", "sandbox"],
+    &["provider", "wire", "route", "keys", "config", "breaker", "budget", "limit", "observe", "sandbox", "http"],
     &["gateway"],
-    &["http", "admin"],
+    &["admin"],
     &["edge"],
 ];
 

@@ -1,0 +1,154 @@
+use serde::Deserialize;
+
+use crate::failure::{Failure, Kind};
+use crate::http::Endpoint;
+use crate::json::Raw;
+
+/// What must be known of a body before a target is chosen. Everything else stays a span.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The model string.
+    pub model: String,
+    /// Whether the answer is streamed.
+    pub stream: bool,
+    /// Whether the usage chunk of the stream is wanted.
+    pub include_usage: bool,
+    /// Whether targets that cannot honour every parameter are out.
+    pub require_parameters: bool,
+}
+
+#[derive(Deserialize)]
+struct Written<'a> {
+    #[serde(borrow, default)]
+    model: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    stream: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    stream_options: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    messages: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    input: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    prompt: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    provider: Option<Raw<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct ProviderPreferences {
+    require_parameters: Option<bool>,
+}
+
+impl Asked {
+    /// Reads what a body of `endpoint` asks for.
+    ///
+    /// # Errors
+    /// `BadRequest` where the body is not a JSON object, or lacks what every call must have; the field is named.
+    pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Asked, Failure> {
+        // The derived reader would take an array for an object, member by member.
+        if body.trim_ascii_start().starts_with(b"[") {
+            return Err(
+                Failure::new(Kind::BadRequest, "The body must be a JSON object, not an array.").code("invalid_json")
+            );
+        }
+        let written: Written<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
+        let model = match written.model.as_ref().map(Raw::text) {
+            Some(Some(text)) if !text.is_empty() => text.decode().into_owned(),
+            Some(Some(_)) | None => return Err(missing("model", "a model string such as \"openai/gpt-4o\"")),
+            Some(None) => return Err(Failure::bad_request("model", "`model` must be a string.")),
+        };
+        let (content, name, what) = match endpoint {
+            Endpoint::ChatCompletions => (&written.messages, "messages", "a list of messages"),
+            Endpoint::Embeddings => (&written.input, "input", "a string or a list of strings"),
+            Endpoint::Completions => (&written.prompt, "prompt", "a string or a list of strings"),
+        };
+        match content {
+            None => return Err(missing(name, what)),
+            Some(raw) if name == "messages" && !raw.is_array() => {
+                return Err(Failure::bad_request("messages", "`messages` must be an array."));
+            }
+            Some(_) => {}
+        }
+        let stream = match &written.stream {
+            Some(raw) if !raw.is_null() => {
+                raw.boolean().ok_or_else(|| Failure::bad_request("stream", "`stream` must be true or false."))?
+            }
+            _ => false,
+        };
+        let preferences: ProviderPreferences =
+            written.provider.filter(Raw::is_object).and_then(|raw| raw.read().ok()).unwrap_or_default();
+        Ok(Asked {
+            model,
+            stream: stream && endpoint != Endpoint::Embeddings,
+            include_usage: wants_usage(written.stream_options.as_ref())?,
+            require_parameters: preferences.require_parameters.unwrap_or(false),
+        })
+    }
+}
+
+fn wants_usage(options: Option<&Raw<'_>>) -> Result<bool, Failure> {
+    match options {
+        Some(raw) if !raw.is_null() => raw
+            .read::<StreamOptions>()
+            .map(|options| options.include_usage.unwrap_or(false))
+            .map_err(|_| Failure::bad_request("stream_options", "`stream_options` must be an object.")),
+        _ => Ok(false),
+    }
+}
+
+fn missing(field: &'static str, what: &str) -> Failure {
+    Failure::bad_request(field, format!("Missing required parameter `{field}`: {what}."))
+        .code("missing_required_parameter")
+}
+
+/// Says where the JSON breaks, and what to send where there is none at all.
+fn unreadable(body: &[u8], error: &serde_json::Error) -> Failure {
+    let message = if body.iter().all(u8::is_ascii_whitespace) {
+        "The request has no body; send a JSON object.".to_owned()
+    } else if error.is_data() {
+        format!("The body must be a JSON object: {error}.")
+    } else {
+        format!("The body is not valid JSON: {error}.")
+    };
+    Failure::new(Kind::BadRequest, message).code("invalid_json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_is_read() {
+        let body = br#"{"model":"openai\/gpt-4o","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+        let asked = Asked::read(Endpoint::ChatCompletions, body).expect("a request");
+        assert_eq!((asked.model.as_str(), asked.stream, asked.include_usage), ("openai/gpt-4o", true, true));
+    }
+
+    #[test]
+    fn every_fault_names_its_field() {
+        let cases: &[(&str, Option<&str>)] = &[
+            ("", None),
+            ("[]", None),
+            ("{", None),
+            (r#"{"messages":[]}"#, Some("model")),
+            (r#"{"model":"","messages":[]}"#, Some("model")),
+            (r#"{"model":3,"messages":[]}"#, Some("model")),
+            (r#"{"model":"m"}"#, Some("messages")),
+            (r#"{"model":"m","messages":"hi"}"#, Some("messages")),
+            (r#"{"model":"m","messages":[],"stream":"yes"}"#, Some("stream")),
+            (r#"{"model":"m","messages":[],"stream_options":3}"#, Some("stream_options")),
+        ];
+        for (body, param) in cases {
+            let failure = Asked::read(Endpoint::ChatCompletions, body.as_bytes()).expect_err(body);
+            assert_eq!(failure.param.as_deref(), *param, "{body}: {failure}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+use std::rc::Rc;
+
+use crate::chat::Usage;
+use crate::failure::Failure;
+use crate::http::{Dialect, Endpoint, Response, failure_response, no_store};
+use crate::keys::Grant;
+use crate::observe::Record;
+use crate::units::{Millis, UnixMillis};
+use crate::wire::drive::Pipe;
+use crate::wire::{Cost, InlinedMedia};
+
+use super::attempt::Attempt;
+use super::{Asked, Incoming};
+
+/// One request on its way from the caller to an upstream and back.
+pub struct Call {
+    /// Ours, minted when it came.
+    pub(super) request_id: String,
+    /// What the caller sent.
+    pub(super) incoming: Incoming,
+    /// Which endpoint; `None` for the routes that only read (models, key).
+    pub(super) endpoint: Option<Endpoint>,
+    /// What its body asks for.
+    pub(super) asked: Asked,
+    /// When it came.
+    pub(super) started: UnixMillis,
+    /// When its key was known.
+    pub(super) admitted: UnixMillis,
+    /// When its first real token came.
+    pub(super) first_token: Option<UnixMillis>,
+    /// Whose it is.
+    pub(super) grant: Option<Rc<Grant>>,
+    /// The attempt that is under way or was the last.
+    pub(super) attempt: Option<Attempt>,
+    /// How many attempts were sent.
+    pub(super) attempts: u32,
+    /// Links that had to be fetched, by link.
+    pub(super) inlined: InlinedMedia,
+    /// The caller is gone, and the rest of the answer is only read for what it costs.
+    pub(super) drained: bool,
+    /// Where it is.
+    pub(super) stage: Stage,
+}
+
+/// What a call is waiting for.
+pub(super) enum Stage {
+    /// The key's grant.
+    Grant(crate::http::Route, crate::keys::KeyHash),
+    /// Links that the target cannot take as links.
+    Media(Vec<String>),
+    /// The upstream's status and headers.
+    Headers,
+    /// The body of an answer that is not streamed, or of an error.
+    Body(u16, Vec<(String, String)>),
+    /// The first real token of a stream: nothing has been sent to the caller.
+    Holding(Box<Pipe>, Vec<u8>),
+    /// The rest of a stream that the caller is reading.
+    Streaming(Box<Pipe>),
+    /// Nothing: it is over.
+    Over,
+}
+
+impl Call {
+    pub(super) fn new(request_id: String, incoming: Incoming, now: UnixMillis) -> Call {
+        Call {
+            request_id,
+            incoming,
+            endpoint: None,
+            asked: Asked::default(),
+            started: now,
+            admitted: now,
+            first_token: None,
+            grant: None,
+            attempt: None,
+            attempts: 0,
+            inlined: InlinedMedia::new(),
+            drained: false,
+            stage: Stage::Over,
+        }
+    }
+
+    /// The answer for a failure, with what every answer carries.
+    pub(super) fn refuse(&self, failure: &Failure, now: UnixMillis) -> Response {
+        self.dress(failure_response(failure, Dialect::OpenAi), now)
+    }
+
+    /// Adds the headers that every answer of a call carries.
+    pub(super) fn dress(&self, mut response: Response, now: UnixMillis) -> Response {
+        response = response.header("x-request-id", self.request_id.clone());
+        if !response.headers.iter().any(|(name, _)| *name == "cache-control") {
+            response.headers.push(no_store());
+        }
+        if let Some(attempt) = &self.attempt {
+            response = response
+                .header("x-latchkey-provider", attempt.upstream.id.clone())
+                .header("x-latchkey-model", header_safe(&format!("{}/{}", attempt.upstream.id, attempt.model)))
+                .header("x-latchkey-attempts", self.attempts.to_string());
+            if !attempt.adjusted.is_empty() {
+                response = response.header("x-latchkey-adjusted", attempt.adjusted.header());
+            }
+        }
+        response = response.header("server-timing", self.server_timing(now));
+        if self.incoming.wants_cors() {
+            response = response.header("access-control-allow-origin", "*").header(
+                "access-control-expose-headers",
+                "x-request-id, x-latchkey-provider, x-latchkey-model, x-latchkey-attempts, x-latchkey-adjusted, \
+                 x-latchkey-cost, retry-after, server-timing",
+            );
+        }
+        response
+    }
+
+    /// The waits of this call: for its key, and for the upstream. The platform's clock stands still while code runs,
+    /// so waits are all that can honestly be told.
+    fn server_timing(&self, now: UnixMillis) -> String {
+        let Millis(key) = self.admitted.since(self.started);
+        match &self.attempt {
+            Some(attempt) => {
+                let Millis(upstream) = now.since(attempt.sent);
+                format!("key;dur={key}, upstream;dur={upstream}")
+            }
+            None => format!("key;dur={key}"),
+        }
+    }
+
+    /// The record of this call as it stands.
+    pub(super) fn record(
+        &self,
+        status: u16,
+        failure: Option<&Failure>,
+        usage: Option<&Usage>,
+        cost: Option<Cost>,
+        now: UnixMillis,
+    ) -> Record {
+        let attempt = self.attempt.as_ref();
+        let mut record = Record {
+            request_id: self.request_id.clone(),
+            at: self.started,
+            key_id: self.grant.as_ref().map(|grant| grant.key.id.clone()).unwrap_or_default(),
+            endpoint: self.endpoint.map_or("", Endpoint::as_str),
+            provider: attempt.map(|attempt| attempt.upstream.id.clone()).unwrap_or_default(),
+            model: attempt.map_or_else(|| cut(&self.asked.model), |attempt| cut(&attempt.model)),
+            status,
+            stream: self.asked.stream,
+            lane: attempt.map_or("", |attempt| attempt.lane.as_str()),
+            attempts: self.attempts,
+            error: failure.map(|failure| match &failure.code {
+                Some(code) => cut(code),
+                None => format!("{:?}", failure.kind),
+            }),
+            cause: failure.map(|failure| failure.cause.as_deref().map_or_else(|| cut(&failure.message), cut)),
+            client_request_id: self.incoming.printable("x-request-id"),
+            adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),
+            ..Record::default()
+        };
+        record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
+        record.time(self.first_token, now);
+        record
+    }
+}
+
+/// Model names come from the caller; records keep a bounded piece of them.
+fn cut(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
+/// Only what a header may hold.
+fn header_safe(text: &str) -> String {
+    text.chars().take(200).filter(|character| character.is_ascii_graphic()).collect()
+}

@@ -1,0 +1,51 @@
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::keys::{Grant, KeyHash};
+use crate::units::{Millis, UnixMillis};
+
+/// Grants that this isolate has looked up, for seconds.
+///
+/// A revoked key stops here within [`KEPT`]; a key that was unknown a moment ago is asked for again after
+/// [`MISS_KEPT`], so that one made just now works almost at once and deleted ones do not reach the database each time.
+#[derive(Debug, Default)]
+pub struct Grants {
+    known: HashMap<KeyHash, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    grant: Option<Rc<Grant>>,
+    until: UnixMillis,
+}
+
+const KEPT: Millis = Millis(10_000);
+const MISS_KEPT: Millis = Millis(2_000);
+/// A grant is a few hundred bytes; this many are a few megabytes.
+const MOST: usize = 8192;
+
+impl Grants {
+    /// What is known of a key: nothing, that it does not exist, or its grant.
+    #[must_use]
+    pub fn get(&self, hash: &KeyHash, now: UnixMillis) -> Option<Option<Rc<Grant>>> {
+        self.known.get(hash).filter(|known| known.until > now).map(|known| known.grant.clone())
+    }
+
+    /// Remembers the answer of a look-up.
+    pub fn insert(&mut self, hash: KeyHash, grant: Option<Rc<Grant>>, now: UnixMillis) {
+        if self.known.len() >= MOST {
+            self.known.retain(|_, known| known.until > now);
+        }
+        if self.known.len() >= MOST {
+            // All fresh: a flood of keys. Starting over costs one look-up each, growing costs the isolate.
+            self.known.clear();
+        }
+        let kept = if grant.is_some() { KEPT } else { MISS_KEPT };
+        self.known.insert(hash, Known { grant, until: now.plus(kept) });
+    }
+
+    /// Forgets all, because a key was just changed here.
+    pub fn clear(&mut self) {
+        self.known.clear();
+    }
+}

@@ -1,0 +1,234 @@
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::config::Config;
+use crate::failure::{Failure, Kind};
+use crate::http::{Route, route};
+use crate::json::check_depth;
+use crate::keys::{self, Grant, KeyHash, Secrets};
+use crate::observe::{Ids, RecordBuffer};
+use crate::provider::Registry;
+use crate::units::UnixMillis;
+
+use super::call::{Call, Stage};
+use super::grants::Grants;
+use super::headers::unauthorized;
+use super::{Asked, CallId, Incoming, Input, Step};
+
+/// What one isolate remembers.
+pub struct Gateway {
+    pub(super) setup: Setup,
+    pub(super) ids: Ids,
+    pub(super) grants: Grants,
+    /// Finished calls that are not in the database yet.
+    pub records: RecordBuffer,
+    calls: HashMap<CallId, Call>,
+    next_call: u32,
+}
+
+/// What an isolate is set up with; replaced when the configuration changes. Calls under way keep what they have.
+#[derive(Debug)]
+pub struct Setup {
+    /// Providers, credentials, models and prices.
+    pub registry: Registry,
+    /// The operator's configuration.
+    pub config: Config,
+    /// What keys are checked with; `None` where the deployment has no secret at all, and then no key is good.
+    pub secrets: Option<Secrets>,
+}
+
+impl Gateway {
+    /// A gateway with a seed of 32 random bytes for its ids.
+    #[must_use]
+    pub fn new(setup: Setup, seed: [u8; 32]) -> Gateway {
+        Gateway {
+            setup,
+            ids: Ids::new(seed),
+            grants: Grants::default(),
+            records: RecordBuffer::default(),
+            calls: HashMap::new(),
+            next_call: 0,
+        }
+    }
+
+    /// Takes a new configuration.
+    pub fn set_up(&mut self, setup: Setup) {
+        self.setup = setup;
+    }
+
+    /// What it is set up with.
+    #[must_use]
+    pub fn setup(&self) -> &Setup {
+        &self.setup
+    }
+
+    /// Forgets what it knows of keys, because one was changed here.
+    pub fn forget_grants(&mut self) {
+        self.grants.clear();
+    }
+
+    /// Whether a call still waits for something.
+    #[must_use]
+    pub fn is_under_way(&self, id: CallId) -> bool {
+        self.calls.contains_key(&id)
+    }
+
+    /// How many calls are under way.
+    #[must_use]
+    pub fn calls_under_way(&self) -> usize {
+        self.calls.len()
+    }
+
+    /// A request came. Everything that can be refused without a look-up is refused here.
+    pub fn begin(&mut self, incoming: Incoming, now: UnixMillis) -> (CallId, Step) {
+        self.next_call = self.next_call.wrapping_add(1);
+        let id = CallId(self.next_call);
+        let mut call = Call::new(self.ids.mint(), incoming, now);
+        let step = match self.admit(&mut call, now) {
+            Ok(step) => step,
+            Err(failure) => self.end_with(&mut call, &failure, now),
+        };
+        self.keep(id, call);
+        (id, step)
+    }
+
+    /// Something happened to a call. A call that is over, or unknown, answers with an empty [`Step::Finish`].
+    pub fn resume(&mut self, id: CallId, input: Input<'_>, now: UnixMillis) -> Step {
+        let Some(mut call) = self.calls.remove(&id) else { return Step::Finish(Vec::new()) };
+        let step = self.advance(&mut call, input, now);
+        self.keep(id, call);
+        step
+    }
+
+    fn keep(&mut self, id: CallId, call: Call) {
+        if !matches!(call.stage, Stage::Over) {
+            self.calls.insert(id, call);
+        }
+    }
+
+    fn advance(&mut self, call: &mut Call, input: Input<'_>, now: UnixMillis) -> Step {
+        let result = match (std::mem::replace(&mut call.stage, Stage::Over), input) {
+            (stage, Input::Gone) => Ok(self.abandon(call, stage, now)),
+            (Stage::Grant(route, hash), Input::Grant(found)) => self.granted(call, route, hash, found, now),
+            (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
+            (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),
+            (Stage::Body(status, headers), Input::Body(body)) => self.body(call, status, &headers, body, now),
+            (Stage::Holding(pipe, held), input) => Ok(self.hold(call, pipe, held, input, now)),
+            (Stage::Streaming(pipe), input) => Ok(self.stream(call, pipe, input, now)),
+            (Stage::Headers | Stage::Body(..), Input::Broken(reason)) => Err(super::stream::broken(reason)),
+            (Stage::Headers | Stage::Body(..), Input::Expired(deadline)) => Err(super::stream::expired(deadline)),
+            // Nothing of ours is silent before the status line: the caller's own patience is the limit.
+            (stage @ (Stage::Headers | Stage::Body(..)), Input::Silence) => {
+                call.stage = stage;
+                Ok(Step::Hold)
+            }
+            (Stage::Over, _) => Ok(Step::Finish(Vec::new())),
+            _ => Err(Failure::new(Kind::Internal, "The gateway lost track of this call.")),
+        };
+        result.unwrap_or_else(|failure| self.end_with(call, &failure, now))
+    }
+
+    /// The call is over before anything was sent to the caller.
+    pub(super) fn end_with(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) -> Step {
+        let response = call.refuse(failure, now);
+        // A flood of bad keys must not reach the database.
+        if call.grant.is_some() && call.endpoint.is_some() {
+            self.records.push(call.record(response.status, Some(failure), None, None, now));
+        }
+        call.stage = Stage::Over;
+        Step::Respond(response)
+    }
+
+    fn admit(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
+        let limits = &self.setup.config.limits;
+        if call.incoming.headers.len() > limits.header_count {
+            return Err(too_large("header_count", limits.header_count, "headers"));
+        }
+        if call.incoming.oversize || call.incoming.body.len() > limits.body_bytes {
+            return Err(too_large("body_bytes", limits.body_bytes, "bytes"));
+        }
+        let wanted = route(&call.incoming.method, &call.incoming.path)?;
+        if let Route::Call(endpoint) = wanted {
+            call.endpoint = Some(endpoint);
+        }
+        let hash = self.check_key(&call.incoming)?;
+        match self.grants.get(&hash, now) {
+            Some(Some(grant)) => {
+                call.grant = Some(grant);
+                self.route_call(call, wanted, now)
+            }
+            Some(None) => Err(unknown_key()),
+            None => {
+                call.stage = Stage::Grant(wanted, hash);
+                Ok(Step::FindGrant(hash))
+            }
+        }
+    }
+
+    fn check_key(&self, incoming: &Incoming) -> Result<KeyHash, Failure> {
+        let key = incoming.key()?;
+        let secrets = self.setup.secrets.as_ref().ok_or_else(|| {
+            Failure::new(Kind::Internal, "This gateway has no secret yet.")
+                .because("set ADMIN_KEY (and LATCHKEY_SECRET) with `wrangler secret put`, then create a key")
+        })?;
+        keys::check(secrets, key).ok_or_else(unknown_key)
+    }
+
+    fn granted(
+        &mut self,
+        call: &mut Call,
+        route: Route,
+        hash: KeyHash,
+        found: Result<Option<Rc<Grant>>, String>,
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
+        let grant = found.map_err(|cause| {
+            let mut failure = Failure::new(Kind::Overloaded, "The key store did not answer; try again in a moment.");
+            failure.code = Some("storage_unavailable".into());
+            failure.because(cause)
+        })?;
+        self.grants.insert(hash, grant.clone(), now);
+        call.admitted = now;
+        call.grant = Some(grant.ok_or_else(unknown_key)?);
+        self.route_call(call, route, now)
+    }
+
+    /// The key is known: what it may do, and what is wanted.
+    fn route_call(&mut self, call: &mut Call, route: Route, now: UnixMillis) -> Result<Step, Failure> {
+        let Some(grant) = call.grant.clone() else { return Err(unknown_key()) };
+        match route {
+            Route::Call(endpoint) => {
+                grant.permits(now, endpoint.as_str())?;
+                require_json(&call.incoming)?;
+                let limits = &self.setup.config.limits;
+                check_depth(&call.incoming.body, limits.json_depth).map_err(|deep| {
+                    Failure::new(Kind::BadRequest, format!("{deep} (limit `json_depth`).")).code("json_too_deep")
+                })?;
+                call.asked = Asked::read(endpoint, &call.incoming.body)?;
+                self.attempt(call, now)
+            }
+            Route::Models | Route::Model(_) | Route::Key => {
+                let response = self.inspect(&grant, &route, now)?;
+                Ok(Step::Respond(call.dress(response, now)))
+            }
+        }
+    }
+}
+
+fn require_json(incoming: &Incoming) -> Result<(), Failure> {
+    match incoming.header("content-type") {
+        Some(kind) if !kind.to_ascii_lowercase().contains("json") => {
+            Err(Failure::new(Kind::UnsupportedMediaType, "Send the request as `content-type: application/json`."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same words for every key that is no good, so that nothing can be learned from them.
+fn unknown_key() -> Failure {
+    unauthorized("This is no valid Latchkey key. Keys begin with `lk-` and are made with POST /admin/keys.")
+}
+
+pub(super) fn too_large(limit: &'static str, max: usize, what: &str) -> Failure {
+    Failure::new(Kind::TooLarge, format!("The request has more than {max} {what} (limit `{limit}`).")).about(limit)
+}

@@ -1,0 +1,156 @@
+//! The path of a call, as a state machine without I/O.
+//!
+//! [`Gateway`] is what one isolate remembers; a [`Call`] is one request on its way. The edge tells it what happened
+//! ([`Input`]) and does what it answers ([`Step`]): bytes in, bytes out, nothing awaited. So a whole call, faults and
+//! disconnects included, runs in a native test without a network, and the thin driver at the edge decides nothing.
+
+mod asked;
+mod attempt;
+mod call;
+mod grants;
+mod headers;
+mod inspect;
+mod link;
+mod machine;
+mod plain;
+mod settle;
+mod stream;
+
+pub use asked::Asked;
+pub use call::Call;
+pub use headers::Incoming;
+pub use link::link_fault;
+pub use machine::{Gateway, Setup};
+
+use std::rc::Rc;
+
+use crate::http::Response;
+use crate::keys::{Grant, KeyHash};
+use crate::units::Millis;
+
+/// Names a call within its isolate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u32);
+
+/// What happened since the last step.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// The answer to [`Step::FindGrant`]: the grant, none if no such key exists, or why it could not be looked up.
+    Grant(Result<Option<Rc<Grant>>, String>),
+    /// The answer to [`Step::FetchMedia`], one for each link, in order.
+    Media(Vec<Result<FetchedMedia, String>>),
+    /// The upstream's status and headers, with lower-case names.
+    Headers(u16, &'a [(&'a str, &'a str)]),
+    /// The upstream's whole body, the answer to [`Step::ReadBody`].
+    Body(&'a [u8]),
+    /// The next bytes of a streamed body.
+    Chunk(&'a [u8]),
+    /// A streamed body ended in good order.
+    End,
+    /// The upstream could not be reached, or its body broke off. The text is for the log.
+    Broken(&'a str),
+    /// A deadline passed.
+    Expired(Deadline),
+    /// Nothing has come for so long that a streamed answer is committed to this target, or needs a keep-alive.
+    Silence,
+    /// The caller went away.
+    Gone,
+}
+
+/// A fetched link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchedMedia {
+    /// The `content-type` of the answer.
+    pub media_type: String,
+    /// The body.
+    pub bytes: Vec<u8>,
+}
+
+/// Which deadline passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Deadline {
+    /// Until the upstream's status line.
+    Connect,
+    /// Until the first token.
+    FirstToken,
+    /// Between two chunks.
+    Idle,
+    /// The whole call.
+    Total,
+}
+
+impl Deadline {
+    /// As the configuration and the errors name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Deadline::Connect => "connect",
+            Deadline::FirstToken => "first_token",
+            Deadline::Idle => "idle",
+            Deadline::Total => "total",
+        }
+    }
+
+    /// Reads what [`Deadline::as_str`] writes.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Deadline> {
+        [Deadline::Connect, Deadline::FirstToken, Deadline::Idle, Deadline::Total]
+            .into_iter()
+            .find(|deadline| deadline.as_str() == word)
+    }
+}
+
+/// What the edge does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Look the key up: KV, then the database.
+    FindGrant(KeyHash),
+    /// Fetch these links, each up to so many bytes; every redirect must be checked again.
+    FetchMedia(Vec<String>, usize),
+    /// Send a request to an upstream.
+    Send(Box<Outbound>),
+    /// Read the upstream's whole body, up to this many bytes.
+    ReadBody(usize),
+    /// Read on: there is nothing to send to the caller yet.
+    Hold,
+    /// Answer the caller with this; the call is over.
+    Respond(Response),
+    /// Answer the caller with this head and these first bytes of a stream, and read on.
+    Commit {
+        /// Status and headers, and the bytes so far as its body.
+        head: Response,
+        /// Pass the rest of the upstream's body to the caller natively, and feed a copy of it.
+        relay: bool,
+    },
+    /// Write these bytes to the caller and read on.
+    Write(Vec<u8>),
+    /// Write these bytes to the caller; the call is over.
+    Finish(Vec<u8>),
+}
+
+/// A request to an upstream.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Whole.
+    pub url: String,
+    /// With the credential: not to be logged.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: Vec<u8>,
+    /// How long to wait for what.
+    pub deadlines: crate::config::Deadlines,
+    /// What is left of the whole call.
+    pub total_left: Millis,
+    /// Whether the answer is expected as a stream.
+    pub stream: bool,
+    /// The answer of the built-in sandbox, instead of a network call.
+    pub sandbox: Option<crate::sandbox::Script>,
+}
+
+/// Shows where a request goes and nothing of its credential or content.
+impl std::fmt::Debug for Outbound {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("Outbound");
+        shown.field("url", &self.url).field("bytes", &self.body.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,42 @@
+//! What a call is charged: usage as the upstream said, or an estimate that is marked as one.
+
+use crate::chat::Usage;
+use crate::provider::cost;
+use crate::units::{NanoUsd, UnixMillis};
+use crate::wire::Cost;
+
+use super::Gateway;
+use super::call::Call;
+
+/// Bytes of text that make a token, for estimates. English has about four; other scripts have fewer tokens a byte than
+/// this assumes, so the estimate errs upwards there.
+const BYTES_PER_TOKEN: u64 = 4;
+
+impl Gateway {
+    /// What `usage` costs at the price that held when the call came; `None` where no price is known.
+    pub(super) fn cost(&self, call: &Call, usage: &Usage) -> Option<Cost> {
+        let attempt = call.attempt.as_ref()?;
+        let price = attempt.price.as_ref()?;
+        let upstream = cost(usage, price)?;
+        // With the caller's own provider key the provider's bill goes to the caller.
+        let charged = if attempt.own_key { NanoUsd::ZERO } else { upstream };
+        Some(Cost { charged, upstream })
+    }
+}
+
+/// Counts what was seen where the upstream counted nothing.
+#[must_use]
+pub fn estimate(request_bytes: u64, output_bytes: u64) -> Usage {
+    Usage {
+        input_fresh: request_bytes.div_ceil(BYTES_PER_TOKEN),
+        output_text: output_bytes.div_ceil(BYTES_PER_TOKEN),
+        estimated: true,
+        ..Usage::default()
+    }
+}
+
+/// When a call's price is looked up: the moment it came.
+#[must_use]
+pub(super) fn price_moment(call: &Call) -> UnixMillis {
+    call.started
+}

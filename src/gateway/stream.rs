@@ -1,0 +1,240 @@
+//! Streamed answers: held until the first real token, then passed on as they come.
+
+use crate::failure::{Failure, Kind, Retry, Side};
+use crate::http::{Response, no_store};
+use crate::keys::OnDisconnect;
+use crate::units::UnixMillis;
+use crate::wire::drive::{Caps, Pipe};
+use crate::wire::{Closing, openai_chat};
+
+use super::attempt::Lane;
+use super::call::{Call, Stage};
+use super::settle::estimate;
+use super::{Deadline, Gateway, Input, Step};
+
+/// What may be held back before a call is committed. More than this before the first token is no start-up event.
+const MOST_HELD: usize = 256 << 10;
+
+impl Gateway {
+    /// A stream begins: nothing goes to the caller before its first real token.
+    pub(super) fn open_stream(&mut self, call: &mut Call, now: UnixMillis) -> Step {
+        let limits = self.setup.config.limits;
+        let caps = Caps { event: limits.event_bytes, answer: limits.answer_bytes };
+        let Some(attempt) = &call.attempt else { return Step::Finish(Vec::new()) };
+        let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
+        let naming = attempt.naming(&call.request_id, call.asked.include_usage, now);
+        let pipe = match attempt.lane {
+            Lane::Relay => Pipe::relayed(format, quirks, caps),
+            Lane::Patched => Pipe::patched(quirks, naming, caps),
+            Lane::Translated => Pipe::translated(format, quirks, Box::new(openai_chat::Writer::new(naming)), caps),
+        };
+        call.stage = Stage::Holding(Box::new(pipe), Vec::new());
+        Step::Hold
+    }
+
+    /// Before the first real token: whatever goes wrong is still an answer with a true status.
+    pub(super) fn hold(
+        &mut self,
+        call: &mut Call,
+        mut pipe: Box<Pipe>,
+        mut held: Vec<u8>,
+        input: Input<'_>,
+        now: UnixMillis,
+    ) -> Step {
+        let relay = call.attempt.as_ref().is_some_and(|attempt| attempt.lane == Lane::Relay);
+        match input {
+            Input::Chunk(bytes) => {
+                pipe.feed(bytes, &mut held);
+                if relay {
+                    held.extend_from_slice(bytes);
+                }
+                if let Some(fault) = pipe.fault() {
+                    let fault = fault.clone();
+                    // A piece of the answer may have come in the same read; then the caller gets both.
+                    return if pipe.meter().spoke {
+                        self.commit_and_fail(call, pipe, held, &fault, now)
+                    } else {
+                        self.end_with(call, &fault, now)
+                    };
+                }
+                if pipe.meter().spoke || held.len() > MOST_HELD {
+                    call.first_token = Some(now);
+                    return self.commit(call, pipe, held, now);
+                }
+                call.stage = Stage::Holding(pipe, held);
+                Step::Hold
+            }
+            Input::Silence => self.commit(call, pipe, held, now),
+            Input::End => match pipe.finish(&mut held) {
+                Ok(()) => {
+                    let closing = self.settle(call, &pipe, None, now);
+                    pipe.close(&closing, &mut held);
+                    let response = stream_head(held);
+                    call.stage = Stage::Over;
+                    Step::Respond(call.dress(response, now))
+                }
+                Err(failure) => self.end_with(call, &failure, now),
+            },
+            Input::Broken(reason) => self.end_with(call, &broken(reason), now),
+            Input::Expired(deadline) => self.end_with(call, &expired(deadline), now),
+            _ => self.end_with(call, &Failure::new(Kind::Internal, "The gateway lost track of this call."), now),
+        }
+    }
+
+    /// The status line goes out; from here on an error is an event of the stream.
+    fn commit(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut held: Vec<u8>, now: UnixMillis) -> Step {
+        let relay = call.attempt.as_ref().is_some_and(|attempt| attempt.lane == Lane::Relay);
+        if pipe.ended() {
+            return self.complete(call, pipe, held, now);
+        }
+        if !pipe.meter().spoke {
+            pipe.keep_alive(&mut held);
+        }
+        call.stage = Stage::Streaming(pipe);
+        Step::Commit { head: call.dress(stream_head(held), now), relay }
+    }
+
+    /// The whole answer came before anything was sent.
+    fn complete(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut held: Vec<u8>, now: UnixMillis) -> Step {
+        match pipe.finish(&mut held) {
+            Ok(()) => {
+                let closing = self.settle(call, &pipe, None, now);
+                pipe.close(&closing, &mut held);
+                Step::Respond(call.dress(stream_head(held), now))
+            }
+            Err(failure) => self.commit_and_fail(call, pipe, held, &failure, now),
+        }
+    }
+
+    fn commit_and_fail(
+        &mut self,
+        call: &mut Call,
+        mut pipe: Box<Pipe>,
+        mut held: Vec<u8>,
+        failure: &Failure,
+        now: UnixMillis,
+    ) -> Step {
+        let closing = self.settle(call, &pipe, Some(failure), now);
+        pipe.fail(failure, &closing, &mut held);
+        call.stage = Stage::Over;
+        Step::Respond(call.dress(stream_head(held), now))
+    }
+
+    /// After the first token.
+    pub(super) fn stream(&mut self, call: &mut Call, mut pipe: Box<Pipe>, input: Input<'_>, now: UnixMillis) -> Step {
+        let mut out = Vec::new();
+        let failure = match input {
+            Input::Chunk(bytes) => {
+                pipe.feed(bytes, &mut out);
+                if pipe.meter().spoke && call.first_token.is_none() {
+                    call.first_token = Some(now);
+                }
+                match pipe.fault() {
+                    Some(fault) => fault.clone(),
+                    None if pipe.ended() => return self.finish(call, pipe, out, now),
+                    None => {
+                        call.stage = Stage::Streaming(pipe);
+                        return Step::Write(out);
+                    }
+                }
+            }
+            Input::Silence => {
+                pipe.keep_alive(&mut out);
+                call.stage = Stage::Streaming(pipe);
+                return Step::Write(out);
+            }
+            Input::End => return self.finish(call, pipe, out, now),
+            Input::Broken(reason) => broken(reason),
+            Input::Expired(deadline) => expired(deadline),
+            _ => Failure::new(Kind::Internal, "The gateway lost track of this call."),
+        };
+        let closing = self.settle(call, &pipe, Some(&failure), now);
+        pipe.fail(&failure, &closing, &mut out);
+        Step::Finish(out)
+    }
+
+    fn finish(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut out: Vec<u8>, now: UnixMillis) -> Step {
+        match pipe.finish(&mut out) {
+            Ok(()) => {
+                let closing = self.settle(call, &pipe, None, now);
+                pipe.close(&closing, &mut out);
+            }
+            Err(failure) => {
+                let closing = self.settle(call, &pipe, Some(&failure), now);
+                pipe.fail(&failure, &closing, &mut out);
+            }
+        }
+        Step::Finish(out)
+    }
+
+    /// The caller is gone. Under the key's `drain` policy the answer is read to its end all the same, else the call is
+    /// over; either way what was seen is recorded.
+    pub(super) fn abandon(&mut self, call: &mut Call, stage: Stage, now: UnixMillis) -> Step {
+        let drains = call.grant.as_ref().is_some_and(|grant| grant.key.on_disconnect == OnDisconnect::Drain);
+        if drains && call.attempts > 0 {
+            call.drained = true;
+            call.stage = stage;
+            return Step::Hold;
+        }
+        let failure = Failure::new(Kind::Disconnected, "The caller went away before the answer was complete.");
+        match stage {
+            Stage::Holding(pipe, _) | Stage::Streaming(pipe) => {
+                self.settle(call, &pipe, Some(&failure), now);
+            }
+            _ if call.attempts > 0 => {
+                // The upstream has the prompt, and will bill it.
+                let usage = estimate(call.incoming.body.len() as u64, 0);
+                let cost = self.cost(call, &usage);
+                self.records.push(call.record(499, Some(&failure), Some(&usage), cost, now));
+            }
+            _ => {}
+        }
+        Step::Finish(Vec::new())
+    }
+
+    /// Pays what is owed for a stream, once: its usage, its cost and its record.
+    fn settle(&mut self, call: &Call, pipe: &Pipe, failure: Option<&Failure>, now: UnixMillis) -> Closing {
+        let meter = pipe.meter();
+        let nothing_used = failure.is_some() && meter.usage.is_none() && !meter.spoke;
+        let gone = call.drained || failure.is_some_and(|failure| failure.kind == Kind::Disconnected);
+        let usage = match &meter.usage {
+            _ if nothing_used && !gone => None,
+            Some(usage) if failure.is_none() => Some(usage.clone()),
+            // A stream that broke off may have counted less than it said: whichever is more was used.
+            seen => {
+                let mut usage = estimate(call.incoming.body.len() as u64, meter.output_bytes);
+                if let Some(said) = seen {
+                    let output_text = usage.output_text.max(said.output_text);
+                    usage = crate::chat::Usage { output_text, estimated: failure.is_some(), ..said.clone() };
+                }
+                Some(usage)
+            }
+        };
+        let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
+        let status = if gone { 499 } else { 200 };
+        self.records.push(call.record(status, failure, usage.as_ref(), cost, now));
+        Closing { usage, cost, latchkey: None }
+    }
+}
+
+fn stream_head(body: Vec<u8>) -> Response {
+    let mut headers = vec![("content-type", "text/event-stream; charset=utf-8".to_owned()), no_store()];
+    // Some reverse proxies buffer streams unless told not to.
+    headers.push(("x-accel-buffering", "no".to_owned()));
+    Response { status: 200, headers, body }
+}
+
+/// The connection to the upstream failed.
+pub(super) fn broken(reason: &str) -> Failure {
+    Failure::new(Kind::Unavailable, "The connection to the provider failed.").because(reason)
+}
+
+/// A deadline of ours passed.
+pub(super) fn expired(deadline: Deadline) -> Failure {
+    let name = deadline.as_str();
+    let mut failure =
+        Failure::new(Kind::Timeout, format!("The provider did not answer in time (deadline `{name}`).")).about(name);
+    failure.side = Side::Upstream;
+    failure.retry = Retry::OtherTarget;
+    failure
+}

@@ -1,0 +1,152 @@
+//! What goes upstream, and what comes back on each lane.
+
+use latchkey::gateway::{Input, Step};
+use latchkey::keys::Key;
+
+use crate::world::{World, events, header, header_of, json, refused, sent};
+
+const OPENAI_ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-2024-08-06","choices":[{"index":0,"message":{"role":"assistant","content":"Hi!","unmodelled":[1]},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12},"system_fingerprint":"fp"}"#;
+
+const OPENAI_STREAM: &[&[u8]] = &[
+    b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n",
+    b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Hi\"},\"finish_reason\":null}]}\n\n",
+    b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+    b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":1,\"total_tokens\":11}}\n\n",
+    b"data: [DONE]\n\n",
+];
+
+#[test]
+fn the_same_protocol_is_patched_and_nothing_is_lost() {
+    let mut world = World::default();
+    let body = r#"{ "model": "openai/gpt-4o", "messages": [{"role":"user","content":"Hi"}], "unmodelled": {"a": 1} }"#;
+    let (id, step) = world.chat(body);
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.openai.com/v1/chat/completions");
+    assert_eq!(header_of(&outbound, "authorization"), Some("Bearer sk-openai-secret"));
+    let expected = body.replace("openai/gpt-4o", "gpt-4o");
+    assert_eq!(String::from_utf8(outbound.body).expect("text"), expected);
+
+    let response = world.answer(id, 200, &[], OPENAI_ANSWER);
+    assert_eq!(response.status, 200);
+    assert_eq!(header(&response, "x-latchkey-provider"), Some("openai"));
+    assert_eq!(header(&response, "x-latchkey-model"), Some("openai/gpt-4o"));
+    assert_eq!(header(&response, "cache-control"), Some("private, no-store"));
+    let answer = json(&response.body);
+    assert_eq!(answer["choices"][0]["message"]["unmodelled"][0], 1);
+    assert_eq!(answer["system_fingerprint"], "fp");
+    assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 0);
+}
+
+#[test]
+fn a_bare_id_goes_to_its_maker_and_is_translated() {
+    let mut world = World::default();
+    let body = r#"{"model":"claude-sonnet-4-5","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}],"seed":7}"#;
+    let (id, step) = world.chat(body);
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.anthropic.com/v1/messages");
+    assert_eq!(header_of(&outbound, "x-api-key"), Some("sk-ant-secret"));
+    assert!(header_of(&outbound, "anthropic-version").is_some());
+    let request = json(&outbound.body);
+    assert_eq!(request["model"], "claude-sonnet-4-5");
+    assert!(request["max_tokens"].as_u64().is_some_and(|most| most > 0));
+
+    let answer = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"Hi!"}],"stop_reason":"end_turn","usage":{"input_tokens":12,"output_tokens":3,"cache_read_input_tokens":5}}"#;
+    let response = world.answer(id, 200, &[], answer);
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("seed=dropped"));
+    let answer = json(&response.body);
+    assert_eq!(answer["choices"][0]["message"]["content"], "Hi!");
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop");
+    assert_eq!(answer["choices"][0]["native_finish_reason"], "end_turn");
+    assert_eq!(answer["usage"]["prompt_tokens"], 17);
+    assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], 5);
+}
+
+#[test]
+fn the_caller_sees_the_usage_chunk_only_when_asked() {
+    for (asked, lanes) in
+        [(false, r#"{"version":1,"lanes":{"relay":false}}"#), (true, r#"{"version":1,"lanes":{"relay":false}}"#)]
+    {
+        let mut world = World::with(Key::default(), Some(lanes));
+        let options = if asked { r#","stream_options":{"include_usage":true}"# } else { "" };
+        let body = format!(r#"{{"model":"openai/gpt-4o","messages":[],"stream":true{options}}}"#);
+        let (id, step) = world.chat(&body);
+        let request = json(&sent(step).body);
+        assert_eq!(request["stream_options"]["include_usage"], true, "an upstream is always asked");
+        let streamed = world.stream(id, OPENAI_STREAM, Input::End);
+        let events = events(&streamed.text);
+        assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+        let usage: Vec<_> = events.iter().filter(|event| event.contains("\"prompt_tokens\":10")).collect();
+        assert_eq!(usage.len(), usize::from(asked), "{events:?}");
+        if asked {
+            assert!(json(usage[0].as_bytes())["usage"]["cost"].as_f64().is_some_and(|cost| cost > 0.0));
+        }
+        let record = world.only_record();
+        assert_eq!((record.input_fresh, record.output_text, record.state), (10, 1, "settled_actual"));
+    }
+}
+
+#[test]
+fn a_relayed_stream_is_byte_for_byte_the_upstreams() {
+    let mut world = World::default();
+    let body = r#"{"model":"openai/gpt-4o","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+    let (id, step) = world.chat(body);
+    sent(step);
+    let streamed = world.stream(id, OPENAI_STREAM, Input::End);
+    assert_eq!(streamed.text.as_bytes(), OPENAI_STREAM.concat());
+    let record = world.only_record();
+    assert_eq!((record.lane, record.input_fresh, record.output_text), ("relay", 10, 1));
+    assert!(record.cost_nano.is_some_and(|cost| cost > 0));
+}
+
+#[test]
+fn nothing_is_sent_to_the_caller_before_the_first_token() {
+    let mut world = World::default();
+    let (id, step) = world.chat(r#"{"model":"openai/gpt-4o","messages":[],"stream":true}"#);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    let role_only = world.resume(id, Input::Chunk(OPENAI_STREAM[0]));
+    assert!(matches!(role_only, Step::Hold), "{role_only:?}");
+    let token = world.resume(id, Input::Chunk(OPENAI_STREAM[1]));
+    assert!(matches!(token, Step::Commit { .. }), "{token:?}");
+}
+
+#[test]
+fn silence_commits_the_call_and_keeps_it_warm() {
+    let mut world = World::default();
+    let (id, step) =
+        world.chat(r#"{"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"Hi"}],"stream":true}"#);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    match world.resume(id, Input::Silence) {
+        Step::Commit { head, relay: false } => assert_eq!(head.body, b": keep-alive\n\n"),
+        step => panic!("{step:?}"),
+    }
+    assert!(matches!(world.resume(id, Input::Silence), Step::Write(bytes) if bytes == b": keep-alive\n\n"));
+}
+
+#[test]
+fn policy_and_model_strings_are_checked_before_anything_is_sent() {
+    let key = Key { denied_models: vec!["openai/*".to_owned()], ..Key::default() };
+    let mut world = World::with(key, None);
+    let (status, error) = refused(world.chat(r#"{"model":"openai/gpt-4o","messages":[]}"#).1);
+    assert_eq!((status, &error["error"]["code"]), (403, &"model_not_allowed".into()));
+    let (status, error) = refused(world.chat(r#"{"model":"no-such-model-at-all","messages":[]}"#).1);
+    assert_eq!((status, &error["error"]["code"]), (404, &"model_not_found".into()));
+    assert!(world.records().iter().all(|record| record.cost_nano.is_none()));
+}
+
+#[test]
+fn a_callers_own_provider_key_is_used_only_if_allowed() {
+    let body = r#"{"model":"openai/gpt-4o","messages":[]}"#;
+    let own = [("x-latchkey-provider-key", "sk-their-own")];
+    let (status, error) = refused(World::default().send("/v1/chat/completions", body, &own).1);
+    assert_eq!((status, &error["error"]["code"]), (403, &"provider_key_not_allowed".into()));
+
+    let mut world = World::with(Key { allow_provider_key: true, ..Key::default() }, None);
+    let (id, step) = world.send("/v1/chat/completions", body, &own);
+    assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-their-own"));
+    world.answer(id, 200, &[], OPENAI_ANSWER);
+    let record = world.only_record();
+    assert_eq!(record.cost_nano, Some(0));
+    assert!(record.upstream_cost_nano.is_some_and(|cost| cost > 0));
+}

@@ -1,0 +1,8 @@
+//! Whole calls through the state machine: no network, no clock, every fault at will.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod faults;
+mod lanes;
+mod money;
+mod world;

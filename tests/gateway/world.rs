@@ -1,0 +1,194 @@
+//! A gateway with one key and a few providers, and a hand to play the edge with.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use latchkey::config::{self, Config};
+use latchkey::gateway::{CallId, Gateway, Incoming, Input, Outbound, Setup, Step};
+use latchkey::http::Response;
+use latchkey::keys::{Grant, Key, Secrets, mint};
+use latchkey::observe::Record;
+use latchkey::provider::Registry;
+use latchkey::units::UnixMillis;
+use serde_json::Value;
+
+/// A gateway, a key, and the time.
+pub struct World {
+    pub gateway: Gateway,
+    pub key: String,
+    pub grant: Grant,
+    pub now: UnixMillis,
+}
+
+/// What became of a stream: the head of the answer, and all bytes that the caller got.
+pub struct Streamed {
+    pub head: Response,
+    pub text: String,
+}
+
+impl Default for World {
+    fn default() -> World {
+        World::with(Key::default(), None)
+    }
+}
+
+impl World {
+    /// With what the key may do, and a configuration document.
+    pub fn with(key: Key, document: Option<&str>) -> World {
+        let environment: HashMap<String, String> = [
+            ("LATCHKEY_SECRET", "a secret that is only for tests"),
+            ("OPENAI_API_KEY", "sk-openai-secret"),
+            ("ANTHROPIC_API_KEY", "sk-ant-secret"),
+            ("GEMINI_API_KEY", "gemini-secret"),
+            ("DEEPSEEK_API_KEY", "deepseek-secret"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+        let config = document.map_or_else(Config::default, |json| config::read(json.as_bytes()).expect("a document"));
+        let secrets = Secrets::from_environment(environment.get("LATCHKEY_SECRET").map(String::as_str), None, None);
+        let minted = mint(secrets.as_ref().expect("a secret"), [7; 32]);
+        let setup = Setup { registry: Registry::new(&environment, &config, true), config, secrets };
+        World {
+            gateway: Gateway::new(setup, [9; 32]),
+            key: minted.text.expose().to_owned(),
+            grant: Grant::new(Key { id: "key_test".to_owned(), ..key }),
+            now: UnixMillis(1_790_000_000_000),
+        }
+    }
+
+    /// A request with the key, and its next step after the key has been looked up.
+    pub fn post(&mut self, path: &str, body: &str) -> (CallId, Step) {
+        self.send(path, body, &[])
+    }
+
+    pub fn send(&mut self, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
+        let mut headers = vec![("authorization".to_owned(), format!("Bearer {}", self.key))];
+        headers.push(("content-type".to_owned(), "application/json".to_owned()));
+        headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let incoming = Incoming {
+            method: "POST".to_owned(),
+            path: path.to_owned(),
+            headers,
+            body: body.as_bytes().to_vec(),
+            oversize: false,
+        };
+        let (id, step) = self.gateway.begin(incoming, self.now);
+        match step {
+            Step::FindGrant(_) => {
+                let grant = Ok(Some(Rc::new(self.grant.clone())));
+                (id, self.resume(id, Input::Grant(grant)))
+            }
+            step => (id, step),
+        }
+    }
+
+    pub fn chat(&mut self, body: &str) -> (CallId, Step) {
+        self.post("/v1/chat/completions", body)
+    }
+
+    pub fn resume(&mut self, id: CallId, input: Input<'_>) -> Step {
+        self.now = UnixMillis(self.now.0 + 10);
+        self.gateway.resume(id, input, self.now)
+    }
+
+    /// Plays an upstream that answers in one piece.
+    pub fn answer(&mut self, id: CallId, status: u16, headers: &[(&str, &str)], body: &str) -> Response {
+        let mut all = vec![("content-type", "application/json")];
+        all.extend_from_slice(headers);
+        match self.resume(id, Input::Headers(status, &all)) {
+            Step::ReadBody(_) => match self.resume(id, Input::Body(body.as_bytes())) {
+                Step::Respond(response) => response,
+                step => panic!("expected an answer, not {step:?}"),
+            },
+            step => panic!("expected to read the body, not {step:?}"),
+        }
+    }
+
+    /// Plays an upstream that streams these pieces and then does `ending`.
+    pub fn stream(&mut self, id: CallId, pieces: &[&[u8]], ending: Input<'_>) -> Streamed {
+        let opened = self.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+        assert!(matches!(opened, Step::Hold), "{opened:?}");
+        let mut streamed: Option<Streamed> = None;
+        let mut relay = false;
+        let mut inputs: Vec<Input<'_>> = pieces.iter().map(|piece| Input::Chunk(piece)).collect();
+        inputs.push(ending);
+        for input in inputs {
+            let passed = match (&input, relay) {
+                (Input::Chunk(bytes), true) => bytes.to_vec(),
+                _ => Vec::new(),
+            };
+            let step = self.resume(id, input);
+            if let Some(streamed) = &mut streamed {
+                streamed.text.push_str(std::str::from_utf8(&passed).expect("text"));
+            }
+            match step {
+                Step::Hold => {}
+                Step::Respond(response) => {
+                    let text = String::from_utf8(response.body.clone()).expect("text");
+                    return Streamed { head: response, text };
+                }
+                Step::Commit { head, relay: natively } => {
+                    relay = natively;
+                    let text = String::from_utf8(head.body.clone()).expect("text");
+                    streamed = Some(Streamed { head, text });
+                }
+                Step::Write(bytes) => {
+                    streamed.as_mut().expect("committed").text.push_str(std::str::from_utf8(&bytes).expect("text"));
+                }
+                Step::Finish(bytes) => {
+                    let mut streamed = streamed.take().expect("committed");
+                    streamed.text.push_str(std::str::from_utf8(&bytes).expect("text"));
+                    return streamed;
+                }
+                step => panic!("unexpected {step:?}"),
+            }
+        }
+        panic!("the call did not end");
+    }
+
+    /// All records, of which there is one a call.
+    pub fn records(&mut self) -> Vec<Record> {
+        self.gateway.records.take(usize::MAX)
+    }
+
+    pub fn only_record(&mut self) -> Record {
+        let mut records = self.records();
+        assert_eq!(records.len(), 1, "one record a call: {records:?}");
+        assert_eq!(self.gateway.calls_under_way(), 0);
+        records.remove(0)
+    }
+}
+
+/// The request that a step sends.
+pub fn sent(step: Step) -> Outbound {
+    match step {
+        Step::Send(outbound) => *outbound,
+        step => panic!("expected a request to be sent, not {step:?}"),
+    }
+}
+
+/// The answer that a step gives.
+pub fn refused(step: Step) -> (u16, Value) {
+    match step {
+        Step::Respond(response) => (response.status, json(&response.body)),
+        step => panic!("expected an answer, not {step:?}"),
+    }
+}
+
+pub fn json(body: &[u8]) -> Value {
+    serde_json::from_slice(body).expect("JSON")
+}
+
+pub fn header<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
+    response.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+pub fn header_of<'o>(outbound: &'o Outbound, name: &str) -> Option<&'o str> {
+    outbound.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
+}
+
+/// The events of a stream as the caller reads them.
+pub fn events(text: &str) -> Vec<String> {
+    text.split("\n\n").filter_map(|event| event.strip_prefix("data: ")).map(str::to_owned).collect()
+}
