@@ -85,6 +85,14 @@ pub async fn insert_records(env: &Env, records: &str) -> Result<(), StoreError> 
     EdgeStore { env }.run(&statement, &[records.into()]).await.map(|_| ())
 }
 
+/// Whether the database answers and has its tables.
+///
+/// # Errors
+/// Where it does not, or has not.
+pub async fn is_migrated(env: &Env) -> Result<(), StoreError> {
+    EdgeStore { env }.run("SELECT 1 FROM keys LIMIT 1", &[]).await.map(|_| ())
+}
+
 const CALL_COLUMNS: &[&str] = &[
     "request_id",
     "seq",

@@ -1,0 +1,339 @@
+//! The path of a call, as functions that `worker.mjs` calls: bytes in, bytes out, nothing awaited.
+//!
+//! Driving a call from JavaScript costs a third of what the same calls through the runtime's Rust bindings cost, so
+//! this is the one place where they are not used. A step travels as a small JSON object; its bytes are taken with
+//! [`take_bytes`], so that bodies are copied once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+use crate::config::{self, Config};
+use crate::gateway::{CallId, Deadline, FetchedMedia, Gateway, Incoming, Input, Outbound, Setup, Step};
+use crate::http::Response;
+use crate::json::{Array, Object};
+use crate::keys::{Grant, Secrets};
+use crate::provider::Registry;
+use crate::units::UnixMillis;
+
+thread_local! {
+    static ISOLATE: RefCell<Option<Isolate>> = const { RefCell::new(None) };
+}
+
+/// What the isolate holds.
+struct Isolate {
+    gateway: Gateway,
+    environment: HashMap<String, String>,
+    /// The version of the configuration in force; 0 for the default.
+    config_version: u32,
+    /// The bytes of the step that was just answered.
+    bytes: Vec<u8>,
+    /// Fetched links of a call, until all have come.
+    media: Vec<Result<FetchedMedia, String>>,
+}
+
+/// Runs `work` on the isolate's gateway, or gives `otherwise` before [`set_up`].
+fn with<T>(otherwise: T, work: impl FnOnce(&mut Isolate) -> T) -> T {
+    ISOLATE.with_borrow_mut(|isolate| match isolate {
+        Some(isolate) => work(isolate),
+        None => otherwise,
+    })
+}
+
+/// The gateway of this isolate, for what is not on the path of a call.
+pub(super) fn with_gateway<T>(work: impl FnOnce(&mut Gateway) -> T) -> Option<T> {
+    with(None, |isolate| Some(work(&mut isolate.gateway)))
+}
+
+/// A variable of the environment.
+pub(super) fn variable(name: &str) -> Option<String> {
+    with(None, |isolate| isolate.environment.get(name).cloned())
+}
+
+/// Sets the isolate up with the environment's variables (a JSON object of strings) and 32 random bytes, unless it is
+/// already: calls may be under way.
+#[wasm_bindgen]
+pub fn set_up(environment: &str, seed: &[u8]) {
+    let environment: HashMap<String, String> = serde_json::from_str(environment).unwrap_or_default();
+    let seed = <[u8; 32]>::try_from(seed).unwrap_or_default();
+    ISOLATE.with_borrow_mut(|isolate| {
+        isolate.get_or_insert_with(|| Isolate {
+            gateway: Gateway::new(setup_of(&environment, Config::default()), seed),
+            environment,
+            config_version: 0,
+            bytes: Vec::new(),
+            media: Vec::new(),
+        });
+    });
+}
+
+/// Takes a configuration document of another version; calls under way are not disturbed. A document that cannot be
+/// read leaves the last good one in place.
+///
+/// # Errors
+/// With every fault of the document.
+pub(super) fn reconfigure(version: u32, document: &str) -> Result<(), String> {
+    if with(true, |isolate| isolate.config_version == version) {
+        return Ok(());
+    }
+    let config = config::read(document.as_bytes()).map_err(|faults| {
+        let told: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
+        told.join("; ")
+    })?;
+    with((), |isolate| {
+        isolate.gateway.set_up(setup_of(&isolate.environment, config));
+        isolate.config_version = version;
+    });
+    Ok(())
+}
+
+fn setup_of(environment: &HashMap<String, String>, config: Config) -> Setup {
+    let variable = |name: &str| environment.get(name).map(String::as_str);
+    let secrets = Secrets::from_environment(
+        variable("LATCHKEY_SECRET"),
+        variable("LATCHKEY_SECRET_PREVIOUS"),
+        variable("ADMIN_KEY"),
+    );
+    // Deployed, this is set by wrangler.toml; a run that says nothing of itself is somebody's own machine.
+    let local = variable("ENVIRONMENT").is_none_or(|environment| environment == "dev");
+    Setup { registry: Registry::new(environment, &config, local), config, secrets }
+}
+
+/// The most bytes of a request body.
+#[wasm_bindgen]
+pub fn body_limit() -> u32 {
+    with(0, |isolate| u32::try_from(isolate.gateway.setup().config.limits.body_bytes).unwrap_or(u32::MAX))
+}
+
+/// A request came. `head` is `METHOD\npath\n` and a line `name:value` for each header. `oversize` says that the body is
+/// over [`body_limit`] and was not read.
+#[wasm_bindgen]
+pub fn begin(head: &str, body: Vec<u8>, oversize: bool, now: f64) -> String {
+    let mut lines = head.split('\n');
+    let method = lines.next().unwrap_or_default().to_owned();
+    let path = lines.next().unwrap_or_default().to_owned();
+    let headers = pairs(lines).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    let incoming = Incoming { method, path, headers, body, oversize };
+    with(String::new(), |isolate| {
+        let (id, step) = isolate.gateway.begin(incoming, moment(now));
+        isolate.tell(id, step)
+    })
+}
+
+/// The answer to a look-up of a key.
+pub(super) fn granted(call: u32, found: Result<Option<Grant>, String>, now: f64) -> String {
+    resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now)
+}
+
+/// One fetched link of those that were asked for, in order: its bytes, or why it could not be had.
+#[wasm_bindgen]
+pub fn media(media_type: String, bytes: Vec<u8>, unavailable: Option<String>) {
+    let fetched = unavailable.map_or(Ok(FetchedMedia { media_type, bytes }), Err);
+    with((), |isolate| isolate.media.push(fetched));
+}
+
+/// All links of a call have been told with [`media`].
+#[wasm_bindgen]
+pub fn media_complete(call: u32, now: f64) -> String {
+    let fetched = with(Vec::new(), |isolate| std::mem::take(&mut isolate.media));
+    resume(call, Input::Media(fetched), now)
+}
+
+/// Why a link must not be fetched; empty where it may.
+#[wasm_bindgen]
+pub fn link_fault(link: &str) -> String {
+    crate::gateway::link_fault(link).unwrap_or_default().to_owned()
+}
+
+/// The upstream's status line and headers, a line `name:value` for each.
+#[wasm_bindgen]
+pub fn headers(call: u32, status: u16, headers: &str, now: f64) -> String {
+    let headers: Vec<(&str, &str)> = pairs(headers.split('\n')).collect();
+    resume(call, Input::Headers(status, &headers), now)
+}
+
+/// The upstream's whole body.
+#[wasm_bindgen]
+pub fn body(call: u32, bytes: &[u8], now: f64) -> String {
+    resume(call, Input::Body(bytes), now)
+}
+
+/// The next bytes of a stream, before it is committed.
+#[wasm_bindgen]
+pub fn peek(call: u32, bytes: &[u8], now: f64) -> String {
+    resume(call, Input::Chunk(bytes), now)
+}
+
+/// The next bytes of a committed stream; what to write to the caller. [`is_over`] tells whether it goes on.
+#[wasm_bindgen]
+pub fn feed(call: u32, bytes: &[u8], now: f64) -> Vec<u8> {
+    with(Vec::new(), |isolate| match isolate.gateway.resume(CallId(call), Input::Chunk(bytes), moment(now)) {
+        Step::Write(out) | Step::Finish(out) => out,
+        _ => Vec::new(),
+    })
+}
+
+/// Whether a call is over.
+#[wasm_bindgen]
+pub fn is_over(call: u32) -> bool {
+    with(true, |isolate| !isolate.gateway.is_under_way(CallId(call)))
+}
+
+/// A streamed body ended in good order.
+#[wasm_bindgen]
+pub fn end(call: u32, now: f64) -> String {
+    resume(call, Input::End, now)
+}
+
+/// The connection to the upstream failed.
+#[wasm_bindgen]
+pub fn broken(call: u32, reason: &str, now: f64) -> String {
+    resume(call, Input::Broken(reason), now)
+}
+
+/// A deadline passed.
+#[wasm_bindgen]
+pub fn expired(call: u32, deadline: &str, now: f64) -> String {
+    resume(call, Input::Expired(Deadline::parse(deadline).unwrap_or(Deadline::Total)), now)
+}
+
+/// Nothing has come for a while.
+#[wasm_bindgen]
+pub fn silence(call: u32, now: f64) -> String {
+    resume(call, Input::Silence, now)
+}
+
+/// The caller went away. Whether the upstream is still to be read to its end, for what it costs.
+#[wasm_bindgen]
+pub fn gone(call: u32, now: f64) -> bool {
+    resume(call, Input::Gone, now);
+    !is_over(call)
+}
+
+/// The bytes of the step that was just answered.
+#[wasm_bindgen]
+pub fn take_bytes() -> Vec<u8> {
+    with(Vec::new(), |isolate| std::mem::take(&mut isolate.bytes))
+}
+
+/// How many records are waiting to be written.
+#[wasm_bindgen]
+pub fn records_waiting() -> u32 {
+    with(0, |isolate| u32::try_from(isolate.gateway.records.len()).unwrap_or(u32::MAX))
+}
+
+fn resume(call: u32, input: Input<'_>, now: f64) -> String {
+    with(String::new(), |isolate| {
+        let step = isolate.gateway.resume(CallId(call), input, moment(now));
+        isolate.tell(CallId(call), step)
+    })
+}
+
+fn moment(now: f64) -> UnixMillis {
+    // Milliseconds since the epoch are exact in a float for 285,000 years.
+    #[allow(clippy::cast_possible_truncation)]
+    UnixMillis(now as i64)
+}
+
+fn pairs<'h>(lines: impl Iterator<Item = &'h str>) -> impl Iterator<Item = (&'h str, &'h str)> {
+    lines.filter_map(|line| line.split_once(':'))
+}
+
+impl Isolate {
+    /// A step as JSON; its bytes are kept for [`take_bytes`].
+    fn tell(&mut self, id: CallId, step: Step) -> String {
+        let mut json = Vec::with_capacity(512);
+        let mut told = Object::open(&mut json);
+        told.number("call", id.0);
+        match step {
+            Step::FindGrant(hash) => {
+                told.string("do", "grant").string("hash", &hash.to_string());
+            }
+            Step::FetchMedia(links, most) => {
+                told.string("do", "media").number("most", most);
+                told.array("links", |array| {
+                    for link in &links {
+                        crate::json::Text::escape(link).write(array.item());
+                    }
+                });
+            }
+            Step::Send(outbound) => self.tell_send(&mut told, *outbound),
+            Step::ReadBody(most) => {
+                told.string("do", "read").number("most", most);
+            }
+            Step::Hold => {
+                told.string("do", "hold");
+            }
+            Step::Respond(response) => self.tell_head(&mut told, "respond", response),
+            Step::Commit { head, relay } => {
+                told.boolean("relay", relay);
+                self.tell_head(&mut told, "commit", head);
+            }
+            Step::Write(bytes) => {
+                told.string("do", "write");
+                self.bytes = bytes;
+            }
+            Step::Finish(bytes) => {
+                told.string("do", "finish");
+                self.bytes = bytes;
+            }
+        }
+        told.close();
+        String::from_utf8(json).unwrap_or_default()
+    }
+
+    fn tell_head(&mut self, told: &mut Object<'_>, what: &str, response: Response) {
+        told.string("do", what).number("status", response.status);
+        told.object("headers", |headers| {
+            for (name, value) in &response.headers {
+                headers.string(name, value);
+            }
+        });
+        self.bytes = response.body;
+    }
+
+    fn tell_send(&mut self, told: &mut Object<'_>, outbound: Outbound) {
+        told.string("do", "send").string("url", &outbound.url).boolean("stream", outbound.stream);
+        told.object("headers", |headers| {
+            for (name, value) in &outbound.headers {
+                headers.string(name, value);
+            }
+        });
+        let deadlines = outbound.deadlines;
+        told.number("connect", deadlines.connect.0)
+            .number("first_token", deadlines.first_token.0)
+            .number("idle", deadlines.idle.0)
+            .number("commit_after", deadlines.commit_after.0)
+            .number("total", outbound.total_left.0);
+        if let Some(script) = outbound.sandbox {
+            told.object("sandbox", |told| tell_script(told, &script));
+        }
+        self.bytes = outbound.body;
+    }
+}
+
+fn tell_script(told: &mut Object<'_>, script: &crate::sandbox::Script) {
+    told.number("status", script.status);
+    told.object("headers", |headers| {
+        for (name, value) in &script.headers {
+            headers.string(name, value);
+        }
+    });
+    told.array("steps", |steps: &mut Array<'_>| {
+        for step in &script.steps {
+            steps.object(|told| {
+                told.number("wait", step.wait.0).string("text", &String::from_utf8_lossy(&step.bytes));
+            });
+        }
+    });
+    told.string(
+        "ending",
+        match script.ending {
+            crate::sandbox::Ending::Complete => "complete",
+            crate::sandbox::Ending::Cut => "cut",
+            crate::sandbox::Ending::Hang => "hang",
+        },
+    );
+}

@@ -1,0 +1,42 @@
+// Fetches what a caller linked to, for providers that cannot. Every hop is checked by the core (src/gateway/link.rs).
+
+import RustWorker from "../../build/index.js";
+import { readUpTo } from "./read.mjs";
+
+const core = RustWorker.prototype;
+const MOST_HOPS = 4;
+const PATIENCE = 15_000;
+
+/** The linked bytes and their type, or why they cannot be had. */
+export async function fetchMedia(link, most) {
+  try {
+    return await follow(link, most);
+  } catch (error) {
+    return unavailable(error?.name === "TimeoutError" ? "it did not answer in time" : "the connection failed");
+  }
+}
+
+async function follow(link, most) {
+  const signal = AbortSignal.timeout(PATIENCE);
+  let url = link;
+  for (let hop = 0; hop < MOST_HOPS; hop += 1) {
+    const fault = core.link_fault(url);
+    if (fault !== "") return unavailable(fault);
+    const answer = await fetch(url, { redirect: "manual", signal, headers: { accept: "*/*" } });
+    const next = answer.headers.get("location");
+    if (answer.status >= 300 && answer.status < 400 && next !== null) {
+      await answer.body?.cancel();
+      url = new URL(next, url).href;
+      continue;
+    }
+    if (!answer.ok) return unavailable(`it answered with status ${answer.status}`);
+    const bytes = await readUpTo(answer.body, most);
+    if (bytes === undefined) return unavailable(`it is larger than ${most} bytes (limit \`media_bytes\`)`);
+    return { type: answer.headers.get("content-type") ?? "", bytes, unavailable: undefined };
+  }
+  return unavailable("it redirects too often");
+}
+
+function unavailable(reason) {
+  return { type: "", bytes: new Uint8Array(0), unavailable: reason };
+}

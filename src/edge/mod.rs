@@ -1,0 +1,170 @@
+//! The platform: Cloudflare Workers. The only place that names it.
+//!
+//! `worker.mjs` is the Worker's entry. Calls under `/v1` are driven by it through [`hot`]; everything else (health,
+//! the front page, `/openapi.json`, `/admin`) comes to the fetch handler here.
+
+mod admin;
+mod hot;
+#[allow(missing_docs, reason = "the object's macro adds methods of its own")]
+mod ledger;
+mod store;
+
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Context, Date, Env, Headers, Method, Request, Response, Result, event};
+
+use crate::admin::{Context as AdminContext, ProviderStatus};
+use crate::http::{Dialect, failure_response, front_page};
+use crate::keys::{AdminKey, KeyHash};
+use crate::provider::Upstream;
+
+pub use ledger::Ledger;
+
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    let path = request.path();
+    match (request.method(), path.as_str()) {
+        (Method::Get | Method::Head, "/openapi.json") => page(crate::admin::OPENAPI.to_owned(), "application/json"),
+        (_, path) if path == "/admin" || path.starts_with("/admin/") => administer(request, env).await,
+        (Method::Get | Method::Head, "/") => page(front_page(), "text/html; charset=utf-8"),
+        (Method::Get | Method::Head, "/health") => page("{\"status\":\"ok\"}".to_owned(), "application/json"),
+        (Method::Get | Method::Head, "/health/ready") => ready(&env).await,
+        (Method::Get | Method::Head, "/favicon.ico") => Response::empty().map(|empty| empty.with_status(204)),
+        (method, path) => {
+            let failure = match crate::http::route(method.as_ref(), path) {
+                Err(failure) => failure,
+                Ok(_) => crate::http::unknown_path(method.as_ref(), path),
+            };
+            respond(failure_response(&failure, Dialect::OpenAi))
+        }
+    }
+}
+
+fn page(body: String, kind: &str) -> Result<Response> {
+    let headers = Headers::new();
+    headers.set("content-type", kind)?;
+    headers.set("cache-control", "no-store")?;
+    Ok(Response::ok(body)?.with_headers(headers))
+}
+
+/// The admin routes; what they change is in force in this isolate at once.
+async fn administer(request: Request, env: Env) -> Result<Response> {
+    let admin_key = hot::variable("ADMIN_KEY").and_then(|text| AdminKey::new(&text));
+    let environment = hot::variable("ENVIRONMENT").unwrap_or_default();
+    let (secrets, providers) = hot::with_gateway(|gateway| {
+        let setup = gateway.setup();
+        (setup.secrets.clone(), setup.registry.upstreams().map(|upstream| status_of(upstream)).collect::<Vec<_>>())
+    })
+    .unwrap_or_default();
+    let context = AdminContext {
+        admin_key: admin_key.as_ref(),
+        secrets: secrets.as_ref(),
+        environment: &environment,
+        providers: &providers,
+    };
+    let (response, changed) = admin::handle(request, &env, &context).await?;
+    if changed.keys {
+        hot::with_gateway(crate::gateway::Gateway::forget_grants);
+    }
+    if changed.config
+        && let Err(error) = refresh_config(env).await
+    {
+        worker::console_error!("{}", serde_json::json!({ "event": "config_refused", "error": format!("{error:?}") }));
+    }
+    Ok(response)
+}
+
+fn status_of(upstream: &Upstream) -> ProviderStatus {
+    ProviderStatus {
+        id: upstream.id.clone(),
+        name: upstream.name.clone(),
+        base_url: upstream.base_url().unwrap_or_default().to_owned(),
+        format: upstream.format.as_str().to_owned(),
+        has_credential: upstream.is_usable(),
+        key_variable: upstream.key_variable().to_owned(),
+    }
+}
+
+/// Ready means that a call could be served: the database answers and has its tables.
+async fn ready(env: &Env) -> Result<Response> {
+    let (status, body) = match store::is_migrated(env).await {
+        Ok(()) => (200, "{\"status\":\"ready\"}".to_owned()),
+        Err(error) => {
+            worker::console_error!("{}", serde_json::json!({ "event": "not_ready", "error": error.to_string() }));
+            let hint = "the database has no tables yet; run `npx wrangler d1 migrations apply DB`";
+            (503, serde_json::json!({ "status": "not_ready", "hint": hint }).to_string())
+        }
+    };
+    Ok(page(body, "application/json")?.with_status(status))
+}
+
+/// A response of ours as one of the platform's.
+pub(crate) fn respond(response: crate::http::Response) -> Result<Response> {
+    let headers = Headers::new();
+    for (name, value) in &response.headers {
+        headers.append(name, value)?;
+    }
+    Ok(Response::from_bytes(response.body)?.with_status(response.status).with_headers(headers))
+}
+
+/// Looks the key of a call up (KV, then the database) and takes the call on from there.
+#[wasm_bindgen]
+pub async fn find_grant(env: Env, call: u32, hash: String) -> String {
+    let secrets = hot::with_gateway(|gateway| gateway.setup().secrets.clone()).flatten();
+    let found = match (KeyHash::parse(&hash), secrets) {
+        (Some(hash), Some(secrets)) => {
+            store::load_grant(&env, &secrets, &hash).await.map_err(|error| error.to_string())
+        }
+        _ => Ok(None),
+    };
+    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
+    hot::granted(call, found, Date::now().as_millis() as f64)
+}
+
+/// Takes the stored configuration document, if there is one and it is not in force yet.
+///
+/// # Errors
+/// Where the store does not answer, or the document cannot be read; the configuration in force stays.
+#[wasm_bindgen]
+pub async fn refresh_config(env: Env) -> std::result::Result<(), JsValue> {
+    let secrets = hot::with_gateway(|gateway| gateway.setup().secrets.clone()).flatten();
+    let Some(secrets) = secrets else { return Ok(()) };
+    let stored = store::load_config(&env, &secrets).await.map_err(|error| JsValue::from_str(&error.to_string()))?;
+    stored
+        .map_or(Ok(()), |(version, document)| hot::reconfigure(version, &document))
+        .map_err(|faults| JsValue::from_str(&faults))
+}
+
+/// Writes the records of finished calls to the log and hands them to the ledger; what it does not take is kept for
+/// the next time.
+///
+/// # Errors
+/// Where the ledger does not answer.
+#[wasm_bindgen]
+pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
+    const MOST_AT_ONCE: usize = 500;
+    let mut records = hot::with_gateway(|gateway| gateway.records.take(MOST_AT_ONCE)).unwrap_or_default();
+    if records.is_empty() {
+        return Ok(());
+    }
+    let mut lines = Vec::with_capacity(records.len());
+    for record in &mut records {
+        let Ok(line) = serde_json::to_string(record) else { continue };
+        if !std::mem::replace(&mut record.logged, true) {
+            worker::console_log!("{line}");
+        }
+        lines.push(line);
+    }
+    match ledger::keep(&env, &format!("[{}]", lines.join(","))).await {
+        Ok(()) => Ok(()),
+        Err(error) => {
+            hot::with_gateway(|gateway| gateway.records.put_back(records));
+            Err(JsValue::from_str(&error.to_string()))
+        }
+    }
+}

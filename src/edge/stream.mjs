@@ -1,0 +1,254 @@
+// A streamed answer: reads the upstream, feeds the core, writes what it gives to the caller.
+//
+// What costs here is the plumbing, not the work: entering the isolate to read a chunk and again to complete its write
+// is some 25 µs of CPU, translating it one or two. So there are three ways to move chunks:
+//
+// - the plain loop: one read, one write, each token leaves at once. Every stream begins here.
+// - gathering: when chunks come faster than they can be written one by one and the isolate has many streams to serve,
+//   the upstream is drained natively and what has come is taken in one read every two milliseconds or more.
+// - passing: when nothing of the rest must change, the bytes flow natively and a copy is read along now and then.
+
+/** Bytes that may wait for a slow caller before the upstream is read on. */
+const MOST_AHEAD = 256 * 1024;
+/** Reads less than this apart, in milliseconds, are a burst; so many of them in a row start gathering. */
+const QUICK = 2;
+const QUICK_READS = 3;
+/** So many slower reads in a row let a stream pass that may. */
+const SLOW_READS = 3;
+/** With fewer live streams in the isolate, gathering would only add latency. */
+const BUSY = 4;
+/** Pauses between two gathered reads: they grow when timers come late, which means that the isolate is short of CPU. */
+const SHORTEST_PAUSE = 2;
+const LONGEST_PAUSE = 24;
+/** A gathered read, and a read along a passing stream; the longest pause between two of the latter. */
+const GULP = 32 * 1024;
+const LONGEST_PASSING_PAUSE = 500;
+
+const ignore = () => {};
+let liveStreams = 0;
+
+export class LiveStream {
+  constructor(core, live, step, upstream) {
+    this.core = core;
+    this.live = live;
+    this.step = step;
+    this.upstream = upstream;
+    this.ahead = 0;
+    this.begun = this.lastRead = Date.now();
+    this.spoke = false;
+    this.mayPass = false;
+  }
+
+  /** Gives the answer's head to `answer` once the core has committed the call or given it up. */
+  async run(answer) {
+    this.answer = answer;
+    const { live } = this;
+    liveStreams += 1;
+    this.reader = this.upstream.body.getReader();
+    this.watch();
+    try {
+      await this.loop();
+    } catch (error) {
+      if (!live.over) await this.fail(error);
+    } finally {
+      liveStreams -= 1;
+      clearTimeout(this.timer);
+      live.end();
+    }
+  }
+
+  async loop() {
+    const { live } = this;
+    let quick = 0;
+    let slow = 0;
+    for (;;) {
+      const before = this.lastRead;
+      const { done, value } = await this.reader.read();
+      if (live.over) return;
+      if (done) return this.end();
+      this.take(value);
+      if (live.over) return this.close();
+      if (this.ahead > MOST_AHEAD) await this.catchUp();
+      const isQuick = this.lastRead - before < QUICK;
+      quick = isQuick ? quick + 1 : 0;
+      slow = isQuick ? 0 : slow + 1;
+      if (this.writer === undefined) continue;
+      if (quick >= QUICK_READS && liveStreams >= BUSY) return this.gather();
+      if (slow >= SLOW_READS && this.mayPass) return this.pass();
+    }
+  }
+
+  /** Reads what has come since the last read, with a pause between, while the runtime drains the upstream natively. */
+  async gather() {
+    const { live } = this;
+    this.reader.releaseLock();
+    const [drained, ours] = this.upstream.body.tee();
+    const stop = new AbortController();
+    // A compressor is the one native sink that keeps nothing of what it is given.
+    drained.pipeTo(new CompressionStream("deflate-raw").writable, { signal: stop.signal }).catch(ignore);
+    this.reader = ours.getReader({ mode: "byob" });
+    let buffer = new ArrayBuffer(GULP);
+    let pause = SHORTEST_PAUSE;
+    try {
+      for (;;) {
+        const due = Date.now() + pause;
+        await scheduler.wait(pause);
+        const late = Date.now() - due;
+        pause = late > pause / 2 ? Math.min(pause + 1, LONGEST_PAUSE) : Math.max(pause - 1, SHORTEST_PAUSE);
+        const { done, value } = await this.reader.read(new Uint8Array(buffer));
+        if (live.over) return;
+        if (done) return this.end();
+        this.take(value);
+        buffer = value.buffer;
+        if (live.over) return this.close();
+        if (this.ahead > MOST_AHEAD) {
+          // The caller is slow: from here the upstream is read at the caller's pace.
+          stop.abort();
+          await this.catchUp();
+        }
+      }
+    } finally {
+      stop.abort();
+      if (live.over) this.reader.cancel().catch(ignore);
+    }
+  }
+
+  /** Lets the rest flow natively and reads a copy along, for usage, errors and the end. */
+  async pass() {
+    const { core, live } = this;
+    this.reader.releaseLock();
+    this.writer.releaseLock();
+    const [theirs, ours] = this.upstream.body.tee();
+    let broken;
+    const passed = theirs.pipeTo(this.writable, { preventClose: true, preventAbort: true }).catch((error) => {
+      broken = error;
+    });
+    this.passing = true;
+    this.reader = ours.getReader({ mode: "byob" });
+    let buffer = new ArrayBuffer(GULP);
+    let pause = 10;
+    for (;;) {
+      const { done, value } = await this.reader.read(new Uint8Array(buffer));
+      if (live.over) return;
+      if (done) break;
+      this.lastRead = Date.now();
+      core.feed(live.call, value, this.lastRead);
+      buffer = value.buffer;
+      // An error event has already reached the caller as it came.
+      if (core.is_over(live.call)) break;
+      pause = Math.min(pause * 2, LONGEST_PASSING_PAUSE);
+      await Promise.race([scheduler.wait(pause), passed]);
+    }
+    await passed;
+    if (live.over) return;
+    this.writer = this.writable.getWriter();
+    if (core.is_over(live.call)) return this.close();
+    if (broken !== undefined) throw broken;
+    return this.end();
+  }
+
+  /** Feeds a piece of the upstream and writes what comes of it. */
+  take(bytes) {
+    const { core, live } = this;
+    const now = (this.lastRead = Date.now());
+    if (this.writer !== undefined) {
+      this.spoke = true;
+      this.write(core.feed(live.call, bytes, now));
+      if (core.is_over(live.call)) live.over = true;
+      return;
+    }
+    const step = JSON.parse(core.peek(live.call, bytes, now));
+    if (step.do === "hold") return;
+    this.spoke = true;
+    if (step.do === "commit") this.commit(step);
+    else {
+      live.over = true;
+      this.answer(step);
+    }
+  }
+
+  /** The head goes out; from here on only bytes do. */
+  commit(step) {
+    const { readable, writable } = new IdentityTransformStream();
+    this.writable = writable;
+    this.writer = writable.getWriter();
+    this.writer.closed.catch(() => this.leave());
+    this.mayPass = step.relay;
+    const first = this.core.take_bytes();
+    this.answer(step, readable);
+    this.write(first);
+  }
+
+  /** Writes without waiting; how much is ahead of the caller is counted. */
+  write(bytes) {
+    if (bytes.length === 0) return;
+    if (this.live.drained) return;
+    this.ahead += bytes.length;
+    this.last = this.writer.write(bytes);
+    this.last.catch(ignore);
+  }
+
+  async catchUp() {
+    await this.last;
+    this.ahead = 0;
+  }
+
+  /** The upstream's body ended: in good order or not, the core knows. */
+  end() {
+    return this.finish(JSON.parse(this.core.end(this.live.call, Date.now())));
+  }
+
+  /** The core's last step: a whole answer if nothing was sent yet, else the last bytes. */
+  finish(step) {
+    this.live.over = true;
+    if (this.writer === undefined) return this.answer(step);
+    this.write(this.core.take_bytes());
+    return this.close();
+  }
+
+  close() {
+    return this.writer?.close().catch(ignore);
+  }
+
+  fail(error) {
+    const { core, live } = this;
+    const now = Date.now();
+    const told = this.deadline ? core.expired(live.call, this.deadline, now) : core.broken(live.call, String(error), now);
+    return this.finish(JSON.parse(told));
+  }
+
+  /** The caller stopped reading. */
+  leave() {
+    if (this.live.over || this.passing) return;
+    this.live.gone();
+  }
+
+  /** One timer for all deadlines of the stream and for its keep-alive comments. */
+  watch() {
+    const { step, live } = this;
+    if (live.over) return;
+    const now = Date.now();
+    const quiet = this.spoke
+      ? [this.lastRead + step.idle, "idle"]
+      : [this.begun + step.first_token, "first_token"];
+    const [expires, deadline] = quiet[0] < this.begun + step.total ? quiet : [this.begun + step.total, "total"];
+    if (expires <= now) {
+      this.deadline = deadline;
+      live.abort.abort();
+      return;
+    }
+    const remark = Math.max(this.lastRead, this.remarked ?? 0) + step.commit_after;
+    if (remark <= now) this.breakSilence(now);
+    const next = Math.min(expires, remark > now ? remark : now + step.commit_after);
+    this.timer = setTimeout(() => this.watch(), next - now);
+  }
+
+  /** Commits the call to its target, or keeps the connection warm. */
+  breakSilence(now) {
+    this.remarked = now;
+    if (this.passing) return;
+    const step = JSON.parse(this.core.silence(this.live.call, now));
+    if (step.do === "commit") this.commit(step);
+    else this.write(this.core.take_bytes());
+  }
+}

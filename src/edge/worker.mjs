@@ -1,0 +1,246 @@
+// The Worker's entry. It does the I/O of a call and decides nothing: every decision is a step of the Rust state machine
+// (src/gateway), reached through the functions of src/edge/hot.rs. Routes outside /v1 go to the Rust fetch handler.
+//
+// Why JavaScript at all: each crossing between wasm and the runtime's objects costs, so the loop that reads and writes
+// chunks stands on this side, and only bytes cross.
+
+import RustWorker from "../../build/index.js";
+import { fetchMedia } from "./media.mjs";
+import { readUpTo } from "./read.mjs";
+import { LiveStream } from "./stream.mjs";
+import { playScript } from "./sandbox.mjs";
+
+export * from "../../build/index.js";
+
+// wasm-bindgen's exported functions hang on the class's prototype; they need no instance.
+const core = RustWorker.prototype;
+const NOTHING = new Uint8Array(0);
+
+/** How old the configuration document may get before it is read again, in milliseconds. */
+const CONFIG_AGE = 15_000;
+/** How long records may gather before they are written together, in milliseconds. */
+const RECORDS_WAIT = 1_000;
+/** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
+const DRAIN = 25_000;
+
+let isolate;
+let flushing = false;
+
+export default {
+  async fetch(request, env, ctx) {
+    const url = request.url;
+    const start = url.indexOf("/", 8);
+    const end = url.indexOf("?", start);
+    const path = end < 0 ? url.slice(start) : url.slice(start, end);
+    try {
+      if (request.method === "OPTIONS") return preflight();
+      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(env, ctx);
+      if (path.startsWith("/v1/")) return await call(request, path, env, ctx);
+      return await new RustWorker(ctx, env).fetch(request);
+    } catch (error) {
+      return crashed(error, env, ctx);
+    }
+  },
+};
+
+/** Reads the environment once and the configuration document now and then, beside the calls. */
+async function setUp(env, ctx) {
+  const now = Date.now();
+  if (isolate === undefined) {
+    const variables = {};
+    for (const name of Object.keys(env)) if (typeof env[name] === "string") variables[name] = env[name];
+    core.set_up(JSON.stringify(variables), crypto.getRandomValues(new Uint8Array(32)));
+    isolate = { ready: false, configAt: 0 };
+  }
+  if (!isolate.ready) {
+    await refreshConfig(env);
+    isolate.ready = true;
+    isolate.configAt = now;
+  } else if (isolate.configAt + CONFIG_AGE < now) {
+    isolate.configAt = now;
+    ctx.waitUntil(refreshConfig(env));
+  }
+}
+
+/** Without a document, or with one that cannot be had or read, what was in force stays so. */
+async function refreshConfig(env) {
+  try {
+    await core.refresh_config(env);
+  } catch (error) {
+    console.error(JSON.stringify({ event: "config_refused", error: String(error) }));
+  }
+}
+
+/** One request, from its first byte to the head of its answer. */
+async function call(request, path, env, ctx) {
+  let head = `${request.method}\n${path}\n`;
+  for (const [name, value] of request.headers) head += `${name}:${value}\n`;
+  const body = request.body === null ? NOTHING : await readBody(request, core.body_limit());
+  let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
+  if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
+  if (step.do === "media") step = await inline(step);
+  if (step.do !== "send") return respond(step, env, ctx);
+  return send(step, request, env, ctx);
+}
+
+/** The whole body, or undefined where it is longer than `most`. */
+async function readBody(request, most) {
+  const length = request.headers.get("content-length");
+  if (length !== null) return Number(length) > most ? undefined : new Uint8Array(await request.arrayBuffer());
+  return readUpTo(request.body, most);
+}
+
+async function inline(step) {
+  const fetched = await Promise.all(step.links.map((link) => fetchMedia(link, step.most)));
+  for (const { type, bytes, unavailable } of fetched) core.media(type, bytes, unavailable);
+  return JSON.parse(core.media_complete(step.call, Date.now()));
+}
+
+/** Sends a call upstream and sees it through to the head of its answer. */
+async function send(step, request, env, ctx) {
+  const live = new Live(step.call, env, ctx);
+  request.signal.addEventListener("abort", () => live.gone(), { once: true });
+  const patience = step.stream ? Math.min(step.connect, step.total) : step.total;
+  const timer = setTimeout(() => live.expire(patience < step.total ? "connect" : "total"), patience);
+  try {
+    const upstream = await (step.sandbox ? playScript(step.sandbox, live.abort.signal) : fetch(step.url, {
+      method: "POST",
+      headers: step.headers,
+      body: core.take_bytes(),
+      signal: live.abort.signal,
+      redirect: "manual",
+    }));
+    let lines = "";
+    for (const [name, value] of upstream.headers) lines += `${name}:${value}\n`;
+    let next = JSON.parse(core.headers(live.call, upstream.status, lines, Date.now()));
+    if (next.do === "hold") {
+      const stream = new LiveStream(core, live, step, upstream);
+      return await new Promise((resolve) => {
+        ctx.waitUntil(stream.run((told, readable) => resolve(readable ? begun(told, readable) : respond(told, env, ctx))));
+      });
+    }
+    if (next.do === "read") next = await readWhole(next, upstream);
+    live.complete();
+    return respond(next, env, ctx);
+  } catch (error) {
+    if (live.over) return respond({ do: "finish" }, env, ctx);
+    const now = Date.now();
+    const told = live.expired ? core.expired(live.call, live.expired, now) : core.broken(live.call, String(error), now);
+    const response = respond(JSON.parse(told), env, ctx);
+    live.end();
+    return response;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** A call that has an upstream request: what may end it from outside. */
+class Live {
+  constructor(call, env, ctx) {
+    this.call = call;
+    this.env = env;
+    this.ctx = ctx;
+    this.over = false;
+    this.drained = false;
+    this.abort = new AbortController();
+  }
+
+  /** The caller went away: the upstream is aborted, or read to its end within what the platform gives. */
+  gone() {
+    if (this.over || this.drained) return;
+    if (core.gone(this.call, Date.now())) {
+      this.drained = true;
+      this.ctx.waitUntil(new Promise((resolve) => (this.ended = resolve)));
+      setTimeout(() => this.expire("total"), DRAIN);
+    } else this.end();
+  }
+
+  /** The upstream's answer is here in full. */
+  complete() {
+    this.over = true;
+    this.ended?.();
+  }
+
+  /** Nothing more is read or written, whatever the upstream still sends. */
+  end() {
+    this.over = true;
+    this.abort.abort();
+    this.ended?.();
+    settle(this.env, this.ctx);
+  }
+
+  /** A deadline passed before the upstream's status line. */
+  expire(deadline) {
+    if (this.over) return;
+    this.expired = deadline;
+    this.abort.abort();
+  }
+}
+
+/** Reads a whole body, up to the cap that the step names. */
+async function readWhole(step, upstream) {
+  const length = Number(upstream.headers.get("content-length") ?? 0);
+  if (length > step.most) {
+    await upstream.body?.cancel();
+    return JSON.parse(core.broken(step.call, `the answer is longer than ${step.most} bytes`, Date.now()));
+  }
+  if (length > 0) return JSON.parse(core.body(step.call, new Uint8Array(await upstream.arrayBuffer()), Date.now()));
+  const whole = await readUpTo(upstream.body, step.most);
+  if (whole !== undefined) return JSON.parse(core.body(step.call, whole, Date.now()));
+  return JSON.parse(core.broken(step.call, `the answer is longer than ${step.most} bytes`, Date.now()));
+}
+
+/** The head of a stream whose bytes follow. */
+function begun(step, readable) {
+  return new Response(readable, { status: step.status, headers: step.headers });
+}
+
+/** The whole answer that a step asks for. */
+function respond(step, env, ctx) {
+  settle(env, ctx);
+  if (step.do !== "respond") return new Response(null, { status: 499 });
+  return new Response(core.take_bytes(), { status: step.status, headers: step.headers });
+}
+
+/** Has finished calls written to the log and the database together, a moment later and beside the answers. */
+function settle(env, ctx) {
+  if (flushing || core.records_waiting() === 0) return;
+  flushing = true;
+  ctx.waitUntil(flush(env));
+}
+
+async function flush(env) {
+  try {
+    await scheduler.wait(RECORDS_WAIT);
+    flushing = false;
+    await core.write_records(env);
+  } catch (error) {
+    console.error(JSON.stringify({ event: "records_not_written", error: String(error) }));
+  } finally {
+    flushing = false;
+  }
+}
+
+function preflight() {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET, POST, OPTIONS",
+      "access-control-allow-headers": "*, authorization",
+      "access-control-max-age": "86400",
+    },
+  });
+}
+
+/** A defect of ours. The instance is replaced, so that the next request finds a working one. */
+function crashed(error, env, ctx) {
+  console.error(JSON.stringify({ event: "crashed", error: String(error?.stack ?? error) }));
+  if (error instanceof WebAssembly.RuntimeError || String(error).includes("Module terminated")) {
+    globalThis.__worker_init_state.criticalError = true;
+    isolate = undefined;
+    new RustWorker(ctx, env);
+  }
+  const body = { error: { message: "The gateway failed.", type: "server_error", param: null, code: "internal_error" } };
+  return Response.json(body, { status: 500, headers: { "cache-control": "private, no-store" } });
+}
