@@ -1,20 +1,51 @@
 //! Latchkey: one key, one OpenAI-compatible endpoint, every model, at the edge.
 //!
+//! A Worker takes an OpenAI-shaped request, finds what its key may do, picks a provider, translates the request into
+//! that provider's own protocol and streams one normalized answer back, with exact usage and cost. This page is the
+//! map; the README is the manual.
+//!
 //! # Map
+//! Every module knows only those above it.
+//!
 //! | module | what it does |
 //! |---|---|
-//! | [`units`] | money, time |
-//! | [`failure`] | the one failure type |
-//! | [`json`] | JSON as spans |
-//! | [`chat`] | the hub: request, answer, event, usage |
-//! | [`wire`] | bytes to chat and back, one folder a format |
-//! | [`provider`] | vendors as rows, their models and prices, and which of them this deployment can reach |
-//! | [`route`] | from what a caller calls a model to where it is |
-//! | [`config`] | the configuration document and its meaning |
-//! | [`secret`] | credentials that cannot be shown by accident |
-//! | [`keys`] | gateway keys: made, recognised, and what they may do |
+//! | [`units`], [`failure`], [`json`], [`secret`] | money and time; the one failure type; JSON as spans; credentials |
+//! | [`chat`] | the hub: request, answer, event, usage. No vendor's word, no HTTP |
+//! | [`wire`] | bytes to chat and back, one folder a format; [`wire::drive`] drives one stream |
+//! | [`provider`] | vendors as rows, their quirks; models and prices; [`provider::Registry`] puts them together |
+//! | [`config`] | the operator's document: what was written, what it means, every fault at once |
+//! | [`keys`] | gateway keys: made, recognised without a look-up, and what they may do |
+//! | [`route`] | from a model string to a target; the list of models |
+//! | [`http`] | paths to routes, failures to statuses and bodies. Data, no I/O |
+//! | [`observe`] | one record a call, and request ids |
 //! | [`sandbox`] | an upstream played without key or network |
-//! | [`admin`] | the operator's API, one file a resource |
+//! | [`gateway`] | the path of a call, as a state machine without I/O |
+//! | [`admin`] | the admin API, one file a resource, over a storage port |
+//! | `edge` | Cloudflare Workers: entry, storage, the ledger object. Compiled for wasm only |
+//!
+//! # How a call flows
+//! 1. `edge/worker.mjs` reads the body, under a cap, and calls [`gateway::Gateway::begin`]. The key's tag is checked
+//!    (one HMAC, no look-up) and its grant taken from memory, or the step says to look it up: KV, then D1.
+//! 2. The model string becomes a target ([`route::resolve`]); the request is patched in place where caller and upstream
+//!    speak the same protocol, else read into [`chat::Request`] and written in the upstream's.
+//! 3. The step says what to send. What happens is told back as [`gateway::Input`]s: status and headers, body, chunks,
+//!    the end, a broken connection, a deadline, a caller who left.
+//! 4. A stream is held until its first real token, so that an error inside a 200 is still an error with a true status;
+//!    from then on each piece of the upstream gives bytes for the caller.
+//! 5. When the call ends, however it ends, its usage is priced and one record made. Records are handed to the `Ledger`
+//!    object in batches beside the answers, and reach D1 from there, each once.
+//!
+//! # Why the edge is partly JavaScript
+//! Crossing between wasm and the runtime's objects is what costs, not the work: so the loop that moves chunks stands in
+//! `edge/stream.mjs`, only bytes cross, and everything that decides is here, synchronous and tested natively.
+//!
+//! # Invariants
+//! - No input panics: bodies, events, depths and counts are capped, and nothing from outside is unwrapped or indexed.
+//! - Any chunking of the same upstream bytes gives the same output; a stream folds to what its plain twin says.
+//! - A stream without its format's terminal marker never looks finished, and is still billed for what was seen.
+//! - Usage is counted in disjoint buckets; what a vendor did not say is estimated and marked, never zero.
+//! - A cost that is not known is absent, never invented. Money is integer nano-dollars, each price line rounded up once.
+//! - Secrets have a blank `Debug` and no `Serialize`; records hold ids and figures, never content.
 
 // Tests may stop at what surprises them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -22,9 +53,14 @@
 pub mod admin;
 pub mod chat;
 pub mod config;
+#[cfg(target_arch = "wasm32")]
+pub mod edge;
 pub mod failure;
+pub mod gateway;
+pub mod http;
 pub mod json;
 pub mod keys;
+pub mod observe;
 pub mod provider;
 pub mod route;
 pub mod sandbox;
