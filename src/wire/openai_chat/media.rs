@@ -24,3 +24,40 @@ pub fn audio_type<'a>(format: &Text<'a>) -> Text<'a> {
         other => Text::from_escaped(format!("audio/{other}")),
     }
 }
+
+/// What `input_audio.format` calls a media type.
+#[must_use]
+pub fn audio_format(media_type: &str) -> &str {
+    match media_type.strip_prefix("audio/").unwrap_or(media_type) {
+        "mpeg" => "mp3",
+        "wave" | "x-wav" => "wav",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_urls() {
+        let read = |url: &'static str| {
+            let parts = data_url(&Text::from_escaped(url));
+            parts.map(|(media_type, data)| (media_type.escaped().to_owned(), data.escaped().to_owned()))
+        };
+        let png = Some(("image/png".to_owned(), "AA==".to_owned()));
+        assert_eq!(read("data:image/png;base64,AA=="), png);
+        assert_eq!(read("DATA:image/png;name=a;base64,AA=="), png);
+        assert_eq!(read(r"data:image\/png;base64,AA=="), Some((r"image\/png".to_owned(), "AA==".to_owned())));
+        for other in ["https://x.test/a,b", "data:text/plain,a", "data:,", "", "dätä:a;base64,b"] {
+            assert_eq!(read(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn audio_formats_and_types_are_inverse() {
+        for format in ["wav", "mp3", "flac", "pcm16"] {
+            assert_eq!(audio_format(&audio_type(&Text::escape(format)).decode()), format);
+        }
+    }
+}

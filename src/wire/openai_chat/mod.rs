@@ -25,6 +25,7 @@ mod thinking;
 mod tools;
 mod types;
 mod usage;
+mod write;
 mod writer;
 
 pub use answer::read_answer;
@@ -35,22 +36,5 @@ pub use patch::{PatchedRequest, Patcher, Plain, RequestPatch, patch_answer, patc
 pub use read::read_request;
 pub use reply::write_answer;
 pub use stream::Decoder;
+pub use write::{links_to_inline, write_request};
 pub use writer::Writer;
-
-use crate::chat::Request;
-use crate::failure::{Failure, Kind};
-use crate::wire::{Adjusted, Outgoing, Target};
-
-/// Writes a request.
-///
-/// # Errors
-/// Always, for now.
-pub fn write_request(_: &Request<'_>, _: &Target<'_>, _: &mut Adjusted) -> Result<Outgoing, Failure> {
-    Err(Failure::new(Kind::Internal, "this format is not built yet"))
-}
-
-/// Links to fetch first.
-#[must_use]
-pub fn links_to_inline(_: &Request<'_>, _: &Target<'_>) -> Vec<String> {
-    Vec::new()
-}

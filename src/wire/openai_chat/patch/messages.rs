@@ -10,7 +10,7 @@ use super::reply::find;
 
 /// What a model without schemas is told instead.
 #[must_use]
-pub(super) fn schema_in_words(schema: &str) -> String {
+pub(in super::super) fn schema_in_words(schema: &str) -> String {
     format!("Answer with a JSON object that matches this JSON Schema, and with nothing else:\n{schema}")
 }
 

@@ -8,6 +8,8 @@ mod reply;
 mod request;
 mod stream;
 
+pub(super) use messages::schema_in_words;
+
 pub use answer::{Plain, patch_answer, read_plain};
 pub use request::{PatchedRequest, RequestPatch, patch_request};
 pub use stream::Patcher;

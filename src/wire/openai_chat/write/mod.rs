@@ -1,0 +1,269 @@
+//! Writes a request for an upstream of this format, where the caller speaks another protocol.
+
+mod content;
+mod messages;
+
+use crate::chat::{OutputShape, Request, Tool, ToolChoice};
+use crate::failure::Failure;
+use crate::json::{Array, Object, Raw, Text};
+use crate::provider::{OutputCap, SamplingRule};
+use crate::wire::losses::lose;
+use crate::wire::{Adjusted, Change, Format, Outgoing, Target};
+
+pub use content::links_to_inline;
+
+use super::thinking;
+
+/// Writes a request.
+///
+/// # Errors
+/// `Unsupported`, naming the caller's field, where the vendor would leave out what the caller relies on.
+pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut Adjusted) -> Result<Outgoing, Failure> {
+    let mut body = Vec::with_capacity(1024);
+    let mut writing = Writing { object: Object::open(&mut body), target, adjusted };
+    writing.object.string("model", target.model);
+    let schema = writing.schema_in_words(request);
+    messages::write(request, schema, target, writing.adjusted, writing.object.key("messages"))?;
+    writing.tools(request)?;
+    writing.output_shape(request)?;
+    writing.sampling(request)?;
+    writing.rest(request)?;
+    writing.object.close();
+    Ok(Outgoing { path: target.quirks.chat_path.to_owned(), headers: Vec::new(), body })
+}
+
+struct Writing<'w> {
+    object: Object<'w>,
+    target: &'w Target<'w>,
+    adjusted: &'w mut Adjusted,
+}
+
+impl Writing<'_> {
+    /// Whether the vendor takes `key`; if not it is given up, where that does no harm.
+    fn takes(&mut self, key: &'static str) -> Result<bool, Failure> {
+        if !self.target.quirks.refuses.contains(&key) {
+            return Ok(true);
+        }
+        lose(Format::OpenAiChat, key, self.adjusted).map(|()| false)
+    }
+
+    fn raw(&mut self, key: &'static str, value: Option<&Raw<'_>>) -> Result<(), Failure> {
+        if let Some(value) = value
+            && self.takes(key)?
+        {
+            self.object.raw(key, value);
+        }
+        Ok(())
+    }
+
+    fn text(&mut self, key: &'static str, value: Option<&Text<'_>>) -> Result<(), Failure> {
+        if let Some(value) = value
+            && self.takes(key)?
+        {
+            self.object.text(key, value);
+        }
+        Ok(())
+    }
+
+    fn tools(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        if request.tools.is_empty() || !self.takes("tools")? {
+            return Ok(());
+        }
+        self.object.array("tools", |tools| {
+            for tool in &request.tools {
+                write_tool(tool, tools);
+            }
+        });
+        if let Some(choice) = &request.tool_choice
+            && self.takes("tool_choice")?
+        {
+            write_choice(choice, &mut self.object);
+        }
+        if let Some(parallel) = request.parallel_tool_calls
+            && self.takes("parallel_tool_calls")?
+        {
+            self.object.boolean("parallel_tool_calls", parallel);
+        }
+        Ok(())
+    }
+
+    /// The schema as an instruction, for a vendor that only knows `json_object`.
+    fn schema_in_words(&mut self, request: &Request<'_>) -> Option<String> {
+        let OutputShape::JsonSchema { schema, .. } = &request.output else { return None };
+        if self.target.quirks.json_schema {
+            return None;
+        }
+        self.adjusted.note("response_format", Change::Changed);
+        schema.as_ref().map(|schema| super::patch::schema_in_words(schema.get()))
+    }
+
+    fn output_shape(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        if request.output == OutputShape::Text || !self.takes("response_format")? {
+            return Ok(());
+        }
+        let knows_schemas = self.target.quirks.json_schema;
+        self.object.object("response_format", |format| match &request.output {
+            OutputShape::JsonSchema { name, description, schema, strict } if knows_schemas => {
+                format.string("type", "json_schema").object("json_schema", |described| {
+                    described.text("name", name);
+                    write_described(description.as_ref(), *strict, described);
+                    if let Some(schema) = schema {
+                        described.raw("schema", schema);
+                    }
+                });
+            }
+            _ => {
+                format.string("type", "json_object");
+            }
+        });
+        Ok(())
+    }
+
+    fn sampling(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        let sampling = &request.sampling;
+        let thinks = request.reasoning.is_some() || self.target.facts.thinks_unasked;
+        let (no_temperature, no_top_p) = match self.target.facts.sampling {
+            SamplingRule::Free => (false, false),
+            SamplingRule::OneOfTemperatureAndTopP => (false, sampling.temperature.is_some()),
+            SamplingRule::FixedWhileThinking => (thinks, thinks),
+            SamplingRule::Fixed => (true, true),
+        };
+        for (key, value, refused) in
+            [("temperature", &sampling.temperature, no_temperature), ("top_p", &sampling.top_p, no_top_p)]
+        {
+            match value {
+                Some(_) if refused => self.adjusted.note(key, Change::Dropped),
+                value => self.raw(key, value.as_ref())?,
+            }
+        }
+        self.raw("top_k", sampling.top_k.as_ref())?;
+        self.raw("min_p", sampling.min_p.as_ref())?;
+        self.raw("frequency_penalty", sampling.frequency_penalty.as_ref())?;
+        self.raw("presence_penalty", sampling.presence_penalty.as_ref())?;
+        self.raw("repetition_penalty", sampling.repetition_penalty.as_ref())?;
+        self.raw("logit_bias", sampling.logit_bias.as_ref())?;
+        if sampling.seed.is_some() && self.takes("seed")? {
+            self.raw(self.target.quirks.seed, sampling.seed.as_ref())?;
+        }
+        if !sampling.stop.is_empty() && self.takes("stop")? {
+            self.object.array("stop", |list| {
+                sampling.stop.iter().for_each(|stop| {
+                    list.text(stop);
+                })
+            });
+        }
+        for (key, count) in [("n", sampling.n.filter(|n| *n != 1)), ("top_logprobs", sampling.top_logprobs)] {
+            if let Some(count) = count
+                && self.takes(key)?
+            {
+                self.object.number(key, count);
+            }
+        }
+        if sampling.logprobs == Some(true) && self.takes("logprobs")? {
+            self.object.boolean("logprobs", true);
+        }
+        Ok(())
+    }
+
+    fn rest(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        let (quirks, facts) = (self.target.quirks, self.target.facts);
+        if let Some(cap) = request.max_output_tokens {
+            let newer = quirks.output_cap == OutputCap::MaxCompletionTokens || facts.completion_cap_only;
+            self.object.number(if newer { "max_completion_tokens" } else { "max_tokens" }, cap);
+        }
+        if let Some(wish) = &request.reasoning {
+            for (key, value) in thinking::members(wish, quirks, facts, self.adjusted) {
+                self.object.key(key).extend_from_slice(&value);
+            }
+        }
+        if request.stream {
+            self.object.boolean("stream", true);
+            if quirks.takes_stream_options() {
+                self.object.object("stream_options", |options| {
+                    options.boolean("include_usage", true);
+                });
+            }
+        }
+        self.text("service_tier", request.service_tier.as_ref())?;
+        self.text("user", request.user.as_ref())?;
+        self.raw("metadata", request.metadata.as_ref())?;
+        self.text("prompt_cache_key", request.prompt_cache_key.as_ref())?;
+        self.raw("prediction", request.prediction.as_ref())?;
+        self.raw("audio", request.audio.as_ref())?;
+        self.raw("web_search_options", request.web_search.as_ref())?;
+        if !request.modalities.is_empty() && self.takes("modalities")? {
+            let list = &request.modalities;
+            self.object.array("modalities", |array| {
+                list.iter().for_each(|word| {
+                    array.text(word);
+                })
+            });
+        }
+        Ok(())
+    }
+}
+
+fn write_tool(tool: &Tool<'_>, tools: &mut Array<'_>) {
+    match tool {
+        Tool::Native(raw) => {
+            tools.raw(raw);
+        }
+        Tool::Function { name, description, parameters, strict, .. } => {
+            tools.object(|tool| {
+                tool.string("type", "function").object("function", |function| {
+                    function.text("name", name);
+                    write_described(description.as_ref(), *strict, function);
+                    if let Some(parameters) = parameters {
+                        function.raw("parameters", parameters);
+                    }
+                });
+            });
+        }
+    }
+}
+
+fn write_described(description: Option<&Text<'_>>, strict: Option<bool>, object: &mut Object<'_>) {
+    if let Some(description) = description {
+        object.text("description", description);
+    }
+    if let Some(strict) = strict {
+        object.boolean("strict", strict);
+    }
+}
+
+fn write_choice(choice: &ToolChoice<'_>, object: &mut Object<'_>) {
+    let function = |object: &mut Object<'_>, name: &Text<'_>| {
+        object.string("type", "function").object("function", |function| {
+            function.text("name", name);
+        });
+    };
+    match choice {
+        ToolChoice::Auto => {
+            object.string("tool_choice", "auto");
+        }
+        ToolChoice::None => {
+            object.string("tool_choice", "none");
+        }
+        ToolChoice::Required => {
+            object.string("tool_choice", "required");
+        }
+        ToolChoice::Named(name) => {
+            object.object("tool_choice", |choice| function(choice, name));
+        }
+        ToolChoice::Allowed { required, names } => {
+            object.object("tool_choice", |choice| {
+                choice.string("type", "allowed_tools").object("allowed_tools", |allowed| {
+                    allowed.string("mode", if *required { "required" } else { "auto" });
+                    allowed.array("tools", |tools| {
+                        for name in names {
+                            tools.object(|tool| function(tool, name));
+                        }
+                    });
+                });
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::{Message, Part, Role};
+use crate::failure::Failure;
+use crate::provider::{ModelFacts, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
+use crate::wire::openai_chat::{read_request, recorded};
+use crate::wire::{InlinedMedia, InlinedPart};
+
+fn write_as(body: &str, quirks: &Quirks, inlined: &InlinedMedia) -> Result<(Value, String), Failure> {
+    let request = read_request(body.as_bytes()).expect(body);
+    let facts = ModelFacts::default();
+    let target = Target { model: "m", quirks, facts: &facts, inlined };
+    let mut adjusted = Adjusted::default();
+    let outgoing = write_request(&request, &target, &mut adjusted)?;
+    Ok((serde_json::from_slice(&outgoing.body).expect("json"), adjusted.header()))
+}
+
+fn write(body: &str, quirks: &Quirks) -> (Value, String) {
+    write_as(body, quirks, &InlinedMedia::new()).expect(body)
+}
+
+/// Texts that follow each other are one, and marks on results have no place in this format.
+fn joined<'a>(messages: &[Message<'a>]) -> Vec<Message<'a>> {
+    let mut joined = messages.to_vec();
+    for message in &mut joined {
+        // A result is told apart by its call's id alone.
+        message.name = message.name.take().filter(|_| message.role != Role::Tool);
+        join(&mut message.parts);
+    }
+    joined
+}
+
+fn join(parts: &mut Vec<Part<'_>>) {
+    for part in std::mem::take(parts) {
+        match (parts.last_mut(), part) {
+            (Some(Part::Text { text, .. }), Part::Text { text: more, .. }) => text.push(&more),
+            (_, Part::ToolResult { call_id, parts: mut inner, is_error, .. }) => {
+                join(&mut inner);
+                inner.retain(|part| !matches!(part, Part::Text { text, .. } if text.is_empty()));
+                parts.push(Part::ToolResult { call_id, parts: inner, is_error, cache: None });
+            }
+            (_, Part::Text { text, .. }) if text.is_empty() => {}
+            (_, Part::Text { text, signature, .. }) => {
+                parts.push(Part::Text { text, cache: None, citations: Vec::new(), signature });
+            }
+            // Vendors want a name.
+            (_, Part::File { source, name, cache }) => {
+                let name = name.or(Some(Text::escape("document.pdf")));
+                parts.push(Part::File { source, name, cache });
+            }
+            (_, part) => parts.push(part),
+        }
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_as_what_was_asked() {
+    let quirks = Quirks {
+        reasoning_control: ReasoningParameter::Object,
+        reasoning_back: ReasoningBack::Details,
+        ..Quirks::NONE
+    };
+    let facts = ModelFacts::default();
+    let inlined = InlinedMedia::new();
+    let target = Target { model: "m", quirks: &quirks, facts: &facts, inlined: &inlined };
+    // Its tool answers with a picture, which only a user can show here.
+    let moved = |(id, _): &(String, String)| id != "llamacpp.vision.29228b5b3e";
+    for (id, body) in recorded::chat_requests().into_iter().filter(moved) {
+        let request = read_request(body.as_bytes()).expect(&id);
+        let written = write_request(&request, &target, &mut Adjusted::default());
+        let written = written.unwrap_or_else(|failure| panic!("{id}: {failure}")).body;
+        let again = read_request(&written).unwrap_or_else(|failure| panic!("{id}: {failure}"));
+        assert_eq!(joined(&again.messages), joined(&request.messages), "{id}");
+        assert_eq!((again.tools.len(), &again.output), (request.tools.len(), &request.output), "{id}");
+        let mut sampling = request.sampling.clone();
+        sampling.n = sampling.n.filter(|n| *n != 1);
+        sampling.logprobs = sampling.logprobs.filter(|wanted| *wanted);
+        assert_eq!(again.sampling, sampling, "{id}");
+        assert_eq!(again.max_output_tokens, request.max_output_tokens, "{id}");
+        assert_eq!((again.stream, &again.reasoning), (request.stream, &request.reasoning), "{id}");
+    }
+}
+
+#[test]
+fn the_vendors_ways_are_kept() {
+    let quirks = Quirks {
+        developer_role: false,
+        seed: "random_seed",
+        tool_call_ids: ToolCallIds::NineAlphanumerics,
+        refuses: &["user", "stream_options"],
+        json_schema: false,
+        reasoning_back: ReasoningBack::ReasoningContent,
+        chat_path: "/chat",
+        ..Quirks::COMPATIBLE
+    };
+    let body = r#"{"model":"x","stream":true,"seed":1,"user":"u","max_tokens":5,"messages":[{"role":"developer","content":"d"},
+        {"role":"assistant","content":"c","reasoning_content":"r","tool_calls":[{"id":"call_1","function":{"name":"f","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"call_1","content":"t"}],
+        "response_format":{"type":"json_schema","json_schema":{"name":"s","schema":{"type":"object"}}}}"#;
+    let (written, adjusted) = write(body, &quirks);
+    assert_eq!(adjusted, "response_format=changed, user=dropped");
+    assert_eq!((&written["random_seed"], &written["max_tokens"]), (&json!(1), &json!(5)));
+    assert!(written.get("stream_options").is_none() && written.get("user").is_none());
+    let messages = written["messages"].as_array().expect("messages");
+    assert!(messages[0]["content"].as_str().is_some_and(|words| words.contains("JSON Schema")));
+    assert_eq!(messages[1], json!({"role": "system", "content": "d"}));
+    assert_eq!(messages[2]["reasoning_content"], "r");
+    assert_eq!(messages[2]["tool_calls"][0]["id"], messages[3]["tool_call_id"]);
+    assert_eq!(written["response_format"], json!({"type": "json_object"}));
+}
+
+#[test]
+fn sound_and_documents_are_fetched_and_pictures_are_linked() {
+    let body = r#"{"model":"x","messages":[{"role":"user","content":[
+        {"type":"image_url","image_url":"https://x.test/a.png"},
+        {"type":"file","file":{"file_data":"https://x.test/a.pdf","filename":"a.pdf"}}]}]}"#;
+    let request = read_request(body.as_bytes()).expect(body);
+    let (facts, mut inlined) = (ModelFacts::default(), InlinedMedia::new());
+    let target = Target { model: "m", quirks: &Quirks::NONE, facts: &facts, inlined: &inlined };
+    assert_eq!(links_to_inline(&request, &target), ["https://x.test/a.pdf"]);
+    let fetched = InlinedPart { media_type: "application/pdf".to_owned(), data: "AAAA".to_owned() };
+    inlined.insert("https://x.test/a.pdf".to_owned(), fetched);
+    let (written, _) = write_as(body, &Quirks::NONE, &inlined).expect("a request");
+    let parts = &written["messages"][0]["content"];
+    assert_eq!(parts[0]["image_url"]["url"], "https://x.test/a.png");
+    assert_eq!(parts[1]["file"], json!({"file_data": "data:application/pdf;base64,AAAA", "filename": "a.pdf"}));
+    let video = body.replace("image_url", "video_url");
+    let refused = write_as(&video, &Quirks::NONE, &inlined).expect_err("no vendor of this format takes video");
+    assert_eq!(refused.param.as_deref(), Some("messages.0.content.0"));
+}
