@@ -166,6 +166,8 @@ impl Decoder {
             self.seen.look(&message);
             take_message(message, blocks, &self.answer_id, sink)?;
             self.seen.irregular_call |= blocks.take_irregular();
+        } else if let Some(text) = choice.text {
+            blocks.text(BlockKind::Text, text, sink);
         }
         if let Some(logprobs) = choice.logprobs {
             sink.event(Event::LogprobsDelta { choice: index, logprobs });

@@ -223,6 +223,21 @@ fn strict_client(stream: &str) -> Result<Value, String> {
 }
 
 #[test]
+fn legacy_completions_stream_through_and_are_counted() {
+    let exchanges = recorded::exchanges("/completions").into_iter();
+    for exchange in exchanges.filter(|exchange| exchange.id.contains(".completions-stream.") && exchange.status < 400) {
+        let mut said = 0;
+        let mut count = |event: Event<'_>| said += usize::from(matches!(event, Event::TextDelta { .. }));
+        decode(&[exchange.response.as_bytes()], &lenient(), &mut count).expect(&exchange.id);
+        assert!(said > 0, "{}", exchange.id);
+        let out = patched(exchange.response.as_bytes(), &lenient(), naming(true), &Closing::default());
+        let text = String::from_utf8(out.expect(&exchange.id)).expect("text");
+        let pieces = |stream: &str| stream.matches("\"text\"").count();
+        assert_eq!(pieces(&text), pieces(&exchange.response), "{}", exchange.id);
+    }
+}
+
+#[test]
 fn a_faithful_stream_goes_through_byte_for_byte() {
     let stream = "data: {\"id\":\"a\", \"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\r\n\r\n\
         data: {\"id\":\"a\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"h\\u00e9\"}}],\"obfuscation\":\"x\"}\n\n\

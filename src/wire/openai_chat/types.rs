@@ -53,6 +53,9 @@ pub struct Choice<'a> {
     pub delta: Option<Message<'a>>,
     #[serde(borrow, default)]
     pub message: Option<Message<'a>>,
+    /// Of a legacy completion; beside a delta it repeats it (`together.chat-stream.8ccea12f32`).
+    #[serde(borrow, default, deserialize_with = "text")]
+    pub text: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "text")]
     pub finish_reason: Option<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "text")]
