@@ -18,6 +18,7 @@ mod expected;
 mod laws;
 mod mutations;
 mod paired;
+mod quirks;
 mod requests;
 mod rows;
 mod scope;

@@ -8,7 +8,7 @@ use super::corpus::{Recording, corpus};
 use super::scope::{Scope, scope};
 
 /// Every recorded request of callers of Chat Completions.
-fn recorded() -> impl Iterator<Item = (&'static Recording, &'static Value)> {
+pub fn recorded() -> impl Iterator<Item = (&'static Recording, &'static Value)> {
     let (recordings, _) = corpus();
     recordings.iter().filter_map(|recording| {
         let chat = matches!(scope(recording), Scope::Chat { format: Format::OpenAiChat, .. });
@@ -47,7 +47,7 @@ fn requests_are_read_as_they_were_written() {
 }
 
 /// What a request says, read without the code under test.
-fn plainly(request: &Value) -> Value {
+pub fn plainly(request: &Value) -> Value {
     let messages = request["messages"].as_array().expect("messages");
     json!({
         "model": request["model"].as_str().unwrap_or_default(),
