@@ -186,7 +186,8 @@ pub const PROVIDERS: &[Provider] = &[
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
         .recorded("ollama"),
     row("openai", "OpenAI", "https://api.openai.com/v1", Format::OpenAiChat)
-        .quirks(Quirks::NONE)
+        // Its schema of a message knows no such member, and it caches by itself.
+        .quirks(Quirks { refuses: &["cache_control"], ..Quirks::NONE })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
         .recorded("openai"),
     compatible("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")
