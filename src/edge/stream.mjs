@@ -153,7 +153,10 @@ export class LiveStream {
     const now = (this.lastRead = Date.now());
     if (this.writer !== undefined) {
       this.spoke = true;
-      this.write(core.feed(live.call, bytes, now));
+      const written = core.feed(live.call, bytes, now);
+      // What may pass goes on as it came: the core only reads it along. A gathered read's buffer is used again.
+      if (this.mayPass) this.write(bytes.slice());
+      this.write(written);
       if (core.is_over(live.call)) live.over = true;
       return;
     }
