@@ -55,9 +55,7 @@ impl Asked {
     pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Asked, Failure> {
         // The derived reader would take an array for an object, member by member.
         if body.trim_ascii_start().starts_with(b"[") {
-            return Err(
-                Failure::new(Kind::BadRequest, "The body must be a JSON object, not an array.").code("invalid_json")
-            );
+            return Err(Failure::new(Kind::BadRequest, "The body must be a JSON object, not an array."));
         }
         let written: Written<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
         let model = match written.model.as_ref().map(Raw::text) {
@@ -118,7 +116,7 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> Failure {
     } else {
         format!("The body is not valid JSON: {error}.")
     };
-    Failure::new(Kind::BadRequest, message).code("invalid_json")
+    Failure::new(Kind::BadRequest, message)
 }
 
 #[cfg(test)]

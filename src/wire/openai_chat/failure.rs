@@ -28,7 +28,7 @@ pub(super) fn write_error(failure: &Failure, object: &mut Object<'_>) {
             Some(param) => error.string("param", param),
             None => error.null("param"),
         };
-        error.string("code", failure.code.as_deref().unwrap_or(code_of(failure.kind)));
+        error.string("code", code_of(failure));
         if let Some(status) = failure.upstream_status {
             error.number("upstream_status", status);
         }
@@ -55,8 +55,17 @@ fn type_of(kind: Kind) -> &'static str {
     }
 }
 
-/// The code, where the failure has none of its own.
-fn code_of(kind: Kind) -> &'static str {
+/// The failure's own code, or the usual one of its kind.
+///
+/// The provider's code for a credential it refuses is not handed on: it would blame the caller's key for the gateway's.
+fn code_of(failure: &Failure) -> &str {
+    match &failure.code {
+        Some(code) if failure.kind != Kind::CredentialRejected => code,
+        _ => usual_code(failure.kind),
+    }
+}
+
+fn usual_code(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRequest | Kind::PreconditionFailed => "invalid_request",
         Kind::Unsupported => "unsupported_parameter",
@@ -84,6 +93,13 @@ fn code_of(kind: Kind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refused_provider_key_is_not_the_callers() {
+        let written = write_failure(&Failure::new(Kind::CredentialRejected, "no").code("invalid_api_key"));
+        let written = String::from_utf8(written).expect("text");
+        assert!(written.contains(r#""code":"upstream_credentials_exhausted""#), "{written}");
+    }
 
     #[test]
     fn an_error_is_one_event_and_ends_nothing() {
