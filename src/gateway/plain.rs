@@ -69,7 +69,7 @@ impl Plain<'_> {
     fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
         Ok(match self {
             Plain::Patched(body, attempt) => {
-                openai_chat::patch_answer(body, closing, &attempt.upstream.quirks, attempt.hide_reasoning).into_owned()
+                openai_chat::patch_answer(body, closing, attempt.hide_reasoning).into_owned()
             }
             Plain::Chat(answer, naming) => openai_chat::write_answer(answer, naming, closing),
             Plain::Embeddings(answer, model, encoding) => {

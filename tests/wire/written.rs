@@ -138,7 +138,7 @@ fn patched_answers_say_the_same() {
             Ok(plain) => plain.usage,
             Err(failure) => return vec![failure.to_string()],
         };
-        let patched = patch_answer(body.as_bytes(), &Closing { usage, ..Closing::default() }, quirks, false);
+        let patched = patch_answer(body.as_bytes(), &Closing { usage, ..Closing::default() }, false);
         differences(expected, &read_answer(patched.into_owned()))
     });
 }

@@ -302,9 +302,8 @@ fn plain_answers_are_patched_where_they_stand() {
         cost: Some(Cost { charged: NanoUsd(7), upstream: NanoUsd(7) }),
         latchkey: None,
     };
-    let patch = |body: &str, hide| {
-        String::from_utf8(patch_answer(body.as_bytes(), &closing, &Quirks::NONE, hide).into_owned()).expect("text")
-    };
+    let patch =
+        |body: &str, hide| String::from_utf8(patch_answer(body.as_bytes(), &closing, hide).into_owned()).expect("text");
     let body = r#"{ "id": "a", "choices":[{"message":{"content":"x","reasoning":"why"}}], "usage":{"prompt_tokens":5,
         "completion_tokens":1,"cost":9,"prompt_tokens_details":{"cached_tokens":2}} , "new": 1 }"#;
     assert_eq!(
@@ -334,7 +333,7 @@ fn every_recorded_answer_survives_patching() {
         let plain = read_plain(body, &Quirks::NONE).expect(&exchange.id);
         assert_eq!(plain.usage, answer.usage, "{}", exchange.id);
         let closing = Closing { usage: plain.usage, ..Closing::default() };
-        let again = patch_answer(body, &closing, &Quirks::NONE, false);
+        let again = patch_answer(body, &closing, false);
         assert_eq!(shown(&read_answer(&again, &Quirks::NONE).expect(&exchange.id)), shown(&answer), "{}", exchange.id);
     }
 }
@@ -379,7 +378,7 @@ proptest! {
         let _ = patched(stream.as_bytes(), &Quirks::NONE, naming(true), &closing);
         let mut writer = Writer::new(naming(true));
         let _ = decode(&[stream.as_bytes()], &lenient(), &mut writer);
-        let _ = patch_answer(&stream.as_bytes()[6..], &closing, &Quirks::NONE, true);
+        let _ = patch_answer(&stream.as_bytes()[6..], &closing, true);
     }
 }
 

@@ -90,17 +90,12 @@ pub fn read_plain(body: &[u8], quirks: &Quirks) -> Result<Plain, Failure> {
 /// put right: reasoning also as `reasoning_content` (or gone, with `hide_reasoning`), content as a string, calls with
 /// id and arguments. Everything else stays byte for byte.
 #[must_use]
-pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing, quirks: &Quirks, hide_reasoning: bool) -> Cow<'b, [u8]> {
+pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing, hide_reasoning: bool) -> Cow<'b, [u8]> {
     // What cannot be walked was never read either; it goes on as it came.
-    patched(body, closing, quirks, hide_reasoning).unwrap_or(Cow::Borrowed(body))
+    patched(body, closing, hide_reasoning).unwrap_or(Cow::Borrowed(body))
 }
 
-fn patched<'b>(
-    body: &'b [u8],
-    closing: &Closing,
-    _: &Quirks,
-    hide_reasoning: bool,
-) -> Result<Cow<'b, [u8]>, SyntaxError> {
+fn patched<'b>(body: &'b [u8], closing: &Closing, hide_reasoning: bool) -> Result<Cow<'b, [u8]>, SyntaxError> {
     let mut cursor = Cursor::new(body)?;
     if cursor.kind() != Some(Kind::Object) {
         return Ok(Cow::Borrowed(body));

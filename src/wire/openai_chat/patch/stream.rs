@@ -114,7 +114,7 @@ impl Patcher {
         let wanted = self.writer.naming().include_usage;
         let own_chunk = self.usage_chunk.take().filter(|_| wanted);
         if let Some(chunk) = own_chunk {
-            data(&super::patch_answer(&chunk, closing, &self.quirks, false), out);
+            data(&super::patch_answer(&chunk, closing, false), out);
         } else {
             let members = self.closing_members(closing, wanted);
             self.writer.chunk_without_choices(&members);
