@@ -1,0 +1,74 @@
+// A provider on this machine: a plain HTTP server that answers what a test tells it to, and remembers what it was asked.
+//
+// Each reply is used once, in order; without one, the answer is a short synthetic one in the format of the path. A reply is
+// a function of the request and the response, made in `replies.mjs`, so that a test can also write its own.
+
+import { createServer } from "node:http";
+import { once } from "node:events";
+import { synthetic } from "./replies.mjs";
+
+/** Starts the server on a free port. */
+export async function startUpstream() {
+  const replies = [];
+  const requests = [];
+  const server = createServer(async (request, response) => {
+    const seen = await read(request, response);
+    requests.push(seen);
+    server.emit("seen", seen);
+    const reply = replies.shift() ?? synthetic(seen);
+    await reply(seen, response);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${server.address().port}`;
+  return {
+    url,
+    /** Everything asked so far, oldest first. */
+    requests,
+    /** The request that came last. */
+    last: () => requests.at(-1),
+    /** What the next requests are answered with, in this order. */
+    reply: (...next) => void replies.push(...next),
+    /** Whether every reply was used, so that a test cannot pass on an answer that it never got. */
+    unused: () => replies.length,
+    forget() {
+      replies.length = 0;
+      requests.length = 0;
+    },
+    /** The next request to arrive. */
+    async next() {
+      const [seen] = await once(server, "seen");
+      return seen;
+    },
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** A base URL of the fake provider for each of the gateway's variables, so that paths tell the formats apart. */
+export function baseUrls(url) {
+  return {
+    OPENAI_BASE_URL: `${url}/openai/v1`,
+    ANTHROPIC_BASE_URL: `${url}/anthropic`,
+    GEMINI_BASE_URL: `${url}/gemini`,
+    MISTRAL_BASE_URL: `${url}/mistral/v1`,
+    DEEPSEEK_BASE_URL: `${url}/deepseek/v1`,
+  };
+}
+
+async function read(request, response) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const text = Buffer.concat(chunks).toString("utf8");
+  return {
+    method: request.method,
+    path: request.url,
+    headers: request.headers,
+    text,
+    json: request.headers["content-type"]?.includes("json") && text !== "" ? JSON.parse(text) : undefined,
+    /** Settles when the exchange is over: `true` if the other side left before the answer was complete. */
+    left: new Promise((resolve) => response.once("close", () => resolve(!response.writableFinished))),
+  };
+}
