@@ -73,6 +73,8 @@ export class LiveStream {
       quick = isQuick ? quick + 1 : 0;
       slow = isQuick ? 0 : slow + 1;
       if (this.writer === undefined) continue;
+      // The sandbox's stream is not one of the runtime's own, which alone can be drained and passed natively.
+      if (this.step.sandbox !== undefined) continue;
       if (quick >= QUICK_READS && liveStreams >= BUSY) return this.gather();
       if (slow >= SLOW_READS && this.mayPass) return this.pass();
     }
@@ -81,6 +83,7 @@ export class LiveStream {
   /** Reads what has come since the last read, with a pause between, while the runtime drains the upstream natively. */
   async gather() {
     const { live } = this;
+    this.gathering = true;
     this.reader.releaseLock();
     const [drained, ours] = this.upstream.body.tee();
     const stop = new AbortController();
@@ -120,10 +123,9 @@ export class LiveStream {
     this.writer.releaseLock();
     const [theirs, ours] = this.upstream.body.tee();
     let broken;
-    const passed = theirs.pipeTo(this.writable, { preventClose: true, preventAbort: true }).catch((error) => {
+    this.passed = theirs.pipeTo(this.writable, { preventClose: true, preventAbort: true }).catch((error) => {
       broken = error;
     });
-    this.passing = true;
     this.reader = ours.getReader({ mode: "byob" });
     let buffer = new ArrayBuffer(GULP);
     let pause = 10;
@@ -137,14 +139,21 @@ export class LiveStream {
       // An error event has already reached the caller as it came.
       if (core.is_over(live.call)) break;
       pause = Math.min(pause * 2, LONGEST_PASSING_PAUSE);
-      await Promise.race([scheduler.wait(pause), passed]);
+      await Promise.race([scheduler.wait(pause), this.passed]);
     }
-    await passed;
+    await this.takeBack();
     if (live.over) return;
-    this.writer = this.writable.getWriter();
     if (core.is_over(live.call)) return this.close();
     if (broken !== undefined) throw broken;
     return this.end();
+  }
+
+  /** Once what passes has passed, the rest of the stream is ours to write again. */
+  async takeBack() {
+    await this.passed;
+    this.passed = undefined;
+    this.writer = this.writable.getWriter();
+    this.writer.closed.catch(() => this.leave());
   }
 
   /** Feeds a piece of the upstream and writes what comes of it. */
@@ -153,10 +162,10 @@ export class LiveStream {
     const now = (this.lastRead = Date.now());
     if (this.writer !== undefined) {
       this.spoke = true;
-      const written = core.feed(live.call, bytes, now);
-      // What may pass goes on as it came: the core only reads it along. A gathered read's buffer is used again.
-      if (this.mayPass) this.write(bytes.slice());
-      this.write(written);
+      const out = core.feed(live.call, bytes, now);
+      // What may pass goes on as it came; the buffer of a gathered read is used again, so that is copied.
+      if (this.mayPass) this.write(this.gathering ? bytes.slice() : bytes);
+      this.write(out);
       if (core.is_over(live.call)) live.over = true;
       return;
     }
@@ -213,8 +222,12 @@ export class LiveStream {
     return this.writer?.close().catch(ignore);
   }
 
-  fail(error) {
+  async fail(error) {
     const { core, live } = this;
+    if (this.passed !== undefined) {
+      live.abort.abort();
+      await this.takeBack();
+    }
     const now = Date.now();
     const told = this.deadline ? core.expired(live.call, this.deadline, now) : core.broken(live.call, String(error), now);
     return this.finish(JSON.parse(told));
@@ -222,7 +235,7 @@ export class LiveStream {
 
   /** The caller stopped reading. */
   leave() {
-    if (this.live.over || this.passing) return;
+    if (this.live.over || this.passed !== undefined) return;
     this.live.gone();
   }
 
@@ -249,7 +262,7 @@ export class LiveStream {
   /** Commits the call to its target, or keeps the connection warm. */
   breakSilence(now) {
     this.remarked = now;
-    if (this.passing) return;
+    if (this.passed !== undefined) return;
     const step = JSON.parse(this.core.silence(this.live.call, now));
     if (step.do === "commit") this.commit(step);
     else this.write(this.core.take_bytes());

@@ -165,6 +165,8 @@ impl Pipe {
         match &mut self.lane {
             Lane::Translated(_, writer) => writer.fail(failure, closing),
             Lane::Patched(patcher) => patcher.fail(failure, closing, out),
+            // An error event of the upstream's own has reached the caller as it came.
+            Lane::Relayed(_) if self.meter.failed.is_some() => {}
             Lane::Relayed(_) => openai_chat::write_error_event(failure, out),
         }
         self.lane.written(out);
