@@ -79,18 +79,13 @@ pub struct Config {
 }
 
 /// Which of the cheaper ways an answer may take when caller and upstream speak the same protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lanes {
-    /// A stream in which nothing must change passes natively; its cost is then only in the call's record.
+    /// A stream whose caller asked for usage, and in which nothing else must change, passes natively: some half of the
+    /// CPU, but its cost is then only in the call's record. Off unless the operator prefers that.
     pub relay: bool,
     /// A stream may be relayed although its caller did not ask for the usage chunk, which then reaches them.
     pub usage_chunk_passes: bool,
-}
-
-impl Default for Lanes {
-    fn default() -> Lanes {
-        Lanes { relay: true, usage_chunk_passes: false }
-    }
 }
 
 #[cfg(test)]

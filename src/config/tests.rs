@@ -40,7 +40,7 @@ const COMPLETE: &str = r#"{
         "openai": {"base_url": "https://proxy.example.com/v1"}
     },
     "limits": {"body_bytes": 1048576, "deadlines": {"first_token_ms": 5000}},
-    "lanes": {"relay": false}
+    "lanes": {"relay": true}
 }"#;
 
 #[test]
@@ -49,7 +49,7 @@ fn a_complete_document_means_what_it_says() {
     assert_eq!(config.limits.body_bytes, 1 << 20);
     assert_eq!(config.limits.json_depth, Limits::default().json_depth);
     assert_eq!(config.limits.deadlines.first_token, Millis(5_000));
-    assert_eq!(config.lanes, Lanes { relay: false, usage_chunk_passes: false });
+    assert_eq!(config.lanes, Lanes { relay: true, usage_chunk_passes: false });
 
     let cave = &config.providers["cave"];
     assert_eq!(cave.base_url.as_deref(), Some("https://cave.example.com/v1"));

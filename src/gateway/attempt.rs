@@ -260,6 +260,10 @@ fn patched(path: &str, body: &[u8], attempt: &mut Attempt, stream: bool) -> Resu
     let patch = RequestPatch { model: &attempt.model, stream, facts: &attempt.facts };
     let patched = openai_chat::patch_request(body, &patch, &attempt.upstream.quirks, &mut attempt.adjusted)?;
     attempt.hide_reasoning = patched.hide_reasoning;
+    if attempt.lane == Lane::Relay && attempt.hide_reasoning {
+        // What is to be left out cannot pass natively.
+        attempt.lane = Lane::Patched;
+    }
     Ok(Outgoing { path: path.to_owned(), headers: Vec::new(), body: patched.body.into_owned() })
 }
 

@@ -169,6 +169,13 @@ async function makeKey([program, ...args], base, adminKey) {
     });
     const body = await answer.text();
     if (answer.status !== 201) throw new Stop(`No gateway key: status ${answer.status}, ${body}`);
+    // Both lanes of the same protocol are measured: with this, streams whose caller asks for usage are relayed.
+    const relaying = await fetch(`${base}/admin/config`, {
+      method: "PUT",
+      headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json", "if-match": "*" },
+      body: JSON.stringify({ version: 1, lanes: { relay: true } }),
+    });
+    if (!relaying.ok) throw new Stop(`No configuration: status ${relaying.status}, ${await relaying.text()}`);
     return JSON.parse(body).key;
   } finally {
     child.kill();

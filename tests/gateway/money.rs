@@ -7,7 +7,7 @@ use latchkey::units::NanoUsd;
 use crate::world::{World, events, header, json, sent};
 
 /// Prices of its own, so that the figures below can be worked by hand: $2 in, $0.5 cached, $8 out per million.
-const PRICED: &str = r#"{"version":1,"lanes":{"relay":false},"models":{"openai/priced":{"prices":[{"from":"2024-01-01","usd_per_mtok":{"input":2,"cache_read":0.5,"output":8}}]}}}"#;
+const PRICED: &str = r#"{"version":1,"models":{"openai/priced":{"prices":[{"from":"2024-01-01","usd_per_mtok":{"input":2,"cache_read":0.5,"output":8}}]}}}"#;
 
 #[test]
 fn cost_is_exact_in_plain_answers_streams_headers_and_records() {

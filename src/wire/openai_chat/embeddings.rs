@@ -35,9 +35,8 @@ struct Written<'a> {
 /// # Errors
 /// `BadRequest` naming the field that is missing or wrong.
 pub fn read_embeddings_request(body: &[u8]) -> Result<EmbeddingsRequest<'_>, Failure> {
-    let written: Written<'_> = serde_json::from_slice(body).map_err(|error| {
-        Failure::new(Kind::BadRequest, format!("The body must be a JSON object: {error}."))
-    })?;
+    let written: Written<'_> = serde_json::from_slice(body)
+        .map_err(|error| Failure::new(Kind::BadRequest, format!("The body must be a JSON object: {error}.")))?;
     let text = |raw: Option<Raw<'_>>| raw.as_ref().and_then(Raw::text).map(Text::into_owned);
     let encoding = match text(written.encoding_format).as_ref().map(Text::decode).as_deref() {
         None | Some("float") => VectorEncoding::Float,
