@@ -4,7 +4,7 @@
 // `package-lock.json`, Rust tools from crates.io in the versions of `Cargo.lock`. No npm install script
 // is needed or run, because the programs lie ready inside the packages made for each platform.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { probe, ROOT, run, step, Stop } from "./progress.mjs";
@@ -88,6 +88,8 @@ export async function buildTools() {
   for (const program of [wasmOpt, esbuild]) {
     if (!existsSync(program)) throw new Stop(`${program} is missing: delete node_modules and try again.`);
   }
+  // Only the programs are kept, not what they were compiled from.
+  rmSync(join(TOOLS, "target"), { recursive: true, force: true });
   return { workerBuild, env: { WASM_BINDGEN_BIN: wasmBindgen, WASM_OPT_BIN: wasmOpt, ESBUILD_BIN: esbuild } };
 }
 
@@ -106,7 +108,7 @@ async function cargoTool(crate, program, version) {
     const found = await probe(candidate, ["--version"]);
     if (found?.split(" ").at(-1) === version) return candidate === program ? await pathOf(program) : cached;
   }
-  await step(`Building ${crate} ${version} from crates.io (once, some minutes)`, () => cargoInstall(crate, program, version));
+  await step(`Building ${crate} ${version} from crates.io (once, about two minutes)`, () => cargoInstall(crate, program, version));
   return cached;
 }
 
