@@ -60,7 +60,9 @@ for (const provider of Object.keys(OWN)) {
 }
 
 function assertSame({ usage, estimated, ...ours }, { usage: ownUsage, estimated: _, ...own }) {
-  assert.deepEqual(ours, own);
+  // A stream that never says why it ended (`openai.audio-video-stream.ff74ab7e39`) is given the reason clients wait for.
+  const unended = own.finish === undefined && ours.finish === "stop";
+  assert.deepEqual(unended ? { ...ours, finish: own.finish, native: own.native } : ours, own);
   // A usage that the provider did not send is an estimate, and says so.
   if (ownUsage) assert.deepEqual(usage, ownUsage);
   else assert.ok(usage === undefined || estimated);
