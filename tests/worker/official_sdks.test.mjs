@@ -19,7 +19,6 @@ const CHAT = {
 /** Recordings that the provider's own SDK cannot be held against, each with why. */
 const NOT_COMPARABLE = {
   "anthropic.server-tools-stream.806c4a77f9": "two streams one after the other in one body, which the SDK refuses",
-  "gemini.image-out.dbd0d079c4": "no finish reason at all, where OpenAI's format must have one",
   "gemini.safety-stream.d5635853ea": "the SDK refuses the unfinished last event",
   "gemini.structured.6cccf0ac7a": "the finish reason is a number, which the SDK hands on as it is",
   "gemini.tools.6c5f9fd550": "the finish reason is a number, which the SDK hands on as it is",
