@@ -8,7 +8,8 @@ use super::Gateway;
 impl Gateway {
     /// The routes that only read: which models a key may use, and what it may do.
     pub(super) fn inspect(&self, grant: &Grant, route: &Route, now: UnixMillis) -> Result<Response, Failure> {
-        grant.permits(now, "models")?;
+        let endpoint = if matches!(route, Route::Key) { "key" } else { "models" };
+        grant.permits(now, endpoint)?;
         let registry = &self.setup.registry;
         let permitted = |provider: &str, model: &str| grant.permits_target(provider, model);
         let body = match route {

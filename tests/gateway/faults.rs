@@ -228,3 +228,13 @@ fn a_grant_is_asked_for_again_after_seconds() {
     let again = incoming(&world);
     assert!(matches!(world.gateway.begin(again, later).1, Step::FindGrant(_)), "looked up anew");
 }
+
+#[test]
+fn a_key_that_may_only_chat_still_reads_what_it_may_do() {
+    let key = Key { allowed_endpoints: vec!["chat/completions".to_owned()], ..Key::default() };
+    let mut world = World::with(key, None);
+    let (status, answer) = refused(world.get("/v1/key"));
+    assert_eq!((status, &answer["allowed_endpoints"]), (200, &serde_json::json!(["chat/completions"])));
+    let (status, error) = refused(world.get("/v1/models"));
+    assert_eq!((status, &error["error"]["code"]), (403, &"endpoint_not_allowed".into()));
+}

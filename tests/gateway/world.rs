@@ -63,11 +63,20 @@ impl World {
     }
 
     pub fn send(&mut self, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
+        self.request("POST", path, body, more)
+    }
+
+    /// What a route that only reads answers.
+    pub fn get(&mut self, path: &str) -> Step {
+        self.request("GET", path, "", &[]).1
+    }
+
+    fn request(&mut self, method: &str, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
         let mut headers = vec![("authorization".to_owned(), format!("Bearer {}", self.key))];
         headers.push(("content-type".to_owned(), "application/json".to_owned()));
         headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let incoming = Incoming {
-            method: "POST".to_owned(),
+            method: method.to_owned(),
             path: path.to_owned(),
             headers,
             body: body.as_bytes().to_vec(),
