@@ -4,11 +4,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, VectorEncoding};
 use crate::failure::{Failure, Kind};
-use crate::json::{Object, Raw, Text};
+use crate::json::{Members, Object, Raw, Text};
 use crate::wire::Closing;
 
 use super::usage;
@@ -16,18 +14,37 @@ use super::usage;
 /// What one call may embed: OpenAI's own limit.
 const MOST_INPUTS: usize = 2048;
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Written<'a> {
-    #[serde(borrow, default)]
     model: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     input: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     dimensions: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     encoding_format: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     user: Option<Raw<'a>>,
+    unknown: Vec<(Cow<'a, str>, Raw<'a>)>,
+}
+
+impl<'a> Written<'a> {
+    fn read(body: &'a [u8]) -> Result<Written<'a>, Failure> {
+        let Members(members) = serde_json::from_slice(body)
+            .map_err(|error| Failure::new(Kind::BadRequest, format!("The body must be a JSON object: {error}.")))?;
+        let mut written = Written::default();
+        for (key, value) in members {
+            let field = match key.as_str() {
+                "model" => &mut written.model,
+                "input" => &mut written.input,
+                "dimensions" => &mut written.dimensions,
+                "encoding_format" => &mut written.encoding_format,
+                "user" => &mut written.user,
+                _ => {
+                    written.unknown.push((Cow::Owned(key), value));
+                    continue;
+                }
+            };
+            *field = Some(value);
+        }
+        Ok(written)
+    }
 }
 
 /// Reads a caller's request for embeddings.
@@ -35,8 +52,7 @@ struct Written<'a> {
 /// # Errors
 /// `BadRequest` naming the field that is missing or wrong.
 pub fn read_embeddings_request(body: &[u8]) -> Result<EmbeddingsRequest<'_>, Failure> {
-    let written: Written<'_> = serde_json::from_slice(body)
-        .map_err(|error| Failure::new(Kind::BadRequest, format!("The body must be a JSON object: {error}.")))?;
+    let written = Written::read(body)?;
     let text = |raw: Option<Raw<'_>>| raw.as_ref().and_then(Raw::text).map(Text::into_owned);
     let encoding = match text(written.encoding_format).as_ref().map(Text::decode).as_deref() {
         None | Some("float") => VectorEncoding::Float,
@@ -58,7 +74,7 @@ pub fn read_embeddings_request(body: &[u8]) -> Result<EmbeddingsRequest<'_>, Fai
         dimensions,
         encoding,
         user: text(written.user),
-        unknown: Vec::new(),
+        unknown: written.unknown,
     })
 }
 
@@ -156,6 +172,13 @@ mod tests {
         for wrong in ["\"\"", "[]", "{}", "[{}]", "null", "[\"a\",1]"] {
             assert_eq!(count(wrong).map_err(|failure| failure.param), Err(Some("input".into())), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_only_a_provider_knows_is_kept() {
+        let body = br#"{"model":"m","input":"a","taskType":"RETRIEVAL_QUERY","user":"u"}"#;
+        let request = read_embeddings_request(body).expect("a request");
+        assert_eq!(request.unknown, [("taskType".into(), Raw::parse("\"RETRIEVAL_QUERY\"").expect("json"))]);
     }
 
     #[test]
