@@ -90,6 +90,10 @@ pub static LOSSES: &[Loss] = &[
     harmless("name", &[OpenAiChat], "Speakers of one role are not told apart."),
 ];
 
+/// Members of a request that are said to the gateway and not to a model: OpenRouter's words for routing, and for the
+/// usage that is asked for anyway. A target loses nothing by not getting them.
+pub const GATEWAY: &[&str] = &["models", "provider", "route", "transforms", "plugins", "usage", "preset"];
+
 /// What `format` does with `parameter`.
 #[must_use]
 pub fn fate(format: Format, parameter: &str) -> Fate {
@@ -126,6 +130,7 @@ pub fn lose_at(
             place,
             format!("`{parameter}` cannot be honoured by this model over {}. {}", name(format), row.meaning),
         )),
+        None if GATEWAY.contains(&parameter) => Ok(()),
         _ => {
             adjusted.note(parameter.to_owned(), Change::Dropped);
             Ok(())
@@ -159,6 +164,9 @@ mod tests {
         assert_eq!((refused.kind, refused.param.as_deref()), (Kind::Unsupported, Some("logprobs")));
         let refused = lose_at(Anthropic, "input_audio", "messages.2.content.0", &mut adjusted).unwrap_err();
         assert_eq!(refused.param.as_deref(), Some("messages.2.content.0"));
+        for ours in GATEWAY {
+            assert_eq!(lose(Anthropic, *ours, &mut adjusted), Ok(()));
+        }
         assert_eq!(adjusted.header(), "seed=dropped, something_new=dropped");
     }
 

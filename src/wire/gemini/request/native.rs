@@ -42,6 +42,7 @@ impl Native {
             let taken = match name.as_ref() {
                 "google" => native.take_all(value),
                 "extra_body" => member(value, "google").is_some_and(|google| native.take_all(&google)),
+                "store" if value.boolean() == Some(false) => true,
                 name => native.take(name, value),
             };
             if !taken {
