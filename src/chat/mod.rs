@@ -9,6 +9,7 @@ mod embeddings;
 mod event;
 mod fold;
 mod request;
+mod unfold;
 mod usage;
 
 pub use answer::{Answer, Choice};
@@ -19,4 +20,5 @@ pub use request::{
     Arguments, CacheMark, Effort, Message, OutputShape, Part, Reasoning, Request, Role, Sampling, Source, Tool,
     ToolChoice,
 };
+pub use unfold::unfold;
 pub use usage::Usage;

@@ -1,14 +1,19 @@
 //! Answers that are not streamed, and error answers.
 
+use std::borrow::Cow;
+
 use crate::chat::{Answer, EmbeddingsAnswer, Usage, VectorEncoding};
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Response};
+use crate::json::Raw;
 use crate::units::UnixMillis;
+use crate::wire::drive::{Caps, Pipe};
 use crate::wire::{Closing, Cost, Format, Naming, gemini, openai_chat};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
 use super::settle::estimate;
+use super::stream::stream_head;
 use super::{Gateway, Step};
 
 impl Gateway {
@@ -18,8 +23,9 @@ impl Gateway {
         let success = (200..300).contains(&status);
         let content_type = headers.iter().find(|(name, _)| *name == "content-type").map_or("", |(_, value)| *value);
         // A stream that was asked for and is labelled as something else is read whole: it is an error, or an answer
-        // that came in one piece after all.
-        if success && call.asked.stream && !content_type.starts_with("application/json") {
+        // that came in one piece after all. A 204 has no body to stream.
+        let has_body = !matches!(status, 204 | 205);
+        if success && has_body && call.asked.stream && !content_type.starts_with("application/json") {
             return self.open_stream(call, now);
         }
         let kept = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -43,6 +49,9 @@ impl Gateway {
             let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
             return Err(attempt.upstream.format.read_error(status, &header, body));
         }
+        if call.asked.stream {
+            return self.stream_whole(call, body, now);
+        }
         let (usage, answer) = read(call, attempt, body, now)?;
         let cost = self.cost(call, &usage);
         let closing = Closing { usage: Some(usage), cost, latchkey: None };
@@ -56,6 +65,58 @@ impl Gateway {
         self.records.push(call.record(status, None, closing.usage.as_ref(), cost, now));
         Ok(Step::Respond(call.dress(response, now)))
     }
+
+    /// A stream was asked for and came in one piece, as servers that cannot stream answer: the caller gets a stream.
+    fn stream_whole(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
+        let limits = self.setup.config.limits;
+        let caps = Caps { event: limits.answer_bytes, answer: limits.answer_bytes };
+        let Some(attempt) = &call.attempt else {
+            return Err(Failure::new(Kind::Internal, "The call has no attempt."));
+        };
+        let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
+        let naming = attempt.naming(&call.request_id, call.asked.include_usage, now);
+        let mut out = Vec::new();
+        let body = body.trim_ascii();
+        let is_chat = call.endpoint == Some(Endpoint::ChatCompletions);
+        let mut pipe = if is_chat {
+            Pipe::translated(format, quirks, Box::new(openai_chat::Writer::new(naming)), caps)
+        } else {
+            Pipe::patched(quirks, naming, caps)
+        };
+        if is_chat && body.starts_with(b"{") {
+            pipe.take_whole(&format.read_answer(body, quirks)?, &mut out);
+        } else {
+            pipe.feed(&as_events(body, format)?, &mut out);
+            pipe.finish(&mut out)?;
+        }
+        call.first_token = Some(now);
+        let closing = self.settle(call, &pipe, None, now);
+        pipe.close(&closing, &mut out);
+        Ok(Step::Respond(call.dress(stream_head(out), now)))
+    }
+}
+
+/// The events that a body in one piece would have come in: a stream that is only labelled as JSON is one already, an
+/// array has one for each item (`streamGenerateContent` without `alt=sse`), and a legacy completion is its own chunk.
+fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
+    let unreadable = |error: serde_json::Error| {
+        Failure::bad_answer("The provider's answer is none of its protocol.").because(error.to_string())
+    };
+    let pieces: Vec<Raw<'_>> = match body.first() {
+        Some(b'[') => serde_json::from_slice(body).map_err(unreadable)?,
+        Some(b'{') => vec![serde_json::from_slice(body).map_err(unreadable)?],
+        _ => return Ok(Cow::Borrowed(body)),
+    };
+    let mut events = Vec::with_capacity(body.len() + 64);
+    for piece in &pieces {
+        for part in ["data: ", &piece.compact(), "\n\n"] {
+            events.extend_from_slice(part.as_bytes());
+        }
+    }
+    if format == Format::OpenAiChat {
+        events.extend_from_slice(b"data: [DONE]\n\n");
+    }
+    Ok(Cow::Owned(events))
 }
 
 /// An answer that has been read and only lacks its cost.

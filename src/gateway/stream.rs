@@ -193,7 +193,7 @@ impl Gateway {
     }
 
     /// Pays what is owed for a stream, once: its usage, its cost and its record.
-    fn settle(&mut self, call: &Call, pipe: &Pipe, failure: Option<&Failure>, now: UnixMillis) -> Closing {
+    pub(super) fn settle(&mut self, call: &Call, pipe: &Pipe, failure: Option<&Failure>, now: UnixMillis) -> Closing {
         let meter = pipe.meter();
         let nothing_used = failure.is_some() && meter.usage.is_none() && !meter.spoke;
         let gone = call.drained || failure.is_some_and(|failure| failure.kind == Kind::Disconnected);
@@ -217,7 +217,7 @@ impl Gateway {
     }
 }
 
-fn stream_head(body: Vec<u8>) -> Response {
+pub(super) fn stream_head(body: Vec<u8>) -> Response {
     let mut headers = vec![("content-type", "text/event-stream; charset=utf-8".to_owned()), no_store()];
     // Some reverse proxies buffer streams unless told not to.
     headers.push(("x-accel-buffering", "no".to_owned()));

@@ -1,7 +1,7 @@
 //! Drives one stream: bytes of the upstream in, bytes for the caller out, and on the way everything that must be known
 //! of it (usage, the first real token, the end, an error).
 
-use crate::chat::{EndKind, Event, Sink, Usage};
+use crate::chat::{Answer, EndKind, Event, Sink, Usage, unfold};
 use crate::failure::Failure;
 use crate::provider::Quirks;
 
@@ -130,10 +130,20 @@ impl Pipe {
         self.lane.written(out);
     }
 
+    /// Takes a whole answer in place of a stream's bytes. It needs no [`Pipe::finish`]: nothing of it can be missing.
+    pub fn take_whole(&mut self, answer: &Answer<'_>, out: &mut Vec<u8>) {
+        let Pipe { lane, meter, .. } = self;
+        if let Lane::Translated(_, writer) = lane {
+            unfold(answer, &mut Metered { meter, next: writer.as_mut() });
+        }
+        self.lane.written(out);
+    }
+
     /// The upstream's body ended in good order.
     ///
     /// # Errors
-    /// With the fault that came before, or `Truncated` where the format's terminal marker is missing.
+    /// With the fault that came before, `Truncated` where the format's terminal marker is missing, or `BadAnswer` where
+    /// that marker is all that came.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), Failure> {
         let Pipe { reader, lane, meter, fault, .. } = self;
         reader.finish(&mut |frame| lane.take(frame, meter, fault, out));
@@ -147,7 +157,13 @@ impl Pipe {
             Lane::Relayed(decoder) => decoder.finish(&mut |event: Event<'_>| meter.note(&event)),
         };
         self.lane.written(out);
-        ended.and(self.meter.failed.clone().map_or(Ok(()), Err))
+        ended?;
+        match &self.meter.failed {
+            Some(failure) => Err(failure.clone()),
+            // Even an answer without a word has an end with a reason.
+            None if !self.meter.spoke => Err(Failure::bad_answer("The provider's stream holds no answer.")),
+            None => Ok(()),
+        }
     }
 
     /// Writes the end of a complete answer.

@@ -5,4 +5,5 @@
 mod faults;
 mod lanes;
 mod money;
+mod whole;
 mod world;
