@@ -37,6 +37,8 @@ pub(super) struct Attempt {
     pub(super) own_key: bool,
     /// Whether reasoning is withheld from the caller.
     pub(super) hide_reasoning: bool,
+    /// The key's output limit for a call that names none.
+    pub(super) default_max_tokens: Option<u32>,
 }
 
 /// Which way an answer takes to the caller.
@@ -89,6 +91,7 @@ impl Gateway {
             sent: now,
             own_key: false,
             hide_reasoning: false,
+            default_max_tokens: grant.key.default_max_tokens,
         });
         self.send(call, &grant, now)
     }
@@ -219,7 +222,8 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             patched(upstream.quirks.chat_path, body, attempt, asked.stream)?
         }
         (Endpoint::ChatCompletions, format) => {
-            let request = openai_chat::read_request(body)?;
+            let mut request = openai_chat::read_request(body)?;
+            request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
             attempt.hide_reasoning = request.reasoning.as_ref().is_some_and(|reasoning| reasoning.exclude);
             let target = Target {
                 model: &attempt.model,
@@ -257,7 +261,12 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
 
 /// The caller's own JSON with the model's name put right, and usage asked for.
 fn patched(path: &str, body: &[u8], attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
-    let patch = RequestPatch { model: &attempt.model, stream, facts: &attempt.facts };
+    let patch = RequestPatch {
+        model: &attempt.model,
+        stream,
+        facts: &attempt.facts,
+        default_max_tokens: attempt.default_max_tokens,
+    };
     let patched = openai_chat::patch_request(body, &patch, &attempt.upstream.quirks, &mut attempt.adjusted)?;
     attempt.hide_reasoning = patched.hide_reasoning;
     if attempt.lane == Lane::Relay && attempt.hide_reasoning {

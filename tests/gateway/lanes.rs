@@ -148,3 +148,21 @@ fn a_callers_own_provider_key_is_used_only_if_allowed() {
     assert_eq!(record.cost_nano, Some(0));
     assert!(record.upstream_cost_nano.is_some_and(|cost| cost > 0));
 }
+
+#[test]
+fn a_key_caps_the_output_of_calls_that_name_no_cap() {
+    for (model, pointer) in [
+        ("openai/gpt-4o", "/max_completion_tokens"),
+        ("deepseek/deepseek-chat", "/max_tokens"),
+        ("anthropic/claude-sonnet-4-5", "/max_tokens"),
+        ("gemini/gemini-2.5-flash", "/generationConfig/maxOutputTokens"),
+    ] {
+        for (named, most) in [("", 77), (r#","max_tokens":null"#, 77), (r#","max_tokens":50"#, 50)] {
+            let mut world = World::with(Key { default_max_tokens: Some(77), ..Key::default() }, None);
+            let asked = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hi"}}]{named}}}"#);
+            let body = json(&sent(world.chat(&asked).1).body);
+            let cap = body.pointer(pointer).or_else(|| body.get("max_tokens"));
+            assert_eq!(cap, Some(&most.into()), "{model} {named}: {body}");
+        }
+    }
+}

@@ -25,6 +25,8 @@ pub struct RequestPatch<'p> {
     pub stream: bool,
     /// What the model can do.
     pub facts: &'p ModelFacts,
+    /// The output limit of a chat that names none.
+    pub default_max_tokens: Option<u32>,
 }
 
 /// A request for an upstream.
@@ -75,6 +77,7 @@ pub fn patch_request<'b>(
     let mut hide_reasoning = false;
     if find(&patching.members, "messages").is_some() {
         hide_reasoning = patching.reasoning(adjusted)?;
+        patching.output_cap();
         patching.names();
         patching.sampling(adjusted);
         patching.shape(adjusted)?;
@@ -193,6 +196,21 @@ impl<'b, 'p> Patching<'b, 'p> {
             }
         }
         Ok(hide)
+    }
+
+    /// The output limit where the caller names none.
+    fn output_cap(&mut self) {
+        const NAMES: [&str; 2] = ["max_tokens", "max_completion_tokens"];
+        let Some(most) = self.patch.default_max_tokens.filter(|_| NAMES.iter().all(|name| self.value(name).is_none()))
+        else {
+            return;
+        };
+        NAMES.into_iter().for_each(|name| self.remove(name));
+        let name = match self.quirks.output_cap {
+            OutputCap::MaxCompletionTokens => "max_completion_tokens",
+            OutputCap::MaxTokens | OutputCap::Either => "max_tokens",
+        };
+        self.inserted.push((name, most.to_string().into_bytes()));
     }
 
     /// Parameters that the vendor calls something else.
