@@ -114,6 +114,8 @@ async function send(step, request, env, ctx) {
     for (const [name, value] of upstream.headers) lines += `${name}:${value}\n`;
     let next = JSON.parse(core.headers(live.call, upstream.status, lines, Date.now()));
     if (next.do === "hold") {
+      // The status line is here; from now on the stream keeps its own deadlines.
+      clearTimeout(timer);
       const stream = new LiveStream(core, live, step, upstream);
       return await new Promise((resolve) => {
         ctx.waitUntil(stream.run((told, readable) => resolve(readable ? begun(told, readable) : respond(told, env, ctx))));

@@ -107,9 +107,11 @@ describe("an answer that is none", () => {
 
   test("silence after the headers of a stream ends at the deadline for the first token", async () => {
     upstream.reply(headersOnly());
-    const error = await ask(OPENAI, { stream: true }, { "x-latchkey-first-token-timeout-ms": "300" }).catch((error) => error);
+    const deadlines = { "x-latchkey-connect-timeout-ms": "200", "x-latchkey-first-token-timeout-ms": "400" };
+    const error = await ask(OPENAI, { stream: true }, deadlines).catch((error) => error);
     assert.equal(error.status, 504);
     assert.equal(error.code, "deadline_exceeded");
+    assert.match(error.message, /first_token/, "the headers came in time");
   });
 });
 
