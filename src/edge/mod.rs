@@ -147,20 +147,22 @@ pub async fn refresh_config(env: Env) -> std::result::Result<(), JsValue> {
 /// Where the ledger does not answer.
 #[wasm_bindgen]
 pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
-    const MOST_AT_ONCE: usize = 500;
+    /// A batch is one row of the ledger and one statement of the database, both of which take two megabytes.
+    const MOST_AT_ONCE: usize = 1_000;
+    /// The log takes 256 KB a request, and each entry of it costs some tens of microseconds.
+    const LINES_AN_ENTRY: usize = 25;
     let mut records = hot::with_gateway(|gateway| gateway.records.take(MOST_AT_ONCE)).unwrap_or_default();
-    if records.is_empty() {
-        return Ok(());
+    let Some(first) = records.first() else { return Ok(()) };
+    // Records that are sent again begin with the same one, and what the database has already it leaves as it is.
+    let batch = first.request_id.clone();
+    let fresh: Vec<bool> = records.iter_mut().map(|record| !std::mem::replace(&mut record.logged, true)).collect();
+    let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap_or_default()).collect();
+    let unlogged: Vec<&str> =
+        lines.iter().zip(fresh).filter(|(_, fresh)| *fresh).map(|(line, _)| line.as_str()).collect();
+    for entry in unlogged.chunks(LINES_AN_ENTRY) {
+        worker::console_log!("{}", entry.join("\n"));
     }
-    let mut lines = Vec::with_capacity(records.len());
-    for record in &mut records {
-        let Ok(line) = serde_json::to_string(record) else { continue };
-        if !std::mem::replace(&mut record.logged, true) {
-            worker::console_log!("{line}");
-        }
-        lines.push(line);
-    }
-    match ledger::keep(&env, &format!("[{}]", lines.join(","))).await {
+    match ledger::keep(&env, &batch, &format!("[{}]", lines.join(","))).await {
         Ok(()) => Ok(()),
         Err(error) => {
             hot::with_gateway(|gateway| gateway.records.put_back(records));
