@@ -7,6 +7,7 @@ use crate::keys::Grant;
 use crate::observe::Record;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::drive::Pipe;
+use crate::wire::error::redact;
 use crate::wire::{Cost, InlinedMedia};
 
 use super::attempt::Attempt;
@@ -148,7 +149,7 @@ impl Call {
                 Some(code) => cut(code),
                 None => format!("{:?}", failure.kind),
             }),
-            cause: failure.map(|failure| failure.cause.as_deref().map_or_else(|| cut(&failure.message), cut)),
+            cause: failure.map(|failure| told(failure.cause.as_deref().unwrap_or(&failure.message))),
             client_request_id: self.incoming.printable("x-request-id"),
             adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),
             ..Record::default()
@@ -162,6 +163,17 @@ impl Call {
 /// Model names come from the caller; records keep a bounded piece of them.
 fn cut(text: &str) -> String {
     text.chars().take(200).collect()
+}
+
+/// What a record says of a failure. Parsers quote what they could not read, and upstreams what they were sent: no
+/// prompt, answer or credential may get into the log that way.
+fn told(cause: &str) -> String {
+    let quoted = cause.find('"').zip(cause.rfind('"')).filter(|(first, last)| first < last);
+    let parts = quoted.and_then(|(first, last)| cause.get(..=first).zip(cause.get(last..)));
+    match parts {
+        Some((before, after)) => cut(&redact(&format!("{before}…{after}"))),
+        None => cut(&redact(cause)),
+    }
 }
 
 /// Only what a header may hold.

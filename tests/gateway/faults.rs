@@ -238,3 +238,33 @@ fn a_key_that_may_only_chat_still_reads_what_it_may_do() {
     let (status, error) = refused(world.get("/v1/models"));
     assert_eq!((status, &error["error"]["code"]), (403, &"endpoint_not_allowed".into()));
 }
+
+#[test]
+fn no_record_holds_what_was_said_or_a_credential() {
+    const CONTENT: &str = "my dear diary";
+    let plain = r#"{"model":"openai/gpt-4o","messages":[]}"#;
+    let key = "8c0f5a1e-4d2b-4c6a-9f3e-7b1d2a3c4e5f";
+    for (status, body) in [
+        (200, format!(r#"{{"choices":"{CONTENT}"}}"#)),
+        (
+            200,
+            format!(r#"{{"choices":[{{"message":{{}},"finish_reason":"stop"}}],"usage":"{CONTENT}","x":1}} {CONTENT}"#),
+        ),
+        (400, format!(r#"{{"error":{{"message":"Invalid text: \"{CONTENT}\" in \"{CONTENT}\"."}}}}"#)),
+        (401, r#"{"error":{"message":"Incorrect API key provided: sk-openai-secret."}}"#.to_owned()),
+        (403, format!(r#"{{"error":{{"message":"Bearer {key} has no access."}}}}"#)),
+    ] {
+        let mut world = World::default();
+        let (id, step) = world.chat(plain);
+        sent(step);
+        world.answer(id, status, &[], &body);
+        let record = format!("{:?}", world.only_record());
+        for secret in [CONTENT, "sk-openai-secret", key] {
+            assert!(!record.contains(secret), "{body}: {record}");
+        }
+    }
+    let mut world = World::default();
+    let (status, _) = refused(world.chat(&format!("\"{CONTENT}\"")).1);
+    assert_eq!(status, 400);
+    assert!(!format!("{:?}", world.only_record()).contains(CONTENT));
+}
