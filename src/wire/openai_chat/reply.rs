@@ -30,6 +30,9 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
     out
 }
 
+/// A chunk repeats the answer's id and model: what is longer than any of them would grow with every token.
+const LONGEST_NAME: usize = 512;
+
 /// What an answer and each of its chunks begin with.
 pub(super) fn write_head(
     object: &mut Object<'_>,
@@ -39,13 +42,14 @@ pub(super) fn write_head(
     created: Option<i64>,
     naming: &Naming,
 ) {
-    if id.is_empty() {
+    let is_name = |text: &Text<'_>| !text.is_empty() && text.escaped().len() <= LONGEST_NAME;
+    if !is_name(id) {
         object.string("id", &naming.fallback_id)
     } else {
         object.text("id", id)
     };
     object.string("object", kind).number("created", created.unwrap_or_else(|| naming.now.seconds()));
-    if model.is_empty() {
+    if !is_name(model) {
         object.string("model", &naming.model)
     } else {
         object.text("model", model)

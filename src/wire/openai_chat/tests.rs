@@ -7,7 +7,7 @@ use super::recorded::{self, Recorded};
 use super::*;
 use crate::chat::{Answer, Event, Fold, Part, Sink, Usage};
 use crate::failure::Failure;
-use crate::json::Raw;
+use crate::json::{Raw, Text};
 use crate::provider::Quirks;
 use crate::units::{NanoUsd, UnixMillis};
 use crate::wire::sse::Reader;
@@ -293,6 +293,18 @@ fn the_first_chunk_names_the_role_and_calls_are_numbered_from_zero() {
     let calls: Vec<&Value> = chunks[1..].iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]).collect();
     let indexes: Vec<u64> = calls.iter().map(|call| call["index"].as_u64().expect("a number")).collect();
     assert_eq!(indexes, [0, 1, 1, 0, 1]);
+}
+
+#[test]
+fn a_huge_id_is_not_repeated_with_every_chunk() {
+    let long = "x".repeat(10_000);
+    let mut writer = Writer::new(naming(false));
+    writer.event(Event::Start { id: Text::escape(&long), model: Text::escape(&long), created: None });
+    writer.event(Event::TextDelta { choice: 0, block: 0, text: Text::escape("Hi") });
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let out = String::from_utf8(out).expect("text");
+    assert!(out.contains("chatcmpl-1") && out.len() < 1000, "{} bytes", out.len());
 }
 
 #[test]
