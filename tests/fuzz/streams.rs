@@ -1,0 +1,71 @@
+//! What every stream decoder must hold, whatever the upstream sends.
+
+use latchkey::provider::Quirks;
+use latchkey::units::UnixMillis;
+use latchkey::wire::drive::{Caps, Pipe};
+use latchkey::wire::openai_chat::Writer;
+use latchkey::wire::{Closing, Format, Naming};
+
+/// The output that a byte of input may cause: a chunk repeats the answer's id and model, which are bounded.
+const MOST_GROWTH: usize = 4096;
+const CAPS: Caps = Caps { event: 1 << 20, answer: 32 << 20 };
+
+/// Runs a stream of `format` through every lane that it can take, cut in different places.
+///
+/// # Panics
+/// Where the output depends on the cuts, grows out of proportion, or ends in `[DONE]` after a failure.
+pub fn check(format: Format, input: &[u8]) {
+    // The first byte says where to cut.
+    let Some((cut, body)) = input.split_first() else { return };
+    let lanes: &[fn(Format) -> Pipe] = match format {
+        Format::OpenAiChat => &[translated, patched, relayed],
+        Format::Anthropic | Format::Gemini => &[translated],
+    };
+    for lane in lanes {
+        let whole = run(lane(format), body, usize::MAX);
+        assert_eq!(run(lane(format), body, usize::from(*cut) + 1), whole, "the chunks must not matter");
+        assert!(whole.len() <= (body.len() + 16) * MOST_GROWTH, "{} bytes out of {}", whole.len(), body.len());
+    }
+}
+
+fn run(mut pipe: Pipe, body: &[u8], most: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for chunk in body.chunks(most.min(body.len().max(1))) {
+        pipe.feed(chunk, &mut out);
+        if pipe.fault().is_some() || pipe.ended() {
+            break;
+        }
+    }
+    match pipe.finish(&mut out) {
+        Ok(()) => pipe.close(&Closing::default(), &mut out),
+        Err(failure) => {
+            let before = out.len();
+            pipe.fail(&failure, &Closing::default(), &mut out);
+            let last = &out[before..];
+            assert!(!last.windows(6).any(|window| window == b"[DONE]"), "a failure must not look finished");
+        }
+    }
+    out
+}
+
+fn translated(format: Format) -> Pipe {
+    Pipe::translated(format, &Quirks::NONE, Box::new(Writer::new(naming())), CAPS)
+}
+
+fn patched(_: Format) -> Pipe {
+    Pipe::patched(&Quirks::NONE, naming(), CAPS)
+}
+
+fn relayed(format: Format) -> Pipe {
+    Pipe::relayed(format, &Quirks::NONE, CAPS)
+}
+
+fn naming() -> Naming {
+    Naming {
+        fallback_id: "chatcmpl-1".to_owned(),
+        model: "model".to_owned(),
+        now: UnixMillis(0),
+        hide_reasoning: false,
+        include_usage: true,
+    }
+}
