@@ -99,7 +99,7 @@ fn write_sampling(
         config.number("candidateCount", n);
     }
     write_seed(sampling.seed.as_ref(), adjusted, config)?;
-    write_stops(&sampling.stop, adjusted, config);
+    write_stops(&sampling.stop, adjusted, config)?;
     if sampling.logprobs == Some(true) {
         config.boolean("responseLogprobs", true);
         if let Some(top) = sampling.top_logprobs.filter(|top| *top > 0) {
@@ -121,18 +121,20 @@ fn write_seed(seed: Option<&Raw<'_>>, adjusted: &mut Adjusted, config: &mut Obje
     Ok(())
 }
 
-fn write_stops(stops: &[Text<'_>], adjusted: &mut Adjusted, config: &mut Object<'_>) {
-    let mut stops = stops.iter().filter(|stop| !stop.is_empty()).peekable();
-    if stops.peek().is_none() {
-        return;
-    }
-    config.array("stopSequences", |list| {
-        stops.by_ref().take(MOST_STOPS).for_each(|stop| {
-            list.text(stop);
-        });
-    });
-    if stops.next().is_some() {
-        adjusted.note("stop", Change::Trimmed);
+fn write_stops(stops: &[Text<'_>], adjusted: &mut Adjusted, config: &mut Object<'_>) -> Result<(), Failure> {
+    let stops = || stops.iter().filter(|stop| !stop.is_empty());
+    match stops().count() {
+        0 => Ok(()),
+        // Without one of them the answer could run on.
+        count if count > MOST_STOPS => losses::lose(Format::Gemini, "stop", adjusted),
+        _ => {
+            config.array("stopSequences", |list| {
+                stops().for_each(|stop| {
+                    list.text(stop);
+                });
+            });
+            Ok(())
+        }
     }
 }
 

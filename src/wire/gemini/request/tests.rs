@@ -300,6 +300,15 @@ fn the_answer_of_that_function_is_the_text() {
 }
 
 #[test]
+fn more_places_to_stop_than_are_taken_are_refused() {
+    let stops = |count: usize| json!({"stop": (0..count).map(|at| format!("s{at}")).collect::<Vec<_>>()});
+    let (_, body, _) = written(OLD, &with(hello(), stops(5))).expect("a request");
+    assert_eq!(body["generationConfig"]["stopSequences"].as_array().map(Vec::len), Some(5));
+    let refused = written(OLD, &with(hello(), stops(6))).expect_err("one would be lost");
+    assert_eq!(refused.param.as_deref(), Some("stop"));
+}
+
+#[test]
 fn how_tokens_are_drawn() {
     let wishes = json!({"temperature": 0.10, "top_p": 0.9, "top_k": 40, "n": 2, "seed": 7, "stop": ["a", "b"],
         "max_tokens": 100, "logprobs": true, "top_logprobs": 3, "service_tier": "flex",
