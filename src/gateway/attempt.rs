@@ -11,6 +11,7 @@ use crate::keys::Grant;
 use crate::provider::{ModelFacts, Price, Upstream};
 use crate::route::resolve;
 use crate::sandbox;
+use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::openai_chat::{self, RequestPatch};
 use crate::wire::{Adjusted, Format, InlinedPart, Naming, Outgoing, Target, gemini};
@@ -39,6 +40,8 @@ pub(super) struct Attempt {
     pub(super) hide_reasoning: bool,
     /// The key's output limit for a call that names none.
     pub(super) default_max_tokens: Option<u32>,
+    /// What the upstream was shown, and might quote.
+    credential: Option<Secret>,
 }
 
 /// Which way an answer takes to the caller.
@@ -92,6 +95,7 @@ impl Gateway {
             own_key: false,
             hide_reasoning: false,
             default_max_tokens: grant.key.default_max_tokens,
+            credential: None,
         });
         self.send(call, &grant, now)
     }
@@ -177,8 +181,11 @@ impl Gateway {
                 .code("provider_key_not_allowed")
                 .about("x-latchkey-provider-key"));
         }
-        if sandbox.is_none() {
-            headers.extend(attempt.upstream.credential(caller_key.as_deref())?);
+        if sandbox.is_none()
+            && let Some((name, value)) = attempt.upstream.credential(caller_key.as_deref())?
+        {
+            attempt.credential = Some(Secret::new(value.trim_start_matches("Bearer ").to_owned()));
+            headers.push((name, value));
         }
         attempt.sent = now;
         call.attempts += 1;
@@ -293,6 +300,17 @@ fn deadlines(call: &Call, defaults: Deadlines) -> Result<Deadlines, Failure> {
 }
 
 impl Attempt {
+    /// Takes the credential out of what the upstream said, also where nothing in its looks gives it away.
+    pub(super) fn conceal(&self, mut failure: Failure) -> Failure {
+        let Some(secret) = self.credential.as_ref().map(Secret::expose).filter(|secret| !secret.is_empty()) else {
+            return failure;
+        };
+        for text in [Some(&mut failure.message), failure.cause.as_mut()].into_iter().flatten() {
+            *text = text.replace(secret, "[redacted]");
+        }
+        failure
+    }
+
     /// What an answer of this attempt is called.
     pub(super) fn naming(&self, request_id: &str, include_usage: bool, now: UnixMillis) -> Naming {
         Naming {

@@ -47,7 +47,7 @@ impl Gateway {
         };
         if !(200..300).contains(&status) {
             let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            return Err(attempt.upstream.format.read_error(status, &header, body));
+            return Err(attempt.conceal(attempt.upstream.format.read_error(status, &header, body)));
         }
         if call.asked.stream {
             return self.stream_whole(call, body, now);

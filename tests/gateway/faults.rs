@@ -257,14 +257,27 @@ fn no_record_holds_what_was_said_or_a_credential() {
         let mut world = World::default();
         let (id, step) = world.chat(plain);
         sent(step);
-        world.answer(id, status, &[], &body);
+        let answer = String::from_utf8(world.answer(id, status, &[], &body).body).expect("text");
         let record = format!("{:?}", world.only_record());
-        for secret in [CONTENT, "sk-openai-secret", key] {
-            assert!(!record.contains(secret), "{body}: {record}");
+        for secret in ["sk-openai-secret", key] {
+            assert!(!record.contains(secret) && !answer.contains(secret), "{body}: {record} {answer}");
         }
+        assert!(!record.contains(CONTENT), "{body}: {record}");
     }
     let mut world = World::default();
     let (status, _) = refused(world.chat(&format!("\"{CONTENT}\"")).1);
     assert_eq!(status, 400);
     assert!(!format!("{:?}", world.only_record()).contains(CONTENT));
+}
+
+#[test]
+fn an_upstream_that_quotes_the_credential_is_not_quoted() {
+    // Nothing in its looks says that this is a key.
+    let mut world = World::default();
+    let (id, step) = world.chat(r#"{"model":"gemini/gemini-2.5-flash","messages":[{"role":"user","content":"Hi"}]}"#);
+    sent(step);
+    let response = world.answer(id, 400, &[], r#"{"error":{"message":"gemini-secret may not do this","code":400}}"#);
+    let (answer, record) = (String::from_utf8(response.body).expect("text"), format!("{:?}", world.only_record()));
+    assert!(answer.contains("may not do this") && !answer.contains("gemini-secret"), "{answer}");
+    assert!(!record.contains("gemini-secret"), "{record}");
 }
