@@ -34,7 +34,9 @@ export class LiveStream {
     this.step = step;
     this.upstream = upstream;
     this.ahead = 0;
-    this.begun = this.lastRead = Date.now();
+    this.lastRead = Date.now();
+    // Deadlines count from the sending of the request.
+    this.begun = live.sent;
     this.spoke = false;
     this.mayPass = false;
   }

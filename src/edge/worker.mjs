@@ -144,6 +144,7 @@ class Live {
     this.ctx = ctx;
     this.over = false;
     this.drained = false;
+    this.sent = Date.now();
     this.abort = new AbortController();
   }
 
