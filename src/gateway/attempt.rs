@@ -153,7 +153,7 @@ impl Gateway {
             return Ok(Step::FetchMedia(links, limits.media_bytes));
         }
         let deadlines = deadlines(call, limits.deadlines)?;
-        let chance = self.ids.chance();
+        let ids = &mut self.ids;
         let total_left = crate::units::Millis(deadlines.total.0.saturating_sub(now.since(call.started).0));
         let (request_id, asked) = (call.request_id.clone(), call.asked.clone());
         let Some(attempt) = call.attempt.as_mut() else {
@@ -168,7 +168,7 @@ impl Gateway {
         }
         let sandbox = (attempt.upstream.id == SANDBOX).then(|| {
             let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
-            sandbox::play(&attempt.model, played(endpoint), &outgoing.body, chance, now)
+            sandbox::play(&attempt.model, played(endpoint), &outgoing.body, ids.chance(), now)
         });
         let mut headers = outgoing.headers;
         headers.push(("content-type", "application/json".to_owned()));
