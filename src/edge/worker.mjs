@@ -15,6 +15,7 @@ export * from "../../build/index.js";
 // wasm-bindgen's exported functions hang on the class's prototype; they need no instance.
 const core = RustWorker.prototype;
 const NOTHING = new Uint8Array(0);
+const ignore = () => {};
 
 /** How old the configuration document may get before it is read again, in milliseconds. */
 const CONFIG_AGE = 15_000;
@@ -98,21 +99,12 @@ async function inline(step) {
 
 /** Sends a call upstream and sees it through to the head of its answer. */
 async function send(step, request, env, ctx) {
-  const live = new Live(step.call, env, ctx);
+  const live = new Live(step, env, ctx);
   request.signal.addEventListener("abort", () => live.gone(), { once: true });
   const patience = step.stream ? Math.min(step.connect, step.total) : step.total;
   const timer = setTimeout(() => live.expire(patience < step.total ? "connect" : "total"), patience);
   try {
-    const upstream = await (step.sandbox ? playScript(step.sandbox, live.abort.signal) : fetch(step.url, {
-      method: "POST",
-      headers: step.headers,
-      body: core.take_bytes(),
-      signal: live.abort.signal,
-      redirect: "manual",
-    }));
-    let lines = "";
-    for (const [name, value] of upstream.headers) lines += `${name}:${value}\n`;
-    let next = JSON.parse(core.headers(live.call, upstream.status, lines, Date.now()));
+    const { next, upstream } = await live.unlessLost(exchange(step, live));
     if (next.do === "hold") {
       // The status line is here; from now on the stream keeps its own deadlines.
       clearTimeout(timer);
@@ -121,7 +113,6 @@ async function send(step, request, env, ctx) {
         ctx.waitUntil(stream.run((told, readable) => resolve(readable ? begun(told, readable) : respond(told, env, ctx))));
       });
     }
-    if (next.do === "read") next = await readWhole(next, upstream);
     live.complete();
     return respond(next, env, ctx);
   } catch (error) {
@@ -136,16 +127,46 @@ async function send(step, request, env, ctx) {
   }
 }
 
+/** The upstream's answer up to the step that it leads to; its body is read already unless it streams. */
+async function exchange(step, live) {
+  const upstream = await (step.sandbox ? playScript(step.sandbox, live.abort.signal) : fetch(step.url, {
+    method: "POST",
+    headers: step.headers,
+    body: core.take_bytes(),
+    signal: live.abort?.signal,
+    redirect: "manual",
+  }));
+  let lines = "";
+  for (const [name, value] of upstream.headers) lines += `${name}:${value}\n`;
+  const next = JSON.parse(core.headers(live.call, upstream.status, lines, Date.now()));
+  return { next: next.do === "read" ? await readWhole(next, upstream) : next, upstream };
+}
+
 /** A call that has an upstream request: what may end it from outside. */
 class Live {
-  constructor(call, env, ctx) {
-    this.call = call;
+  constructor(step, env, ctx) {
+    this.call = step.call;
     this.env = env;
     this.ctx = ctx;
     this.over = false;
     this.drained = false;
     this.sent = Date.now();
-    this.abort = new AbortController();
+    // A signal makes a fetch a good deal dearer. A plain call does without: when it is over, the runtime closes what it
+    // still has open.
+    if (step.stream || step.sandbox !== undefined) this.abort = new AbortController();
+  }
+
+  /** What `work` gives, unless the call ends before. */
+  unlessLost(work) {
+    if (this.abort !== undefined) return work;
+    work.catch(ignore);
+    return Promise.race([work, new Promise((_, reject) => (this.lose = reject))]);
+  }
+
+  /** Stops whatever still runs. */
+  stop() {
+    this.abort?.abort();
+    this.lose?.(new Error("stopped"));
   }
 
   /** The caller went away: the upstream is aborted, or read to its end within what the platform gives. */
@@ -167,7 +188,7 @@ class Live {
   /** Nothing more is read or written, whatever the upstream still sends. */
   end() {
     this.over = true;
-    this.abort.abort();
+    this.stop();
     this.ended?.();
     settle(this.env, this.ctx);
   }
@@ -176,7 +197,7 @@ class Live {
   expire(deadline) {
     if (this.over) return;
     this.expired = deadline;
-    this.abort.abort();
+    this.stop();
   }
 }
 
