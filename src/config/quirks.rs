@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 16] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -22,6 +22,7 @@ const KNOWN: [&str; 15] = [
     "json_schema",
     "reasoning_control",
     "reasoning_back",
+    "routes_itself",
 ];
 
 const OUTPUT_CAPS: [(&str, OutputCap); 3] = [
@@ -59,6 +60,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "odd_tool_call_deltas" => set(&mut quirks.odd_tool_call_deltas, place.boolean()),
             "content_arrays" => set(&mut quirks.content_arrays, place.boolean()),
             "developer_role" => set(&mut quirks.developer_role, place.boolean()),
+            "routes_itself" => set(&mut quirks.routes_itself, place.boolean()),
             "json_schema" => set(&mut quirks.json_schema, place.boolean()),
             "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
             "refuses" => quirks.refuses = words(&place),

@@ -46,9 +46,9 @@ export class LiveStream {
     this.answer = answer;
     const { live } = this;
     liveStreams += 1;
-    this.reader = this.upstream.body.getReader();
     this.watch();
     try {
+      this.reader = this.upstream.body.getReader();
       await this.loop();
     } catch (error) {
       if (!live.over) await this.fail(error);

@@ -197,6 +197,7 @@ pub const PROVIDERS: &[Provider] = &[
             developer_role: true,
             reasoning_control: ReasoningParameter::Object,
             reasoning_back: ReasoningBack::Details,
+            routes_itself: true,
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
@@ -246,6 +247,7 @@ pub const PROVIDERS: &[Provider] = &[
             developer_role: true,
             reasoning_control: ReasoningParameter::Object,
             reasoning_back: ReasoningBack::Details,
+            routes_itself: true,
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS)

@@ -43,6 +43,9 @@ pub struct Quirks {
     pub reasoning_control: ReasoningParameter,
     /// Where an assistant's earlier reasoning goes when the conversation is sent back.
     pub reasoning_back: ReasoningBack,
+    /// It is a router itself and reads `models`, `provider`, `plugins` and their like; others never see them.
+    /// <https://openrouter.ai/docs/features/provider-routing>.
+    pub routes_itself: bool,
 }
 
 /// The name of the limit of output tokens.
@@ -117,6 +120,7 @@ impl Quirks {
         json_schema: true,
         reasoning_control: ReasoningParameter::Effort,
         reasoning_back: ReasoningBack::Nowhere,
+        routes_itself: false,
     };
 
     /// What can be counted on when a server merely calls itself OpenAI-compatible.

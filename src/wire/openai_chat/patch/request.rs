@@ -13,7 +13,7 @@ use super::super::{read, thinking};
 use super::messages;
 use super::reply::find;
 
-/// Members that say which target to take, and are the gateway's to read.
+/// Members that say which target to take, and are the gateway's to read; only another router gets to see them.
 const OURS: &[&str] = &["models", "route", "transforms", "plugins", "preset"];
 
 /// What to change.
@@ -153,14 +153,16 @@ impl<'b, 'p> Patching<'b, 'p> {
     }
 
     fn ours(&mut self) {
+        if self.quirks.routes_itself {
+            return;
+        }
         for key in OURS {
             self.remove(key);
         }
         if self.value("provider").is_some_and(|value| value.starts_with('{')) {
             self.remove("provider");
         }
-        let routes_itself = self.quirks.reasoning_control == ReasoningParameter::Object;
-        if !routes_itself && self.value("usage").is_some_and(|value| value.starts_with('{')) {
+        if self.value("usage").is_some_and(|value| value.starts_with('{')) {
             self.remove("usage");
         }
     }

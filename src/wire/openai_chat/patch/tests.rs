@@ -44,6 +44,12 @@ fn only_what_must_change_changes() {
         ),
         r#"{"mod\u0065l":"m","model":"m"}"#
     );
+    let routed = r#"{"model":"m","models":["a"],"provider":{"order":[]},"plugins":[],"usage":{"include":true}}"#;
+    assert_eq!(
+        patch(routed, &Quirks { routes_itself: true, ..Quirks::COMPATIBLE }),
+        routed,
+        "another router reads them"
+    );
     assert_eq!(patch(r#"{"messages":[]}"#, &Quirks::NONE), r#"{"model":"m","messages":[]}"#);
     let untouched = r#"{"model":"m","messages":[{"role":"user","content":"q"}],"provider":"text","seed":1}"#;
     let mut adjusted = Adjusted::default();
