@@ -4,9 +4,10 @@
 use latchkey::chat::{EndKind, Event, Sink, Usage};
 use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
-use latchkey::wire::openai_chat::{Patcher, Writer, patch_answer, read_plain, write_answer};
+use latchkey::wire::drive::{Caps, Pipe};
+use latchkey::wire::openai_chat::{Writer, patch_answer, read_plain, write_answer};
 use latchkey::wire::sse::Reader;
-use latchkey::wire::{Closing, Decoded, Format, Naming, StreamWriter};
+use latchkey::wire::{Closing, Format, Naming, StreamWriter};
 use serde_json::Value;
 
 use super::answers::expected;
@@ -96,20 +97,13 @@ fn patched_streams_say_the_same() {
         if format != Format::OpenAiChat {
             return Vec::new();
         }
-        let mut patcher = Patcher::new(naming(), quirks);
-        let (mut out, mut usage, mut faults) = (Vec::new(), None, Vec::new());
-        let mut reader = Reader::new(8 << 20);
-        let mut ignored = |_: Event<'_>| {};
-        let mut take = |frame: &latchkey::wire::sse::Frame<'_>| {
-            let mut meter = Metered { usage: &mut usage, next: &mut ignored };
-            if let Decoded::Corrupt(why) = patcher.frame(frame, &mut meter, &mut out) {
-                faults.push(why);
-            }
-        };
-        reader.feed(body.as_bytes(), &mut take).expect("a short stream");
-        reader.finish(&mut take);
-        faults.extend(patcher.finish(&mut |_: Event<'_>| {}).err().map(|failure| failure.to_string()));
-        patcher.close(&Closing { usage, ..Closing::default() }, &mut out);
+        // Through the driver, which passes by what holds only words.
+        let mut pipe = Pipe::patched(quirks, naming(), Caps { event: 8 << 20, answer: 64 << 20 });
+        let (mut out, mut faults) = (Vec::new(), Vec::new());
+        pipe.feed(body.as_bytes(), &mut out);
+        faults.extend(pipe.finish(&mut out).err().map(|failure| failure.to_string()));
+        let usage = pipe.meter().usage.clone();
+        pipe.close(&Closing { usage, ..Closing::default() }, &mut out);
         faults.extend(differences(expected, &read_stream(out)));
         faults
     });

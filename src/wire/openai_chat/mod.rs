@@ -32,7 +32,10 @@ pub use answer::read_answer;
 pub use embeddings::{read_embeddings_request, write_embeddings_answer};
 pub use error::read_error;
 pub use failure::{write_error_event, write_failure};
-pub use patch::{PatchedRequest, Patcher, Plain, RequestPatch, patch_answer, patch_request, read_plain};
+pub use patch::{
+    BYTES_A_CHUNK, PatchedRequest, Patcher, Plain, RequestPatch, patch_answer, patch_request, read_plain,
+    says_only_text,
+};
 pub use read::read_request;
 pub use reply::write_answer;
 pub use stream::Decoder;

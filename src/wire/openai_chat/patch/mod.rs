@@ -3,6 +3,7 @@
 //! What nobody here models survives both ways, whitespace included.
 
 mod answer;
+mod glance;
 mod messages;
 mod reply;
 mod request;
@@ -11,6 +12,7 @@ mod stream;
 pub(super) use messages::schema_in_words;
 
 pub use answer::{Plain, patch_answer, read_plain};
+pub use glance::{BYTES_A_CHUNK, says_only_text};
 pub use request::{PatchedRequest, RequestPatch, patch_request};
 pub use stream::Patcher;
 

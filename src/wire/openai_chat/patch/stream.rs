@@ -102,6 +102,12 @@ impl Patcher {
         self.decoder.finish(&mut both)
     }
 
+    /// Whether the vendor's chunks of text need no change.
+    #[must_use]
+    pub fn is_faithful(&self) -> bool {
+        self.quirks.stream_is_faithful()
+    }
+
     /// Whether the upstream's terminal marker has come.
     #[must_use]
     pub fn ended(&self) -> bool {
