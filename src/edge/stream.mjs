@@ -11,10 +11,11 @@
 /** Bytes that may wait for a slow caller before the upstream is read on. */
 const MOST_AHEAD = 256 * 1024;
 /** Reads less than this apart, in milliseconds, are a burst; so many of them in a row start gathering. */
-const QUICK = 2;
+const QUICK = 3;
 const QUICK_READS = 3;
-/** So many slower reads in a row let a stream pass that may. */
-const SLOW_READS = 3;
+/** So many reads in a row that are at least this far apart let a stream pass that may. */
+const SLOW = 4;
+const SLOW_READS = 4;
 /** With fewer live streams in the isolate, gathering would only add latency. */
 const BUSY = 4;
 /** Pauses between two gathered reads: they grow when timers come late, which means that the isolate is short of CPU. */
@@ -71,9 +72,9 @@ export class LiveStream {
       this.take(value);
       if (live.over) return this.close();
       if (this.ahead > MOST_AHEAD) await this.catchUp();
-      const isQuick = this.lastRead - before < QUICK;
-      quick = isQuick ? quick + 1 : 0;
-      slow = isQuick ? 0 : slow + 1;
+      const gap = this.lastRead - before;
+      quick = gap < QUICK ? quick + 1 : 0;
+      slow = gap < SLOW ? 0 : slow + 1;
       if (this.writer === undefined) continue;
       // The sandbox's stream is not one of the runtime's own, which alone can be drained and passed natively.
       if (this.step.sandbox !== undefined) continue;
