@@ -21,6 +21,8 @@ const ignore = () => {};
 const CONFIG_AGE = 15_000;
 /** How long records may gather before they are written together, in milliseconds. */
 const RECORDS_WAIT = 1_000;
+/** How many bytes of a body over the limit are still taken. */
+const DISCARDED = 32 * 1024 * 1024;
 /** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
 const DRAIN = 25_000;
 
@@ -84,11 +86,16 @@ async function call(request, path, env, ctx) {
   return send(step, request, env, ctx);
 }
 
-/** The whole body, or undefined where it is longer than `most`. */
+/**
+ * The whole body, or undefined where it is longer than `most`. The rest of a long one is taken all the same, within
+ * reason: a caller who is still writing would see a broken connection instead of the answer.
+ */
 async function readBody(request, most) {
   const length = request.headers.get("content-length");
-  if (length !== null) return Number(length) > most ? undefined : new Uint8Array(await request.arrayBuffer());
-  return readUpTo(request.body, most);
+  if (length === null) return readUpTo(request.body, most, DISCARDED);
+  if (Number(length) <= most) return new Uint8Array(await request.arrayBuffer());
+  await readUpTo(request.body, 0, DISCARDED);
+  return undefined;
 }
 
 async function inline(step) {
