@@ -48,6 +48,27 @@ impl NanoUsd {
     /// ```
     #[must_use]
     pub fn parse_usd(text: &str) -> Option<NanoUsd> {
+        let (amount, remainder) = NanoUsd::read_usd(text)?;
+        (!remainder).then_some(amount)
+    }
+
+    /// Reads what a provider says it charged, which may be finer than a nano-dollar because a float was printed;
+    /// rounded up, like every price line.
+    ///
+    /// ```
+    /// use latchkey::units::NanoUsd;
+    /// assert_eq!(NanoUsd::parse_usd_up("0.00010600000000000001"), Some(NanoUsd(106_001)));
+    /// assert_eq!(NanoUsd::parse_usd_up("9.19e-05"), Some(NanoUsd(91_900)));
+    /// assert_eq!(NanoUsd::parse_usd_up("-0.000001"), None);
+    /// ```
+    #[must_use]
+    pub fn parse_usd_up(text: &str) -> Option<NanoUsd> {
+        let (amount, remainder) = NanoUsd::read_usd(text)?;
+        (!text.starts_with('-')).then_some(amount + NanoUsd(i64::from(remainder)))
+    }
+
+    /// The whole nano-dollars of a decimal number of dollars, and whether something finer is left.
+    fn read_usd(text: &str) -> Option<(NanoUsd, bool)> {
         let (mantissa, exponent) = match text.split_once(['e', 'E']) {
             Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
             None => (text, 0),
@@ -68,16 +89,13 @@ impl NanoUsd {
         }
         // value × 10^(exponent - decimals) dollars = value × 10^shift nano-dollars
         let shift = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?.checked_add(9)?;
-        let scaled = if shift >= 0 {
-            value.checked_mul(10i128.checked_pow(u32::try_from(shift).ok()?)?)?
+        let (scaled, remainder) = if shift >= 0 {
+            (value.checked_mul(10i128.checked_pow(u32::try_from(shift).ok()?)?)?, false)
         } else {
             let divisor = 10i128.checked_pow(u32::try_from(-shift).ok()?)?;
-            if value % divisor != 0 {
-                return None;
-            }
-            value / divisor
+            (value / divisor, value % divisor != 0)
         };
-        i64::try_from(sign * scaled).ok().map(NanoUsd)
+        Some((NanoUsd(i64::try_from(sign * scaled).ok()?), remainder))
     }
 
     /// `self + other`, or `None` where it does not fit.

@@ -1,5 +1,7 @@
 //! What a call used, in buckets that do not overlap.
 
+use crate::units::NanoUsd;
+
 /// Tokens of one answer, each counted in exactly one bucket.
 ///
 /// Vendors disagree on what includes what (OpenAI's `prompt_tokens` includes cached ones, Anthropic's `input_tokens`
@@ -33,6 +35,9 @@ pub struct Usage {
     pub rejected_prediction: Option<u64>,
     /// Searches and other billed requests of provider-run tools.
     pub tool_requests: Option<u64>,
+    /// What the upstream says it charges for this call, where it can be relied on: prices of a router that picks among
+    /// vendors are in no catalogue.
+    pub stated_cost: Option<NanoUsd>,
     /// The service tier that the upstream says it used: it decides the price.
     pub service_tier: Option<String>,
     /// The upstream did not say; counted from what was seen.

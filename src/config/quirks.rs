@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 17] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -23,6 +23,7 @@ const KNOWN: [&str; 16] = [
     "reasoning_control",
     "reasoning_back",
     "routes_itself",
+    "states_cost",
 ];
 
 const OUTPUT_CAPS: [(&str, OutputCap); 3] = [
@@ -61,6 +62,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "content_arrays" => set(&mut quirks.content_arrays, place.boolean()),
             "developer_role" => set(&mut quirks.developer_role, place.boolean()),
             "routes_itself" => set(&mut quirks.routes_itself, place.boolean()),
+            "states_cost" => set(&mut quirks.states_cost, place.boolean()),
             "json_schema" => set(&mut quirks.json_schema, place.boolean()),
             "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
             "refuses" => quirks.refuses = words(&place),

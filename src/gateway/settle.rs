@@ -13,11 +13,12 @@ use super::call::Call;
 const BYTES_PER_TOKEN: u64 = 4;
 
 impl Gateway {
-    /// What `usage` costs at the price that held when the call came; `None` where no price is known.
+    /// What `usage` costs at the price that held when the call came, or, where no price is known, what the upstream
+    /// says it charges; `None` where nobody knows.
     pub(super) fn cost(&self, call: &Call, usage: &Usage) -> Option<Cost> {
         let attempt = call.attempt.as_ref()?;
-        let price = attempt.price.as_ref()?;
-        let upstream = cost(usage, price)?;
+        let priced = attempt.price.as_ref().and_then(|price| cost(usage, price));
+        let upstream = priced.or(usage.stated_cost)?;
         // With the caller's own provider key the provider's bill goes to the caller.
         let charged = if attempt.own_key { NanoUsd::ZERO } else { upstream };
         Some(Cost { charged, upstream })

@@ -198,6 +198,7 @@ pub const PROVIDERS: &[Provider] = &[
             reasoning_control: ReasoningParameter::Object,
             reasoning_back: ReasoningBack::Details,
             routes_itself: true,
+            states_cost: true,
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)

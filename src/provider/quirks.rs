@@ -46,6 +46,9 @@ pub struct Quirks {
     /// It is a router itself and reads `models`, `provider`, `plugins` and their like; others never see them.
     /// <https://openrouter.ai/docs/features/provider-routing>.
     pub routes_itself: bool,
+    /// `usage.cost` is what it charges, in US dollars. Recording: `openrouter.tools-stream.ad77df3ada`;
+    /// <https://openrouter.ai/docs/use-cases/usage-accounting>.
+    pub states_cost: bool,
 }
 
 /// The name of the limit of output tokens.
@@ -121,6 +124,7 @@ impl Quirks {
         reasoning_control: ReasoningParameter::Effort,
         reasoning_back: ReasoningBack::Nowhere,
         routes_itself: false,
+        states_cost: false,
     };
 
     /// What can be counted on when a server merely calls itself OpenAI-compatible.

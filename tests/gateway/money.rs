@@ -51,6 +51,23 @@ fn a_cost_that_is_not_known_is_never_invented() {
 }
 
 #[test]
+fn a_router_that_says_what_it_charged_is_believed_where_no_price_is_known() {
+    let mut world = World::default();
+    let usage = r#"{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6,"cost":0.000106}"#;
+    let body = format!(
+        r#"{{"id":"c","choices":[{{"index":0,"message":{{"role":"assistant","content":"x"}},"finish_reason":"stop"}}],"usage":{usage}}}"#
+    );
+    let mut cost_at = |model: &str| {
+        let (id, step) = world.chat(&format!(r#"{{"model":"{model}","messages":[]}}"#));
+        sent(step);
+        world.answer(id, 200, &[], &body);
+        world.only_record().cost_nano
+    };
+    assert_eq!(cost_at("openrouter/maker/unheard-of"), Some(106_000));
+    assert_eq!(cost_at("openai/unheard-of"), None, "others may not name their own price");
+}
+
+#[test]
 fn silence_about_usage_is_an_estimate_and_says_so() {
     let mut world = World::with(Key::default(), Some(PRICED));
     let (id, step) = world.chat(r#"{"model":"openai/priced","messages":[{"role":"user","content":"Hi"}]}"#);

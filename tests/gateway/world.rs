@@ -41,6 +41,7 @@ impl World {
             ("ANTHROPIC_API_KEY", "sk-ant-secret"),
             ("GEMINI_API_KEY", "gemini-secret"),
             ("DEEPSEEK_API_KEY", "deepseek-secret"),
+            ("OPENROUTER_API_KEY", "openrouter-secret"),
         ]
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

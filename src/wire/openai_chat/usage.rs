@@ -5,6 +5,7 @@ use serde::Deserialize;
 use crate::chat::Usage;
 use crate::json::{Object, Raw};
 use crate::provider::Quirks;
+use crate::units::NanoUsd;
 use crate::wire::Cost;
 
 use super::types::count;
@@ -45,6 +46,8 @@ struct Written<'a> {
     num_search_queries: Option<u64>,
     #[serde(borrow, deserialize_with = "super::types::text")]
     service_tier: Option<crate::json::Text<'a>>,
+    #[serde(borrow)]
+    cost: Option<Raw<'a>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,6 +100,11 @@ pub fn read(usage: &Raw<'_>, quirks: &Quirks) -> Option<Usage> {
             .as_ref()
             .filter(|tier| !tier.is_empty())
             .map(|tier| tier.decode().into_owned()),
+        stated_cost: written
+            .cost
+            .as_ref()
+            .filter(|_| quirks.states_cost)
+            .and_then(|cost| NanoUsd::parse_usd_up(cost.get())),
         ..Usage::default()
     };
     let outside = input(&written, &mut read);
@@ -243,6 +251,22 @@ mod tests {
         let apart = Quirks { reasoning_apart: true, ..Quirks::NONE };
         let read = read(&Raw::parse(more).expect("json"), &apart).expect("usage");
         assert_eq!((read.output_text, read.output_reasoning), (35, Some(267)));
+    }
+
+    #[test]
+    fn a_stated_cost_counts_only_from_those_who_may_state_one() {
+        // `openrouter.tools-stream.ad77df3ada` and how a float may print.
+        let usage = |cost: &str| format!(r#"{{"prompt_tokens":1,"completion_tokens":1,"cost":{cost}}}"#);
+        let stating = Quirks { states_cost: true, ..Quirks::COMPATIBLE };
+        let cost = |text: &str, quirks: &Quirks| {
+            read(&Raw::parse(&usage(text)).expect("json"), quirks).expect("usage").stated_cost
+        };
+        assert_eq!(cost("0.0000919", &stating), Some(NanoUsd(91_900)));
+        assert_eq!(cost("5.8000000000000004e-06", &stating), Some(NanoUsd(5_801)));
+        assert_eq!(cost("0.0000919", &Quirks::COMPATIBLE), None);
+        for nonsense in ["null", "-1", "\"0.1\"", "{\"total_cost\":1}", "[]", "1e99"] {
+            assert_eq!(cost(nonsense, &stating), None, "{nonsense}");
+        }
     }
 
     #[test]
