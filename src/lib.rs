@@ -15,6 +15,7 @@
 //! | [`provider`] | vendors as rows, their quirks; models and prices; [`provider::Registry`] puts them together |
 //! | [`config`] | the operator's document: what was written, what it means, every fault at once |
 //! | [`keys`] | gateway keys: made, recognised without a look-up, and what they may do |
+//! | [`budget`], [`limit`] | ceilings in money, requests and tokens: what they are, and how none is ever passed |
 //! | [`route`] | from a model string to a target; the list of models |
 //! | [`http`] | paths to routes, failures to statuses and bodies. Data, no I/O |
 //! | [`observe`] | one record a call, and request ids |
@@ -51,6 +52,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod admin;
+pub mod budget;
 pub mod chat;
 pub mod config;
 #[cfg(target_arch = "wasm32")]
@@ -60,6 +62,7 @@ pub mod gateway;
 pub mod http;
 pub mod json;
 pub mod keys;
+pub mod limit;
 pub mod observe;
 pub mod provider;
 pub mod route;

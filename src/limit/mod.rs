@@ -1,0 +1,152 @@
+//! Rate limits: how many requests, tokens or calls at once a spender may have.
+//!
+//! They are kept as budgets are ([`crate::budget`]): an isolate leases a slice of what is left, holds a call's estimate
+//! of it and settles what was used. Requests and tokens come from a bucket that refills steadily; calls at once are
+//! slots that end with their lease, so that nothing sticks after a crash.
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget::{Found, Match, Scope};
+use crate::config::Fault;
+use crate::units::Millis;
+
+/// The highest limit: far above any provider's, and small enough that a million of them fit a counter.
+const MOST: u64 = 1_000_000_000_000;
+
+/// How much of something a spender may have in a time.
+///
+/// ```
+/// use latchkey::limit::{Limit, Per, Unit};
+/// let limit: Limit = serde_json::from_str(
+///     r#"{"id": "lim_1", "scope": {"type": "key", "id": "*"}, "unit": "requests", "per": "minute", "max": 60}"#,
+/// ).expect("a limit");
+/// assert_eq!((limit.unit, limit.per), (Unit::Requests, Some(Per::Minute)));
+/// assert!(limit.faults("limits.0").is_empty());
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limit {
+    /// Its own, unlike any other limit's.
+    pub id: String,
+    /// Whose calls it counts.
+    pub scope: Scope,
+    /// Which of their calls it counts; all, where nothing is named.
+    #[serde(rename = "match")]
+    pub matches: Match,
+    /// What is counted.
+    pub unit: Unit,
+    /// In which time; `None` for calls at once, which have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub per: Option<Per>,
+    /// How many.
+    pub max: u64,
+}
+
+/// What a limit counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Calls that reached a provider.
+    #[default]
+    Requests,
+    /// Tokens of the prompt, cached ones included.
+    InputTokens,
+    /// Tokens of the answer, reasoning included.
+    OutputTokens,
+    /// Both.
+    Tokens,
+    /// Calls under way at the same time.
+    Parallel,
+}
+
+/// The time that a limit is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Per {
+    /// Sixty seconds.
+    Minute,
+    /// Sixty minutes.
+    Hour,
+    /// 24 hours.
+    Day,
+}
+
+impl Limit {
+    /// Everything that is wrong with it, with paths below `at`.
+    #[must_use]
+    pub fn faults(&self, at: &str) -> Vec<Fault> {
+        let mut found = Found { at, faults: Vec::new() };
+        found.definition(&self.id, &self.scope, &self.matches);
+        match (self.unit, self.per) {
+            (Unit::Parallel, Some(_)) => found.add("per", "has no meaning for calls in parallel; leave it out"),
+            (Unit::Parallel, None) | (_, Some(_)) => {}
+            (_, None) => found.add("per", "is needed: `minute`, `hour` or `day`"),
+        }
+        if !(1..=MOST).contains(&self.max) {
+            found.add("max", format!("must be 1 to {MOST}"));
+        }
+        found.faults
+    }
+}
+
+impl Unit {
+    /// As JSON and errors name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Unit::Requests => "requests",
+            Unit::InputTokens => "input_tokens",
+            Unit::OutputTokens => "output_tokens",
+            Unit::Tokens => "tokens",
+            Unit::Parallel => "parallel",
+        }
+    }
+}
+
+impl Per {
+    /// How long it is.
+    #[must_use]
+    pub fn length(self) -> Millis {
+        Millis(match self {
+            Per::Minute => 60_000,
+            Per::Hour => 3_600_000,
+            Per::Day => 86_400_000,
+        })
+    }
+
+    /// As JSON and errors name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Per::Minute => "minute",
+            Per::Hour => "hour",
+            Per::Day => "day",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_limit_is_pinned() {
+        for written in [
+            r#"{"id":"l","scope":{"type":"user","id":"*"},"match":{"model":"gpt-*"},"unit":"input_tokens","per":"day","max":9}"#,
+            r#"{"id":"l","scope":{"type":"account","id":""},"match":{},"unit":"parallel","max":1}"#,
+        ] {
+            let limit: Limit = serde_json::from_str(written).expect("a limit");
+            assert_eq!(serde_json::to_string(&limit).expect("JSON"), written);
+            assert_eq!(limit.faults(""), Vec::new());
+        }
+    }
+
+    #[test]
+    fn every_fault_is_named_at_once() {
+        let limit = Limit { scope: Scope::key("k"), ..Limit::default() };
+        let paths: Vec<String> = limit.faults("limits.0").into_iter().map(|fault| fault.path).collect();
+        assert_eq!(paths, ["limits.0.id", "limits.0.per", "limits.0.max"]);
+        let timed = Limit { id: "l".into(), unit: Unit::Parallel, per: Some(Per::Day), max: 1, ..limit };
+        assert_eq!(timed.faults("").into_iter().map(|fault| fault.path).collect::<Vec<_>>(), ["per"]);
+    }
+}
