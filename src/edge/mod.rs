@@ -14,9 +14,10 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Env, Headers, Method, Request, Response, Result, event};
 
 use crate::admin::{Context as AdminContext, ProviderStatus};
-use crate::http::{Dialect, failure_response, front_page};
+use crate::http::{failure_response, front_page};
 use crate::keys::{AdminKey, KeyHash};
 use crate::provider::Upstream;
+use crate::wire::Surface;
 
 pub use ledger::Ledger;
 
@@ -40,7 +41,7 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
                 Err(failure) => failure,
                 Ok(_) => crate::http::unknown_path(method.as_ref(), path),
             };
-            respond(failure_response(&failure, Dialect::OpenAi))
+            respond(failure_response(&failure, Surface::OpenAiChat))
         }
     }
 }

@@ -1,7 +1,7 @@
 use serde::Deserialize;
 
 use crate::failure::{Failure, Kind};
-use crate::http::Endpoint;
+use crate::http::{Endpoint, Task};
 use crate::json::Raw;
 
 /// What must be known of a body before a target is chosen. Everything else stays a span.
@@ -63,10 +63,10 @@ impl Asked {
             Some(Some(_)) | None => return Err(missing("model", "a model string such as \"openai/gpt-4o\"")),
             Some(None) => return Err(Failure::bad_request("model", "`model` must be a string.")),
         };
-        let (content, name, what) = match endpoint {
-            Endpoint::ChatCompletions => (&written.messages, "messages", "a list of messages"),
-            Endpoint::Embeddings => (&written.input, "input", "a string or a list of strings"),
-            Endpoint::Completions => (&written.prompt, "prompt", "a string or a list of strings"),
+        let (content, name, what) = match endpoint.task() {
+            Task::Chat => (&written.messages, "messages", "a list of messages"),
+            Task::Embeddings => (&written.input, "input", "a string or a list of strings"),
+            Task::Completions => (&written.prompt, "prompt", "a string or a list of strings"),
         };
         match content {
             None => return Err(missing(name, what)),

@@ -6,19 +6,20 @@ use base64::Engine as _;
 
 use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
-use crate::http::Endpoint;
+use crate::http::{Endpoint, Task};
 use crate::keys::Grant;
 use crate::provider::{ModelFacts, Price, Upstream};
 use crate::route::resolve;
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
-use crate::wire::openai_chat::{self, RequestPatch};
-use crate::wire::{Adjusted, Format, InlinedPart, Naming, Outgoing, Target, gemini};
+use crate::wire::{
+    Adjusted, Format, InlinedPart, Naming, Outgoing, RequestPatch, Surface, Target, gemini, openai_chat,
+};
 
 use super::call::{Call, Stage};
 use super::settle::price_moment;
-use super::{FetchedMedia, Gateway, Outbound, Step};
+use super::{FetchedMedia, Gateway, Incoming, Outbound, Step};
 
 /// The provider that [`sandbox`] plays.
 const SANDBOX: &str = "sandbox";
@@ -79,10 +80,10 @@ impl Gateway {
         let upstream = registry
             .upstream(&resolved.provider)
             .ok_or_else(|| Failure::new(Kind::NotFound, format!("There is no provider `{}`.", resolved.provider)))?;
-        let lane = match upstream.format {
-            Format::OpenAiChat if self.may_relay(call, &upstream) => Lane::Relay,
-            Format::OpenAiChat => Lane::Patched,
-            Format::Anthropic | Format::Gemini => Lane::Translated,
+        let lane = match call.surface().format() == upstream.format {
+            true if self.may_relay(call, &upstream) => Lane::Relay,
+            true => Lane::Patched,
+            false => Lane::Translated,
         };
         call.attempt = Some(Attempt {
             facts: registry.facts(&resolved.provider, &resolved.model),
@@ -168,7 +169,7 @@ impl Gateway {
         }
         let sandbox = (attempt.upstream.id == SANDBOX).then(|| {
             let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
-            sandbox::play(&attempt.model, played(endpoint), &outgoing.body, ids.chance(), now)
+            sandbox::play(&attempt.model, played(endpoint.task()), &outgoing.body, ids.chance(), now)
         });
         let mut headers = outgoing.headers;
         headers.push(("content-type", "application/json".to_owned()));
@@ -203,18 +204,20 @@ impl Gateway {
     }
 }
 
-fn played(endpoint: Endpoint) -> sandbox::Endpoint {
-    match endpoint {
-        Endpoint::ChatCompletions => sandbox::Endpoint::Chat,
-        Endpoint::Embeddings => sandbox::Endpoint::Embeddings,
-        Endpoint::Completions => sandbox::Endpoint::Completions,
+fn played(task: Task) -> sandbox::Endpoint {
+    match task {
+        Task::Chat => sandbox::Endpoint::Chat,
+        Task::Embeddings => sandbox::Endpoint::Embeddings,
+        Task::Completions => sandbox::Endpoint::Completions,
     }
 }
 
 /// The request in the target's own protocol, or the links that must be fetched before it can be written.
 fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), Failure> {
     let (endpoint, asked) = (call.endpoint.unwrap_or(Endpoint::ChatCompletions), &call.asked);
-    let body = &call.incoming.body;
+    let (surface, task) = (endpoint.surface(), endpoint.task());
+    let incoming = &call.incoming;
+    let body = &incoming.body;
     let Some(attempt) = call.attempt.as_mut() else {
         return Err(Failure::new(Kind::Internal, "The call has no attempt."));
     };
@@ -224,12 +227,11 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             .code("endpoint_not_available")
             .about("model")
     };
-    let outgoing = match (endpoint, upstream.format) {
-        (Endpoint::ChatCompletions, Format::OpenAiChat) => {
-            patched(upstream.quirks.chat_path, body, attempt, asked.stream)?
-        }
-        (Endpoint::ChatCompletions, format) => {
-            let mut request = openai_chat::read_request(body)?;
+    let outgoing = match (task, upstream.format) {
+        (Task::Chat, format) if surface.format() == format => patched(surface, incoming, attempt, asked.stream)?,
+        (Task::Chat, format) => {
+            let mut request = surface.read_request(body)?;
+            request.stream = asked.stream;
             request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
             attempt.hide_reasoning = request.reasoning.as_ref().is_some_and(|reasoning| reasoning.exclude);
             let target = Target {
@@ -251,36 +253,44 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             }
             format.write_request(&request, &target, &mut attempt.adjusted)?
         }
-        (Endpoint::Embeddings, _) if !upstream.endpoints.embeddings => return Err(unsupported()),
-        (Endpoint::Embeddings, Format::OpenAiChat) => patched("/embeddings", body, attempt, false)?,
-        (Endpoint::Embeddings, Format::Gemini) => {
+        (Task::Embeddings, _) if !upstream.endpoints.embeddings => return Err(unsupported()),
+        (Task::Embeddings, Format::OpenAiChat) => patched_at("/embeddings", incoming, attempt, false)?,
+        (Task::Embeddings, Format::Gemini) => {
             let request = openai_chat::read_embeddings_request(body)?;
             gemini::write_embeddings(&request, &attempt.model, &mut attempt.adjusted)?
         }
-        (Endpoint::Embeddings, Format::Anthropic) => return Err(unsupported()),
-        (Endpoint::Completions, Format::OpenAiChat) if upstream.endpoints.completions => {
-            patched("/completions", body, attempt, asked.stream)?
+        (Task::Embeddings, Format::Anthropic) => return Err(unsupported()),
+        (Task::Completions, Format::OpenAiChat) if upstream.endpoints.completions => {
+            patched_at("/completions", incoming, attempt, asked.stream)?
         }
-        (Endpoint::Completions, _) => return Err(unsupported()),
+        (Task::Completions, _) => return Err(unsupported()),
     };
     Ok((outgoing, Vec::new()))
 }
 
+/// The caller's own JSON for another endpoint of OpenAI's than chat.
+fn patched_at(path: &str, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
+    let outgoing = patched(Surface::OpenAiChat, incoming, attempt, stream)?;
+    Ok(Outgoing { path: path.to_owned(), ..outgoing })
+}
+
 /// The caller's own JSON with the model's name put right, and usage asked for.
-fn patched(path: &str, body: &[u8], attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
+fn patched(surface: Surface, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
     let patch = RequestPatch {
         model: &attempt.model,
         stream,
         facts: &attempt.facts,
         default_max_tokens: attempt.default_max_tokens,
     };
-    let patched = openai_chat::patch_request(body, &patch, &attempt.upstream.quirks, &mut attempt.adjusted)?;
+    let header = |name: &str| incoming.header(name);
+    let quirks = &attempt.upstream.quirks;
+    let patched = surface.patch_request(&incoming.body, &patch, quirks, &header, &mut attempt.adjusted)?;
     attempt.hide_reasoning = patched.hide_reasoning;
     if attempt.lane == Lane::Relay && attempt.hide_reasoning {
         // What is to be left out cannot pass natively.
         attempt.lane = Lane::Patched;
     }
-    Ok(Outgoing { path: path.to_owned(), headers: Vec::new(), body: patched.body.into_owned() })
+    Ok(patched.outgoing)
 }
 
 /// The operator's deadlines, or the caller's own where they are shorter or longer within the total.
@@ -312,9 +322,9 @@ impl Attempt {
     }
 
     /// What an answer of this attempt is called.
-    pub(super) fn naming(&self, request_id: &str, include_usage: bool, now: UnixMillis) -> Naming {
+    pub(super) fn naming(&self, call: &Call, include_usage: bool, now: UnixMillis) -> Naming {
         Naming {
-            fallback_id: request_id.replacen("req_", "chatcmpl-", 1),
+            fallback_id: call.request_id.replacen("req_", call.surface().id_prefix(), 1),
             model: self.model.clone(),
             now,
             hide_reasoning: self.hide_reasoning,

@@ -2,13 +2,13 @@ use std::rc::Rc;
 
 use crate::chat::Usage;
 use crate::failure::Failure;
-use crate::http::{Dialect, Endpoint, Response, failure_response, no_store};
+use crate::http::{Endpoint, Response, failure_response, no_store};
 use crate::keys::Grant;
 use crate::observe::Record;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::drive::Pipe;
 use crate::wire::error::redact;
-use crate::wire::{Cost, InlinedMedia};
+use crate::wire::{Cost, InlinedMedia, Surface};
 
 use super::attempt::Attempt;
 use super::{Asked, Incoming};
@@ -82,7 +82,12 @@ impl Call {
 
     /// The answer for a failure, with what every answer carries.
     pub(super) fn refuse(&self, failure: &Failure, now: UnixMillis) -> Response {
-        self.dress(failure_response(failure, Dialect::OpenAi), now)
+        self.dress(failure_response(failure, self.surface()), now)
+    }
+
+    /// What the caller speaks.
+    pub(super) fn surface(&self) -> Surface {
+        self.endpoint.map_or(Surface::default(), Endpoint::surface)
     }
 
     /// Adds the headers that every answer of a call carries.

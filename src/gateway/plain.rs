@@ -4,11 +4,11 @@ use std::borrow::Cow;
 
 use crate::chat::{Answer, EmbeddingsAnswer, Usage, VectorEncoding};
 use crate::failure::{Failure, Kind};
-use crate::http::{Endpoint, Response};
+use crate::http::{Endpoint, Response, Task};
 use crate::json::Raw;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
-use crate::wire::{Closing, Cost, Format, Naming, gemini, openai_chat};
+use crate::wire::{Closing, Cost, Format, Naming, Surface, gemini, openai_chat};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -74,14 +74,15 @@ impl Gateway {
             return Err(Failure::new(Kind::Internal, "The call has no attempt."));
         };
         let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
-        let naming = attempt.naming(&call.request_id, call.asked.include_usage, now);
+        let naming = attempt.naming(call, call.asked.include_usage, now);
+        let surface = call.surface();
         let mut out = Vec::new();
         let body = body.trim_ascii();
-        let is_chat = call.endpoint == Some(Endpoint::ChatCompletions);
+        let is_chat = call.endpoint.map(Endpoint::task) == Some(Task::Chat);
         let mut pipe = if is_chat {
-            Pipe::translated(format, quirks, Box::new(openai_chat::Writer::new(naming)), caps)
+            Pipe::translated(format, quirks, surface.writer(naming), caps)
         } else {
-            Pipe::patched(quirks, naming, caps)
+            Pipe::patched(surface.patcher(naming, quirks), caps)
         };
         if is_chat && body.starts_with(b"{") {
             pipe.take_whole(&format.read_answer(body, quirks)?, &mut out);
@@ -121,18 +122,18 @@ fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
 
 /// An answer that has been read and only lacks its cost.
 enum Plain<'b> {
-    Patched(&'b [u8], &'b Attempt),
-    Chat(Answer<'b>, Naming),
+    Patched(Surface, &'b [u8], &'b Attempt),
+    Chat(Surface, Answer<'b>, Naming),
     Embeddings(EmbeddingsAnswer<'b>, String, VectorEncoding),
 }
 
 impl Plain<'_> {
     fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
         Ok(match self {
-            Plain::Patched(body, attempt) => {
-                openai_chat::patch_answer(body, closing, attempt.hide_reasoning).into_owned()
+            Plain::Patched(surface, body, attempt) => {
+                surface.patch_answer(body, closing, attempt.hide_reasoning).into_owned()
             }
-            Plain::Chat(answer, naming) => openai_chat::write_answer(answer, naming, closing),
+            Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing),
             Plain::Embeddings(answer, model, encoding) => {
                 openai_chat::write_embeddings_answer(answer, model, *encoding, closing)?
             }
@@ -145,24 +146,25 @@ fn read<'b>(call: &Call, attempt: &'b Attempt, body: &'b [u8], now: UnixMillis) 
     let request_bytes = call.incoming.body.len() as u64;
     let quirks = &attempt.upstream.quirks;
     let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
-    match (endpoint, attempt.upstream.format) {
-        (Endpoint::Embeddings, Format::Gemini) => {
+    let surface = endpoint.surface();
+    match (endpoint.task(), attempt.upstream.format) {
+        (Task::Embeddings, Format::Gemini) => {
             let answer = gemini::read_embeddings(body)?;
             let usage = answer.usage.clone().unwrap_or_else(|| estimate(request_bytes, 0));
             let asked = openai_chat::read_embeddings_request(&call.incoming.body)?;
             Ok((usage, Plain::Embeddings(answer, attempt.model.clone(), asked.encoding)))
         }
-        (_, Format::OpenAiChat) => {
+        (_, format) if surface.format() == format => {
             debug_assert!(attempt.lane != Lane::Translated);
-            let plain = openai_chat::read_plain(body, quirks)?;
-            let usage = plain.usage.unwrap_or_else(|| estimate(request_bytes, plain.output_bytes));
-            Ok((usage, Plain::Patched(body, attempt)))
+            let seen = surface.see_answer(body, quirks)?;
+            let usage = seen.usage.unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));
+            Ok((usage, Plain::Patched(surface, body, attempt)))
         }
         (_, format) => {
             let answer = format.read_answer(body, quirks)?;
             let usage = answer.usage.clone().unwrap_or_else(|| estimate(request_bytes, body.len() as u64));
-            let naming = attempt.naming(&call.request_id, true, now);
-            Ok((usage, Plain::Chat(answer, naming)))
+            let naming = attempt.naming(call, true, now);
+            Ok((usage, Plain::Chat(surface, answer, naming)))
         }
     }
 }

@@ -4,8 +4,8 @@ use crate::failure::{Failure, Kind, Retry, Side};
 use crate::http::{Response, no_store};
 use crate::keys::OnDisconnect;
 use crate::units::UnixMillis;
+use crate::wire::Closing;
 use crate::wire::drive::{Caps, Pipe};
-use crate::wire::{Closing, openai_chat};
 
 use super::attempt::Lane;
 use super::call::{Call, Stage};
@@ -22,11 +22,12 @@ impl Gateway {
         let caps = Caps { event: limits.event_bytes, answer: limits.answer_bytes };
         let Some(attempt) = &call.attempt else { return Step::Finish(Vec::new()) };
         let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
-        let naming = attempt.naming(&call.request_id, call.asked.include_usage, now);
+        let naming = attempt.naming(call, call.asked.include_usage, now);
+        let surface = call.surface();
         let pipe = match attempt.lane {
             Lane::Relay => Pipe::relayed(format, quirks, caps),
-            Lane::Patched => Pipe::patched(quirks, naming, caps),
-            Lane::Translated => Pipe::translated(format, quirks, Box::new(openai_chat::Writer::new(naming)), caps),
+            Lane::Patched => Pipe::patched(surface.patcher(naming, quirks), caps),
+            Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming), caps),
         };
         call.stage = Stage::Holding(Box::new(pipe), Vec::new());
         Step::Hold

@@ -1,16 +1,9 @@
 //! The one place where a [`Failure`] becomes a status and a body.
 
 use crate::failure::{Failure, Kind};
-use crate::wire::openai_chat::write_failure;
+use crate::wire::Surface;
 
 use super::Response;
-
-/// In whose words an error is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// `{"error": {"message", "type", "param", "code"}}`.
-    OpenAi,
-}
 
 /// The status that a caller sees.
 ///
@@ -39,13 +32,10 @@ pub fn status_of(failure: &Failure) -> u16 {
     }
 }
 
-/// The whole answer, with `retry-after` and `allow` where they belong.
+/// The whole answer in the words of `surface`, with `retry-after` and `allow` where they belong.
 #[must_use]
-pub fn failure_response(failure: &Failure, dialect: Dialect) -> Response {
-    let body = match dialect {
-        Dialect::OpenAi => write_failure(failure),
-    };
-    let mut response = Response::json(status_of(failure), body);
+pub fn failure_response(failure: &Failure, surface: Surface) -> Response {
+    let mut response = Response::json(status_of(failure), surface.write_failure(failure));
     if let Some(wait) = failure.retry_after {
         response = response.header("retry-after", wait.0.div_ceil(1000).to_string());
         response = response.header("retry-after-ms", wait.0.to_string());
@@ -67,7 +57,7 @@ mod tests {
     fn an_error_has_openai_shape_and_keeps_retry_after() {
         let mut failure = Failure::new(Kind::RateLimited, "Slow \"down\".").code("tokens");
         failure.retry_after = Some(Millis(1500));
-        let response = failure_response(&failure, Dialect::OpenAi);
+        let response = failure_response(&failure, Surface::OpenAiChat);
         assert_eq!(response.status, 429);
         assert!(response.headers.contains(&("retry-after", "2".to_owned())));
         assert_eq!(

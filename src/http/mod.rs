@@ -4,9 +4,9 @@ mod answer;
 mod page;
 mod route;
 
-pub use answer::{Dialect, failure_response, status_of};
+pub use answer::{failure_response, status_of};
 pub use page::{front_page, unknown_path};
-pub use route::{Endpoint, Route, route};
+pub use route::{Endpoint, Route, Task, route};
 
 /// A whole answer that the gateway makes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

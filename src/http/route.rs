@@ -1,4 +1,5 @@
 use crate::failure::{Failure, Kind};
+use crate::wire::Surface;
 
 /// What a caller's request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +25,36 @@ pub enum Endpoint {
     Completions,
 }
 
+/// What is done at an endpoint, whatever its caller speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Task {
+    /// A conversation goes on.
+    Chat,
+    /// Text becomes vectors.
+    Embeddings,
+    /// Text goes on, without turns.
+    Completions,
+}
+
 impl Endpoint {
+    /// What its callers speak.
+    #[must_use]
+    pub fn surface(self) -> Surface {
+        match self {
+            Endpoint::ChatCompletions | Endpoint::Embeddings | Endpoint::Completions => Surface::OpenAiChat,
+        }
+    }
+
+    /// What is done there.
+    #[must_use]
+    pub fn task(self) -> Task {
+        match self {
+            Endpoint::ChatCompletions => Task::Chat,
+            Endpoint::Embeddings => Task::Embeddings,
+            Endpoint::Completions => Task::Completions,
+        }
+    }
+
     /// As a key's `allowed_endpoints` and the records name it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

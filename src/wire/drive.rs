@@ -5,9 +5,9 @@ use crate::chat::{Answer, EndKind, Event, Sink, Usage, unfold};
 use crate::failure::Failure;
 use crate::provider::Quirks;
 
-use super::openai_chat::{self, Patcher};
+use super::openai_chat;
 use super::sse::{Frame, Reader};
-use super::{Closing, Decoded, Format, Naming, StreamDecoder, StreamWriter};
+use super::{Closing, Decoded, Format, StreamDecoder, StreamWriter};
 
 /// What is known of an answer while it streams.
 #[derive(Debug, Default)]
@@ -71,6 +71,29 @@ pub struct Pipe {
     left: usize,
 }
 
+/// Sends a stream on to a caller of the same protocol, changing only what must change.
+pub trait StreamPatcher {
+    /// Takes one event of the upstream: tells `meter` what it means and appends to `out` what the caller gets of it.
+    fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded;
+    /// The body ended.
+    ///
+    /// # Errors
+    /// `Truncated` without the terminal marker.
+    fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure>;
+    /// The answer is complete: what was held back of its end, with what the gateway adds.
+    fn close(&mut self, closing: &Closing, out: &mut Vec<u8>);
+    /// The answer broke off: an error event, and no terminal marker.
+    fn fail(&mut self, failure: &Failure, closing: &Closing, out: &mut Vec<u8>);
+    /// Something harmless that keeps proxies from hanging up.
+    fn keep_alive(&mut self, out: &mut Vec<u8>);
+    /// Whether the upstream's terminal marker has come.
+    fn ended(&self) -> bool;
+    /// Whether events that [`openai_chat::says_only_text`] knows go on as they came, unread.
+    fn is_faithful(&self) -> bool {
+        false
+    }
+}
+
 /// How much a stream may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
@@ -82,7 +105,7 @@ pub struct Caps {
 
 enum Lane {
     Translated(Box<dyn StreamDecoder>, Box<dyn StreamWriter>),
-    Patched(Box<Patcher>),
+    Patched(Box<dyn StreamPatcher>),
     /// The bytes reach the caller on their own way; here they are only read along.
     Relayed(Box<dyn StreamDecoder>),
 }
@@ -96,8 +119,8 @@ impl Pipe {
 
     /// Same protocol on both sides: what need not change is sent on as it came.
     #[must_use]
-    pub fn patched(quirks: &Quirks, naming: Naming, caps: Caps) -> Pipe {
-        Pipe::over(Lane::Patched(Box::new(Patcher::new(naming, quirks))), caps)
+    pub fn patched(patcher: Box<dyn StreamPatcher>, caps: Caps) -> Pipe {
+        Pipe::over(Lane::Patched(patcher), caps)
     }
 
     /// The caller gets the upstream's bytes natively; this only reads along.
@@ -188,11 +211,14 @@ impl Pipe {
         self.lane.written(out);
     }
 
-    /// Writes a comment that keeps proxies from hanging up; not on a relayed stream, whose bytes are not ours.
+    /// Writes something harmless that keeps proxies from hanging up; not on a relayed stream, whose bytes are not ours.
     pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        if !matches!(self.lane, Lane::Relayed(_)) {
-            out.extend_from_slice(b": keep-alive\n\n");
+        match &mut self.lane {
+            Lane::Translated(_, writer) => writer.keep_alive(),
+            Lane::Patched(patcher) => patcher.keep_alive(out),
+            Lane::Relayed(_) => {}
         }
+        self.lane.written(out);
     }
 
     /// The fault that ended it, if one did.

@@ -14,6 +14,9 @@ mod retry_after;
 pub mod schema;
 pub mod sse;
 pub mod structured;
+mod surface;
+
+pub use surface::{Patched, RequestPatch, Seen, Surface};
 
 use std::borrow::Cow;
 use std::collections::HashMap;

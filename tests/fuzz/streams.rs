@@ -3,7 +3,7 @@
 use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
 use latchkey::wire::drive::{Caps, Pipe};
-use latchkey::wire::openai_chat::Writer;
+use latchkey::wire::openai_chat::{Patcher, Writer};
 use latchkey::wire::{Closing, Format, Naming};
 
 /// The output that a byte of input may cause: a chunk repeats the answer's id and model, which are bounded.
@@ -51,7 +51,7 @@ fn translated(format: Format) -> Pipe {
 }
 
 fn patched(_: Format) -> Pipe {
-    Pipe::patched(&Quirks::NONE, naming(), CAPS)
+    Pipe::patched(Box::new(Patcher::new(naming(), &Quirks::NONE)), CAPS)
 }
 
 fn relayed(format: Format) -> Pipe {

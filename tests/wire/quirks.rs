@@ -3,7 +3,8 @@
 
 use latchkey::failure::Kind;
 use latchkey::provider::{ModelFacts, OutputCap, PROVIDERS, Provider, ToolCallIds};
-use latchkey::wire::openai_chat::{RequestPatch, patch_request};
+use latchkey::wire::RequestPatch;
+use latchkey::wire::openai_chat::patch_request;
 use latchkey::wire::{Adjusted, Format};
 use serde_json::{Value, json};
 

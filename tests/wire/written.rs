@@ -5,7 +5,7 @@ use latchkey::chat::{EndKind, Event, Sink, Usage};
 use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
 use latchkey::wire::drive::{Caps, Pipe};
-use latchkey::wire::openai_chat::{Writer, patch_answer, read_plain, write_answer};
+use latchkey::wire::openai_chat::{Patcher, Writer, patch_answer, read_plain, write_answer};
 use latchkey::wire::sse::Reader;
 use latchkey::wire::{Closing, Format, Naming, StreamWriter};
 use serde_json::Value;
@@ -98,7 +98,8 @@ fn patched_streams_say_the_same() {
             return Vec::new();
         }
         // Through the driver, which passes by what holds only words.
-        let mut pipe = Pipe::patched(quirks, naming(), Caps { event: 8 << 20, answer: 64 << 20 });
+        let caps = Caps { event: 8 << 20, answer: 64 << 20 };
+        let mut pipe = Pipe::patched(Box::new(Patcher::new(naming(), quirks)), caps);
         let (mut out, mut faults) = (Vec::new(), Vec::new());
         pipe.feed(body.as_bytes(), &mut out);
         faults.extend(pipe.finish(&mut out).err().map(|failure| failure.to_string()));

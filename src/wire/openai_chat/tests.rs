@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::json::{Raw, Text};
 use crate::provider::Quirks;
 use crate::units::{NanoUsd, UnixMillis};
+use crate::wire::drive::StreamPatcher as _;
 use crate::wire::sse::Reader;
 use crate::wire::{Closing, Cost, Naming, StreamDecoder, StreamWriter};
 

@@ -1,7 +1,8 @@
 #![no_main]
 
 use latchkey::provider::{ModelFacts, Quirks};
-use latchkey::wire::openai_chat::{RequestPatch, patch_answer, patch_request, read_plain};
+use latchkey::wire::RequestPatch;
+use latchkey::wire::openai_chat::{patch_answer, patch_request, read_plain};
 use latchkey::wire::{Adjusted, Closing};
 use libfuzzer_sys::fuzz_target;
 

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use crate::chat::{Effort, Reasoning};
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, Text};
-use crate::provider::{ModelFacts, OutputCap, Quirks, ReasoningParameter, SamplingRule};
+use crate::provider::{OutputCap, Quirks, ReasoningParameter, SamplingRule};
 use crate::wire::losses::lose;
-use crate::wire::{Adjusted, Change, Format};
+use crate::wire::{Adjusted, Change, Format, RequestPatch};
 
 use super::super::{read, thinking};
 use super::messages;
@@ -15,19 +15,6 @@ use super::reply::find;
 
 /// Members that say which target to take, and are the gateway's to read; only another router gets to see them.
 const OURS: &[&str] = &["models", "route", "transforms", "plugins", "preset"];
-
-/// What to change.
-#[derive(Clone, Copy, Debug)]
-pub struct RequestPatch<'p> {
-    /// The model's name for the upstream.
-    pub model: &'p str,
-    /// Whether the answer is streamed; usage is then asked for.
-    pub stream: bool,
-    /// What the model can do.
-    pub facts: &'p ModelFacts,
-    /// The output limit of a chat that names none.
-    pub default_max_tokens: Option<u32>,
-}
 
 /// A request for an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]

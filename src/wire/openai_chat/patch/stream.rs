@@ -4,6 +4,7 @@ use crate::chat::{Event, Sink};
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Object, SyntaxError};
 use crate::provider::Quirks;
+use crate::wire::drive::StreamPatcher;
 use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
 
 use super::super::stream::{Decoder, Seen};
@@ -64,75 +65,6 @@ impl Patcher {
             usage: None,
             ended: Vec::new(),
         }
-    }
-
-    /// Takes one event of the upstream: tells `meter` what it means and appends to `out` what the caller gets of it.
-    pub fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
-        let all = memchr::memmem::find(&frame.data, b"\"tool_calls\"").is_some();
-        let mut both = Both { meter, writer: &mut self.writer, all, ended: &self.ended };
-        let decoded = self.decoder.push(frame, &mut both);
-        if decoded != Decoded::Taken || self.decoder.failed() {
-            self.writer.discard();
-            return decoded;
-        }
-        if self.decoder.ended() {
-            self.writer.take(out);
-            return decoded;
-        }
-        let seen = self.decoder.seen();
-        if seen.irregular_call {
-            self.writer.take(out);
-            self.keep_usage(&frame.data, seen);
-        } else {
-            self.writer.discard();
-            self.send_on(frame, seen, out);
-        }
-        if seen.choices {
-            self.writer.role_is_known();
-        }
-        decoded
-    }
-
-    /// The body ended.
-    ///
-    /// # Errors
-    /// `Truncated` without the terminal marker.
-    pub fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
-        let mut both = Both { meter, writer: &mut self.writer, all: false, ended: &self.ended };
-        self.decoder.finish(&mut both)
-    }
-
-    /// Whether the vendor's chunks of text need no change.
-    #[must_use]
-    pub fn is_faithful(&self) -> bool {
-        self.quirks.stream_is_faithful()
-    }
-
-    /// Whether the upstream's terminal marker has come.
-    #[must_use]
-    pub fn ended(&self) -> bool {
-        self.decoder.ended()
-    }
-
-    /// The answer is complete: the usage chunk if asked for, in the upstream's own words where it had any, and `[DONE]`.
-    pub fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
-        self.writer.take(out);
-        let wanted = self.writer.naming().include_usage;
-        let own_chunk = self.usage_chunk.take().filter(|_| wanted);
-        if let Some(chunk) = own_chunk {
-            data(&super::patch_answer(&chunk, closing, false), out);
-        } else {
-            let members = self.closing_members(closing, wanted);
-            self.writer.chunk_without_choices(&members);
-            self.writer.take(out);
-        }
-        out.extend_from_slice(b"data: [DONE]\n\n");
-    }
-
-    /// The answer broke off: an error event, and no `[DONE]`.
-    pub fn fail(&mut self, failure: &Failure, closing: &Closing, out: &mut Vec<u8>) {
-        self.writer.discard();
-        writer::fail(failure, closing, self.writer.naming().include_usage, out);
     }
 
     /// `usage` and `latchkey` as members of an object.
@@ -214,6 +146,70 @@ impl Patcher {
         let repeated = self.quirks.repeated_in_chunks;
         edits.object(open, &members, |member| member.key == "usage" || repeated.contains(&&*member.key), &[]);
         Ok(edits.apply().into_owned())
+    }
+}
+
+impl StreamPatcher for Patcher {
+    fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
+        let all = memchr::memmem::find(&frame.data, b"\"tool_calls\"").is_some();
+        let mut both = Both { meter, writer: &mut self.writer, all, ended: &self.ended };
+        let decoded = self.decoder.push(frame, &mut both);
+        if decoded != Decoded::Taken || self.decoder.failed() {
+            self.writer.discard();
+            return decoded;
+        }
+        if self.decoder.ended() {
+            self.writer.take(out);
+            return decoded;
+        }
+        let seen = self.decoder.seen();
+        if seen.irregular_call {
+            self.writer.take(out);
+            self.keep_usage(&frame.data, seen);
+        } else {
+            self.writer.discard();
+            self.send_on(frame, seen, out);
+        }
+        if seen.choices {
+            self.writer.role_is_known();
+        }
+        decoded
+    }
+
+    fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
+        let mut both = Both { meter, writer: &mut self.writer, all: false, ended: &self.ended };
+        self.decoder.finish(&mut both)
+    }
+
+    fn is_faithful(&self) -> bool {
+        self.quirks.stream_is_faithful()
+    }
+
+    fn ended(&self) -> bool {
+        self.decoder.ended()
+    }
+
+    fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
+        self.writer.take(out);
+        let wanted = self.writer.naming().include_usage;
+        let own_chunk = self.usage_chunk.take().filter(|_| wanted);
+        if let Some(chunk) = own_chunk {
+            data(&super::patch_answer(&chunk, closing, false), out);
+        } else {
+            let members = self.closing_members(closing, wanted);
+            self.writer.chunk_without_choices(&members);
+            self.writer.take(out);
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn fail(&mut self, failure: &Failure, closing: &Closing, out: &mut Vec<u8>) {
+        self.writer.discard();
+        writer::fail(failure, closing, self.writer.naming().include_usage, out);
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": keep-alive\n\n");
     }
 }
 

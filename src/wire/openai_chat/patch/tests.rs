@@ -8,6 +8,7 @@ use crate::provider::{
     ModelFacts, OutputCap, Quirks, ReasoningBack, ReasoningControl, ReasoningParameter, SamplingRule, ToolCallIds,
 };
 use crate::wire::Adjusted;
+use crate::wire::RequestPatch;
 
 fn patch_as(body: &str, stream: bool, facts: &ModelFacts, quirks: &Quirks) -> Result<(String, String), Failure> {
     let mut adjusted = Adjusted::default();
