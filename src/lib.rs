@@ -13,6 +13,7 @@
 //! | [`chat`] | the hub: request, answer, event, usage. No vendor's word, no HTTP |
 //! | [`wire`] | bytes to chat and back, one folder a format; [`wire::drive`] drives one stream |
 //! | [`provider`] | vendors as rows, their quirks; models and prices; [`provider::Registry`] puts them together |
+//! | [`breaker`] | health of targets: who may be called, when a block ends, one probe at a time |
 //! | [`config`] | the operator's document: what was written, what it means, every fault at once |
 //! | [`keys`] | gateway keys: made, recognised without a look-up, and what they may do |
 //! | [`budget`], [`limit`] | ceilings in money, requests and tokens: what they are, and how none is ever passed |
@@ -52,6 +53,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod admin;
+pub mod breaker;
 pub mod budget;
 pub mod chat;
 pub mod config;

@@ -41,14 +41,22 @@
 //!       "commit_after_ms": 15000
 //!     }
 //!   },
-//!   "lanes": {"relay": true, "usage_chunk_passes": false}
+//!   "lanes": {"relay": true, "usage_chunk_passes": false},
+//!   "health": {
+//!     "enabled": true, "failures_in_a_row": 3, "error_percent": 50, "minimum_calls": 20,
+//!     "poor_percent": 50, "poor_minimum_calls": 20, "window_ms": 60000,
+//!     "block_ms": 10000, "longest_block_ms": 300000, "probe_ms": 30000, "forget_ms": 600000,
+//!     "minimum_samples": 20, "snapshot_age_ms": 15000, "patience_ms": 250
+//!   }
 //! }"#;
 //! let config = latchkey::config::read(document).expect("no faults");
 //! assert_eq!(config.limits, latchkey::config::Limits::default());
+//! assert_eq!(config.health, latchkey::breaker::Policy::default());
 //! ```
 
 mod diff;
 mod document;
+mod health;
 mod limits;
 mod models;
 mod place;
@@ -65,6 +73,8 @@ pub use read::read;
 
 use std::collections::BTreeMap;
 
+use crate::breaker::Policy;
+
 /// What a configuration document means.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
@@ -76,6 +86,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which of the cheaper ways an answer may take.
     pub lanes: Lanes,
+    /// When a failing target is blocked, and for how long.
+    pub health: Policy,
 }
 
 /// Which of the cheaper ways an answer may take when caller and upstream speak the same protocol.

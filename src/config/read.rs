@@ -2,7 +2,7 @@
 
 use super::document::Node;
 use super::place::{Fault, Faults, Place};
-use super::{Config, Deadlines, Lanes, Limits, models, providers};
+use super::{Config, Deadlines, Lanes, Limits, health, models, providers};
 use crate::json::check_depth;
 use crate::units::Millis;
 
@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 12;
 
 /// Sections that the design names and this version does not read.
-const NOT_YET: [&str; 4] = ["aliases", "rules", "health", "experiments"];
+const NOT_YET: [&str; 3] = ["aliases", "rules", "experiments"];
 
 /// Reads a configuration document.
 ///
@@ -53,8 +53,9 @@ fn document(root: &Place<'_>) -> Config {
             "models" => config.models = models::read(&place, &config.providers),
             "limits" => config.limits = limits(&place),
             "lanes" => config.lanes = lanes(&place),
+            "health" => config.health = health::read(&place),
             key if NOT_YET.contains(&key) => place.fault("is not supported by this version yet"),
-            _ => place.fault("is not known; known are version, providers, models, limits, lanes"),
+            _ => place.fault("is not known; known are version, providers, models, limits, lanes, health"),
         }
     }
     config

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::breaker::View;
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::http::{Route, route};
@@ -22,6 +23,8 @@ pub struct Gateway {
     pub(super) grants: Grants,
     /// Finished calls that are not in the database yet.
     pub records: RecordBuffer,
+    /// How the targets are doing.
+    pub view: View,
     calls: HashMap<CallId, Call>,
     next_call: u32,
 }
@@ -41,9 +44,11 @@ impl Gateway {
     /// A gateway with a seed of 32 random bytes for its ids.
     #[must_use]
     pub fn new(setup: Setup, seed: [u8; 32]) -> Gateway {
+        let mut ids = Ids::new(seed);
         Gateway {
+            view: View::new(setup.config.health, ids.chance()),
             setup,
-            ids: Ids::new(seed),
+            ids,
             grants: Grants::default(),
             records: RecordBuffer::default(),
             calls: HashMap::new(),
@@ -53,6 +58,7 @@ impl Gateway {
 
     /// Takes a new configuration.
     pub fn set_up(&mut self, setup: Setup) {
+        self.view.set_policy(setup.config.health);
         self.setup = setup;
     }
 

@@ -1,0 +1,47 @@
+use serde::{Deserialize, Serialize};
+
+use crate::units::{Millis, UnixMillis};
+
+/// How a target has been doing, over all isolates of a region group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Figures {
+    /// Half of its streams spoke within this; `None` with fewer samples than the policy wants.
+    #[serde(rename = "p50_ms", skip_serializing_if = "Option::is_none")]
+    pub p50: Option<Millis>,
+    /// All but a twentieth of its streams spoke within this.
+    #[serde(rename = "p95_ms", skip_serializing_if = "Option::is_none")]
+    pub p95: Option<Millis>,
+    /// The time to the first token, recent streams weighing more.
+    #[serde(rename = "average_ms", skip_serializing_if = "Option::is_none")]
+    pub average: Option<Millis>,
+    /// How fast its tokens come, once they do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_per_second: Option<u32>,
+    /// Failures among the calls of the window; `None` with fewer calls than the policy wants.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error_percent: Option<u32>,
+    /// What its provider's limits leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub headroom: Option<Headroom>,
+}
+
+/// What a provider's rate limits leave, by its own headers: the limit of which the least is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Headroom {
+    /// What is left of it, in thousandths.
+    pub left: u16,
+    /// When it is full again, or the news is too old to count.
+    pub until: UnixMillis,
+}
+
+impl Headroom {
+    /// Below this, in thousandths, a target goes behind others before it says 429.
+    pub const LOW: u16 = 30;
+
+    /// Whether the target should be spared at `now`, if there is another.
+    #[must_use]
+    pub fn is_low(self, now: UnixMillis) -> bool {
+        self.left < Headroom::LOW && now < self.until
+    }
+}

@@ -1,0 +1,26 @@
+//! Health and circuit breakers: who may be sent a call, and how they have been doing.
+//!
+//! Each isolate holds a [`View`]: it answers from memory whether a target may be called, takes in how each attempt ended
+//! and reacts at once. What it saw it reports in batches, beside the answers, to the `Health` object of its part of the
+//! world, whose state is a [`Region`]; the reply brings back what all isolates saw together. So no call waits for the
+//! object, and with the object away each isolate works on what it knows itself.
+//!
+//! Everything here is a function of state, input, `now` and a random number that is handed in.
+
+mod figures;
+mod health;
+mod outcome;
+mod policy;
+mod state;
+mod target;
+mod view;
+mod window;
+
+pub use figures::{Figures, Headroom};
+pub use health::Health;
+pub use outcome::{Outcome, What};
+pub use policy::Policy;
+pub use state::{Breaker, Tally};
+pub use target::TargetId;
+pub use view::{Verdict, View};
+pub use window::Window;

@@ -1,0 +1,134 @@
+use serde::{Deserialize, Serialize};
+
+use super::Policy;
+use crate::units::{Millis, UnixMillis};
+
+/// What happens to the traffic of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Breaker {
+    /// It gets calls.
+    Passing {
+        /// Failures since the last success.
+        failures: u32,
+        /// How often it was blocked before, without passing for long in between.
+        trips: u32,
+        /// Since when.
+        since: UnixMillis,
+    },
+    /// It gets none.
+    Blocking {
+        /// Until when; from then on one probe may go.
+        until: UnixMillis,
+        /// How often it was blocked, this time included.
+        trips: u32,
+        /// Since when.
+        since: UnixMillis,
+    },
+    /// It gets one call, whose outcome decides.
+    Probing {
+        /// When the probe is taken back, unless its outcome is known by then.
+        until: UnixMillis,
+        /// How often it was blocked.
+        trips: u32,
+        /// Since when.
+        since: UnixMillis,
+    },
+}
+
+/// What came of calls that were not probes, one or many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many were served.
+    pub served: u32,
+    /// How many failed.
+    pub failed: u32,
+    /// How many of the served were poor.
+    pub poor: u32,
+    /// Failures since the last success.
+    pub run: u32,
+    /// The credential was refused.
+    pub refused: bool,
+    /// How long the provider asked to wait, the last time it did.
+    pub retry_after: Option<Millis>,
+}
+
+impl Default for Breaker {
+    fn default() -> Breaker {
+        Breaker::Passing { failures: 0, trips: 0, since: UnixMillis(0) }
+    }
+}
+
+impl Breaker {
+    /// When it came to be as it is.
+    #[must_use]
+    pub fn since(self) -> UnixMillis {
+        match self {
+            Breaker::Passing { since, .. } | Breaker::Blocking { since, .. } | Breaker::Probing { since, .. } => since,
+        }
+    }
+
+    /// How often it was blocked without passing for long in between.
+    #[must_use]
+    pub fn trips(self) -> u32 {
+        match self {
+            Breaker::Passing { trips, .. } | Breaker::Blocking { trips, .. } | Breaker::Probing { trips, .. } => trips,
+        }
+    }
+
+    /// Counts calls. `bad` says that the ratio of failures or of poor answers over the window is too high.
+    ///
+    /// While it is blocked or probed, nothing but the probe counts: whatever ends now began before.
+    #[must_use]
+    pub fn count(self, tally: &Tally, bad: bool, policy: &Policy, now: UnixMillis, chance: u64) -> Breaker {
+        let Breaker::Passing { failures, trips, since } = self else { return self };
+        let failures = if tally.served == 0 { failures.saturating_add(tally.failed) } else { tally.run };
+        let trips = if now.since(since) >= policy.forget { 0 } else { trips };
+        if failures >= policy.failures_in_a_row || tally.refused || bad {
+            return Breaker::block(trips.saturating_add(1), tally.retry_after, policy, now, chance);
+        }
+        Breaker::Passing { failures, trips, since }
+    }
+
+    /// Grants the probe, if the time for one has come and nobody has it.
+    #[must_use]
+    pub fn grant(self, policy: &Policy, now: UnixMillis) -> Option<Breaker> {
+        match self.lapse(now) {
+            Breaker::Blocking { until, trips, .. } if until <= now => {
+                Some(Breaker::Probing { until: now.plus(policy.probe), trips, since: now })
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes a probe back whose time is over; another may be granted at once.
+    #[must_use]
+    pub fn lapse(self, now: UnixMillis) -> Breaker {
+        match self {
+            Breaker::Probing { until, trips, since } if until <= now => Breaker::Blocking { until, trips, since },
+            other => other,
+        }
+    }
+
+    /// Decides by the outcome of the probe; `None` where the probe said nothing, and another may go at once.
+    #[must_use]
+    pub fn probed(
+        self,
+        served: Option<bool>,
+        asked: Option<Millis>,
+        policy: &Policy,
+        now: UnixMillis,
+        chance: u64,
+    ) -> Breaker {
+        let Breaker::Probing { trips, since, .. } = self else { return self };
+        match served {
+            Some(true) => Breaker::Passing { failures: 0, trips, since: now },
+            Some(false) => Breaker::block(trips.saturating_add(1), asked, policy, now, chance),
+            None => Breaker::Blocking { until: now, trips, since },
+        }
+    }
+
+    fn block(trips: u32, asked: Option<Millis>, policy: &Policy, now: UnixMillis, chance: u64) -> Breaker {
+        Breaker::Blocking { until: now.plus(policy.block_after(trips, asked, chance)), trips, since: now }
+    }
+}
