@@ -8,6 +8,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor}
 use serde_json::value::RawValue;
 
 use super::answer::{Fault, Refusal};
+use crate::units::NanoUsd;
 
 /// No object that an operator writes about a key is longer.
 const LONGEST_BODY: usize = 256 * 1024;
@@ -149,11 +150,31 @@ impl Faults {
         None
     }
 
+    /// US dollars within `range`.
+    pub fn money(&mut self, path: &str, value: &RawValue, range: RangeInclusive<NanoUsd>) -> Option<NanoUsd> {
+        let amount: NanoUsd = self.typed(path, value, "US dollars: a number with at most 9 decimals")?;
+        if range.contains(&amount) {
+            return Some(amount);
+        }
+        self.add(path, format!("must be {} to {} US dollars", range.start(), range.end()));
+        None
+    }
+
     pub fn flag(&mut self, path: &str, value: &RawValue) -> Option<bool> {
         self.typed(path, value, "true or false")
     }
 
-    fn typed<T: DeserializeOwned>(&mut self, path: &str, value: &RawValue, expected: &str) -> Option<T> {
+    /// The fields of an object, each once.
+    pub fn object<'a>(&mut self, path: &str, value: &'a RawValue) -> Option<Vec<(String, Option<&'a RawValue>)>> {
+        let fields = serde_json::from_str::<Fields<'a>>(value.get());
+        if fields.is_err() {
+            self.add(path, "must be an object");
+        }
+        fields.ok().map(|fields| fields.each_once(path, self))
+    }
+
+    /// Whatever `T` is read from; `expected` says what that is.
+    pub fn typed<T: DeserializeOwned>(&mut self, path: &str, value: &RawValue, expected: &str) -> Option<T> {
         let read = serde_json::from_str(value.get());
         if read.is_err() {
             self.add(path, format!("must be {expected}"));

@@ -14,6 +14,7 @@ mod config;
 mod id;
 mod key_body;
 mod key_change;
+mod key_fields;
 mod keys;
 mod page;
 mod providers;

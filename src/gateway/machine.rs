@@ -204,7 +204,7 @@ impl Gateway {
         let Some(grant) = call.grant.clone() else { return Err(unknown_key()) };
         match route {
             Route::Call(endpoint) => {
-                grant.permits(now, endpoint.as_str())?;
+                grant.permits(now, endpoint.as_str(), |name| call.incoming.header(name))?;
                 require_json(&call.incoming)?;
                 let limits = &self.setup.config.limits;
                 check_depth(&call.incoming.body, limits.json_depth).map_err(|deep| {
@@ -214,7 +214,7 @@ impl Gateway {
                 self.attempt(call, now)
             }
             Route::Models | Route::Model(_) | Route::Key => {
-                let response = self.inspect(&grant, &route, now)?;
+                let response = self.inspect(&grant, &route, &call.incoming, now)?;
                 Ok(Step::Respond(call.dress(response, now)))
             }
         }

@@ -2,12 +2,13 @@
 
 use serde::Serialize;
 
-use super::{Key, OnDisconnect};
-use crate::units::UnixMillis;
+use super::{Key, MaxPrice, OnDisconnect, OnLedgerOutage, UnknownPrice};
+use crate::units::{NanoUsd, UnixMillis};
 
 /// The body of `GET /v1/key`, as JSON.
 ///
-/// Left out is what the operator noted for themselves: `metadata` and the dates of changes.
+/// Left out is what the operator noted for themselves (`metadata`, the dates of changes), what they add to its costs
+/// and how they watch it.
 #[must_use]
 pub fn describe(key: &Key) -> String {
     let description = Description {
@@ -15,6 +16,7 @@ pub fn describe(key: &Key) -> String {
         object: "key",
         name: &key.name,
         start: &key.start,
+        team_id: key.team_id.as_deref(),
         environment: &key.environment,
         created_at: key.created_at,
         expires_at: key.expires_at,
@@ -23,6 +25,13 @@ pub fn describe(key: &Key) -> String {
         allowed_providers: &key.allowed_providers,
         denied_providers: &key.denied_providers,
         allowed_endpoints: &key.allowed_endpoints,
+        allowed_ips: &key.allowed_ips,
+        allowed_countries: &key.allowed_countries,
+        max_cost_per_call: key.max_cost_per_call,
+        max_price: key.max_price,
+        unknown_price: key.unknown_price,
+        on_ledger_outage: key.on_ledger_outage,
+        log_content: key.log_content,
         allow_provider_key: key.allow_provider_key,
         default_max_tokens: key.default_max_tokens,
         on_disconnect: key.on_disconnect,
@@ -36,6 +45,7 @@ struct Description<'a> {
     object: &'static str,
     name: &'a str,
     start: &'a str,
+    team_id: Option<&'a str>,
     environment: &'a str,
     created_at: UnixMillis,
     expires_at: Option<UnixMillis>,
@@ -44,6 +54,13 @@ struct Description<'a> {
     allowed_providers: &'a [String],
     denied_providers: &'a [String],
     allowed_endpoints: &'a [String],
+    allowed_ips: &'a [String],
+    allowed_countries: &'a [String],
+    max_cost_per_call: Option<NanoUsd>,
+    max_price: MaxPrice,
+    unknown_price: Option<UnknownPrice>,
+    on_ledger_outage: OnLedgerOutage,
+    log_content: bool,
     allow_provider_key: bool,
     default_max_tokens: Option<u32>,
     on_disconnect: OnDisconnect,

@@ -1,6 +1,8 @@
 //! A key's record made ready for the path of a call.
 
-use super::{Key, KeyHash, ModelPattern, Pattern, Secrets};
+use std::net::IpAddr;
+
+use super::{Key, KeyHash, ModelPattern, Network, Pattern, Secrets};
 use crate::failure::{Failure, Kind};
 use crate::units::UnixMillis;
 
@@ -17,6 +19,7 @@ pub struct Grant {
     allowed_providers: Vec<Pattern>,
     denied_providers: Vec<Pattern>,
     allowed_endpoints: Vec<Pattern>,
+    allowed_networks: Vec<Network>,
 }
 
 impl Grant {
@@ -40,6 +43,7 @@ impl Grant {
             allowed_providers: names(&key.allowed_providers),
             denied_providers: names(&key.denied_providers),
             allowed_endpoints: names(&key.allowed_endpoints),
+            allowed_networks: key.allowed_ips.iter().filter_map(|text| Network::parse(text).ok()).collect(),
             key,
         }
     }
@@ -56,11 +60,17 @@ impl Grant {
         Grant::read(opened.ok_or_else(|| unreadable("its seal is not ours"))?)
     }
 
-    /// Whether the key is in force at `now` and may call `endpoint` (one of [`super::ENDPOINTS`]).
+    /// Whether the key is in force at `now`, may be used from where the request comes from, and may call `endpoint`
+    /// (one of [`super::ENDPOINTS`]). `header` gives the request's headers by their lower-case names.
     ///
-    /// A key that has expired, is disabled or was revoked is a 401 `invalid_api_key`; an endpoint that is not its own
-    /// is a 403 `endpoint_not_allowed`.
-    pub fn permits(&self, now: UnixMillis, endpoint: &str) -> Result<(), Failure> {
+    /// A key that has expired, is disabled or was revoked is a 401 `invalid_api_key`; an address or country that is
+    /// not its own a 403 `ip_not_allowed`; an endpoint that is not its own a 403 `endpoint_not_allowed`.
+    pub fn permits<'h>(
+        &self,
+        now: UnixMillis,
+        endpoint: &str,
+        header: impl Fn(&'static str) -> Option<&'h str>,
+    ) -> Result<(), Failure> {
         let refuse = |message: &str| Err(Failure::new(Kind::Unauthorized, message).code("invalid_api_key"));
         if self.key.revoked_at.is_some() {
             return refuse("This gateway key was revoked.");
@@ -71,10 +81,37 @@ impl Grant {
         if self.key.expires_at.is_some_and(|end| end <= now) {
             return refuse("This gateway key has expired.");
         }
+        self.permits_origin(header)?;
         let permitted = endpoint == "key" || allowed_by(&self.allowed_endpoints, |pattern| pattern.matches(endpoint));
         if !permitted {
             let message = format!("This gateway key may not call `{endpoint}`.");
             return Err(Failure::new(Kind::Forbidden, message).code("endpoint_not_allowed"));
+        }
+        Ok(())
+    }
+
+    /// Both headers are set by Cloudflare, whatever the caller sent. What is not there is not allowed.
+    fn permits_origin<'h>(&self, header: impl Fn(&'static str) -> Option<&'h str>) -> Result<(), Failure> {
+        let refuse = |message: String| Err(Failure::new(Kind::Forbidden, message).code("ip_not_allowed"));
+        // The list as it was written decides whether there is one: what cannot be read must not open the door.
+        if !self.key.allowed_ips.is_empty() {
+            let address = header("cf-connecting-ip").and_then(|text| text.trim().parse::<IpAddr>().ok());
+            if !address.is_some_and(|address| self.allowed_networks.iter().any(|network| network.contains(address))) {
+                let shown =
+                    address.map_or("an unknown address".to_owned(), |address| address.to_canonical().to_string());
+                return refuse(format!(
+                    "This gateway key may not be used from {shown}; its `allowed_ips` say from where."
+                ));
+            }
+        }
+        if !self.key.allowed_countries.is_empty() {
+            let country = header("cf-ipcountry").unwrap_or("an unknown country");
+            if !self.key.allowed_countries.iter().any(|allowed| allowed.eq_ignore_ascii_case(country)) {
+                return refuse(
+                    "This gateway key may not be used from this country; its `allowed_countries` say from where."
+                        .to_owned(),
+                );
+            }
         }
         Ok(())
     }
@@ -124,14 +161,14 @@ mod tests {
 
     /// Status class and code of a refusal.
     fn refusal(grant: &Grant, endpoint: &str) -> (Kind, String) {
-        let failure = grant.permits(NOW, endpoint).expect_err("refused");
+        let failure = grant.permits(NOW, endpoint, |_| None).expect_err("refused");
         (failure.kind, failure.code.expect("with a code").into_owned())
     }
 
     #[test]
     fn a_plain_key_may_do_everything() {
         let grant = grant(|_| ());
-        assert!(grant.permits(NOW, "chat/completions").is_ok());
+        assert!(grant.permits(NOW, "chat/completions", |_| None).is_ok());
         assert!(grant.permits_target("openai", "gpt-4o"));
     }
 
@@ -143,16 +180,44 @@ mod tests {
         assert_eq!(refusal(&grant(|key| key.disabled = true), "chat/completions"), unauthorized);
         assert_eq!(refusal(&grant(|key| key.revoked_at = Some(NOW)), "chat/completions"), unauthorized);
         let later = grant(|key| key.expires_at = Some(UnixMillis(NOW.0 + 1)));
-        assert!(later.permits(NOW, "chat/completions").is_ok(), "not yet expired");
+        assert!(later.permits(NOW, "chat/completions", |_| None).is_ok(), "not yet expired");
     }
 
     #[test]
     fn endpoints_outside_the_list_are_forbidden() {
         let grant = grant(|key| key.allowed_endpoints = list(&["embeddings", "chat/*"]));
-        assert!(grant.permits(NOW, "embeddings").is_ok());
-        assert!(grant.permits(NOW, "chat/completions").is_ok());
-        assert!(grant.permits(NOW, "key").is_ok(), "a key may always read what it may do");
+        assert!(grant.permits(NOW, "embeddings", |_| None).is_ok());
+        assert!(grant.permits(NOW, "chat/completions", |_| None).is_ok());
+        assert!(grant.permits(NOW, "key", |_| None).is_ok(), "a key may always read what it may do");
         assert_eq!(refusal(&grant, "completions"), (Kind::Forbidden, "endpoint_not_allowed".to_owned()));
+    }
+
+    #[test]
+    fn calls_from_elsewhere_are_forbidden() {
+        let grant = grant(|key| {
+            key.allowed_ips = list(&["203.0.113.0/24", "2001:db8::/32"]);
+            key.allowed_countries = list(&["DE"]);
+        });
+        let from = |address: Option<&'static str>, country: Option<&'static str>| {
+            let header = move |name| if name == "cf-connecting-ip" { address } else { country };
+            grant.permits(NOW, "models", header).map_err(|failure| failure.code.expect("a code").into_owned())
+        };
+        let refused = Err("ip_not_allowed".to_owned());
+        for address in ["203.0.113.7", "::ffff:203.0.113.7", "2001:db8::1", " 203.0.113.7"] {
+            assert_eq!(from(Some(address), Some("DE")), Ok(()), "{address}");
+            assert_eq!(from(Some(address), Some("FR")), refused);
+            assert_eq!(from(Some(address), None), refused, "no country told");
+        }
+        for address in [None, Some(""), Some("203.0.114.7"), Some("2001:db9::1"), Some("203.0.113.7, 198.51.100.1")] {
+            assert_eq!(from(address, Some("DE")), refused, "{address:?}");
+        }
+    }
+
+    #[test]
+    fn a_range_that_cannot_be_read_opens_nothing() {
+        let grant = grant(|key| key.allowed_ips = list(&["from the future"]));
+        let failure = grant.permits(NOW, "models", |_| Some("203.0.113.7")).expect_err("refused");
+        assert_eq!(failure.kind, Kind::Forbidden);
     }
 
     #[test]

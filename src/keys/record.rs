@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::UnixMillis;
+use super::Markup;
+use crate::units::{NanoUsd, UnixMillis};
 
 /// A key's record. The key itself and its hash are not in it.
 ///
 /// An empty `allowed_…` list allows everything, and `denied_…` wins over `allowed_…`. Reading tolerates fields it
 /// does not know and fills in those that are missing, because copies written by the version before and the version
 /// after this one are in KV during a deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Key {
     /// `key_…`, sorting by the moment of creation.
@@ -20,6 +21,8 @@ pub struct Key {
     pub name: String,
     /// The first characters of the key's text, to tell one key from another.
     pub start: String,
+    /// The team it belongs to.
+    pub team_id: Option<String>,
     /// A label such as `production`; from `ENVIRONMENT` unless given.
     pub environment: String,
     /// When it was made.
@@ -42,6 +45,24 @@ pub struct Key {
     pub denied_providers: Vec<String>,
     /// Patterns of endpoints it may call, such as `chat/completions`.
     pub allowed_endpoints: Vec<String>,
+    /// Addresses and ranges that its calls may come from, such as `203.0.113.0/24`.
+    pub allowed_ips: Vec<String>,
+    /// Countries that its calls may come from, by their two letters.
+    pub allowed_countries: Vec<String>,
+    /// The most that one call may cost, in the worst case.
+    pub max_cost_per_call: Option<NanoUsd>,
+    /// The dearest models that it may use.
+    pub max_price: MaxPrice,
+    /// What happens to a call whose price is not known; `None` refuses it only where a budget has to hold.
+    pub unknown_price: Option<UnknownPrice>,
+    /// What happens while the ledger does not answer.
+    pub on_ledger_outage: OnLedgerOutage,
+    /// What is charged for what calls cost; `None` is what the team says.
+    pub markup: Option<Markup>,
+    /// Whether prompts and answers may be written to the log.
+    pub log_content: bool,
+    /// What happens when it is suddenly used in another way than before.
+    pub on_anomaly: OnAnomaly,
     /// Whether a call may bring its own provider key.
     pub allow_provider_key: bool,
     /// The output limit of a call that names none.
@@ -50,31 +71,6 @@ pub struct Key {
     pub on_disconnect: OnDisconnect,
     /// The operator's own notes.
     pub metadata: BTreeMap<String, String>,
-}
-
-impl Default for Key {
-    fn default() -> Key {
-        Key {
-            id: String::new(),
-            name: String::new(),
-            start: String::new(),
-            environment: String::new(),
-            created_at: UnixMillis(0),
-            updated_at: UnixMillis(0),
-            expires_at: None,
-            disabled: false,
-            revoked_at: None,
-            allowed_models: Vec::new(),
-            denied_models: Vec::new(),
-            allowed_providers: Vec::new(),
-            denied_providers: Vec::new(),
-            allowed_endpoints: Vec::new(),
-            allow_provider_key: false,
-            default_max_tokens: None,
-            on_disconnect: OnDisconnect::Abort,
-            metadata: BTreeMap::new(),
-        }
-    }
 }
 
 /// What happens to the upstream call when its caller goes away. Either way, what was seen is recorded.
@@ -86,4 +82,48 @@ pub enum OnDisconnect {
     Abort,
     /// It is read to its end, for as long as the platform allows.
     Drain,
+}
+
+/// The highest prices of a model, in US dollars per million tokens; `None` is any price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MaxPrice {
+    /// Of input.
+    pub input: Option<NanoUsd>,
+    /// Of output.
+    pub output: Option<NanoUsd>,
+}
+
+/// What happens to a call whose price is not known. It is never free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownPrice {
+    /// It is refused.
+    Refuse,
+    /// It is sent, and this much held for it.
+    Hold(NanoUsd),
+}
+
+/// What happens to a key's calls while the ledger does not answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnLedgerOutage {
+    /// They are refused.
+    #[default]
+    Strict,
+    /// They are let through within a bounded credit, and settled later.
+    Soft,
+}
+
+/// What happens when a key is suddenly used in another way than before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnAnomaly {
+    /// Nothing is watched.
+    #[default]
+    Ignore,
+    /// The operator is told.
+    Notify,
+    /// The operator is told, and the key is disabled.
+    Suspend,
 }

@@ -93,6 +93,20 @@ describe("what a key may do", () => {
     assert.equal(await statusWith(key, call, "/v1/embeddings"), "403 endpoint_not_allowed");
   });
 
+  test("from where", async () => {
+    const { key } = await gateway.createKey({ allowed_ips: ["203.0.113.0/24", "2001:db8::/32"], allowed_countries: ["DE"] });
+    const from = async (address, country) => {
+      const headers = { authorization: `Bearer ${key}`, "cf-connecting-ip": address, "cf-ipcountry": country };
+      const response = await gateway.fetch("/v1/models", { headers });
+      return response.ok ? "200" : `${response.status} ${(await response.json()).error.code}`;
+    };
+    assert.equal(await from("203.0.113.7", "DE"), "200");
+    assert.equal(await from("2001:db8::7", "DE"), "200");
+    assert.equal(await from("198.51.100.7", "DE"), "403 ip_not_allowed");
+    assert.equal(await from("203.0.113.7", "FR"), "403 ip_not_allowed");
+    assert.equal(await statusWith(key), "403 ip_not_allowed");
+  });
+
   test("until it expires", async () => {
     const { key } = await gateway.createKey({ expires_at: Date.now() + 3_600_000 });
     assert.equal(await statusWith(key), "200");

@@ -54,6 +54,43 @@ fn a_patch_changes_what_it_names_and_nothing_else() {
 }
 
 #[test]
+fn every_policy_of_a_key_is_kept_as_it_was_written() {
+    let gateway = Gateway::new();
+    let written = json!({
+        "name": "a",
+        "allowed_ips": ["203.0.113.0/24", "2001:db8::1"],
+        "allowed_countries": ["DE", "T1"],
+        "max_cost_per_call": 0.25,
+        "max_price": {"input": 3, "output": null},
+        "unknown_price": {"hold": 0.5},
+        "on_ledger_outage": "soft",
+        "markup": {"factor": 1.15, "fixed": 0.001},
+        "log_content": true,
+        "on_anomaly": "suspend",
+    });
+    let (id, text) = gateway.key(&written.to_string());
+    let path = format!("/admin/keys/{id}");
+    let read = gateway.send("GET", &path, "").body;
+    for (field, value) in written.as_object().expect("fields") {
+        assert_eq!(read[field].to_string(), value.to_string(), "{field}");
+    }
+    assert!(!gateway.lets_through(&text), "from nowhere in particular");
+    let nulls: serde_json::Map<_, _> = written
+        .as_object()
+        .expect("fields")
+        .keys()
+        .filter(|name| *name != "name")
+        .map(|name| (name.clone(), Value::Null))
+        .collect();
+    let patched = gateway.send("PATCH", &path, &Value::Object(nulls).to_string());
+    let plain = gateway.send("POST", "/admin/keys", r#"{"name":"plain"}"#);
+    for field in written.as_object().expect("fields").keys().filter(|name| *name != "name") {
+        assert_eq!(patched.body[field], plain.body[field], "{field}: null is the default");
+    }
+    assert!(gateway.lets_through(&text));
+}
+
+#[test]
 fn disabling_can_be_undone_and_revoking_cannot() {
     let gateway = Gateway::new();
     let (id, text) = gateway.key(r#"{"name":"a"}"#);

@@ -126,7 +126,7 @@ impl Gateway {
     /// Whether a call with this text would be let through now, going by the edge alone.
     fn lets_through(&self, text: &str) -> bool {
         let grant = self.grant_at_edge(text);
-        grant.is_some_and(|grant| grant.permits(UnixMillis(self.now.get()), "chat/completions").is_ok())
+        grant.is_some_and(|grant| grant.permits(UnixMillis(self.now.get()), "chat/completions", |_| None).is_ok())
     }
 }
 
