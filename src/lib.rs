@@ -17,7 +17,7 @@
 //! | [`config`] | the operator's document: what was written, what it means, every fault at once |
 //! | [`keys`] | gateway keys: made, recognised without a look-up, and what they may do |
 //! | [`budget`], [`limit`] | ceilings in money, requests and tokens: what they are, and how none is ever passed |
-//! | [`route`] | from a model string to a target; the list of models |
+//! | [`route`] | from a model string to targets in an order: aliases, rules, strategies; the list of models |
 //! | [`http`] | paths to routes, failures to statuses and bodies. Data, no I/O |
 //! | [`observe`] | one record a call, and request ids |
 //! | [`sandbox`] | an upstream played without key or network |

@@ -2,7 +2,7 @@
 //!
 //! It is one JSON document, replaced as a whole. Everything but `version` is optional; an empty one is the default.
 //! Unknown and repeated keys are faults, and so is whatever has the wrong unit or size; [`read`] names all of them at
-//! once, each with its path. Sections that this version does not know yet are refused by name.
+//! once, each with its path. Sections that it does not know are refused by name.
 //!
 //! ```
 //! let document = br#"{
@@ -47,7 +47,20 @@
 //!     "poor_percent": 50, "poor_minimum_calls": 20, "window_ms": 60000,
 //!     "block_ms": 10000, "longest_block_ms": 300000, "probe_ms": 30000, "forget_ms": 600000,
 //!     "minimum_samples": 20, "snapshot_age_ms": 15000, "patience_ms": 250
-//!   }
+//!   },
+//!   "targets": {"cave/*": {"jurisdictions": ["eu"], "zero_retention": true, "no_training": true}},
+//!   "aliases": {
+//!     "fast-cheap": {
+//!       "candidates": [
+//!         "cave/llama-5",
+//!         {"model": "openai/gpt-*-mini", "latest": true, "weight": 3, "when": {"not": {"tag": "private"}},
+//!          "with": {"temperature": 0.2, "max_tokens": 2000, "system_prefix": "Be brief."}}
+//!       ],
+//!       "strategy": "balanced", "explore": 0.02, "latency_budget": {"first_token_ms": 2000}
+//!     }
+//!   },
+//!   "rules": [{"name": "private", "when": {"tag": ["private", "health-*"]}, "jurisdictions": ["eu"]}],
+//!   "experiments": {"newer": {"alias": "fast-cheap", "variants": {"new": {"share": 0.05, "candidates": ["cave/llama-6"]}}}}
 //! }"#;
 //! let config = latchkey::config::read(document).expect("no faults");
 //! assert_eq!(config.limits, latchkey::config::Limits::default());
@@ -63,6 +76,7 @@ mod place;
 mod providers;
 mod quirks;
 mod read;
+mod routing;
 
 pub use diff::{Difference, diff};
 pub use limits::{Deadlines, Limits};
@@ -70,6 +84,7 @@ pub use models::ModelEntry;
 pub use place::Fault;
 pub use providers::{ProviderEntry, default_quirks};
 pub use read::read;
+pub use routing::Routing;
 
 use std::collections::BTreeMap;
 
@@ -88,6 +103,8 @@ pub struct Config {
     pub lanes: Lanes,
     /// When a failing target is blocked, and for how long.
     pub health: Policy,
+    /// Which calls go where.
+    pub routing: Routing,
 }
 
 /// Which of the cheaper ways an answer may take when caller and upstream speak the same protocol.

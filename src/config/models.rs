@@ -33,7 +33,8 @@ pub struct ModelEntry {
     pub prices: Vec<Price>,
 }
 
-const CAPABILITIES: [(&str, u32); 14] = [
+/// What a model can do, by the names that the document uses.
+pub(super) const CAPABILITIES: [(&str, u32); 14] = [
     ("tools", Capabilities::TOOLS),
     ("parallel_tools", Capabilities::PARALLEL_TOOLS),
     ("tool_choice", Capabilities::TOOL_CHOICE),

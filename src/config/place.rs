@@ -123,6 +123,31 @@ impl<'d> Place<'d> {
         number
     }
 
+    /// A decimal number from `least` to `most`: a share, a weight, never money.
+    pub(super) fn decimal(&self, least: f64, most: f64) -> Option<f64> {
+        let number = match self.node {
+            Node::Number(number) => number.parse::<f64>().ok().filter(|number| (least..=most).contains(number)),
+            _ => None,
+        };
+        if number.is_none() {
+            self.expected(&format!("a number from {least} to {most}"));
+        }
+        number
+    }
+
+    /// A text of 1 to `longest` bytes that may have several lines.
+    pub(super) fn prose(&self, longest: usize) -> Option<&'d str> {
+        let Node::Text(text) = self.node else {
+            self.expected("a string");
+            return None;
+        };
+        if text.is_empty() || text.len() > longest {
+            self.fault(format!("must have 1 to {longest} bytes"));
+            return None;
+        }
+        Some(text)
+    }
+
     pub(super) fn boolean(&self) -> Option<bool> {
         let Node::Boolean(value) = self.node else {
             self.expected("true or false");

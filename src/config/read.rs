@@ -2,17 +2,18 @@
 
 use super::document::Node;
 use super::place::{Fault, Faults, Place};
-use super::{Config, Deadlines, Lanes, Limits, health, models, providers};
+use super::{Config, Deadlines, Lanes, Limits, health, models, providers, routing};
 use crate::json::check_depth;
 use crate::units::Millis;
 
 /// The largest document: a KV value may have 25 MiB, but every isolate reads this on its first call.
 const MAX_BYTES: usize = 4 << 20;
 /// No document of this shape nests deeper.
-const MAX_DEPTH: usize = 12;
+const MAX_DEPTH: usize = 24;
 
-/// Sections that the design names and this version does not read.
-const NOT_YET: [&str; 3] = ["aliases", "rules", "experiments"];
+/// Those that it reads.
+const SECTIONS: [&str; 10] =
+    ["version", "providers", "models", "limits", "lanes", "health", "targets", "aliases", "rules", "experiments"];
 
 /// Reads a configuration document.
 ///
@@ -42,8 +43,8 @@ fn document(root: &Place<'_>) -> Config {
     if matches!(root.node(), Node::Members(_)) && !sections.iter().any(|(key, _)| *key == "version") {
         root.lacks("version", "write 1");
     }
-    // Models may name providers that the document declares, wherever that section stands.
-    sections.sort_by_key(|(key, _)| *key != "providers");
+    // Models may name providers that the document declares, and experiments its aliases, wherever those stand.
+    sections.sort_by_key(|(key, _)| !matches!(*key, "providers" | "aliases"));
     for (key, place) in sections {
         match key {
             "version" => {
@@ -54,8 +55,14 @@ fn document(root: &Place<'_>) -> Config {
             "limits" => config.limits = limits(&place),
             "lanes" => config.lanes = lanes(&place),
             "health" => config.health = health::read(&place),
-            key if NOT_YET.contains(&key) => place.fault("is not supported by this version yet"),
-            _ => place.fault("is not known; known are version, providers, models, limits, lanes, health"),
+            "targets" => config.routing.targets = routing::targets(&place),
+            "aliases" => {
+                config.routing.aliases = routing::aliases(&place);
+                routing::check_cycles(&place, &config.routing.aliases);
+            }
+            "rules" => config.routing.rules = routing::rules(&place, &config.routing.aliases),
+            "experiments" => config.routing.experiments = routing::experiments(&place, &config.routing.aliases),
+            _ => place.fault(format!("is not known; known are {}", SECTIONS.join(", "))),
         }
     }
     config

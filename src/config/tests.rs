@@ -125,12 +125,6 @@ fn repeated_keys_are_faults_wherever_they_stand() {
     assert_eq!(paths(twice), ["version", "limits.json_depth", "models.openai/o1"]);
 }
 
-#[test]
-fn sections_of_later_versions_are_refused_by_name() {
-    let found = faults(r#"{"version": 1, "aliases": {}, "rules": [], "experiments": {}}"#);
-    assert_eq!(found.len(), 3);
-    assert!(found.iter().all(|(_, message)| message == "is not supported by this version yet"), "{found:?}");
-}
 
 #[test]
 fn what_is_no_document_is_one_fault() {

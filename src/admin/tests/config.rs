@@ -42,11 +42,11 @@ fn a_document_is_replaced_by_whoever_read_the_last_one() {
 fn a_faulty_document_leaves_the_last_good_one() {
     let gateway = Gateway::new();
     put(&gateway, SHALLOW, Some("*"));
-    let faulty = r#"{"version":1,"limits":{"json_depth":0,"speed":1},"aliases":{}}"#;
+    let faulty = r#"{"version":1,"limits":{"json_depth":0,"speed":1},"aliases":{"a":{}}}"#;
     for refused in [put(&gateway, faulty, Some("*")), gateway.send("POST", "/admin/config/check", faulty)] {
         assert_eq!(
             (refused.status, refused.fault_paths()),
-            (400, vec!["aliases", "limits.json_depth", "limits.speed"])
+            (400, vec!["aliases.a.candidates", "limits.json_depth", "limits.speed"])
         );
     }
     assert_eq!(put(&gateway, "{", Some("*")).status, 400);

@@ -1,0 +1,251 @@
+//! The `aliases` section: logical names, their candidates and how these are ordered.
+
+use std::collections::BTreeMap;
+
+use super::super::place::Place;
+use super::conditions::{self, range};
+use super::{LONGEST, owned};
+use crate::chat::Effort;
+use crate::route::alias::{
+    Alias, AliasDeadlines, Balance, Escalation, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy,
+};
+use crate::route::classify::Kind;
+use crate::units::Millis;
+
+/// Candidates of one alias; what patterns match is capped where they are filled in.
+const MAX_CANDIDATES: usize = 64;
+const MAX_ALIASES: usize = 1_000;
+/// An alias may stand for another, that for another, and so on, so far.
+pub(crate) const MAX_DEPTH: usize = 5;
+
+const EFFORTS: [(&str, Effort); 7] = [
+    ("none", Effort::None),
+    ("minimal", Effort::Minimal),
+    ("low", Effort::Low),
+    ("medium", Effort::Medium),
+    ("high", Effort::High),
+    ("xhigh", Effort::XHigh),
+    ("max", Effort::Max),
+];
+
+/// The aliases by name.
+pub(in super::super) fn read(place: &Place<'_>) -> BTreeMap<String, Alias> {
+    let entries = place.entries();
+    if entries.len() > MAX_ALIASES {
+        place.fault(format!("has {} aliases; at most {MAX_ALIASES} are allowed", entries.len()));
+    }
+    let mut aliases = BTreeMap::new();
+    for (name, place) in entries.into_iter().take(MAX_ALIASES) {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+        if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
+            place.fault("an alias has 1 to 80 printable characters without blanks and `:`");
+        }
+        aliases.insert(name.to_owned(), alias(&place));
+    }
+    aliases
+}
+
+/// Notes every alias that leads back to itself.
+pub(in super::super) fn check_cycles(place: &Place<'_>, aliases: &BTreeMap<String, Alias>) {
+    for (name, place) in place.entries() {
+        if leads_to(aliases, name, name, 0) {
+            place.fault("stands for itself by way of its candidates");
+        }
+    }
+}
+
+fn leads_to(aliases: &BTreeMap<String, Alias>, from: &str, to: &str, depth: usize) -> bool {
+    let Some(alias) = aliases.get(from).filter(|_| depth <= MAX_DEPTH) else { return depth > MAX_DEPTH };
+    let named = alias.candidates.iter().chain(alias.overlays.iter().flat_map(|overlay| &overlay.candidates));
+    let mut models = named.map(|named| named.model.as_str()).chain(alias.fallbacks.iter().map(String::as_str));
+    models.any(|model| model == to || (aliases.contains_key(model) && leads_to(aliases, model, to, depth + 1)))
+}
+
+fn alias(place: &Place<'_>) -> Alias {
+    let mut alias = Alias::default();
+    let known = [
+        "candidates",
+        "fallbacks",
+        "strategy",
+        "explore",
+        "latency_budget",
+        "margin",
+        "budget_steps",
+        "balance",
+        "least_confidence",
+        "sticky",
+        "variants",
+        "deadlines",
+        "overlays",
+        "escalate",
+    ];
+    for (key, place) in place.members(&known) {
+        match key {
+            "candidates" => alias.candidates = candidates(&place),
+            "fallbacks" => alias.fallbacks = owned(&place, MAX_CANDIDATES),
+            "variants" => alias.variants = variants(&place),
+            "deadlines" => alias.deadlines = deadlines(&place),
+            "overlays" => alias.overlays = place.items(50).iter().map(overlay).collect(),
+            "escalate" => alias.escalation = Some(escalation(&place)),
+            key => policy(key, &place, &mut alias.policy),
+        }
+    }
+    if alias.candidates.is_empty() {
+        place.lacks("candidates", "write at least one, such as \"provider/model\"");
+    }
+    alias
+}
+
+fn policy(key: &str, place: &Place<'_>, policy: &mut Policy) {
+    let mut set = |field: fn(&mut Policy) -> &mut f64, most: f64| {
+        if let Some(value) = place.decimal(0.0, most) {
+            *field(policy) = value;
+        }
+    };
+    match key {
+        "explore" => set(|policy| &mut policy.explore, 0.5),
+        "margin" => set(|policy| &mut policy.margin, 1.0),
+        "least_confidence" => set(|policy| &mut policy.least_confidence, 1.0),
+        "strategy" => policy.strategy = strategy(place).unwrap_or_default(),
+        "latency_budget" => policy.latency_budget = latency_budget(place),
+        "sticky" => policy.sticky = place.boolean().unwrap_or(true),
+        "balance" => policy.balance = balance(place),
+        _ => {
+            let steps: Vec<f64> = place.items(16).iter().filter_map(|item| item.decimal(0.0, 1.0)).collect();
+            if !steps.is_sorted() {
+                place.fault("steps must ascend");
+            }
+            policy.budget_steps = steps;
+        }
+    }
+}
+
+/// One of the strategies.
+pub(super) fn strategy(place: &Place<'_>) -> Option<Strategy> {
+    place.word(&Strategy::NAMES)
+}
+
+/// `{"first_token_ms": 2000, "total_ms": 10000}`, or one of them.
+pub(super) fn latency_budget(place: &Place<'_>) -> LatencyBudget {
+    let mut budget = LatencyBudget::default();
+    for (key, place) in place.members(&["first_token_ms", "total_ms"]) {
+        let most = place.integer(1..=3_600_000).map(Millis);
+        match key {
+            "first_token_ms" => budget.first_token = most,
+            _ => budget.total = most,
+        }
+    }
+    budget
+}
+
+fn balance(place: &Place<'_>) -> Balance {
+    let mut balance = Balance::default();
+    for (key, place) in place.members(&["price", "latency", "errors"]) {
+        let Some(exponent) = place.decimal(0.0, 10.0) else { continue };
+        match key {
+            "price" => balance.price = exponent,
+            "latency" => balance.latency = exponent,
+            _ => balance.errors = exponent,
+        }
+    }
+    balance
+}
+
+/// Candidates: model strings, or objects that say more of them.
+pub(super) fn candidates(place: &Place<'_>) -> Vec<Named> {
+    place.items(MAX_CANDIDATES).iter().map(candidate).collect()
+}
+
+fn candidate(place: &Place<'_>) -> Named {
+    let mut named = Named { weight: 1, difficulty: (1, 5), ..Named::default() };
+    if let super::super::document::Node::Text(_) = place.node() {
+        named.model = place.text(LONGEST).unwrap_or_default().to_owned();
+        return named;
+    }
+    for (key, place) in place.members(&["model", "latest", "weight", "when", "difficulty", "kinds", "with"]) {
+        match key {
+            "model" => named.model = place.text(LONGEST).unwrap_or_default().to_owned(),
+            "latest" => named.latest = place.boolean().unwrap_or_default(),
+            "weight" => named.weight = place.integer(1..=1_000_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
+            "when" => named.when = conditions::read(&place),
+            "difficulty" => {
+                let level = |value: u64| u8::try_from(value).unwrap_or(5);
+                named.difficulty = range(&place, 1, 5).map_or((1, 5), |(from, to)| (level(from), level(to)));
+            }
+            "kinds" => {
+                let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
+                named.kinds = place.items(kinds.len()).iter().filter_map(|item| item.word(&kinds)).collect();
+            }
+            _ => named.overrides = overrides(&place),
+        }
+    }
+    if named.model.is_empty() {
+        place.lacks("model", "write a model string such as \"provider/model\"");
+    }
+    if named.latest && !named.model.contains('*') {
+        place.fault("`latest` chooses among what a pattern matches: write a `*` in `model`");
+    }
+    named
+}
+
+fn overrides(place: &Place<'_>) -> Overrides {
+    let mut overrides = Overrides::default();
+    let known = ["temperature", "top_p", "max_tokens", "reasoning_effort", "system_prefix"];
+    for (key, place) in place.members(&known) {
+        match key {
+            "temperature" => overrides.temperature = place.decimal(0.0, 2.0),
+            "top_p" => overrides.top_p = place.decimal(0.0, 1.0),
+            "max_tokens" => overrides.max_tokens = place.integer(1..=10_000_000),
+            "reasoning_effort" => overrides.reasoning_effort = place.word(&EFFORTS),
+            _ => overrides.system_prefix = place.prose(20_000).map(str::to_owned),
+        }
+    }
+    overrides
+}
+
+fn variants(place: &Place<'_>) -> BTreeMap<String, Strategy> {
+    let entries = place.entries().into_iter();
+    entries.filter_map(|(name, place)| Some((name.to_owned(), strategy(&place)?))).collect()
+}
+
+fn overlay(place: &Place<'_>) -> Overlay {
+    let mut overlay = Overlay::default();
+    for (key, place) in place.members(&["when", "candidates", "strategy"]) {
+        match key {
+            "when" => overlay.when = conditions::read(&place),
+            "candidates" => overlay.candidates = candidates(&place),
+            _ => overlay.strategy = strategy(&place),
+        }
+    }
+    overlay
+}
+
+fn deadlines(place: &Place<'_>) -> AliasDeadlines {
+    let mut deadlines = AliasDeadlines::default();
+    for (key, place) in place.members(&["connect_ms", "first_token_ms", "idle_ms", "total_ms"]) {
+        let wait = place.integer(100..=3_600_000).map(Millis);
+        match key {
+            "connect_ms" => deadlines.connect = wait,
+            "first_token_ms" => deadlines.first_token = wait,
+            "idle_ms" => deadlines.idle = wait,
+            _ => deadlines.total = wait,
+        }
+    }
+    deadlines
+}
+
+fn escalation(place: &Place<'_>) -> Escalation {
+    let mut escalation = Escalation { most: 1, ..Escalation::default() };
+    for (key, place) in place.members(&["json", "refusals", "least_characters", "least_probability", "most"]) {
+        match key {
+            "json" => escalation.json = place.boolean().unwrap_or_default(),
+            "refusals" => {
+                escalation.refusals = owned(&place, 50).iter().map(|phrase| phrase.to_lowercase()).collect();
+            }
+            "least_characters" => escalation.least_characters = place.integer(1..=100_000).unwrap_or_default(),
+            "least_probability" => escalation.least_probability = place.decimal(0.0, 1.0),
+            _ => escalation.most = place.integer(1..=3).and_then(|most| u32::try_from(most).ok()).unwrap_or(1),
+        }
+    }
+    escalation
+}

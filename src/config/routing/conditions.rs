@@ -1,0 +1,145 @@
+//! Conditions as JSON; the grammar stands at [`crate::route::condition`].
+
+use super::super::models::CAPABILITIES;
+use super::super::place::Place;
+use super::texts;
+use crate::keys::Pattern;
+use crate::route::condition::{Condition, Content, Measure, Subject};
+
+const MEMBERS: [&str; 22] = [
+    "all",
+    "any",
+    "not",
+    "key",
+    "team",
+    "environment",
+    "user",
+    "session",
+    "tag",
+    "model",
+    "endpoint",
+    "kind",
+    "metadata",
+    "header",
+    "content",
+    "needs",
+    "mentions",
+    "input_tokens",
+    "output_tokens",
+    "messages",
+    "tools",
+    "difficulty",
+];
+
+/// Reads one condition; its members must all hold.
+pub(super) fn read(place: &Place<'_>) -> Condition {
+    let mut parts: Vec<Condition> = Vec::new();
+    for (key, place) in place.members(&MEMBERS) {
+        let subject = match key {
+            "all" => {
+                parts.push(Condition::All(several(&place)));
+                continue;
+            }
+            "any" => {
+                parts.push(Condition::Any(several(&place)));
+                continue;
+            }
+            "not" => {
+                parts.push(Condition::Not(Box::new(read(&place))));
+                continue;
+            }
+            "metadata" | "header" => {
+                parts.extend(named(&place, key == "header"));
+                continue;
+            }
+            "content" => {
+                let bits = place.items(16).into_iter().filter_map(|item| item.word(&Content::NAMES));
+                parts.push(Condition::Holds(bits.fold(0, |all, bit| all | bit)));
+                continue;
+            }
+            "needs" => {
+                let bits = place.items(16).into_iter().filter_map(|item| item.word(&CAPABILITIES));
+                parts.push(Condition::Needs(bits.fold(0, |all, bit| all | bit)));
+                continue;
+            }
+            "mentions" => {
+                let phrases = texts(&place, 100).into_iter().map(str::to_lowercase).collect();
+                parts.push(Condition::Mentions(phrases));
+                continue;
+            }
+            "key" => Subject::Key,
+            "team" => Subject::Team,
+            "environment" => Subject::Environment,
+            "user" => Subject::User,
+            "session" => Subject::Session,
+            "tag" => Subject::Tag,
+            "model" => Subject::Model,
+            "endpoint" => Subject::Endpoint,
+            "kind" => Subject::Kind,
+            measure => {
+                parts.extend(within(&place, measure));
+                continue;
+            }
+        };
+        parts.push(Condition::Is(subject, patterns(&place)));
+    }
+    match parts.len() {
+        0 => Condition::Always,
+        1 => parts.pop().unwrap_or_default(),
+        _ => Condition::All(parts),
+    }
+}
+
+fn several(place: &Place<'_>) -> Vec<Condition> {
+    let items = place.items(50);
+    if items.is_empty() {
+        place.fault("is empty; write at least one condition");
+    }
+    items.iter().map(read).collect()
+}
+
+fn patterns(place: &Place<'_>) -> Vec<Pattern> {
+    texts(place, 100).into_iter().map(Pattern::new).collect()
+}
+
+fn named(place: &Place<'_>, header: bool) -> Vec<Condition> {
+    let entries = place.entries();
+    let subject = |name: &str| {
+        if header { Subject::Header(name.to_ascii_lowercase()) } else { Subject::Metadata(name.to_owned()) }
+    };
+    entries.into_iter().map(|(name, place)| Condition::Is(subject(name), patterns(&place))).collect()
+}
+
+fn within(place: &Place<'_>, measure: &str) -> Option<Condition> {
+    let measure = match measure {
+        "input_tokens" => Measure::InputTokens,
+        "output_tokens" => Measure::OutputTokens,
+        "messages" => Measure::Messages,
+        "tools" => Measure::Tools,
+        _ => Measure::Difficulty,
+    };
+    let (from, to) = range(place, 0, 1_000_000_000)?;
+    Some(Condition::Within(measure, from, to))
+}
+
+/// `{"from": 1, "to": 3}`; what is left out is as far as it goes.
+pub(super) fn range(place: &Place<'_>, least: u64, most: u64) -> Option<(u64, u64)> {
+    let (mut from, mut to) = (least, most);
+    let members = place.members(&["from", "to"]);
+    if members.is_empty() {
+        place.expected("`from`, `to` or both");
+        return None;
+    }
+    for (key, place) in members {
+        let value = place.integer(least..=most)?;
+        match key {
+            "from" => from = value,
+            _ => to = value,
+        }
+    }
+    if from > to {
+        place.fault("`from` must not be above `to`");
+        return None;
+    }
+    Some((from, to))
+}

@@ -1,0 +1,105 @@
+//! The `experiments` section: which share of an alias's calls goes elsewhere, to see how that does.
+
+use std::collections::BTreeMap;
+
+use super::super::place::Place;
+use super::aliases::candidates;
+use super::conditions;
+use crate::route::alias::Alias;
+use crate::route::experiment::{Experiment, Shadow, Split, Stop, Variant};
+use crate::units::NanoUsd;
+
+/// A thousand dollars a day for answers that nobody sees.
+const MAX_SHADOW_USD: NanoUsd = NanoUsd(1_000 * NanoUsd::DOLLAR.0);
+
+/// The experiments by id; `aliases` are those of the document.
+pub(in super::super) fn read(place: &Place<'_>, aliases: &BTreeMap<String, Alias>) -> BTreeMap<String, Experiment> {
+    let mut experiments: BTreeMap<String, Experiment> = BTreeMap::new();
+    for (id, place) in place.entries() {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if id.is_empty() || id.len() > 60 || !id.bytes().all(plain) {
+            place.fault("an experiment's id has 1 to 60 of A-Z, a-z, 0-9, - and _");
+        }
+        let experiment = experiment(&place);
+        if !aliases.contains_key(&experiment.alias) {
+            place.lacks("alias", "it must name an alias of this document");
+        }
+        if let Some((other, _)) = experiments.iter().find(|(_, other)| other.alias == experiment.alias) {
+            place.fault(format!("`{other}` tries something on the same alias; one at a time can be told apart"));
+        }
+        experiments.insert(id.to_owned(), experiment);
+    }
+    experiments
+}
+
+fn experiment(place: &Place<'_>) -> Experiment {
+    let mut experiment = Experiment::default();
+    for (key, place) in place.members(&["alias", "when", "by", "variants", "stop", "shadow"]) {
+        match key {
+            "alias" => experiment.alias = place.text(80).unwrap_or_default().to_owned(),
+            "when" => experiment.when = conditions::read(&place),
+            "by" => {
+                let words =
+                    [("session", Split::Session), ("user", Split::User), ("key", Split::Key), ("call", Split::Call)];
+                experiment.by = place.word(&words).unwrap_or_default();
+            }
+            "variants" => experiment.variants = variants(&place),
+            "stop" => experiment.stop = stop(&place),
+            _ => experiment.shadow = shadow(&place),
+        }
+    }
+    if experiment.variants.is_empty() && experiment.shadow.is_none() {
+        place.lacks("variants", "write those to try, or a `shadow`");
+    }
+    experiment
+}
+
+fn variants(place: &Place<'_>) -> Vec<Variant> {
+    let mut variants = Vec::new();
+    for (name, place) in place.entries() {
+        let mut variant = Variant { name: name.to_owned(), ..Variant::default() };
+        for (key, place) in place.members(&["share", "candidates"]) {
+            match key {
+                "share" => variant.share = place.decimal(0.0, 1.0).unwrap_or_default(),
+                _ => variant.candidates = candidates(&place),
+            }
+        }
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if name.is_empty() || name.len() > 60 || !name.bytes().all(plain) {
+            place.fault("a variant's name has 1 to 60 of A-Z, a-z, 0-9, - and _");
+        }
+        variants.push(variant);
+    }
+    let sum: f64 = variants.iter().map(|variant| variant.share).sum();
+    if sum > 1.0 + 1e-9 {
+        place.fault(format!("the shares add up to {sum}; at most 1 is allowed, what is left keeps the alias as it is"));
+    }
+    variants
+}
+
+fn stop(place: &Place<'_>) -> Stop {
+    let mut stop = Stop::default();
+    for (key, place) in place.members(&["least_calls", "error_ratio", "latency_ratio"]) {
+        match key {
+            "least_calls" => stop.least_calls = place.integer(5..=100_000).unwrap_or(stop.least_calls),
+            "error_ratio" => stop.error_ratio = place.decimal(0.0, 1.0).unwrap_or(stop.error_ratio),
+            _ => stop.latency_ratio = place.decimal(1.0, 100.0).unwrap_or(stop.latency_ratio),
+        }
+    }
+    stop
+}
+
+fn shadow(place: &Place<'_>) -> Option<Shadow> {
+    let mut shadow = Shadow::default();
+    for (key, place) in place.members(&["target", "share", "usd_per_day"]) {
+        match key {
+            "target" => shadow.target = place.text(super::LONGEST)?.to_owned(),
+            "share" => shadow.share = place.decimal(0.0, 1.0)?,
+            _ => shadow.per_day = place.usd(MAX_SHADOW_USD)?,
+        }
+    }
+    if shadow.target.is_empty() {
+        place.lacks("target", "write a model string such as \"provider/model\"");
+    }
+    Some(shadow)
+}

@@ -1,0 +1,176 @@
+use std::borrow::Cow;
+
+use crate::config::{Config, read};
+use crate::keys::ModelPattern;
+use crate::route::alias::{Balance, LatencyBudget, Strategy};
+use crate::route::classify::Kind;
+use crate::route::condition::Condition;
+use crate::route::facts::{CallFacts, Prompt};
+use crate::units::{Millis, NanoUsd};
+
+fn config(sections: &str) -> Config {
+    read(format!(r#"{{"version": 1, {sections}}}"#).as_bytes()).expect("no faults")
+}
+
+fn faults(sections: &str) -> Vec<String> {
+    let faults = read(format!(r#"{{"version": 1, {sections}}}"#).as_bytes()).expect_err("faults");
+    faults.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()
+}
+
+/// The condition that JSON describes.
+fn condition(json: &str) -> Condition {
+    let config = config(&format!(r#""rules": [{{"name": "one", "when": {json}}}]"#));
+    config.routing.rules[0].when.clone()
+}
+
+#[test]
+fn an_alias_means_what_it_says() {
+    let config = config(
+        r#""aliases": {
+            "fast-cheap": {
+                "candidates": ["groq/llama", {"model": "openai/gpt-*-mini", "latest": true, "weight": 3,
+                    "difficulty": {"to": 3}, "kinds": ["code", "chat"], "when": {"environment": "production"},
+                    "with": {"temperature": 0.2, "max_tokens": 500, "reasoning_effort": "low",
+                             "system_prefix": "Be\nbrief."}}],
+                "strategy": "balanced", "explore": 0.02, "margin": 0.3, "latency_budget": {"first_token_ms": 2000},
+                "balance": {"price": 1, "latency": 0.5}, "budget_steps": [0.5, 0.9], "sticky": false,
+                "variants": {"quick": "fastest"}, "deadlines": {"total_ms": 20000}, "fallbacks": ["deep"],
+                "overlays": [{"when": {"team": "research"}, "strategy": "cheapest", "candidates": ["a/b"]}],
+                "escalate": {"json": true, "refusals": ["I Cannot"], "most": 2}
+            },
+            "deep": {"candidates": ["anthropic/claude"]}
+        }"#,
+    );
+    let alias = &config.routing.aliases["fast-cheap"];
+    let (first, second) = (&alias.candidates[0], &alias.candidates[1]);
+    assert_eq!((first.model.as_str(), first.weight, first.difficulty), ("groq/llama", 1, (1, 5)));
+    assert_eq!((second.weight, second.latest, second.difficulty), (3, true, (1, 3)));
+    assert_eq!(second.kinds, [Kind::Code, Kind::Chat]);
+    assert_eq!(second.overrides.system_prefix.as_deref(), Some("Be\nbrief."));
+    assert_eq!((second.overrides.temperature, second.overrides.max_tokens), (Some(0.2), Some(500)));
+    assert_eq!(alias.policy.strategy, Strategy::Balanced);
+    assert_eq!(alias.policy.balance, Balance { price: 1.0, latency: 0.5, errors: 4.0 });
+    assert_eq!(alias.policy.latency_budget, LatencyBudget { first_token: Some(Millis(2_000)), total: None });
+    assert_eq!(alias.variants["quick"], Strategy::Fastest);
+    assert_eq!(alias.deadlines.total, Some(Millis(20_000)));
+    assert_eq!(alias.overlays[0].strategy, Some(Strategy::Cheapest));
+    let escalation = alias.escalation.as_ref().expect("one");
+    assert_eq!((escalation.refusals.as_slice(), escalation.most), (["i cannot".to_owned()].as_slice(), 2));
+}
+
+#[test]
+fn a_rule_means_what_it_says() {
+    let config = config(
+        r#""rules": [{"name": "health", "when": {"tag": "health"}, "only": ["bedrock/*claude*", "azure/*"],
+            "ignore": "*/gpt-3*", "jurisdictions": ["eu", "ch"], "zero_retention": true, "no_training": true,
+            "quantizations": ["bf16"], "max_price": {"input": 3, "output": 15.5}, "strategy": "fastest",
+            "latency_budget": {"total_ms": 9000}}],
+        "targets": {"azure/gpt-4o": {"regions": ["westeurope"]}, "azure/*": {"jurisdictions": ["eu"], "no_training": true}}"#,
+    );
+    let rule = &config.routing.rules[0];
+    assert_eq!(rule.demands.only, [[ModelPattern::new("bedrock/*claude*"), ModelPattern::new("azure/*")]]);
+    assert_eq!(rule.demands.max_price.output, Some(NanoUsd(15_500_000_000)));
+    assert_eq!((rule.strategy, rule.latency_budget.total), (Some(Strategy::Fastest), Some(Millis(9_000))));
+    let patterns: Vec<_> = config.routing.targets.iter().map(|(pattern, _)| pattern.clone()).collect();
+    assert_eq!(patterns, [ModelPattern::new("azure/*"), ModelPattern::new("azure/gpt-4o")], "the most precise last");
+}
+
+#[test]
+fn every_fault_is_found_with_its_path() {
+    let found = faults(
+        r#""aliases": {
+            "a": {"candidates": ["b"]}, "b": {"candidates": [{"model": "c"}]}, "c": {"candidates": ["x/y", "a"]},
+            "two words": {"candidates": [{"model": "x/y", "latest": true, "weight": 0}], "strategy": "best"},
+            "none": {"explore": 2, "budget_steps": [0.9, 0.5]}
+        },
+        "rules": [{"when": {"colour": "red", "input_tokens": {}, "difficulty": {"from": 4, "to": 2}}},
+                  {"name": "r", "alias": "nowhere", "when": {"any": [], "tag": []}}, {"name": "r", "max_price": {"input": -1}}],
+        "experiments": {"e": {"alias": "nowhere", "variants": {"one": {"share": 0.7}, "two": {"share": 0.7}}},
+                        "f": {"alias": "a"}},
+        "targets": {"azure/*": {"jurisdiction": "eu"}}"#,
+    );
+    let expected = [
+        "aliases.two words: an alias has",
+        "aliases.two words.candidates.0.weight: expected an integer from 1",
+        "aliases.two words.candidates.0: `latest` chooses",
+        "aliases.two words.strategy: expected `ordered` or `weighted`",
+        "aliases.none.explore: expected a number from 0 to 0.5",
+        "aliases.none.budget_steps: steps must ascend",
+        "aliases.none.candidates: is missing",
+        "aliases.a: stands for itself",
+        "aliases.b: stands for itself",
+        "aliases.c: stands for itself",
+        "rules.0.when.colour: is not known here",
+        "rules.0.when.input_tokens: expected `from`, `to` or both",
+        "rules.0.when.difficulty: `from` must not be above `to`",
+        "rules.0.name: is missing",
+        "rules.1.when.any: is empty",
+        "rules.1.when.tag: is empty",
+        "rules.1: there is no alias `nowhere`",
+        "rules.2.max_price.input: expected US dollars",
+        "rules.2: another rule is called `r` too",
+        "experiments.e.variants: the shares add up to 1.4",
+        "experiments.e.alias: is missing",
+        "experiments.f.variants: is missing",
+        "targets.azure/*.jurisdiction: is not known here",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found} is not {expected}");
+    }
+}
+
+#[test]
+fn conditions_hold_for_the_calls_they_describe() {
+    let headers = vec![("x-region".to_owned(), "EU-west".to_owned())];
+    let call = CallFacts {
+        key: "key_1",
+        key_name: "app",
+        team: Some("research-eu"),
+        environment: "production",
+        tags: vec!["health-eu", "batch"],
+        metadata: vec![(Cow::Borrowed("tier"), Cow::Borrowed("gold"))],
+        headers: &headers,
+        model: "fast-cheap",
+        endpoint: "chat/completions",
+        prompt: Prompt {
+            tokens: 5_000,
+            messages: 3,
+            texts: vec!["Das Rezept des PATIENTEN".into()],
+            ..Prompt::default()
+        },
+        ..CallFacts::default()
+    };
+    let cases = [
+        ("{}", true),
+        (r#"{"tag": "health-*"}"#, true),
+        (r#"{"tag": ["nothing", "batch"], "team": "research*"}"#, true),
+        (r#"{"tag": "health-*", "team": "sales"}"#, false),
+        (r#"{"key": "app"}"#, true),
+        (r#"{"key": "key_2"}"#, false),
+        (r#"{"metadata": {"tier": ["gold", "silver"]}, "header": {"X-Region": "eu-*"}}"#, true),
+        (r#"{"metadata": {"colour": "*"}}"#, false),
+        (r#"{"not": {"user": "*"}}"#, true),
+        (r#"{"input_tokens": {"from": 5000}, "messages": {"to": 3}}"#, true),
+        (r#"{"input_tokens": {"to": 4999}}"#, false),
+        (r#"{"output_tokens": {"from": 0}}"#, false),
+        (r#"{"mentions": ["Patient", "diagnosis"]}"#, true),
+        (r#"{"mentions": ["diagnosis"]}"#, false),
+        (r#"{"any": [{"tag": "x"}, {"all": [{"tag": "batch"}, {"environment": "prod*"}]}]}"#, true),
+        (r#"{"needs": ["vision"]}"#, false),
+        (r#"{"content": ["image", "audio"]}"#, false),
+        (r#"{"kind": "*"}"#, false),
+    ];
+    for (json, expected) in cases {
+        assert_eq!(condition(json).holds(&call), expected, "{json}");
+    }
+}
+
+#[test]
+fn what_a_condition_must_read_is_known() {
+    assert!(!condition(r#"{"tag": "a", "header": {"x": "y"}}"#).reads_prompt());
+    assert!(condition(r#"{"any": [{"tag": "a"}, {"not": {"mentions": ["x"]}}]}"#).reads_prompt());
+    assert!(condition(r#"{"kind": "code"}"#).reads_class());
+    assert!(condition(r#"{"not": {"difficulty": {"from": 3}}}"#).reads_class());
+    assert!(!condition(r#"{"messages": {"from": 3}}"#).reads_class());
+}

@@ -1,0 +1,105 @@
+//! Who may serve a call, and what is known of them.
+
+use std::rc::Rc;
+
+use super::classify::Kind;
+use super::condition::Condition;
+use super::facts::CallFacts;
+use crate::provider::{Capabilities, Price};
+use crate::units::{Millis, UnixMillis};
+
+/// One target that a name stands for, with what the registry knows of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contender {
+    /// The provider's id.
+    pub provider: Rc<str>,
+    /// The model as the provider spells it.
+    pub model: Rc<str>,
+    /// Which of the candidates as they are written it comes from.
+    pub source: usize,
+    /// Its share among those chosen by weight; 1 unless written otherwise.
+    pub weight: u32,
+    /// Tokens of input and output together, where known.
+    pub context: Option<u64>,
+    /// What it can do, where known.
+    pub capabilities: Option<Capabilities>,
+    /// When it stops being served.
+    pub retires: Option<UnixMillis>,
+    /// What it costs now; `None` is not free but unknown.
+    pub price: Option<Price>,
+    /// What its operator says of it.
+    pub traits: Rc<Traits>,
+    /// For tasks of which difficulty it is meant, 1 to 5.
+    pub difficulty: (u8, u8),
+    /// For which kinds of tasks it is meant; empty for all.
+    pub kinds: Vec<Kind>,
+    /// For which calls it is a candidate at all.
+    pub when: Condition,
+}
+
+/// What the operator says of targets, by which they can be pinned. What is not said is not so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// Under whose law data is handled there, such as `eu`.
+    pub jurisdictions: Vec<String>,
+    /// Where it runs, in the provider's words.
+    pub regions: Vec<String>,
+    /// Nothing of a call is kept.
+    pub zero_retention: bool,
+    /// Nothing of a call is trained on.
+    pub no_training: bool,
+    /// Such as `fp8`.
+    pub quantization: Option<String>,
+}
+
+/// What was lately seen of a target from this region.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Time to the first token that half of the calls beat.
+    pub first_token_p50: Option<Millis>,
+    /// Time to the first token that 19 of 20 calls beat.
+    pub first_token_p95: Option<Millis>,
+    /// Output tokens per second, once it speaks.
+    pub tokens_per_second: Option<f64>,
+    /// The share of recent calls that failed.
+    pub error_ratio: f64,
+    /// Calls under way.
+    pub in_flight: u32,
+    /// It must not be asked before this moment.
+    pub blocked_until: Option<UnixMillis>,
+}
+
+impl Figures {
+    /// Time to the end of an answer of `output` tokens, at p95; `None` where too little was seen.
+    #[must_use]
+    pub fn total_p95(&self, output: u64) -> Option<Millis> {
+        let speed = self.tokens_per_second.filter(|speed| *speed > 0.0)?;
+        let spoken = Millis((output as f64 * 1_000.0 / speed) as u64);
+        Some(Millis(self.first_token_p95?.0.saturating_add(spoken.0)))
+    }
+
+    /// Whether it may be asked at `now`.
+    #[must_use]
+    pub fn is_open(&self, now: UnixMillis) -> bool {
+        self.blocked_until.is_none_or(|until| until <= now)
+    }
+}
+
+impl Contender {
+    /// Whether it is a candidate for this call at all.
+    #[must_use]
+    pub fn is_meant_for(&self, call: &CallFacts<'_>) -> bool {
+        self.when.holds(call)
+    }
+
+    /// How far the task is from those it is meant for: zero levels, or how many; other kinds are further than any.
+    #[must_use]
+    pub fn distance(&self, kind: Kind, difficulty: u8) -> u8 {
+        let (from, to) = self.difficulty;
+        let levels = from.saturating_sub(difficulty).max(difficulty.saturating_sub(to));
+        // Too strong is dear, too weak is wrong: at the same distance the stronger comes first.
+        let weak = u8::from(difficulty > to);
+        let foreign = if self.kinds.is_empty() || self.kinds.contains(&kind) { 0 } else { 20 };
+        levels.saturating_mul(2).saturating_add(weak).saturating_add(foreign)
+    }
+}

@@ -1,0 +1,396 @@
+//! The order in which contenders are tried: a pure function of the call, what is known of them, a seed and the time.
+//!
+//! Constraints take contenders out; the strategy only orders those that are left, and never drops one. So an outage
+//! of the best leads to the next best and not to a refusal.
+
+use super::alias::{LatencyBudget, Policy, Strategy};
+use super::chance::{chance, mix};
+use super::classify::Class;
+use super::contender::{Contender, Figures};
+use super::demands::{Demands, Exclusion};
+use crate::chat::Usage;
+use crate::units::{Millis, NanoUsd, UnixMillis};
+
+/// A target this much slower than the best is left even by calls whose prompt cache it holds.
+const WARM_PATIENCE: f64 = 2.0;
+/// Share of failed calls from which a target does not count as healthy.
+const SICK: f64 = 0.1;
+
+/// What a decision depends on beside the contenders.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'s> {
+    /// An estimate of the prompt's tokens.
+    pub input_tokens: u64,
+    /// How many tokens the answer is expected to have.
+    pub output_tokens: u64,
+    /// What a target must be able to do.
+    pub needs: u32,
+    /// What it must be.
+    pub demands: &'s Demands,
+    /// How they are ordered.
+    pub policy: &'s Policy,
+    /// A hash of the session, for choices that must stay the same within it.
+    pub session: Option<u64>,
+    /// What the classifier makes of the task.
+    pub class: Option<Class>,
+    /// What is left of the tightest budget.
+    pub budget: Option<BudgetState>,
+    /// The contender that calls went to lately.
+    pub incumbent: Option<usize>,
+    /// The contender that holds this prompt's cache.
+    pub warm: Option<Warm>,
+    /// Targets slower than this come after all others.
+    pub preferred: Preferred,
+    /// The service tier that the call asks for.
+    pub service_tier: Option<&'s str>,
+    /// Decides what is left to chance.
+    pub seed: u64,
+    /// The time.
+    pub now: UnixMillis,
+}
+
+/// What is left of a budget.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BudgetState {
+    /// The share that is used, 0 to 1.
+    pub used: f64,
+    /// What is left.
+    pub remaining: NanoUsd,
+}
+
+/// Where a prompt's beginning is cached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Warm {
+    /// The contender that has it.
+    pub contender: usize,
+    /// How many tokens of the prompt it has.
+    pub tokens: u64,
+}
+
+/// Wishes that order and do not exclude.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Preferred {
+    /// Tokens per second.
+    pub throughput: Option<f64>,
+    /// Time to the first token at the median.
+    pub latency_p50: Option<Millis>,
+    /// Time to the first token at p95.
+    pub latency_p95: Option<Millis>,
+}
+
+/// Who is tried in which order, and why.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Decision {
+    /// Those that may be tried, best first.
+    pub order: Vec<Ranked>,
+    /// Those that may not.
+    pub excluded: Vec<(usize, Exclusion)>,
+    /// No target makes the latency budget; the order is by speed instead.
+    pub latency_unmet: bool,
+    /// The first is one that would not be, for the sake of what is known of it.
+    pub explored: bool,
+}
+
+/// A contender's place in the order.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ranked {
+    /// Which contender.
+    pub contender: usize,
+    /// Those of a lower group come first, whatever their score.
+    pub group: u8,
+    /// The lower, the better; what it counts depends on the strategy.
+    pub score: f64,
+    /// What the call is expected to cost there.
+    pub cost: Option<NanoUsd>,
+}
+
+/// Orders `contenders`; `figures` are theirs, in the same order, and `permitted` says what the key may use.
+#[must_use]
+pub fn decide(
+    situation: &Situation<'_>,
+    contenders: &[Contender],
+    figures: &[Figures],
+    permitted: &dyn Fn(&Contender) -> Option<Exclusion>,
+) -> Decision {
+    let mut decision = Decision::default();
+    let mut order: Vec<Ranked> = Vec::with_capacity(contenders.len());
+    for (at, contender) in contenders.iter().enumerate() {
+        let refusal = permitted(contender)
+            .or_else(|| situation.demands.refuse(contender, situation.needs, situation.input_tokens, situation.now));
+        let cost = expected_cost(situation, contender, at);
+        let refusal = refusal.or_else(|| situation.over_budget(contender, cost).then_some(Exclusion::Budget));
+        match refusal {
+            Some(refusal) => decision.excluded.push((at, refusal)),
+            None => order.push(Ranked { contender: at, group: 0, score: 0.0, cost }),
+        }
+    }
+    let budget = situation.policy.latency_budget;
+    if budget != LatencyBudget::default() && !order.is_empty() {
+        decision.latency_unmet = keep_in_time(situation, budget, &mut order, figures, &mut decision.excluded);
+    }
+    let strategy = if decision.latency_unmet { Strategy::Fastest } else { situation.policy.strategy };
+    score(situation, strategy, contenders, figures, &mut order);
+    order.sort_by(|one, other| {
+        let by_score = one.score.total_cmp(&other.score);
+        one.group.cmp(&other.group).then(by_score).then(one.contender.cmp(&other.contender))
+    });
+    stay(situation, strategy, figures, &mut order);
+    decision.explored = explore(situation, figures, &mut order);
+    decision.order = order;
+    decision
+}
+
+/// What the call is expected to cost at a contender: what its prompt cache holds is read from there.
+fn expected_cost(situation: &Situation<'_>, contender: &Contender, at: usize) -> Option<NanoUsd> {
+    let price = contender.price.as_ref()?;
+    let cached = situation.warm.filter(|warm| warm.contender == at).map_or(0, |warm| warm.tokens);
+    let cached = cached.min(situation.input_tokens);
+    price.cost(&Usage {
+        input_fresh: situation.input_tokens - cached,
+        input_cache_read: (cached > 0).then_some(cached),
+        output_text: situation.output_tokens,
+        service_tier: situation.service_tier.map(str::to_owned),
+        ..Usage::default()
+    })
+}
+
+impl Situation<'_> {
+    /// Only `budget_aware` refuses by expectation; what a call may cost at worst is the ledger's to hold.
+    fn over_budget(&self, _contender: &Contender, cost: Option<NanoUsd>) -> bool {
+        match (self.policy.strategy, self.budget, cost) {
+            (Strategy::BudgetAware, Some(budget), Some(cost)) => cost > budget.remaining,
+            (Strategy::BudgetAware, Some(_), None) => true,
+            _ => false,
+        }
+    }
+
+    /// Where the same choice must come out for the same session.
+    fn draw(&self, contender: &Contender) -> f64 {
+        let by = self.session.unwrap_or(self.seed);
+        chance(mix(by, &contender.provider, &contender.model))
+    }
+}
+
+/// Takes out those that cannot make the latency budget at p95; says whether that was all of them, and then keeps all.
+/// Of a contender too little is known of, nothing is said.
+fn keep_in_time(
+    situation: &Situation<'_>,
+    budget: LatencyBudget,
+    order: &mut Vec<Ranked>,
+    figures: &[Figures],
+    excluded: &mut Vec<(usize, Exclusion)>,
+) -> bool {
+    let late = |ranked: &Ranked| {
+        let Some(figures) = figures.get(ranked.contender) else { return false };
+        let over = |most: Option<Millis>, seen: Option<Millis>| most.zip(seen).is_some_and(|(most, seen)| seen > most);
+        over(budget.first_token, figures.first_token_p95)
+            || over(budget.total, figures.total_p95(situation.output_tokens))
+    };
+    let open = |ranked: &Ranked| figures.get(ranked.contender).is_none_or(|figures| figures.is_open(situation.now));
+    if order.iter().all(|ranked| late(ranked) || !open(ranked)) {
+        return true;
+    }
+    order.retain(|ranked| {
+        let late = late(ranked);
+        if late {
+            excluded.push((ranked.contender, Exclusion::Latency));
+        }
+        !late
+    });
+    false
+}
+
+fn score(
+    situation: &Situation<'_>,
+    strategy: Strategy,
+    contenders: &[Contender],
+    figures: &[Figures],
+    order: &mut [Ranked],
+) {
+    let slowness = Slowness::of(order, figures, strategy, situation.output_tokens);
+    let kept = affordable(situation, strategy, order);
+    for ranked in order.iter_mut() {
+        let Some(contender) = contenders.get(ranked.contender) else { continue };
+        let seen = figures.get(ranked.contender).copied().unwrap_or_default();
+        let cost = ranked.cost.map_or(f64::MAX, |cost| cost.0.max(1) as f64);
+        let weight = f64::from(contender.weight.max(1));
+        ranked.score = match strategy {
+            Strategy::Ordered => ranked.contender as f64,
+            Strategy::Weighted => race(situation.draw(contender), weight),
+            Strategy::Cheapest => cost,
+            Strategy::Fastest | Strategy::FastestTotal => slowness.of_one(&seen, situation.output_tokens, strategy),
+            Strategy::Throughput => -seen.tokens_per_second.unwrap_or(0.0),
+            Strategy::LeastBusy => (f64::from(seen.in_flight) + 1.0) / weight,
+            Strategy::Balanced => {
+                let healthy = seen.error_ratio < SICK && slowness.is_usual(&seen);
+                ranked.group = if healthy { 0 } else { 1 };
+                let balance = situation.policy.balance;
+                let latency = slowness.of_one(&seen, situation.output_tokens, Strategy::Fastest).max(1.0);
+                let strength = cost.powf(-balance.price)
+                    * latency.powf(-balance.latency)
+                    * (1.0 - seen.error_ratio.clamp(0.0, 0.99)).powf(balance.errors);
+                race(situation.draw(contender), weight * strength.max(f64::MIN_POSITIVE))
+            }
+            Strategy::BudgetAware if cost <= kept => ranked.contender as f64,
+            Strategy::BudgetAware => {
+                ranked.group = 1;
+                cost
+            }
+            Strategy::Prompt => {
+                ranked.group = situation.class.map_or(0, |class| {
+                    let unsure = class.confidence < situation.policy.least_confidence;
+                    contender.distance(class.kind, (class.difficulty + u8::from(unsure)).min(5))
+                });
+                cost
+            }
+        };
+        ranked.group = ranked.group.saturating_add(situation.shift(&seen));
+    }
+}
+
+impl Situation<'_> {
+    /// How far back a target comes for its state: behind all others where it is blocked, behind the preferred where
+    /// it is slower than wished for.
+    fn shift(&self, seen: &Figures) -> u8 {
+        let slow = |most: Option<Millis>, is: Option<Millis>| most.zip(is).is_some_and(|(most, is)| is > most);
+        let dull = self.preferred.throughput.zip(seen.tokens_per_second).is_some_and(|(least, is)| is < least);
+        let unwished = dull
+            || slow(self.preferred.latency_p50, seen.first_token_p50)
+            || slow(self.preferred.latency_p95, seen.first_token_p95);
+        if !seen.is_open(self.now) {
+            200
+        } else if unwished {
+            100
+        } else {
+            0
+        }
+    }
+}
+
+/// The first to arrive of racers whose speed is their weight: each wins in proportion to it.
+fn race(chance: f64, weight: f64) -> f64 {
+    // Weights of inverse squares are tiny and their reciprocals huge; the logarithm keeps both in range and in order.
+    (-chance.ln()).ln() - weight.ln()
+}
+
+/// The cost up to which `budget_aware` keeps the order as it is written.
+///
+/// With n steps, of which k are passed, the cheapest `1 - k/(n+1)` of the candidates are kept, and always one.
+fn affordable(situation: &Situation<'_>, strategy: Strategy, order: &[Ranked]) -> f64 {
+    let (Strategy::BudgetAware, Some(budget)) = (strategy, situation.budget) else { return f64::MAX };
+    let steps = &situation.policy.budget_steps;
+    let passed = steps.iter().filter(|step| budget.used >= **step).count();
+    let mut costs: Vec<i64> = order.iter().map(|ranked| ranked.cost.map_or(i64::MAX, |cost| cost.0)).collect();
+    costs.sort_unstable();
+    let kept = (costs.len() * (steps.len() + 1 - passed)).div_ceil(steps.len() + 1).max(1);
+    costs.get(kept - 1).map_or(f64::MAX, |cost| (*cost).max(1) as f64)
+}
+
+/// What is usual among the contenders, for those of which nothing is known yet.
+struct Slowness {
+    median: f64,
+    median_p95: f64,
+}
+
+impl Slowness {
+    fn of(order: &[Ranked], figures: &[Figures], strategy: Strategy, output: u64) -> Slowness {
+        if !matches!(strategy, Strategy::Fastest | Strategy::FastestTotal | Strategy::Balanced) {
+            return Slowness { median: 0.0, median_p95: f64::MAX };
+        }
+        let known = |figures: &Figures| time(figures, output, strategy);
+        let seen = order.iter().filter_map(|ranked| figures.get(ranked.contender));
+        let mut times: Vec<f64> = seen.clone().filter_map(known).collect();
+        let mut tails: Vec<f64> = seen.filter_map(|seen| seen.first_token_p95.map(|p95| p95.0 as f64)).collect();
+        let median = |times: &mut Vec<f64>| {
+            times.sort_by(f64::total_cmp);
+            times.get(times.len() / 2).copied()
+        };
+        Slowness { median: median(&mut times).unwrap_or(1_000.0), median_p95: median(&mut tails).unwrap_or(f64::MAX) }
+    }
+
+    fn of_one(&self, figures: &Figures, output: u64, strategy: Strategy) -> f64 {
+        time(figures, output, strategy).unwrap_or(self.median)
+    }
+
+    fn is_usual(&self, figures: &Figures) -> bool {
+        figures.first_token_p95.is_none_or(|p95| p95.0 as f64 <= 2.0 * self.median_p95)
+    }
+}
+
+/// Milliseconds, half median and half tail: the median alone forgets the tail, the tail alone is noise.
+fn time(figures: &Figures, output: u64, strategy: Strategy) -> Option<f64> {
+    let tail = figures.first_token_p95?.0 as f64;
+    let first = (figures.first_token_p50.map_or(tail, |p50| p50.0 as f64) + tail) / 2.0;
+    match strategy {
+        Strategy::FastestTotal => {
+            let speed = figures.tokens_per_second.filter(|speed| *speed > 0.0)?;
+            Some(first + output as f64 * 1_000.0 / speed)
+        }
+        _ => Some(first),
+    }
+}
+
+/// Keeps calls where they are unless leaving pays: where their prompt is cached, and where calls went lately.
+fn stay(situation: &Situation<'_>, strategy: Strategy, figures: &[Figures], order: &mut [Ranked]) {
+    let Some(best) = order.first().copied() else { return };
+    let place = |of: usize| order.iter().position(|ranked| ranked.contender == of && ranked.group == best.group);
+    if let Some(warm) = situation.warm.filter(|_| situation.policy.sticky)
+        && let Some(at) = place(warm.contender)
+    {
+        let pace = |of: usize| figures.get(of).and_then(|figures| time(figures, 0, Strategy::Fastest));
+        let bearable =
+            pace(warm.contender).zip(pace(best.contender)).is_none_or(|(its, best)| its <= WARM_PATIENCE * best);
+        let holds = match strategy {
+            // What its cache saves is in these costs already.
+            Strategy::Cheapest | Strategy::Prompt | Strategy::BudgetAware => false,
+            Strategy::Fastest | Strategy::FastestTotal | Strategy::Throughput | Strategy::LeastBusy => bearable,
+            Strategy::Ordered | Strategy::Weighted | Strategy::Balanced => {
+                let cheaper = order.get(at).and_then(|ranked| ranked.cost).zip(best.cost);
+                strategy != Strategy::Balanced || cheaper.is_none_or(|(its, best)| its <= best)
+            }
+        };
+        if holds {
+            promote(order, at);
+            return;
+        }
+    }
+    let steady = matches!(
+        strategy,
+        Strategy::Cheapest | Strategy::Fastest | Strategy::FastestTotal | Strategy::Throughput | Strategy::Prompt
+    );
+    if let Some(at) = situation.incumbent.filter(|_| steady).and_then(place)
+        && let Some(its) = order.get(at)
+    {
+        // Scores of throughput are below zero, so a share of the best is a step towards zero.
+        let bound = best.score + best.score.abs() * situation.policy.margin;
+        if its.score <= bound {
+            promote(order, at);
+        }
+    }
+}
+
+/// Moves the one at `at` to the front and keeps the order of the others.
+fn promote(order: &mut [Ranked], at: usize) {
+    if let Some(part) = order.get_mut(..=at) {
+        part.rotate_right(1);
+    }
+}
+
+/// Sends a small share of calls to another open contender, so that what is known of the others stays true.
+fn explore(situation: &Situation<'_>, figures: &[Figures], order: &mut [Ranked]) -> bool {
+    let share = situation.policy.explore;
+    if share <= 0.0 || chance(situation.seed.wrapping_add(0x5eed)) >= share {
+        return false;
+    }
+    let is_open = |ranked: &&Ranked| figures.get(ranked.contender).is_none_or(|figures| figures.is_open(situation.now));
+    let others = order.iter().skip(1).take_while(is_open).count();
+    if others == 0 {
+        return false;
+    }
+    let pick = (chance(situation.seed.wrapping_add(0xe)) * others as f64) as usize;
+    promote(order, 1 + pick.min(others - 1));
+    true
+}
+
+#[cfg(test)]
+mod tests;

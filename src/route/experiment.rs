@@ -1,0 +1,204 @@
+//! Experiments: which share of an alias's calls goes elsewhere, and when one stops by itself.
+
+use super::alias::Named;
+use super::chance::{chance, mix};
+use super::condition::Condition;
+use super::facts::CallFacts;
+use crate::units::NanoUsd;
+
+/// Something that is tried on an alias.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Experiment {
+    /// The alias whose calls take part.
+    pub alias: String,
+    /// Which of its calls.
+    pub when: Condition,
+    /// What stays with one variant.
+    pub by: Split,
+    /// What is tried. Calls in no variant's share are the control, named `control`.
+    pub variants: Vec<Variant>,
+    /// When a variant is stopped.
+    pub stop: Stop,
+    /// Where copies of calls are sent to, and nobody sees the answers.
+    pub shadow: Option<Shadow>,
+}
+
+/// What stays with one variant for as long as the experiment runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Split {
+    /// A session; a call without one is its user's, else its key's.
+    #[default]
+    Session,
+    /// An end user; a call without one is its key's.
+    User,
+    /// A key.
+    Key,
+    /// Nothing: each call draws anew.
+    Call,
+}
+
+/// One way that is tried.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Variant {
+    /// What it is called in headers and figures.
+    pub name: String,
+    /// Its share of the calls, 0 to 1.
+    pub share: f64,
+    /// Its candidates; empty for the alias's own.
+    pub candidates: Vec<Named>,
+}
+
+/// When a variant is stopped: from then on its calls are served as the control's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Stop {
+    /// No sooner than after so many calls of it and of the control.
+    pub least_calls: u64,
+    /// Its share of failed calls is higher than the control's by more than this.
+    pub error_ratio: f64,
+    /// Its mean time to the first token is more than so many times the control's.
+    pub latency_ratio: f64,
+}
+
+impl Default for Stop {
+    fn default() -> Stop {
+        Stop { least_calls: 50, error_ratio: 0.05, latency_ratio: 2.0 }
+    }
+}
+
+/// Copies of calls for another target.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shadow {
+    /// `provider/model`.
+    pub target: String,
+    /// The share of calls that is copied, 0 to 1.
+    pub share: f64,
+    /// What the copies may cost in a day, for each isolate.
+    pub per_day: NanoUsd,
+}
+
+/// The name of what is not tried on.
+pub const CONTROL: &str = "control";
+
+impl Experiment {
+    /// The variant that a call belongs to; `None` is the control. `id` is the experiment's, `seed` the call's.
+    #[must_use]
+    pub fn variant(&self, id: &str, call: &CallFacts<'_>, seed: u64) -> Option<&Variant> {
+        let user = call.user.as_deref();
+        let subject = match self.by {
+            Split::Session => call.session.as_deref().or(user).unwrap_or(call.key),
+            Split::User => user.unwrap_or(call.key),
+            Split::Key => call.key,
+            Split::Call => "",
+        };
+        let drawn = match self.by {
+            Split::Call => chance(mix(seed, id, subject)),
+            _ => chance(mix(0, id, subject)),
+        };
+        let mut upto = 0.0;
+        self.variants.iter().find(|variant| {
+            upto += variant.share;
+            drawn < upto
+        })
+    }
+}
+
+/// How calls of one variant went.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// How many ended.
+    pub calls: u64,
+    /// How many of them failed through no fault of the caller.
+    pub failed: u64,
+    /// Milliseconds to the first token, added up over those that spoke.
+    pub first_token_ms: u64,
+    /// How many spoke.
+    pub spoke: u64,
+}
+
+impl Tally {
+    /// Counts a call that has ended.
+    pub fn count(&mut self, failed: bool, first_token_ms: Option<u64>) {
+        self.calls += 1;
+        self.failed += u64::from(failed);
+        if let Some(first) = first_token_ms {
+            self.first_token_ms = self.first_token_ms.saturating_add(first);
+            self.spoke += 1;
+        }
+    }
+
+    fn failed_share(&self) -> f64 {
+        self.failed as f64 / self.calls.max(1) as f64
+    }
+
+    fn mean_first_token(&self) -> Option<f64> {
+        (self.spoke > 0).then(|| self.first_token_ms as f64 / self.spoke as f64)
+    }
+}
+
+impl Stop {
+    /// Why a variant must stop, if it must.
+    #[must_use]
+    pub fn verdict(&self, variant: &Tally, control: &Tally) -> Option<&'static str> {
+        if variant.calls < self.least_calls || control.calls < self.least_calls {
+            return None;
+        }
+        if variant.failed_share() > control.failed_share() + self.error_ratio {
+            return Some("it fails more often than the control");
+        }
+        let slower = variant.mean_first_token().zip(control.mean_first_token());
+        slower
+            .is_some_and(|(its, control)| its > control * self.latency_ratio)
+            .then_some("it is slower than the control")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn experiment(by: Split) -> Experiment {
+        let variant = |name: &str, share| Variant { name: name.to_owned(), share, ..Variant::default() };
+        Experiment { by, variants: vec![variant("new", 0.1), variant("newer", 0.2)], ..Experiment::default() }
+    }
+
+    fn shares(by: Split, of: impl Fn(u64, &mut CallFacts<'_>)) -> [f64; 3] {
+        let mut counts = [0.0; 3];
+        for seed in 0..10_000 {
+            let mut call = CallFacts { key: "key_1", ..CallFacts::default() };
+            of(seed, &mut call);
+            let name = experiment(by).variant("one", &call, seed).map(|variant| variant.name.clone());
+            let at = ["new", "newer"].iter().position(|known| Some(*known) == name.as_deref()).unwrap_or(2);
+            counts[at] += 1e-4;
+        }
+        counts
+    }
+
+    #[test]
+    fn shares_are_kept_over_sessions_and_calls() {
+        let close = |shares: [f64; 3]| {
+            assert!((shares[0] - 0.1).abs() < 0.015 && (shares[1] - 0.2).abs() < 0.015, "{shares:?}");
+        };
+        close(shares(Split::Session, |seed, call| call.session = Some(format!("s{seed}").into())));
+        close(shares(Split::User, |seed, call| call.user = Some(format!("u{seed}").into())));
+        close(shares(Split::Call, |_, _| ()));
+    }
+
+    #[test]
+    fn a_session_stays_with_its_variant() {
+        let one = shares(Split::Session, |_, call| call.session = Some("the same".into()));
+        assert!(one.iter().any(|share| (share - 1.0).abs() < 1e-6), "{one:?}");
+        let by_key = shares(Split::Session, |_, _| ());
+        assert!(by_key.iter().any(|share| (share - 1.0).abs() < 1e-6), "without a session it is the key's: {by_key:?}");
+    }
+
+    #[test]
+    fn a_variant_stops_when_it_is_worse_beyond_the_bound() {
+        let tally = |calls, failed, first_token_ms| Tally { calls, failed, first_token_ms, spoke: calls };
+        let control = tally(100, 1, 100 * 400);
+        let stop = Stop::default();
+        assert_eq!(stop.verdict(&tally(40, 40, 0), &control), None, "too few to tell");
+        assert_eq!(stop.verdict(&tally(60, 3, 60 * 500), &control), None);
+        assert!(stop.verdict(&tally(60, 6, 60 * 400), &control).is_some_and(|why| why.contains("fails")));
+        assert!(stop.verdict(&tally(60, 0, 60 * 900), &control).is_some_and(|why| why.contains("slower")));
+    }
+}
