@@ -125,7 +125,6 @@ fn repeated_keys_are_faults_wherever_they_stand() {
     assert_eq!(paths(twice), ["version", "limits.json_depth", "models.openai/o1"]);
 }
 
-
 #[test]
 fn what_is_no_document_is_one_fault() {
     let deep = "[".repeat(50);
