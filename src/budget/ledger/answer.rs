@@ -1,0 +1,235 @@
+//! One message in, one reply out.
+
+use super::pot::rate;
+use super::state::{Known, Standing, TERM};
+use super::{Lease, Ledger, Notice, Open, Row};
+use crate::budget::{
+    KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, PotName, Refusal, Reply, Rule, Rules,
+};
+use crate::units::UnixMillis;
+
+/// What one message may list of anything: an isolate serves some hundred calls at a time.
+const MOST_LISTED: usize = 10_000;
+
+impl Ledger {
+    /// Takes a message in and answers it. The same message again changes nothing.
+    pub fn handle(&mut self, message: Message, now: UnixMillis) -> Reply {
+        self.sweep(now);
+        let mut reply = Reply { version: PROTOCOL, term: TERM, ..Reply::default() };
+        let id = message.isolate.clone();
+        self.isolates.entry(id.clone()).or_default().seen_at = now;
+        for key in message.keys.into_iter().take(MOST_LISTED) {
+            reply.keys.push(self.news(key));
+        }
+        for request in message.closed.iter().take(MOST_LISTED) {
+            self.close_call(&id, request, now);
+        }
+        for report in message.leases.iter().take(MOST_LISTED) {
+            self.report(&id, report, now);
+        }
+        self.open_calls(&id, message.report, message.opened, now);
+        let is_new = !message.needs.is_empty() && self.isolates.entry(id.clone()).or_default().is_new_ask(message.ask);
+        for report in message.leases.iter().filter(|report| report.renew).take(MOST_LISTED) {
+            reply.leases.extend(self.renew(&id, &report.pot, report.want, now));
+        }
+        if is_new && let Err(refusal) = self.meet(&id, &message.needs, now) {
+            reply.refusal = Some(refusal);
+        }
+        for need in message.needs.iter().take(MOST_LISTED) {
+            reply.leases.extend(self.told(&id, &need.pot, now));
+        }
+        if message.report > 0 {
+            self.tell_unmentioned(&id, &message.leases, &mut reply.leases, now);
+        }
+        self.forget_surplus(now);
+        reply
+    }
+
+    fn news(&mut self, asked: KeyAsked) -> KeyNews {
+        if let Some(terms) = asked.terms.filter(|terms| terms.key == asked.key) {
+            self.set_terms(terms);
+        }
+        let Standing { terms, revision } = self.keys.get(&asked.key).cloned().unwrap_or_default();
+        let revision = revision.max(self.meta.common).max(1);
+        let rules = (revision != asked.have).then(|| {
+            let (budgets, limits) = self.rules_of(&asked.key, terms.team.as_deref());
+            Rules { budgets, limits }
+        });
+        KeyNews { key: asked.key, revision, ended: terms.ended, rules }
+    }
+
+    /// Takes in how a lease stands. Its counters only grow, so that an old report that comes late says nothing new.
+    fn report(&mut self, isolate: &str, report: &LeaseReport, now: UnixMillis) {
+        let Some(lease) = self.isolates.get_mut(isolate).and_then(|it| it.leases.get_mut(&report.lease)) else {
+            return;
+        };
+        if report.used <= lease.used && report.returned <= lease.returned {
+            return;
+        }
+        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        let before = lease.outstanding();
+        let used = report.used.saturating_sub(lease.used).max(0);
+        let returned = report.returned.saturating_sub(lease.returned).max(0);
+        lease.used = lease.used.saturating_add(used);
+        lease.returned = lease.returned.saturating_add(returned);
+        let (name, window, freed) = (lease.pot.clone(), lease.window, before.saturating_sub(lease.outstanding()));
+        let closed = lease.closed;
+        let Some(Known { rule, .. }) = self.rules.get(PotName::read(&name).rule) else { return };
+        let Some(pot) = self.pots.get_mut(&name) else { return };
+        pot.advance(rule, now);
+        if pot.window != window {
+            // Of a window that is over: its rows tell what was spent in it.
+            return;
+        }
+        let taken_back = if closed { 0 } else { returned.min(freed) };
+        pot.take_back(rule, taken_back);
+        pot.leased = pot.leased.saturating_sub(freed - taken_back).max(0);
+        pot.book(rule, used, now);
+        self.changed.insert(Row::Pot(name.clone()));
+        self.warn(&name);
+    }
+
+    /// Lengthens the lease of a pot, or begins another, and tops it up by what there is.
+    fn renew(&mut self, isolate: &str, pot: &str, want: i64, now: UnixMillis) -> Option<LeaseTold> {
+        self.draw(isolate, pot, 0, want, now)?;
+        self.told(isolate, pot, now)
+    }
+
+    /// Grants all needs of a call, or none.
+    fn meet(&mut self, isolate: &str, needs: &[Need], now: UnixMillis) -> Result<(), Refusal> {
+        let mut refusal: Option<(i64, Refusal)> = None;
+        for need in needs.iter().take(MOST_LISTED) {
+            let Some(Known { rule, .. }) = self.rules.get(PotName::read(&need.pot).rule) else { continue };
+            let pot = self.pots.entry(need.pot.clone()).or_default();
+            pot.advance(rule, now);
+            let available = pot.available(rule, now);
+            let lacking = need.least.saturating_sub(available);
+            if lacking <= 0 {
+                continue;
+            }
+            let worst = refusal.as_ref().is_none_or(|(least, _)| available < *least);
+            if worst {
+                let may_return = rate(rule).is_none() && lacking <= pot.leased;
+                let fits_at = pot.fits_at(rule, need.least, now);
+                let standing = pot.standing(rule, now);
+                refusal = Some((available, Refusal { pot: need.pot.clone(), standing, fits_at, may_return }));
+            }
+        }
+        if let Some((_, refusal)) = refusal {
+            return Err(refusal);
+        }
+        for need in needs.iter().take(MOST_LISTED) {
+            self.draw(isolate, &need.pot, need.least, need.want, now);
+        }
+        Ok(())
+    }
+
+    /// Grants at least `least` and at best `want`, as far as that is fair to the others. `None` where there is no rule.
+    fn draw(&mut self, isolate: &str, name: &str, least: i64, want: i64, now: UnixMillis) -> Option<()> {
+        let sharers = self.sharers(name, now);
+        let Known { rule, .. } = self.rules.get(PotName::read(name).rule)?;
+        let pot = self.pots.entry(name.to_owned()).or_default();
+        pot.advance(rule, now);
+        let available = pot.available(rule, now).max(0);
+        let fair = available / (2 * sharers);
+        let amount = want.min(fair).max(least).clamp(0, available);
+        let window = pot.window;
+        self.changed.insert(Row::Pot(name.to_owned()));
+        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        let held = self.isolates.entry(isolate.to_owned()).or_default();
+        let current = held.current(name).filter(|number| held.leases.get(number).is_some_and(|it| it.window == window));
+        let number = current.unwrap_or_else(|| {
+            self.meta.lease += 1;
+            self.changed.insert(Row::Meta);
+            held.leases.insert(self.meta.lease, Lease { pot: name.to_owned(), window, ..Lease::default() });
+            self.meta.lease
+        });
+        let lease = held.leases.get_mut(&number)?;
+        let before = lease.outstanding();
+        lease.granted = lease.granted.saturating_add(amount);
+        // What was used beyond the last grant was booked already, and is not leased once more.
+        pot.grant(rule, amount, lease.outstanding().saturating_sub(before), now);
+        lease.until = lease.until.max(now.plus(TERM));
+        Some(())
+    }
+
+    /// Tells of leases that the isolate did not mention: the reply that granted them may never have reached it.
+    fn tell_unmentioned(&self, isolate: &str, mentioned: &[LeaseReport], told: &mut Vec<LeaseTold>, now: UnixMillis) {
+        let Some(held) = self.isolates.get(isolate) else { return };
+        let is_unknown = |(number, lease): &(&u64, &Lease)| {
+            lease.outstanding() > 0 && !mentioned.iter().any(|report| report.lease == **number)
+        };
+        let unknown: Vec<&str> = held.leases.iter().filter(is_unknown).map(|(_, lease)| lease.pot.as_str()).collect();
+        for pot in unknown {
+            if !told.iter().any(|known| known.pot == pot) {
+                told.extend(self.told(isolate, pot, now));
+            }
+        }
+    }
+
+    fn told(&self, isolate: &str, name: &str, now: UnixMillis) -> Option<LeaseTold> {
+        let sharers = self.sharers(name, now);
+        let held = self.isolates.get(isolate)?;
+        let number = held.current(name)?;
+        let lease = held.leases.get(&number)?;
+        let Known { rule, .. } = self.rules.get(PotName::read(name).rule)?;
+        let pot = self.pots.get(name)?;
+        let share = pot.available(rule, now).max(0) / (2 * sharers);
+        let standing = pot.standing(rule, now);
+        let Lease { granted, used, returned, .. } = *lease;
+        Some(LeaseTold { lease: number, pot: name.to_owned(), granted, used, returned, share, standing })
+    }
+
+    /// How many isolates draw from a pot; at least one.
+    fn sharers(&self, name: &str, now: UnixMillis) -> i64 {
+        let live = |lease: &Lease| lease.pot == name && !lease.closed && lease.until > now;
+        let count = self.isolates.values().filter(|isolate| isolate.leases.values().any(live)).count();
+        i64::try_from(count).unwrap_or(i64::MAX / 2).max(1)
+    }
+
+    /// Takes in which calls are under way, unless the report is an old one: then they may be over by now.
+    fn open_calls(&mut self, isolate: &str, report: u64, opened: Vec<Opened>, now: UnixMillis) {
+        let Some(held) = self.isolates.get_mut(isolate).filter(|held| held.reported < report) else { return };
+        held.reported = report;
+        if opened.is_empty() {
+            return;
+        }
+        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        for Opened { request, holds, left } in opened.into_iter().take(MOST_LISTED) {
+            held.opens.entry(request).or_insert_with(|| Open { holds, deadline: now.plus(left), committed: false });
+        }
+    }
+
+    /// A call is over. If it was booked at its ceiling, what was booked is taken back: the lease says what it took.
+    fn close_call(&mut self, isolate: &str, request: &str, now: UnixMillis) {
+        let Some(open) = self.isolates.get_mut(isolate).and_then(|held| held.opens.remove(request)) else { return };
+        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        if open.committed {
+            self.commit(isolate, request, &open.holds, -1, now);
+        }
+    }
+
+    /// Says when a budget has reached a threshold.
+    fn warn(&mut self, name: &str) {
+        let named = PotName::read(name);
+        let (Some(Known { rule: Rule::Budget(budget), .. }), Some(pot)) =
+            (self.rules.get(named.rule), self.pots.get_mut(name))
+        else {
+            return;
+        };
+        let share = i128::from(pot.spent) * 1000 / i128::from(budget.limit.0.max(1));
+        let thresholds = budget.warn_at.iter().map(|share| share.0).chain([1000]);
+        let reached = thresholds.filter(|threshold| i128::from(*threshold) <= share).max().unwrap_or(0);
+        if reached > pot.warned {
+            pot.warned = reached;
+            self.notices.push(Notice {
+                budget: budget.id.clone(),
+                subject: named.subject.map(str::to_owned),
+                window: pot.window,
+                share: reached,
+                spent: pot.spent,
+                limit: budget.limit.0,
+            });
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::UnixMillis;
+
+/// What an isolate has been given, and what is known of it.
+///
+/// Stored as JSON: fields may be added, never renamed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Isolate {
+    /// When it was last heard of.
+    pub seen_at: UnixMillis,
+    /// The highest number of an ask that was answered.
+    pub asked: u64,
+    /// Which of the 64 asks up to that one were answered; the lowest bit is that one.
+    pub asks: u64,
+    /// The highest number of a report.
+    pub reported: u64,
+    /// By number.
+    pub leases: BTreeMap<u64, Lease>,
+    /// Calls under way that it told of, by request.
+    pub opens: BTreeMap<String, Open>,
+}
+
+/// A slice of a pot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lease {
+    /// The pot's name.
+    pub pot: String,
+    /// The window of the pot in which it was granted.
+    pub window: UnixMillis,
+    /// Granted in all.
+    pub granted: i64,
+    /// Used in all, as the isolate says.
+    pub used: i64,
+    /// Given back in all, as the isolate says.
+    pub returned: i64,
+    /// Booked at the ceiling of calls of which nothing more was heard.
+    pub committed: i64,
+    /// Until when the isolate may draw from it.
+    pub until: UnixMillis,
+    /// Ended: what was not used is back in the pot, or was never to come back.
+    pub closed: bool,
+}
+
+/// A call under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Open {
+    /// What it holds at most, by lease.
+    pub holds: Vec<(u64, i64)>,
+    /// When it is over at the latest.
+    pub deadline: UnixMillis,
+    /// Booked at its ceiling, because it was not heard of until then.
+    pub committed: bool,
+}
+
+impl Lease {
+    /// What the isolate may still use, or has used without saying so yet.
+    #[must_use]
+    pub fn outstanding(&self) -> i64 {
+        if self.closed {
+            return 0;
+        }
+        (self.granted.saturating_sub(self.used).saturating_sub(self.returned).saturating_sub(self.committed)).max(0)
+    }
+}
+
+impl Isolate {
+    /// Whether an ask has not been answered yet; from now on it has.
+    pub(super) fn is_new_ask(&mut self, number: u64) -> bool {
+        if number > self.asked {
+            let ahead = number - self.asked;
+            self.asks = if ahead < 64 { self.asks << ahead | 1 } else { 1 };
+            self.asked = number;
+            return true;
+        }
+        let behind = self.asked - number;
+        let is_new = number > 0 && behind < 64 && self.asks >> behind & 1 == 0;
+        if is_new {
+            self.asks |= 1 << behind;
+        }
+        is_new
+    }
+
+    /// The lease from which it draws for a pot.
+    pub(super) fn current(&self, pot: &str) -> Option<u64> {
+        self.leases.iter().rev().find(|(_, lease)| lease.pot == pot && !lease.closed).map(|(number, _)| *number)
+    }
+
+    /// The ceilings of calls under way that hold from a lease.
+    pub(super) fn ceilings(&self, lease: u64) -> i64 {
+        let holds = self.opens.values().filter(|open| !open.committed).flat_map(|open| &open.holds);
+        holds.filter(|(number, _)| *number == lease).map(|(_, amount)| *amount).fold(0, i64::saturating_add)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ask_is_new_once_in_any_order() {
+        let mut isolate = Isolate::default();
+        let fresh = [3u64, 1, 3, 2, 1, 200, 2, 190, 190, 199, 0].map(|number| isolate.is_new_ask(number));
+        assert_eq!(fresh, [true, true, false, true, false, true, false, true, false, true, false]);
+    }
+
+    #[test]
+    fn a_stored_isolate_is_pinned() {
+        let written = r#"{"seen_at":5,"asked":1,"asks":1,"reported":4,"leases":{"7":{"pot":"b","window":0,"granted":9,"used":1,"returned":2,"committed":3,"until":15,"closed":false}},"opens":{"req_1.1":{"holds":[[7,3]],"deadline":99,"committed":true}}}"#;
+        let isolate: Isolate = serde_json::from_str(written).expect("an isolate");
+        assert_eq!(serde_json::to_string(&isolate).expect("JSON"), written);
+        assert_eq!(isolate.leases.get(&7).map(Lease::outstanding), Some(3));
+    }
+}

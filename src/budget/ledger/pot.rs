@@ -1,0 +1,168 @@
+use serde::{Deserialize, Serialize};
+
+use crate::budget::{Enforcement, PotStanding, Rule};
+use crate::limit::{Limit, Unit};
+use crate::units::UnixMillis;
+
+/// What one rule has left for one spender.
+///
+/// Stored as JSON: fields may be added, never renamed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pot {
+    /// The window of a calendar budget, as the moment it began.
+    pub window: UnixMillis,
+    /// Spent in the window; in a rolling one, the sum of `parts`.
+    pub spent: i64,
+    /// What was spent in each part of a rolling window, by the part's number, oldest first.
+    pub parts: Vec<(i64, i64)>,
+    /// Leased to isolates and not used: the sum over the window's leases.
+    pub leased: i64,
+    /// Of a rate: when its bucket will be full, in microseconds since 1970.
+    pub full_at: i64,
+    /// The highest share of the limit, in thousandths, that was told as a warning in this window.
+    pub warned: u16,
+    /// When it was last drawn from.
+    pub used_at: UnixMillis,
+}
+
+impl Pot {
+    /// Moves on to the window that `now` is in. What was leased in an earlier one no longer matters.
+    pub(super) fn advance(&mut self, rule: &Rule, now: UnixMillis) {
+        let Rule::Budget(budget) = rule else { return };
+        let frame = budget.frame(now);
+        // A clock that was set back does not bring a window back.
+        if frame.window > self.window {
+            *self = Pot { window: frame.window, used_at: self.used_at, ..Pot::default() };
+        }
+        if let Some(parts) = budget.parts() {
+            let before = self.parts.len();
+            self.parts.retain(|(part, _)| *part >= frame.part - parts.count);
+            if self.parts.len() < before {
+                self.warned = 0;
+            }
+            self.spent = self.parts.iter().map(|(_, spent)| spent).sum();
+        }
+    }
+
+    /// Books what was used. May be negative, to correct what was booked before.
+    pub(super) fn book(&mut self, rule: &Rule, amount: i64, now: UnixMillis) {
+        let Rule::Budget(budget) = rule else { return };
+        self.spent = self.spent.saturating_add(amount);
+        if budget.parts().is_some() {
+            let part = budget.frame(now).part;
+            match self.parts.last_mut() {
+                Some((last, spent)) if *last >= part => *spent = spent.saturating_add(amount),
+                _ => self.parts.push((part, amount)),
+            }
+        }
+        self.used_at = now;
+    }
+
+    /// How much may still be granted.
+    pub(super) fn available(&self, rule: &Rule, now: UnixMillis) -> i64 {
+        match rule {
+            Rule::Budget(budget) => {
+                // A soft budget lets in what passes the limit by its credit, but nothing once it is reached.
+                if budget.enforcement == Enforcement::Soft && self.spent >= budget.limit.0 {
+                    return 0;
+                }
+                (budget.limit + budget.credit()).0.saturating_sub(self.spent).saturating_sub(self.leased)
+            }
+            Rule::Limit(limit) => match limit.unit {
+                Unit::Parallel => as_amount(limit.max).saturating_sub(self.leased),
+                _ => as_amount(limit.max).saturating_sub(missing(limit, self.full_at, now)),
+            },
+        }
+    }
+
+    /// Hands out `amount`, of which `leased` is not used yet.
+    pub(super) fn grant(&mut self, rule: &Rule, amount: i64, leased: i64, now: UnixMillis) {
+        self.leased = self.leased.saturating_add(leased);
+        self.used_at = now;
+        if let Some(rate) = rate(rule) {
+            self.full_at = self.full_at.max(micros(now)).saturating_add(time_of(rate, amount, true));
+        }
+    }
+
+    /// Takes back what was not used.
+    pub(super) fn take_back(&mut self, rule: &Rule, amount: i64) {
+        self.leased = self.leased.saturating_sub(amount).max(0);
+        if let Some(rate) = rate(rule) {
+            self.full_at = self.full_at.saturating_sub(time_of(rate, amount, false));
+        }
+    }
+
+    /// How it stands.
+    pub(super) fn standing(&self, rule: &Rule, now: UnixMillis) -> PotStanding {
+        match rule {
+            Rule::Budget(budget) => PotStanding {
+                limit: budget.limit.0,
+                spent: self.spent,
+                leased: self.leased,
+                resets_at: budget.frame(now).ends.or_else(|| self.first_part_leaves(rule)),
+            },
+            Rule::Limit(limit) => PotStanding {
+                limit: as_amount(limit.max),
+                spent: if limit.unit == Unit::Parallel { 0 } else { missing(limit, self.full_at, now) },
+                leased: if limit.unit == Unit::Parallel { self.leased } else { 0 },
+                resets_at: rate(rule).map(|_| UnixMillis(self.full_at.max(micros(now)).div_euclid(1000))),
+            },
+        }
+    }
+
+    /// When `amount` could be granted, where that is only a matter of time.
+    pub(super) fn fits_at(&self, rule: &Rule, amount: i64, now: UnixMillis) -> Option<UnixMillis> {
+        match rate(rule) {
+            Some(limit) if amount <= as_amount(limit.max) => {
+                let short = amount.saturating_sub(self.available(rule, now)).max(0);
+                Some(UnixMillis(now.0.saturating_add(time_of(limit, short, true).div_euclid(1000) + 1)))
+            }
+            Some(_) => None,
+            None => self.standing(rule, now).resets_at,
+        }
+    }
+
+    fn first_part_leaves(&self, rule: &Rule) -> Option<UnixMillis> {
+        let Rule::Budget(budget) = rule else { return None };
+        let (parts, (first, _)) = (budget.parts()?, self.parts.first()?);
+        let length = i64::try_from(parts.length.0).unwrap_or(i64::MAX);
+        Some(UnixMillis((first + parts.count + 1).saturating_mul(length)))
+    }
+}
+
+/// The limit, if it is one that refills with time.
+pub(super) fn rate(rule: &Rule) -> Option<&Limit> {
+    match rule {
+        Rule::Limit(limit) if limit.unit != Unit::Parallel => Some(limit),
+        _ => None,
+    }
+}
+
+/// What a bucket lacks to be full.
+fn missing(limit: &Limit, full_at: i64, now: UnixMillis) -> i64 {
+    let wait = i128::from(full_at.saturating_sub(micros(now)).max(0));
+    let per = i128::from(length(limit));
+    let lacking = (wait * i128::from(limit.max) + per - 1) / per;
+    i64::try_from(lacking).unwrap_or(i64::MAX)
+}
+
+/// How long a bucket takes to gain `amount`, in microseconds; rounded so that nothing is given away.
+fn time_of(limit: &Limit, amount: i64, up: bool) -> i64 {
+    let max = i128::from(limit.max.max(1));
+    let exact = i128::from(amount.max(0)) * i128::from(length(limit));
+    i64::try_from(if up { (exact + max - 1) / max } else { exact / max }).unwrap_or(i64::MAX / 4)
+}
+
+/// The length of the limit's time, in microseconds.
+fn length(limit: &Limit) -> i64 {
+    limit.per.map_or(60_000_000, |per| i64::try_from(per.length().0 * 1000).unwrap_or(i64::MAX))
+}
+
+fn micros(now: UnixMillis) -> i64 {
+    now.0.saturating_mul(1000)
+}
+
+fn as_amount(max: u64) -> i64 {
+    i64::try_from(max).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,298 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Isolate, Pot};
+use crate::budget::{Budget, PotName, PotStanding, Rule, ScopeKind, Terms};
+use crate::limit::Limit;
+use crate::units::{Millis, UnixMillis};
+
+/// How long a lease lasts, and how long a change of a key takes to be in force everywhere.
+pub const TERM: Millis = Millis(10_000);
+
+/// Pots of users, sessions and tags: beyond this many, those that rest longest are given up.
+pub(super) const MOST_POTS: usize = 50_000;
+
+/// What the ledger object knows. See the module.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    pub(super) meta: Meta,
+    /// Rules by id, those of keys included.
+    pub(super) rules: HashMap<String, Known>,
+    pub(super) keys: HashMap<String, Standing>,
+    pub(super) pots: HashMap<String, Pot>,
+    pub(super) isolates: HashMap<String, Isolate>,
+    pub(super) changed: BTreeSet<Row>,
+    pub(super) notices: Vec<Notice>,
+    pub(super) committed: Vec<Committed>,
+    pub(super) swept_at: UnixMillis,
+}
+
+/// Counters of the ledger as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Meta {
+    /// The number of the last lease.
+    pub(super) lease: u64,
+    /// Grows with every change of a rule or a key.
+    pub(super) revision: u64,
+    /// The revision at which a rule of no key in particular changed last.
+    pub(super) common: u64,
+}
+
+/// A rule, and the key whose own it is.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) rule: Rule,
+    pub(super) key: Option<String>,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Standing {
+    pub(super) terms: Terms,
+    /// The revision at which they changed last.
+    pub(super) revision: u64,
+}
+
+/// A row of the object's storage.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Row {
+    /// Counters of the whole.
+    Meta,
+    /// A budget of no key in particular, by id.
+    Budget(String),
+    /// A limit of no key in particular, by id.
+    Limit(String),
+    /// A key's terms, by its id.
+    Key(String),
+    /// A pot, by name.
+    Pot(String),
+    /// An isolate with its leases, by id.
+    Isolate(String),
+}
+
+/// A row with what is to stand in it; `None` where there is to be none.
+pub type StoredRow = (Row, Option<String>);
+
+/// A threshold that a budget has reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    /// The budget's id.
+    pub budget: String,
+    /// Whose part of it, where each spender has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The window, as the moment it began: with it, a notice is unlike any other.
+    pub window: UnixMillis,
+    /// The share of the limit that was reached, in thousandths; 1000 is all of it.
+    pub share: u16,
+    /// In nano-dollars.
+    pub spent: i64,
+    /// In nano-dollars.
+    pub limit: i64,
+}
+
+/// A call of which nothing was heard until its deadline, or one of which something was heard after all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The request it was told of under.
+    pub request: String,
+    /// What it is booked at, in nano-dollars; negative takes back what was booked before.
+    pub cost: i64,
+    /// When.
+    pub at: UnixMillis,
+}
+
+impl Ledger {
+    /// Takes a stored row. What cannot be read is an error: money would be counted wrongly without it.
+    ///
+    /// # Errors
+    /// Where the row is none of this or an earlier version.
+    pub fn restore(&mut self, row: &Row, json: &str) -> Result<(), serde_json::Error> {
+        match row {
+            Row::Meta => self.meta = serde_json::from_str(json)?,
+            Row::Budget(_) => self.know(Rule::Budget(serde_json::from_str(json)?), None),
+            Row::Limit(_) => self.know(Rule::Limit(serde_json::from_str(json)?), None),
+            Row::Key(id) => {
+                let standing: Standing = serde_json::from_str(json)?;
+                self.know_terms(&standing.terms);
+                self.keys.insert(id.clone(), standing);
+            }
+            Row::Pot(name) => {
+                self.pots.insert(name.clone(), serde_json::from_str(json)?);
+            }
+            Row::Isolate(id) => {
+                self.isolates.insert(id.clone(), serde_json::from_str(json)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows that changed since this was last asked.
+    pub fn take_changes(&mut self) -> Vec<StoredRow> {
+        let rows = std::mem::take(&mut self.changed);
+        rows.into_iter().map(|row| (row.clone(), self.stored(&row))).collect()
+    }
+
+    /// The thresholds that were reached since this was last asked.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// The calls that were booked at their ceilings, or corrected, since this was last asked.
+    pub fn take_committed(&mut self) -> Vec<Committed> {
+        std::mem::take(&mut self.committed)
+    }
+
+    /// Takes what a key's record says, unless something newer is known.
+    pub fn set_terms(&mut self, terms: Terms) {
+        let known = self.keys.get(&terms.key);
+        if known.is_some_and(|known| known.terms.updated_at >= terms.updated_at) {
+            return;
+        }
+        let own = |known: &Known| known.key.as_deref() == Some(terms.key.as_str());
+        self.rules.retain(|_, known| !own(known));
+        self.know_terms(&terms);
+        self.meta.revision += 1;
+        self.changed.insert(Row::Meta);
+        self.changed.insert(Row::Key(terms.key.clone()));
+        self.keys.insert(terms.key.clone(), Standing { terms, revision: self.meta.revision });
+    }
+
+    /// Takes a budget or a limit of no key in particular, in place of the one of the same id.
+    pub fn set_rule(&mut self, rule: Rule) {
+        self.changed.insert(match &rule {
+            Rule::Budget(budget) => Row::Budget(budget.id.clone()),
+            Rule::Limit(limit) => Row::Limit(limit.id.clone()),
+        });
+        self.know(rule, None);
+        self.common_change();
+    }
+
+    /// Forgets a budget or a limit, and what was counted under it.
+    pub fn remove_rule(&mut self, id: &str) {
+        let Some(known) = self.rules.remove(id) else { return };
+        self.changed.insert(match known.rule {
+            Rule::Budget(_) => Row::Budget(id.to_owned()),
+            Rule::Limit(_) => Row::Limit(id.to_owned()),
+        });
+        let gone: Vec<String> = self.pots.keys().filter(|name| PotName::read(name).rule == id).cloned().collect();
+        for name in gone {
+            self.pots.remove(&name);
+            self.changed.insert(Row::Pot(name));
+        }
+        self.common_change();
+    }
+
+    /// How a pot stands; `None` where its rule is not known.
+    pub fn standing(&mut self, name: &str, now: UnixMillis) -> Option<PotStanding> {
+        let rule = &self.rules.get(PotName::read(name).rule)?.rule;
+        let mut pot = self.pots.get(name).cloned().unwrap_or_default();
+        pot.advance(rule, now);
+        Some(pot.standing(rule, now))
+    }
+
+    /// How all pots of a rule stand, by name; one that nothing was drawn from yet is listed where the rule has only one.
+    pub fn standings(&mut self, rule: &str, now: UnixMillis) -> BTreeMap<String, PotStanding> {
+        let mut names: BTreeSet<String> =
+            self.pots.keys().filter(|name| PotName::read(name).rule == rule).cloned().collect();
+        if self.rules.get(rule).is_some_and(|known| !known.rule.scope().is_each()) {
+            names.insert(rule.to_owned());
+        }
+        names.into_iter().filter_map(|name| self.standing(&name, now).map(|standing| (name, standing))).collect()
+    }
+
+    /// The rules that can count calls of a key.
+    pub(super) fn rules_of(&self, key: &str, team: Option<&str>) -> (Vec<Budget>, Vec<Limit>) {
+        let (mut budgets, mut limits) = (Vec::new(), Vec::new());
+        let own = |known: &&Known| known.key.as_deref().is_none_or(|owner| owner == key);
+        for known in self.rules.values().filter(own).filter(|known| known.rule.concerns(key, team)) {
+            match &known.rule {
+                Rule::Budget(budget) => budgets.push(budget.clone()),
+                Rule::Limit(limit) => limits.push(limit.clone()),
+            }
+        }
+        budgets.sort_by(|one, other| one.id.cmp(&other.id));
+        limits.sort_by(|one, other| one.id.cmp(&other.id));
+        (budgets, limits)
+    }
+
+    fn know_terms(&mut self, terms: &Terms) {
+        for budget in &terms.budgets {
+            self.know(Rule::Budget(budget.clone()), Some(&terms.key));
+        }
+        for limit in &terms.limits {
+            self.know(Rule::Limit(limit.clone()), Some(&terms.key));
+        }
+    }
+
+    fn know(&mut self, rule: Rule, key: Option<&str>) {
+        // Two rules of one id would draw from one pot: the first to come keeps it.
+        let id = rule.id().to_owned();
+        if self.rules.get(&id).is_some_and(|known| known.key.as_deref() != key) {
+            return;
+        }
+        self.rules.insert(id, Known { rule, key: key.map(str::to_owned) });
+    }
+
+    fn common_change(&mut self) {
+        self.meta.revision += 1;
+        self.meta.common = self.meta.revision;
+        self.changed.insert(Row::Meta);
+    }
+
+    fn stored(&self, row: &Row) -> Option<String> {
+        match row {
+            Row::Meta => json(Some(&self.meta)),
+            Row::Budget(id) | Row::Limit(id) => match self.rules.get(id).map(|known| &known.rule) {
+                Some(Rule::Budget(budget)) => json(Some(budget)),
+                Some(Rule::Limit(limit)) => json(Some(limit)),
+                None => None,
+            },
+            Row::Key(id) => json(self.keys.get(id)),
+            Row::Pot(name) => json(self.pots.get(name)),
+            Row::Isolate(id) => json(self.isolates.get(id)),
+        }
+    }
+}
+
+impl Row {
+    /// The kind and the name under which it is stored.
+    #[must_use]
+    pub fn place(&self) -> (&'static str, &str) {
+        match self {
+            Row::Meta => ("meta", ""),
+            Row::Budget(id) => ("budget", id),
+            Row::Limit(id) => ("limit", id),
+            Row::Key(id) => ("key", id),
+            Row::Pot(name) => ("pot", name),
+            Row::Isolate(id) => ("isolate", id),
+        }
+    }
+
+    /// Reads [`Row::place`].
+    #[must_use]
+    pub fn at(kind: &str, name: &str) -> Option<Row> {
+        let name = name.to_owned();
+        Some(match kind {
+            "meta" => Row::Meta,
+            "budget" => Row::Budget(name),
+            "limit" => Row::Limit(name),
+            "key" => Row::Key(name),
+            "pot" => Row::Pot(name),
+            "isolate" => Row::Isolate(name),
+            _ => return None,
+        })
+    }
+}
+
+/// Whether pots of such a rule may be given up when there are too many: they come back empty.
+pub(super) fn comes_in_numbers(rule: &Rule) -> bool {
+    matches!(rule.scope().kind, ScopeKind::User | ScopeKind::Session | ScopeKind::Tag)
+}
+
+fn json<T: Serialize>(value: Option<&T>) -> Option<String> {
+    value.and_then(|value| serde_json::to_string(value).ok())
+}

@@ -1,0 +1,156 @@
+//! What ends by itself: leases, calls that are heard of no more, isolates, pots that rest.
+
+use super::state::{Committed, Known, MOST_POTS, comes_in_numbers};
+use super::{Ledger, Row};
+use crate::budget::{PotName, Rule};
+use crate::units::{Millis, UnixMillis};
+
+/// How often leases are looked through.
+const EVERY: Millis = Millis(1_000);
+/// An isolate that has not been heard of for so long is gone. No call lasts that long.
+const GONE_AFTER: Millis = Millis(3_600_000);
+/// A call that was booked at its ceiling can be corrected for so long.
+const CORRECTED_WITHIN: Millis = Millis(3_600_000);
+
+impl Ledger {
+    /// Ends what has come to its end.
+    pub fn sweep(&mut self, now: UnixMillis) {
+        if now.since(self.swept_at) < EVERY && now >= self.swept_at {
+            return;
+        }
+        self.swept_at = now;
+        let ids: Vec<String> = self.isolates.keys().cloned().collect();
+        for id in ids {
+            self.commit_overdue(&id, now);
+            self.end_leases(&id, now);
+            self.forget(&id, now);
+        }
+    }
+
+    /// When [`Ledger::sweep`] has something to do even if no message comes; `None` if never.
+    #[must_use]
+    pub fn next_sweep(&self) -> Option<UnixMillis> {
+        let opens = self.isolates.values().flat_map(|isolate| isolate.opens.values());
+        opens.filter(|open| !open.committed).map(|open| open.deadline).min()
+    }
+
+    /// Books the calls whose deadline has passed at their ceilings.
+    fn commit_overdue(&mut self, isolate: &str, now: UnixMillis) {
+        let Some(held) = self.isolates.get_mut(isolate) else { return };
+        let mut overdue = Vec::new();
+        let before = held.opens.len();
+        held.opens.retain(|request, open| {
+            if !open.committed && open.deadline <= now {
+                open.committed = true;
+                overdue.push((request.clone(), open.holds.clone()));
+            }
+            now.since(open.deadline) < CORRECTED_WITHIN
+        });
+        if held.opens.len() < before {
+            self.changed.insert(Row::Isolate(isolate.to_owned()));
+        }
+        for (request, holds) in overdue {
+            self.commit(isolate, &request, &holds, 1, now);
+        }
+    }
+
+    /// Books the ceilings of a call, or takes them back where `sign` is negative.
+    pub(super) fn commit(&mut self, isolate: &str, request: &str, holds: &[(u64, i64)], sign: i64, now: UnixMillis) {
+        let Some(held) = self.isolates.get_mut(isolate) else { return };
+        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        let mut cost = 0;
+        for (number, ceiling) in holds {
+            let Some(lease) = held.leases.get_mut(number) else { continue };
+            let Some(Known { rule, .. }) = self.rules.get(PotName::read(&lease.pot).rule) else { continue };
+            let Rule::Budget(_) = rule else { continue };
+            cost = cost.max(*ceiling);
+            let before = lease.outstanding();
+            lease.committed = lease.committed.saturating_add(sign * ceiling);
+            let freed = before.saturating_sub(lease.outstanding());
+            let Some(pot) = self.pots.get_mut(&lease.pot) else { continue };
+            pot.advance(rule, now);
+            if pot.window == lease.window {
+                pot.leased = pot.leased.saturating_sub(freed).max(0);
+                pot.book(rule, sign * ceiling, now);
+                self.changed.insert(Row::Pot(lease.pot.clone()));
+            }
+        }
+        if cost != 0 {
+            self.committed.push(Committed { request: request.to_owned(), cost: sign * cost, at: now });
+        }
+    }
+
+    /// Ends leases that were not renewed. What a strict budget had leased stays charged until the isolate says what
+    /// became of it; of anything else, what no call under way holds is free again.
+    fn end_leases(&mut self, isolate: &str, now: UnixMillis) {
+        let Some(held) = self.isolates.get_mut(isolate) else { return };
+        let expired = held.leases.iter().filter(|(_, lease)| !lease.closed && lease.until <= now);
+        let expired: Vec<u64> = expired.map(|(number, _)| *number).collect();
+        for number in expired {
+            let ceilings = held.ceilings(number);
+            let Some(lease) = held.leases.get_mut(&number) else { continue };
+            let known = self.rules.get(PotName::read(&lease.pot).rule).map(|known| &known.rule);
+            let pot = self.pots.get_mut(&lease.pot);
+            let (Some(rule), Some(pot)) = (known, pot) else {
+                lease.closed = true;
+                self.changed.insert(Row::Isolate(isolate.to_owned()));
+                continue;
+            };
+            pot.advance(rule, now);
+            if rule.is_strict_budget() && pot.window == lease.window && lease.outstanding() > 0 {
+                continue;
+            }
+            let outstanding = lease.outstanding();
+            // Calls under way go on; when they end, or their deadline comes, they are booked without a lease.
+            let kept = if matches!(rule, Rule::Budget(_)) { ceilings.min(outstanding) } else { 0 };
+            if kept > 0 {
+                continue;
+            }
+            lease.closed = true;
+            if pot.window == lease.window {
+                pot.leased = pot.leased.saturating_sub(outstanding).max(0);
+                self.changed.insert(Row::Pot(lease.pot.clone()));
+            }
+            self.changed.insert(Row::Isolate(isolate.to_owned()));
+        }
+    }
+
+    /// Forgets ended leases, and an isolate that is gone for good. What it had of a strict budget stays charged.
+    fn forget(&mut self, isolate: &str, now: UnixMillis) {
+        let Some(held) = self.isolates.get_mut(isolate) else { return };
+        let is_gone = now.since(held.seen_at) >= GONE_AFTER;
+        if is_gone {
+            self.isolates.remove(isolate);
+            self.changed.insert(Row::Isolate(isolate.to_owned()));
+            return;
+        }
+        let before = held.leases.len();
+        let opens: Vec<u64> = held.opens.values().flat_map(|open| open.holds.iter().map(|(lease, _)| *lease)).collect();
+        held.leases.retain(|number, lease| {
+            !lease.closed || opens.contains(number) || now.since(lease.until) < CORRECTED_WITHIN
+        });
+        if held.leases.len() < before {
+            self.changed.insert(Row::Isolate(isolate.to_owned()));
+        }
+    }
+
+    /// Users, sessions and tags come without end: pots with nothing leased that rest longest are given up.
+    pub(super) fn forget_surplus(&mut self, now: UnixMillis) {
+        if self.pots.len() <= MOST_POTS {
+            return;
+        }
+        let rules = &self.rules;
+        let may_go = |name: &str| rules.get(PotName::read(name).rule).is_none_or(|known| comes_in_numbers(&known.rule));
+        let mut resting: Vec<(UnixMillis, String)> = self
+            .pots
+            .iter()
+            .filter(|(name, pot)| pot.leased == 0 && now.since(pot.used_at) > EVERY && may_go(name))
+            .map(|(name, pot)| (pot.used_at, name.clone()))
+            .collect();
+        resting.sort();
+        for (_, name) in resting.into_iter().take(MOST_POTS / 10) {
+            self.pots.remove(&name);
+            self.changed.insert(Row::Pot(name));
+        }
+    }
+}

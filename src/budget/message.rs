@@ -1,0 +1,217 @@
+//! What isolates and the ledger say to each other: JSON, versioned.
+//!
+//! Counters of a lease only ever grow, each on one side: the ledger says how much it has granted in all, the isolate how
+//! much it has used and given back in all. So a message that comes twice, late or never does no harm: the next one says
+//! everything again. Asks are numbered, so that one that comes twice is not granted twice, and reports, so that an old one
+//! does not bring back calls that are over.
+
+use serde::{Deserialize, Serialize};
+
+use super::Budget;
+use crate::limit::Limit;
+use crate::units::{Millis, UnixMillis};
+
+/// The version of the protocol. An object reads this one and the one before.
+pub const PROTOCOL: u32 = 2;
+
+/// What a key is subject to of its own, as its record says: the ledger keeps the newest it was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// The key's id.
+    pub key: String,
+    /// The team it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<String>,
+    /// When the record was last changed: the newer terms win.
+    pub updated_at: UnixMillis,
+    /// The key's own budgets.
+    pub budgets: Vec<Budget>,
+    /// The key's own limits.
+    pub limits: Vec<Limit>,
+    /// Why the key must not be used any more, where that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// Why a key must not be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ended {
+    /// For good.
+    Revoked,
+    /// For now.
+    Disabled,
+}
+
+/// From an isolate: what it needs, what it has done, or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    /// [`PROTOCOL`].
+    pub version: u32,
+    /// The isolate's id, drawn when it began.
+    pub isolate: String,
+    /// Unlike that of any other ask of the isolate; 0 where it asks for nothing.
+    pub ask: u64,
+    /// Grows with every report of the isolate; 0 where it is none. A report that is sent again has its old number.
+    pub report: u64,
+    /// Keys whose news are wanted.
+    pub keys: Vec<KeyAsked>,
+    /// What one call lacks: all of it is granted, or nothing.
+    pub needs: Vec<Need>,
+    /// How leases stand.
+    pub leases: Vec<LeaseReport>,
+    /// Calls that are under way and have not been told of yet.
+    pub opened: Vec<Opened>,
+    /// Calls that were told of and are over.
+    pub closed: Vec<String>,
+}
+
+/// A key that the isolate serves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyAsked {
+    /// Its id.
+    pub key: String,
+    /// The revision of the news that the isolate has; 0 for none.
+    pub have: u64,
+    /// What its record says, where the ledger may not know it yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
+}
+
+/// What is missing in one pot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Need {
+    /// The pot's name.
+    pub pot: String,
+    /// The least that helps.
+    pub least: i64,
+    /// What would be used within some seconds.
+    pub want: i64,
+}
+
+/// How a lease stands, in all since it began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeaseReport {
+    /// Its number.
+    pub lease: u64,
+    /// The pot's name.
+    pub pot: String,
+    /// What ended calls took.
+    pub used: i64,
+    /// What was given back.
+    pub returned: i64,
+    /// How much more would be used within some seconds.
+    pub want: i64,
+    /// Whether it is to last on.
+    pub renew: bool,
+}
+
+/// A call under way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Opened {
+    /// Its request id, and the number of the attempt behind it.
+    pub request: String,
+    /// What it holds at most, by lease.
+    pub holds: Vec<(u64, i64)>,
+    /// How long it may still take.
+    pub left: Millis,
+}
+
+/// The ledger's answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reply {
+    /// [`PROTOCOL`].
+    pub version: u32,
+    /// How long what is told here holds, from the moment the message was sent.
+    pub term: Millis,
+    /// News of keys.
+    pub keys: Vec<KeyNews>,
+    /// Leases that were granted, lengthened, or ended.
+    pub leases: Vec<LeaseTold>,
+    /// Why nothing was granted, where something was needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+}
+
+/// What a key is subject to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyNews {
+    /// Its id.
+    pub key: String,
+    /// Grows with every change.
+    pub revision: u64,
+    /// Why it must not be used any more, where that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+    /// Every rule that can count its calls; absent where the isolate has them already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rules: Option<Rules>,
+}
+
+/// Budgets and limits.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rules {
+    /// In money.
+    pub budgets: Vec<Budget>,
+    /// In requests, tokens and calls.
+    pub limits: Vec<Limit>,
+}
+
+/// A lease as the ledger has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeaseTold {
+    /// Its number; a higher one replaces a lower one of the same pot.
+    pub lease: u64,
+    /// The pot's name.
+    pub pot: String,
+    /// Granted in all since it began.
+    pub granted: i64,
+    /// Used in all, as far as the ledger was told.
+    pub used: i64,
+    /// Given back in all, as far as the ledger was told.
+    pub returned: i64,
+    /// How much of what is left is this isolate's fair share.
+    pub share: i64,
+    /// How the pot stands.
+    pub standing: PotStanding,
+}
+
+/// How a pot stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PotStanding {
+    /// The limit.
+    pub limit: i64,
+    /// What was spent in the window; of a rate, what its bucket lacks.
+    pub spent: i64,
+    /// What isolates have leased and not used.
+    pub leased: i64,
+    /// When it is whole again, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<UnixMillis>,
+}
+
+/// A need that could not be met.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Refusal {
+    /// The pot that had the least.
+    pub pot: String,
+    /// How it stands.
+    pub standing: PotStanding,
+    /// When the need could be met, where that is a matter of time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fits_at: Option<UnixMillis>,
+    /// Whether what others have leased may come back and meet it.
+    pub may_return: bool,
+}

@@ -1,0 +1,205 @@
+//! The isolate's side: what it has leased, what its calls hold, and what it owes a report on.
+//!
+//! [`Purse::take`] holds the worst case of a call in every pot that it draws from, or in none. What it cannot hold at once
+//! it asks for. [`Purse::settle`] ends a hold at what was used. [`Purse::report`] says what the ledger does not know yet,
+//! and asks for what the next seconds need, so that in steady traffic no call has to wait.
+
+mod report;
+mod slice;
+mod take;
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use super::{Aim, Amounts, Ended, Message, PotStanding, Rule, Spender, Terms};
+use crate::units::{Millis, NanoUsd, UnixMillis};
+use slice::{Part, Slice};
+
+/// How long before the end of a lease it is used no more: what clocks may differ by.
+pub const MARGIN: Millis = Millis(5_000);
+
+/// What one isolate may spend. See the module.
+#[derive(Debug, Default)]
+pub struct Purse {
+    isolate: String,
+    asks: u64,
+    reports: u64,
+    keys: HashMap<String, Known>,
+    slices: HashMap<String, Slice>,
+    /// Slices whose lease was replaced, until all that they owe is reported.
+    past: Vec<(String, Slice)>,
+    holds: BTreeMap<u64, Held>,
+    last_hold: u64,
+    /// Calls that the ledger was told of and that are over.
+    closed: Vec<String>,
+    /// Asks under way, by the moment at which they are given up.
+    asking: Vec<UnixMillis>,
+    /// Until when the ledger is taken to be away.
+    away_until: UnixMillis,
+    /// The report under way.
+    reporting: Option<Message>,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug)]
+struct Known {
+    rules: Rc<[Rule]>,
+    revision: u64,
+    ended: Option<Ended>,
+    until: UnixMillis,
+    /// Served since the last report.
+    served: bool,
+}
+
+/// What a call under way holds.
+#[derive(Debug)]
+struct Held {
+    request: String,
+    parts: Vec<Part>,
+    deadline: UnixMillis,
+    announced: bool,
+}
+
+/// What a call wants to hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// Its request id.
+    pub request: &'a str,
+    /// Who makes it.
+    pub spender: Spender<'a>,
+    /// Where it goes.
+    pub aim: Aim<'a>,
+    /// What it takes at most.
+    pub most: Amounts,
+    /// What the key's record says: the ledger may not know it yet.
+    pub terms: &'a Terms,
+    /// When it is over at the latest.
+    pub deadline: UnixMillis,
+    /// Whether it was wanted before, and had to wait.
+    pub again: bool,
+}
+
+/// What became of a wish to hold something.
+#[derive(Debug)]
+pub enum Taken {
+    /// It is held; to be ended with [`Purse::settle`]. `None` where no rule is about the call.
+    Held(Option<Hold>),
+    /// The ledger must be asked; then the call tries again.
+    Ask(Message),
+    /// Others are asking: the call tries again after this.
+    Wait(Millis),
+    /// The ledger does not answer.
+    Away,
+    /// The key has ended.
+    Ended(Ended),
+}
+
+/// Names what a call holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold(u64);
+
+/// Why a call was refused.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// The rule it does not fit.
+    pub rule: Rule,
+    /// Whose part of it, where each spender has one.
+    pub subject: Option<String>,
+    /// How it stands.
+    pub standing: PotStanding,
+    /// When it would fit, where that is a matter of time.
+    pub fits_at: Option<UnixMillis>,
+    /// Whether it may fit in a moment, when other calls end.
+    pub may_return: bool,
+}
+
+impl Purse {
+    /// The purse of an isolate of this id, which no other has or had.
+    #[must_use]
+    pub fn new(isolate: String) -> Purse {
+        Purse { isolate, ..Purse::default() }
+    }
+
+    /// The rules that can count calls of a key: as the ledger said, or until then as its record says.
+    pub fn rules(&self, terms: &Terms) -> Rc<[Rule]> {
+        match self.keys.get(&terms.key) {
+            Some(known) => Rc::clone(&known.rules),
+            None => take::rules_of(&terms.budgets, &terms.limits),
+        }
+    }
+
+    /// Whether a key has ended, as far as is known.
+    #[must_use]
+    pub fn ended(&self, key: &str) -> Option<Ended> {
+        self.keys.get(key).and_then(|known| known.ended)
+    }
+
+    /// How much the tightest of the budgets of a hold has left.
+    #[must_use]
+    pub fn remaining(&self, hold: Hold) -> Option<NanoUsd> {
+        let parts = self.holds.get(&hold.0)?.parts.iter().filter(|part| part.unit.is_none());
+        let left =
+            parts.filter_map(|part| self.slices.get(&part.pot)).map(|slice| slice.standing.limit - slice.spent());
+        left.min().map(|left| NanoUsd(left.max(0)))
+    }
+
+    /// How much is left of a pot, and of how much, where this isolate draws from it.
+    #[must_use]
+    pub fn standing(&self, pot: &str) -> Option<PotStanding> {
+        self.slices.get(pot).map(|slice| PotStanding { spent: slice.spent(), ..slice.standing })
+    }
+
+    /// What one call can be sure to get of the tightest of the budgets that count it, if it is to leave as much for each
+    /// of the others under way: what is left over, in equal parts. `None` where no budget is known here.
+    #[must_use]
+    pub fn fair_share(&self, spender: &Spender<'_>, aim: &Aim<'_>, rules: &[Rule]) -> Option<NanoUsd> {
+        let mut least = None;
+        for pot in take::pots_of(rules, spender, aim).iter().filter(|pot| pot.unit.is_none()) {
+            let Some(slice) = self.slices.get(&pot.name) else { continue };
+            let standing = slice.standing;
+            let left = standing.limit.saturating_sub(slice.spent()).max(0);
+            let under_way =
+                self.holds.values().filter(|held| held.parts.iter().any(|part| part.pot == pot.name)).count();
+            let share = left / (i64::try_from(under_way).unwrap_or(i64::MAX - 1) + 1);
+            least = Some(least.map_or(share, |least: i64| least.min(share)));
+        }
+        least.map(NanoUsd)
+    }
+
+    /// Ends a hold at what was used; nothing where the provider does not charge for the call.
+    pub fn settle(&mut self, hold: Hold, used: &Amounts) {
+        let Some(held) = self.holds.remove(&hold.0) else { return };
+        for part in &held.parts {
+            let amount = used.of(part.unit).max(0);
+            if let Some(slice) = self.slice_of(part) {
+                slice.held = slice.held.saturating_sub(part.amount);
+                slice.used = slice.used.saturating_add(amount);
+            }
+        }
+        if held.announced {
+            self.closed.push(name_of(&held.request, hold));
+        }
+    }
+
+    /// How many calls hold something.
+    #[must_use]
+    pub fn holding(&self) -> usize {
+        self.holds.len()
+    }
+
+    fn slice_of(&mut self, part: &Part) -> Option<&mut Slice> {
+        match self.slices.get_mut(&part.pot) {
+            // What was taken without a lease belongs to the first that came after it.
+            Some(slice) if slice.lease == part.lease || part.lease == 0 => Some(slice),
+            _ => self.past.iter_mut().find(|(_, slice)| slice.lease == part.lease).map(|(_, slice)| slice),
+        }
+    }
+}
+
+/// What the ledger knows a hold by: several attempts of a request can hold something.
+fn name_of(request: &str, hold: Hold) -> String {
+    format!("{request}.{}", hold.0)
+}
+
+#[cfg(test)]
+mod tests;
