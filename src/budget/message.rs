@@ -117,6 +117,8 @@ pub struct LeaseReport {
 pub struct Opened {
     /// Its request id, and the number of the attempt behind it.
     pub request: String,
+    /// The id of its key.
+    pub key: String,
     /// What it holds at most, by lease.
     pub holds: Vec<(u64, i64)>,
     /// How long it may still take.

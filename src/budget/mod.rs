@@ -15,6 +15,7 @@
 //! the ledger and the path of a call are elsewhere.
 
 mod definition;
+mod estimate;
 pub mod ledger;
 mod message;
 mod period;
@@ -24,6 +25,7 @@ mod zone;
 
 pub(crate) use definition::Found;
 pub use definition::{Budget, Enforcement, Match, Period, Scope, ScopeKind, Share, Window};
+pub use estimate::{DEFAULT_MAX_TOKENS, Estimate, estimate};
 pub use ledger::Ledger;
 pub use message::{
     Ended, KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, PotStanding, Refusal, Reply,

@@ -195,8 +195,9 @@ impl Ledger {
             return;
         }
         self.changed.insert(Row::Isolate(isolate.to_owned()));
-        for Opened { request, holds, left } in opened.into_iter().take(MOST_LISTED) {
-            held.opens.entry(request).or_insert_with(|| Open { holds, deadline: now.plus(left), committed: false });
+        for Opened { request, key, holds, left } in opened.into_iter().take(MOST_LISTED) {
+            let open = Open { key, holds, deadline: now.plus(left), committed: false };
+            held.opens.entry(request).or_insert(open);
         }
     }
 
@@ -205,7 +206,7 @@ impl Ledger {
         let Some(open) = self.isolates.get_mut(isolate).and_then(|held| held.opens.remove(request)) else { return };
         self.changed.insert(Row::Isolate(isolate.to_owned()));
         if open.committed {
-            self.commit(isolate, request, &open.holds, -1, now);
+            self.commit(isolate, request, &open, -1, now);
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Lease {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Open {
+    /// The id of its key.
+    pub key: String,
     /// What it holds at most, by lease.
     pub holds: Vec<(u64, i64)>,
     /// When it is over at the latest.
@@ -111,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_stored_isolate_is_pinned() {
-        let written = r#"{"seen_at":5,"asked":1,"asks":1,"reported":4,"leases":{"7":{"pot":"b","window":0,"granted":9,"used":1,"returned":2,"committed":3,"until":15,"closed":false}},"opens":{"req_1.1":{"holds":[[7,3]],"deadline":99,"committed":true}}}"#;
+        let written = r#"{"seen_at":5,"asked":1,"asks":1,"reported":4,"leases":{"7":{"pot":"b","window":0,"granted":9,"used":1,"returned":2,"committed":3,"until":15,"closed":false}},"opens":{"req_1.1":{"key":"k","holds":[[7,3]],"deadline":99,"committed":true}}}"#;
         let isolate: Isolate = serde_json::from_str(written).expect("an isolate");
         assert_eq!(serde_json::to_string(&isolate).expect("JSON"), written);
         assert_eq!(isolate.leases.get(&7).map(Lease::outstanding), Some(3));

@@ -99,6 +99,8 @@ pub struct Notice {
 pub struct Committed {
     /// The request it was told of under.
     pub request: String,
+    /// The id of its key.
+    pub key: String,
     /// What it is booked at, in nano-dollars; negative takes back what was booked before.
     pub cost: i64,
     /// When.

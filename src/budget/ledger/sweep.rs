@@ -1,7 +1,7 @@
 //! What ends by itself: leases, calls that are heard of no more, isolates, pots that rest.
 
 use super::state::{Committed, Known, MOST_POTS, comes_in_numbers};
-use super::{Ledger, Row};
+use super::{Ledger, Open, Row};
 use crate::budget::{PotName, Rule};
 use crate::units::{Millis, UnixMillis};
 
@@ -42,24 +42,24 @@ impl Ledger {
         held.opens.retain(|request, open| {
             if !open.committed && open.deadline <= now {
                 open.committed = true;
-                overdue.push((request.clone(), open.holds.clone()));
+                overdue.push((request.clone(), open.clone()));
             }
             now.since(open.deadline) < CORRECTED_WITHIN
         });
         if held.opens.len() < before {
             self.changed.insert(Row::Isolate(isolate.to_owned()));
         }
-        for (request, holds) in overdue {
-            self.commit(isolate, &request, &holds, 1, now);
+        for (request, open) in overdue {
+            self.commit(isolate, &request, &open, 1, now);
         }
     }
 
     /// Books the ceilings of a call, or takes them back where `sign` is negative.
-    pub(super) fn commit(&mut self, isolate: &str, request: &str, holds: &[(u64, i64)], sign: i64, now: UnixMillis) {
+    pub(super) fn commit(&mut self, isolate: &str, request: &str, open: &Open, sign: i64, now: UnixMillis) {
         let Some(held) = self.isolates.get_mut(isolate) else { return };
         self.changed.insert(Row::Isolate(isolate.to_owned()));
         let mut cost = 0;
-        for (number, ceiling) in holds {
+        for (number, ceiling) in &open.holds {
             let Some(lease) = held.leases.get_mut(number) else { continue };
             let Some(Known { rule, .. }) = self.rules.get(PotName::read(&lease.pot).rule) else { continue };
             let Rule::Budget(_) = rule else { continue };
@@ -76,7 +76,8 @@ impl Ledger {
             }
         }
         if cost != 0 {
-            self.committed.push(Committed { request: request.to_owned(), cost: sign * cost, at: now });
+            let (request, key) = (request.to_owned(), open.key.clone());
+            self.committed.push(Committed { request, key, cost: sign * cost, at: now });
         }
     }
 

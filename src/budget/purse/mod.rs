@@ -55,6 +55,7 @@ struct Known {
 #[derive(Debug)]
 struct Held {
     request: String,
+    key: String,
     parts: Vec<Part>,
     deadline: UnixMillis,
     announced: bool,

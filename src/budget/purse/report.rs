@@ -44,7 +44,8 @@ impl Purse {
             let money = held.parts.iter().filter(|part| part.unit.is_none());
             let holds: Vec<(u64, i64)> = money.map(|part| (part.lease, part.amount)).collect();
             if !holds.is_empty() {
-                message.opened.push(Opened { request, holds, left: Millis(held.deadline.since(now).0 + GRACE.0) });
+                let left = Millis(held.deadline.since(now).0 + GRACE.0);
+                message.opened.push(Opened { request, key: held.key.clone(), holds, left });
             }
         }
         self.reporting = Some(message.clone());

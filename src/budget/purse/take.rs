@@ -159,7 +159,8 @@ impl Purse {
             parts.push(Part { lease: slice.lease, pot: name, unit, amount });
         }
         self.last_hold += 1;
-        let held = Held { request: wanted.request.to_owned(), parts, deadline: wanted.deadline, announced: false };
+        let (request, key) = (wanted.request.to_owned(), wanted.spender.key.to_owned());
+        let held = Held { request, key, parts, deadline: wanted.deadline, announced: false };
         self.holds.insert(self.last_hold, held);
         Some(Hold(self.last_hold))
     }

@@ -1,0 +1,234 @@
+//! What a call can cost at most, before it is sent.
+//!
+//! # The rule
+//! - **Input**: no tokenizer makes more tokens than there are bytes, so under a strict budget the request body's bytes
+//!   are the bound, with some for what a provider puts around messages and tools. Without a strict budget a token is
+//!   taken to be three bytes, which is more than English has and less than it costs to be wrong.
+//! - **Output**: the cap that is sent, times the number of answers.
+//! - **Price**: the dearest rate that can apply: long-prompt tiers that the bound reaches, service tiers if one is asked
+//!   for, cache writes if the body asks for them.
+//! - What has no bound (links to media, stored files and answers, searches of the provider) is said to have none.
+
+use memchr::memmem;
+use serde::Deserialize;
+
+use super::Amounts;
+use crate::provider::{Bucket, Price, Rates};
+use crate::units::NanoUsd;
+
+/// The output cap of a call that names none, under a strict budget.
+pub const DEFAULT_MAX_TOKENS: u32 = 4_096;
+
+/// Tokens that a provider puts around the messages of a call.
+const AROUND: u64 = 64;
+/// Tokens that a provider puts around the tools of a call; the documented prompts have up to some 800.
+const AROUND_TOOLS: u64 = 1_024;
+/// Bytes of a token where no hard bound is needed.
+const BYTES_PER_TOKEN: u64 = 3;
+
+/// What in a request has no bound: the quoted name of a member, or the start of a value.
+const UNBOUNDED: &[(&str, &str)] = &[
+    ("\"file_id\"", "a stored file"),
+    ("\"previous_response_id\"", "a stored answer"),
+    ("\"web_search", "a search by the provider"),
+    ("\"googleSearch\"", "a search by the provider"),
+    ("\"google_search\"", "a search by the provider"),
+    ("\"code_interpreter\"", "a tool that the provider runs"),
+    ("\"code_execution", "a tool that the provider runs"),
+    ("\"mcp_servers\"", "a tool that the provider runs"),
+    ("\"fileUri\"", "a stored file"),
+];
+
+/// What a call takes at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Of everything that can be limited; the cost is zero where the price is not known.
+    pub most: Amounts,
+    /// Whether the price is known.
+    pub priced: bool,
+    /// What has no bound, where something has none.
+    pub unbounded: Option<&'static str>,
+}
+
+/// The members of a request that say how much may come back, in every format.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Caps {
+    max_tokens: Option<u64>,
+    max_completion_tokens: Option<u64>,
+    max_output_tokens: Option<u64>,
+    n: Option<u64>,
+    best_of: Option<u64>,
+    #[serde(rename = "generationConfig")]
+    generation_config: Option<GenerationCaps>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default, rename_all = "camelCase")]
+struct GenerationCaps {
+    max_output_tokens: Option<u64>,
+    candidate_count: Option<u64>,
+}
+
+/// Estimates a request by its body as it goes out.
+///
+/// `answers` is false for what has no output, such as embeddings. `strict` asks for hard bounds. `model_max` is the most
+/// that the model puts out, where that is known: the bound of a call without a cap.
+#[must_use]
+pub fn estimate(body: &[u8], answers: bool, strict: bool, price: Option<&Price>, model_max: Option<u64>) -> Estimate {
+    let bytes = body.len() as u64;
+    let has = |name: &str| memmem::find(body, name.as_bytes()).is_some();
+    let around = if has("\"tools\"") { AROUND + AROUND_TOOLS } else { AROUND };
+    let input_tokens = if strict { bytes } else { bytes.div_ceil(BYTES_PER_TOKEN) } + around;
+    let mut unbounded = UNBOUNDED.iter().find(|(name, _)| has(name)).map(|(_, what)| *what);
+    if unbounded.is_none() && links_to_media(body) {
+        unbounded = Some("a link to media");
+    }
+    let output_tokens = if answers { output_cap(body, model_max) } else { Some(0) };
+    if output_tokens.is_none() && strict {
+        unbounded = unbounded.or(Some("an answer without a cap"));
+    }
+    let output_tokens = output_tokens.unwrap_or(u64::from(DEFAULT_MAX_TOKENS));
+    let cost = price.and_then(|price| worst_cost(price, body, input_tokens, output_tokens));
+    let most = Amounts { cost: cost.unwrap_or(NanoUsd::ZERO), requests: 1, input_tokens, output_tokens, parallel: 1 };
+    Estimate { most, priced: cost.is_some(), unbounded }
+}
+
+/// The most output tokens of all answers together.
+fn output_cap(body: &[u8], model_max: Option<u64>) -> Option<u64> {
+    // What cannot be read here the upstream will not take either: then only the model's own cap is known.
+    let caps: Caps = serde_json::from_slice(body).unwrap_or_default();
+    let inner = caps.generation_config.unwrap_or_default();
+    let named = [caps.max_tokens, caps.max_completion_tokens, caps.max_output_tokens, inner.max_output_tokens];
+    let one = named.into_iter().flatten().max().or(model_max)?;
+    let count = [caps.n, caps.best_of, inner.candidate_count].into_iter().flatten().max().unwrap_or(1).max(1);
+    Some(one.saturating_mul(count))
+}
+
+/// Whether a part of the request is a link that the provider follows.
+fn links_to_media(body: &[u8]) -> bool {
+    ["\"image_url\"", "\"video_url\"", "\"file_url\"", "\"source\"", "\"input_image\""].iter().any(|name| {
+        memmem::find_iter(body, name.as_bytes()).any(|at| {
+            // The link stands near its name: `"image_url": {"url": "https:`.
+            let near = body.get(at..(at + 96).min(body.len())).unwrap_or_default();
+            memmem::find(near, b"\"http").is_some()
+        })
+    })
+}
+
+fn worst_cost(price: &Price, body: &[u8], input_tokens: u64, output_tokens: u64) -> Option<NanoUsd> {
+    let has = |name: &str| memmem::find(body, name.as_bytes()).is_some();
+    let caches = has("\"cache_control\"");
+    let (sound, images) = (has("\"input_audio\"") || has("\"inlineData\""), has("image"));
+    let input = |rates: &Rates| {
+        let buckets = [
+            (Bucket::Input, true),
+            (Bucket::CacheWrite, caches),
+            (Bucket::CacheWrite1h, caches),
+            (Bucket::AudioInput, sound),
+            (Bucket::ImageInput, images),
+        ];
+        dearest(rates, buckets.iter().filter(|(_, counts)| *counts).map(|(bucket, _)| *bucket))
+    };
+    let output = |rates: &Rates| {
+        let spoken = has("\"audio\"") || has("\"modalities\"") || has("\"responseModalities\"");
+        let media = [Bucket::AudioOutput, Bucket::ImageOutput].into_iter().filter(|_| spoken);
+        dearest(rates, [Bucket::Output, Bucket::Reasoning].into_iter().chain(media))
+    };
+    let tiers = price.service_tiers.iter().filter(|_| has("\"service_tier\"")).map(|(_, rates)| rates);
+    let long = price.above.iter().filter(|above| input_tokens > above.tokens).map(|above| &above.rates);
+    let mut rates = vec![&price.rates];
+    rates.extend(tiers.chain(long));
+    // A tier that names no rate leaves the standard one, which is among them.
+    let (input, output) =
+        (rates.iter().filter_map(|it| input(it)).max(), rates.iter().filter_map(|it| output(it)).max());
+    if output_tokens == 0 {
+        return Some(input?.per_million(input_tokens));
+    }
+    // Lines are rounded up each for itself: one more for every bucket that input and output may fall into.
+    Some(input?.per_million(input_tokens) + output?.per_million(output_tokens) + NanoUsd(Bucket::COUNT as i64))
+}
+
+fn dearest(rates: &Rates, buckets: impl Iterator<Item = Bucket>) -> Option<NanoUsd> {
+    buckets.filter_map(|bucket| rates.with_parents(bucket)).max()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::chat::Usage;
+    use crate::provider::{LongPrompt, cost};
+
+    fn price() -> Price {
+        let mut price = Price::default();
+        for (bucket, usd) in [(Bucket::Input, 2), (Bucket::CacheRead, 1), (Bucket::CacheWrite, 3), (Bucket::Output, 8)]
+        {
+            price.rates.set(bucket, NanoUsd(usd * NanoUsd::DOLLAR.0));
+        }
+        let mut long = Rates::default();
+        long.set(Bucket::Input, NanoUsd(4 * NanoUsd::DOLLAR.0));
+        price.above.push(LongPrompt { tokens: 1_000, rates: long });
+        price
+    }
+
+    #[test]
+    fn the_worst_case_is_bytes_in_and_the_cap_out() {
+        let body = br#"{"model":"m","messages":[],"max_tokens":100,"n":2}"#;
+        let found = estimate(body, true, true, Some(&price()), None);
+        let input = body.len() as u64 + AROUND;
+        assert_eq!((found.most.input_tokens, found.most.output_tokens), (input, 200));
+        let exact = NanoUsd(2_000).0 * i64::try_from(input).unwrap() + 8_000 * 200;
+        assert_eq!(found.most.cost, NanoUsd(exact + Bucket::COUNT as i64));
+        assert_eq!((found.priced, found.unbounded), (true, None));
+    }
+
+    #[test]
+    fn caps_are_found_in_every_format() {
+        let cap = |body: &str| estimate(body.as_bytes(), true, true, None, None).most.output_tokens;
+        assert_eq!(cap(r#"{"max_completion_tokens":7}"#), 7);
+        assert_eq!(cap(r#"{"max_output_tokens":8}"#), 8);
+        assert_eq!(cap(r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":3}}"#), 27);
+        assert_eq!(estimate(b"{}", true, true, None, Some(5)).most.output_tokens, 5, "the model's own");
+        assert_eq!(estimate(b"{}", false, true, None, None).most.output_tokens, 0, "no answer, no output");
+    }
+
+    #[test]
+    fn what_has_no_bound_is_named() {
+        let unbounded = |body: &str| estimate(body.as_bytes(), true, true, None, Some(1)).unbounded;
+        assert_eq!(unbounded(r#"{"image_url":{"url":"https://a/b.png"}}"#), Some("a link to media"));
+        assert_eq!(unbounded(r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#), None);
+        assert_eq!(unbounded(r#"{"type":"file","file":{"file_id":"f"}}"#), Some("a stored file"));
+        assert_eq!(unbounded(r#"{"tools":[{"type":"web_search_preview"}]}"#), Some("a search by the provider"));
+        assert_eq!(unbounded(r#"{"content":"say \"file_id\" twice"}"#), None, "what is only talked about");
+        assert_eq!(estimate(b"{}", true, true, None, None).unbounded, Some("an answer without a cap"));
+        assert_eq!(estimate(b"{}", true, false, None, None).unbounded, None);
+    }
+
+    #[test]
+    fn an_unknown_price_is_no_price() {
+        let found = estimate(b"{}", true, true, None, Some(1));
+        assert_eq!((found.priced, found.most.cost), (false, NanoUsd::ZERO));
+    }
+
+    proptest! {
+        #[test]
+        fn no_usage_within_the_bounds_costs_more(
+            text in "[a-z ]{0,4000}", max in 1u64..5_000, fresh in 0u64..4_000, read in 0u64..4_000, out in 0u64..5_000,
+            reasoned in 0u64..5_000,
+        ) {
+            let body = format!(r#"{{"messages":[{{"role":"user","content":"{text}"}}],"max_tokens":{max}}}"#);
+            let found = estimate(body.as_bytes(), true, true, Some(&price()), None);
+            let out = out.min(max);
+            let usage = Usage {
+                input_fresh: fresh.min(found.most.input_tokens),
+                input_cache_read: Some(read.min(found.most.input_tokens - fresh.min(found.most.input_tokens))),
+                output_text: out,
+                output_reasoning: Some(reasoned.min(max - out)),
+                ..Usage::default()
+            };
+            prop_assert!(cost(&usage, &price()).unwrap() <= found.most.cost);
+        }
+    }
+}
