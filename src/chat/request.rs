@@ -8,7 +8,7 @@ use crate::json::{Raw, Text};
 use super::{Citation, Signature};
 
 /// A chat call, whatever surface it came through.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request<'a> {
     /// The model string as the caller wrote it: `provider/model`, a bare id or an alias.
     pub model: Text<'a>,
@@ -52,6 +52,9 @@ pub struct Request<'a> {
     pub web_search: Option<Raw<'a>>,
     /// Top-level fields that nothing above models, as written, in order.
     pub unknown: Vec<(Cow<'a, str>, Raw<'a>)>,
+    /// What only the caller's own protocol can say and what may harmlessly stay unsaid: listed as dropped wherever the
+    /// request goes.
+    pub unsayable: Vec<Cow<'a, str>>,
     /// The first thing in it that only the caller's own protocol can say: why every other format must refuse it.
     pub untranslatable: Option<Failure>,
 }
@@ -264,9 +267,10 @@ pub enum ToolChoice<'a> {
 }
 
 /// The shape of the text.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum OutputShape<'a> {
     /// Free.
+    #[default]
     Text,
     /// Some JSON object.
     JsonObject,

@@ -53,8 +53,9 @@ fn unfold_part(part: &Part<'_>, choice: u32, block: u32, sink: &mut dyn Sink) ->
         }
         Part::ToolCall { id, name, arguments, signature } => {
             sink.event(Event::ToolCallStart { choice, block, id: id.borrowed(), name: name.borrowed() });
-            sink.event(Event::ToolCallDelta { choice, block, arguments: written(arguments) });
+            // Before the arguments: some surfaces have no place for it but before the call.
             sign(signature.as_ref(), choice, block, sink);
+            sink.event(Event::ToolCallDelta { choice, block, arguments: written(arguments) });
         }
         Part::Image { .. } | Part::Audio { .. } | Part::Video { .. } | Part::File { .. } | Part::ToolResult { .. } => {
             return false;

@@ -233,7 +233,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             let mut request = surface.read_request(body)?;
             request.stream = asked.stream;
             request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
-            attempt.hide_reasoning = request.reasoning.as_ref().is_some_and(|reasoning| reasoning.exclude);
+            attempt.hide_reasoning = surface.hides_reasoning(&request);
             let target = Target {
                 model: &attempt.model,
                 quirks: &upstream.quirks,

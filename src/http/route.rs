@@ -23,6 +23,8 @@ pub enum Endpoint {
     Embeddings,
     /// `POST /v1/completions`, the legacy form.
     Completions,
+    /// `POST /v1/messages`.
+    Messages,
 }
 
 /// What is done at an endpoint, whatever its caller speaks.
@@ -42,6 +44,7 @@ impl Endpoint {
     pub fn surface(self) -> Surface {
         match self {
             Endpoint::ChatCompletions | Endpoint::Embeddings | Endpoint::Completions => Surface::OpenAiChat,
+            Endpoint::Messages => Surface::Anthropic,
         }
     }
 
@@ -49,7 +52,7 @@ impl Endpoint {
     #[must_use]
     pub fn task(self) -> Task {
         match self {
-            Endpoint::ChatCompletions => Task::Chat,
+            Endpoint::ChatCompletions | Endpoint::Messages => Task::Chat,
             Endpoint::Embeddings => Task::Embeddings,
             Endpoint::Completions => Task::Completions,
         }
@@ -62,6 +65,7 @@ impl Endpoint {
             Endpoint::ChatCompletions => "chat/completions",
             Endpoint::Embeddings => "embeddings",
             Endpoint::Completions => "completions",
+            Endpoint::Messages => "messages",
         }
     }
 }
@@ -78,6 +82,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "chat/completions" => (Route::Call(Endpoint::ChatCompletions), "POST"),
         "embeddings" => (Route::Call(Endpoint::Embeddings), "POST"),
         "completions" => (Route::Call(Endpoint::Completions), "POST"),
+        "messages" => (Route::Call(Endpoint::Messages), "POST"),
         "models" => (Route::Models, "GET"),
         "key" => (Route::Key, "GET"),
         _ => match path.strip_prefix("models/") {

@@ -4,11 +4,13 @@
 //! [`crate::chat`]. A vendor that departs from a format does so through [`crate::provider::Quirks`], never by name.
 
 pub mod anthropic;
+mod carried;
 pub mod drive;
 pub mod error;
 pub mod gemini;
 pub mod losses;
 pub mod openai_chat;
+mod place;
 mod redact;
 mod retry_after;
 pub mod schema;
@@ -243,6 +245,9 @@ impl Format {
     ) -> Result<Outgoing, Failure> {
         if let Some(failure) = &request.untranslatable {
             return Err(failure.clone());
+        }
+        for name in &request.unsayable {
+            adjusted.note(name.clone().into_owned(), Change::Dropped);
         }
         match self {
             Format::OpenAiChat => openai_chat::write_request(request, target, adjusted),

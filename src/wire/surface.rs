@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::drive::StreamPatcher;
-use super::openai_chat;
 use super::{Adjusted, Closing, Format, Naming, Outgoing, StreamWriter};
+use super::{anthropic, openai_chat};
 use crate::chat::{Answer, Request, Usage};
 use crate::failure::Failure;
 use crate::provider::{ModelFacts, Quirks};
@@ -15,6 +15,8 @@ pub enum Surface {
     /// OpenAI Chat Completions, and what stands beside it in that API.
     #[default]
     OpenAiChat,
+    /// Anthropic Messages.
+    Anthropic,
 }
 
 /// How a caller's own request has to change for an upstream of the same protocol.
@@ -54,6 +56,7 @@ impl Surface {
     pub fn format(self) -> Format {
         match self {
             Surface::OpenAiChat => Format::OpenAiChat,
+            Surface::Anthropic => Format::Anthropic,
         }
     }
 
@@ -64,6 +67,18 @@ impl Surface {
     pub fn read_request(self, body: &[u8]) -> Result<Request<'_>, Failure> {
         match self {
             Surface::OpenAiChat => openai_chat::read_request(body),
+            Surface::Anthropic => anthropic::read_request(body),
+        }
+    }
+
+    /// Whether what the model thinks is withheld from the caller of `request`: always where they ask for that, and here
+    /// and there unless they ask for it.
+    #[must_use]
+    pub fn hides_reasoning(self, request: &Request<'_>) -> bool {
+        let wish = request.reasoning.as_ref();
+        match self {
+            Surface::OpenAiChat => wish.is_some_and(|wish| wish.exclude),
+            Surface::Anthropic => wish.is_none_or(|wish| wish.exclude || wish.enabled != Some(true)),
         }
     }
 
@@ -78,7 +93,7 @@ impl Surface {
         body: &[u8],
         patch: &RequestPatch<'_>,
         quirks: &Quirks,
-        _header: &dyn Fn(&str) -> Option<&'h str>,
+        header: &dyn Fn(&str) -> Option<&'h str>,
         adjusted: &mut Adjusted,
     ) -> Result<Patched, Failure> {
         match self {
@@ -88,6 +103,7 @@ impl Surface {
                 let outgoing = Outgoing { path, headers: Vec::new(), body: patched.body.into_owned() };
                 Ok(Patched { outgoing, hide_reasoning: patched.hide_reasoning })
             }
+            Surface::Anthropic => anthropic::patch_request(body, patch, header, adjusted),
         }
     }
 
@@ -101,6 +117,7 @@ impl Surface {
                 let plain = openai_chat::read_plain(body, quirks)?;
                 Ok(Seen { usage: plain.usage, output_bytes: plain.output_bytes })
             }
+            Surface::Anthropic => anthropic::see_answer(body, quirks),
         }
     }
 
@@ -109,6 +126,7 @@ impl Surface {
     pub fn patch_answer<'b>(self, body: &'b [u8], closing: &Closing, hide_reasoning: bool) -> Cow<'b, [u8]> {
         match self {
             Surface::OpenAiChat => openai_chat::patch_answer(body, closing, hide_reasoning),
+            Surface::Anthropic => anthropic::patch_answer(body, closing),
         }
     }
 
@@ -117,6 +135,7 @@ impl Surface {
     pub fn write_answer(self, answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Vec<u8> {
         match self {
             Surface::OpenAiChat => openai_chat::write_answer(answer, naming, closing),
+            Surface::Anthropic => anthropic::write_answer(answer, naming, closing),
         }
     }
 
@@ -125,6 +144,7 @@ impl Surface {
     pub fn writer(self, naming: Naming) -> Box<dyn StreamWriter> {
         match self {
             Surface::OpenAiChat => Box::new(openai_chat::Writer::new(naming)),
+            Surface::Anthropic => Box::new(anthropic::Writer::new(naming)),
         }
     }
 
@@ -133,6 +153,7 @@ impl Surface {
     pub fn patcher(self, naming: Naming, quirks: &Quirks) -> Box<dyn StreamPatcher> {
         match self {
             Surface::OpenAiChat => Box::new(openai_chat::Patcher::new(naming, quirks)),
+            Surface::Anthropic => Box::new(anthropic::Patcher::new(quirks)),
         }
     }
 
@@ -141,6 +162,7 @@ impl Surface {
     pub fn write_failure(self, failure: &Failure) -> Vec<u8> {
         match self {
             Surface::OpenAiChat => openai_chat::write_failure(failure),
+            Surface::Anthropic => anthropic::write_failure(failure),
         }
     }
 
@@ -149,6 +171,7 @@ impl Surface {
     pub fn id_prefix(self) -> &'static str {
         match self {
             Surface::OpenAiChat => "chatcmpl-",
+            Surface::Anthropic => "msg_",
         }
     }
 }

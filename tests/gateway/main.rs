@@ -4,6 +4,7 @@
 
 mod faults;
 mod lanes;
+mod messages;
 mod money;
 mod whole;
 mod world;

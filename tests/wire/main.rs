@@ -22,4 +22,7 @@ mod quirks;
 mod requests;
 mod rows;
 mod scope;
+mod surface_requests;
+mod surfaces;
+mod turns;
 mod written;

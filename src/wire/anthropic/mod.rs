@@ -1,4 +1,4 @@
-//! Anthropic Messages.
+//! Anthropic Messages, as what callers speak (`surface`) and as what upstreams speak.
 //!
 //! A request has its instructions apart from its turns, turns made of blocks, and rules about their order that other
 //! protocols do not have; `request` says how each is kept. An answer is a list of blocks, streamed as named events.
@@ -11,6 +11,7 @@ mod error;
 mod request;
 mod schema;
 mod stream;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -20,6 +21,9 @@ pub use answer::read_answer;
 pub use error::read_error;
 pub use request::write_request;
 pub use stream::Decoder;
+pub use surface::{
+    Patcher, Writer, patch_answer, patch_request, read_request, see_answer, write_answer, write_failure,
+};
 
 use crate::chat::{Request, Signature, SignatureRole};
 use crate::json::Text;

@@ -301,6 +301,10 @@ impl StreamDecoder for Decoder {
             State::Waiting | State::Started => Err(Failure::truncated("no message_stop")),
         }
     }
+
+    fn ended(&self) -> bool {
+        self.state == State::Ended
+    }
 }
 
 fn close(open: Open, sink: &mut dyn Sink) {

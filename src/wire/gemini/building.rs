@@ -172,10 +172,10 @@ impl Building {
         let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| self.mint_id());
         self.calls = self.calls.saturating_add(1);
         sink.event(Event::ToolCallStart { choice, block, id, name: restore(name) });
-        sink.event(Event::ToolCallDelta { choice, block, arguments: Text::escape(&args.compact()) });
         if let Some(data) = signature {
             sink.event(Event::BlockSignature { choice, block, signature: signed(data) });
         }
+        sink.event(Event::ToolCallDelta { choice, block, arguments: Text::escape(&args.compact()) });
         sink.event(Event::BlockEnd { choice, block });
     }
 

@@ -38,5 +38,6 @@ pub use patch::{
 pub use read::read_request;
 pub use reply::write_answer;
 pub use stream::Decoder;
+pub(super) use usage::write_cost;
 pub use write::{links_to_inline, write_request};
 pub use writer::Writer;

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 
 use super::super::media;
-use super::place::Place;
+use crate::wire::place::Place;
 
 /// A content part with every member that any kind of part has.
 #[derive(Default)]

@@ -5,9 +5,9 @@ use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 
 use super::content;
-use super::place::Place;
 use super::reasoning::Thoughts;
 use super::tools::read_calls;
+use crate::wire::place::Place;
 
 const ROLES: &str = "'system', 'developer', 'user', 'assistant', 'tool' and 'function'";
 

@@ -6,17 +6,16 @@
 
 mod content;
 mod messages;
-mod place;
 mod reasoning;
 mod tools;
 
 use std::borrow::Cow;
 
-use crate::chat::{OutputShape, Reasoning, Request, Sampling, Tool, ToolChoice};
+use crate::chat::{Reasoning, Request, Sampling};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Text};
+use crate::wire::place::Place;
 
-use place::Place;
 pub(super) use reasoning::TEXT_SIGNATURE_ID;
 
 /// Reads the body of `POST /v1/chat/completions`.
@@ -34,7 +33,8 @@ pub fn read_request(body: &[u8]) -> Result<Request<'_>, Failure> {
             ));
         }
     }
-    let mut reading = Reading { request: empty(), has_model: false, messages: None, effort: None, thinking: None };
+    let mut reading =
+        Reading { request: Request::default(), has_model: false, messages: None, effort: None, thinking: None };
     cursor.members(|key, cursor| reading.member(key, cursor))?;
     cursor.finish()?;
     reading.finish()
@@ -118,7 +118,7 @@ impl<'a> Reading<'a> {
             "prompt_cache_key" => request.prompt_cache_key = place.text(cursor)?,
             "cache_control" => request.cache = place.cache_mark(cursor)?,
             "prediction" => request.prediction = place.object(cursor)?,
-            "modalities" => request.modalities = texts(&place, cursor)?,
+            "modalities" => request.modalities = place.texts(cursor)?,
             "audio" => request.audio = place.object(cursor)?,
             "web_search_options" => request.web_search = place.object(cursor)?,
             _ if sampling(&place, &key, cursor, &mut request.sampling)? => {}
@@ -178,33 +178,6 @@ impl<'a> Reading<'a> {
     }
 }
 
-fn empty() -> Request<'static> {
-    Request {
-        model: Text::EMPTY,
-        messages: Vec::new(),
-        tools: Vec::<Tool<'_>>::new(),
-        tool_choice: None::<ToolChoice<'_>>,
-        parallel_tool_calls: None,
-        output: OutputShape::Text,
-        sampling: Sampling::default(),
-        max_output_tokens: None,
-        reasoning: None,
-        stream: false,
-        include_usage: false,
-        service_tier: None,
-        user: None,
-        metadata: None,
-        prompt_cache_key: None,
-        cache: None,
-        prediction: None,
-        modalities: Vec::new(),
-        audio: None,
-        web_search: None,
-        unknown: Vec::new(),
-        untranslatable: None,
-    }
-}
-
 /// Reads a parameter of drawing; `false`, with nothing passed, where `key` is none.
 fn sampling<'a>(
     place: &Place<'_>,
@@ -227,25 +200,12 @@ fn sampling<'a>(
         "top_logprobs" => sampling.top_logprobs = place.count(cursor)?,
         "stop" => match cursor.kind() {
             Some(Kind::String) => sampling.stop = place.text(cursor)?.into_iter().collect(),
-            Some(Kind::Array | Kind::Null) => sampling.stop = texts(place, cursor)?,
+            Some(Kind::Array | Kind::Null) => sampling.stop = place.texts(cursor)?,
             kind => return Err(place.wrong_type("a string or an array of strings", kind)),
         },
         _ => return Ok(false),
     }
     Ok(true)
-}
-
-/// An array of strings; empty for `null`.
-fn texts<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>) -> Result<Vec<Text<'a>>, Failure> {
-    let mut texts = Vec::new();
-    if place.array(cursor)? {
-        cursor.items(|index, cursor| {
-            let place = place.item(index);
-            texts.push(place.text(cursor)?.ok_or_else(|| place.wrong_type("a string", Some(Kind::Null)))?);
-            Ok::<(), Failure>(())
-        })?;
-    }
-    Ok(texts)
 }
 
 /// Whether the object here says `true` under `name`.

@@ -4,7 +4,7 @@ use crate::chat::{Effort, Part, Reasoning, Signature, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{Cursor, Text};
 
-use super::place::Place;
+use crate::wire::place::Place;
 
 /// Where the signature of a message's own text travels: an encrypted detail with this id.
 pub(in super::super) const TEXT_SIGNATURE_ID: &str = "content";

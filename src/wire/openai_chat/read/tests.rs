@@ -1,7 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::chat::{Arguments, CacheMark, Effort, Message, Part, Role, SignatureRole, Source};
+use crate::chat::{
+    Arguments, CacheMark, Effort, Message, OutputShape, Part, Role, SignatureRole, Source, Tool, ToolChoice,
+};
 use crate::json::Raw;
 
 fn read(body: &str) -> Request<'_> {

@@ -4,7 +4,7 @@ use crate::chat::{Arguments, CacheMark, OutputShape, Part, Signature, SignatureR
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 
-use super::place::Place;
+use crate::wire::place::Place;
 
 /// A function's members, in `tools[].function` and in `functions[]`; a schema's in `response_format.json_schema`.
 #[derive(Default)]

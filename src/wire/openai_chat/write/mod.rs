@@ -185,7 +185,8 @@ impl Writing<'_> {
             }
         }
         self.text("service_tier", request.service_tier.as_ref())?;
-        self.text("user", request.user.as_ref())?;
+        let user = request.user.as_ref().map(|user| user_name(user, self.adjusted));
+        self.text("user", user.as_ref())?;
         self.raw("metadata", request.metadata.as_ref())?;
         self.text("prompt_cache_key", request.prompt_cache_key.as_ref())?;
         self.raw("prediction", request.prediction.as_ref())?;
@@ -201,6 +202,18 @@ impl Writing<'_> {
         }
         Ok(())
     }
+}
+
+/// The longest name of an end user: "Expected a string with maximum length 64".
+const LONGEST_USER: usize = 64;
+
+/// The end user within that length: another name that is the same every time, for it is only there to tell users apart.
+fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted) -> Text<'t> {
+    if user.escaped().len() <= LONGEST_USER {
+        return user.borrowed();
+    }
+    adjusted.note("user", Change::Changed);
+    Text::from_escaped(format!("user_{:016x}", super::ids::fnv(user.escaped().bytes())))
 }
 
 fn write_tool(tool: &Tool<'_>, tools: &mut Array<'_>) {

@@ -8,7 +8,7 @@ use crate::json::{Cursor, Kind, Raw, SyntaxError, Text};
 
 /// A place in the request, told by the steps that lead to it: `messages.2.content`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place<'p> {
+pub struct Place<'p> {
     before: Option<&'p Place<'p>>,
     step: Step<'p>,
 }
@@ -20,28 +20,28 @@ enum Step<'p> {
 }
 
 impl<'p> Place<'p> {
-    pub(super) fn top(key: &'p str) -> Place<'p> {
+    pub fn top(key: &'p str) -> Place<'p> {
         Place { before: None, step: Step::Member(key) }
     }
 
-    pub(super) fn member(&'p self, key: &'p str) -> Place<'p> {
+    pub fn member(&'p self, key: &'p str) -> Place<'p> {
         Place { before: Some(self), step: Step::Member(key) }
     }
 
-    pub(super) fn item(&'p self, index: usize) -> Place<'p> {
+    pub fn item(&'p self, index: usize) -> Place<'p> {
         Place { before: Some(self), step: Step::Item(index) }
     }
 
     /// A fault here.
-    pub(super) fn fault(&self, message: String) -> Failure {
+    pub fn fault(&self, message: String) -> Failure {
         Failure::bad_request(self.to_string(), message)
     }
 
-    pub(super) fn missing(&self) -> Failure {
+    pub fn missing(&self) -> Failure {
         self.fault(format!("Missing required parameter: '{self}'."))
     }
 
-    pub(super) fn wrong_type(&self, expected: &str, got: Option<Kind>) -> Failure {
+    pub fn wrong_type(&self, expected: &str, got: Option<Kind>) -> Failure {
         let got = match got {
             Some(Kind::Object) => "an object",
             Some(Kind::Array) => "an array",
@@ -54,13 +54,13 @@ impl<'p> Place<'p> {
         self.fault(format!("Invalid type for '{self}': expected {expected}, but got {got} instead."))
     }
 
-    pub(super) fn wrong_word(&self, got: &str, supported: &str) -> Failure {
+    pub fn wrong_word(&self, got: &str, supported: &str) -> Failure {
         let got: String = got.chars().take(64).collect();
         self.fault(format!("Invalid value: '{got}'. Supported values are: {supported}."))
     }
 
     /// The string here; `None` for `null`.
-    pub(super) fn text<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, Failure> {
+    pub fn text<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Option<Text<'a>>, Failure> {
         let kind = cursor.kind();
         let value = cursor.value()?;
         match kind {
@@ -71,7 +71,7 @@ impl<'p> Place<'p> {
     }
 
     /// The boolean here; `None` for `null`.
-    pub(super) fn boolean(&self, cursor: &mut Cursor<'_>) -> Result<Option<bool>, Failure> {
+    pub fn boolean(&self, cursor: &mut Cursor<'_>) -> Result<Option<bool>, Failure> {
         let kind = cursor.kind();
         let value = cursor.value()?;
         match kind {
@@ -82,7 +82,7 @@ impl<'p> Place<'p> {
     }
 
     /// The whole number here; `None` for `null`.
-    pub(super) fn count(&self, cursor: &mut Cursor<'_>) -> Result<Option<u64>, Failure> {
+    pub fn count(&self, cursor: &mut Cursor<'_>) -> Result<Option<u64>, Failure> {
         let kind = cursor.kind();
         let value = cursor.value()?;
         match (kind, value.get().parse()) {
@@ -96,27 +96,40 @@ impl<'p> Place<'p> {
     }
 
     /// The number here, as written; `None` for `null`.
-    pub(super) fn number<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Option<Raw<'a>>, Failure> {
+    pub fn number<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Option<Raw<'a>>, Failure> {
         self.raw(cursor, Kind::Number, "a number")
     }
 
     /// The object here, as written; `None` for `null`.
-    pub(super) fn object<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Option<Raw<'a>>, Failure> {
+    pub fn object<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Option<Raw<'a>>, Failure> {
         self.raw(cursor, Kind::Object, "an object")
     }
 
+    /// The array of strings here; empty for `null`.
+    pub fn texts<'a>(&self, cursor: &mut Cursor<'a>) -> Result<Vec<Text<'a>>, Failure> {
+        let mut texts = Vec::new();
+        if self.array(cursor)? {
+            cursor.items(|index, cursor| {
+                let place = self.item(index);
+                texts.push(place.text(cursor)?.ok_or_else(|| place.wrong_type("a string", Some(Kind::Null)))?);
+                Ok::<(), Failure>(())
+            })?;
+        }
+        Ok(texts)
+    }
+
     /// Whether an array begins here; `null`, which is passed, is none.
-    pub(super) fn array(&self, cursor: &mut Cursor<'_>) -> Result<bool, Failure> {
+    pub fn array(&self, cursor: &mut Cursor<'_>) -> Result<bool, Failure> {
         self.begins(cursor, Kind::Array, "an array")
     }
 
     /// Whether an object begins here; `null`, which is passed, is none.
-    pub(super) fn opens(&self, cursor: &mut Cursor<'_>) -> Result<bool, Failure> {
+    pub fn opens(&self, cursor: &mut Cursor<'_>) -> Result<bool, Failure> {
         self.begins(cursor, Kind::Object, "an object")
     }
 
-    /// `{"type": "ephemeral", "ttl": "5m" | "1h"}`, as Anthropic and OpenRouter have it.
-    pub(super) fn cache_mark(&self, cursor: &mut Cursor<'_>) -> Result<Option<CacheMark>, Failure> {
+    /// `{"type": "ephemeral", "ttl": "5m" | "1h"}`, as Messages and OpenRouter have it.
+    pub fn cache_mark(&self, cursor: &mut Cursor<'_>) -> Result<Option<CacheMark>, Failure> {
         if !self.opens(cursor)? {
             return Ok(None);
         }

@@ -1,0 +1,64 @@
+//! Writes a failure in the words of Messages.
+//!
+//! Source: <https://platform.claude.com/docs/en/api/errors>.
+
+use crate::failure::{Failure, Kind};
+use crate::json::Object;
+
+/// The body of an error answer, and the data of an error event: `{"type": "error", "error": {"type", "message"}}`.
+///
+/// The field that it is about, the code and the upstream's status stand beside them, as on the other surfaces.
+#[must_use]
+pub fn write_failure(failure: &Failure) -> Vec<u8> {
+    let mut body = Vec::with_capacity(160 + failure.message.len());
+    let mut object = Object::open(&mut body);
+    object.string("type", "error").object("error", |error| {
+        error.string("type", type_of(failure.kind)).string("message", &failure.message);
+        if let Some(param) = &failure.param {
+            error.string("param", param);
+        }
+        if let Some(code) = failure.code.as_ref().filter(|_| failure.kind != Kind::CredentialRejected) {
+            error.string("code", code);
+        }
+        if let Some(status) = failure.upstream_status {
+            error.number("upstream_status", status);
+        }
+    });
+    object.close();
+    body
+}
+
+/// An error event in a stream: SDKs throw on it, and no `message_stop` may follow.
+pub(super) fn write_event(failure: &Failure, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: error\ndata: ");
+    out.extend_from_slice(&write_failure(failure));
+    out.extend_from_slice(b"\n\n");
+}
+
+fn type_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Unauthorized => "authentication_error",
+        Kind::OverBudget => "billing_error",
+        Kind::Forbidden => "permission_error",
+        Kind::NotFound => "not_found_error",
+        Kind::TooLarge => "request_too_large",
+        Kind::RateLimited => "rate_limit_error",
+        Kind::Overloaded => "overloaded_error",
+        Kind::Timeout => "timeout_error",
+        Kind::CredentialRejected
+        | Kind::Unavailable
+        | Kind::BadAnswer
+        | Kind::Truncated
+        | Kind::NoTarget
+        | Kind::Internal => "api_error",
+        Kind::BadRequest
+        | Kind::Unsupported
+        | Kind::ContextLength
+        | Kind::ContentFiltered
+        | Kind::AmbiguousModel
+        | Kind::MethodNotAllowed
+        | Kind::UnsupportedMediaType
+        | Kind::PreconditionFailed
+        | Kind::Disconnected => "invalid_request_error",
+    }
+}

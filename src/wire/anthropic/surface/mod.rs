@@ -1,0 +1,21 @@
+//! Anthropic Messages as what callers speak: `POST /v1/messages`.
+
+mod content;
+mod failure;
+mod patch;
+mod patcher;
+mod read;
+mod reply;
+mod tools;
+mod usage;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use failure::write_failure;
+pub use patch::{patch_answer, patch_request, see_answer};
+pub use patcher::Patcher;
+pub use read::read_request;
+pub use reply::write_answer;
+pub use writer::Writer;

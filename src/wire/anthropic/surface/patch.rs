@@ -1,0 +1,181 @@
+//! Requests to, and answers of, an upstream that speaks Messages itself: the caller's own JSON, with only what must
+//! change changed.
+
+use std::borrow::Cow;
+
+use crate::chat::SignatureRole;
+use crate::failure::Failure;
+use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
+use crate::provider::Quirks;
+use crate::wire::anthropic::{SIGNED, read_answer};
+use crate::wire::carried::{self, MARK, Owner};
+use crate::wire::losses::GATEWAY;
+use crate::wire::openai_chat::write_cost;
+use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
+
+/// The version of the protocol for callers who name none.
+const VERSION: &str = "2023-06-01";
+
+/// Puts a caller's request right: the model's name, what is said to the gateway, an output limit where there is none,
+/// and thoughts of other providers' models, which would be refused. The caller's version and betas go along.
+///
+/// # Errors
+/// `BadRequest` where the body is no JSON object.
+pub fn patch_request<'h>(
+    body: &[u8],
+    patch: &RequestPatch<'_>,
+    header: &dyn Fn(&str) -> Option<&'h str>,
+    adjusted: &mut Adjusted,
+) -> Result<Patched, Failure> {
+    let mut cursor = Cursor::new(body)?;
+    if !matches!(cursor.kind(), Some(Kind::Object) | None) {
+        let message = "The body of the request must be a JSON object.";
+        return Err(Failure::new(crate::failure::Kind::BadRequest, message));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    cursor.finish()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut edits = Edits::of(body);
+    let mut model = Vec::new();
+    Text::escape(patch.model).write(&mut model);
+    for member in members.iter().filter(|member| member.key == "model") {
+        edits.replace(member.value.clone(), model.clone());
+    }
+    let most = patch.default_max_tokens.filter(|_| !members.iter().any(|member| member.key == "max_tokens"));
+    let most = most.map(|most| most.to_string());
+    let inserted: Vec<(&str, &[u8])> = most.iter().map(|most| ("max_tokens", most.as_bytes())).collect();
+    edits.object(open, &members, |member| GATEWAY.contains(&&*member.key), &inserted);
+    if memchr::memmem::find(body, MARK.as_bytes()).is_some()
+        && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
+    {
+        foreign_thoughts(text, messages.value.start, &mut edits, adjusted)?;
+    }
+    let outgoing =
+        Outgoing { path: "/v1/messages".to_owned(), headers: headers(header), body: edits.apply().into_owned() };
+    Ok(Patched { outgoing, hide_reasoning: false })
+}
+
+/// `anthropic-version` and `anthropic-beta` as the caller has them, within what a header may hold.
+fn headers<'h>(header: &dyn Fn(&str) -> Option<&'h str>) -> Vec<(&'static str, String)> {
+    let tame = |value: &str| -> String {
+        let tamed = |letter: &char| letter.is_ascii_alphanumeric() || "-_.,: ".contains(*letter);
+        value.chars().filter(tamed).take(1024).collect()
+    };
+    let version = header("anthropic-version").map(tame).filter(|version| !version.is_empty());
+    let mut headers = vec![("anthropic-version", version.unwrap_or_else(|| VERSION.to_owned()))];
+    if let Some(betas) = header("anthropic-beta").map(tame).filter(|betas| !betas.is_empty()) {
+        headers.push(("anthropic-beta", betas));
+    }
+    headers
+}
+
+/// Takes the blocks out that hold what another provider's model signed. A turn of nothing else keeps one word for it.
+fn foreign_thoughts(
+    text: &str,
+    position: usize,
+    edits: &mut Edits<'_>,
+    adjusted: &mut Adjusted,
+) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, position);
+    if cursor.kind() != Some(Kind::Array) {
+        return Ok(());
+    }
+    cursor.items(|_, cursor| {
+        if cursor.kind() != Some(Kind::Object) {
+            return cursor.value().map(drop);
+        }
+        let members = cursor.spans()?;
+        let Some(content) = members.iter().rfind(|member| member.key == "content") else { return Ok(()) };
+        let mut cursor = Cursor::at(text, content.value.start);
+        if cursor.kind() != Some(Kind::Array) {
+            return Ok(());
+        }
+        let (mut kept, mut dropped) = (Vec::new(), false);
+        cursor.items(|_, cursor| {
+            let block = cursor.value()?;
+            if is_foreign(&block) {
+                dropped = true
+            } else {
+                kept.push(block)
+            }
+            Ok::<(), SyntaxError>(())
+        })?;
+        if dropped {
+            adjusted.note("thinking", Change::Dropped);
+            edits.replace(content.value.clone(), joined(&kept).into_bytes());
+        }
+        Ok(())
+    })
+}
+
+fn joined(blocks: &[Raw<'_>]) -> String {
+    if blocks.is_empty() {
+        return r#"[{"type":"text","text":"(no text)"}]"#.to_owned();
+    }
+    let blocks: Vec<&str> = blocks.iter().map(Raw::get).collect();
+    format!("[{}]", blocks.join(","))
+}
+
+fn is_foreign(block: &Raw<'_>) -> bool {
+    let signed = ["signature", "data"].into_iter().filter_map(|key| block.member(key)?.into_text());
+    let mut wrapped = signed.filter(|data| data.escaped().starts_with(MARK));
+    wrapped.next().is_some_and(|data| {
+        // One of this protocol's own that stood where it has no field is as useless here.
+        let read = carried::unwrap(data, SIGNED, SignatureRole::Signs);
+        !matches!(read, Some((signature, Owner::Here)) if signature.format.escaped() == SIGNED)
+    })
+}
+
+/// Reads what must be known of an answer before it is sent on.
+///
+/// # Errors
+/// `BadAnswer` where it is none; the provider's own error where a 200 holds one.
+pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
+    Ok(Seen { usage: read_answer(body, quirks)?.usage, output_bytes: body.len() as u64 })
+}
+
+/// The upstream's own answer with cost and the gateway's facts put in.
+#[must_use]
+pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing) -> Cow<'b, [u8]> {
+    // What cannot be walked was never read either; it goes on as it came.
+    patched(body, closing).unwrap_or(Cow::Borrowed(body))
+}
+
+/// The same of an answer, or of a `message_delta`: both have their `usage` at the top.
+pub(super) fn patched<'b>(body: &'b [u8], closing: &Closing) -> Result<Cow<'b, [u8]>, SyntaxError> {
+    let mut cursor = Cursor::new(body)?;
+    if cursor.kind() != Some(Kind::Object) {
+        return Ok(Cow::Borrowed(body));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut edits = Edits::of(body);
+    if let Some(usage) = members.iter().rfind(|member| member.key == "usage") {
+        costs(text, usage, closing, &mut edits)?;
+    }
+    if let Some(latchkey) = &closing.latchkey {
+        let inserted: [(&str, &[u8]); 1] = [("latchkey", latchkey.get().as_bytes())];
+        edits.object(open, &members, |member| member.key == "latchkey", &inserted);
+    }
+    Ok(edits.apply())
+}
+
+fn costs(text: &str, usage: &Member<'_>, closing: &Closing, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, usage.value.start);
+    if closing.cost.is_none() || cursor.kind() != Some(Kind::Object) {
+        return Ok(());
+    }
+    let members = cursor.spans()?;
+    let mut added = Vec::new();
+    let mut object = Object::open(&mut added);
+    write_cost(closing.cost.as_ref(), &mut object);
+    object.close();
+    let costs = Cursor::new(&added)?.spans()?;
+    let inserted: Vec<(&str, &[u8])> =
+        costs.iter().filter_map(|member| Some((member.key.as_ref(), added.get(member.value.clone())?))).collect();
+    let replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
+    edits.object(usage.value.start, &members, replaced, &inserted);
+    Ok(())
+}

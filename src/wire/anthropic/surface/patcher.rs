@@ -1,0 +1,97 @@
+//! Sends the stream of an upstream that speaks Messages itself on, reading along.
+
+use crate::chat::{Event, Sink};
+use crate::failure::Failure;
+use crate::provider::Quirks;
+use crate::wire::anthropic::Decoder;
+use crate::wire::drive::StreamPatcher;
+use crate::wire::{Closing, Decoded, StreamDecoder, sse::Frame};
+
+use super::{failure, patch};
+
+/// Sends events on as they came.
+///
+/// Held back are the end (`message_delta` and what follows it), which gets its cost when the gateway closes, so that no
+/// broken stream looks finished, and errors, which the gateway tells in its own words.
+#[derive(Debug)]
+pub struct Patcher {
+    decoder: Decoder,
+    /// The data of the last `message_delta`.
+    end: Option<Vec<u8>>,
+}
+
+impl Patcher {
+    /// A patcher for one stream.
+    #[must_use]
+    pub fn new(quirks: &Quirks) -> Patcher {
+        Patcher { decoder: Decoder::new(quirks), end: None }
+    }
+}
+
+impl StreamPatcher for Patcher {
+    fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
+        let mut failed = false;
+        let decoded = self.decoder.push(frame, &mut |event: Event<'_>| {
+            failed |= matches!(event, Event::Failed(_));
+            meter.event(event);
+        });
+        if failed || matches!(decoded, Decoded::Corrupt(_)) || self.decoder.ended() {
+            return decoded;
+        }
+        if is(frame, b"message_delta") {
+            // One without a reason to end is no end; a later one repeats its counts.
+            if let Some(earlier) = self.end.replace(frame.data.to_vec()) {
+                send(b"message_delta", &earlier, out);
+            }
+            return decoded;
+        }
+        out.extend_from_slice(frame.raw);
+        if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
+            // The last event of a body may lack its blank line.
+            out.extend_from_slice(b"\n\n");
+        }
+        decoded
+    }
+
+    fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
+        self.decoder.finish(meter)
+    }
+
+    fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
+        if let Some(end) = self.end.take() {
+            let patched = patch::patch_answer(&end, closing);
+            send(b"message_delta", &patched, out);
+        }
+        send(b"message_stop", b"{\"type\":\"message_stop\"}", out);
+    }
+
+    fn fail(&mut self, failure: &Failure, _: &Closing, out: &mut Vec<u8>) {
+        failure::write_event(failure, out);
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        send(b"ping", b"{\"type\":\"ping\"}", out);
+    }
+
+    fn ended(&self) -> bool {
+        self.decoder.ended()
+    }
+}
+
+/// Whether a frame is an event of this kind, by its name or, where a server gives none, by its data.
+fn is(frame: &Frame<'_>, kind: &[u8]) -> bool {
+    if !frame.event.is_empty() {
+        return frame.event == kind;
+    }
+    let head = frame.data.get(..64).unwrap_or(&frame.data);
+    memchr::memmem::find(head, kind).is_some()
+}
+
+fn send(name: &[u8], data: &[u8], out: &mut Vec<u8>) {
+    for piece in [b"event: ", name, b"\ndata: "] {
+        out.extend_from_slice(piece);
+    }
+    // An event's data is one line; between tokens a line end is only space.
+    out.extend(data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+    out.extend_from_slice(b"\n\n");
+}

@@ -1,0 +1,189 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::{Part, Request, Role, Signature, SignatureRole, Source, ToolChoice};
+use crate::failure::Failure;
+use crate::json::Text;
+use crate::provider::{ModelFacts, Quirks};
+use crate::wire::carried::{self, Owner};
+use crate::wire::{Adjusted, InlinedMedia, RequestPatch, Target, openai_chat};
+
+fn request(content: Value, more: Value) -> String {
+    let mut body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.to_string()
+}
+
+fn fault(body: &str) -> Failure {
+    read_request(body.as_bytes()).expect_err(body)
+}
+
+/// What an upstream of Chat Completions is sent, and what was adjusted.
+fn to_openai(body: &str) -> (Value, String) {
+    let request = read_request(body.as_bytes()).expect("a request");
+    let facts = ModelFacts::default();
+    let target = Target { model: "m", quirks: &Quirks::NONE, facts: &facts, inlined: &InlinedMedia::new() };
+    let mut adjusted = Adjusted::default();
+    let format = crate::wire::Format::OpenAiChat;
+    let outgoing = format.write_request(&request, &target, &mut adjusted).expect("a request");
+    (serde_json::from_slice(&outgoing.body).expect("JSON"), adjusted.header())
+}
+
+#[test]
+fn every_fault_names_its_place() {
+    let cases = [
+        (json!("hi"), json!({"model": 3}), "model"),
+        (json!(3), json!({}), "messages.0.content"),
+        (json!([3]), json!({}), "messages.0.content.0"),
+        (json!([{"text": "x"}]), json!({}), "messages.0.content.0.type"),
+        (json!([{"type": "text"}]), json!({}), "messages.0.content.0.text"),
+        (
+            json!([{"type": "image", "source": {"type": "base64", "data": "AA"}}]),
+            json!({}),
+            "messages.0.content.0.source.media_type",
+        ),
+        (json!([{"type": "tool_result", "content": "x"}]), json!({}), "messages.0.content.0.tool_use_id"),
+        (json!("hi"), json!({"tools": [{"description": "x"}]}), "tools.0.name"),
+        (json!("hi"), json!({"tool_choice": {"type": "some"}}), "tool_choice.type"),
+        (json!("hi"), json!({"tool_choice": {"type": "tool"}}), "tool_choice.name"),
+        (json!("hi"), json!({"max_tokens": "many"}), "max_tokens"),
+        (json!("hi"), json!({"messages": []}), "messages"),
+        (json!("hi"), json!({"messages": [{"role": "critic", "content": "x"}]}), "messages.0.role"),
+    ];
+    for (content, more, place) in cases {
+        let body = request(content, more);
+        assert_eq!(fault(&body).param.as_deref(), Some(place), "{body}");
+    }
+    for body in ["", "[]", "{", r#"{"messages":[{"role":"user","content":"x"}]}"#] {
+        assert!(read_request(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn results_of_tools_stand_apart_with_their_pictures() {
+    let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}});
+    let body = request(
+        json!([
+            {"type": "tool_result", "tool_use_id": "a", "is_error": true, "content": [{"type": "text", "text": "no"}, image]},
+            {"type": "tool_result", "tool_use_id": "b"},
+            {"type": "text", "text": "Go on."},
+        ]),
+        json!({}),
+    );
+    let read = read_request(body.as_bytes()).expect("a request");
+    let roles: Vec<Role> = read.messages.iter().map(|message| message.role).collect();
+    assert_eq!(roles, [Role::Tool, Role::User]);
+    let [Part::ToolResult { parts, is_error: true, .. }, Part::ToolResult { .. }] = read.messages[0].parts.as_slice()
+    else {
+        panic!("{read:?}")
+    };
+    assert!(matches!(&parts[1], Part::Image { source: Source::Inline { .. }, .. }));
+}
+
+#[test]
+fn what_an_agent_asks_for_becomes_a_chat() {
+    let user = "user_".to_owned() + &"f".repeat(120);
+    let body = request(
+        json!([{"type": "text", "text": "Fix it.", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]),
+        json!({
+            "stream": true,
+            "system": [
+                {"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1; cch=00000;"},
+                {"type": "text", "text": "You are an agent.", "cache_control": {"type": "ephemeral"}},
+            ],
+            "tools": [
+                {"name": "Bash", "description": "Runs", "input_schema": {"type": "object"}, "eager_input_streaming": true},
+                {"type": "web_search_20250305", "name": "web_search", "max_uses": 8},
+            ],
+            "tool_choice": {"type": "tool", "name": "web_search"},
+            "thinking": {"type": "enabled", "budget_tokens": 10000},
+            "metadata": {"user_id": user},
+            "context_management": {"edits": []},
+        }),
+    );
+    let read: Request<'_> = read_request(body.as_bytes()).expect("a request");
+    assert_eq!(read.tool_choice, None, "a search cannot be forced as a function is");
+    assert!(read.web_search.is_some() && read.tools.len() == 1);
+    let (sent, adjusted) = to_openai(&body);
+    assert_eq!(sent["messages"][0], json!({"role": "system", "content": "You are an agent."}));
+    assert_eq!(
+        sent["tools"][0]["function"],
+        json!({"name": "Bash", "description": "Runs", "parameters": {"type": "object"}})
+    );
+    assert!(sent["user"].as_str().is_some_and(|name| name.len() <= 64 && name.starts_with("user_")));
+    assert_eq!(sent["reasoning_effort"], "high");
+    for lost in ["context_management=dropped", "cache_control=dropped", "user=changed"] {
+        assert!(adjusted.contains(lost), "{adjusted}");
+    }
+}
+
+#[test]
+fn what_only_its_own_provider_can_do_is_refused_by_name() {
+    for (more, place) in [
+        (json!({"tools": [{"type": "code_execution_20260120", "name": "code_execution"}]}), "tools.0"),
+        (json!({"mcp_servers": [{"url": "https://mcp.example"}]}), "mcp_servers"),
+        (json!({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}), "messages.0.content.0.type"),
+    ] {
+        let body = request(json!("hi"), more);
+        let read = read_request(body.as_bytes()).expect("a request");
+        assert_eq!(read.untranslatable.expect("a refusal").param.as_deref(), Some(place));
+    }
+}
+
+#[test]
+fn every_choice_of_tools() {
+    for (choice, expected) in [
+        (json!({"type": "auto"}), ToolChoice::Auto),
+        (json!({"type": "any"}), ToolChoice::Required),
+        (json!({"type": "none"}), ToolChoice::None),
+        (json!({"type": "tool", "name": "f"}), ToolChoice::Named(Text::from_escaped("f"))),
+    ] {
+        let body = request(json!("hi"), json!({"tools": [{"name": "f"}], "tool_choice": choice}));
+        assert_eq!(read_request(body.as_bytes()).expect("a request").tool_choice, Some(expected));
+    }
+}
+
+#[test]
+fn a_document_of_words_is_told_as_words() {
+    let document = json!({"type": "document", "title": "a.txt", "source": {"type": "text", "media_type": "text/plain", "data": "Rust \"is\"."}});
+    let (sent, _) = to_openai(&request(json!([document]), json!({})));
+    assert_eq!(sent["messages"][0]["content"], "a.txt\n\nRust \"is\".");
+}
+
+/// Thoughts of another provider's model would be refused by the upstream; its own stay byte for byte.
+#[test]
+fn foreign_thoughts_are_left_out_of_a_patched_request() {
+    let foreign = Signature {
+        format: Text::from_escaped("openai-responses-v1"),
+        data: Text::from_escaped("abc"),
+        id: None,
+        role: SignatureRole::Replaces,
+    };
+    let wrapped = carried::wrap(&foreign, "anthropic-claude-v1", &Owner::Here).into_owned();
+    let own = r#"{"type": "thinking",  "thinking": "hm", "signature": "EqQB"}"#;
+    let body = format!(
+        r#"{{"model":"x/y","messages":[{{"role":"assistant","content":[{{"type":"redacted_thinking","data":"{}"}}, {own}]}},
+        {{"role":"assistant","content":[{{"type":"thinking","thinking":"","signature":"{}"}}]}}]}}"#,
+        wrapped.escaped(),
+        wrapped.escaped()
+    );
+    let facts = ModelFacts::default();
+    let patch = RequestPatch { model: "y", stream: false, facts: &facts, default_max_tokens: Some(7) };
+    let mut adjusted = Adjusted::default();
+    let patched = patch_request(body.as_bytes(), &patch, &|_| None, &mut adjusted).expect("a request");
+    let sent = String::from_utf8(patched.outgoing.body).expect("text");
+    assert!(sent.contains(&format!("[{own}]")) && !sent.contains(carried::MARK), "{sent}");
+    let sent: Value = serde_json::from_str(&sent).expect("JSON");
+    assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("y"), &json!(7)));
+    assert_eq!(sent["messages"][1]["content"][0]["type"], "text");
+    assert_eq!(adjusted.header(), "thinking=dropped");
+}
+
+#[test]
+fn a_request_reads_the_same_as_its_openai_twin() {
+    let ours =
+        request(json!("hi"), json!({"stop_sequences": ["x"], "temperature": 0.50, "service_tier": "standard_only"}));
+    let theirs = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stop":["x"],"temperature":0.5,"service_tier":"default"}"#;
+    let ours = read_request(ours.as_bytes()).expect("a request");
+    assert_eq!(ours, openai_chat::read_request(theirs.as_bytes()).expect("a request"));
+}

@@ -1,0 +1,174 @@
+//! Callers who speak Anthropic Messages, to upstreams of every format.
+
+use latchkey::gateway::Input;
+use serde_json::{Value, json};
+
+use crate::world::{World, header, header_of, json as read, refused, sent};
+
+const CLAUDE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"Hi!","unmodelled":1}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":12,"output_tokens":3},"unmodelled":2}"#;
+
+const OPENAI: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"call_1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12,"prompt_tokens_details":{"cached_tokens":4}}}"#;
+
+fn hello(model: &str, more: &str) -> String {
+    format!(r#"{{"model":"{model}","max_tokens":50,"messages":[{{"role":"user","content":"Hi"}}]{more}}}"#)
+}
+
+/// The events of a stream: names and data.
+fn events(text: &str) -> Vec<(String, Value)> {
+    let events = text.split("\n\n").filter(|event| !event.is_empty());
+    let parts = events.map(|event| event.split_once("\ndata: ").unwrap_or_else(|| panic!("no data: {event}")));
+    parts.map(|(name, data)| (name.trim_start_matches("event: ").to_owned(), read(data.as_bytes()))).collect()
+}
+
+#[test]
+fn the_same_protocol_is_patched_with_its_headers_and_nothing_is_lost() {
+    let mut world = World::default();
+    let body = hello("anthropic/claude-sonnet-4-5", r#", "unmodelled": [1], "provider": {"only": ["anthropic"]}"#);
+    let more = [("anthropic-version", "2023-06-01"), ("anthropic-beta", "a-2025-01-01,b-2025-02-02\n")];
+    let (id, step) = world.send("/v1/messages", &body, &more);
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.anthropic.com/v1/messages");
+    assert_eq!(header_of(&outbound, "anthropic-beta"), Some("a-2025-01-01,b-2025-02-02"));
+    assert_eq!(header_of(&outbound, "anthropic-version"), Some("2023-06-01"));
+    let expected = hello("claude-sonnet-4-5", r#", "unmodelled": [1]"#);
+    assert_eq!(String::from_utf8(outbound.body).expect("text"), expected);
+    let response = world.answer(id, 200, &[], CLAUDE);
+    let answer = read(&response.body);
+    assert_eq!((&answer["unmodelled"], &answer["content"][0]["unmodelled"]), (&json!(2), &json!(1)));
+    assert!(answer["usage"]["cost"].as_f64().is_some_and(|cost| cost > 0.0), "{answer}");
+    let record = world.only_record();
+    assert_eq!((record.endpoint, record.lane, record.status), ("messages", "patched", 200));
+}
+
+#[test]
+fn another_protocol_is_translated_both_ways() {
+    let mut world = World::default();
+    let more = r#","system":[{"type":"text","text":"Be brief.","cache_control":{"type":"ephemeral"}}],
+        "tools":[{"name":"f","description":"d","input_schema":{"type":"object"},"eager_input_streaming":true}],
+        "tool_choice":{"type":"any","disable_parallel_tool_use":true},"context_management":{"edits":[]}"#;
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", more));
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.openai.com/v1/chat/completions");
+    assert_eq!(header_of(&outbound, "anthropic-version"), None);
+    let request = read(&outbound.body);
+    assert_eq!(request["messages"][0], json!({"role": "system", "content": "Be brief."}));
+    assert_eq!(request["tools"][0]["function"]["name"], "f");
+    assert_eq!((&request["tool_choice"], &request["parallel_tool_calls"]), (&json!("required"), &json!(false)));
+    let response = world.answer(id, 200, &[], OPENAI);
+    let adjusted = header(&response, "x-latchkey-adjusted").expect("what was dropped");
+    assert!(
+        adjusted.contains("context_management=dropped") && adjusted.contains("cache_control=dropped"),
+        "{adjusted}"
+    );
+    let answer = read(&response.body);
+    let call = json!({"type": "tool_use", "id": "call_1", "name": "f", "input": {"a": 1}});
+    assert_eq!((&answer["type"], &answer["content"]), (&json!("message"), &json!([call])));
+    assert_eq!(answer["stop_reason"], "tool_use");
+    assert_eq!((&answer["usage"]["input_tokens"], &answer["usage"]["cache_read_input_tokens"]), (&json!(6), &json!(4)));
+}
+
+#[test]
+fn thoughts_are_shown_to_those_who_ask_for_them() {
+    let answer = r#"{"id":"c","object":"chat.completion","created":1,"model":"deepseek-reasoner","choices":[{"index":0,"message":{"role":"assistant","content":"4","reasoning_content":"2+2"},"finish_reason":"stop"}]}"#;
+    for (more, expected) in [("", 1), (r#","thinking":{"type":"enabled","budget_tokens":1024}"#, 2)] {
+        let mut world = World::default();
+        let (id, step) = world.post("/v1/messages", &hello("deepseek/deepseek-reasoner", more));
+        sent(step);
+        let response = world.answer(id, 200, &[], answer);
+        let content = read(&response.body)["content"].clone();
+        assert_eq!(content.as_array().map(Vec::len), Some(expected), "{content}");
+        assert_eq!(content[expected - 1]["text"], "4");
+    }
+}
+
+#[test]
+fn a_stream_of_another_protocol_has_every_event_in_its_place() {
+    let chunks = [
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"role":"assistant","content":"He"},"finish_reason":null}]}"#,
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"y"},"finish_reason":null}]}"#,
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":1,"total_tokens":11}}"#,
+        "data: [DONE]",
+    ]
+    .map(|chunk| format!("{chunk}\n\n"));
+    let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", r#","stream":true"#));
+    let request = read(&sent(step).body);
+    assert_eq!(request["stream_options"]["include_usage"], true);
+    let streamed = world.stream(id, &pieces, Input::End);
+    assert_eq!(header(&streamed.head, "content-type"), Some("text/event-stream; charset=utf-8"));
+    let events = events(&streamed.text);
+    let names: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ];
+    assert_eq!(names, expected);
+    assert!(events.iter().all(|(name, data)| data["type"] == name.as_str()), "{events:?}");
+    let (_, end) = &events[5];
+    assert_eq!((&end["delta"]["stop_reason"], &end["usage"]["input_tokens"]), (&json!("end_turn"), &json!(10)));
+
+    // The same, broken off after the first words.
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", r#","stream":true"#));
+    sent(step);
+    let streamed = world.stream(id, &pieces[..2], Input::Broken("reset"));
+    let events = self::events(&streamed.text);
+    let (name, data) = events.last().expect("an event");
+    assert_eq!((name.as_str(), &data["error"]["type"]), ("error", &json!("api_error")));
+}
+
+#[test]
+fn errors_have_the_callers_own_shape() {
+    let mut world = World::default();
+    let (status, body) = refused(world.post("/v1/messages", "{}").1);
+    assert_eq!(
+        (status, &body["type"], &body["error"]["type"]),
+        (400, &json!("error"), &json!("invalid_request_error"))
+    );
+    let (status, body) = refused(world.post("/v1/messages", &hello("nobody/knows", "")).1);
+    assert_eq!((status, &body["error"]["type"]), (404, &json!("not_found_error")));
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", ""));
+    sent(step);
+    let limited = r#"{"error":{"message":"Slow down.","type":"requests","code":"rate_limit_exceeded"}}"#;
+    let response = world.answer(id, 429, &[("retry-after", "7")], limited);
+    assert_eq!((response.status, header(&response, "retry-after")), (429, Some("7")));
+    assert_eq!(read(&response.body)["error"]["type"], "rate_limit_error");
+}
+
+/// A conversation that begins with one vendor's model and goes on with another's.
+#[test]
+fn what_one_model_signed_goes_back_to_it_and_to_nobody_else() {
+    let called = r#"{"responseId":"R","modelVersion":"gemini-3-flash-preview","candidates":[{"content":{"role":"model","parts":[{"functionCall":{"id":"c1","name":"f","args":{}},"thoughtSignature":"c2lnbmVk"}]},"finishReason":"STOP"}]}"#;
+    let tools = r#","tools":[{"name":"f","input_schema":{"type":"object"}}]"#;
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("gemini/gemini-3-flash-preview", tools));
+    sent(step);
+    let content = read(&world.answer(id, 200, &[], called).body)["content"].clone();
+    assert_eq!(content[1]["type"], "tool_use", "{content}");
+    let next = |model: &str| {
+        let messages = json!([
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": content},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "7"}]},
+        ]);
+        let tools = json!([{"name": "f", "input_schema": {"type": "object"}}]);
+        json!({"model": model, "max_tokens": 50, "messages": messages, "tools": tools}).to_string()
+    };
+    let back = read(&sent(world.post("/v1/messages", &next("gemini/gemini-3-flash-preview")).1).body);
+    assert_eq!(back["contents"][1]["parts"][0]["thoughtSignature"], "c2lnbmVk", "{back}");
+    let elsewhere = read(&sent(world.post("/v1/messages", &next("anthropic/claude-sonnet-4-5")).1).body);
+    let kept: Vec<&str> = elsewhere["messages"][1]["content"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|block| block["type"].as_str().unwrap())
+        .collect();
+    assert_eq!(kept, ["tool_use"], "{elsewhere}");
+}

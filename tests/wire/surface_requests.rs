@@ -1,0 +1,142 @@
+//! Recorded requests of each surface's own protocol: read as a surface reads them and written in that protocol again,
+//! they ask for the same.
+
+use latchkey::provider::{ModelFacts, Quirks, StructuredOutput};
+use latchkey::wire::{Adjusted, InlinedMedia, Surface, Target};
+use serde_json::{Value, json};
+
+use super::corpus::{Recording, corpus};
+use super::scope::{Scope, scope};
+
+/// Requests that lose on the way what no other protocol has a word for: their blocks or tools are the provider's own.
+const OWN_WORDS: [&str; 7] =
+    ["server_tool_use", "_tool_result", "compaction", "container", "mcp_servers", "tool_reference", "search_result"];
+
+fn recorded(surface: Surface) -> impl Iterator<Item = (&'static Recording, Value)> {
+    let (recordings, _) = corpus();
+    recordings.iter().filter_map(move |recording| {
+        let own = matches!(scope(recording), Scope::Chat { format, .. } if format == surface.format());
+        let mut request = recording.request.clone().filter(|_| own && recording.status < 400)?;
+        request["model"] = json!("model");
+        Some((recording, request))
+    })
+}
+
+fn rewritten(surface: Surface, body: &str) -> Result<Value, latchkey::failure::Failure> {
+    let facts = ModelFacts { structured: StructuredOutput::Native, system_anywhere: true, ..ModelFacts::default() };
+    let inlined = InlinedMedia::new();
+    let request = surface.read_request(body.as_bytes())?;
+    let target = Target { model: "model", quirks: &Quirks::NONE, facts: &facts, inlined: &inlined };
+    let made = surface.format().write_request(&request, &target, &mut Adjusted::default())?;
+    Ok(serde_json::from_slice(&made.body).expect("JSON"))
+}
+
+#[test]
+fn requests_of_messages_ask_for_the_same_after_a_way_through_the_hub() {
+    let (mut checked, mut refused, mut wrong) = (0, 0, Vec::new());
+    for (recording, request) in recorded(Surface::Anthropic) {
+        let body = request.to_string();
+        if !request["messages"].is_array() || OWN_WORDS.iter().any(|word| body.contains(word)) {
+            continue;
+        }
+        checked += 1;
+        match rewritten(Surface::Anthropic, &body) {
+            Ok(made) => {
+                let (expected, found) = (messages_plainly(&request), messages_plainly(&made));
+                if expected != found {
+                    wrong.push(format!("{}:\n  expected {expected}\n  found    {found}", recording.id));
+                }
+            }
+            // Tools that only their own provider runs are refused by name.
+            Err(failure) if failure.param.as_deref().is_some_and(|param| param.starts_with("tools.")) => refused += 1,
+            Err(failure) => wrong.push(format!("{}: {failure}", recording.id)),
+        }
+    }
+    println!("checked {checked} requests");
+    assert!(checked > 20 && refused * 4 < checked, "{checked} requests were found, {refused} refused");
+    assert!(wrong.is_empty(), "{} requests:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What a request of Messages says, without spellings that mean the same.
+fn messages_plainly(request: &Value) -> Value {
+    let mut turns: Vec<Value> = Vec::new();
+    for message in request["messages"].as_array().expect("messages") {
+        let said = blocks(&message["content"]);
+        match turns.last_mut() {
+            // Turns of one speaker are one.
+            Some(last) if last["role"] == message["role"] => {
+                last["content"].as_array_mut().expect("blocks").extend(said);
+            }
+            _ => turns.push(json!({"role": message["role"], "content": said})),
+        }
+    }
+    // Results go before what is said beside them.
+    for turn in &mut turns {
+        turn["content"].as_array_mut().expect("blocks").sort_by_key(|block| block["type"] != "tool_result");
+    }
+    let tools = request["tools"].as_array().into_iter().flatten();
+    let choice = &request["tool_choice"];
+    let calls_tools = turns.iter().any(|turn| turn["content"].to_string().contains("\"tool_use\""));
+    json!({
+        // The provider's bookkeeping is for nobody else.
+        "system": blocks(&request["system"]).iter().map(|block| block["text"].clone())
+            .filter(|text| !text.as_str().unwrap().starts_with("x-anthropic-billing-header")).collect::<Vec<_>>(),
+        "turns": turns,
+        // Tools that only the conversation knows are declared again.
+        "tools": (!calls_tools).then(|| tools.map(|tool| tool["name"].clone()).collect::<Vec<_>>()),
+        "choice": match choice["type"].as_str() {
+            Some("tool") => choice["name"].clone(),
+            // Which is what comes without asking.
+            Some("auto") | None => Value::Null,
+            _ if calls_tools => Value::Null,
+            Some(kind) => json!(kind),
+        },
+        "max_tokens": request["max_tokens"],
+        "stop": request["stop_sequences"].as_array().cloned().unwrap_or_default(),
+        "stream": request["stream"] == true,
+        "user": request["metadata"]["user_id"],
+        "thinks": request["thinking"]["type"].as_str().is_some_and(|kind| kind != "disabled"),
+    })
+}
+
+fn blocks(content: &Value) -> Vec<Value> {
+    let list = match content {
+        Value::String(text) => vec![json!({"type": "text", "text": text})],
+        Value::Array(list) => list.clone(),
+        _ => Vec::new(),
+    };
+    let said = list.into_iter().filter(|block| block["text"].as_str().is_none_or(|text| !text.trim().is_empty()));
+    said.flat_map(|mut block| {
+        let title = (block["source"]["type"] == "text").then(|| block["title"].as_str().map(str::to_owned)).flatten();
+        let members = block.as_object_mut().expect("a block");
+        members.retain(|_, value| !value.is_null());
+        if let Some(marks) = members.get_mut("cache_control").and_then(Value::as_object_mut) {
+            marks.retain(|_, value| value != "5m");
+        }
+        // Citations of earlier answers are told by their text; who called a tool is the provider's to know.
+        for key in ["citations", "caller", "title"] {
+            members.remove(key);
+        }
+        if members.get("is_error") == Some(&json!(false)) {
+            members.remove("is_error");
+        }
+        if members["type"] == "tool_use" {
+            members.remove("cache_control");
+        }
+        // A document of plain words is told as words.
+        if members["type"] == "document" && members["source"]["type"] == "text" {
+            let text = members["source"]["data"].clone();
+            let marks = members.get("cache_control").cloned();
+            *members = json!({"type": "text", "text": text}).as_object().cloned().expect("an object");
+            members.extend(marks.map(|marks| ("cache_control".to_owned(), marks)));
+        }
+        if let Some(inner) = members.get("content") {
+            let inner = blocks(inner);
+            members.insert("content".to_owned(), Value::Array(inner));
+        }
+        // A document of plain words begins with its title.
+        let title = title.map(|title| json!({"type": "text", "text": format!("{title}\n\n")}));
+        title.into_iter().chain([block])
+    })
+    .collect()
+}

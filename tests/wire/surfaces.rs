@@ -1,0 +1,238 @@
+//! What a caller of a surface gets of a recorded answer, whatever protocol it was given in, and sends back on the next
+//! turn: it comes to what the model said, signatures included.
+
+use latchkey::chat::{Answer, Arguments, Fold, Part, Signature, SignatureRole, Usage};
+use latchkey::failure::Failure;
+use latchkey::json::{Raw, Text};
+use latchkey::provider::Quirks;
+use latchkey::units::UnixMillis;
+use latchkey::wire::drive::{Caps, Pipe};
+use latchkey::wire::{Closing, Format, Naming, Surface};
+use serde_json::{Value, json};
+
+use super::corpus::{Recording, corpus};
+use super::scope::{Scope, scope};
+use super::turns;
+
+pub const SURFACES: [Surface; 1] = [Surface::Anthropic];
+const CAPS: Caps = Caps { event: 8 << 20, answer: 64 << 20 };
+
+fn naming() -> Naming {
+    Naming {
+        fallback_id: "fallback".to_owned(),
+        model: "asked/for".to_owned(),
+        now: UnixMillis(1_763_700_000_000),
+        hide_reasoning: false,
+        include_usage: true,
+    }
+}
+
+/// Every recorded answer of a chat, with the format it is in.
+fn answers(streamed: bool) -> impl Iterator<Item = (&'static Recording, Format, &'static Quirks, &'static str)> {
+    let (recordings, _) = corpus();
+    recordings.iter().filter(|recording| recording.status < 400).filter_map(move |recording| {
+        let Scope::Chat { format, quirks } = scope(recording) else { return None };
+        let body = recording.body.as_deref()?;
+        (recording.is_event_stream() == streamed).then_some((recording, format, quirks, body))
+    })
+}
+
+#[test]
+fn plain_answers_come_back_as_they_were_said() {
+    for surface in SURFACES {
+        let mut checked = 0;
+        for (recording, format, quirks, body) in answers(false) {
+            let Ok(answer) = format.read_answer(body.as_bytes(), quirks) else { continue };
+            let closing = Closing { usage: answer.usage.clone(), ..Closing::default() };
+            let written = surface.write_answer(&answer, &naming(), &closing);
+            let written: Value = serde_json::from_slice(&written).expect("JSON");
+            same(surface, &recording.id, &answer, &written);
+            checked += 1;
+        }
+        assert!(checked > 20, "only {checked} answers were found");
+        println!("{surface:?}: checked {checked} plain answers");
+    }
+}
+
+#[test]
+fn streams_come_back_as_they_were_said_however_they_are_cut() {
+    for surface in SURFACES {
+        let mut checked = 0;
+        for (recording, format, quirks, body) in answers(true) {
+            let Ok(answer) = folded(format, quirks, body) else { continue };
+            let written = translated(surface, format, quirks, body.as_bytes(), usize::MAX);
+            for size in sizes(body) {
+                let cut = translated(surface, format, quirks, body.as_bytes(), size);
+                assert_eq!(cut, written, "{}: cut every {size} bytes", recording.id);
+            }
+            let text = String::from_utf8(written).expect("text");
+            same(surface, &recording.id, &answer, &turns::gathered(surface, &text));
+            checked += 1;
+        }
+        assert!(checked > 20, "only {checked} streams were found");
+        println!("{surface:?}: checked {checked} streams");
+    }
+}
+
+#[test]
+fn streams_of_the_same_protocol_pass_with_nothing_lost() {
+    for surface in SURFACES {
+        let mut checked = 0;
+        for (recording, format, quirks, body) in answers(true).filter(|(_, format, ..)| *format == surface.format()) {
+            let Ok(answer) = folded(format, quirks, body) else { continue };
+            let written = patched(surface, quirks, body.as_bytes(), usize::MAX);
+            for size in sizes(body) {
+                assert_eq!(patched(surface, quirks, body.as_bytes(), size), written, "{}: {size}", recording.id);
+            }
+            let text = String::from_utf8(written).expect("text");
+            same(surface, &recording.id, &answer, &turns::gathered(surface, &text));
+            let (mut before, after) = (turns::events(surface, body), turns::events(surface, &text));
+            // One recording holds two answers end to end (`anthropic.server-tools-stream.806c4a77f9`).
+            if let Some(end) = before.iter().position(|event| event["type"] == "message_stop") {
+                before.truncate(end + 1);
+            }
+            assert_eq!(before.len(), after.len(), "{}: an event was lost or made up", recording.id);
+            for (mut before, mut after) in before.into_iter().zip(after) {
+                turns::without_cost(&mut before);
+                turns::without_cost(&mut after);
+                assert_eq!(before, after, "{}", recording.id);
+            }
+            checked += 1;
+        }
+        assert!(checked > 3, "only {checked} streams were found");
+    }
+}
+
+#[test]
+fn a_cut_stream_never_looks_finished() {
+    for surface in SURFACES {
+        for (recording, format, quirks, body) in answers(true).step_by(5) {
+            if folded(format, quirks, body).is_err() {
+                continue;
+            }
+            let cut = &body.as_bytes()[..body.len() / 2];
+            let lanes = [
+                Some(Pipe::translated(format, quirks, surface.writer(naming()), CAPS)),
+                (format == surface.format()).then(|| Pipe::patched(surface.patcher(naming(), quirks), CAPS)),
+            ];
+            for mut pipe in lanes.into_iter().flatten() {
+                let mut out = Vec::new();
+                pipe.feed(cut, &mut out);
+                let Err(failure) = pipe.finish(&mut out) else { continue };
+                pipe.fail(&failure, &Closing::default(), &mut out);
+                let text = String::from_utf8(out).expect("text");
+                turns::assert_broken(surface, &text, &recording.id);
+            }
+        }
+    }
+}
+
+/// Where to cut a stream: byte by byte only where that is soon done.
+fn sizes(body: &str) -> impl Iterator<Item = usize> {
+    let bytes = (body.len() < 6000).then_some(1);
+    bytes.into_iter().chain([7, 333])
+}
+
+fn translated(surface: Surface, format: Format, quirks: &Quirks, body: &[u8], size: usize) -> Vec<u8> {
+    run(Pipe::translated(format, quirks, surface.writer(naming()), CAPS), body, size)
+}
+
+fn patched(surface: Surface, quirks: &Quirks, body: &[u8], size: usize) -> Vec<u8> {
+    run(Pipe::patched(surface.patcher(naming(), quirks), CAPS), body, size)
+}
+
+fn run(mut pipe: Pipe, body: &[u8], size: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    body.chunks(size.min(body.len()).max(1)).for_each(|piece| pipe.feed(piece, &mut out));
+    pipe.finish(&mut out).expect("a whole stream");
+    let closing = Closing { usage: pipe.meter().usage.clone(), ..Closing::default() };
+    pipe.close(&closing, &mut out);
+    out
+}
+
+fn folded(format: Format, quirks: &Quirks, body: &str) -> Result<Answer<'static>, Failure> {
+    let mut fold = Fold::new();
+    let mut decoder = format.decoder(quirks);
+    let mut reader = latchkey::wire::sse::Reader::new(CAPS.event);
+    reader.feed(body.as_bytes(), &mut |frame| drop(decoder.push(frame, &mut fold))).expect("small events");
+    reader.finish(&mut |frame| drop(decoder.push(frame, &mut fold)));
+    decoder.finish(&mut fold)?;
+    fold.finish()
+}
+
+/// The caller sends the answer back as a turn, and it is read as what the model said.
+fn same(surface: Surface, id: &str, answer: &Answer<'_>, written: &Value) {
+    let body = turns::next_turn(surface, written).to_string();
+    let Some(choice) = answer.choices.first() else { return };
+    let expected: Vec<Value> = choice.parts.iter().filter_map(|part| plainly(surface, part)).collect();
+    if expected.is_empty() {
+        return;
+    }
+    let request = surface.read_request(body.as_bytes()).unwrap_or_else(|failure| panic!("{id}: {failure}\n{body}"));
+    let turn = &request.messages.iter().find(|message| message.role == latchkey::chat::Role::Assistant);
+    let turn = turn.unwrap_or_else(|| panic!("{id}: no turn in {body}"));
+    let found: Vec<Value> = turn.parts.iter().filter_map(|part| plainly(surface, part)).collect();
+    assert_eq!(joined(expected), joined(found), "{id}: {written}");
+    let (expected, found) = (answer.usage.as_ref().map(buckets), turns::usage(surface, written));
+    assert_eq!(expected.unwrap_or([0; 4]), found, "{id}: {written}");
+}
+
+/// Pieces of one text may come as one: their signatures tell where a part ends.
+fn joined(parts: Vec<Value>) -> Vec<Value> {
+    let mut all: Vec<Value> = Vec::new();
+    for part in parts {
+        match all.last_mut() {
+            Some(last) if last["text"].is_string() && part["text"].is_string() && last["signature"].is_null() => {
+                last["text"] = json!(format!("{}{}", last["text"].as_str().unwrap(), part["text"].as_str().unwrap()));
+                last["signature"] = part["signature"].clone();
+            }
+            _ => all.push(part),
+        }
+    }
+    all
+}
+
+/// Fresh, read from cache, written to cache, all output.
+fn buckets(usage: &Usage) -> [u64; 4] {
+    let read = usage.input_cache_read.unwrap_or(0);
+    let written = usage.input_cache_write.unwrap_or(0) + usage.input_cache_write_1h.unwrap_or(0);
+    [usage.prompt_tokens() - read - written, read, written, usage.completion_tokens()]
+}
+
+/// What a part says; `None` where it says nothing, or what a turn cannot say.
+fn plainly(surface: Surface, part: &Part<'_>) -> Option<Value> {
+    let signed = |signature: &Option<Signature<'_>>| match signature {
+        None => Value::Null,
+        Some(Signature { format, data, id, role }) => json!([
+            format.decode(),
+            data.decode(),
+            // The surface's own signatures have no ids in its fields.
+            id.as_ref().filter(|_| !format.is(native(surface))).map(Text::decode),
+            *role == SignatureRole::Replaces
+        ]),
+    };
+    match part {
+        Part::Text { text, signature: None, .. } | Part::Reasoning { text, signature: None } if text.is_empty() => None,
+        Part::Text { text, signature, .. } => Some(json!({"text": text.decode(), "signature": signed(signature)})),
+        Part::Reasoning { text, signature } => Some(json!({"thought": text.decode(), "signature": signed(signature)})),
+        Part::ToolCall { id, name, arguments, signature } => Some(json!({
+            "call": id.decode(), "name": name.decode(), "signature": signed(signature), "arguments": input(arguments),
+        })),
+        _ => None,
+    }
+}
+
+/// Who can read what stands unwrapped in a surface's own fields.
+fn native(surface: Surface) -> &'static str {
+    match surface {
+        Surface::OpenAiChat => "",
+        Surface::Anthropic => "anthropic-claude-v1",
+    }
+}
+
+fn input(arguments: &Arguments<'_>) -> Value {
+    match arguments.object() {
+        Ok(object) => serde_json::from_str(object.get()).expect("JSON"),
+        Err(_) => json!({"invalid_json": Raw::of(&arguments.quoted().decode()).text().expect("a string").decode()}),
+    }
+}

@@ -1,0 +1,133 @@
+//! What a client of each surface makes of an answer, written without the code under test.
+
+use latchkey::wire::Surface;
+use serde_json::{Value, json};
+
+/// The data of a stream's events.
+pub fn events(surface: Surface, text: &str) -> Vec<Value> {
+    match surface {
+        Surface::OpenAiChat | Surface::Anthropic => data(text),
+    }
+}
+
+fn data(text: &str) -> Vec<Value> {
+    let lines = text.split(['\n', '\r']).filter_map(|line| line.strip_prefix("data:"));
+    let data = lines.map(str::trim).filter(|data| !data.is_empty() && *data != "[DONE]");
+    data.map(|data| serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"))).collect()
+}
+
+/// The answer that a client puts together of a stream.
+pub fn gathered(surface: Surface, text: &str) -> Value {
+    match surface {
+        Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::Anthropic => message(text),
+    }
+}
+
+/// As the official SDK does it; blocks have to come one after the other, and none twice.
+fn message(text: &str) -> Value {
+    let mut message = Value::Null;
+    let mut json = String::new();
+    let mut open: Option<usize> = None;
+    let mut stopped = false;
+    for event in data(text) {
+        assert!(!stopped, "nothing follows the end: {event}");
+        let at = event["index"].as_u64().map(|index| usize::try_from(index).expect("small"));
+        match event["type"].as_str().expect("a type") {
+            "message_start" => {
+                assert!(message.is_null(), "one start");
+                message = event["message"].clone();
+            }
+            "content_block_start" => {
+                let content = message["content"].as_array_mut().expect("content");
+                assert!(open.is_none() && at == Some(content.len()), "blocks follow one another: {event}");
+                content.push(event["content_block"].clone());
+                open = at;
+                json.clear();
+            }
+            "content_block_delta" => {
+                assert_eq!(open, at, "{event}");
+                let block = &mut message["content"][at.expect("an index")];
+                let delta = &event["delta"];
+                for (key, kind) in [("text", "text_delta"), ("thinking", "thinking_delta")] {
+                    if delta["type"] == kind {
+                        let said = format!("{}{}", block[key].as_str().unwrap(), delta[key].as_str().unwrap());
+                        block[key] = json!(said);
+                    }
+                }
+                if delta["type"] == "signature_delta" {
+                    block["signature"] = delta["signature"].clone();
+                }
+                json.push_str(delta["partial_json"].as_str().unwrap_or_default());
+            }
+            "content_block_stop" => {
+                assert_eq!(open.take(), at, "{event}");
+                let block = &mut message["content"][at.expect("an index")];
+                if block["type"] == "tool_use" && !json.is_empty() {
+                    block["input"] = serde_json::from_str(&json).unwrap_or(json!({"invalid_json": json}));
+                }
+            }
+            "message_delta" => {
+                assert_eq!(open, None, "all blocks have ended");
+                message["stop_reason"] = event["delta"]["stop_reason"].clone();
+                for (key, value) in event["usage"].as_object().expect("usage") {
+                    if !value.is_null() {
+                        message["usage"][key] = value.clone();
+                    }
+                }
+            }
+            "message_stop" => stopped = true,
+            "ping" => {}
+            other => panic!("{other}"),
+        }
+    }
+    assert!(stopped && message["stop_reason"].is_string(), "{text}");
+    message
+}
+
+/// The request in which the caller sends an answer back as a turn.
+pub fn next_turn(surface: Surface, answer: &Value) -> Value {
+    match surface {
+        Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::Anthropic => {
+            let answer = json!({"role": "assistant", "content": answer["content"]});
+            json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "?"}, answer]})
+        }
+    }
+}
+
+/// Fresh input, read from cache, written to cache, all output.
+pub fn usage(surface: Surface, answer: &Value) -> [u64; 4] {
+    let of = |object: &Value, key: &str| object[key].as_u64().unwrap_or(0);
+    match surface {
+        Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::Anthropic => {
+            ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
+                .map(|key| of(&answer["usage"], key))
+        }
+    }
+}
+
+/// Takes out what the gateway adds to an event.
+pub fn without_cost(event: &mut Value) {
+    for key in ["usage", "usageMetadata"] {
+        if let Some(usage) = event.get_mut(key).and_then(Value::as_object_mut) {
+            usage.remove("cost");
+            usage.remove("cost_details");
+        }
+    }
+}
+
+/// Checks that a client sees an error and no end.
+pub fn assert_broken(surface: Surface, text: &str, id: &str) {
+    match surface {
+        Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::Anthropic => {
+            let events = data(text);
+            let last = events.last().unwrap_or_else(|| panic!("{id}: nothing at all"));
+            assert_eq!(last["type"], "error", "{id}: {text}");
+            assert!(last["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{id}");
+            assert!(events.iter().all(|event| event["type"] != "message_stop"), "{id}: {text}");
+        }
+    }
+}
