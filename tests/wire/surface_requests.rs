@@ -83,7 +83,9 @@ fn messages_plainly(request: &Value) -> Value {
             .filter(|text| !text.as_str().unwrap().starts_with("x-anthropic-billing-header")).collect::<Vec<_>>(),
         "turns": turns,
         // Tools that only the conversation knows are declared again.
-        "tools": (!calls_tools).then(|| tools.map(|tool| tool["name"].clone()).collect::<Vec<_>>()),
+        "tools": (!calls_tools).then(|| tools.map(|tool| tool["name"].clone())
+            // Elsewhere all tools are offered at once.
+            .filter(|name| !name.as_str().unwrap().starts_with("tool_search_tool")).collect::<Vec<_>>()),
         "choice": match choice["type"].as_str() {
             Some("tool") => choice["name"].clone(),
             // Which is what comes without asking.
