@@ -20,6 +20,19 @@ pub(super) struct Fields<'a>(Vec<(String, &'a RawValue)>);
 #[derive(Debug, Default)]
 pub(super) struct Faults(Vec<Fault>);
 
+/// Sets a field to what `read` gives, and leaves it where that is a fault; without a value, to its default.
+pub(super) fn assign<T: Default>(field: &mut T, value: Option<&RawValue>, read: impl FnOnce(&RawValue) -> Option<T>) {
+    match value {
+        Some(value) => {
+            if let Some(value) = read(value) {
+                *field = value;
+            }
+        }
+        // A name that is needed and missing is told once, after all fields are read.
+        None => *field = T::default(),
+    }
+}
+
 impl<'a> Fields<'a> {
     /// Reads `body`; nothing at all is an object without fields.
     pub fn read(body: &'a [u8]) -> Result<Fields<'a>, Refusal> {
@@ -43,8 +56,7 @@ impl<'a> Fields<'a> {
             if seen.insert(name.clone()) {
                 fields.push((name, (value.get() != "null").then_some(value)));
             } else {
-                let path = if place.is_empty() { name } else { format!("{place}.{name}") };
-                faults.add(path, "is there twice");
+                faults.add(below(place, &name), "is there twice");
             }
         }
         fields
@@ -76,6 +88,20 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 impl Faults {
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
         self.0.push(Fault { path: path.into(), message: message.into() });
+    }
+
+    /// Adds a fault unless there is one at its place.
+    pub fn add_once(&mut self, path: &str, message: &str) {
+        if !self.0.iter().any(|fault| fault.path == path) {
+            self.add(path, message);
+        }
+    }
+
+    /// Takes over what was found in the value at `path`.
+    pub fn take(&mut self, path: &str, found: Faults) {
+        for Fault { path: below, message } in found.0 {
+            self.add(if below.is_empty() { path.to_owned() } else { format!("{path}.{below}") }, message);
+        }
     }
 
     /// All is well, or the refusal that lists what is not.
@@ -128,7 +154,7 @@ impl Faults {
         }
         let mut notes = BTreeMap::new();
         for (name, value) in fields {
-            let path = format!("{path}.{name}");
+            let path = below(path, &name);
             if !(1..=40).contains(&name.chars().count()) {
                 self.add(&path, "must have a name of 1 to 40 characters");
             }
@@ -181,4 +207,8 @@ impl Faults {
         }
         read.ok()
     }
+}
+
+fn below(place: &str, name: &str) -> String {
+    if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
 }

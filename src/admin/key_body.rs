@@ -3,11 +3,12 @@
 use serde_json::value::RawValue;
 
 use super::answer::Refusal;
-use super::body::{Faults, Fields};
+use super::body::{Faults, Fields, assign};
 use super::key_fields::{
     MOST_DOLLARS, countries, endpoints, environment, expiry, markup, max_price, networks, patterns, providers,
     unknown_price,
 };
+use super::rules::{own_budgets, own_limits};
 use super::{Context, Request};
 use crate::keys::Key;
 use crate::units::{NanoUsd, UnixMillis};
@@ -43,6 +44,8 @@ pub(super) const WRITABLE: &[&str] = &[
     "allow_provider_key",
     "default_max_tokens",
     "on_disconnect",
+    "budgets",
+    "limits",
     "metadata",
 ];
 
@@ -110,6 +113,14 @@ fn set(
             let expected = "\"abort\" or \"drain\"";
             assign(&mut key.on_disconnect, value, |value| faults.typed(name, value, expected));
         }
+        "budgets" => {
+            let before = std::mem::take(&mut key.budgets);
+            assign(&mut key.budgets, value, |value| own_budgets(value, &key.id, &before, faults));
+        }
+        "limits" => {
+            let before = std::mem::take(&mut key.limits);
+            assign(&mut key.limits, value, |value| own_limits(value, &key.id, &before, faults));
+        }
         "metadata" => assign(&mut key.metadata, value, |value| faults.notes(name, value, MOST_NOTES)),
         _ => unknown(name, faults),
     }
@@ -120,19 +131,6 @@ fn unknown(name: &str, faults: &mut Faults) {
         faults.add(name, "cannot be written");
     } else {
         faults.add(name, format!("is no field of a key; those that can be written are {}", WRITABLE.join(", ")));
-    }
-}
-
-/// Sets a field to what `read` gives, and leaves it where that is a fault; without a value, to its default.
-pub(super) fn assign<T: Default>(field: &mut T, value: Option<&RawValue>, read: impl FnOnce(&RawValue) -> Option<T>) {
-    match value {
-        Some(value) => {
-            if let Some(value) = read(value) {
-                *field = value;
-            }
-        }
-        // A name that is needed and missing is told once, after all fields are read.
-        None => *field = T::default(),
     }
 }
 

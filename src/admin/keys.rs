@@ -7,6 +7,7 @@ use super::body::{Faults, Fields};
 use super::key_change::{Changed, change, find, hashes_of, json_of, publish_again};
 use super::page::{Page, Parameters};
 use super::publish::publish_key;
+use super::teams::terms_of;
 use super::{Call, Store, StoredHash, StoredKey, id, key_body};
 use crate::keys::{self, Key, Minted};
 use crate::units::{Millis, UnixMillis};
@@ -21,15 +22,16 @@ const ENDED_KEPT: Millis = Millis(24 * 60 * 60 * 1000);
 /// `POST /admin/keys`.
 pub(super) async fn create<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
     let (request, context) = (call.request, call.context);
-    let mut key = Key { environment: context.environment.to_owned(), ..Key::default() };
+    let id = id::mint("key", request.now, request.entropy.id);
+    let mut key = Key { id, environment: context.environment.to_owned(), ..Key::default() };
     key_body::apply(request, context, &mut key)?;
+    let team = terms_of(call, key.team_id.as_deref()).await?;
     let minted = keys::mint(call.secrets, request.entropy.key);
-    key.id = id::mint("key", request.now, request.entropy.id);
     key.start.clone_from(&minted.start);
     key.created_at = request.now;
     key.updated_at = request.now;
     let hashes = vec![StoredHash { hash: minted.hash, expires_at: None }];
-    let stored = StoredKey { key, hashes, change: call.change_id(), deleted: false };
+    let stored = StoredKey { key, hashes, change: call.change_id(), deleted: false, team };
     let audit = call.audit("key.create", &stored.key.id, None, json_of(&stored.key));
     if let Err(error) = call.store.create_key(&stored, &audit).await {
         // The key is lost only if it was not written: an answer that got lost is no reason to lose the key too.
@@ -43,12 +45,12 @@ pub(super) async fn create<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refus
     Answer::json(201, &Shown { text: Some(minted.text.expose()), ..Shown::of(&stored.key) })
 }
 
-/// `GET /admin/keys`: newest first.
+/// `GET /admin/keys`: newest first; of one team, if `team_id` is given.
 pub(super) async fn list<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
     let mut parameters = Parameters::read(call.request.query);
-    let (limit, cursor) = (parameters.limit(), parameters.text("cursor"));
+    let (limit, cursor, team) = (parameters.limit(), parameters.text("cursor"), parameters.text("team_id"));
     parameters.end()?;
-    let rows = call.store.keys(cursor.as_deref(), limit + 1).await?;
+    let rows = call.store.keys(team.as_deref(), cursor.as_deref(), limit + 1).await?;
     let shown = rows.iter().map(|stored| Shown::of(&stored.key)).collect();
     Answer::json(200, &Page::of(shown, limit, |shown: &Shown<'_>| shown.key.id.clone()))
 }
@@ -60,7 +62,14 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answe
 
 /// `PATCH /admin/keys/{id}`.
 pub(super) async fn update<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
-    let edit = |stored: &mut StoredKey| key_body::apply(call.request, call.context, &mut stored.key);
+    // The team's terms go into the copies at the edge, and are read before the key is changed.
+    let mut changed = find(call, id).await?.key;
+    key_body::apply(call.request, call.context, &mut changed)?;
+    let team = terms_of(call, changed.team_id.as_deref()).await?;
+    let edit = |stored: &mut StoredKey| {
+        stored.team = team;
+        key_body::apply(call.request, call.context, &mut stored.key)
+    };
     show(change(call, id, "key.update", edit).await?)
 }
 

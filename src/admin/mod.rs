@@ -1,10 +1,10 @@
-//! The operator's API: keys, configuration, providers, call records and the audit log, under `/admin`.
+//! The operator's API, under `/admin`: keys, teams, users, budgets, limits, configuration, providers, call records and
+//! the audit log.
 //!
 //! The use cases are written over [`Store`], so that they run natively in tests with a store that fails on purpose.
 //! What changes a key or the configuration is written to the database first, together with its audit entry, and then
 //! copied to the edge ([`publish`]); a copy that did not land is caught up by the next change and by
 //! [`publish_pending`].
-//!
 
 mod answer;
 mod audit;
@@ -19,19 +19,25 @@ mod keys;
 mod page;
 mod providers;
 mod publish;
+mod records;
 mod route;
+mod rules;
 mod store;
+mod teams;
 #[cfg(test)]
 mod tests;
+mod users;
 
 pub use answer::{Fault, Response};
 pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};
 pub use route::{Action, ROUTES, Route};
 pub use store::{
-    AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Store, StoreError, StoredConfig, StoredHash, StoredKey,
+    AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredHash,
+    StoredKey, StoredRecord,
 };
 
+use crate::http::percent_decode;
 use crate::keys::{AdminKey, Secrets};
 use crate::units::UnixMillis;
 use answer::{Answer, Refusal};
@@ -123,6 +129,7 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
     // Whoever is not the operator learns nothing, not even which routes exist.
     let secrets = authorize(request, context)?;
     let (action, id) = route::find(request.method, request.path)?;
+    let id = &percent_decode(id);
     let call = Call { store, request, context, secrets };
     match action {
         Action::CreateKey => keys::create(&call).await,
@@ -143,6 +150,11 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::ListProviders => providers::list(&call),
         Action::ListCalls => calls::list(&call).await,
         Action::ListAudit => audit::list(&call).await,
+        Action::Create(kind) => records::create(&call, kind).await,
+        Action::List(kind) => records::list(&call, kind).await,
+        Action::Read(kind) => records::read(&call, kind, id).await,
+        Action::Update(kind) => records::update(&call, kind, id).await,
+        Action::Delete(kind) => records::delete(&call, kind, id).await,
     }
 }
 

@@ -76,9 +76,9 @@ impl Parameters {
 /// One page of a list.
 #[derive(Debug, Serialize)]
 pub(super) struct Page<T> {
-    data: Vec<T>,
+    pub data: Vec<T>,
     /// What to send as `cursor` for the next page; `None` on the last one.
-    next_cursor: Option<String>,
+    pub next_cursor: Option<String>,
 }
 
 impl<T> Page<T> {

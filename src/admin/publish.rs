@@ -7,14 +7,18 @@
 //! seconds) and the copy that KV keeps at their location (60 seconds) have run out, so within 70 seconds of the
 //! answer. A new key needs no copy and works everywhere at once.
 
-use super::{Store, StoreError, StoredConfig, StoredKey};
-use crate::keys::Secrets;
+use super::answer::Refusal;
+use super::key_change::hashes_of;
+use super::{Call, Store, StoreError, StoredConfig, StoredKey};
+use crate::keys::{KeyHash, Secrets};
 use crate::units::UnixMillis;
 
 /// Changes of one thing while it is being published; more in a row are left to the next one who publishes.
 const MOST_ROUNDS: usize = 4;
 /// Keys caught up at a time: each costs a few writes, and someone is waiting.
 const MOST_CAUGHT_UP: u32 = 10;
+/// Keys of a changed team that are published while its operator waits.
+const MOST_OF_A_TEAM: u32 = 50;
 /// What the edge copy of the configuration is sealed for, and its name.
 const CONFIG_SEAL: (&str, &str) = ("config", "current");
 
@@ -37,6 +41,23 @@ pub async fn publish_pending<S: Store>(store: &S, secrets: &Secrets, now: UnixMi
         published += 1;
     }
     Ok(published)
+}
+
+/// Publishes the keys of a team that was changed, as far as one request can, and gives their hashes. The rest follows
+/// with the schedule.
+pub(super) async fn publish_team<S: Store>(call: &Call<'_, S>, team: &str) -> Result<Vec<KeyHash>, Refusal> {
+    let mut hashes = Vec::new();
+    for stored in call.store.keys(Some(team), None, MOST_OF_A_TEAM).await? {
+        hashes.extend(hashes_of(&stored));
+        if let Err(error) = publish_key(call.store, call.secrets, call.request.now, stored).await {
+            let message = format!(
+                "The change is stored, but not all copies that calls are checked against could be written ({error}). \
+                 Repeat the request."
+            );
+            return Err(Refusal::new(503, "not_published", message).changed_keys(hashes));
+        }
+    }
+    Ok(hashes)
 }
 
 /// Publishes one key: each of its texts gets a grant of its own, or none if it has ended.

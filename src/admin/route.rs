@@ -1,5 +1,6 @@
 //! The routes of the admin API, as a table.
 
+use super::Kind;
 use super::answer::Refusal;
 
 /// One method on one path.
@@ -35,6 +36,11 @@ pub enum Action {
     ListProviders,
     ListCalls,
     ListAudit,
+    Create(Kind),
+    List(Kind),
+    Read(Kind),
+    Update(Kind),
+    Delete(Kind),
 }
 
 /// Every route there is.
@@ -48,6 +54,26 @@ pub const ROUTES: &[Route] = &[
     Route { method: "POST", template: "/admin/keys/{id}/disable", action: Action::DisableKey },
     Route { method: "POST", template: "/admin/keys/{id}/enable", action: Action::EnableKey },
     Route { method: "POST", template: "/admin/keys/{id}/revoke", action: Action::RevokeKey },
+    Route { method: "POST", template: "/admin/teams", action: Action::Create(Kind::Team) },
+    Route { method: "GET", template: "/admin/teams", action: Action::List(Kind::Team) },
+    Route { method: "GET", template: "/admin/teams/{id}", action: Action::Read(Kind::Team) },
+    Route { method: "PATCH", template: "/admin/teams/{id}", action: Action::Update(Kind::Team) },
+    Route { method: "DELETE", template: "/admin/teams/{id}", action: Action::Delete(Kind::Team) },
+    Route { method: "POST", template: "/admin/users", action: Action::Create(Kind::User) },
+    Route { method: "GET", template: "/admin/users", action: Action::List(Kind::User) },
+    Route { method: "GET", template: "/admin/users/{id}", action: Action::Read(Kind::User) },
+    Route { method: "PATCH", template: "/admin/users/{id}", action: Action::Update(Kind::User) },
+    Route { method: "DELETE", template: "/admin/users/{id}", action: Action::Delete(Kind::User) },
+    Route { method: "POST", template: "/admin/budgets", action: Action::Create(Kind::Budget) },
+    Route { method: "GET", template: "/admin/budgets", action: Action::List(Kind::Budget) },
+    Route { method: "GET", template: "/admin/budgets/{id}", action: Action::Read(Kind::Budget) },
+    Route { method: "PATCH", template: "/admin/budgets/{id}", action: Action::Update(Kind::Budget) },
+    Route { method: "DELETE", template: "/admin/budgets/{id}", action: Action::Delete(Kind::Budget) },
+    Route { method: "POST", template: "/admin/limits", action: Action::Create(Kind::Limit) },
+    Route { method: "GET", template: "/admin/limits", action: Action::List(Kind::Limit) },
+    Route { method: "GET", template: "/admin/limits/{id}", action: Action::Read(Kind::Limit) },
+    Route { method: "PATCH", template: "/admin/limits/{id}", action: Action::Update(Kind::Limit) },
+    Route { method: "DELETE", template: "/admin/limits/{id}", action: Action::Delete(Kind::Limit) },
     Route { method: "GET", template: "/admin/config", action: Action::ReadConfig },
     Route { method: "PUT", template: "/admin/config", action: Action::ReplaceConfig },
     Route { method: "POST", template: "/admin/config/check", action: Action::CheckConfig },

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 
-use crate::keys::{Grant, Key, KeyHash};
+use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::units::UnixMillis;
 
 /// The database and the edge copies.
@@ -16,8 +16,8 @@ pub trait Store {
     async fn create_key(&self, stored: &StoredKey, audit: &AuditEntry) -> Result<(), StoreError>;
     /// A key by its id, deleted ones included.
     async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError>;
-    /// Keys that are not deleted, newest first, from the one after `before`.
-    async fn keys(&self, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError>;
+    /// Keys that are not deleted, newest first, from the one after `before`; of one team, if it is named.
+    async fn keys(&self, team: Option<&str>, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError>;
     /// Puts `stored` in the place of the record whose last change was `expected`; `false`, and nothing is written, if
     /// there was another change since. Hashes it does not list are forgotten.
     async fn replace_key(&self, stored: &StoredKey, expected: &str, audit: &AuditEntry) -> Result<bool, StoreError>;
@@ -29,6 +29,21 @@ pub trait Store {
     async fn put_grant(&self, hash: &KeyHash, sealed: &str, until: Option<UnixMillis>) -> Result<(), StoreError>;
     /// Removes the edge copy of a grant, if there is one.
     async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError>;
+    /// Adds a record, or puts it in the place of a deleted one; `false`, and nothing is written, if its id is taken.
+    async fn create_record(&self, kind: Kind, stored: &StoredRecord, audit: &AuditEntry) -> Result<bool, StoreError>;
+    /// A record by its id, deleted ones included.
+    async fn record(&self, kind: Kind, id: &str) -> Result<Option<StoredRecord>, StoreError>;
+    /// Records that are not deleted, by id from the highest, from the one after `before`.
+    async fn records(&self, kind: Kind, before: Option<&str>, most: u32) -> Result<Vec<StoredRecord>, StoreError>;
+    /// Puts `stored` in the place of the record whose last change was `expected`; `false`, and nothing is written, if
+    /// there was another change since. The keys of a changed team count as unpublished from then on.
+    async fn replace_record(
+        &self,
+        kind: Kind,
+        stored: &StoredRecord,
+        expected: &str,
+        audit: &AuditEntry,
+    ) -> Result<bool, StoreError>;
     /// The configuration in force; `None` if none was ever written.
     async fn config(&self) -> Result<Option<StoredConfig>, StoreError>;
     /// One version of the configuration.
@@ -71,6 +86,38 @@ pub struct StoredKey {
     pub change: String,
     /// Deleted: kept for the sake of what refers to it, shown nowhere.
     pub deleted: bool,
+    /// What its team says, where it has one.
+    pub team: Option<TeamTerms>,
+}
+
+/// What is kept as records, a table each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `/admin/teams`.
+    Team,
+    /// `/admin/users`.
+    User,
+    /// `/admin/budgets`.
+    Budget,
+    /// `/admin/limits`.
+    Limit,
+}
+
+/// A record as the database holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRecord {
+    /// Its id.
+    pub id: String,
+    /// Its fields, as JSON.
+    pub record: String,
+    /// The id of its last change, which is that of the change's audit entry.
+    pub change: String,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// When it was last changed.
+    pub updated_at: UnixMillis,
+    /// Deleted: kept for the sake of what refers to it, shown nowhere.
+    pub deleted: bool,
 }
 
 /// One text of a key.
@@ -91,7 +138,21 @@ impl StoredKey {
         let text = self.hashes.iter().find(|text| text.hash == *hash)?;
         let mut key = self.key.clone();
         key.expires_at = [key.expires_at, text.expires_at].into_iter().flatten().min();
+        key.team = self.team;
         (!self.deleted).then(|| Grant::new(key))
+    }
+}
+
+impl Kind {
+    /// One of them, as objects, ids and audit entries name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Team => "team",
+            Kind::User => "user",
+            Kind::Budget => "budget",
+            Kind::Limit => "limit",
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keys, configuration, audit log and call records in D1, with their copies in KV.
+//! Keys, teams, rules, configuration, audit log and call records in D1, with their copies in KV.
 //!
 //! Nothing here decides: statements in, rows out, each within a time limit, because storage that hangs must not hang
 //! a call. Money and moments are whole numbers below 2^53, and D1 takes no big integers, so they travel as floats;
@@ -13,7 +13,8 @@ use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, console_error};
 
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Store, StoreError, StoredConfig, StoredHash, StoredKey, open_config,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredHash, StoredKey,
+    StoredRecord, open_config,
 };
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::units::UnixMillis;
@@ -28,6 +29,8 @@ const WRITE_TRIES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(1_100)
 const ENDED_KEPT: i64 = 24 * 60 * 60;
 /// The name of the configuration's copy.
 const CONFIG: &str = "current";
+/// Sorts after every id: no character is higher.
+const LAST: &str = "\u{10ffff}";
 
 /// What a key may do, from its edge copy or, where there is none, from the database.
 ///
@@ -155,10 +158,13 @@ impl Store for EdgeStore<'_> {
         rows.into_iter().next().map(KeyRow::read).transpose()
     }
 
-    async fn keys(&self, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError> {
-        // Every id sorts before "~".
-        let statement = format!("{SELECT_KEYS} WHERE id < ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2");
-        let rows: Vec<KeyRow> = self.rows(&statement, &[before.unwrap_or("~").into(), most.into()]).await?;
+    async fn keys(&self, team: Option<&str>, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError> {
+        let of_team = if team.is_some() { "json_extract(record, '$.team_id') = ?3 AND" } else { "" };
+        let statement =
+            format!("{SELECT_KEYS} WHERE {of_team} id < ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2");
+        let mut values: Vec<JsValue> = vec![before.unwrap_or(LAST).into(), most.into()];
+        values.extend(team.map(JsValue::from));
+        let rows: Vec<KeyRow> = self.rows(&statement, &values).await?;
         rows.into_iter().map(KeyRow::read).collect()
     }
 
@@ -209,6 +215,78 @@ impl Store for EdgeStore<'_> {
 
     async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError> {
         write_copy(self.env, "KEYS", &grant_name(hash), None).await
+    }
+
+    async fn create_record(&self, kind: Kind, stored: &StoredRecord, audit: &AuditEntry) -> Result<bool, StoreError> {
+        let database = self.database()?;
+        let table = table_of(kind);
+        let row = database
+            .prepare(format!(
+                "INSERT INTO {table} (id, record, change, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+                 ON CONFLICT (id) DO UPDATE SET record = excluded.record, change = excluded.change, \
+                 created_at = excluded.created_at, updated_at = excluded.updated_at, deleted_at = NULL \
+                 WHERE deleted_at IS NOT NULL"
+            ))
+            .bind(&[
+                stored.id.as_str().into(),
+                stored.record.as_str().into(),
+                stored.change.as_str().into(),
+                number(stored.created_at.0),
+                number(stored.updated_at.0),
+            ])?;
+        let condition = format!("WHERE EXISTS (SELECT 1 FROM {table} WHERE change = ?1)");
+        let results = self.batch(vec![row, audit_statement(&database, audit, &condition)?]).await?;
+        changed_one(results.first())
+    }
+
+    async fn record(&self, kind: Kind, id: &str) -> Result<Option<StoredRecord>, StoreError> {
+        let statement = format!("SELECT * FROM {} WHERE id = ?1", table_of(kind));
+        let rows: Vec<RecordRow> = self.rows(&statement, &[id.into()]).await?;
+        Ok(rows.into_iter().next().map(RecordRow::read))
+    }
+
+    async fn records(&self, kind: Kind, before: Option<&str>, most: u32) -> Result<Vec<StoredRecord>, StoreError> {
+        let table = table_of(kind);
+        let statement = format!("SELECT * FROM {table} WHERE id < ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2");
+        let rows: Vec<RecordRow> = self.rows(&statement, &[before.unwrap_or(LAST).into(), most.into()]).await?;
+        Ok(rows.into_iter().map(RecordRow::read).collect())
+    }
+
+    async fn replace_record(
+        &self,
+        kind: Kind,
+        stored: &StoredRecord,
+        expected: &str,
+        audit: &AuditEntry,
+    ) -> Result<bool, StoreError> {
+        let database = self.database()?;
+        let table = table_of(kind);
+        let (id, change) = (stored.id.as_str(), stored.change.as_str());
+        let updated_at = number(stored.updated_at.0);
+        let deleted_at = if stored.deleted { updated_at.clone() } else { JsValue::NULL };
+        let row = database
+            .prepare(format!(
+                "UPDATE {table} SET record = ?1, change = ?2, updated_at = ?3, deleted_at = ?4 \
+                 WHERE id = ?5 AND change = ?6"
+            ))
+            .bind(&[
+                stored.record.as_str().into(),
+                change.into(),
+                updated_at,
+                deleted_at,
+                id.into(),
+                expected.into(),
+            ])?;
+        let condition = format!("WHERE EXISTS (SELECT 1 FROM {table} WHERE change = ?1)");
+        let mut statements = vec![row, audit_statement(&database, audit, &condition)?];
+        if kind == Kind::Team {
+            let behind = database.prepare(
+                "UPDATE keys SET published_change = NULL WHERE json_extract(record, '$.team_id') = ?1 \
+                 AND deleted_at IS NULL AND EXISTS (SELECT 1 FROM teams WHERE change = ?2)",
+            );
+            statements.push(behind.bind(&[id.into(), change.into()])?);
+        }
+        changed_one(self.batch(statements).await?.first())
     }
 
     async fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
@@ -296,7 +374,7 @@ impl Store for EdgeStore<'_> {
     ) -> Result<Vec<AuditEntry>, StoreError> {
         let filter = if subject.is_some() { "subject = ?3 AND" } else { "" };
         let statement = format!("SELECT * FROM audit WHERE {filter} id < ?1 ORDER BY id DESC LIMIT ?2");
-        let mut values: Vec<JsValue> = vec![before.unwrap_or("~").into(), most.into()];
+        let mut values: Vec<JsValue> = vec![before.unwrap_or(LAST).into(), most.into()];
         values.extend(subject.map(JsValue::from));
         self.rows(&statement, &values).await
     }
@@ -326,6 +404,7 @@ impl EdgeStore<'_> {
 
 /// With the texts of each key as a JSON array.
 const SELECT_KEYS: &str = "SELECT record, change, deleted_at, \
+    (SELECT record FROM teams WHERE id = json_extract(keys.record, '$.team_id')) AS team, \
     (SELECT json_group_array(json_object('hash', hash, 'expires_at', expires_at)) \
      FROM key_hashes WHERE key_id = keys.id) AS hashes FROM keys";
 
@@ -334,6 +413,7 @@ struct KeyRow {
     record: String,
     change: String,
     deleted_at: Option<i64>,
+    team: Option<String>,
     hashes: String,
 }
 
@@ -351,7 +431,35 @@ impl KeyRow {
         let hashes = hashes
             .into_iter()
             .filter_map(|row| Some(StoredHash { hash: KeyHash::parse(&row.hash)?, expires_at: row.expires_at }));
-        Ok(StoredKey { key, hashes: hashes.collect(), change: self.change, deleted: self.deleted_at.is_some() })
+        let team = self.team.as_deref().map(serde_json::from_str).transpose().map_err(unreadable)?;
+        let deleted = self.deleted_at.is_some();
+        Ok(StoredKey { key, hashes: hashes.collect(), change: self.change, deleted, team })
+    }
+}
+
+#[derive(Deserialize)]
+struct RecordRow {
+    id: String,
+    record: String,
+    change: String,
+    created_at: UnixMillis,
+    updated_at: UnixMillis,
+    deleted_at: Option<i64>,
+}
+
+impl RecordRow {
+    fn read(self) -> StoredRecord {
+        let RecordRow { id, record, change, created_at, updated_at, deleted_at } = self;
+        StoredRecord { id, record, change, created_at, updated_at, deleted: deleted_at.is_some() }
+    }
+}
+
+fn table_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Team => "teams",
+        Kind::User => "users",
+        Kind::Budget => "budgets",
+        Kind::Limit => "limits",
     }
 }
 

@@ -112,7 +112,8 @@ fn shown(path: &str) -> String {
     path.chars().take(80).filter(|character| !character.is_control()).collect()
 }
 
-fn percent_decode(text: &str) -> String {
+/// The text of a path's segment; what is no escape stays as it is.
+pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::{Key, MaxPrice, OnDisconnect, OnLedgerOutage, UnknownPrice};
+use crate::budget::Budget;
+use crate::limit::Limit;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// The body of `GET /v1/key`, as JSON.
@@ -35,6 +37,8 @@ pub fn describe(key: &Key) -> String {
         allow_provider_key: key.allow_provider_key,
         default_max_tokens: key.default_max_tokens,
         on_disconnect: key.on_disconnect,
+        budgets: &key.budgets,
+        limits: &key.limits,
     };
     serde_json::to_string(&description).unwrap_or_default()
 }
@@ -64,6 +68,8 @@ struct Description<'a> {
     allow_provider_key: bool,
     default_max_tokens: Option<u32>,
     on_disconnect: OnDisconnect,
+    budgets: &'a [Budget],
+    limits: &'a [Limit],
 }
 
 #[cfg(test)]

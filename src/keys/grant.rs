@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Key, KeyHash, ModelPattern, Network, Pattern, Secrets};
+use super::{Key, KeyHash, Markup, ModelPattern, Network, Pattern, Secrets};
 use crate::failure::{Failure, Kind};
 use crate::units::UnixMillis;
 
@@ -78,6 +78,9 @@ impl Grant {
         if self.key.disabled {
             return refuse("This gateway key is disabled.");
         }
+        if self.key.team.is_some_and(|team| team.disabled) {
+            return refuse("The team of this gateway key is disabled.");
+        }
         if self.key.expires_at.is_some_and(|end| end <= now) {
             return refuse("This gateway key has expired.");
         }
@@ -116,6 +119,12 @@ impl Grant {
         Ok(())
     }
 
+    /// What is charged for what calls cost: as the key says, or its team.
+    #[must_use]
+    pub fn markup(&self) -> Markup {
+        self.key.markup.or(self.key.team.and_then(|team| team.markup)).unwrap_or_default()
+    }
+
     /// Whether the key may use `model` at `provider`: what a target must pass before it is tried.
     #[must_use]
     pub fn permits_target(&self, provider: &str, model: &str) -> bool {
@@ -146,6 +155,7 @@ fn allowed_by<P>(patterns: &[P], matches: impl Fn(&P) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::{Factor, TeamTerms};
 
     const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 
@@ -179,6 +189,9 @@ mod tests {
         assert_eq!(refusal(&expired, "key"), unauthorized);
         assert_eq!(refusal(&grant(|key| key.disabled = true), "chat/completions"), unauthorized);
         assert_eq!(refusal(&grant(|key| key.revoked_at = Some(NOW)), "chat/completions"), unauthorized);
+        let of_a_team = |disabled| grant(|key| key.team = Some(TeamTerms { disabled, ..TeamTerms::default() }));
+        assert_eq!(refusal(&of_a_team(true), "chat/completions"), unauthorized);
+        assert!(of_a_team(false).permits(NOW, "chat/completions", |_| None).is_ok());
         let later = grant(|key| key.expires_at = Some(UnixMillis(NOW.0 + 1)));
         assert!(later.permits(NOW, "chat/completions", |_| None).is_ok(), "not yet expired");
     }
@@ -218,6 +231,19 @@ mod tests {
         let grant = grant(|key| key.allowed_ips = list(&["from the future"]));
         let failure = grant.permits(NOW, "models", |_| Some("203.0.113.7")).expect_err("refused");
         assert_eq!(failure.kind, Kind::Forbidden);
+    }
+
+    #[test]
+    fn the_key_s_own_mark_up_wins_over_its_team_s() {
+        let [own, team] = [2, 3].map(|factor| Some(Markup { factor: Factor(factor), ..Markup::default() }));
+        let terms = Some(TeamTerms { markup: team, ..TeamTerms::default() });
+        assert_eq!(grant(|_| ()).markup(), Markup::default());
+        assert_eq!(Some(grant(|key| key.team = terms).markup()), team);
+        let both = grant(|key| {
+            key.team = terms;
+            key.markup = own;
+        });
+        assert_eq!(Some(both.markup()), own);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Markup;
+use crate::budget::Budget;
+use crate::limit::Limit;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// A key's record. The key itself and its hash are not in it.
@@ -69,8 +71,15 @@ pub struct Key {
     pub default_max_tokens: Option<u32>,
     /// What happens to the upstream when the caller goes away.
     pub on_disconnect: OnDisconnect,
+    /// Its own ceilings in money.
+    pub budgets: Vec<Budget>,
+    /// Its own ceilings in requests, tokens and calls at once.
+    pub limits: Vec<Limit>,
     /// The operator's own notes.
     pub metadata: BTreeMap<String, String>,
+    /// What its team says: added where the record is copied to the edge, written by nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<TeamTerms>,
 }
 
 /// What happens to the upstream call when its caller goes away. Either way, what was seen is recorded.
@@ -82,6 +91,16 @@ pub enum OnDisconnect {
     Abort,
     /// It is read to its end, for as long as the platform allows.
     Drain,
+}
+
+/// What a team says about its keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TeamTerms {
+    /// Whether none of them works, for now.
+    pub disabled: bool,
+    /// What is charged for what their calls cost, unless a key says otherwise.
+    pub markup: Option<Markup>,
 }
 
 /// The highest prices of a model, in US dollars per million tokens; `None` is any price.

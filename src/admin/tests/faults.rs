@@ -32,7 +32,7 @@ fn every_fault_is_told_with_its_path() {
         "on_disconnect": "hang",
         "metadata": {"a": 1, "b": null, "": "c"},
         "id": "key_mine",
-        "budgets": [],
+        "budgets": {},
     });
     let refused = Gateway::new().send("POST", "/admin/keys", &body.to_string());
     assert_eq!((refused.status, refused.code()), (400, "invalid_request"));

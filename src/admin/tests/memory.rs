@@ -3,7 +3,9 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::admin::{AuditEntry, CallRow, CallsQuery, ConfigVersion, Store, StoreError, StoredConfig, StoredKey};
+use crate::admin::{
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredKey, StoredRecord,
+};
 use crate::keys::KeyHash;
 use crate::units::UnixMillis;
 
@@ -31,6 +33,7 @@ pub(super) struct Memory {
 pub(super) struct Contents {
     pub keys: BTreeMap<String, StoredKey>,
     pub published: BTreeMap<String, String>,
+    pub records: BTreeMap<(Kind, String), StoredRecord>,
     pub configs: Vec<StoredConfig>,
     pub calls: Vec<CallRow>,
     pub audit: Vec<AuditEntry>,
@@ -67,6 +70,17 @@ impl Memory {
     }
 }
 
+impl Contents {
+    /// A key with what its team says.
+    fn joined(&self, stored: &StoredKey) -> StoredKey {
+        let team = stored.key.team_id.clone().and_then(|team| self.records.get(&(Kind::Team, team)));
+        StoredKey {
+            team: team.map(|team| serde_json::from_str(&team.record).expect("a team's record")),
+            ..stored.clone()
+        }
+    }
+}
+
 fn most<T>(rows: impl Iterator<Item = T>, most: u32) -> Vec<T> {
     rows.take(most as usize).collect()
 }
@@ -80,13 +94,15 @@ impl Store for Memory {
     }
 
     async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        self.run("key", |contents| contents.keys.get(id).cloned())
+        self.run("key", |contents| contents.keys.get(id).map(|stored| contents.joined(stored)))
     }
 
-    async fn keys(&self, before: Option<&str>, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
+    async fn keys(&self, team: Option<&str>, before: Option<&str>, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
         self.run("keys", |contents| {
             let older = contents.keys.values().rev().filter(|stored| !stored.deleted);
-            most(older.filter(|stored| before.is_none_or(|id| stored.key.id.as_str() < id)).cloned(), limit)
+            let older = older.filter(|stored| team.is_none_or(|team| stored.key.team_id.as_deref() == Some(team)));
+            let older = older.filter(|stored| before.is_none_or(|id| stored.key.id.as_str() < id));
+            most(older.map(|stored| contents.joined(stored)), limit)
         })
     }
 
@@ -105,8 +121,10 @@ impl Store for Memory {
 
     async fn unpublished_keys(&self, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
         self.run("unpublished_keys", |contents| {
-            let Contents { keys, published, .. } = contents;
-            most(keys.values().filter(|stored| published.get(&stored.key.id) != Some(&stored.change)).cloned(), limit)
+            let Contents { keys, published, .. } = &*contents;
+            let behind = keys.values().filter(|stored| published.get(&stored.key.id) != Some(&stored.change));
+            let behind: Vec<StoredKey> = behind.cloned().collect();
+            most(behind.iter().map(|stored| contents.joined(stored)), limit)
         })
     }
 
@@ -129,6 +147,53 @@ impl Store for Memory {
     async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError> {
         self.run("remove_grant", |contents| {
             contents.grants.remove(hash);
+        })
+    }
+
+    async fn create_record(&self, kind: Kind, stored: &StoredRecord, audit: &AuditEntry) -> Result<bool, StoreError> {
+        self.run("create_record", |contents| {
+            let place = (kind, stored.id.clone());
+            if contents.records.get(&place).is_some_and(|found| !found.deleted) {
+                return false;
+            }
+            contents.records.insert(place, stored.clone());
+            contents.audit.push(audit.clone());
+            true
+        })
+    }
+
+    async fn record(&self, kind: Kind, id: &str) -> Result<Option<StoredRecord>, StoreError> {
+        self.run("record", |contents| contents.records.get(&(kind, id.to_owned())).cloned())
+    }
+
+    async fn records(&self, kind: Kind, before: Option<&str>, limit: u32) -> Result<Vec<StoredRecord>, StoreError> {
+        self.run("records", |contents| {
+            let rows = contents.records.iter().rev().filter(|((found, _), stored)| *found == kind && !stored.deleted);
+            let rows = rows.map(|(_, stored)| stored.clone());
+            most(rows.filter(|stored| before.is_none_or(|id| stored.id.as_str() < id)), limit)
+        })
+    }
+
+    async fn replace_record(
+        &self,
+        kind: Kind,
+        stored: &StoredRecord,
+        expected: &str,
+        audit: &AuditEntry,
+    ) -> Result<bool, StoreError> {
+        self.others_first();
+        self.run("replace_record", |contents| {
+            let found = contents.records.get_mut(&(kind, stored.id.clone())).expect("the record is there");
+            if found.change != expected {
+                return false;
+            }
+            *found = stored.clone();
+            contents.audit.push(audit.clone());
+            if kind == Kind::Team {
+                let keys = contents.keys.values().filter(|key| key.key.team_id.as_ref() == Some(&stored.id));
+                keys.for_each(|key| drop(contents.published.remove(&key.key.id)));
+            }
+            true
         })
     }
 

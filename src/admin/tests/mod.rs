@@ -7,6 +7,7 @@ mod faults;
 mod keys;
 mod memory;
 mod openapi;
+mod records;
 mod trouble;
 
 use std::cell::Cell;

@@ -109,6 +109,20 @@ fn every_answer_is_as_described() {
     ask("GET", "/admin/config/versions", "", "", "");
     ask("GET", "/admin/config/versions/{version}", "1", "", "");
     ask("GET", "/admin/providers", "", "", "");
+    for (kind, body) in [
+        ("team", r#"{"name":"a","markup":{"factor":2}}"#),
+        ("user", r#"{"id":"alice"}"#),
+        ("budget", r#"{"scope":{"type":"account"},"match":{"provider":"a*"},"limit":5,"warn_at":[0.5]}"#),
+        ("limit", r#"{"scope":{"type":"user","id":"*"},"unit":"tokens","per":"day","max":5}"#),
+    ] {
+        let (path, one) = (format!("/admin/{kind}s"), format!("/admin/{kind}s/{{id}}"));
+        let id = ask("POST", &path, "", "", body).text("id");
+        ask("POST", &path, "", "", r#"{"what":1}"#);
+        ask("GET", &path, "", "?limit=1", "");
+        ask("GET", &one, &id, "", "");
+        ask("PATCH", &one, &id, "", "{}");
+        ask("DELETE", &one, &id, "", "");
+    }
     gateway.store.contents.borrow_mut().calls.push(CallRow { cost_nano: Some(5), ..CallRow::default() });
     ask("GET", "/admin/calls", "", "", "");
     ask("GET", "/admin/audit", "", "", "");

@@ -1,0 +1,197 @@
+//! `/admin/teams`, `/admin/users`, `/admin/budgets` and `/admin/limits`: what is kept as a record under an id.
+//!
+//! They differ in their fields alone, so a kind says how its fields are read ([`Resource`]) and everything else is
+//! here: made, listed, read, changed and deleted, each change with its audit entry.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::answer::{Answer, Refusal};
+use super::body::{Faults, Fields};
+use super::page::{Page, Parameters};
+use super::publish::publish_team;
+use super::{Call, Kind, Request, Store, StoredRecord, id};
+use crate::budget::Budget;
+use crate::limit::Limit;
+
+use super::teams::Team;
+use super::users::User;
+
+/// Changes of one record at the same moment, each of which makes the other start over.
+const MOST_TRIES: usize = 3;
+/// Fields that a record shows but nobody writes.
+const READ_ONLY: &[&str] = &["id", "object", "created_at", "updated_at"];
+
+/// What is kept as a record.
+pub(super) trait Resource: Default + Serialize + DeserializeOwned {
+    /// Fields that can be written.
+    const WRITABLE: &[&str];
+
+    /// Its id, empty until it has one.
+    fn id(&mut self) -> &mut String;
+
+    /// Sets a writable field; without a value, to its default.
+    fn set(&mut self, name: &str, value: Option<&RawValue>, faults: &mut Faults);
+
+    /// Finds what is wrong with it as a whole, such as a field that is needed and missing.
+    fn check(&self, faults: &mut Faults);
+}
+
+/// `POST /admin/{kind}`.
+pub(super) async fn create<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<Answer, Refusal> {
+    let now = call.request.now;
+    let minted = id::mint(kind.as_str(), now, call.request.entropy.id);
+    let (id, record) = edit(kind, "{}", &minted, call.request)?;
+    let stored =
+        StoredRecord { id, record, change: call.change_id(), created_at: now, updated_at: now, deleted: false };
+    let audit = call.audit(&action(kind, "create"), &stored.id, None, Some(stored.record.clone()));
+    let written = match call.store.create_record(kind, &stored, &audit).await {
+        Ok(written) => written,
+        Err(error) => landed(call, kind, &stored).await?.ok_or(error)?,
+    };
+    if !written {
+        let message = format!("There is a {} `{}` already.", kind.as_str(), stored.id);
+        return Err(Refusal::new(409, "already_exists", message));
+    }
+    Ok(Answer::written(201, shown(kind, &stored)))
+}
+
+/// `GET /admin/{kind}`: newest first; users by their ids, backwards.
+pub(super) async fn list<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<Answer, Refusal> {
+    let mut parameters = Parameters::read(call.request.query);
+    let (limit, cursor) = (parameters.limit(), parameters.text("cursor"));
+    parameters.end()?;
+    let mut rows = call.store.records(kind, cursor.as_deref(), limit + 1).await?;
+    let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next_cursor = rows.last().filter(|_| more).map(|last| last.id.clone());
+    let data = rows.iter().filter_map(|stored| RawValue::from_string(shown(kind, stored)).ok()).collect();
+    Answer::json(200, &Page { data, next_cursor })
+}
+
+/// `GET /admin/{kind}/{id}`.
+pub(super) async fn read<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -> Result<Answer, Refusal> {
+    Ok(Answer::written(200, shown(kind, &find(call, kind, id).await?)))
+}
+
+/// `PATCH /admin/{kind}/{id}`.
+pub(super) async fn update<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -> Result<Answer, Refusal> {
+    let edit = |stored: &mut StoredRecord| {
+        stored.record = edit(kind, &stored.record, &stored.id, call.request)?.1;
+        Ok(())
+    };
+    let stored = change(call, kind, id, "update", edit).await?;
+    let answer = Answer::written(200, shown(kind, &stored));
+    let keys = if kind == Kind::Team { publish_team(call, id).await? } else { Vec::new() };
+    Ok(answer.changed_keys(keys))
+}
+
+/// `DELETE /admin/{kind}/{id}`.
+pub(super) async fn delete<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -> Result<Answer, Refusal> {
+    if kind == Kind::Team && !call.store.keys(Some(id), None, 1).await?.is_empty() {
+        let message = "This team has keys. Delete them, or give them to another team, first.";
+        return Err(Refusal::new(409, "team_has_keys", message));
+    }
+    let edit = |stored: &mut StoredRecord| {
+        stored.deleted = true;
+        Ok(())
+    };
+    let stored = change(call, kind, id, "delete", edit).await?;
+    Answer::json(200, &Deleted { id: &stored.id, object: kind.as_str(), deleted: true })
+}
+
+/// The record of `id`, unless it is deleted.
+pub(super) async fn find<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -> Result<StoredRecord, Refusal> {
+    let found = call.store.record(kind, id).await?.filter(|stored| !stored.deleted);
+    found.ok_or_else(|| Refusal::not_found(format!("There is no such {}.", kind.as_str())))
+}
+
+/// Edits a record and writes it with its audit entry. When someone else changed it meanwhile, the edit is made again
+/// on what they left.
+async fn change<S: Store>(
+    call: &Call<'_, S>,
+    kind: Kind,
+    id: &str,
+    what: &str,
+    edit: impl Fn(&mut StoredRecord) -> Result<(), Refusal>,
+) -> Result<StoredRecord, Refusal> {
+    for _ in 0..MOST_TRIES {
+        let before = find(call, kind, id).await?;
+        let mut after = before.clone();
+        edit(&mut after)?;
+        after.updated_at = call.request.now;
+        after.change = call.change_id();
+        let left = (!after.deleted).then(|| after.record.clone());
+        let audit = call.audit(&action(kind, what), id, Some(before.record), left);
+        let written = match call.store.replace_record(kind, &after, &before.change, &audit).await {
+            Ok(written) => written,
+            Err(error) => landed(call, kind, &after).await?.ok_or(error)?,
+        };
+        if written {
+            return Ok(after);
+        }
+    }
+    let message = format!("Others are changing this {} at the same time. Repeat the request.", kind.as_str());
+    Err(Refusal::new(409, "conflict", message))
+}
+
+/// Whether a write whose answer was lost took effect; `None` where it did not.
+async fn landed<S: Store>(call: &Call<'_, S>, kind: Kind, written: &StoredRecord) -> Result<Option<bool>, Refusal> {
+    let found = call.store.record(kind, &written.id).await?;
+    Ok(found.filter(|found| found.change == written.change).map(|_| true))
+}
+
+fn action(kind: Kind, what: &str) -> String {
+    format!("{}.{what}", kind.as_str())
+}
+
+/// Applies the request's body to a record: its id, and what it is since.
+fn edit(kind: Kind, before: &str, id: &str, request: &Request<'_>) -> Result<(String, String), Refusal> {
+    match kind {
+        Kind::Team => edit_as::<Team>(before, id, request),
+        Kind::User => edit_as::<User>(before, id, request),
+        Kind::Budget => edit_as::<Budget>(before, id, request),
+        Kind::Limit => edit_as::<Limit>(before, id, request),
+    }
+}
+
+fn edit_as<R: Resource>(before: &str, id: &str, request: &Request<'_>) -> Result<(String, String), Refusal> {
+    let unreadable = |error| Refusal::new(500, "internal_error", format!("The record cannot be read: {error}."));
+    let mut record: R = serde_json::from_str(before).map_err(unreadable)?;
+    let mut faults = Faults::default();
+    // Whoever makes a user names it: the field counts only while there is no record.
+    let chosen = R::WRITABLE.contains(&"id");
+    if !chosen {
+        id.clone_into(record.id());
+    }
+    let is_new = before == "{}";
+    for (name, value) in Fields::read(request.body)?.each_once("", &mut faults) {
+        let fixed = READ_ONLY.contains(&name.as_str()) && !(name == "id" && chosen && is_new);
+        if fixed {
+            faults.add(name, "cannot be written");
+        } else if R::WRITABLE.contains(&name.as_str()) {
+            record.set(&name, value, &mut faults);
+        } else {
+            faults.add(name, format!("is no field; those that can be written are {}", R::WRITABLE.join(", ")));
+        }
+    }
+    record.check(&mut faults);
+    faults.none()?;
+    let written = serde_json::to_string(&record).map_err(unreadable)?;
+    Ok((std::mem::take(record.id()), written))
+}
+
+/// A record as the admin API shows it: its own fields, and what is known of it.
+fn shown(kind: Kind, stored: &StoredRecord) -> String {
+    let fields = stored.record.strip_suffix('}').unwrap_or("{");
+    let (kind, created, updated) = (kind.as_str(), stored.created_at.0, stored.updated_at.0);
+    format!(r#"{fields},"created_at":{created},"updated_at":{updated},"object":"{kind}"}}"#)
+}
+
+#[derive(Serialize)]
+struct Deleted<'a> {
+    id: &'a str,
+    object: &'static str,
+    deleted: bool,
+}

@@ -1,0 +1,64 @@
+//! Teams: whose keys share a mark-up, budgets and limits, and can be switched off together.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::answer::{Fault, Refusal};
+use super::body::{Faults, assign};
+use super::key_fields::markup;
+use super::records::Resource;
+use super::{Call, Kind, Store};
+use crate::keys::{Markup, TeamTerms};
+
+const LONGEST_NAME: usize = 100;
+const MOST_NOTES: usize = 50;
+
+/// A team's record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Team {
+    /// `team_…`, sorting by the moment of creation.
+    id: String,
+    name: String,
+    /// Switched off, for now, with all its keys.
+    disabled: bool,
+    /// What is charged for what the calls of its keys cost, unless a key says otherwise.
+    markup: Option<Markup>,
+    /// The operator's own notes.
+    metadata: BTreeMap<String, String>,
+}
+
+impl Resource for Team {
+    const WRITABLE: &[&str] = &["name", "disabled", "markup", "metadata"];
+
+    fn id(&mut self) -> &mut String {
+        &mut self.id
+    }
+
+    fn set(&mut self, name: &str, value: Option<&RawValue>, faults: &mut Faults) {
+        match name {
+            "name" => assign(&mut self.name, value, |value| faults.text(name, value, 1..=LONGEST_NAME)),
+            "disabled" => assign(&mut self.disabled, value, |value| faults.flag(name, value)),
+            "markup" => assign(&mut self.markup, value, |value| markup(name, value, faults).map(Some)),
+            _ => assign(&mut self.metadata, value, |value| faults.notes(name, value, MOST_NOTES)),
+        }
+    }
+
+    fn check(&self, faults: &mut Faults) {
+        if self.name.is_empty() {
+            faults.add_once("name", &format!("is needed: 1 to {LONGEST_NAME} characters"));
+        }
+    }
+}
+
+/// What a team says about its keys; a fault of `team_id` where there is no such team.
+pub(super) async fn terms_of<S: Store>(call: &Call<'_, S>, id: Option<&str>) -> Result<Option<TeamTerms>, Refusal> {
+    let Some(id) = id else { return Ok(None) };
+    let stored = call.store.record(Kind::Team, id).await?.filter(|stored| !stored.deleted);
+    let terms = stored.and_then(|stored| serde_json::from_str(&stored.record).ok());
+    let missing =
+        || Fault { path: "team_id".to_owned(), message: "is no team; make it with POST /admin/teams".to_owned() };
+    terms.map(Some).ok_or_else(|| Refusal::faulty(vec![missing()]))
+}

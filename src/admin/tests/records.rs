@@ -1,0 +1,270 @@
+//! Teams, users, budgets and limits, on their own and inside a key.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::Gateway;
+use super::memory::Trouble;
+
+/// A good body of each kind, and a change of it.
+fn kinds() -> [(&'static str, Value, Value); 4] {
+    [
+        ("team", json!({ "name": "Search", "markup": {"factor": 1.2, "fixed": 0} }), json!({ "disabled": true })),
+        ("user", json!({ "id": "alice@example.com", "name": "Alice" }), json!({ "metadata": {"plan": "free"} })),
+        (
+            "budget",
+            json!({ "scope": {"type": "team", "id": "*"}, "limit": 12.5, "period": "month", "warn_at": [0.5, 0.9] }),
+            json!({ "limit": 0.000000001, "match": {"model": "*opus*"} }),
+        ),
+        (
+            "limit",
+            json!({ "scope": {"type": "account"}, "unit": "output_tokens", "per": "minute", "max": 100_000 }),
+            json!({ "unit": "parallel", "per": null, "max": 8 }),
+        ),
+    ]
+}
+
+#[test]
+fn each_is_made_read_listed_changed_and_deleted() {
+    for (kind, body, change) in kinds() {
+        let gateway = Gateway::new();
+        let base = format!("/admin/{kind}s");
+        let made = gateway.send("POST", &base, &body.to_string());
+        assert_eq!(made.status, 201, "{}", made.body);
+        let path = format!("{base}/{}", made.text("id"));
+        assert_eq!((&made.body["object"], &made.body["created_at"]), (&json!(kind), &json!(gateway.now.get())));
+        assert_eq!(gateway.send("GET", &path, "").body, made.body);
+        assert_eq!(gateway.send("GET", &base, "").body, json!({ "data": [made.body], "next_cursor": null }));
+
+        let changed = gateway.send("PATCH", &path, &change.to_string());
+        assert_eq!(changed.status, 200, "{}", changed.body);
+        let mut expected = made.body.clone();
+        for (field, value) in change.as_object().expect("fields").iter().filter(|(_, value)| !value.is_null()) {
+            expected[field] = value.clone();
+        }
+        for (field, _) in change.as_object().expect("fields").iter().filter(|(_, value)| value.is_null()) {
+            expected.as_object_mut().expect("fields").remove(field);
+        }
+        expected["updated_at"] = json!(gateway.now.get());
+        assert_eq!(changed.body.to_string(), expected.to_string());
+
+        let deleted = gateway.send("DELETE", &path, "");
+        assert_eq!(deleted.body, json!({ "id": made.body["id"], "object": kind, "deleted": true }));
+        for (method, body) in [("GET", ""), ("PATCH", "{}"), ("DELETE", "")] {
+            assert_eq!(gateway.send(method, &path, body).status, 404, "{method} {path}");
+        }
+        assert_eq!(gateway.send("GET", &base, "").body["data"], json!([]));
+        let log = gateway.send("GET", "/admin/audit", "");
+        assert_eq!(log.column("action"), ["delete", "update", "create"].map(|what| format!("{kind}.{what}")));
+        assert_eq!(log.body["data"][1]["before"]["id"], made.body["id"]);
+    }
+}
+
+#[test]
+fn every_fault_is_told_with_its_path() {
+    let gateway = Gateway::new();
+    let faults = |path: &str, body: Value| {
+        let refused = gateway.send("POST", path, &body.to_string());
+        assert_eq!(refused.status, 400, "{}", refused.body);
+        refused.fault_paths().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let team = json!({ "id": "mine", "disabled": 1, "markup": {"factor": -1}, "metadata": [], "colour": "red" });
+    let found = faults("/admin/teams", team);
+    assert_eq!(found, ["colour", "disabled", "id", "markup.factor", "metadata", "name"]);
+    assert_eq!(faults("/admin/users", json!({ "name": 1 })), ["id", "name"]);
+    let budget = json!({
+        "scope": {"type": "planet", "id": 7, "name": "x"}, "match": {"model": "", "colour": "x"}, "limit": "12",
+        "period": "year", "window": "sliding", "time_zone": "Mars/Olympus", "enforcement": "maybe", "warn_at": [2],
+        "spent": 1,
+    });
+    assert_eq!(
+        faults("/admin/budgets", budget),
+        [
+            "enforcement",
+            "limit",
+            "match.colour",
+            "match.model",
+            "period",
+            "scope.id",
+            "scope.name",
+            "scope.type",
+            "spent",
+            "time_zone",
+            "warn_at.0",
+            "window",
+        ]
+    );
+    assert_eq!(faults("/admin/budgets", json!({})), ["limit", "scope.id"]);
+    let limit = json!({ "scope": {"type": "user", "id": "*"}, "unit": "words", "per": "second", "max": 0 });
+    assert_eq!(faults("/admin/limits", limit), ["max", "per", "unit"]);
+}
+
+#[test]
+fn a_user_s_id_is_chosen_once_and_may_be_any_text() {
+    let gateway = Gateway::new();
+    let made = gateway.send("POST", "/admin/users", r#"{"id":"a/b c"}"#);
+    assert_eq!(made.text("id"), "a/b c");
+    let path = "/admin/users/a%2Fb%20c";
+    assert_eq!(gateway.send("GET", path, "").body, made.body);
+    assert_eq!(gateway.send("PATCH", path, r#"{"id":"other"}"#).fault_paths(), ["id"]);
+    let again = gateway.send("POST", "/admin/users", r#"{"id":"a/b c"}"#);
+    assert_eq!((again.status, again.code()), (409, "already_exists"));
+    gateway.send("DELETE", path, "");
+    assert_eq!(gateway.send("POST", "/admin/users", r#"{"id":"a/b c"}"#).status, 201, "free again");
+}
+
+#[test]
+fn lists_go_on_by_cursor() {
+    let gateway = Gateway::new();
+    for name in ["a", "b", "c"] {
+        gateway.send("POST", "/admin/teams", &json!({ "name": name }).to_string());
+    }
+    let first = gateway.send("GET", "/admin/teams?limit=2", "");
+    assert_eq!(first.column("name"), ["c", "b"]);
+    let rest = gateway.send("GET", &format!("/admin/teams?limit=2&cursor={}", first.text("next_cursor")), "");
+    assert_eq!((rest.column("name"), &rest.body["next_cursor"]), (vec!["a".to_owned()], &Value::Null));
+    assert_eq!(gateway.send("GET", "/admin/teams?page=2", "").fault_paths(), ["page"]);
+}
+
+#[test]
+fn a_team_s_word_reaches_all_its_keys() {
+    let gateway = Gateway::new();
+    let team = gateway.send("POST", "/admin/teams", r#"{"name":"a","markup":{"factor":2}}"#).text("id");
+    let (id, text) = gateway.key(&json!({ "name": "in it", "team_id": team }).to_string());
+    let (_, outside) = gateway.key(r#"{"name":"not in it"}"#);
+    assert_eq!(gateway.grant_at_edge(&text).expect("a grant").markup().factor.0, 2_000_000_000);
+    let path = format!("/admin/teams/{team}");
+    let disabled = gateway.send("PATCH", &path, r#"{"disabled":true}"#);
+    assert_eq!(disabled.changed_keys.len(), 1, "this isolate forgets it");
+    assert!(!gateway.lets_through(&text) && gateway.lets_through(&outside));
+    assert_eq!(gateway.send("GET", &format!("/admin/keys/{id}"), "").body["disabled"], false, "the key itself is not");
+    gateway.send("PATCH", &path, r#"{"disabled":false}"#);
+    assert!(gateway.lets_through(&text));
+
+    let of_team = gateway.send("GET", &format!("/admin/keys?team_id={team}"), "");
+    assert_eq!(of_team.column("id"), [id.as_str()]);
+    assert_eq!(gateway.send("DELETE", &path, "").code(), "team_has_keys");
+    gateway.send("PATCH", &format!("/admin/keys/{id}"), r#"{"team_id":null}"#);
+    assert_eq!(gateway.grant_at_edge(&text).expect("a grant").markup().factor.0, 1_000_000_000);
+    assert_eq!(gateway.send("DELETE", &path, "").status, 200);
+    for body in
+        [r#"{"name":"b","team_id":"team_none"}"#.to_owned(), json!({ "name": "b", "team_id": team }).to_string()]
+    {
+        assert_eq!(gateway.send("POST", "/admin/keys", &body).fault_paths(), ["team_id"], "{body}");
+    }
+    assert_eq!(gateway.send("PATCH", &format!("/admin/keys/{id}"), r#"{"team_id":"x"}"#).fault_paths(), ["team_id"]);
+}
+
+#[test]
+fn a_team_s_word_that_did_not_reach_the_edge_is_told_and_caught_up() {
+    let gateway = Gateway::new();
+    let team = gateway.send("POST", "/admin/teams", r#"{"name":"a"}"#).text("id");
+    let (_, text) = gateway.key(&json!({ "name": "a", "team_id": team }).to_string());
+    gateway.store.trouble("put_grant", Trouble::Refused);
+    let refused = gateway.send("PATCH", &format!("/admin/teams/{team}"), r#"{"disabled":true}"#);
+    assert_eq!((refused.status, refused.code()), (503, "not_published"));
+    assert!(gateway.lets_through(&text), "the stale copy");
+    let (other, _) = gateway.key(r#"{"name":"b"}"#);
+    gateway.send("POST", &format!("/admin/keys/{other}/disable"), "");
+    assert!(!gateway.lets_through(&text), "with the next change of any key");
+}
+
+#[test]
+fn a_write_whose_answer_is_lost_is_no_failure() {
+    let gateway = Gateway::new();
+    gateway.store.trouble("create_record", Trouble::AnswerLost);
+    let made = gateway.send("POST", "/admin/teams", r#"{"name":"a"}"#);
+    assert_eq!(made.status, 201);
+    let path = format!("/admin/teams/{}", made.text("id"));
+    gateway.store.trouble("replace_record", Trouble::AnswerLost);
+    assert_eq!(gateway.send("PATCH", &path, r#"{"name":"b"}"#).status, 200);
+    gateway.store.trouble("replace_record", Trouble::Refused);
+    assert_eq!(gateway.send("PATCH", &path, r#"{"name":"c"}"#).code(), "storage_unavailable");
+    assert_eq!(gateway.send("GET", &path, "").body["name"], "b");
+}
+
+#[test]
+fn changes_at_once_do_not_undo_each_other() {
+    let gateway = Gateway::new();
+    let made = gateway.send("POST", "/admin/teams", r#"{"name":"a"}"#);
+    gateway.store.meddle(|contents| {
+        for stored in contents.records.values_mut() {
+            stored.record = stored.record.replace(r#""name":"a""#, r#""name":"theirs""#);
+            stored.change.push('+');
+        }
+    });
+    let changed = gateway.send("PATCH", &format!("/admin/teams/{}", made.text("id")), r#"{"disabled":true}"#);
+    assert_eq!((&changed.body["name"], &changed.body["disabled"]), (&json!("theirs"), &json!(true)));
+}
+
+#[test]
+fn a_key_s_own_budget_keeps_what_was_spent_when_its_amount_changes() {
+    let gateway = Gateway::new();
+    let body = json!({
+        "name": "a",
+        "budgets": [{"limit": 5, "period": "day"}, {"limit": 50, "period": "day", "match": {"model": "*opus*"}}],
+        "limits": [{"unit": "requests", "per": "minute", "max": 60}, {"unit": "parallel", "max": 4}],
+    });
+    let made = gateway.send("POST", "/admin/keys", &body.to_string());
+    assert_eq!(made.status, 201, "{}", made.body);
+    let (id, budgets, limits) = (made.text("id"), &made.body["budgets"], &made.body["limits"]);
+    assert_eq!(budgets[0]["scope"], json!({ "type": "key", "id": id }));
+    assert_eq!(budgets[0]["id"], format!("{id}-day-calendar"));
+    assert_ne!(budgets[0]["id"], budgets[1]["id"]);
+    assert_eq!(limits[1]["id"], format!("{id}-parallel"));
+    let path = format!("/admin/keys/{id}");
+    let dearer = gateway.send("PATCH", &path, r#"{"budgets":[{"limit":7.5,"period":"day"}]}"#);
+    assert_eq!(dearer.body["budgets"][0]["id"], budgets[0]["id"], "the same, with another amount");
+    assert_eq!(dearer.body["budgets"].as_array().map(Vec::len), Some(1));
+    let kept = json!({ "budgets": [{"id": budgets[0]["id"], "limit": 9, "period": "week"}] });
+    assert_eq!(gateway.send("PATCH", &path, &kept.to_string()).body["budgets"][0]["id"], budgets[0]["id"], "by its id");
+    let whole = gateway.send("GET", &path, "").body;
+    let same = json!({ "budgets": whole["budgets"], "limits": whole["limits"] });
+    let again = gateway.send("PATCH", &path, &same.to_string());
+    assert_eq!(again.body["budgets"].to_string(), whole["budgets"].to_string(), "what was read can be written");
+    assert_eq!(gateway.send("PATCH", &path, r#"{"budgets":null}"#).body["budgets"], json!([]));
+}
+
+#[test]
+fn a_key_s_own_rules_have_their_faults_told() {
+    let body = json!({
+        "name": "a",
+        "budgets": [
+            {"limit": 0}, {"limit": 1, "scope": {"type": "team", "id": "t"}}, {"limit": 1, "id": "mine"}, 7,
+            {"limit": 1}, {"limit": 2},
+        ],
+        "limits": [{"unit": "tokens", "max": 5}, {"max": 5, "per": "day", "colour": "red"}],
+    });
+    let refused = Gateway::new().send("POST", "/admin/keys", &body.to_string());
+    assert_eq!(
+        refused.fault_paths(),
+        [
+            "budgets.0.limit",
+            "budgets.1",
+            "budgets.1.scope",
+            "budgets.2",
+            "budgets.2.id",
+            "budgets.3",
+            "budgets.4",
+            "budgets.5",
+            "limits.0.per",
+            "limits.1.colour",
+        ]
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_value_is_too_strange(name in "[a-z_]{1,12}", value in r#"(\[|\{|"|[0-9a-z:,.\]}-]){0,12}"#) {
+        let gateway = Gateway::new();
+        for (kind, mut body, _) in kinds() {
+            for name in [name.as_str(), "scope", "match", "limit", "warn_at", "max", "metadata"] {
+                body.as_object_mut().expect("fields").remove(name);
+                let fields = body.to_string();
+                let sent = format!(r#"{},"{name}":{value}}}"#, fields.trim_end_matches('}'));
+                let status = gateway.send("POST", &format!("/admin/{kind}s"), &sent).status;
+                prop_assert!([201, 400, 409].contains(&status), "{} {}", sent, status);
+            }
+        }
+    }
+}
