@@ -5,8 +5,9 @@ use crate::chat::{Answer, EndKind, Event, Sink, Usage, unfold};
 use crate::failure::Failure;
 use crate::provider::Quirks;
 
+use super::framing::{Framing, Reader, Unframed};
 use super::openai_chat;
-use super::sse::{Frame, Reader};
+use super::sse::Frame;
 use super::{Closing, Decoded, Format, StreamDecoder, StreamWriter};
 
 /// What is known of an answer while it streams.
@@ -114,23 +115,23 @@ impl Pipe {
     /// From `format` into the caller's protocol.
     #[must_use]
     pub fn translated(format: Format, quirks: &Quirks, writer: Box<dyn StreamWriter>, caps: Caps) -> Pipe {
-        Pipe::over(Lane::Translated(format.decoder(quirks), writer), caps)
+        Pipe::over(Lane::Translated(format.decoder(quirks), writer), format.framing(quirks), caps)
     }
 
     /// Same protocol on both sides: what need not change is sent on as it came.
     #[must_use]
     pub fn patched(patcher: Box<dyn StreamPatcher>, caps: Caps) -> Pipe {
-        Pipe::over(Lane::Patched(patcher), caps)
+        Pipe::over(Lane::Patched(patcher), Framing::ServerSent, caps)
     }
 
     /// The caller gets the upstream's bytes natively; this only reads along.
     #[must_use]
     pub fn relayed(format: Format, quirks: &Quirks, caps: Caps) -> Pipe {
-        Pipe::over(Lane::Relayed(format.decoder(quirks)), caps)
+        Pipe::over(Lane::Relayed(format.decoder(quirks)), format.framing(quirks), caps)
     }
 
-    fn over(lane: Lane, caps: Caps) -> Pipe {
-        Pipe { reader: Reader::new(caps.event), lane, meter: Meter::default(), fault: None, left: caps.answer }
+    fn over(lane: Lane, framing: Framing, caps: Caps) -> Pipe {
+        Pipe { reader: framing.reader(caps.event), lane, meter: Meter::default(), fault: None, left: caps.answer }
     }
 
     /// Takes bytes of the upstream; appends what the caller gets to `out`.
@@ -146,9 +147,12 @@ impl Pipe {
         }
         let Pipe { reader, lane, meter, fault, .. } = self;
         let read = reader.feed(bytes, &mut |frame| lane.take(frame, meter, fault, out));
-        if let (Err(too_large), None) = (read, &self.fault) {
-            let failure = Failure::bad_answer("The provider sent an oversized event.");
-            self.fault = Some(failure.because(too_large.to_string()));
+        if let (Err(unframed), None) = (read, &self.fault) {
+            let failure = Failure::bad_answer(match unframed {
+                Unframed::TooLarge { .. } => "The provider sent an oversized event.",
+                Unframed::Damaged(_) => "The provider's stream arrived damaged.",
+            });
+            self.fault = Some(failure.because(unframed.to_string()));
         }
         self.lane.written(out);
     }

@@ -7,6 +7,7 @@ pub mod anthropic;
 mod carried;
 pub mod drive;
 pub mod error;
+pub mod framing;
 pub mod gemini;
 pub mod losses;
 pub mod openai_chat;
@@ -23,7 +24,9 @@ pub use surface::{Patched, RequestPatch, Seen, Surface};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::chat::{Answer, Request, Sink, Usage};
+use framing::Framing;
+
+use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::Raw;
 use crate::provider::{ModelFacts, Quirks};
@@ -268,6 +271,14 @@ impl Format {
         }
     }
 
+    /// How the events of its streams are told apart.
+    #[must_use]
+    pub fn framing(self, _: &Quirks) -> Framing {
+        match self {
+            Format::OpenAiChat | Format::Anthropic | Format::Gemini => Framing::ServerSent,
+        }
+    }
+
     /// A decoder for one stream.
     #[must_use]
     pub fn decoder(self, quirks: &Quirks) -> Box<dyn StreamDecoder> {
@@ -287,6 +298,33 @@ impl Format {
             Format::OpenAiChat => openai_chat::read_error(status, header, body),
             Format::Anthropic => anthropic::read_error(status, header, body),
             Format::Gemini => gemini::read_error(status, header, body),
+        }
+    }
+
+    /// Writes a call for embeddings.
+    ///
+    /// # Errors
+    /// `Unsupported` where the protocol has no embeddings, or `request` holds what they cannot say.
+    pub fn write_embeddings(
+        self,
+        request: &EmbeddingsRequest<'_>,
+        target: &Target<'_>,
+        adjusted: &mut Adjusted,
+    ) -> Result<Outgoing, Failure> {
+        match self {
+            Format::Gemini => gemini::write_embeddings(request, target.model, adjusted),
+            Format::OpenAiChat | Format::Anthropic => Err(Failure::unsupported("model", "It makes no embeddings.")),
+        }
+    }
+
+    /// Reads a successful answer to a call for embeddings.
+    ///
+    /// # Errors
+    /// `BadAnswer` where it is none.
+    pub fn read_embeddings(self, body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
+        match self {
+            Format::Gemini => gemini::read_embeddings(body),
+            Format::OpenAiChat | Format::Anthropic => Err(Failure::bad_answer("This protocol has no embeddings.")),
         }
     }
 
