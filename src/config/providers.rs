@@ -94,7 +94,7 @@ fn entry(id: &str, place: &Place<'_>) -> ProviderEntry {
 pub fn default_quirks(format: Format) -> Quirks {
     match format {
         Format::OpenAiChat => Quirks::COMPATIBLE,
-        Format::Anthropic | Format::Gemini => Quirks::NONE,
+        _ => Quirks::NONE,
     }
 }
 

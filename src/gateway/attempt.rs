@@ -8,14 +8,12 @@ use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::keys::Grant;
-use crate::provider::{ModelFacts, Price, Upstream};
+use crate::provider::{ModelFacts, Price, Unsigned, Upstream};
 use crate::route::resolve;
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
-use crate::wire::{
-    Adjusted, Format, InlinedPart, Naming, Outgoing, RequestPatch, Surface, Target, gemini, openai_chat,
-};
+use crate::wire::{Adjusted, Format, InlinedPart, Naming, Outgoing, RequestPatch, Surface, Target, openai_chat};
 
 use super::call::{Call, Stage};
 use super::settle::price_moment;
@@ -173,7 +171,8 @@ impl Gateway {
         });
         let mut headers = outgoing.headers;
         headers.push(("content-type", "application/json".to_owned()));
-        headers.push(("accept", if asked.stream { "text/event-stream" } else { "application/json" }.to_owned()));
+        let framing = attempt.upstream.format.framing(&attempt.upstream.quirks);
+        headers.push(("accept", if asked.stream { framing.media_type() } else { "application/json" }.to_owned()));
         headers.push(("x-client-request-id", request_id));
         let caller_key = call.incoming.header("x-latchkey-provider-key").map(str::to_owned);
         attempt.own_key = caller_key.is_some();
@@ -182,16 +181,19 @@ impl Gateway {
                 .code("provider_key_not_allowed")
                 .about("x-latchkey-provider-key"));
         }
-        if sandbox.is_none()
-            && let Some((name, value)) = attempt.upstream.credential(caller_key.as_deref())?
-        {
-            attempt.credential = Some(Secret::new(value.trim_start_matches("Bearer ").to_owned()));
-            headers.push((name, value));
+        let url = attempt.upstream.url(&outgoing.path, &attempt.model)?;
+        if sandbox.is_none() {
+            let unsigned = Unsigned { url: &url, body: &outgoing.body, now };
+            for (name, value) in attempt.upstream.authorize(&unsigned, caller_key.as_deref())? {
+                if !value.is_empty() && attempt.credential.is_none() {
+                    attempt.credential = Some(Secret::new(value.trim_start_matches("Bearer ").to_owned()));
+                }
+                headers.push((name, value));
+            }
         }
         attempt.sent = now;
         call.attempts += 1;
         call.stage = Stage::Headers;
-        let url = attempt.upstream.url(&outgoing.path, &attempt.model)?;
         Ok(Step::Send(Box::new(Outbound {
             url,
             headers,
@@ -255,11 +257,16 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
         }
         (Task::Embeddings, _) if !upstream.endpoints.embeddings => return Err(unsupported()),
         (Task::Embeddings, Format::OpenAiChat) => patched_at("/embeddings", incoming, attempt, false)?,
-        (Task::Embeddings, Format::Gemini) => {
+        (Task::Embeddings, format) => {
             let request = openai_chat::read_embeddings_request(body)?;
-            gemini::write_embeddings(&request, &attempt.model, &mut attempt.adjusted)?
+            let target = Target {
+                model: &attempt.model,
+                quirks: &upstream.quirks,
+                facts: &attempt.facts,
+                inlined: &call.inlined,
+            };
+            format.write_embeddings(&request, &target, &mut attempt.adjusted)?
         }
-        (Task::Embeddings, Format::Anthropic) => return Err(unsupported()),
         (Task::Completions, Format::OpenAiChat) if upstream.endpoints.completions => {
             patched_at("/completions", incoming, attempt, asked.stream)?
         }

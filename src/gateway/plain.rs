@@ -8,7 +8,7 @@ use crate::http::{Endpoint, Response, Task};
 use crate::json::Raw;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
-use crate::wire::{Closing, Cost, Format, Naming, Surface, gemini, openai_chat};
+use crate::wire::{Closing, Cost, Format, Naming, Surface, openai_chat};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -148,8 +148,8 @@ fn read<'b>(call: &Call, attempt: &'b Attempt, body: &'b [u8], now: UnixMillis) 
     let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
     let surface = endpoint.surface();
     match (endpoint.task(), attempt.upstream.format) {
-        (Task::Embeddings, Format::Gemini) => {
-            let answer = gemini::read_embeddings(body)?;
+        (Task::Embeddings, format) if format != Format::OpenAiChat => {
+            let answer = format.read_embeddings(body)?;
             let usage = answer.usage.clone().unwrap_or_else(|| estimate(request_bytes, 0));
             let asked = openai_chat::read_embeddings_request(&call.incoming.body)?;
             Ok((usage, Plain::Embeddings(answer, attempt.model.clone(), asked.encoding)))

@@ -15,7 +15,7 @@ pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, Struct
 pub use families::{Family, family, is_same_model};
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
 pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
-pub use registry::{Registry, Upstream};
+pub use registry::{Registry, Unsigned, Upstream};
 
 use crate::wire::Format;
 

@@ -12,7 +12,7 @@ use super::{Bucket, ModelFacts, PROVIDERS, Price, Rates, SANDBOX, family};
 use crate::config::{Config, ModelEntry};
 use crate::units::{NanoUsd, UnixMillis};
 
-pub use upstream::Upstream;
+pub use upstream::{Unsigned, Upstream};
 
 /// Every provider with its address and credentials, and what is known of models.
 #[derive(Debug, Default)]

@@ -3,6 +3,8 @@ use crate::chat::Usage;
 use crate::config;
 use crate::provider::{Auth, Capabilities, ReasoningControl};
 
+const UNSIGNED: Unsigned<'_> = Unsigned { url: "https://a.example", body: b"{}", now: UnixMillis(0) };
+
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 
 fn registry(variables: &[(&str, &str)], document: &str, local: bool) -> Registry {
@@ -54,11 +56,11 @@ fn addresses_and_keys_come_from_variables_then_the_document_then_the_row() {
 
     let openai = registry.upstream("openai").expect("a row");
     assert_eq!(openai.keys.iter().map(crate::secret::Secret::expose).collect::<Vec<_>>(), ["one", "two", "nine"]);
-    assert_eq!(openai.credential(None), Ok(Some(("authorization", "Bearer one".to_owned()))));
-    assert_eq!(openai.credential(Some("mine")), Ok(Some(("authorization", "Bearer mine".to_owned()))));
+    assert_eq!(openai.authorize(&UNSIGNED, None), Ok(vec![("authorization", "Bearer one".to_owned())]));
+    assert_eq!(openai.authorize(&UNSIGNED, Some("mine")), Ok(vec![("authorization", "Bearer mine".to_owned())]));
     let cave = registry.upstream("cave").expect("declared");
     assert_eq!((cave.base_url(), cave.key_variable()), (Some("https://cave.example.com"), "TORCH"));
-    assert_eq!(cave.credential(None), Ok(Some(("api-key", "light".to_owned()))));
+    assert_eq!(cave.authorize(&UNSIGNED, None), Ok(vec![("api-key", "light".to_owned())]));
     assert_eq!((cave.auth, cave.quirks), (Auth::Header("api-key"), crate::provider::Quirks::COMPATIBLE));
     assert!(!format!("{registry:?}").contains("light"), "a secret was shown");
 }
@@ -68,13 +70,13 @@ fn what_is_not_set_up_says_what_is_missing() {
     let registry = registry(&[], EMPTY, false);
     let missing = |id: &str| {
         let upstream = registry.upstream(id).expect("a row");
-        upstream.url("/x", "m").and_then(|_| upstream.credential(None)).expect_err("not set up").message
+        upstream.url("/x", "m").and_then(|_| upstream.authorize(&UNSIGNED, None)).expect_err("not set up").message
     };
     assert!(missing("groq").ends_with("GROQ_API_KEY is not set."));
     assert!(missing("workers-ai").ends_with("CLOUDFLARE_ACCOUNT_ID is not set."));
     assert!(missing("ollama").ends_with("OLLAMA_BASE_URL is not set."));
-    let at_home = self::registry(&[], EMPTY, true).upstream("ollama").expect("a row").credential(None);
-    assert_eq!(at_home, Ok(None));
+    let at_home = self::registry(&[], EMPTY, true).upstream("ollama").expect("a row").authorize(&UNSIGNED, None);
+    assert_eq!(at_home, Ok(Vec::new()));
 }
 
 #[test]
@@ -128,5 +130,5 @@ fn the_sandbox_costs_something() {
     let price = registry.price("sandbox", "delay-5", NOW).expect("a price");
     let usage = Usage { input_fresh: 10, output_text: 10, ..Usage::default() };
     assert_eq!(price.cost(&usage), Some(NanoUsd(30_000)));
-    assert_eq!(registry.upstream("sandbox").expect("switched on").credential(None), Ok(None));
+    assert_eq!(registry.upstream("sandbox").expect("switched on").authorize(&UNSIGNED, None), Ok(Vec::new()));
 }

@@ -2,6 +2,7 @@ use crate::config::{ProviderEntry, default_quirks};
 use crate::failure::{Failure, Kind};
 use crate::provider::{Address, Auth, Endpoints, MissingVariable, Provider, Quirks, SANDBOX, variable};
 use crate::secret::Secret;
+use crate::units::UnixMillis;
 use crate::wire::Format;
 
 /// Credentials that one provider can have; the first is preferred.
@@ -34,6 +35,17 @@ pub struct Upstream {
     /// Whether the address was chosen here, rather than being the row's own.
     placed: bool,
     local: bool,
+}
+
+/// A request that lacks its credential: all that a signature may cover.
+#[derive(Clone, Copy, Debug)]
+pub struct Unsigned<'r> {
+    /// Whole.
+    pub url: &'r str,
+    /// As it is sent.
+    pub body: &'r [u8],
+    /// When it is sent.
+    pub now: UnixMillis,
 }
 
 /// Looks up a variable; empty ones are not there.
@@ -149,23 +161,23 @@ impl Upstream {
         Ok(address.url(path, model))
     }
 
-    /// The header that carries the key: the caller's own where they brought one, else the preferred one of the
-    /// gateway. `None` where the server wants none.
+    /// The headers that carry the credential: the caller's own key where they brought one, else the preferred one of
+    /// the gateway. None where the server wants none.
     ///
     /// # Errors
     /// Where a key is needed and there is none.
-    pub fn credential(&self, own_key: Option<&str>) -> Result<Option<(&'static str, String)>, Failure> {
+    pub fn authorize(&self, _: &Unsigned<'_>, own_key: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
         let Some(key) = own_key.or_else(|| self.keys.first().map(Secret::expose)) else {
             let reachable = self.auth == Auth::Optional && (self.placed || self.local);
             let missing =
                 if self.auth == Auth::Optional { variable(&self.id, "BASE_URL") } else { self.key_variable.clone() };
-            return if reachable { Ok(None) } else { Err(self.not_set_up(&missing)) };
+            return if reachable { Ok(Vec::new()) } else { Err(self.not_set_up(&missing)) };
         };
-        Ok(Some(match self.auth {
+        Ok(vec![match self.auth {
             Auth::Bearer | Auth::Optional => ("authorization", format!("Bearer {key}")),
             Auth::BearerIn(header) => (header, format!("Bearer {key}")),
             Auth::Header(header) => (header, key.to_owned()),
-        }))
+        }])
     }
 
     fn not_set_up(&self, missing: &str) -> Failure {
