@@ -30,8 +30,12 @@ pub struct ProviderEntry {
     pub endpoints: Option<Endpoints>,
 }
 
-const FORMATS: [(&str, Format); 3] =
-    [("openai_chat", Format::OpenAiChat), ("anthropic", Format::Anthropic), ("gemini", Format::Gemini)];
+const FORMATS: [(&str, Format); 4] = [
+    ("openai_chat", Format::OpenAiChat),
+    ("anthropic", Format::Anthropic),
+    ("gemini", Format::Gemini),
+    ("bedrock", Format::Bedrock),
+];
 
 /// Headers in which servers are known to take a key.
 const KEY_HEADERS: [(&str, &str); 7] = [

@@ -82,7 +82,8 @@ fn fill_in(template: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<
 }
 
 /// A model's name as one segment of a path: it came from the caller and must not climb out of it.
-fn percent_encoded(segment: &str) -> String {
+#[must_use]
+pub fn percent_encoded(segment: &str) -> String {
     let mut encoded = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_~".contains(&byte) || (byte == b'.' && segment.len() > 2) {

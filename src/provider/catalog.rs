@@ -25,6 +25,10 @@ pub const PROVIDERS: &[Provider] = &[
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
         .recorded("azure"),
     compatible("baseten", "Baseten", "https://inference.baseten.co/v1"),
+    row("bedrock", "Amazon Bedrock", "https://bedrock-runtime.{AWS_REGION}.amazonaws.com", Format::Bedrock)
+        .auth(Auth::Aws("bedrock"))
+        .quirks(Quirks::NONE)
+        .recorded("bedrock"),
     compatible("cerebras", "Cerebras", "https://api.cerebras.ai/v1")
         .quirks(Quirks {
             ends_without_done: true,

@@ -28,6 +28,8 @@ pub struct ModelFacts {
     pub system_anywhere: bool,
     /// It takes its output cap as `max_completion_tokens` and not as `max_tokens`.
     pub completion_cap_only: bool,
+    /// How thinking is asked for where a host passes the model's own fields on.
+    pub own_thinking: OwnThinking,
 }
 
 /// A set of abilities.
@@ -95,6 +97,24 @@ pub enum ReasoningControl {
         /// Whether it can be switched off.
         optional: bool,
     },
+}
+
+/// The fields of a model's own protocol that ask for thinking, as hosts pass them on: Bedrock's
+/// `additionalModelRequestFields`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OwnThinking {
+    /// None that is known.
+    #[default]
+    Unknown,
+    /// `thinking` and `output_config.effort`
+    /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html>).
+    Thinking,
+    /// `reasoning_effort`
+    /// (<https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-openai.html>).
+    Effort,
+    /// `reasoningConfig` with `maxReasoningEffort`
+    /// (<https://docs.aws.amazon.com/nova/latest/nova2-userguide/extended-thinking.html>).
+    Config,
 }
 
 /// How text is held to a schema.

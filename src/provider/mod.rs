@@ -8,14 +8,16 @@ pub mod models;
 mod prices;
 mod quirks;
 mod registry;
+mod sigv4;
 
-pub use address::{Address, MissingVariable};
+pub use address::{Address, MissingVariable, percent_encoded};
 pub use catalog::{PROVIDERS, find};
-pub use facts::{Capabilities, ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
+pub use facts::{Capabilities, ModelFacts, OwnThinking, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family, is_same_model};
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
 pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Unsigned, Upstream};
+pub use sigv4::AwsCredentials;
 
 use crate::wire::Format;
 
@@ -66,6 +68,9 @@ pub enum Auth {
     Header(&'static str),
     /// In this header, as `Bearer …`.
     BearerIn(&'static str),
+    /// `Authorization: Bearer …` where there is a key, else signed with the deployment's AWS credentials
+    /// (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_REGION`) for this service.
+    Aws(&'static str),
     /// No credential: a server on one's own machine. A key is sent as a bearer token if there is one.
     Optional,
 }

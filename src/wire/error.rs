@@ -40,6 +40,8 @@ const BY_WORDS: &[(&str, Kind)] = &[
     ("max context length", Kind::ContextLength),
     // Anthropic: "prompt is too long: 208310 tokens > 200000 maximum".
     ("prompt is too long", Kind::ContextLength),
+    // Bedrock: "Input is too long for requested model."
+    ("input is too long", Kind::ContextLength),
     // cohere.error.a9f0b49862
     ("too many tokens", Kind::ContextLength),
     // Gemini: "The input token count (1100001) exceeds the maximum number of tokens allowed (1048576)."

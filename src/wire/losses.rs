@@ -34,9 +34,9 @@ pub struct Loss {
     pub honoured_by: &'static [Format],
 }
 
-use Format::{Anthropic, Gemini, OpenAiChat};
+use Format::{Anthropic, Bedrock, Gemini, OpenAiChat};
 
-const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini];
+const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock];
 
 const fn harmless(parameter: &'static str, honoured_by: &'static [Format], meaning: &'static str) -> Loss {
     Loss { parameter, harmful: false, meaning, honoured_by }
@@ -74,17 +74,17 @@ pub static LOSSES: &[Loss] = &[
     harmless("reasoning_details", ALL, "Reasoning that another model made cannot be read by this one."),
     harmless("service_tier", ALL, "The call is served at the provider's usual speed and price."),
     harmless("user", &[OpenAiChat, Anthropic], "The provider cannot tell end users apart."),
-    harmless("metadata", &[OpenAiChat], "Labels are for the caller's own records."),
+    harmless("metadata", &[OpenAiChat, Bedrock], "Labels are for the caller's own records."),
     harmless("store", &[OpenAiChat], "Nothing is kept, which is the default."),
     harmless("prompt_cache_key", &[OpenAiChat], "The provider finds cached prompts by their beginning alone."),
-    harmless("cache_control", &[OpenAiChat, Anthropic], "The provider decides by itself what to cache."),
+    harmless("cache_control", &[OpenAiChat, Anthropic, Bedrock], "The provider decides by itself what to cache."),
     harmless("prediction", &[OpenAiChat], "The same answer takes longer."),
     harmful("modalities", &[OpenAiChat, Gemini], "The answer would be text where sound or images are waited for."),
     harmful("audio", &[OpenAiChat, Gemini], "The answer would be text where sound is waited for."),
-    harmful("web_search_options", ALL, "The answer would not rest on a search."),
+    harmful("web_search_options", &[OpenAiChat, Anthropic, Gemini], "The answer would not rest on a search."),
     harmful("image_url", ALL, "The model would not see the picture."),
-    harmful("input_audio", &[OpenAiChat, Gemini], "The model would not hear the sound."),
-    harmful("video_url", &[OpenAiChat, Gemini], "The model would not see the video."),
+    harmful("input_audio", &[OpenAiChat, Gemini, Bedrock], "The model would not hear the sound."),
+    harmful("video_url", &[OpenAiChat, Gemini, Bedrock], "The model would not see the video."),
     harmful("file", ALL, "The model would not read the document."),
     harmless("detail", &[OpenAiChat, Gemini], "Pictures are read at the provider's usual resolution."),
     harmless("name", &[OpenAiChat], "Speakers of one role are not told apart."),
@@ -147,6 +147,7 @@ fn name(format: Format) -> &'static str {
         OpenAiChat => "OpenAI Chat Completions",
         Anthropic => "Anthropic Messages",
         Gemini => "Gemini generateContent",
+        Bedrock => "Bedrock Converse",
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`crate::chat`]. A vendor that departs from a format does so through [`crate::provider::Quirks`], never by name.
 
 pub mod anthropic;
+pub mod bedrock;
 mod carried;
 pub mod drive;
 pub mod error;
@@ -41,6 +42,8 @@ pub enum Format {
     Anthropic,
     /// Gemini generateContent.
     Gemini,
+    /// Bedrock Converse and ConverseStream.
+    Bedrock,
 }
 
 /// Where a request is written to: what a format needs to know of the model and the vendor.
@@ -226,6 +229,9 @@ pub trait StreamWriter: Sink {
 }
 
 impl Format {
+    /// Every format.
+    pub const ALL: &[Format] = &[Format::OpenAiChat, Format::Anthropic, Format::Gemini, Format::Bedrock];
+
     /// As the configuration document and the admin API name it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -233,6 +239,7 @@ impl Format {
             Format::OpenAiChat => "openai_chat",
             Format::Anthropic => "anthropic",
             Format::Gemini => "gemini",
+            Format::Bedrock => "bedrock",
         }
     }
 
@@ -256,6 +263,7 @@ impl Format {
             Format::OpenAiChat => openai_chat::write_request(request, target, adjusted),
             Format::Anthropic => anthropic::write_request(request, target, adjusted),
             Format::Gemini => gemini::write_request(request, target, adjusted),
+            Format::Bedrock => bedrock::write_request(request, target, adjusted),
         }
     }
 
@@ -268,6 +276,7 @@ impl Format {
             Format::OpenAiChat => openai_chat::read_answer(body, quirks),
             Format::Anthropic => anthropic::read_answer(body, quirks),
             Format::Gemini => gemini::read_answer(body, quirks),
+            Format::Bedrock => bedrock::read_answer(body, quirks),
         }
     }
 
@@ -276,6 +285,7 @@ impl Format {
     pub fn framing(self, _: &Quirks) -> Framing {
         match self {
             Format::OpenAiChat | Format::Anthropic | Format::Gemini => Framing::ServerSent,
+            Format::Bedrock => Framing::EventStream,
         }
     }
 
@@ -286,6 +296,7 @@ impl Format {
             Format::OpenAiChat => Box::new(openai_chat::Decoder::new(quirks)),
             Format::Anthropic => Box::new(anthropic::Decoder::new(quirks)),
             Format::Gemini => Box::new(gemini::Decoder::new(quirks)),
+            Format::Bedrock => Box::new(bedrock::Decoder::new(quirks)),
         }
     }
 
@@ -298,6 +309,7 @@ impl Format {
             Format::OpenAiChat => openai_chat::read_error(status, header, body),
             Format::Anthropic => anthropic::read_error(status, header, body),
             Format::Gemini => gemini::read_error(status, header, body),
+            Format::Bedrock => bedrock::read_error(status, header, body),
         }
     }
 
@@ -313,7 +325,7 @@ impl Format {
     ) -> Result<Outgoing, Failure> {
         match self {
             Format::Gemini => gemini::write_embeddings(request, target.model, adjusted),
-            Format::OpenAiChat | Format::Anthropic => Err(Failure::unsupported("model", "It makes no embeddings.")),
+            _ => Err(Failure::unsupported("model", "It makes no embeddings.")),
         }
     }
 
@@ -324,7 +336,7 @@ impl Format {
     pub fn read_embeddings(self, body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
         match self {
             Format::Gemini => gemini::read_embeddings(body),
-            Format::OpenAiChat | Format::Anthropic => Err(Failure::bad_answer("This protocol has no embeddings.")),
+            _ => Err(Failure::bad_answer("This protocol has no embeddings.")),
         }
     }
 
@@ -335,6 +347,7 @@ impl Format {
             Format::OpenAiChat => openai_chat::links_to_inline(request, target),
             Format::Anthropic => anthropic::links_to_inline(request, target),
             Format::Gemini => gemini::links_to_inline(request, target),
+            Format::Bedrock => bedrock::links_to_inline(request, target),
         }
     }
 }

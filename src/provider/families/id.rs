@@ -32,7 +32,8 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
     let lower = model_id.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
     let words: Vec<&str> = name.split(['-', '.', '@', ':', '_', '~']).filter(|word| !word.is_empty()).collect();
-    let start = words.iter().position(|word| matches!(*word, "claude" | "gemini" | "gpt") || is_o_series(word))?;
+    let start =
+        words.iter().position(|word| matches!(*word, "claude" | "gemini" | "gpt" | "nova") || is_o_series(word))?;
     let (maker, words) = words.get(start..)?.split_first()?;
     let has = |word: &str| words.contains(&word);
     if words.iter().any(|word| OTHER_KINDS.contains(word)) {
@@ -49,6 +50,7 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
         "gemini" if has("flash") => "gemini-flash",
         "gemini" if has("pro") => "gemini-pro",
         "gemini" => "gemini",
+        "nova" => "nova",
         "gpt" if has("oss") => "gpt-oss",
         "gpt" if has("codex") && has("max") => "gpt-codex-max",
         "gpt" if has("codex") => "gpt-codex",

@@ -2,7 +2,7 @@
 
 use super::Family;
 use crate::chat::Effort::{High, Low, Max, Medium, Minimal, None as Off, XHigh};
-use crate::provider::{ModelFacts, ReasoningControl, SamplingRule, StructuredOutput};
+use crate::provider::{ModelFacts, OwnThinking, ReasoningControl, SamplingRule, StructuredOutput};
 
 /// Nothing known: what the rows below start from.
 const UNKNOWN: ModelFacts = ModelFacts {
@@ -18,6 +18,7 @@ const UNKNOWN: ModelFacts = ModelFacts {
     refuses_forced_tools: false,
     system_anywhere: false,
     completion_cap_only: false,
+    own_thinking: OwnThinking::Unknown,
 };
 
 /// Claude before thinking.
@@ -27,6 +28,7 @@ const CLAUDE_PLAIN: ModelFacts =
 const CLAUDE_BUDGET: ModelFacts = ModelFacts {
     reasoning: ReasoningControl::Budget { min: 1024, max: 128_000, optional: true },
     structured: StructuredOutput::ForcedTool,
+    own_thinking: OwnThinking::Thinking,
     ..UNKNOWN
 };
 /// 4.5: structured outputs; `temperature` and `top_p` exclude each other (from Opus 4.1 on).
@@ -171,7 +173,19 @@ pub(super) static FAMILIES: &[Family] = &[
             sampling: SamplingRule::Free,
             completion_cap_only: false,
             structured: StructuredOutput::Unknown,
+            own_thinking: OwnThinking::Effort,
             ..OPENAI
+        },
+    ),
+    // At `high` it refuses limits and sampling parameters, which callers set more often than they ask for that much.
+    row(
+        "nova",
+        (2, 0),
+        ModelFacts {
+            reasoning: ReasoningControl::Effort { levels: &[Low, Medium] },
+            sampling: SamplingRule::FixedWhileThinking,
+            own_thinking: OwnThinking::Config,
+            ..UNKNOWN
         },
     ),
 ];

@@ -1,6 +1,6 @@
 use crate::config::{ProviderEntry, default_quirks};
 use crate::failure::{Failure, Kind};
-use crate::provider::{Address, Auth, Endpoints, MissingVariable, Provider, Quirks, SANDBOX, variable};
+use crate::provider::{Address, Auth, AwsCredentials, Endpoints, MissingVariable, Provider, Quirks, SANDBOX, variable};
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::Format;
@@ -29,6 +29,8 @@ pub struct Upstream {
     pub catalog_id: String,
     /// Models that it serves beside those of the catalogue.
     pub models: Vec<String>,
+    /// What requests are signed with where there is no key.
+    aws: Option<AwsCredentials>,
     address: Result<Address, MissingVariable>,
     /// The variable that holds its first key, for messages.
     key_variable: String,
@@ -75,6 +77,7 @@ impl Upstream {
             endpoints: entry.endpoints.unwrap_or(row.endpoints),
             catalog_id: row.catalog_id.to_owned(),
             placed,
+            aws: matches!(row.auth, Auth::Aws(_)).then(|| aws_credentials(variables)).flatten(),
             ..Upstream::with_keys(row.id, entry, address, variables, local)
         }
     }
@@ -125,6 +128,7 @@ impl Upstream {
             endpoints: entry.endpoints.unwrap_or_default(),
             catalog_id: id.to_owned(),
             models: entry.models.clone(),
+            aws: None,
             address,
             key_variable: key_variables.into_iter().next().unwrap_or_default(),
             placed: true,
@@ -137,7 +141,8 @@ impl Upstream {
     /// A server that needs no key counts once it was given an address: nobody knows whether one runs on localhost.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.address.is_ok() && (!self.keys.is_empty() || (self.auth == Auth::Optional && self.placed))
+        let has_credential = !self.keys.is_empty() || self.aws.is_some();
+        self.address.is_ok() && (has_credential || (self.auth == Auth::Optional && self.placed))
     }
 
     /// Where it is, without a trailing slash; `None` where the address needs a variable that is not set.
@@ -166,15 +171,22 @@ impl Upstream {
     ///
     /// # Errors
     /// Where a key is needed and there is none.
-    pub fn authorize(&self, _: &Unsigned<'_>, own_key: Option<&str>) -> Result<Vec<(&'static str, String)>, Failure> {
+    pub fn authorize(
+        &self,
+        request: &Unsigned<'_>,
+        own_key: Option<&str>,
+    ) -> Result<Vec<(&'static str, String)>, Failure> {
         let Some(key) = own_key.or_else(|| self.keys.first().map(Secret::expose)) else {
+            if let (Auth::Aws(service), Some(aws)) = (self.auth, &self.aws) {
+                return Ok(aws.sign(service, request.url, request.body, request.now));
+            }
             let reachable = self.auth == Auth::Optional && (self.placed || self.local);
             let missing =
                 if self.auth == Auth::Optional { variable(&self.id, "BASE_URL") } else { self.key_variable.clone() };
             return if reachable { Ok(Vec::new()) } else { Err(self.not_set_up(&missing)) };
         };
         Ok(vec![match self.auth {
-            Auth::Bearer | Auth::Optional => ("authorization", format!("Bearer {key}")),
+            Auth::Bearer | Auth::Optional | Auth::Aws(_) => ("authorization", format!("Bearer {key}")),
             Auth::BearerIn(header) => (header, format!("Bearer {key}")),
             Auth::Header(header) => (header, key.to_owned()),
         }])
@@ -184,4 +196,14 @@ impl Upstream {
         let message = format!("The provider `{}` is not set up on this gateway: {missing} is not set.", self.id);
         Failure::new(Kind::NotFound, message).code("model_not_found").about("model")
     }
+}
+
+/// The deployment's own AWS credentials, if they are there. Without a region it is the oldest one.
+fn aws_credentials(variables: Variables<'_>) -> Option<AwsCredentials> {
+    Some(AwsCredentials {
+        access_key_id: variables("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: Secret::new(variables("AWS_SECRET_ACCESS_KEY")?),
+        session_token: variables("AWS_SESSION_TOKEN").map(Secret::new),
+        region: variables("AWS_REGION").unwrap_or_else(|| "us-east-1".to_owned()),
+    })
 }

@@ -8,8 +8,8 @@
 mod answer;
 mod end;
 mod error;
-mod request;
-mod schema;
+pub(in crate::wire) mod request;
+pub(in crate::wire) mod schema;
 mod stream;
 mod surface;
 #[cfg(test)]

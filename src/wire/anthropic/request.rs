@@ -4,14 +4,14 @@
 //! comes later in it, except that the instructions may gain a last sentence of ours.
 
 mod blocks;
-mod names;
+pub(in crate::wire) mod names;
 mod native;
 mod sampling;
-mod shape;
+pub(in crate::wire) mod shape;
 mod signer;
-mod thinking;
-mod tools;
-mod turns;
+pub(in crate::wire) mod thinking;
+pub(in crate::wire) mod tools;
+pub(in crate::wire) mod turns;
 
 #[cfg(test)]
 mod tests;
@@ -43,7 +43,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     let max_tokens = max_tokens(request, target, adjusted);
     let shape = shape::of(&request.output, facts)?;
     let choice = tools::choose(request, &shape, facts, adjusted)?;
-    let conversation = turns::order(request, target, adjusted)?;
+    let conversation = turns::order(request, target, names::LONGEST_NAME, adjusted)?;
     let mut native = Native::of(request, adjusted);
     let obstacles = Obstacles {
         forced_tool: choice.is_forced(),
@@ -71,7 +71,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     if tools::write(request, &shape, facts, adjusted, &mut body)? {
         choice.write(&mut body);
     } else {
-        tools::write_called(&conversation.called(), &mut body);
+        tools::write_called(&conversation.called(names::LONGEST_NAME), &mut body);
     }
     let mut writer = blocks::Writer { target, adjusted, needs_files: false };
     write_conversation(&conversation, &choice, &mut writer, &mut body)?;

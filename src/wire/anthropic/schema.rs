@@ -34,7 +34,7 @@ const INEXPRESSIBLE: &[&str] = &[
 const FORMATS: &[&str] = &["date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"];
 
 /// `schema` closed and cut down; `None` where it cannot be expressed.
-pub(super) fn closed(schema: &Raw<'_>) -> Option<Raw<'static>> {
+pub(in crate::wire) fn closed(schema: &Raw<'_>) -> Option<Raw<'static>> {
     let mut out = Vec::new();
     let mut references = References::default();
     write(schema, &mut references, &mut out)?;

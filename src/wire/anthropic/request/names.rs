@@ -5,21 +5,27 @@ use std::borrow::Cow;
 use crate::json::Text;
 
 /// The longest name of a tool.
-const LONGEST_NAME: usize = 128;
+pub(in crate::wire) const LONGEST_NAME: usize = 128;
 
 /// Whether a tool may be called so: `^[a-zA-Z0-9_-]{1,128}$`.
-pub(super) fn is_tool_name(name: &str) -> bool {
+pub(in crate::wire) fn is_tool_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= LONGEST_NAME && name.bytes().all(is_plain)
 }
 
 /// An id or name from elsewhere in the letters that are taken, `^[a-zA-Z0-9_-]+$`. Two that differ stay different: what
 /// was replaced is told apart by a hash of the whole.
-pub(super) fn clean(name: &str) -> Cow<'_, str> {
-    if is_tool_name(name) {
+pub(in crate::wire) fn clean(name: &str) -> Cow<'_, str> {
+    clean_to(name, LONGEST_NAME)
+}
+
+/// The same where no more than `longest` letters are taken.
+pub(in crate::wire) fn clean_to(name: &str, longest: usize) -> Cow<'_, str> {
+    if is_tool_name(name) && name.len() <= longest {
         return Cow::Borrowed(name);
     }
+    let kept = longest.saturating_sub(9);
     let mut clean: String =
-        name.bytes().take(LONGEST_NAME - 9).map(|byte| if is_plain(byte) { char::from(byte) } else { '_' }).collect();
+        name.bytes().take(kept).map(|byte| if is_plain(byte) { char::from(byte) } else { '_' }).collect();
     clean.push_str(&format!("_{:08x}", hash(name)));
     Cow::Owned(clean)
 }
@@ -34,7 +40,7 @@ fn hash(text: &str) -> u32 {
 }
 
 /// Whether `text` is nothing but white space. Stops at the first letter.
-pub(super) fn is_blank(text: &Text<'_>) -> bool {
+pub(in crate::wire) fn is_blank(text: &Text<'_>) -> bool {
     let mut bytes = text.escaped().bytes();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -47,7 +53,7 @@ pub(super) fn is_blank(text: &Text<'_>) -> bool {
 }
 
 /// `text` without white space at its end.
-pub(super) fn trim_end<'t>(text: &'t Text<'_>) -> Text<'t> {
+pub(in crate::wire) fn trim_end<'t>(text: &'t Text<'_>) -> Text<'t> {
     let mut rest = text.escaped();
     loop {
         let shorter = rest.strip_suffix(' ').or_else(|| {

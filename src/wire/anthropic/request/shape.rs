@@ -9,7 +9,7 @@ use crate::wire::structured;
 
 /// How the shape is held.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shape {
+pub(in crate::wire) enum Shape {
     /// Any text.
     Free,
     /// By the protocol's own `output_config.format`.
@@ -24,7 +24,7 @@ pub(super) enum Shape {
 ///
 /// # Errors
 /// `BadRequest` where the schema does not describe an object.
-pub(super) fn of(output: &OutputShape<'_>, facts: &ModelFacts) -> Result<Shape, Failure> {
+pub(in crate::wire) fn of(output: &OutputShape<'_>, facts: &ModelFacts) -> Result<Shape, Failure> {
     match output {
         OutputShape::Text => Ok(Shape::Free),
         OutputShape::JsonObject => {

@@ -17,7 +17,7 @@ const UNKNOWN: ReasoningControl = ReasoningControl::Budget { min: LEAST_BUDGET, 
 
 /// What the caller asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(in crate::wire) enum Wish {
     /// Nothing.
     Open,
     /// No thinking.
@@ -28,7 +28,7 @@ pub(super) enum Wish {
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(in crate::wire) enum Thinking {
     /// Nothing: the model does as it does by itself.
     Unsaid,
     /// `disabled`, or `between_tools` where the model knows only that.
@@ -41,7 +41,7 @@ pub(super) enum Thinking {
 
 /// What stands in the way of thinking in this very request.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Obstacles {
+pub(in crate::wire) struct Obstacles {
     /// A tool call is forced. Thinking models answer that with a 400, and the caller waits for the call.
     pub forced_tool: bool,
     /// The conversation ends with an assistant message to be continued.
@@ -64,7 +64,7 @@ impl Wish {
 }
 
 /// Decides what is written. `max_tokens` is the whole output's limit, which thinking has to stay below.
-pub(super) fn decide(
+pub(in crate::wire) fn decide(
     reasoning: Option<&Reasoning>,
     facts: &ModelFacts,
     obstacles: Obstacles,

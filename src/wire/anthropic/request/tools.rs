@@ -14,7 +14,7 @@ const MOST_STRICT: usize = 20;
 
 /// What `tool_choice` becomes.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Choice<'r> {
+pub(in crate::wire) struct Choice<'r> {
     pub kind: ChoiceKind<'r>,
     /// Said at the end of the instructions, where a call cannot be forced.
     pub instruction: Option<String>,
@@ -23,7 +23,7 @@ pub(super) struct Choice<'r> {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum ChoiceKind<'r> {
+pub(in crate::wire) enum ChoiceKind<'r> {
     /// Not written.
     Unsaid,
     Auto,
@@ -63,7 +63,7 @@ impl Choice<'_> {
 ///
 /// # Errors
 /// `BadRequest` where a call is demanded and there is nothing to call.
-pub(super) fn choose<'r>(
+pub(in crate::wire) fn choose<'r>(
     request: &'r Request<'r>,
     shape: &Shape,
     facts: &ModelFacts,

@@ -17,14 +17,14 @@ use crate::json::Text;
 use crate::provider::ReasoningControl;
 use crate::wire::{Adjusted, Change, Target};
 
-pub(super) const NO_RESULT: &str = "No result was given for this call.";
+pub(in crate::wire) const NO_RESULT: &str = "No result was given for this call.";
 const LOST_CALL: &str = "Result of an earlier tool call:";
 const OPENING: &str = "(The conversation begins.)";
 const SILENCE: &str = "(no text)";
 
 /// The conversation in order.
 #[derive(Debug, Default)]
-pub(super) struct Conversation<'r> {
+pub(in crate::wire) struct Conversation<'r> {
     /// Instructions.
     pub system: Vec<Block<'r>>,
     /// Turns; no two neighbours have the same speaker.
@@ -33,13 +33,13 @@ pub(super) struct Conversation<'r> {
 
 /// What one side says.
 #[derive(Debug)]
-pub(super) struct Turn<'r> {
+pub(in crate::wire) struct Turn<'r> {
     pub speaker: Speaker,
     pub blocks: Vec<Block<'r>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaker {
+pub(in crate::wire) enum Speaker {
     User,
     Assistant,
     /// Instructions in mid-conversation.
@@ -48,7 +48,7 @@ pub(super) enum Speaker {
 
 /// A piece of a turn.
 #[derive(Debug)]
-pub(super) enum Block<'r> {
+pub(in crate::wire) enum Block<'r> {
     /// As the caller has it.
     Part { part: &'r Part<'r>, place: Place },
     /// A call, under an id that this protocol takes.
@@ -63,7 +63,7 @@ pub(super) enum Block<'r> {
 
 /// Where something stands in the caller's request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(in crate::wire) struct Place {
     pub message: usize,
     pub part: usize,
 }
@@ -82,12 +82,12 @@ impl Conversation<'_> {
     }
 
     /// The tools that are called in it, each once, as they are written.
-    pub fn called(&self) -> Vec<String> {
+    pub fn called(&self, longest: usize) -> Vec<String> {
         let blocks = self.turns.iter().flat_map(|turn| &turn.blocks);
         let mut names: Vec<String> = Vec::new();
         for block in blocks {
             if let Block::Call { part: Part::ToolCall { name, .. }, .. } = block {
-                let name = names::clean(&name.decode()).into_owned();
+                let name = names::clean_to(&name.decode(), longest).into_owned();
                 if !names.contains(&name) {
                     names.push(name);
                 }
@@ -111,14 +111,16 @@ impl Conversation<'_> {
 ///
 /// # Errors
 /// `BadRequest` where there is nothing to say, or where the model refuses to continue its own message.
-pub(super) fn order<'r>(
+pub(in crate::wire) fn order<'r>(
     request: &'r Request<'r>,
     target: &Target<'_>,
+    longest_id: usize,
     adjusted: &mut Adjusted,
 ) -> Result<Conversation<'r>, Failure> {
     let mut orderer = Orderer {
         request,
         target,
+        longest_id,
         adjusted,
         conversation: Conversation::default(),
         calls: Vec::new(),
@@ -144,6 +146,8 @@ pub(super) fn order<'r>(
 struct Orderer<'r, 'c> {
     request: &'r Request<'r>,
     target: &'c Target<'c>,
+    /// How long the ids of calls may be.
+    longest_id: usize,
     adjusted: &'c mut Adjusted,
     conversation: Conversation<'r>,
     /// The calls of the last assistant turn that wait for results.
@@ -208,7 +212,7 @@ impl<'r> Orderer<'r, '_> {
             match block {
                 Block::Part { part: Part::Reasoning { signature, .. }, .. } if !self.can_go_back(signature) => {}
                 Block::Part { part: part @ Part::ToolCall { id, .. }, .. } => {
-                    let written = self.unique(names::clean(&id.decode()).into_owned());
+                    let written = self.unique(names::clean_to(&id.decode(), self.longest_id).into_owned());
                     blocks.push((id, Block::Call { part, id: written }));
                 }
                 block => blocks.push((&Text::EMPTY, block)),
@@ -363,7 +367,7 @@ fn spoken<'r>(at: usize, message: &'r Message<'r>) -> Vec<Block<'r>> {
 }
 
 /// Text of nothing but white space is refused.
-pub(super) fn is_blank(part: &Part<'_>) -> bool {
+pub(in crate::wire) fn is_blank(part: &Part<'_>) -> bool {
     matches!(part, Part::Text { text, .. } | Part::Refusal { text } if names::is_blank(text))
 }
 
