@@ -19,7 +19,7 @@ pub fn check(format: Format, input: &[u8]) {
     let Some((cut, body)) = input.split_first() else { return };
     let lanes: &[fn(Format) -> Pipe] = match format {
         Format::OpenAiChat => &[translated, patched, relayed],
-        Format::Anthropic | Format::Gemini => &[translated],
+        _ => &[translated],
     };
     for lane in lanes {
         let whole = run(lane(format), body, usize::MAX);

@@ -7,9 +7,9 @@ use latchkey::provider::Quirks;
 use latchkey::wire::Format;
 
 use super::corpus::{Recording, corpus, fixtures, root};
-use super::expected::{Reading, events};
+use super::expected::Reading;
 use super::scope::{Scope, scope};
-use super::{decode, embeddings, expect_anthropic, expect_gemini, expect_openai_chat};
+use super::{decode, embeddings, expect_anthropic, expect_bedrock, expect_gemini, expect_openai_chat};
 
 /// Streams longer than this are cut into pieces of five bytes instead of one, to save time.
 const LONG: usize = 50_000;
@@ -27,6 +27,11 @@ fn messages_are_read_as_recorded() {
 #[test]
 fn generated_content_is_read_as_recorded() {
     check_all(Format::Gemini);
+}
+
+#[test]
+fn converse_is_read_as_recorded() {
+    check_all(Format::Bedrock);
 }
 
 fn check_all(format: Format) {
@@ -108,7 +113,7 @@ fn check(recording: &Recording) -> Vec<String> {
         Scope::Chat { format, .. } | Scope::Embeddings { format } if recording.status >= 400 => {
             check_error(format, recording, body)
         }
-        Scope::Chat { format, quirks } if recording.is_event_stream() => check_stream(format, quirks, recording, body),
+        Scope::Chat { format, quirks } if recording.is_streamed() => check_stream(format, quirks, recording),
         Scope::Chat { format, quirks } => check_plain(format, quirks, recording, body),
         Scope::Embeddings { format } => embeddings::check(format, body),
         Scope::Outside(_) => Vec::new(),
@@ -118,13 +123,15 @@ fn check(recording: &Recording) -> Vec<String> {
 /// What a good answer says, by the independent reading.
 pub fn expected(format: Format, quirks: &Quirks, recording: &Recording) -> Reading {
     let body = recording.body.as_deref().unwrap_or_default();
-    match (format, recording.is_event_stream()) {
+    match (format, recording.is_streamed()) {
         (Format::OpenAiChat, false) => expect_openai_chat::plain(body, quirks.reasoning_apart),
         (Format::OpenAiChat, true) => expect_openai_chat::streamed(body, quirks.reasoning_apart),
         (Format::Anthropic, false) => expect_anthropic::plain(body),
         (Format::Anthropic, true) => expect_anthropic::streamed(body),
         (Format::Gemini, false) => expect_gemini::plain(body),
         (Format::Gemini, true) => expect_gemini::streamed(body),
+        (Format::Bedrock, false) => expect_bedrock::plain(body),
+        (Format::Bedrock, true) => expect_bedrock::streamed(&recording.events()),
     }
 }
 
@@ -137,9 +144,9 @@ fn check_plain(format: Format, quirks: &Quirks, recording: &Recording, body: &st
     }
 }
 
-fn check_stream(format: Format, quirks: &Quirks, recording: &Recording, body: &str) -> Vec<String> {
+fn check_stream(format: Format, quirks: &Quirks, recording: &Recording) -> Vec<String> {
     let expected = expected(format, quirks, recording);
-    let bytes = body.as_bytes();
+    let bytes = recording.bytes.as_slice();
     let whole = decode::stream(format, quirks, [bytes].into_iter());
     let mut faults = expected.differences(&whole.reading);
     faults.extend(whole.broken_laws.iter().chain(&whole.misnamed).map(|law| format!("law: {law}")));
@@ -162,13 +169,12 @@ fn check_stream(format: Format, quirks: &Quirks, recording: &Recording, body: &s
             faults.push(format!("cut {how} it gives other events"));
         }
     }
-    faults.extend(check_cuts(format, quirks, body));
+    faults.extend(check_cuts(format, quirks, &recording.events()));
     faults
 }
 
 /// A stream that is cut must not look finished, and one that has its end must not look cut.
-fn check_cuts(format: Format, quirks: &Quirks, body: &str) -> Vec<String> {
-    let all = events(body);
+fn check_cuts(format: Format, quirks: &Quirks, all: &[(String, String)]) -> Vec<String> {
     let mut faults = Vec::new();
     for length in cut_points(all.len()) {
         let cut = &all[..length];
@@ -176,6 +182,7 @@ fn check_cuts(format: Format, quirks: &Quirks, body: &str) -> Vec<String> {
             Format::OpenAiChat => expect_openai_chat::ended(cut, quirks.ends_without_done),
             Format::Anthropic => expect_anthropic::ended(cut),
             Format::Gemini => expect_gemini::ended(cut),
+            Format::Bedrock => expect_bedrock::ended(cut),
         };
         let run = decode::frames(format, quirks, cut);
         if run.finished.is_ok() && !ended {

@@ -167,8 +167,43 @@ fn gemini() -> Script {
     }
 }
 
+fn bedrock() -> Script {
+    let at = |index: u64, delta: serde_json::Value| {
+        frame("contentBlockDelta", json!({"contentBlockIndex": index, "delta": delta}))
+    };
+    Script {
+        format: Format::Bedrock,
+        start: vec![frame("messageStart", json!({"role": "assistant"}))],
+        text: vec![at(0, json!({"text": "Hello"})), frame("contentBlockStop", json!({"contentBlockIndex": 0}))],
+        call: |arguments| {
+            let call = json!({"toolUse": {"toolUseId": "tooluse_1", "name": "look"}});
+            let mut frames = vec![frame("contentBlockStart", json!({"contentBlockIndex": 1, "start": call}))];
+            frames.extend(arguments.split_inclusive(':').map(|piece| {
+                let delta = json!({"toolUse": {"input": piece}});
+                frame("contentBlockDelta", json!({"contentBlockIndex": 1, "delta": delta}))
+            }));
+            frames
+        },
+        end: |usage| {
+            let mut frames = vec![
+                frame("contentBlockStop", json!({"contentBlockIndex": 1})),
+                frame("messageStop", json!({"stopReason": "tool_use"})),
+            ];
+            if let Some((input, output)) = usage {
+                let usage = json!({"inputTokens": input, "outputTokens": output});
+                frames.push(frame("metadata", json!({"usage": usage, "metrics": {"latencyMs": 1}})));
+            }
+            frames
+        },
+        early_usage: vec![frame("metadata", json!({"usage": {"inputTokens": 1, "outputTokens": 1}}))],
+        error: vec![frame("exception:throttlingException", json!({"message": "slow down"}))],
+        unknown: vec![frame("contentBlockNote", json!({"contentBlockIndex": 0}))],
+        broken: vec![raw("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"te"#)],
+    }
+}
+
 fn each(check: impl Fn(&Script)) {
-    for script in [openai_chat(), anthropic(), gemini()] {
+    for script in [openai_chat(), anthropic(), gemini(), bedrock()] {
         check(&script);
     }
 }

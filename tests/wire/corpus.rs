@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// One exchange.
@@ -21,6 +23,8 @@ pub struct Recording {
     pub headers: BTreeMap<String, String>,
     /// The answer's body; `None` where it is binary.
     pub body: Option<String>,
+    /// The same as it was sent.
+    pub bytes: Vec<u8>,
     /// Lengths of the network reads, where the recorder kept them.
     pub chunk_lengths: Vec<usize>,
     /// Made up here because no recording exists.
@@ -38,6 +42,24 @@ impl Recording {
             ["data:", "event:", ":", "id:"].iter().any(|field| start.starts_with(field))
         };
         self.status == 200 && self.body.as_ref().is_some_and(starts_like_one)
+    }
+
+    /// Whether the answer came in events, however they are told apart.
+    pub fn is_streamed(&self) -> bool {
+        self.is_event_stream() || (self.status == 200 && self.is_aws_stream())
+    }
+
+    /// Whether the answer is a binary event stream.
+    pub fn is_aws_stream(&self) -> bool {
+        self.body.is_none() && self.header("content-type").is_some_and(|kind| kind.ends_with("vnd.amazon.eventstream"))
+    }
+
+    /// Name and data of every event.
+    pub fn events(&self) -> Vec<(String, String)> {
+        match &self.body {
+            Some(body) => super::expected::events(body),
+            None => super::expected::aws_events(&self.bytes),
+        }
     }
 }
 
@@ -102,6 +124,10 @@ fn read(path: &Path) -> Option<Recording> {
         headers: headers
             .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str().unwrap_or_default().to_owned()))
             .collect(),
+        bytes: match (response["encoding"].as_str(), response["body"].as_str().unwrap_or_default()) {
+            (Some("base64"), body) => STANDARD.decode(body).expect("base64"),
+            (_, body) => body.as_bytes().to_vec(),
+        },
         body: if response["encoding"].is_string() { None } else { response["body"].as_str().map(str::to_owned) },
         chunk_lengths: response["chunk_lengths"]
             .as_array()

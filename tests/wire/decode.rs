@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hasher as _};
 use latchkey::chat::{Event, Fold, Sink};
 use latchkey::failure::Failure;
 use latchkey::provider::Quirks;
-use latchkey::wire::sse::{Frame, Reader};
+use latchkey::wire::sse::Frame;
 use latchkey::wire::{Decoded, Format, StreamDecoder};
 
 use super::expected::Reading;
@@ -117,7 +117,7 @@ impl Pass {
 /// A stream in these pieces.
 pub fn stream<'b>(format: Format, quirks: &Quirks, pieces: impl Iterator<Item = &'b [u8]>) -> Run {
     let mut pass = Pass::new(format, quirks, false);
-    let mut reader = Reader::new(8 << 20);
+    let mut reader = format.framing(quirks).reader(8 << 20);
     for piece in pieces {
         reader.feed(piece, &mut |frame| pass.take(frame)).expect("no event of the corpus is that long");
     }

@@ -201,3 +201,25 @@ pub fn events(stream: &str) -> Vec<(String, String)> {
     }
     found
 }
+
+/// The events of an AWS event stream, by the plainest reading: lengths are believed, checksums are not looked at.
+pub fn aws_events(mut bytes: &[u8]) -> Vec<(String, String)> {
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+    let mut found = Vec::new();
+    while !bytes.is_empty() {
+        let (message, rest) = bytes.split_at(number(&bytes[..4]));
+        let (headers, payload) = message[12..message.len() - 4].split_at(number(&message[4..8]));
+        let named = |name: &str| {
+            let at = headers.windows(name.len()).position(|window| window == name.as_bytes())? + name.len();
+            let length = number(&headers[at + 1..at + 3]);
+            Some(String::from_utf8_lossy(&headers[at + 3..at + 3 + length]).into_owned())
+        };
+        let name = match named(":exception-type") {
+            Some(kind) => format!("exception:{kind}"),
+            None => named(":event-type").unwrap_or_default(),
+        };
+        found.push((name, String::from_utf8_lossy(payload).into_owned()));
+        bytes = rest;
+    }
+    found
+}

@@ -12,6 +12,7 @@ mod corpus;
 mod decode;
 mod embeddings;
 mod expect_anthropic;
+mod expect_bedrock;
 mod expect_gemini;
 mod expect_openai_chat;
 mod expected;

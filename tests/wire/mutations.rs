@@ -7,16 +7,15 @@ use latchkey::wire::Format;
 
 use super::corpus::fixtures;
 use super::decode;
-use super::expected::events;
 use super::scope::{Scope, scope};
 
 const SEEDS: std::ops::Range<u64> = 1..40;
 
 fn each_stream(check: impl Fn(&str, Format, &Quirks, &[(String, String)])) {
     let mut seen = 0;
-    for recording in fixtures().iter().filter(|recording| recording.is_event_stream()) {
-        if let (Scope::Chat { format, quirks }, Some(body)) = (scope(recording), &recording.body) {
-            let mut frames = events(body);
+    for recording in fixtures().iter().filter(|recording| recording.is_streamed()) {
+        if let Scope::Chat { format, quirks } = scope(recording) {
+            let mut frames = recording.events();
             // The mutations matter, not the length.
             if frames.len() > 60 {
                 frames.drain(20..frames.len() - 20);

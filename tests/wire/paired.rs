@@ -28,7 +28,7 @@ fn paired_requests_say_the_same() {
     };
     let (mut compared, mut wrong) = (0, Vec::new());
     for source in of(Format::OpenAiChat) {
-        for format in [Format::Anthropic, Format::Gemini] {
+        for format in [Format::Anthropic, Format::Gemini, Format::Bedrock] {
             for pair in of(format).filter(|pair| pair.case == source.case && turns(source) == turns(pair)) {
                 let expected = meaning(format, request(pair));
                 let found = match translated(source, pair, format) {
@@ -84,6 +84,7 @@ fn translated(source: &Recording, pair: &Recording, format: Format) -> Result<Va
 fn meaning(format: Format, request: &Value) -> Value {
     match format {
         Format::Anthropic => anthropic(request),
+        Format::Bedrock => bedrock(request),
         _ => gemini(request),
     }
 }
@@ -154,6 +155,40 @@ fn gemini(request: &Value) -> Value {
             (_, mode) => json!(mode.map(str::to_ascii_lowercase)),
         },
         "max": request["generationConfig"]["maxOutputTokens"],
+    })
+}
+
+fn bedrock(request: &Value) -> Value {
+    let said = |block: &Value| {
+        if block["toolUse"].is_object() {
+            json!({"call": block["toolUse"]["name"], "with": block["toolUse"]["input"]})
+        } else if block["toolResult"].is_object() {
+            json!({"result": text_of(&block["toolResult"]["content"])})
+        } else if block["image"].is_object() {
+            json!("image")
+        } else {
+            json!({"text": block["text"]})
+        }
+    };
+    let turns = request["messages"].as_array().into_iter().flatten();
+    let tools = request["toolConfig"]["tools"].as_array().into_iter().flatten();
+    let choice = &request["toolConfig"]["toolChoice"];
+    json!({
+        "system": text_of(&request["system"]),
+        "turns": turns
+            .map(|turn| json!([turn["role"], turn["content"].as_array().into_iter().flatten().map(said).collect::<Vec<_>>()]))
+            .collect::<Vec<_>>(),
+        "tools": tools
+            .map(|tool| &tool["toolSpec"])
+            .map(|tool| json!([tool["name"], tool["description"], schema(&tool["inputSchema"]["json"])]))
+            .collect::<Vec<_>>(),
+        "choice": match (choice["any"].is_object(), choice["tool"]["name"].as_str()) {
+            (true, _) => json!("required"),
+            (_, Some(name)) => json!(name),
+            _ if choice["auto"].is_object() => json!("auto"),
+            _ => Value::Null,
+        },
+        "max": request["inferenceConfig"]["maxTokens"],
     })
 }
 

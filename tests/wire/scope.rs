@@ -23,6 +23,9 @@ pub fn scope(recording: &Recording) -> Scope {
     if endpoint.ends_with("/messages") || endpoint.ends_with("awPredict") {
         return Scope::Chat { format: Format::Anthropic, quirks: &Quirks::NONE };
     }
+    if endpoint.starts_with("/model/") && (endpoint.ends_with("/converse") || endpoint.ends_with("/converse-stream")) {
+        return Scope::Chat { format: Format::Bedrock, quirks: &Quirks::NONE };
+    }
     if endpoint.ends_with("enerateContent") {
         return Scope::Chat { format: Format::Gemini, quirks: &Quirks::NONE };
     }
@@ -54,7 +57,8 @@ fn quirks_of(recording: &Recording) -> &'static Quirks {
 fn another_protocol(recording: &Recording) -> Option<&'static str> {
     let endpoint = recording.endpoint.as_str();
     let Some(body) = &recording.body else {
-        return Some("binary: AWS event stream or audio");
+        let is_converse = endpoint.ends_with("/converse-stream") && recording.is_aws_stream();
+        return (!is_converse).then_some("binary: models' own protocols in an AWS event stream, or audio");
     };
     if endpoint.ends_with("responses") {
         return Some("OpenAI Responses");
@@ -71,8 +75,8 @@ fn another_protocol(recording: &Recording) -> Option<&'static str> {
     if recording.provider == "ollama" && endpoint.starts_with("/api/") {
         return Some("Ollama native, NDJSON");
     }
-    if endpoint.starts_with("/model/") {
-        return Some("Bedrock native");
+    if endpoint.starts_with("/model/") && !endpoint.contains("/converse") {
+        return Some("models' own protocols on Bedrock");
     }
     let streamed = endpoint.ends_with("streamGenerateContent") && recording.status == 200;
     if streamed && body.trim_start().starts_with('[') {

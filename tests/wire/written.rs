@@ -6,7 +6,6 @@ use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
 use latchkey::wire::drive::{Caps, Pipe};
 use latchkey::wire::openai_chat::{Patcher, Writer, patch_answer, read_plain, write_answer};
-use latchkey::wire::sse::Reader;
 use latchkey::wire::{Closing, Format, Naming, StreamWriter};
 use serde_json::Value;
 
@@ -27,10 +26,10 @@ fn naming() -> Naming {
 }
 
 /// Every good answer within scope, and what it says.
-fn each(streamed: bool, check: impl Fn(Format, &'static Quirks, &'static str, &Reading) -> Vec<String>) {
+fn each(streamed: bool, check: impl Fn(Format, &'static Quirks, &'static [u8], &Reading) -> Vec<String>) {
     let (recordings, _) = corpus();
     let (mut passed, mut wrong) = (0, Vec::new());
-    for recording in recordings.iter().filter(|recording| recording.is_event_stream() == streamed) {
+    for recording in recordings.iter().filter(|recording| recording.is_streamed() == streamed) {
         let Some((format, quirks, body, reading)) = good(recording) else { continue };
         let faults = check(format, quirks, body, &reading);
         if faults.is_empty() {
@@ -44,9 +43,9 @@ fn each(streamed: bool, check: impl Fn(Format, &'static Quirks, &'static str, &R
     assert!(passed > 10, "only {passed} recordings were found");
 }
 
-fn good(recording: &'static Recording) -> Option<(Format, &'static Quirks, &'static str, Reading)> {
+fn good(recording: &'static Recording) -> Option<(Format, &'static Quirks, &'static [u8], Reading)> {
     let Scope::Chat { format, quirks } = scope(recording) else { return None };
-    let body = recording.body.as_deref()?;
+    let body = recording.bytes.as_slice();
     if recording.status != 200 || super::answers::exceptions().contains_key(recording.id.as_str()) {
         return None;
     }
@@ -75,11 +74,11 @@ fn translated_streams_say_the_same() {
         let mut decoder = format.decoder(quirks);
         let mut writer = Writer::new(naming());
         let mut usage = None;
-        let mut reader = Reader::new(8 << 20);
+        let mut reader = format.framing(quirks).reader(8 << 20);
         let mut take = |frame: &latchkey::wire::sse::Frame<'_>| {
             drop(decoder.push(frame, &mut Metered { usage: &mut usage, next: &mut writer }));
         };
-        reader.feed(body.as_bytes(), &mut take).expect("a short stream");
+        reader.feed(body, &mut take).expect("a short stream");
         reader.finish(&mut take);
         let finished = decoder.finish(&mut Metered { usage: &mut usage, next: &mut writer });
         writer.close(&Closing { usage, ..Closing::default() });
@@ -101,7 +100,7 @@ fn patched_streams_say_the_same() {
         let caps = Caps { event: 8 << 20, answer: 64 << 20 };
         let mut pipe = Pipe::patched(Box::new(Patcher::new(naming(), quirks)), caps);
         let (mut out, mut faults) = (Vec::new(), Vec::new());
-        pipe.feed(body.as_bytes(), &mut out);
+        pipe.feed(body, &mut out);
         faults.extend(pipe.finish(&mut out).err().map(|failure| failure.to_string()));
         let usage = pipe.meter().usage.clone();
         pipe.close(&Closing { usage, ..Closing::default() }, &mut out);
@@ -113,7 +112,7 @@ fn patched_streams_say_the_same() {
 #[test]
 fn translated_answers_say_the_same() {
     each(false, |format, quirks, body, expected| {
-        let answer = match format.read_answer(body.as_bytes(), quirks) {
+        let answer = match format.read_answer(body, quirks) {
             Ok(answer) => answer,
             Err(failure) => return vec![failure.to_string()],
         };
@@ -129,11 +128,11 @@ fn patched_answers_say_the_same() {
         if format != Format::OpenAiChat {
             return Vec::new();
         }
-        let usage = match read_plain(body.as_bytes(), quirks) {
+        let usage = match read_plain(body, quirks) {
             Ok(plain) => plain.usage,
             Err(failure) => return vec![failure.to_string()],
         };
-        let patched = patch_answer(body.as_bytes(), &Closing { usage, ..Closing::default() }, false);
+        let patched = patch_answer(body, &Closing { usage, ..Closing::default() }, false);
         differences(expected, &read_answer(patched.into_owned()))
     });
 }

@@ -13,7 +13,7 @@ fuzz_target!(|body: &[u8]| {
     let Ok(request) = read_request(body) else { return };
     let facts = ModelFacts::default();
     let inlined = InlinedMedia::new();
-    for format in [Format::OpenAiChat, Format::Anthropic, Format::Gemini] {
+    for format in Format::ALL.iter().copied() {
         let target = Target { model: "m", quirks: &Quirks::NONE, facts: &facts, inlined: &inlined };
         let _links = format.links_to_inline(&request, &target);
         if let Ok(outgoing) = format.write_request(&request, &target, &mut Adjusted::default()) {
