@@ -7,20 +7,33 @@
 //!
 //! Everything here is a function of state, input, `now` and a random number that is handed in.
 
+mod chance;
+mod exchange;
 mod figures;
 mod health;
 mod outcome;
 mod policy;
+pub mod protocol;
+mod region;
+mod sketch;
 mod state;
+mod status;
 mod target;
 mod view;
 mod window;
 
+pub use exchange::Due;
 pub use figures::{Figures, Headroom};
 pub use health::Health;
 pub use outcome::{Outcome, What};
 pub use policy::Policy;
+pub use region::{Action, Order, Region, Transition};
+pub use sketch::{Sketch, SlidingSketch};
 pub use state::{Breaker, Tally};
+pub use status::ProviderHealth;
 pub use target::TargetId;
 pub use view::{Verdict, View};
 pub use window::Window;
+
+#[cfg(test)]
+mod tests;

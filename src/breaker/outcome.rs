@@ -66,3 +66,17 @@ impl What {
         }
     }
 }
+
+/// A kind of failure as operators read it.
+pub(super) fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::RateLimited => "rate_limited",
+        Kind::Unavailable => "unavailable",
+        Kind::Overloaded => "overloaded",
+        Kind::BadAnswer => "bad_answer",
+        Kind::Truncated => "truncated",
+        Kind::Timeout => "timeout",
+        Kind::CredentialRejected => "credential_rejected",
+        _ => "failed",
+    }
+}

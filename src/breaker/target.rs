@@ -68,6 +68,12 @@ pub(super) fn provider_of(target: &str) -> &str {
     target.split_once('/').map_or(target, |(provider, _)| provider)
 }
 
+impl Default for TargetId {
+    fn default() -> TargetId {
+        TargetId::from("")
+    }
+}
+
 impl From<&str> for TargetId {
     fn from(text: &str) -> TargetId {
         TargetId(text.into())

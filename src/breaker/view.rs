@@ -1,11 +1,18 @@
+use std::cell::Cell;
 use std::collections::HashMap;
 
+use super::chance::next;
+use super::exchange::Exchange;
+use super::outcome::name_of;
+use super::protocol::{LastError, Position, Probed, Report, Switch};
 use super::target::{self, TargetId};
 use super::{Breaker, Figures, Headroom, Health, Outcome, Policy, Tally, What};
-use crate::units::UnixMillis;
+use crate::units::{Millis, UnixMillis};
 
 /// So many targets are followed; the ones that were used longest ago make room.
-const MOST_TARGETS: usize = 512;
+pub(super) const MOST_TARGETS: usize = 512;
+/// So many failures of a target are told with one batch.
+const MOST_ERRORS: usize = 3;
 
 /// Whether a target may be sent a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +21,9 @@ pub enum Verdict {
     Pass,
     /// One call may, to see whether it is back: the one for which [`View::take_probe`] says yes.
     Probe,
-    /// Not before then. With nothing else left, it is better than no answer.
+    /// It should not. With nothing else left, it is better than no answer.
     Blocked {
-        /// When it may be probed.
+        /// When it may be probed. Once this has passed, the isolate asks for the probe with its next batch.
         until: UnixMillis,
     },
     /// The operator switched it off: it must not be called, whatever else is left.
@@ -26,25 +33,54 @@ pub enum Verdict {
 /// What one isolate knows of the health of targets.
 #[derive(Debug, Default)]
 pub struct View {
-    policy: Policy,
+    pub(super) policy: Policy,
     /// State of the generator behind the jitter of blocks.
     chance: u64,
-    targets: HashMap<TargetId, Entry>,
+    pub(super) targets: HashMap<TargetId, Entry>,
+    /// What the operator decided.
+    pub(super) switches: Vec<Switch>,
+    /// Where the talk with the object stands.
+    pub(super) exchange: Exchange,
 }
 
 #[derive(Debug, Default)]
-struct Entry {
-    health: Health,
-    figures: Figures,
+pub(super) struct Entry {
+    pub(super) health: Health,
+    pub(super) figures: Figures,
+    /// What the operator decided about it, and until when.
+    pub(super) switch: Option<(Position, UnixMillis)>,
+    /// The probe that the object granted and no call has taken yet: since when the state that grants it holds.
+    pub(super) granted: Option<UnixMillis>,
+    /// The probe that a call of ours took.
+    pub(super) taken: Option<UnixMillis>,
+    /// Its block is over, and a call wanted it.
+    pub(super) asks: Cell<bool>,
+    /// Whether the object knows of the last change of state.
+    pub(super) ahead: Ahead,
+    /// What the object was not told yet.
+    pub(super) pending: Report,
     /// When a call last ended.
-    used: UnixMillis,
+    pub(super) used: UnixMillis,
+}
+
+/// Whether the isolate is ahead of what the object knows of a target's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Ahead {
+    #[default]
+    No,
+    /// A change of state waits to be told, and what the object says meanwhile is old.
+    Pending,
+    /// It is told with the batch under way, whose reply takes it into account.
+    Told,
 }
 
 impl View {
-    /// A view that knows nothing yet; `seed` is for the jitter of its blocks.
+    /// A view that knows nothing yet. `seed` is for its name and the jitter of its blocks.
     #[must_use]
     pub fn new(policy: Policy, seed: u64) -> View {
-        View { policy, chance: seed, ..View::default() }
+        let mut chance = seed;
+        let exchange = Exchange::named(next(&mut chance));
+        View { policy, chance, exchange, ..View::default() }
     }
 
     /// Takes the thresholds of a new configuration.
@@ -52,6 +88,7 @@ impl View {
         self.policy = policy;
         if !policy.enabled {
             self.targets.clear();
+            self.switches.clear();
         }
     }
 
@@ -64,29 +101,53 @@ impl View {
     /// Whether `provider/model`, or one of its credentials as `provider/model#2`, may be called. Unknown ones may.
     #[must_use]
     pub fn verdict(&self, target: &str, now: UnixMillis) -> Verdict {
-        let Some(entry) = self.targets.get(target) else { return Verdict::Pass };
+        let Some(entry) = self.targets.get(target) else {
+            return match self.switched(target, now) {
+                Some((Position::Block, _)) => Verdict::Off,
+                _ => Verdict::Pass,
+            };
+        };
+        match entry.switch {
+            Some((Position::Block, until)) if now < until => return Verdict::Off,
+            Some((Position::Allow, until)) if now < until => return Verdict::Pass,
+            _ => {}
+        }
         match entry.health.breaker {
             Breaker::Passing { .. } => Verdict::Pass,
+            breaker if entry.granted == Some(breaker.since()) && self.has_time(breaker, now) => Verdict::Probe,
             Breaker::Blocking { until, .. } | Breaker::Probing { until, .. } if now < until => {
                 Verdict::Blocked { until }
             }
-            _ => Verdict::Probe,
+            Breaker::Blocking { .. } | Breaker::Probing { .. } if self.exchange.is_alone() => Verdict::Probe,
+            Breaker::Blocking { until, .. } | Breaker::Probing { until, .. } => {
+                entry.asks.set(true);
+                Verdict::Blocked { until }
+            }
         }
     }
 
     /// Takes the probe that [`Verdict::Probe`] offered, when its request is about to be sent. `false` where another call
-    /// took it meanwhile: the target is then blocked. How it went is told with [`Outcome::probe`].
+    /// took it meanwhile: the target is then blocked. How it went is told with [`Outcome::probe`]; a stream's first
+    /// token is proof enough and best told then, so that others need not wait for the end.
     #[must_use]
     pub fn take_probe(&mut self, target: &str, now: UnixMillis) -> bool {
-        let policy = self.policy;
-        let Some(entry) = self.targets.get_mut(target) else { return false };
-        match entry.health.breaker.grant(&policy, now) {
-            Some(probing) => {
-                entry.health.become_(probing);
-                true
-            }
-            None => false,
-        }
+        let (policy, alone) = (self.policy, self.exchange.is_alone());
+        let Some(entry) = self.targets.get(target) else { return false };
+        let breaker = entry.health.breaker;
+        let granted = entry.granted == Some(breaker.since()) && self.has_time(breaker, now);
+        let probing = if granted { Some(breaker) } else { breaker.grant(&policy, now).filter(|_| alone) };
+        let (Some(probing), Some(entry)) = (probing, self.targets.get_mut(target)) else { return false };
+        entry.granted = None;
+        entry.taken = Some(probing.since());
+        entry.health.become_(probing);
+        true
+    }
+
+    /// The longest that a probe may take to its outcome (a stream's first token), counted from [`View::take_probe`]:
+    /// later, another isolate may be given one.
+    #[must_use]
+    pub fn probe_patience(&self) -> Millis {
+        Millis(self.policy.probe.0 / 2)
     }
 
     /// How a target has been doing; `None` for one that nothing is known of.
@@ -99,6 +160,7 @@ impl View {
     pub fn note_headroom(&mut self, target: &str, headroom: Headroom, now: UnixMillis) {
         if let Some(entry) = self.entry(target, now) {
             entry.figures.headroom = Some(headroom);
+            entry.pending.headroom = Some(headroom);
         }
     }
 
@@ -106,36 +168,35 @@ impl View {
     pub fn report(&mut self, target: &str, outcome: Outcome, now: UnixMillis) {
         let (policy, chance) = (self.policy, next(&mut self.chance));
         let Some(entry) = self.entry(target, now) else { return };
-        let mut tally = Tally::default();
-        let served = match outcome.what {
-            What::Served { .. } => Some(true),
-            What::Poor => Some(true),
-            What::Failed { .. } | What::Refused { .. } => Some(false),
-            What::Void => None,
+        let changed = if outcome.probe {
+            entry.probed(outcome.what, &policy, now, chance)
+        } else {
+            // A straggler that was sent before the last change says nothing about what came after it.
+            outcome.sent >= entry.health.breaker.since() && entry.count(outcome.what, &policy, now, chance)
         };
-        if let What::Failed { retry_after, .. } = outcome.what {
-            tally.retry_after = retry_after;
+        if changed {
+            entry.ahead = Ahead::Pending;
+            self.exchange.is_urgent = true;
+        } else if matches!(outcome.what, What::Failed { .. } | What::Refused { .. } | What::Poor) {
+            self.exchange.has_news = true;
         }
-        if outcome.probe {
-            let decided = entry.health.breaker.probed(served, tally.retry_after, &policy, now, chance);
-            entry.health.become_(decided);
-            return;
-        }
-        // A straggler that was sent before the last change says nothing about what came after it.
-        if served.is_none() || outcome.sent < entry.health.breaker.since() {
-            return;
-        }
-        match outcome.what {
-            What::Served { .. } => tally.served = 1,
-            What::Poor => (tally.served, tally.poor) = (1, 1),
-            What::Refused { .. } => (tally.failed, tally.run, tally.refused) = (1, 1, true),
-            _ => (tally.failed, tally.run) = (1, 1),
-        }
-        entry.health.count(&tally, &policy, now, chance);
+    }
+
+    /// Whether a probe that is sent now can be over before it is taken back.
+    fn has_time(&self, breaker: Breaker, now: UnixMillis) -> bool {
+        matches!(breaker, Breaker::Probing { until, .. } if now.plus(self.probe_patience()) <= until)
+    }
+
+    /// What the operator decided about a target, and until when.
+    pub(super) fn switched(&self, target: &str, now: UnixMillis) -> Option<(Position, UnixMillis)> {
+        let covering = self.switches.iter().filter(|switch| switch.holds(now) && switch.covers(target));
+        let decided = covering.map(|switch| (switch.position, switch.until.unwrap_or(UnixMillis(i64::MAX))));
+        // What is off is off, however much else is allowed.
+        decided.min_by_key(|(position, _)| *position != Position::Block)
     }
 
     /// The entry of a target, made where there is none; `None` where nothing is kept.
-    fn entry(&mut self, target: &str, now: UnixMillis) -> Option<&mut Entry> {
+    pub(super) fn entry(&mut self, target: &str, now: UnixMillis) -> Option<&mut Entry> {
         if !self.policy.enabled || target.len() > target::LONGEST {
             return None;
         }
@@ -143,7 +204,8 @@ impl View {
             if self.targets.len() >= MOST_TARGETS {
                 self.make_room();
             }
-            self.targets.insert(TargetId::from(target), Entry::default());
+            let entry = Entry { switch: self.switched(target, now), ..Entry::default() };
+            self.targets.insert(TargetId::from(target), entry);
         }
         let entry = self.targets.get_mut(target)?;
         entry.used = now;
@@ -159,13 +221,71 @@ impl View {
     }
 }
 
-/// The next number of a sequence that looks random: splitmix64.
-fn next(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
+impl Entry {
+    /// Counts the outcome of a call that was no probe; whether it blocked the target.
+    fn count(&mut self, what: What, policy: &Policy, now: UnixMillis, chance: u64) -> bool {
+        let mut tally = Tally::default();
+        match what {
+            What::Served { .. } => tally.served = 1,
+            What::Poor => (tally.served, tally.poor) = (1, 1),
+            What::Refused { .. } => (tally.failed, tally.run, tally.refused) = (1, 1, true),
+            What::Failed { retry_after, .. } => {
+                (tally.failed, tally.run, tally.retry_after) = (1, 1, retry_after);
+            }
+            What::Void => return false,
+        }
+        self.note(what, now);
+        self.pending.since = self.health.breaker.since();
+        self.pending.served += tally.served;
+        self.pending.failed += tally.failed;
+        self.pending.poor += tally.poor;
+        self.pending.run = if tally.served > 0 { 0 } else { self.pending.run + 1 };
+        self.pending.refused |= tally.refused;
+        self.pending.retry_after = tally.retry_after.or(self.pending.retry_after);
+        self.health.count(&tally, policy, now, chance)
+    }
+
+    /// Decides by how the probe went; whether that changed anything.
+    fn probed(&mut self, what: What, policy: &Policy, now: UnixMillis, chance: u64) -> bool {
+        let granted = self.health.breaker.since();
+        // Taken back meanwhile, or told already.
+        if self.taken.take() != Some(granted) {
+            return false;
+        }
+        let served = match what {
+            What::Served { .. } | What::Poor => Some(true),
+            What::Failed { .. } | What::Refused { .. } => Some(false),
+            What::Void => None,
+        };
+        let asked = if let What::Failed { retry_after, .. } = what { retry_after } else { None };
+        self.note(what, now);
+        self.pending.probe = Some(Probed { granted, served });
+        self.pending.retry_after = asked.or(self.pending.retry_after);
+        self.health.become_(self.health.breaker.probed(served, asked, policy, now, chance));
+        true
+    }
+
+    /// Notes what an outcome says beyond whether it was one.
+    fn note(&mut self, what: What, now: UnixMillis) {
+        let (kind, status) = match what {
+            What::Served { first_token, generation, output_tokens } => {
+                if let Some(time) = first_token {
+                    self.pending.first_token.add(time);
+                    self.pending.tokens = self.pending.tokens.saturating_add(output_tokens);
+                    self.pending.generation.0 = self.pending.generation.0.saturating_add(generation.0);
+                }
+                return;
+            }
+            What::Void => return,
+            What::Poor => ("poor", None),
+            What::Failed { kind, status, .. } => (name_of(kind), status),
+            What::Refused { status } => ("credential_rejected", status),
+        };
+        if self.pending.errors.len() >= MOST_ERRORS {
+            self.pending.errors.remove(0);
+        }
+        self.pending.errors.push(LastError { at: now, kind: kind.to_owned(), status });
+    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,47 @@
+use std::collections::BTreeMap;
+
+use super::protocol::Position;
+use super::{Verdict, View};
+use crate::units::UnixMillis;
+
+/// How the targets of one provider are doing, for a status page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProviderHealth {
+    /// How many are known.
+    pub targets: u32,
+    /// How many of them are blocked or probed.
+    pub blocked: u32,
+    /// The operator switched off the provider as a whole.
+    pub is_off: bool,
+}
+
+impl ProviderHealth {
+    /// One word: `off`, `down`, `degraded` or `up`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            ProviderHealth { is_off: true, .. } => "off",
+            ProviderHealth { blocked: 0, .. } => "up",
+            ProviderHealth { targets, blocked, .. } if blocked >= targets => "down",
+            _ => "degraded",
+        }
+    }
+}
+
+impl View {
+    /// How the providers are doing, as far as anything is known of them.
+    #[must_use]
+    pub fn providers(&self, now: UnixMillis) -> BTreeMap<&str, ProviderHealth> {
+        let mut providers = BTreeMap::<&str, ProviderHealth>::new();
+        for target in self.targets.keys().filter(|target| target.as_str() == target.target()) {
+            let health = providers.entry(target.provider()).or_default();
+            health.targets += 1;
+            health.blocked += u32::from(self.verdict(target.as_str(), now) != Verdict::Pass);
+        }
+        let off = self.switches.iter().filter(|switch| switch.holds(now) && switch.position == Position::Block);
+        for switch in off.filter(|switch| !switch.subject.contains('/')) {
+            providers.entry(&switch.subject).or_default().is_off = true;
+        }
+        providers
+    }
+}
