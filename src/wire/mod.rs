@@ -10,6 +10,7 @@ pub mod drive;
 pub mod error;
 pub mod framing;
 pub mod gemini;
+mod headroom;
 pub mod losses;
 pub mod openai_chat;
 mod place;
@@ -20,6 +21,7 @@ pub mod sse;
 pub mod structured;
 mod surface;
 
+pub use headroom::headroom;
 pub use surface::{Patched, RequestPatch, Seen, Surface};
 
 use std::borrow::Cow;

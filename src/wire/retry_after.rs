@@ -1,6 +1,6 @@
 //! How long an upstream asks to wait, in the spellings that vendors use.
 
-use crate::units::Millis;
+use crate::units::{Millis, UnixMillis};
 
 /// Names under which limits are counted, as they end `x-ratelimit-remaining-…` and `x-ratelimit-reset-…`.
 const COUNTED: &[&str] = &["requests", "tokens", "requests-day", "tokens-minute"];
@@ -57,8 +57,23 @@ fn whole(milliseconds: f64) -> Option<Millis> {
     (0.0..=604_800_000.0).contains(&milliseconds).then(|| Millis(milliseconds.ceil() as u64))
 }
 
+/// A reset that is written as a moment: seconds or milliseconds since the epoch, or RFC 3339.
+pub(super) fn moment(value: &str, now: UnixMillis) -> Option<UnixMillis> {
+    let value = value.trim();
+    if let Some((date, time)) = value.strip_suffix('Z').and_then(|value| value.split_once('T')) {
+        let mut clock = time.split(':').map(|part| part.split('.').next().unwrap_or_default().parse::<u8>());
+        let (hour, minute, second) = (clock.next()?.ok()?, clock.next()?.ok()?, clock.next()?.ok()?);
+        let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+        return UnixMillis::parse_date(date).map(|day| UnixMillis(day.0 + seconds * 1000));
+    }
+    let number = value.parse::<i64>().ok()?;
+    // What lies within a lifetime of now is a moment, in whichever unit; what is smaller is a length of time.
+    let near = |moment: i64| (now.0 / 2..now.0.saturating_mul(2)).contains(&moment).then_some(UnixMillis(moment));
+    near(number).or_else(|| near(number.saturating_mul(1000)))
+}
+
 /// `2`, `0.5` (seconds), `6ms`, `1m0s`, `5m45.6s`, `1h2m`.
-fn duration(value: &str) -> Option<Millis> {
+pub(super) fn duration(value: &str) -> Option<Millis> {
     let mut rest = value.trim();
     if let Ok(seconds) = rest.parse::<f64>() {
         return whole(seconds * 1000.0);

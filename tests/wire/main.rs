@@ -16,6 +16,7 @@ mod expect_bedrock;
 mod expect_gemini;
 mod expect_openai_chat;
 mod expected;
+mod headroom;
 mod laws;
 mod mutations;
 mod paired;
