@@ -74,7 +74,7 @@ fn canonical_path(path: &str) -> String {
     if path.is_empty() {
         return "/".to_owned();
     }
-    path.split('/').map(|segment| percent_encoded(segment)).collect::<Vec<_>>().join("/")
+    path.split('/').map(percent_encoded).collect::<Vec<_>>().join("/")
 }
 
 fn authenticated(key: &[u8], text: &str) -> [u8; 32] {
