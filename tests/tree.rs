@@ -56,7 +56,7 @@ fn the_platform_is_a_dependency_of_one_target_only() {
 
 #[test]
 fn vendors_are_data() {
-    let formats = ["anthropic", "gemini", "openai"];
+    let formats = ["anthropic", "bedrock", "cohere", "gemini", "ollama", "openai"];
     for source in sources() {
         let mut folders = source.path.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
         let top = folders.next().unwrap_or_default();
