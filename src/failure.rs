@@ -105,8 +105,21 @@ pub enum Retry {
         /// The least wait.
         after: Millis,
     },
-    /// Another target, or another credential of the same provider.
+    /// Another credential of the same provider, else another target.
+    OtherCredential,
+    /// Another target.
     OtherTarget,
+}
+
+/// Whose health a failure speaks of, for the circuit breakers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// Nobody's: the request was at fault, or the gateway.
+    Nobody,
+    /// The credential's: other credentials of the provider may well work.
+    Credential,
+    /// The target's.
+    Target,
 }
 
 impl Failure {
@@ -151,6 +164,16 @@ impl Failure {
         Failure::new(Kind::BadAnswer, message)
     }
 
+    /// Whose health this counts against.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self.kind {
+            Kind::CredentialRejected | Kind::RateLimited if self.side == Side::Upstream => Blame::Credential,
+            _ if self.side == Side::Upstream => Blame::Target,
+            _ => Blame::Nobody,
+        }
+    }
+
     /// Names the request field.
     #[must_use]
     pub fn about(mut self, param: impl Into<Cow<'static, str>>) -> Failure {
@@ -185,7 +208,8 @@ impl Kind {
             | NotFound | MethodNotAllowed | TooLarge | UnsupportedMediaType | PreconditionFailed | OverBudget
             | Disconnected => (Side::Caller, Retry::Never),
             RateLimited | Unavailable | Overloaded => (Side::Upstream, Retry::SameTarget { after: Millis(0) }),
-            CredentialRejected | BadAnswer | Truncated | Timeout => (Side::Upstream, Retry::OtherTarget),
+            CredentialRejected => (Side::Upstream, Retry::OtherCredential),
+            BadAnswer | Truncated | Timeout => (Side::Upstream, Retry::OtherTarget),
             NoTarget | Internal => (Side::Gateway, Retry::Never),
         }
     }

@@ -18,10 +18,17 @@ const BY_CODE: &[(&str, Kind)] = &[
     ("content_policy_violation", Kind::ContentFiltered),
     ("data_inspection_failed", Kind::ContentFiltered),
     ("moderation_blocked", Kind::ContentFiltered),
+    // Azure's inner error: <https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter>.
+    ("ResponsibleAIPolicyViolation", Kind::ContentFiltered),
     ("invalid_api_key", Kind::CredentialRejected),
     ("InvalidApiKey", Kind::CredentialRejected),
     ("API_KEY_INVALID", Kind::CredentialRejected),
     ("authentication_error", Kind::CredentialRejected),
+    // The account behind the key, not the call: <https://platform.openai.com/docs/guides/error-codes>.
+    ("account_deactivated", Kind::CredentialRejected),
+    ("billing_not_active", Kind::CredentialRejected),
+    ("billing_hard_limit_reached", Kind::CredentialRejected),
+    ("billing_error", Kind::CredentialRejected),
     ("model_not_found", Kind::NotFound),
     ("DeploymentNotFound", Kind::NotFound),
     ("not_found_error", Kind::NotFound),
@@ -76,9 +83,11 @@ pub fn from_status(status: u16, message: String, code: Option<String>) -> Failur
         _ => Failure::new(kind, message),
     };
     failure.retry = match (kind, status, code.as_deref()) {
-        // Waiting brings no money and no feature; what one target refuses, another may take.
-        (Kind::RateLimited, _, Some("insufficient_quota")) | (Kind::Unavailable, 501, _) => Retry::OtherTarget,
-        (Kind::ContextLength | Kind::ContentFiltered | Kind::NotFound | Kind::Forbidden, _, _) => Retry::OtherTarget,
+        // Waiting brings no money and no permission; another account may have them.
+        (Kind::RateLimited, _, Some("insufficient_quota")) | (Kind::Forbidden, ..) => Retry::OtherCredential,
+        // What one target lacks or refuses, another may have or take.
+        (Kind::Unavailable, 501, _) => Retry::OtherTarget,
+        (Kind::ContextLength | Kind::ContentFiltered | Kind::NotFound, _, _) => Retry::OtherTarget,
         _ => failure.retry,
     };
     failure.code = code.filter(|code| !code.is_empty()).map(Into::into);
@@ -150,6 +159,7 @@ fn kind_of(status: u16, message: &str, code: Option<&str>) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Blame;
 
     fn of(status: u16, message: &str, code: Option<&str>) -> Failure {
         from_status(status, message.to_owned(), code.map(str::to_owned))
@@ -172,6 +182,12 @@ mod tests {
             (503, "", None, Kind::Overloaded),
             (529, "Overloaded", Some("overloaded_error"), Kind::Overloaded),
             (302, "", None, Kind::BadAnswer),
+            (400, "over the limit", Some("billing_hard_limit_reached"), Kind::CredentialRejected),
+            (400, "filtered", Some("ResponsibleAIPolicyViolation"), Kind::ContentFiltered),
+            (402, "Insufficient Balance", None, Kind::CredentialRejected),
+            (521, "", None, Kind::Unavailable),
+            (524, "", None, Kind::Unavailable),
+            (530, "", None, Kind::Unavailable),
         ];
         for (status, message, code, kind) in cases {
             let failure = of(status, message, code);
@@ -183,10 +199,23 @@ mod tests {
 
     #[test]
     fn what_another_target_may_take_goes_to_another_target() {
-        assert_eq!(of(429, "out of credit", Some("insufficient_quota")).retry, Retry::OtherTarget);
+        assert_eq!(of(429, "out of credit", Some("insufficient_quota")).retry, Retry::OtherCredential);
+        assert_eq!(of(402, "no money left", None).retry, Retry::OtherCredential);
+        assert_eq!(of(403, "this project may not use it", None).retry, Retry::OtherCredential);
         assert_eq!(of(404, "no such model", None).retry, Retry::OtherTarget);
         assert_eq!(of(400, "bad", None).retry, Retry::Never);
         assert_eq!(of(502, "bad gateway", None).retry, Retry::SameTarget { after: Millis(0) });
+    }
+
+    #[test]
+    fn blame_falls_on_the_credential_or_on_the_target_or_on_nobody() {
+        assert_eq!(of(401, "bad key", None).blame(), Blame::Credential);
+        assert_eq!(of(429, "slow down", None).blame(), Blame::Credential);
+        assert_eq!(of(503, "", None).blame(), Blame::Target);
+        assert_eq!(Failure::truncated("no end").blame(), Blame::Target);
+        for status in [400, 403, 404, 413, 422] {
+            assert_eq!(of(status, "no", None).blame(), Blame::Nobody, "{status}");
+        }
     }
 
     #[test]
