@@ -1,4 +1,4 @@
-//! From what a caller calls a model to where it is, and in which order targets are tried.
+//! From what a caller calls a model to where it is, in which order targets are tried, and what follows a failure.
 
 pub mod alias;
 pub mod chance;
@@ -11,6 +11,10 @@ pub mod experiment;
 pub mod facts;
 mod list;
 mod nearest;
+mod plan;
 mod resolve;
+mod retry;
 
+pub use plan::{Candidate, Plan, Preferences, Standing};
 pub use resolve::{Resolved, resolve};
+pub use retry::{Left, Next, RetryBudget, RetryPolicy, Spent, next};

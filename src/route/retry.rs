@@ -1,0 +1,186 @@
+//! What to try after a failure: a pure function of the failure, of what is left and of what was spent.
+
+use crate::failure::{Failure, Kind, Retry};
+use crate::units::{Millis, UnixMillis};
+
+/// How often and how long a call is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Most requests to upstreams for one call, the first included. 1 tries nothing twice and nowhere else.
+    pub max_attempts: u32,
+    /// Most repetitions on one target with one credential.
+    pub same_target: u32,
+    /// The longest first wait; each further one may be twice as long.
+    pub backoff: Millis,
+    /// No wait is longer. An upstream that asks for a longer one is not waited for.
+    pub longest_wait: Millis,
+    /// Whether a prompt that is too long for one model may go to another.
+    pub context_length: bool,
+    /// Whether what one model's provider refuses to say may be asked of another.
+    pub content_policy: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy {
+            max_attempts: 6,
+            same_target: 2,
+            backoff: Millis(250),
+            longest_wait: Millis(5_000),
+            context_length: false,
+            content_policy: false,
+        }
+    }
+}
+
+/// What a call has not tried yet. Targets that are blocked do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Another credential of the provider that failed.
+    pub credential: bool,
+    /// The next target serves the same model.
+    pub same_model: bool,
+    /// The next target serves another model.
+    pub other_model: bool,
+}
+
+/// What a call has spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// Requests to upstreams, the one that just failed included.
+    pub attempts: u32,
+    /// How often the target that just failed was asked, with this credential.
+    pub of_target: u32,
+    /// What is left of the total deadline.
+    pub time_left: Millis,
+}
+
+/// What to do after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The same target and credential after this wait.
+    Again(Millis),
+    /// The same target with the next credential.
+    Credential,
+    /// The next target.
+    Target,
+    /// Nothing: the caller gets the failure.
+    Stop,
+}
+
+/// Decides what follows a failure.
+///
+/// - What would fail everywhere is not tried again. A prompt that is too long, or refused, goes to another model only
+///   where that was allowed.
+/// - What is the credential's fault goes to the next credential, then to the next target.
+/// - What waiting may heal goes at once to another credential (where it counts per account) or to the same model
+///   elsewhere. Only when neither is left is the target asked again, after a wait; and only after that another model.
+/// - A wait is drawn from zero to a bound that doubles each time (full jitter), and is never shorter than what the
+///   upstream asked for. Each repetition on one target is paid from `budget`.
+///
+/// `chance` is any random number.
+#[must_use]
+pub fn next(
+    failure: &Failure,
+    left: Left,
+    spent: Spent,
+    policy: &RetryPolicy,
+    budget: &mut RetryBudget,
+    chance: u64,
+) -> Next {
+    if spent.attempts >= policy.max_attempts || spent.time_left == Millis(0) {
+        return Next::Stop;
+    }
+    let elsewhere = left.same_model || left.other_model;
+    let to_target = if elsewhere { Next::Target } else { Next::Stop };
+    match (failure.kind, failure.retry) {
+        (Kind::ContextLength, _) if !policy.context_length => Next::Stop,
+        (Kind::ContentFiltered, _) if !policy.content_policy => Next::Stop,
+        (_, Retry::Never) => Next::Stop,
+        (_, Retry::OtherTarget) => to_target,
+        (_, Retry::OtherCredential) if left.credential => Next::Credential,
+        (_, Retry::OtherCredential) => to_target,
+        (Kind::RateLimited, Retry::SameTarget { .. }) if left.credential => Next::Credential,
+        (_, Retry::SameTarget { .. }) if left.same_model => Next::Target,
+        (_, Retry::SameTarget { after }) => {
+            let wait = policy.wait(after, spent.of_target, chance).filter(|wait| wait.0 < spent.time_left.0);
+            match wait {
+                Some(wait) if spent.of_target <= policy.same_target && budget.withdraw() => Next::Again(wait),
+                _ => to_target,
+            }
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// The wait before the `repetition`th repetition, from 1; `None` where the upstream asks for more patience than
+    /// there is.
+    fn wait(&self, asked: Millis, repetition: u32, chance: u64) -> Option<Millis> {
+        if asked > self.longest_wait {
+            return None;
+        }
+        let doublings = repetition.saturating_sub(1).min(16);
+        let bound = (self.backoff.0 << doublings).min(self.longest_wait.0);
+        let drawn = chance % (bound + 1);
+        Some(Millis(asked.0.saturating_add(drawn).min(self.longest_wait.0.max(asked.0))))
+    }
+}
+
+/// Keeps retries a share of traffic, so that an outage is not multiplied by everybody trying again.
+///
+/// Each call pays in a share, each repetition on the same target takes one out. A small allowance by time lets a quiet
+/// gateway try again too. One for each isolate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryBudget {
+    /// In thousandths of a repetition.
+    balance: u64,
+    refilled: UnixMillis,
+    refused: u64,
+}
+
+/// A call pays for a fifth of a repetition.
+const SHARE: u64 = 200;
+const ONE: u64 = 1_000;
+/// What a quiet gateway may repeat at once, and gets back at one repetition a second.
+const ALLOWANCE: u64 = 10 * ONE;
+/// No calm lets more than this gather.
+const MOST: u64 = 100 * ONE;
+
+impl Default for RetryBudget {
+    fn default() -> RetryBudget {
+        RetryBudget { balance: ALLOWANCE, refilled: UnixMillis(0), refused: 0 }
+    }
+}
+
+impl RetryBudget {
+    /// A call came.
+    pub fn deposit(&mut self, now: UnixMillis) {
+        let Millis(passed) = now.since(self.refilled);
+        self.refilled = now;
+        if self.balance < ALLOWANCE {
+            self.balance = self.balance.saturating_add(passed).min(ALLOWANCE);
+        }
+        self.balance = (self.balance + SHARE).min(MOST);
+    }
+
+    /// Takes one repetition out, or counts it as refused.
+    pub fn withdraw(&mut self) -> bool {
+        match self.balance.checked_sub(ONE) {
+            Some(rest) => self.balance = rest,
+            None => {
+                self.refused = self.refused.saturating_add(1);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// How many repetitions were refused so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
+#[cfg(test)]
+mod tests;
