@@ -60,7 +60,13 @@
 //!     }
 //!   },
 //!   "rules": [{"name": "private", "when": {"tag": ["private", "health-*"]}, "jurisdictions": ["eu"]}],
-//!   "experiments": {"newer": {"alias": "fast-cheap", "variants": {"new": {"share": 0.05, "candidates": ["cave/llama-6"]}}}}
+//!   "experiments": {"newer": {"alias": "fast-cheap", "variants": {"new": {"share": 0.05, "candidates": ["cave/llama-6"]}}}},
+//!   "failover": {
+//!     "enabled": true, "max_attempts": 6, "same_target": 2, "backoff_ms": 250, "longest_wait_ms": 5000,
+//!     "context_length": false, "content_policy": false, "continue": false, "hedge_ms": 3000,
+//!     "throughput": {"tokens_per_second": 5, "within_ms": 2000}
+//!   },
+//!   "fallbacks": {"cave/llama-5": ["anthropic/claude-sonnet-4-5"]}
 //! }"#;
 //! let config = latchkey::config::read(document).expect("no faults");
 //! assert_eq!(config.limits, latchkey::config::Limits::default());
@@ -69,6 +75,7 @@
 
 mod diff;
 mod document;
+mod failover;
 mod health;
 mod limits;
 mod models;
@@ -79,6 +86,7 @@ mod read;
 mod routing;
 
 pub use diff::{Difference, diff};
+pub use failover::{Failover, Throughput};
 pub use limits::{Deadlines, Limits};
 pub use models::ModelEntry;
 pub use place::Fault;
@@ -105,6 +113,10 @@ pub struct Config {
     pub health: Policy,
     /// Which calls go where.
     pub routing: Routing,
+    /// What follows a failure.
+    pub failover: Failover,
+    /// Models to try after each model, by the string that callers write.
+    pub fallbacks: BTreeMap<String, Vec<String>>,
 }
 
 /// Which of the cheaper ways an answer may take when caller and upstream speak the same protocol.

@@ -2,7 +2,7 @@
 
 use super::document::Node;
 use super::place::{Fault, Faults, Place};
-use super::{Config, Deadlines, Lanes, Limits, health, models, providers, routing};
+use super::{Config, Deadlines, Lanes, Limits, failover, health, models, providers, routing};
 use crate::json::check_depth;
 use crate::units::Millis;
 
@@ -12,8 +12,10 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 24;
 
 /// Those that it reads.
-const SECTIONS: [&str; 10] =
-    ["version", "providers", "models", "limits", "lanes", "health", "targets", "aliases", "rules", "experiments"];
+const SECTIONS: [&str; 12] = [
+    "version", "providers", "models", "limits", "lanes", "failover", "fallbacks", "health", "targets", "aliases", "rules",
+    "experiments",
+];
 
 /// Reads a configuration document.
 ///
@@ -55,6 +57,8 @@ fn document(root: &Place<'_>) -> Config {
             "limits" => config.limits = limits(&place),
             "lanes" => config.lanes = lanes(&place),
             "health" => config.health = health::read(&place),
+            "failover" => config.failover = failover::read(&place),
+            "fallbacks" => config.fallbacks = failover::fallbacks(&place),
             "targets" => config.routing.targets = routing::targets(&place),
             "aliases" => {
                 config.routing.aliases = routing::aliases(&place);

@@ -40,7 +40,9 @@ const COMPLETE: &str = r#"{
         "openai": {"base_url": "https://proxy.example.com/v1"}
     },
     "limits": {"body_bytes": 1048576, "deadlines": {"first_token_ms": 5000}},
-    "lanes": {"relay": true}
+    "lanes": {"relay": true},
+    "failover": {"max_attempts": 3, "backoff_ms": 100, "context_length": true, "throughput": {"tokens_per_second": 5}},
+    "fallbacks": {"openai/gpt-4o": ["cave/llama-5", "anthropic/claude-sonnet-4-5"]}
 }"#;
 
 #[test]
@@ -50,6 +52,13 @@ fn a_complete_document_means_what_it_says() {
     assert_eq!(config.limits.json_depth, Limits::default().json_depth);
     assert_eq!(config.limits.deadlines.first_token, Millis(5_000));
     assert_eq!(config.lanes, Lanes { relay: true, usage_chunk_passes: false });
+
+    let retries = config.failover.retries;
+    assert_eq!((retries.max_attempts, retries.same_target, retries.backoff), (3, 2, Millis(100)));
+    assert!(retries.context_length && !retries.content_policy && config.failover.enabled);
+    let guard = Throughput { tokens_per_second: 5, within: Millis(2_000) };
+    assert_eq!((config.failover.throughput, config.failover.hedge), (Some(guard), None));
+    assert_eq!(config.fallbacks["openai/gpt-4o"], ["cave/llama-5", "anthropic/claude-sonnet-4-5"]);
 
     let cave = &config.providers["cave"];
     assert_eq!(cave.base_url.as_deref(), Some("https://cave.example.com/v1"));
@@ -189,4 +198,24 @@ fn health_is_read_and_its_faults_are_named() {
     );
     let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
     assert_eq!(paths, ["health.x", "health.enabled", "health.error_percent", "health.probe_ms", "health"], "{found:?}");
+}
+
+#[test]
+fn failover_names_its_faults() {
+    let json = r#"{"version": 1, "failover": {"max_attempts": 0, "hedge_ms": 1, "throughput": {}, "retry": 1},
+        "fallbacks": {"a/b": ["a/b"], "c/d": ["", 3]}}"#;
+    let expected = [
+        "failover.max_attempts",
+        "failover.hedge_ms",
+        "failover.throughput.tokens_per_second",
+        "failover.retry",
+        "fallbacks.a/b",
+        "fallbacks.c/d.0",
+        "fallbacks.c/d.1",
+    ];
+    let mut found = paths(json);
+    found.sort_unstable();
+    let mut expected = expected.map(str::to_owned);
+    expected.sort_unstable();
+    assert_eq!(found, expected);
 }

@@ -56,11 +56,12 @@ fn addresses_and_keys_come_from_variables_then_the_document_then_the_row() {
 
     let openai = registry.upstream("openai").expect("a row");
     assert_eq!(openai.keys.iter().map(crate::secret::Secret::expose).collect::<Vec<_>>(), ["one", "two", "nine"]);
-    assert_eq!(openai.authorize(&UNSIGNED, None), Ok(vec![("authorization", "Bearer one".to_owned())]));
-    assert_eq!(openai.authorize(&UNSIGNED, Some("mine")), Ok(vec![("authorization", "Bearer mine".to_owned())]));
+    assert_eq!(openai.authorize(&UNSIGNED, None, 0), Ok(vec![("authorization", "Bearer one".to_owned())]));
+    assert_eq!(openai.authorize(&UNSIGNED, None, 1), Ok(vec![("authorization", "Bearer two".to_owned())]));
+    assert_eq!(openai.authorize(&UNSIGNED, Some("mine"), 0), Ok(vec![("authorization", "Bearer mine".to_owned())]));
     let cave = registry.upstream("cave").expect("declared");
     assert_eq!((cave.base_url(), cave.key_variable()), (Some("https://cave.example.com"), "TORCH"));
-    assert_eq!(cave.authorize(&UNSIGNED, None), Ok(vec![("api-key", "light".to_owned())]));
+    assert_eq!(cave.authorize(&UNSIGNED, None, 0), Ok(vec![("api-key", "light".to_owned())]));
     assert_eq!((cave.auth, cave.quirks), (Auth::Header("api-key"), crate::provider::Quirks::COMPATIBLE));
     assert!(!format!("{registry:?}").contains("light"), "a secret was shown");
 }
@@ -70,12 +71,12 @@ fn what_is_not_set_up_says_what_is_missing() {
     let registry = registry(&[], EMPTY, false);
     let missing = |id: &str| {
         let upstream = registry.upstream(id).expect("a row");
-        upstream.url("/x", "m").and_then(|_| upstream.authorize(&UNSIGNED, None)).expect_err("not set up").message
+        upstream.url("/x", "m").and_then(|_| upstream.authorize(&UNSIGNED, None, 0)).expect_err("not set up").message
     };
     assert!(missing("groq").ends_with("GROQ_API_KEY is not set."));
     assert!(missing("workers-ai").ends_with("CLOUDFLARE_ACCOUNT_ID is not set."));
     assert!(missing("ollama").ends_with("OLLAMA_BASE_URL is not set."));
-    let at_home = self::registry(&[], EMPTY, true).upstream("ollama").expect("a row").authorize(&UNSIGNED, None);
+    let at_home = self::registry(&[], EMPTY, true).upstream("ollama").expect("a row").authorize(&UNSIGNED, None, 0);
     assert_eq!(at_home, Ok(Vec::new()));
 }
 
@@ -130,5 +131,5 @@ fn the_sandbox_costs_something() {
     let price = registry.price("sandbox", "delay-5", NOW).expect("a price");
     let usage = Usage { input_fresh: 10, output_text: 10, ..Usage::default() };
     assert_eq!(price.cost(&usage), Some(NanoUsd(30_000)));
-    assert_eq!(registry.upstream("sandbox").expect("switched on").authorize(&UNSIGNED, None), Ok(Vec::new()));
+    assert_eq!(registry.upstream("sandbox").expect("switched on").authorize(&UNSIGNED, None, 0), Ok(Vec::new()));
 }

@@ -166,8 +166,8 @@ impl Upstream {
         Ok(address.url(path, model))
     }
 
-    /// The headers that carry the credential: the caller's own key where they brought one, else the preferred one of
-    /// the gateway. None where the server wants none.
+    /// The headers that carry the credential: the caller's own key where they brought one, else the gateway's number
+    /// `index`, 0 being the preferred one. None where the server wants none.
     ///
     /// # Errors
     /// Where a key is needed and there is none.
@@ -175,8 +175,9 @@ impl Upstream {
         &self,
         request: &Unsigned<'_>,
         own_key: Option<&str>,
+        index: usize,
     ) -> Result<Vec<(&'static str, String)>, Failure> {
-        let Some(key) = own_key.or_else(|| self.keys.first().map(Secret::expose)) else {
+        let Some(key) = own_key.or_else(|| self.keys.get(index).map(Secret::expose)) else {
             if let (Auth::Aws(service), Some(aws)) = (self.auth, &self.aws) {
                 return Ok(aws.sign(service, request.url, request.body, request.now));
             }

@@ -1,0 +1,113 @@
+//! What follows a failure: the `failover` and `fallbacks` sections.
+
+use std::collections::BTreeMap;
+
+use super::place::Place;
+use crate::route::RetryPolicy;
+use crate::units::Millis;
+
+/// Fallbacks of one model, and models that have some.
+const MAX_FALLBACKS: usize = 16;
+/// The longest model string, as callers may write it.
+const MAX_MODEL_BYTES: usize = 256;
+
+/// What a call does when an upstream fails, is slow or falls silent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failover {
+    /// Off, each call is one request to its first target and health is not kept: the baseline of measurements.
+    pub enabled: bool,
+    /// How often and how long a call is tried again.
+    pub retries: RetryPolicy,
+    /// Whether a stream that dies after its first token is continued by the next target, where the call does not say.
+    pub continues: bool,
+    /// After how long without a first token a second target is asked as well, where the call does not say; `None` is
+    /// never.
+    pub hedge: Option<Millis>,
+    /// A stream slower than this moves on before it is committed; `None` lets all be.
+    pub throughput: Option<Throughput>,
+}
+
+/// The least speed of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Throughput {
+    /// Estimated at four bytes a token.
+    pub tokens_per_second: u64,
+    /// How long after its first token a stream is held back and measured.
+    pub within: Millis,
+}
+
+impl Default for Failover {
+    fn default() -> Failover {
+        Failover { enabled: true, retries: RetryPolicy::default(), continues: false, hedge: None, throughput: None }
+    }
+}
+
+pub(super) fn read(place: &Place<'_>) -> Failover {
+    let mut failover = Failover::default();
+    let known = [
+        "enabled",
+        "max_attempts",
+        "same_target",
+        "backoff_ms",
+        "longest_wait_ms",
+        "context_length",
+        "content_policy",
+        "continue",
+        "hedge_ms",
+        "throughput",
+    ];
+    for (key, place) in place.members(&known) {
+        match key {
+            "enabled" => set(&mut failover.enabled, place.boolean()),
+            "max_attempts" => set(&mut failover.retries.max_attempts, count(&place, 1..=20)),
+            "same_target" => set(&mut failover.retries.same_target, count(&place, 0..=10)),
+            "backoff_ms" => set(&mut failover.retries.backoff, place.integer(0..=60_000).map(Millis)),
+            "longest_wait_ms" => set(&mut failover.retries.longest_wait, place.integer(0..=60_000).map(Millis)),
+            "context_length" => set(&mut failover.retries.context_length, place.boolean()),
+            "content_policy" => set(&mut failover.retries.content_policy, place.boolean()),
+            "continue" => set(&mut failover.continues, place.boolean()),
+            "hedge_ms" => failover.hedge = place.integer(50..=600_000).map(Millis),
+            _ => failover.throughput = throughput(&place),
+        }
+    }
+    failover
+}
+
+fn throughput(place: &Place<'_>) -> Option<Throughput> {
+    let (mut speed, mut within) = (None, Some(2_000));
+    for (key, place) in place.members(&["tokens_per_second", "within_ms"]) {
+        match key {
+            "tokens_per_second" => speed = place.integer(1..=10_000),
+            _ => within = place.integer(100..=60_000),
+        }
+    }
+    if speed.is_none() {
+        place.lacks("tokens_per_second", "the least speed of a stream");
+    }
+    Some(Throughput { tokens_per_second: speed?, within: Millis(within?) })
+}
+
+/// Models to try after each model, in order.
+pub(super) fn fallbacks(place: &Place<'_>) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for (model, place) in place.entries() {
+        let models = place.items(MAX_FALLBACKS);
+        let models: Vec<String> =
+            models.iter().filter_map(|item| item.text(MAX_MODEL_BYTES).map(str::to_owned)).collect();
+        if models.iter().any(|fallback| fallback == model) {
+            place.fault("names the model itself");
+        }
+        all.insert(model.to_owned(), models);
+    }
+    all
+}
+
+fn count(place: &Place<'_>, range: std::ops::RangeInclusive<u64>) -> Option<u32> {
+    place.integer(range).and_then(|number| u32::try_from(number).ok())
+}
+
+fn set<T>(field: &mut T, read: Option<T>) {
+    if let Some(value) = read {
+        *field = value;
+    }
+}
