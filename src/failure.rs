@@ -164,6 +164,16 @@ impl Failure {
         Failure::new(Kind::BadAnswer, message)
     }
 
+    /// One word for what went wrong: the upstream's own code where it gave one, else the kind.
+    #[must_use]
+    pub fn reason(&self) -> Cow<'static, str> {
+        match &self.code {
+            // Providers choose these; lists and records keep a bounded piece.
+            Some(code) => code.chars().take(100).collect::<String>().into(),
+            None => format!("{:?}", self.kind).into(),
+        }
+    }
+
     /// Whose health this counts against.
     #[must_use]
     pub fn blame(&self) -> Blame {

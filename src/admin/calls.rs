@@ -1,6 +1,7 @@
 //! `/admin/calls`: what was called lately, and what it cost.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::answer::{Answer, Refusal};
 use super::page::{Page, Parameters};
@@ -68,6 +69,10 @@ struct Shown<'a> {
     cause: Option<&'a str>,
     client_request_id: Option<&'a str>,
     adjusted: Option<&'a str>,
+    tried: Option<&'a RawValue>,
+    user: Option<&'a str>,
+    session: Option<&'a str>,
+    tags: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -109,6 +114,10 @@ impl<'a> Shown<'a> {
             cause: row.cause.as_deref(),
             client_request_id: row.client_request_id.as_deref(),
             adjusted: row.adjusted.as_deref(),
+            tried: row.tried.as_deref().and_then(|json| serde_json::from_str(json).ok()),
+            user: row.user.as_deref(),
+            session: row.session.as_deref(),
+            tags: row.tags.as_deref(),
         }
     }
 }

@@ -275,6 +275,10 @@ pub struct CallRow {
     pub cause: Option<String>,
     pub client_request_id: Option<String>,
     pub adjusted: Option<String>,
+    pub tried: Option<String>,
+    pub user: Option<String>,
+    pub session: Option<String>,
+    pub tags: Option<String>,
 }
 
 impl CallRow {

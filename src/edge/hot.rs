@@ -147,6 +147,12 @@ pub fn link_fault(link: &str) -> String {
     crate::gateway::link_fault(link).unwrap_or_default().to_owned()
 }
 
+/// The wait before the next attempt is over.
+#[wasm_bindgen]
+pub fn waited(call: u32, now: f64) -> String {
+    resume(call, Input::Waited, now)
+}
+
 /// The upstream's status line and headers, a line `name:value` for each.
 #[wasm_bindgen]
 pub fn headers(call: u32, status: u16, headers: &str, now: f64) -> String {
@@ -260,6 +266,9 @@ impl Isolate {
                 });
             }
             Step::Send(outbound) => self.tell_send(&mut told, *outbound),
+            Step::Wait(wait) => {
+                told.string("do", "wait").number("wait", wait.0);
+            }
             Step::ReadBody(most) => {
                 told.string("do", "read").number("most", most);
             }
@@ -295,7 +304,7 @@ impl Isolate {
     }
 
     fn tell_send(&mut self, told: &mut Object<'_>, outbound: Outbound) {
-        told.string("do", "send").string("url", &outbound.url).boolean("stream", outbound.stream);
+        told.string("do", "send").string("url", &outbound.url).boolean("abort", outbound.abortable);
         told.object("headers", |headers| {
             for (name, value) in &outbound.headers {
                 headers.string(name, value);

@@ -41,7 +41,10 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
                 Err(failure) => failure,
                 Ok(_) => crate::http::unknown_path(method.as_ref(), path),
             };
-            respond(failure_response(&failure, Surface::OpenAiChat))
+            // A browser's page with a wrong base URL should be able to read why.
+            respond(
+                failure_response(&failure, Surface::OpenAiChat).header("access-control-allow-origin", "*".to_owned()),
+            )
         }
     }
 }

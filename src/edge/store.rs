@@ -127,6 +127,10 @@ const CALL_COLUMNS: &[&str] = &[
     "cause",
     "client_request_id",
     "adjusted",
+    "tried",
+    "user",
+    "session",
+    "tags",
 ];
 
 /// [`Store`] over the bindings `DB`, `KEYS` and `CONFIG`.

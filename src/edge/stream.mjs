@@ -40,6 +40,8 @@ export class LiveStream {
     this.begun = live.sent;
     this.spoke = false;
     this.mayPass = false;
+    // The call may go on elsewhere after this stream has failed.
+    this.moved = false;
   }
 
   /** Gives the answer's head to `answer` once the core has committed the call or given it up. */
@@ -56,7 +58,7 @@ export class LiveStream {
     } finally {
       liveStreams -= 1;
       clearTimeout(this.timer);
-      live.end();
+      if (!this.moved) live.end();
     }
   }
 
@@ -70,6 +72,7 @@ export class LiveStream {
       if (live.over) return;
       if (done) return this.end();
       this.take(value);
+      if (this.moved) return;
       if (live.over) return this.close();
       if (this.ahead > MOST_AHEAD) await this.catchUp();
       const gap = this.lastRead - before;
@@ -176,10 +179,17 @@ export class LiveStream {
     if (step.do === "hold") return;
     this.spoke = true;
     if (step.do === "commit") this.commit(step);
+    else this.give(step);
+  }
+
+  /** A step without a stream: the whole answer, or the next attempt, before which this upstream is let go of. */
+  give(step) {
+    if (step.do === "respond" || step.do === "finish") this.live.over = true;
     else {
-      live.over = true;
-      this.answer(step);
+      this.moved = true;
+      clearTimeout(this.timer);
     }
+    this.answer(step);
   }
 
   /** The head goes out; from here on only bytes do. */
@@ -215,8 +225,8 @@ export class LiveStream {
 
   /** The core's last step: a whole answer if nothing was sent yet, else the last bytes. */
   finish(step) {
+    if (this.writer === undefined) return this.give(step);
     this.live.over = true;
-    if (this.writer === undefined) return this.answer(step);
     this.write(this.core.take_bytes());
     return this.close();
   }
@@ -245,7 +255,7 @@ export class LiveStream {
   /** One timer for all deadlines of the stream and for its keep-alive comments. */
   watch() {
     const { step, live } = this;
-    if (live.over) return;
+    if (live.over || this.moved) return;
     const now = Date.now();
     const quiet = this.spoke
       ? [this.lastRead + step.idle, "idle"]

@@ -83,7 +83,7 @@ async function call(request, path, env, ctx) {
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
   if (step.do === "media") step = await inline(step);
   if (step.do !== "send") return respond(step, env, ctx);
-  return send(step, request, env, ctx);
+  return drive(step, request, env, ctx);
 }
 
 /**
@@ -104,34 +104,47 @@ async function inline(step) {
   return JSON.parse(core.media_complete(step.call, Date.now()));
 }
 
-/** Sends a call upstream and sees it through to the head of its answer. */
-async function send(step, request, env, ctx) {
-  const live = new Live(step, env, ctx);
+/** Takes a call from attempt to attempt, until there is an answer or nothing is left to try. */
+async function drive(step, request, env, ctx) {
+  const live = new Live(step.call, env, ctx);
   request.signal.addEventListener("abort", () => live.gone(), { once: true });
-  const patience = step.stream ? Math.min(step.connect, step.total) : step.total;
-  const timer = setTimeout(() => live.expire(patience < step.total ? "connect" : "total"), patience);
+  let next = step;
+  for (;;) {
+    if (next.do === "send") next = await attempt(next, live);
+    else if (next.do === "wait") next = await pause(next, live);
+    else if (next.do === "media") next = await inline(next);
+    else break;
+  }
+  if (next.readable === undefined) live.complete();
+  return next.readable === undefined ? respond(next, env, ctx) : begun(next, next.readable);
+}
+
+/** Sends one request upstream; gives the step that follows, with the stream to answer with where one has begun. */
+async function attempt(step, live) {
+  live.begin(step);
   try {
     const { next, upstream } = await live.unlessLost(exchange(step, live));
-    if (next.do === "hold") {
-      // The status line is here; from now on the stream keeps its own deadlines.
-      clearTimeout(timer);
-      const stream = new LiveStream(core, live, step, upstream);
-      return await new Promise((resolve) => {
-        ctx.waitUntil(stream.run((told, readable) => resolve(readable ? begun(told, readable) : respond(told, env, ctx))));
-      });
-    }
-    live.complete();
-    return respond(next, env, ctx);
+    if (next.do !== "hold") return next;
+    // The status line is here; from now on the stream keeps its own deadlines.
+    live.rest();
+    const stream = new LiveStream(core, live, step, upstream);
+    return await new Promise((resolve) => {
+      live.ctx.waitUntil(stream.run((told, readable) => resolve(readable ? { ...told, readable } : told)));
+    });
   } catch (error) {
-    if (live.over) return respond({ do: "finish" }, env, ctx);
+    if (live.over) return { do: "finish" };
     const now = Date.now();
     const told = live.expired ? core.expired(live.call, live.expired, now) : core.broken(live.call, String(error), now);
-    const response = respond(JSON.parse(told), env, ctx);
-    live.end();
-    return response;
+    return JSON.parse(told);
   } finally {
-    clearTimeout(timer);
+    live.rest();
   }
+}
+
+async function pause(step, live) {
+  live.stop();
+  await scheduler.wait(step.wait);
+  return JSON.parse(core.waited(live.call, Date.now()));
 }
 
 /** The upstream's answer up to the step that it leads to; its body is read already unless it streams. */
@@ -143,34 +156,57 @@ async function exchange(step, live) {
     signal: live.abort?.signal,
     redirect: "manual",
   }));
+  live.connected();
   let lines = "";
   for (const [name, value] of upstream.headers) lines += `${name}:${value}\n`;
   const next = JSON.parse(core.headers(live.call, upstream.status, lines, Date.now()));
   return { next: next.do === "read" ? await readWhole(next, upstream) : next, upstream };
 }
 
-/** A call that has an upstream request: what may end it from outside. */
+/** A call that is sent upstream: what may end it, or its present attempt, from outside. */
 class Live {
-  constructor(step, env, ctx) {
-    this.call = step.call;
+  constructor(call, env, ctx) {
+    this.call = call;
     this.env = env;
     this.ctx = ctx;
     this.over = false;
     this.drained = false;
-    this.sent = Date.now();
-    // A signal makes a fetch a good deal dearer. A plain call does without: when it is over, the runtime closes what it
-    // still has open.
-    if (step.stream || step.sandbox !== undefined) this.abort = new AbortController();
   }
 
-  /** What `work` gives, unless the call ends before. */
+  /** Another request goes out; the one before is let go of. */
+  begin(step) {
+    this.stop();
+    this.sent = Date.now();
+    this.expired = undefined;
+    this.lose = undefined;
+    // A signal makes a fetch a good deal dearer. The usual plain call does without: when it is over, the runtime closes
+    // what it still has open.
+    this.abort = step.abort ? new AbortController() : undefined;
+    this.left = step.total;
+    const connects = step.connect < step.total;
+    this.timer = setTimeout(() => this.expire(connects ? "connect" : "total"), Math.min(step.connect, step.total));
+  }
+
+  /** The status line came; what is left is the whole call's time. */
+  connected() {
+    if (this.abort === undefined) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.expire("total"), Math.max(this.sent + this.left - Date.now(), 0));
+  }
+
+  /** No deadline of the attempt is kept here any longer. */
+  rest() {
+    clearTimeout(this.timer);
+  }
+
+  /** What `work` gives, unless the attempt ends before. */
   unlessLost(work) {
     if (this.abort !== undefined) return work;
     work.catch(ignore);
     return Promise.race([work, new Promise((_, reject) => (this.lose = reject))]);
   }
 
-  /** Stops whatever still runs. */
+  /** Stops whatever still runs of the present attempt. */
   stop() {
     this.abort?.abort();
     this.lose?.(new Error("stopped"));
@@ -197,7 +233,8 @@ class Live {
     this.over = true;
     this.stop();
     this.ended?.();
-    settle(this.env, this.ctx);
+    // Without a signal the upstream is let go of when nothing of this request is left to wait for.
+    settle(this.env, this.ctx, this.abort === undefined ? 0 : RECORDS_WAIT);
   }
 
   /** A deadline passed before the upstream's status line. */
@@ -234,15 +271,15 @@ function respond(step, env, ctx) {
 }
 
 /** Has finished calls written to the log and the database together, a moment later and beside the answers. */
-function settle(env, ctx) {
+function settle(env, ctx, wait = RECORDS_WAIT) {
   if (flushing || core.records_waiting() === 0) return;
   flushing = true;
-  ctx.waitUntil(flush(env));
+  ctx.waitUntil(flush(env, wait));
 }
 
-async function flush(env) {
+async function flush(env, wait) {
   try {
-    await scheduler.wait(RECORDS_WAIT);
+    await scheduler.wait(wait);
     flushing = false;
     await core.write_records(env);
   } catch (error) {
@@ -273,5 +310,6 @@ function crashed(error, env, ctx) {
     new RustWorker(ctx, env);
   }
   const body = { error: { message: "The gateway failed.", type: "server_error", param: null, code: "internal_error" } };
-  return Response.json(body, { status: 500, headers: { "cache-control": "private, no-store" } });
+  const headers = { "cache-control": "private, no-store", "access-control-allow-origin": "*" };
+  return Response.json(body, { status: 500, headers });
 }

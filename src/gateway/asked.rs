@@ -3,6 +3,7 @@ use serde::Deserialize;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::json::Raw;
+use crate::route::Preferences;
 
 /// What must be known of a body before a target is chosen. Everything else stays a span.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -15,6 +16,8 @@ pub struct Asked {
     pub include_usage: bool,
     /// Whether targets that cannot honour every parameter are out.
     pub require_parameters: bool,
+    /// Where else it may go, where the body says anything of that.
+    pub preferences: Option<Box<Preferences>>,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +36,8 @@ struct Written<'a> {
     prompt: Option<Raw<'a>>,
     #[serde(borrow, default)]
     provider: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    models: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -43,9 +48,19 @@ struct StreamOptions {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct ProviderPreferences {
+struct ProviderPreferences<'a> {
     require_parameters: Option<bool>,
+    allow_fallbacks: Option<bool>,
+    #[serde(borrow)]
+    order: Option<Raw<'a>>,
+    #[serde(borrow)]
+    only: Option<Raw<'a>>,
+    #[serde(borrow)]
+    ignore: Option<Raw<'a>>,
 }
+
+/// Models or providers that one call can name in one list.
+const MOST_NAMES: usize = 16;
 
 impl Asked {
     /// Reads what a body of `endpoint` asks for.
@@ -58,8 +73,11 @@ impl Asked {
             return Err(Failure::new(Kind::BadRequest, "The body must be a JSON object."));
         }
         let written: Written<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
-        let model = match written.model.as_ref().map(Raw::text) {
+        let mut models = names("models", written.models.as_ref())?;
+        let model = match written.model.as_ref().filter(|raw| !raw.is_null()).map(Raw::text) {
             Some(Some(text)) if !text.is_empty() => text.decode().into_owned(),
+            // The first of `models` stands in for `model`.
+            None if !models.is_empty() => models.remove(0),
             Some(Some(_)) | None => return Err(missing("model", "a model string such as \"openai/gpt-4o\"")),
             Some(None) => return Err(Failure::bad_request("model", "`model` must be a string.")),
         };
@@ -81,14 +99,48 @@ impl Asked {
             }
             _ => false,
         };
-        let preferences: ProviderPreferences =
-            written.provider.filter(Raw::is_object).and_then(|raw| raw.read().ok()).unwrap_or_default();
+        let (require_parameters, preferences) = preferences(written.provider.filter(Raw::is_object), models)?;
         Ok(Asked {
             model,
             stream: stream && endpoint != Endpoint::Embeddings,
             include_usage: wants_usage(written.stream_options.as_ref())?,
-            require_parameters: preferences.require_parameters.unwrap_or(false),
+            require_parameters,
+            preferences,
         })
+    }
+}
+
+/// Whether everything must be honoured, and where the call may go; nothing where it does not say.
+fn preferences(
+    provider: Option<Raw<'_>>,
+    mut models: Vec<String>,
+) -> Result<(bool, Option<Box<Preferences>>), Failure> {
+    let wanted: ProviderPreferences<'_> = match &provider {
+        None => ProviderPreferences::default(),
+        // A wish that is misspelt must not be passed over: it may say where data must not go.
+        Some(raw) => raw
+            .read_borrowed()
+            .map_err(|error| Failure::bad_request("provider", format!("`provider` cannot be read: {error}.")))?,
+    };
+    models.dedup();
+    let preferences = Preferences {
+        models,
+        order: names("provider.order", wanted.order.as_ref())?,
+        only: names("provider.only", wanted.only.as_ref())?,
+        ignore: names("provider.ignore", wanted.ignore.as_ref())?,
+        allow_fallbacks: wanted.allow_fallbacks,
+    };
+    let says_anything = preferences != Preferences::default();
+    Ok((wanted.require_parameters.unwrap_or(false), says_anything.then(|| Box::new(preferences))))
+}
+
+/// A list of names, each a string.
+fn names(field: &'static str, list: Option<&Raw<'_>>) -> Result<Vec<String>, Failure> {
+    let Some(list) = list.filter(|list| !list.is_null()) else { return Ok(Vec::new()) };
+    match list.read::<Vec<String>>() {
+        Ok(names) if names.len() <= MOST_NAMES => Ok(names),
+        Ok(_) => Err(Failure::bad_request(field, format!("`{field}` may have at most {MOST_NAMES} entries."))),
+        Err(_) => Err(Failure::bad_request(field, format!("`{field}` must be a list of strings."))),
     }
 }
 

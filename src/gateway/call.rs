@@ -5,12 +5,15 @@ use crate::failure::Failure;
 use crate::http::{Endpoint, Response, failure_response, no_store};
 use crate::keys::Grant;
 use crate::observe::Record;
+use crate::route::Plan;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::drive::Pipe;
 use crate::wire::error::redact;
 use crate::wire::{Cost, InlinedMedia, Surface};
 
 use super::attempt::Attempt;
+use super::tried::Tried;
+use super::wishes::Wishes;
 use super::{Asked, Incoming};
 
 /// One request on its way from the caller to an upstream and back.
@@ -35,6 +38,18 @@ pub struct Call {
     pub(super) attempt: Option<Attempt>,
     /// How many attempts were sent.
     pub(super) attempts: u32,
+    /// Attempts that are over; the one that succeeds at once is not listed unless somebody wants to know.
+    pub(super) tried: Vec<Tried>,
+    /// Where it may still go; looked for once it is needed.
+    pub(super) plan: Option<Box<Plan>>,
+    /// What the caller reads if nothing succeeds.
+    pub(super) failure: Option<Failure>,
+    /// What its headers ask of the gateway.
+    pub(super) wishes: Wishes,
+    /// The status line went out before the first token.
+    pub(super) committed_early: bool,
+    /// More than one attempt is in what the caller read.
+    pub(super) continued: bool,
     /// Links that had to be fetched, by link.
     pub(super) inlined: InlinedMedia,
     /// The caller is gone, and the rest of the answer is only read for what it costs.
@@ -49,6 +64,8 @@ pub(super) enum Stage {
     Grant(crate::http::Route, crate::keys::KeyHash),
     /// Links that the target cannot take as links.
     Media(Vec<String>),
+    /// The next attempt's time.
+    Waiting,
     /// The upstream's status and headers.
     Headers,
     /// The body of an answer that is not streamed, or of an error.
@@ -74,6 +91,12 @@ impl Call {
             grant: None,
             attempt: None,
             attempts: 0,
+            tried: Vec::new(),
+            plan: None,
+            failure: None,
+            wishes: Wishes::default(),
+            committed_early: false,
+            continued: false,
             inlined: InlinedMedia::new(),
             drained: false,
             stage: Stage::Over,
@@ -82,7 +105,17 @@ impl Call {
 
     /// The answer for a failure, with what every answer carries.
     pub(super) fn refuse(&self, failure: &Failure, now: UnixMillis) -> Response {
-        self.dress(failure_response(failure, self.surface()), now)
+        let mut response = failure_response(failure, self.surface());
+        if self.wishes.explain
+            && let Some(told) = self.explanation(None)
+            && response.body.pop() == Some(b'}')
+        {
+            // Every surface's error is an object; this is one more member of it.
+            for part in [b",\"latchkey\":", told.get().as_bytes(), b"}"] {
+                response.body.extend_from_slice(part);
+            }
+        }
+        self.dress(response, now)
     }
 
     /// What the caller speaks.
@@ -99,7 +132,7 @@ impl Call {
         if let Some(attempt) = &self.attempt {
             response = response
                 .header("x-latchkey-provider", attempt.upstream.id.clone())
-                .header("x-latchkey-model", header_safe(&format!("{}/{}", attempt.upstream.id, attempt.model)))
+                .header("x-latchkey-model", header_safe(&attempt.target))
                 .header("x-latchkey-attempts", self.attempts.to_string());
             if !attempt.adjusted.is_empty() {
                 response = response.header("x-latchkey-adjusted", attempt.adjusted.header());
@@ -150,12 +183,13 @@ impl Call {
             stream: self.asked.stream,
             lane: attempt.map_or("", |attempt| attempt.lane.as_str()),
             attempts: self.attempts,
-            error: failure.map(|failure| match &failure.code {
-                Some(code) => cut(code),
-                None => format!("{:?}", failure.kind),
-            }),
+            error: failure.map(|failure| failure.reason().into_owned()),
             cause: failure.map(|failure| told(failure.cause.as_deref().unwrap_or(&failure.message))),
             client_request_id: self.incoming.printable("x-request-id"),
+            tried: self.attempts_json(),
+            user: self.wishes.user.clone(),
+            session: self.wishes.session.clone(),
+            tags: self.wishes.tags.clone(),
             adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),
             ..Record::default()
         };

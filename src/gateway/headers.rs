@@ -1,5 +1,4 @@
 use crate::failure::{Failure, Kind};
-use crate::units::Millis;
 
 /// A caller's request.
 #[derive(Clone, Default)]
@@ -60,18 +59,6 @@ impl Incoming {
         found.ok_or_else(|| {
             unauthorized("No API key in this request; send your Latchkey key as `Authorization: Bearer lk-…`.")
         })
-    }
-
-    /// A length of time that the caller set for this call.
-    ///
-    /// # Errors
-    /// `BadRequest` naming the header where it is no whole number of milliseconds above zero.
-    pub fn milliseconds(&self, name: &'static str) -> Result<Option<Millis>, Failure> {
-        let Some(value) = self.header(name) else { return Ok(None) };
-        match value.trim().parse::<u64>() {
-            Ok(wait) if wait > 0 => Ok(Some(Millis(wait))),
-            _ => Err(Failure::bad_request(name, format!("`{name}` must be a whole number of milliseconds above 0."))),
-        }
     }
 
     /// Whether the caller's page is in a browser and wants CORS headers.

@@ -9,11 +9,13 @@ use crate::json::check_depth;
 use crate::keys::{self, Grant, KeyHash, Secrets};
 use crate::observe::{Ids, RecordBuffer};
 use crate::provider::Registry;
+use crate::route::RetryBudget;
 use crate::units::UnixMillis;
 
 use super::call::{Call, Stage};
 use super::grants::Grants;
 use super::headers::unauthorized;
+use super::wishes::Wishes;
 use super::{Asked, CallId, Incoming, Input, Step};
 
 /// What one isolate remembers.
@@ -25,6 +27,8 @@ pub struct Gateway {
     pub records: RecordBuffer,
     /// How the targets are doing.
     pub view: View,
+    /// What keeps repetitions a share of traffic.
+    pub(super) retries: RetryBudget,
     calls: HashMap<CallId, Call>,
     next_call: u32,
 }
@@ -50,6 +54,7 @@ impl Gateway {
             setup,
             ids,
             grants: Grants::default(),
+            retries: RetryBudget::default(),
             records: RecordBuffer::default(),
             calls: HashMap::new(),
             next_call: 0,
@@ -117,6 +122,7 @@ impl Gateway {
             (stage, Input::Gone) => Ok(self.abandon(call, stage, now)),
             (Stage::Grant(route, hash), Input::Grant(found)) => self.granted(call, route, hash, found, now),
             (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
+            (Stage::Waiting, Input::Waited) => Ok(self.waited(call, now)),
             (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),
             (Stage::Body(status, headers), Input::Body(body)) => self.body(call, status, &headers, body, now),
             (Stage::Holding(pipe, held), input) => Ok(self.hold(call, pipe, held, input, now)),
@@ -131,7 +137,7 @@ impl Gateway {
             (Stage::Over, _) => Ok(Step::Finish(Vec::new())),
             _ => Err(Failure::new(Kind::Internal, "The gateway lost track of this call.")),
         };
-        result.unwrap_or_else(|failure| self.end_with(call, &failure, now))
+        result.unwrap_or_else(|failure| self.failed(call, failure, now))
     }
 
     /// The call is over before anything was sent to the caller.
@@ -211,7 +217,8 @@ impl Gateway {
                     Failure::new(Kind::BadRequest, format!("{deep} (limit `json_depth`).")).code("json_too_deep")
                 })?;
                 call.asked = Asked::read(endpoint, &call.incoming.body)?;
-                self.attempt(call, now)
+                call.wishes = Wishes::read(&call.incoming)?;
+                self.first_target(call, now)
             }
             Route::Models | Route::Model(_) | Route::Key => {
                 let response = self.inspect(&grant, &route, &call.incoming, now)?;

@@ -7,14 +7,19 @@
 mod asked;
 mod attempt;
 mod call;
+mod failover;
 mod grants;
 mod headers;
+mod health;
 mod inspect;
 mod link;
 mod machine;
 mod plain;
+mod send;
 mod settle;
 mod stream;
+mod tried;
+mod wishes;
 
 pub use asked::Asked;
 pub use call::Call;
@@ -39,6 +44,8 @@ pub enum Input<'a> {
     Grant(Result<Option<Rc<Grant>>, String>),
     /// The answer to [`Step::FetchMedia`], one for each link, in order.
     Media(Vec<Result<FetchedMedia, String>>),
+    /// The wait that [`Step::Wait`] asked for is over.
+    Waited,
     /// The upstream's status and headers, with lower-case names.
     Headers(u16, &'a [(&'a str, &'a str)]),
     /// The upstream's whole body, the answer to [`Step::ReadBody`].
@@ -107,8 +114,10 @@ pub enum Step {
     FindGrant(KeyHash),
     /// Fetch these links, each up to so many bytes; every redirect must be checked again.
     FetchMedia(Vec<String>, usize),
-    /// Send a request to an upstream.
+    /// Let go of the upstream that was asked before, if one was, and send a request to this one.
     Send(Box<Outbound>),
+    /// Let go of the upstream and wait so long before the next attempt.
+    Wait(Millis),
     /// Read the upstream's whole body, up to this many bytes.
     ReadBody(usize),
     /// Read on: there is nothing to send to the caller yet.
@@ -141,8 +150,8 @@ pub struct Outbound {
     pub deadlines: crate::config::Deadlines,
     /// What is left of the whole call.
     pub total_left: Millis,
-    /// Whether the answer is expected as a stream.
-    pub stream: bool,
+    /// Whether it must be possible to abort it while the call goes on. Where not, the end of the call ends it too.
+    pub abortable: bool,
     /// The answer of the built-in sandbox, instead of a network call.
     pub sandbox: Option<crate::sandbox::Script>,
 }

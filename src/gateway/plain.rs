@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::chat::{Answer, EmbeddingsAnswer, Usage, VectorEncoding};
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::http::{Endpoint, Response, Task};
 use crate::json::Raw;
 use crate::units::UnixMillis;
@@ -12,6 +12,7 @@ use crate::wire::{Closing, Cost, Format, Naming, Surface, openai_chat};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
+use super::send::no_attempt;
 use super::settle::estimate;
 use super::stream::stream_head;
 use super::{Gateway, Step};
@@ -21,6 +22,9 @@ impl Gateway {
     pub(super) fn headers(&mut self, call: &mut Call, status: u16, headers: &[(&str, &str)], now: UnixMillis) -> Step {
         let limits = self.setup.config.limits;
         let success = (200..300).contains(&status);
+        if let Some(attempt) = &mut call.attempt {
+            attempt.status = Some(status);
+        }
         let content_type = headers.iter().find(|(name, _)| *name == "content-type").map_or("", |(_, value)| *value);
         // A stream that was asked for and is labelled as something else is read whole: it is an error, or an answer
         // that came in one piece after all. A 204 has no body to stream.
@@ -42,21 +46,26 @@ impl Gateway {
         body: &[u8],
         now: UnixMillis,
     ) -> Result<Step, Failure> {
-        let Some(attempt) = &call.attempt else {
-            return Err(Failure::new(Kind::Internal, "The call has no attempt."));
-        };
+        let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
         if !(200..300).contains(&status) {
             let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            return Err(attempt.conceal(attempt.upstream.format.read_error(status, &header, body)));
+            return Err(attempt.upstream.format.read_error(status, &header, body));
         }
         if call.asked.stream {
             return self.stream_whole(call, body, now);
         }
         let (usage, answer) = read(call, attempt, body, now)?;
         let cost = self.cost(call, &usage);
-        let closing = Closing { usage: Some(usage), cost, latchkey: None };
-        call.first_token = Some(now);
+        let mut closing = Closing { usage: Some(usage), cost, latchkey: None };
+        // What cannot be written is a failed attempt; what can is served before it is.
+        if call.wishes.explain {
+            let served = call.tried_now(None, now);
+            closing.latchkey = call.explanation(served.as_ref());
+        }
         let written = answer.write(&closing)?;
+        call.first_token = Some(now);
+        self.report_served(call, closing.usage.as_ref(), now);
+        call.note_served(now);
         let mut response = Response::json(200, written);
         if let Some(Cost { charged, .. }) = cost {
             response = response.header("x-latchkey-cost", charged.to_string());
@@ -70,9 +79,7 @@ impl Gateway {
     fn stream_whole(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
         let limits = self.setup.config.limits;
         let caps = Caps { event: limits.answer_bytes, answer: limits.answer_bytes };
-        let Some(attempt) = &call.attempt else {
-            return Err(Failure::new(Kind::Internal, "The call has no attempt."));
-        };
+        let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
         let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
         let naming = attempt.naming(call, call.asked.include_usage, now);
         let surface = call.surface();

@@ -14,6 +14,8 @@ use super::{Deadline, Gateway, Input, Step};
 
 /// What may be held back before a call is committed. More than this before the first token is no start-up event.
 const MOST_HELD: usize = 256 << 10;
+/// The same in events.
+const MOST_EVENTS: u32 = 64;
 
 impl Gateway {
     /// A stream begins: nothing goes to the caller before its first real token.
@@ -55,11 +57,14 @@ impl Gateway {
                     return if pipe.meter().spoke {
                         self.commit_and_fail(call, pipe, held, &fault, now)
                     } else {
-                        self.end_with(call, &fault, now)
+                        self.failed(call, fault, now)
                     };
                 }
-                if pipe.meter().spoke || held.len() > MOST_HELD {
+                if pipe.meter().spoke {
                     call.first_token = Some(now);
+                    return self.commit(call, pipe, held, now);
+                }
+                if held.len() > MOST_HELD || pipe.meter().events > MOST_EVENTS {
                     return self.commit(call, pipe, held, now);
                 }
                 call.stage = Stage::Holding(pipe, held);
@@ -74,10 +79,10 @@ impl Gateway {
                     call.stage = Stage::Over;
                     Step::Respond(call.dress(response, now))
                 }
-                Err(failure) => self.end_with(call, &failure, now),
+                Err(failure) => self.failed(call, failure, now),
             },
-            Input::Broken(reason) => self.end_with(call, &broken(reason), now),
-            Input::Expired(deadline) => self.end_with(call, &expired(deadline), now),
+            Input::Broken(reason) => self.failed(call, broken(reason), now),
+            Input::Expired(deadline) => self.failed(call, expired(deadline), now),
             _ => self.end_with(call, &Failure::new(Kind::Internal, "The gateway lost track of this call."), now),
         }
     }
@@ -89,6 +94,7 @@ impl Gateway {
             return self.complete(call, pipe, held, now);
         }
         if !pipe.meter().spoke {
+            call.committed_early = true;
             pipe.keep_alive(&mut held);
         }
         call.stage = Stage::Streaming(pipe);
@@ -172,7 +178,8 @@ impl Gateway {
     /// over; either way what was seen is recorded.
     pub(super) fn abandon(&mut self, call: &mut Call, stage: Stage, now: UnixMillis) -> Step {
         let drains = call.grant.as_ref().is_some_and(|grant| grant.key.on_disconnect == OnDisconnect::Drain);
-        if drains && call.attempts > 0 {
+        let in_flight = call.attempt.as_ref().is_some_and(|attempt| attempt.in_flight);
+        if drains && in_flight {
             call.drained = true;
             call.stage = stage;
             return Step::Hold;
@@ -182,19 +189,27 @@ impl Gateway {
             Stage::Holding(pipe, _) | Stage::Streaming(pipe) => {
                 self.settle(call, &pipe, Some(&failure), now);
             }
-            _ if call.attempts > 0 => {
+            _ if in_flight => {
+                self.report_failed(call, &failure, now);
                 // The upstream has the prompt, and will bill it.
                 let usage = estimate(call.incoming.body.len() as u64, 0);
                 let cost = self.cost(call, &usage);
                 self.records.push(call.record(499, Some(&failure), Some(&usage), cost, now));
             }
+            _ if call.attempts > 0 => self.records.push(call.record(499, Some(&failure), None, None, now)),
             _ => {}
         }
         Step::Finish(Vec::new())
     }
 
     /// Pays what is owed for a stream, once: its usage, its cost and its record.
-    pub(super) fn settle(&mut self, call: &Call, pipe: &Pipe, failure: Option<&Failure>, now: UnixMillis) -> Closing {
+    pub(super) fn settle(
+        &mut self,
+        call: &mut Call,
+        pipe: &Pipe,
+        failure: Option<&Failure>,
+        now: UnixMillis,
+    ) -> Closing {
         let meter = pipe.meter();
         let nothing_used = failure.is_some() && meter.usage.is_none() && !meter.spoke;
         let gone = call.drained || failure.is_some_and(|failure| failure.kind == Kind::Disconnected);
@@ -213,8 +228,26 @@ impl Gateway {
         };
         let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
         let status = if gone { 499 } else { 200 };
+        match failure {
+            None => {
+                self.report_served(call, usage.as_ref(), now);
+                call.note_served(now);
+            }
+            Some(failure) => {
+                self.report_failed(call, failure, now);
+                if !call.tried.is_empty() {
+                    call.note_failed(failure, now);
+                }
+            }
+        }
         self.records.push(call.record(status, failure, usage.as_ref(), cost, now));
-        Closing { usage, cost, latchkey: None }
+        let latchkey = if call.wishes.explain || call.committed_early || call.continued {
+            let only = call.tried.is_empty().then(|| call.tried_now(failure, now)).flatten();
+            call.explanation(only.as_ref())
+        } else {
+            None
+        };
+        Closing { usage, cost, latchkey }
     }
 }
 
@@ -236,6 +269,7 @@ pub(super) fn expired(deadline: Deadline) -> Failure {
     let mut failure =
         Failure::new(Kind::Timeout, format!("The provider did not answer in time (deadline `{name}`).")).about(name);
     failure.side = Side::Upstream;
-    failure.retry = Retry::OtherTarget;
+    // Of the whole call's time nothing is left.
+    failure.retry = if deadline == Deadline::Total { Retry::Never } else { Retry::OtherTarget };
     failure
 }

@@ -68,6 +68,14 @@ pub struct Record {
     pub client_request_id: Option<String>,
     /// What the target could not honour.
     pub adjusted: Option<String>,
+    /// What was tried, where that was more than one upstream call: a JSON array.
+    pub tried: Option<String>,
+    /// The caller's own end user, as the call named it.
+    pub user: Option<String>,
+    /// What belongs together for the caller.
+    pub session: Option<String>,
+    /// The caller's labels, as written.
+    pub tags: Option<String>,
     /// Whether it has been written to the log.
     #[serde(skip)]
     pub logged: bool,

@@ -17,6 +17,8 @@ pub struct Meter {
     pub usage: Option<Usage>,
     /// Whether a real token or tool-call delta has come: what came before is no output.
     pub spoke: bool,
+    /// Events read, whatever they held.
+    pub events: u32,
     /// Bytes of text, reasoning and arguments seen, for an estimate where the upstream gives no usage.
     pub output_bytes: u64,
     /// Why the first choice ended.
@@ -255,6 +257,7 @@ impl Lane {
         if fault.is_some() {
             return;
         }
+        meter.events = meter.events.saturating_add(1);
         if meter.spoke && self.is_passed_by(frame) {
             meter.output_bytes = meter.output_bytes.saturating_add(openai_chat::BYTES_A_CHUNK);
             if matches!(self, Lane::Patched(_)) {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use latchkey::config::{self, Config};
+use latchkey::config;
 use latchkey::gateway::{CallId, Gateway, Incoming, Input, Outbound, Setup, Step};
 use latchkey::http::Response;
 use latchkey::keys::{Grant, Key, Secrets, mint};
@@ -33,8 +33,15 @@ impl Default for World {
 }
 
 impl World {
-    /// With what the key may do, and a configuration document.
+    /// With what the key may do, and a configuration document; without one a call is one attempt, so that what an
+    /// upstream did is what the caller sees.
     pub fn with(key: Key, document: Option<&str>) -> World {
+        let alone = r#"{"version":1,"failover":{"enabled":false},"health":{"enabled":false}}"#;
+        World::of(key, document.unwrap_or(alone), &[])
+    }
+
+    /// With everything that follows a failure, and further variables.
+    pub fn of(key: Key, document: &str, variables: &[(&str, &str)]) -> World {
         let environment: HashMap<String, String> = [
             ("LATCHKEY_SECRET", "a secret that is only for tests"),
             ("OPENAI_API_KEY", "sk-openai-secret"),
@@ -44,9 +51,10 @@ impl World {
             ("OPENROUTER_API_KEY", "openrouter-secret"),
         ]
         .into_iter()
+        .chain(variables.iter().copied())
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-        let config = document.map_or_else(Config::default, |json| config::read(json.as_bytes()).expect("a document"));
+        let config = config::read(document.as_bytes()).expect("a document");
         let secrets = Secrets::from_environment(environment.get("LATCHKEY_SECRET").map(String::as_str), None, None);
         let minted = mint(secrets.as_ref().expect("a secret"), [7; 32]);
         let setup = Setup { registry: Registry::new(&environment, &config, true), config, secrets };
@@ -111,6 +119,14 @@ impl World {
                 Step::Respond(response) => response,
                 step => panic!("expected an answer, not {step:?}"),
             },
+            step => panic!("expected to read the body, not {step:?}"),
+        }
+    }
+
+    /// Plays an upstream that refuses or fails in one piece; gives the step that follows.
+    pub fn refuse(&mut self, id: CallId, status: u16, headers: &[(&str, &str)], body: &str) -> Step {
+        match self.resume(id, Input::Headers(status, headers)) {
+            Step::ReadBody(_) => self.resume(id, Input::Body(body.as_bytes())),
             step => panic!("expected to read the body, not {step:?}"),
         }
     }

@@ -1,0 +1,202 @@
+//! What a call tries, and what it tries next when that fails.
+
+use crate::breaker::TargetId;
+use crate::failure::{Failure, Kind, Side};
+use crate::keys::Grant;
+use crate::route::{Candidate, Left, Next, Plan, Preferences, Spent, next, resolve};
+use crate::units::{Millis, UnixMillis};
+
+use super::attempt::Attempt;
+use super::call::{Call, Stage};
+use super::health::all_blocked;
+use super::send::no_attempt;
+use super::{Gateway, Step};
+
+impl Gateway {
+    /// Chooses the first target and sends the call there.
+    ///
+    /// A call that names one model and no preferences has its other targets looked for only once they are needed.
+    pub(super) fn first_target(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
+        let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
+        if call.incoming.header("x-latchkey-provider-key").is_some() && !grant.key.allow_provider_key {
+            return Err(Failure::new(Kind::Forbidden, "This key may not bring a provider key of its own.")
+                .code("provider_key_not_allowed")
+                .about("x-latchkey-provider-key"));
+        }
+        self.retries.deposit(now);
+        if call.asked.preferences.is_some() {
+            self.plan(call)?;
+            self.aim_at_next(call, now)?;
+        } else {
+            let resolved = resolve(&self.setup.registry, &call.asked.model)?;
+            if !grant.permits_target(&resolved.provider, &resolved.model) {
+                return Err(Grant::model_refusal(&call.asked.model));
+            }
+            let target = Candidate { provider: resolved.provider, model: resolved.model, rank: 0 };
+            self.aim(call, target, now)?;
+        }
+        self.send(call, now).or_else(|failure| self.after(call, failure, now))
+    }
+
+    /// An attempt came to nothing before anything of it reached the caller: on to the next, or the end.
+    pub(super) fn failed(&mut self, call: &mut Call, failure: Failure, now: UnixMillis) -> Step {
+        self.after(call, failure, now).unwrap_or_else(|failure| self.end_with(call, &failure, now))
+    }
+
+    /// What follows a failure; an error where nothing does, with the failure that tells the caller most.
+    fn after(&mut self, call: &mut Call, failure: Failure, now: UnixMillis) -> Result<Step, Failure> {
+        let mut failure = failure;
+        loop {
+            let Some(attempt) = &call.attempt else { return Err(failure) };
+            let was_sent = attempt.in_flight;
+            failure = attempt.conceal(failure);
+            if was_sent {
+                self.report_failed(call, &failure, now);
+                call.note_failed(&failure, now);
+            }
+            let next = self.decide(call, &failure, was_sent, now);
+            call.remember(failure);
+            let tried = match next {
+                Next::Stop => Err(None),
+                Next::Again(wait) if wait > Millis(0) => {
+                    call.stage = Stage::Waiting;
+                    return Ok(Step::Wait(wait));
+                }
+                Next::Again(_) => self.send(call, now).map_err(Some),
+                Next::Credential => self.with_next_credential(call, now).map_err(Some),
+                Next::Target => self.aim_at_next(call, now).and_then(|()| self.send(call, now)).map_err(Some),
+            };
+            match tried {
+                Ok(step) => return Ok(step),
+                Err(Some(unsent)) => failure = unsent,
+                Err(None) => return Err(call.worst()),
+            }
+        }
+    }
+
+    /// The wait is over.
+    pub(super) fn waited(&mut self, call: &mut Call, now: UnixMillis) -> Step {
+        match self.send(call, now) {
+            Ok(step) => step,
+            Err(failure) => self.failed(call, failure, now),
+        }
+    }
+
+    fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, now: UnixMillis) -> Next {
+        let failover = self.setup.config.failover;
+        // For a caller who left, nothing is begun anew.
+        if !failover.enabled || call.drained || self.plan(call).is_err() {
+            return Next::Stop;
+        }
+        let total = call.deadlines(&self.setup.config.limits.deadlines).total;
+        let Some(attempt) = &call.attempt else { return Next::Stop };
+        let standing = |target: &Candidate| self.standing(target, now);
+        let mut left = call.plan.as_ref().map_or_else(Left::default, |plan| plan.left(attempt.rank, standing));
+        if !was_sent {
+            // This target cannot be asked this. Another may; asking again changes nothing.
+            let elsewhere = left.same_model || left.other_model;
+            let may = matches!(failure.kind, Kind::Unsupported | Kind::NotFound | Kind::NoTarget) && elsewhere;
+            return if may { Next::Target } else { Next::Stop };
+        }
+        left.credential = self.further_credential(attempt, now).is_some();
+        let spent = Spent {
+            attempts: call.attempts,
+            of_target: attempt.repeated,
+            time_left: Millis(total.0.saturating_sub(now.since(call.started).0)),
+        };
+        let mut policy = failover.retries;
+        // A call that names further models asked for them to be tried.
+        let names_more = call.asked.preferences.as_ref().is_some_and(|wishes| !wishes.models.is_empty());
+        policy.context_length |= names_more;
+        policy.content_policy |= names_more;
+        next(failure, left, spent, &policy, &mut self.retries, self.ids.chance())
+    }
+
+    /// Sees to it that the call has a plan of the targets that it has not tried.
+    fn plan(&self, call: &mut Call) -> Result<(), Failure> {
+        if call.plan.is_some() {
+            return Ok(());
+        }
+        let registry = &self.setup.registry;
+        let none = Preferences::default();
+        let model = call.asked.model.as_str();
+        let preferences = match &call.asked.preferences {
+            // A router that is named reads these itself.
+            Some(_) if self.names_router(model) => &none,
+            Some(preferences) => preferences,
+            None => &none,
+        };
+        let fallbacks = self.setup.config.fallbacks.get(model).map_or(&[][..], Vec::as_slice);
+        let mut plan = Plan::new(registry, model, preferences, fallbacks)?;
+        if let Some(attempt) = &call.attempt {
+            plan.retain(|target| target.provider != attempt.upstream.id || target.model != attempt.model);
+            if attempt.own_key {
+                // The caller's key is for this provider and nobody else's eyes.
+                plan.retain(|target| target.provider == attempt.upstream.id);
+            }
+        }
+        let before = plan.is_empty();
+        if let Some(grant) = &call.grant {
+            plan.retain(|target| grant.permits_target(&target.provider, &target.model));
+        }
+        if call.attempt.is_none() && plan.is_empty() && !before {
+            return Err(Grant::model_refusal(model));
+        }
+        call.plan = Some(Box::new(plan));
+        Ok(())
+    }
+
+    fn names_router(&self, model: &str) -> bool {
+        let provider = model.split_once('/').and_then(|(provider, _)| self.setup.registry.upstream(provider));
+        provider.is_some_and(|upstream| upstream.quirks.routes_itself)
+    }
+
+    fn aim_at_next(&mut self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
+        let own_key = call.incoming.header("x-latchkey-provider-key").is_some();
+        let standing = |target: &Candidate| self.standing(target, now);
+        let Some(target) = call.plan.as_mut().and_then(|plan| plan.pick(standing)) else {
+            let until = call.plan.as_ref().and_then(|plan| plan.opens(standing));
+            return Err(all_blocked(&call.asked.model, until.unwrap_or(now), now));
+        };
+        if own_key && let Some(plan) = &mut call.plan {
+            plan.retain(|other| other.provider == target.provider);
+        }
+        self.aim(call, target, now)
+    }
+
+    /// The next of the provider's credentials that this target was not asked with.
+    fn further_credential(&self, attempt: &Attempt, now: UnixMillis) -> Option<usize> {
+        let keys = attempt.upstream.keys.len();
+        if attempt.own_key || keys < 2 {
+            return None;
+        }
+        let target = TargetId::from(attempt.target.as_str());
+        self.open_credential(&target, attempt.credential + 1, keys, now).ok()
+    }
+
+    fn with_next_credential(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
+        let attempt = call.attempt.as_mut().ok_or_else(no_attempt)?;
+        attempt.credential = self.further_credential(attempt, now).ok_or_else(no_attempt)?;
+        attempt.repeated = 0;
+        self.send(call, now)
+    }
+}
+
+impl Call {
+    /// Keeps the failure that tells the caller most: rather what a provider said of the call than that a fallback could
+    /// not be asked, and of two alike the later.
+    fn remember(&mut self, failure: Failure) {
+        let tells = |failure: &Failure| match failure.kind {
+            Kind::CredentialRejected | Kind::NotFound | Kind::Unsupported | Kind::NoTarget => 0,
+            _ if failure.side == Side::Gateway => 0,
+            _ => 1,
+        };
+        if self.failure.as_ref().is_none_or(|known| tells(known) <= tells(&failure)) {
+            self.failure = Some(failure);
+        }
+    }
+
+    fn worst(&mut self) -> Failure {
+        self.failure.take().unwrap_or_else(|| Failure::new(Kind::Internal, "The call failed for no known reason."))
+    }
+}

@@ -1,0 +1,153 @@
+//! What the gateway asks of the health of targets, and what it tells.
+
+use crate::breaker::{Outcome, TargetId, Verdict, What};
+use crate::chat::Usage;
+use crate::failure::{Blame, Failure, Kind};
+use crate::route::{Candidate, Standing};
+use crate::units::{Millis, UnixMillis};
+
+use super::attempt::Attempt;
+use super::call::Call;
+use super::{Gateway, send::no_attempt};
+
+impl Gateway {
+    /// What is known of a target: blocked where it is, or where each of its credentials is.
+    pub(super) fn standing(&self, target: &Candidate, now: UnixMillis) -> Standing {
+        let id = TargetId::new(&target.provider, &target.model);
+        if let Some(until) = self.blocked(id.as_str(), now) {
+            return Standing::Blocked { until };
+        }
+        let keys = self.setup.registry.upstream(&target.provider).map_or(0, |upstream| upstream.keys.len());
+        if keys > 1
+            && let Some(until) = self.open_credential(&id, 0, keys, now).err().flatten()
+        {
+            return Standing::Blocked { until };
+        }
+        let headroom = self.view.figures(id.as_str()).and_then(|figures| figures.headroom);
+        if headroom.is_some_and(|headroom| headroom.is_low(now)) { Standing::NearlyExhausted } else { Standing::Good }
+    }
+
+    /// The first credential from number `first` (from 0) that is not blocked, or until when all of them are.
+    pub(super) fn open_credential(
+        &self,
+        target: &TargetId,
+        first: usize,
+        keys: usize,
+        now: UnixMillis,
+    ) -> Result<usize, Option<UnixMillis>> {
+        let mut opens: Option<UnixMillis> = None;
+        for index in first..keys {
+            match self.blocked(target.credential(index + 1).as_str(), now) {
+                None => return Ok(index),
+                Some(until) => opens = Some(opens.map_or(until, |known| known.min(until))),
+            }
+        }
+        Err(opens)
+    }
+
+    /// Makes sure that the attempt may be sent, and with a credential that is not blocked.
+    pub(super) fn clear(&self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
+        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+        let verdict = self.view.verdict(&attempt.target, now);
+        attempt.probes = verdict == Verdict::Probe;
+        let until = match verdict {
+            Verdict::Pass | Verdict::Probe => self.choose_credential(attempt, now),
+            Verdict::Blocked { until } => Some(until),
+            Verdict::Off => Some(NEVER),
+        };
+        until.map_or(Ok(()), |until| Err(all_blocked(&attempt.target, until, now)))
+    }
+
+    /// Takes the probes that the attempt is, where it is one: each may be sent once.
+    pub(super) fn claim(&mut self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
+        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+        if attempt.probes && !self.view.take_probe(&attempt.target, now) {
+            attempt.probes = false;
+            return Err(all_blocked(&attempt.target, now, now));
+        }
+        if attempt.probes_credential && !self.view.take_probe(attempt.credential_id().as_str(), now) {
+            attempt.probes_credential = false;
+        }
+        Ok(())
+    }
+
+    /// Until when all credentials are blocked, if they are; else the attempt has one that is not.
+    fn choose_credential(&self, attempt: &mut Attempt, now: UnixMillis) -> Option<UnixMillis> {
+        let keys = attempt.upstream.keys.len();
+        if keys < 2 || attempt.own_key {
+            return None;
+        }
+        let target = TargetId::from(attempt.target.as_str());
+        match self.open_credential(&target, attempt.credential, keys, now) {
+            Ok(index) => {
+                attempt.credential = index;
+                let credential = target.credential(index + 1);
+                attempt.probes_credential = self.view.verdict(credential.as_str(), now) == Verdict::Probe;
+                None
+            }
+            Err(until) => until,
+        }
+    }
+
+    fn blocked(&self, target: &str, now: UnixMillis) -> Option<UnixMillis> {
+        match self.view.verdict(target, now) {
+            Verdict::Pass | Verdict::Probe => None,
+            Verdict::Blocked { until } => Some(until),
+            Verdict::Off => Some(NEVER),
+        }
+    }
+
+    /// The attempt under way has been served.
+    pub(super) fn report_served(&mut self, call: &Call, usage: Option<&Usage>, now: UnixMillis) {
+        let Some(attempt) = &call.attempt else { return };
+        let spoke = call.first_token.unwrap_or(now);
+        let what = What::Served {
+            first_token: call.asked.stream.then(|| spoke.since(attempt.sent)),
+            generation: now.since(spoke),
+            output_tokens: usage.map_or(0, Usage::completion_tokens),
+        };
+        self.report(attempt, what, what, now);
+    }
+
+    /// The attempt under way has failed. What the caller's own key or deadline had a part in says nothing.
+    pub(super) fn report_failed(&mut self, call: &Call, failure: &Failure, now: UnixMillis) {
+        let Some(attempt) = &call.attempt else { return };
+        let own = attempt.own_key || (failure.kind == Kind::Timeout && call.wishes.sets_deadlines());
+        let what = if own { What::Void } else { What::of(failure) };
+        match failure.blame() {
+            Blame::Credential if attempt.upstream.keys.len() > 1 => self.report(attempt, What::Void, what, now),
+            Blame::Nobody => self.report(attempt, What::Void, What::Void, now),
+            _ => self.report(attempt, what, What::Void, now),
+        }
+    }
+
+    fn report(&mut self, attempt: &Attempt, of_target: What, of_credential: What, now: UnixMillis) {
+        let sent = attempt.sent;
+        self.view.report(&attempt.target, Outcome { what: of_target, sent, probe: attempt.probes }, now);
+        if attempt.upstream.keys.len() > 1 && !attempt.own_key {
+            let outcome = Outcome { what: of_credential, sent, probe: attempt.probes_credential };
+            self.view.report(attempt.credential_id().as_str(), outcome, now);
+        }
+    }
+}
+
+/// When a target that the operator switched off opens by itself.
+const NEVER: UnixMillis = UnixMillis(i64::MAX);
+
+/// The longest wait that a caller is told: what is blocked for longer may well be allowed by hand before.
+const LONGEST_TOLD: Millis = Millis(300_000);
+
+/// What a caller reads when nothing may be asked: when it is worth trying again.
+pub(super) fn all_blocked(target: &str, until: UnixMillis, now: UnixMillis) -> Failure {
+    let message = format!("`{target}` is failing and not asked for now, and this call may go nowhere else.");
+    let mut failure = Failure::new(Kind::NoTarget, message);
+    let wait = until.since(now);
+    failure.retry_after = Some(Millis(wait.0.clamp(1_000, LONGEST_TOLD.0)));
+    failure
+}
+
+impl Attempt {
+    fn credential_id(&self) -> TargetId {
+        TargetId::from(self.target.as_str()).credential(self.credential + 1)
+    }
+}

@@ -1,0 +1,236 @@
+//! From a call and its target to a request.
+
+use base64::Engine as _;
+
+use crate::config::Deadlines;
+use crate::failure::{Failure, Kind};
+use crate::http::{Endpoint, Task};
+use crate::provider::Unsigned;
+use crate::sandbox;
+use crate::secret::Secret;
+use crate::units::{Millis, UnixMillis};
+use crate::wire::{Format, InlinedPart, Outgoing, RequestPatch, Surface, Target, openai_chat};
+
+use super::attempt::{Attempt, Lane};
+use super::call::{Call, Stage};
+use super::{FetchedMedia, Gateway, Incoming, Outbound, Step};
+
+/// The provider that [`sandbox`] plays.
+const SANDBOX: &str = "sandbox";
+
+impl Gateway {
+    /// The links came, or did not.
+    pub(super) fn inlined(
+        &mut self,
+        call: &mut Call,
+        links: Vec<String>,
+        fetched: Vec<Result<FetchedMedia, String>>,
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
+        for (link, media) in links.into_iter().zip(fetched) {
+            let media = media.map_err(|cause| {
+                Failure::bad_request("messages", format!("The link {} could not be fetched: {cause}.", shown(&link)))
+                    .code("media_unavailable")
+            })?;
+            let media_type = media.media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            if !is_media(&media_type) {
+                return Err(Failure::bad_request(
+                    "messages",
+                    format!(
+                        "The link {} leads to `{}`, not to an image, sound, video or PDF.",
+                        shown(&link),
+                        shown(&media_type)
+                    ),
+                )
+                .code("media_type_unsupported"));
+            }
+            let data = base64::engine::general_purpose::STANDARD.encode(&media.bytes);
+            call.inlined.insert(link, InlinedPart { media_type, data });
+        }
+        self.send(call, now)
+    }
+
+    /// Writes the request for the chosen target.
+    pub(super) fn send(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
+        self.clear(call, now)?;
+        let limits = &self.setup.config.limits;
+        let (mut outgoing, links) = write(call, limits.media_count)?;
+        if !links.is_empty() {
+            call.stage = Stage::Media(links.clone());
+            return Ok(Step::FetchMedia(links, limits.media_bytes));
+        }
+        let deadlines = call.deadlines(&limits.deadlines);
+        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+        if call.asked.require_parameters && !attempt.adjusted.is_empty() {
+            let parameters = attempt.adjusted.header();
+            return Err(Failure::unsupported(
+                "provider.require_parameters",
+                format!("`{}` cannot honour everything asked of it: {parameters}.", attempt.model),
+            ));
+        }
+        let framing = attempt.upstream.format.framing(&attempt.upstream.quirks);
+        let accept = if call.asked.stream { framing.media_type() } else { "application/json" };
+        let headers = &mut outgoing.headers;
+        headers.push(("content-type", "application/json".to_owned()));
+        headers.push(("accept", accept.to_owned()));
+        headers.push(("x-client-request-id", call.request_id.clone()));
+        let sandbox = (attempt.upstream.id == SANDBOX).then(|| {
+            let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
+            sandbox::play(&attempt.model, played(endpoint.task()), &outgoing.body, self.ids.chance(), now)
+        });
+        let own_key = call.incoming.header("x-latchkey-provider-key");
+        let url = attempt.upstream.url(&outgoing.path, &attempt.model)?;
+        if sandbox.is_none() {
+            let unsigned = Unsigned { url: &url, body: &outgoing.body, now };
+            attempt.shown = None;
+            for (name, value) in attempt.upstream.authorize(&unsigned, own_key, attempt.credential)? {
+                if !value.is_empty() && attempt.shown.is_none() {
+                    attempt.shown = Some(Secret::new(value.trim_start_matches("Bearer ").to_owned()));
+                }
+                headers.push((name, value));
+            }
+        }
+        // A plain call that succeeds at once, as nearly all do, spares the price of a signal.
+        let connects = deadlines.connect < deadlines.total;
+        let abortable = call.asked.stream || connects || sandbox.is_some() || call.attempts > 0;
+        self.claim(call, now)?;
+        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+        attempt.sent = now;
+        attempt.in_flight = true;
+        attempt.status = None;
+        attempt.repeated += 1;
+        call.attempts += 1;
+        call.stage = Stage::Headers;
+        Ok(Step::Send(Box::new(Outbound {
+            url,
+            headers: outgoing.headers,
+            body: outgoing.body,
+            deadlines,
+            total_left: Millis(deadlines.total.0.saturating_sub(now.since(call.started).0)),
+            abortable,
+            sandbox,
+        })))
+    }
+}
+
+fn played(task: Task) -> sandbox::Endpoint {
+    match task {
+        Task::Chat => sandbox::Endpoint::Chat,
+        Task::Embeddings => sandbox::Endpoint::Embeddings,
+        Task::Completions => sandbox::Endpoint::Completions,
+    }
+}
+
+/// The request in the target's own protocol, or the links that must be fetched before it can be written.
+fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), Failure> {
+    let (endpoint, asked) = (call.endpoint.unwrap_or(Endpoint::ChatCompletions), &call.asked);
+    let (surface, task) = (endpoint.surface(), endpoint.task());
+    let incoming = &call.incoming;
+    let body = &incoming.body;
+    let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+    let upstream = &attempt.upstream;
+    let unsupported = || {
+        Failure::new(Kind::NotFound, format!("`{}` has no {} endpoint.", upstream.id, endpoint.as_str()))
+            .code("endpoint_not_available")
+            .about("model")
+    };
+    let outgoing = match (task, upstream.format) {
+        (Task::Chat, format) if surface.format() == format => patched(surface, incoming, attempt, asked.stream)?,
+        (Task::Chat, format) => {
+            let mut request = surface.read_request(body)?;
+            request.stream = asked.stream;
+            request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
+            attempt.hide_reasoning = surface.hides_reasoning(&request);
+            let target = Target {
+                model: &attempt.model,
+                quirks: &upstream.quirks,
+                facts: &attempt.facts,
+                inlined: &call.inlined,
+            };
+            let links: Vec<String> = format
+                .links_to_inline(&request, &target)
+                .into_iter()
+                .filter(|link| !call.inlined.contains_key(link))
+                .collect();
+            if links.len() > most_links {
+                return Err(super::machine::too_large("media_count", most_links, "links to fetch"));
+            }
+            if !links.is_empty() {
+                return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: Vec::new() }, links));
+            }
+            format.write_request(&request, &target, &mut attempt.adjusted)?
+        }
+        (Task::Embeddings, _) if !upstream.endpoints.embeddings => return Err(unsupported()),
+        (Task::Embeddings, Format::OpenAiChat) => patched_at("/embeddings", incoming, attempt, false)?,
+        (Task::Embeddings, format) => {
+            let request = openai_chat::read_embeddings_request(body)?;
+            let target = Target {
+                model: &attempt.model,
+                quirks: &upstream.quirks,
+                facts: &attempt.facts,
+                inlined: &call.inlined,
+            };
+            format.write_embeddings(&request, &target, &mut attempt.adjusted)?
+        }
+        (Task::Completions, Format::OpenAiChat) if upstream.endpoints.completions => {
+            patched_at("/completions", incoming, attempt, asked.stream)?
+        }
+        (Task::Completions, _) => return Err(unsupported()),
+    };
+    Ok((outgoing, Vec::new()))
+}
+
+/// The caller's own JSON for another endpoint of OpenAI's than chat.
+fn patched_at(path: &str, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
+    let outgoing = patched(Surface::OpenAiChat, incoming, attempt, stream)?;
+    Ok(Outgoing { path: path.to_owned(), ..outgoing })
+}
+
+/// The caller's own JSON with the model's name put right, and usage asked for.
+fn patched(surface: Surface, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
+    let patch = RequestPatch {
+        model: &attempt.model,
+        stream,
+        facts: &attempt.facts,
+        default_max_tokens: attempt.default_max_tokens,
+    };
+    let header = |name: &str| incoming.header(name);
+    let quirks = &attempt.upstream.quirks;
+    let patched = surface.patch_request(&incoming.body, &patch, quirks, &header, &mut attempt.adjusted)?;
+    attempt.hide_reasoning = patched.hide_reasoning;
+    if attempt.lane == Lane::Relay && attempt.hide_reasoning {
+        // What is to be left out cannot pass natively.
+        attempt.lane = Lane::Patched;
+    }
+    Ok(patched.outgoing)
+}
+
+impl Call {
+    /// The operator's deadlines, or the key's or the caller's own, within the operator's total.
+    pub(super) fn deadlines(&self, defaults: &Deadlines) -> Deadlines {
+        let wishes = &self.wishes;
+        let total = wishes.total.unwrap_or(defaults.total).min(defaults.total);
+        Deadlines {
+            // A plain answer's status line comes with the answer: only who asks for it gets a deadline for that.
+            connect: wishes.connect.unwrap_or(if self.asked.stream { defaults.connect } else { total }).min(total),
+            first_token: wishes.first_token.unwrap_or(defaults.first_token).min(total),
+            idle: wishes.idle.unwrap_or(defaults.idle).min(total),
+            total,
+            commit_after: defaults.commit_after,
+        }
+    }
+}
+
+pub(super) fn no_attempt() -> Failure {
+    Failure::new(Kind::Internal, "The call has no attempt.")
+}
+
+fn is_media(media_type: &str) -> bool {
+    ["image/", "audio/", "video/"].iter().any(|kind| media_type.starts_with(kind))
+        || matches!(media_type, "application/pdf" | "text/plain")
+}
+
+/// A link or media type as an error may show it.
+fn shown(text: &str) -> String {
+    text.chars().take(120).filter(|character| !character.is_control()).collect()
+}

@@ -1,0 +1,134 @@
+use crate::failure::Failure;
+use crate::units::Millis;
+
+use super::Incoming;
+
+/// What the headers of one call ask of the gateway itself: `x-latchkey-…`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wishes {
+    /// The caller's own end user.
+    pub(super) user: Option<String>,
+    /// What belongs together for the caller.
+    pub(super) session: Option<String>,
+    /// The caller's labels, as written: `a, b`.
+    pub(super) tags: Option<String>,
+    /// Whether the answer tells what was tried.
+    pub(super) explain: bool,
+    /// Whether a stream that dies is continued elsewhere; `None` leaves it to the operator.
+    pub(super) continues: Option<bool>,
+    /// After how long a second target is asked as well: `Some(None)` is never, `None` leaves it to the operator.
+    pub(super) hedge: Option<Option<Millis>>,
+    pub(super) connect: Option<Millis>,
+    pub(super) first_token: Option<Millis>,
+    pub(super) idle: Option<Millis>,
+    pub(super) total: Option<Millis>,
+}
+
+/// The longest label; longer ones are refused, since a record that holds half a label misleads.
+const LONGEST: usize = 256;
+
+impl Wishes {
+    /// Reads them in one pass over the headers.
+    ///
+    /// # Errors
+    /// `BadRequest` naming the header that says nothing of its kind.
+    pub(super) fn read(incoming: &Incoming) -> Result<Wishes, Failure> {
+        let mut wishes = Wishes::default();
+        for (name, value) in &incoming.headers {
+            let Some(wish) = name.strip_prefix("x-latchkey-") else { continue };
+            let value = value.trim();
+            match wish {
+                "user" => wishes.user = label("x-latchkey-user", value)?,
+                "session" => wishes.session = label("x-latchkey-session", value)?,
+                "tags" => wishes.tags = label("x-latchkey-tags", value)?,
+                "explain" => wishes.explain = flag("x-latchkey-explain", value)?,
+                "continue" => wishes.continues = Some(flag("x-latchkey-continue", value)?),
+                "hedge-ms" => wishes.hedge = Some(or_never("x-latchkey-hedge-ms", value)?),
+                "timeout-ms" => wishes.total = Some(wait("x-latchkey-timeout-ms", value)?),
+                "connect-timeout-ms" => wishes.connect = Some(wait("x-latchkey-connect-timeout-ms", value)?),
+                "first-token-timeout-ms" => {
+                    wishes.first_token = Some(wait("x-latchkey-first-token-timeout-ms", value)?);
+                }
+                "idle-timeout-ms" => wishes.idle = Some(wait("x-latchkey-idle-timeout-ms", value)?),
+                _ => {}
+            }
+        }
+        Ok(wishes)
+    }
+
+    /// Whether the caller set a deadline: what misses it says nothing of an upstream's health.
+    pub(super) fn sets_deadlines(&self) -> bool {
+        self.connect.or(self.first_token).or(self.idle).or(self.total).is_some()
+    }
+}
+
+fn label(name: &'static str, value: &str) -> Result<Option<String>, Failure> {
+    if value.len() > LONGEST || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        let message = format!("`{name}` must have at most {LONGEST} printable ASCII characters.");
+        return Err(Failure::bad_request(name, message));
+    }
+    Ok(Some(value).filter(|value| !value.is_empty()).map(str::to_owned))
+}
+
+fn flag(name: &'static str, value: &str) -> Result<bool, Failure> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Failure::bad_request(name, format!("`{name}` must be `true` or `false`."))),
+    }
+}
+
+fn or_never(name: &'static str, value: &str) -> Result<Option<Millis>, Failure> {
+    if value == "0" { Ok(None) } else { wait(name, value).map(Some) }
+}
+
+fn wait(name: &'static str, value: &str) -> Result<Millis, Failure> {
+    match value.parse::<u64>() {
+        Ok(wait) if wait > 0 => Ok(Millis(wait)),
+        _ => Err(Failure::bad_request(name, format!("`{name}` must be a whole number of milliseconds above 0."))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(headers: &[(&str, &str)]) -> Result<Wishes, Failure> {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Wishes::read(&Incoming { headers, ..Incoming::default() })
+    }
+
+    #[test]
+    fn each_header_says_what_it_says() {
+        let wishes = read(&[
+            ("x-latchkey-user", " ada "),
+            ("x-latchkey-tags", "a, b"),
+            ("x-latchkey-session", ""),
+            ("x-latchkey-explain", "true"),
+            ("x-latchkey-hedge-ms", "0"),
+            ("x-latchkey-idle-timeout-ms", "300"),
+            ("x-latchkey-from-next-year", "?"),
+            ("accept", "*/*"),
+        ])
+        .expect("good headers");
+        assert_eq!(wishes.user.as_deref(), Some("ada"));
+        assert_eq!((wishes.tags.as_deref(), wishes.session), (Some("a, b"), None));
+        assert_eq!((wishes.explain, wishes.continues, wishes.hedge), (true, None, Some(None)));
+        assert_eq!((wishes.idle, wishes.total), (Some(Millis(300)), None));
+    }
+
+    #[test]
+    fn what_says_nothing_is_named() {
+        let long = "x".repeat(300);
+        for (name, value) in [
+            ("x-latchkey-user", long.as_str()),
+            ("x-latchkey-tags", "a\u{7}"),
+            ("x-latchkey-explain", "perhaps"),
+            ("x-latchkey-timeout-ms", "0"),
+            ("x-latchkey-connect-timeout-ms", "1.5"),
+            ("x-latchkey-hedge-ms", "-1"),
+        ] {
+            assert_eq!(read(&[(name, value)]).expect_err(name).param.as_deref(), Some(name));
+        }
+    }
+}
