@@ -13,7 +13,17 @@ const MAX_DEPTH: usize = 24;
 
 /// Those that it reads.
 const SECTIONS: [&str; 12] = [
-    "version", "providers", "models", "limits", "lanes", "failover", "fallbacks", "health", "targets", "aliases", "rules",
+    "version",
+    "providers",
+    "models",
+    "limits",
+    "lanes",
+    "failover",
+    "fallbacks",
+    "health",
+    "targets",
+    "aliases",
+    "rules",
     "experiments",
 ];
 
