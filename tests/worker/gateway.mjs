@@ -70,6 +70,11 @@ export async function startGateway(upstream, variables = {}) {
       if (status !== 201) throw new Error(`POST /admin/keys: ${status} ${text}`);
       return json;
     },
+    /** Puts a configuration document in force. */
+    async configure(document) {
+      const { status, text } = await gateway.admin("PUT", "/admin/config", { version: 1, ...document }, { "if-match": "*" });
+      if (status !== 200) throw new Error(`PUT /admin/config: ${status} ${text}`);
+    },
     /** The official SDK in front of this gateway. It does not retry: tests count attempts. */
     client: (key, options = {}) => new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0, ...options }),
     close: () => miniflare.dispose(),
