@@ -42,6 +42,7 @@ export function gateway(folder, port, bundle, variables) {
   const main = `(
     modules = [${modules(folder, bundle).join(", ")}],
     compatibilityDate = "${compatibilityDate()}",
+    compatibilityFlags = ${compatibilityFlags()},
     bindings = [${bindings.join(",\n      ")}],
     durableObjectNamespaces = [${namespaces.join(", ")}],
     durableObjectStorage = (localDisk = "disk"),
@@ -112,6 +113,10 @@ function tables(toml, name) {
 
 function compatibilityDate() {
   return readFileSync(join(ROOT, "wrangler.toml"), "utf8").match(/^compatibility_date = "([^"]+)"/m)[1];
+}
+
+function compatibilityFlags() {
+  return readFileSync(join(ROOT, "wrangler.toml"), "utf8").match(/^compatibility_flags = (\[.*\])/m)?.[1] ?? "[]";
 }
 
 /** A path as the settings file in `folder` has to name it. */
