@@ -2,6 +2,7 @@
 //!
 //! Built once per isolate and whenever the document changes. Nothing of the catalogue is read until it is asked for.
 
+mod recent;
 mod upstream;
 
 use std::collections::{BTreeMap, HashMap};
@@ -12,6 +13,8 @@ use super::{Bucket, ModelFacts, PROVIDERS, Price, Rates, SANDBOX, family};
 use crate::config::{Config, ModelEntry};
 use crate::units::{NanoUsd, UnixMillis};
 
+use recent::Recent;
+
 pub use upstream::{Unsigned, Upstream};
 
 /// Every provider with its address and credentials, and what is known of models.
@@ -21,6 +24,8 @@ pub struct Registry {
     upstreams: Vec<Rc<Upstream>>,
     /// What the document says of models, by `provider/id`.
     models: BTreeMap<String, ModelEntry>,
+    facts: Recent<ModelFacts>,
+    listed_prices: Recent<Option<Price>>,
 }
 
 impl Registry {
@@ -42,7 +47,11 @@ impl Registry {
             upstreams.push(Upstream::sandbox());
         }
         upstreams.sort_by(|one, other| one.id.cmp(&other.id));
-        Registry { upstreams: upstreams.into_iter().map(Rc::new).collect(), models: config.models.clone() }
+        Registry {
+            upstreams: upstreams.into_iter().map(Rc::new).collect(),
+            models: config.models.clone(),
+            ..Registry::default()
+        }
     }
 
     /// The provider of this id, whether it has a credential or not.
@@ -70,21 +79,7 @@ impl Registry {
     /// A capability that is there can be relied on. One that is not there may only have been left out of the list.
     #[must_use]
     pub fn facts(&self, provider: &str, model: &str) -> ModelFacts {
-        let mut facts = ModelFacts::default();
-        if let Some(entry) = self.entry(provider, model).or_else(|| self.like(provider, model)) {
-            facts.context = entry.context();
-            facts.max_output = entry.max_output();
-            facts.capabilities = entry.capabilities();
-        }
-        if let Some(written) = self.written(provider, model) {
-            facts.context = written.context.or(facts.context);
-            facts.max_output = written.max_output.or(facts.max_output);
-            facts.capabilities = written.capabilities.or(facts.capabilities);
-        }
-        if let Some(family) = family(model) {
-            family.apply(&mut facts);
-        }
-        facts
+        self.facts.get(provider, model, || self.gather_facts(provider, model))
     }
 
     /// What a model costs at `at`; `None` where that is not known, which is not zero.
@@ -103,14 +98,7 @@ impl Registry {
         if provider == SANDBOX {
             return Some(sandbox_price());
         }
-        let upstream = self.upstream(provider)?;
-        // A row that borrows another's models (a vendor's second region) has its facts, not its prices.
-        let catalog_id = Some(upstream.catalog_id.as_str()).filter(|listed| *listed == upstream.id)?;
-        if let Some(entry) = models::find(catalog_id, model) {
-            return entry.price();
-        }
-        let alike = models::shares_price(catalog_id, model);
-        alike.then(|| models::stand_in(catalog_id, model)).flatten().and_then(|entry| entry.price())
+        self.listed_prices.get(provider, model, || self.listed_price(provider, model))
     }
 
     /// What the document says of a model.
@@ -139,6 +127,36 @@ impl Registry {
         models::find(&upstream.catalog_id, model).is_some()
             || upstream.models.iter().any(|known| known == model)
             || self.written(&upstream.id, model).is_some()
+    }
+
+    fn gather_facts(&self, provider: &str, model: &str) -> ModelFacts {
+        let mut facts = ModelFacts::default();
+        if let Some(entry) = self.entry(provider, model).or_else(|| self.like(provider, model)) {
+            facts.context = entry.context();
+            facts.max_output = entry.max_output();
+            facts.capabilities = entry.capabilities();
+        }
+        if let Some(written) = self.written(provider, model) {
+            facts.context = written.context.or(facts.context);
+            facts.max_output = written.max_output.or(facts.max_output);
+            facts.capabilities = written.capabilities.or(facts.capabilities);
+        }
+        if let Some(family) = family(model) {
+            family.apply(&mut facts);
+        }
+        facts
+    }
+
+    /// What the catalogue says a model costs.
+    fn listed_price(&self, provider: &str, model: &str) -> Option<Price> {
+        let upstream = self.upstream(provider)?;
+        // A row that borrows another's models (a vendor's second region) has its facts, not its prices.
+        let catalog_id = Some(upstream.catalog_id.as_str()).filter(|listed| *listed == upstream.id)?;
+        if let Some(entry) = models::find(catalog_id, model) {
+            return entry.price();
+        }
+        let alike = models::shares_price(catalog_id, model);
+        alike.then(|| models::stand_in(catalog_id, model)).flatten().and_then(|entry| entry.price())
     }
 
     /// The entry of a model that is much the same: a sibling of its line, or what its maker says of it where a host
