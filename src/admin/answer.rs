@@ -12,7 +12,7 @@ pub struct Response {
     pub status: u16,
     /// Headers, lower case; `content-type` and `cache-control` among them.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// JSON, or a table where one was asked for.
     pub body: String,
     /// Keys whose grants changed: whoever remembers them forgets them now.
     pub changed_keys: Vec<KeyHash>,
@@ -41,6 +41,7 @@ pub struct Fault {
 #[derive(Debug)]
 pub(super) struct Answer {
     status: u16,
+    content_type: &'static str,
     headers: Vec<(&'static str, String)>,
     body: String,
     changed_keys: Vec<KeyHash>,
@@ -56,7 +57,13 @@ impl Answer {
 
     /// `body` is JSON already.
     pub fn written(status: u16, body: String) -> Answer {
-        Answer { status, headers: Vec::new(), body, changed_keys: Vec::new(), changed_config: false }
+        let content_type = "application/json";
+        Answer { status, content_type, headers: Vec::new(), body, changed_keys: Vec::new(), changed_config: false }
+    }
+
+    /// `body` is a table.
+    pub fn csv(status: u16, body: String) -> Answer {
+        Answer { content_type: "text/csv; charset=utf-8", ..Answer::written(status, body) }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Answer {
@@ -75,8 +82,8 @@ impl Answer {
     }
 
     pub fn into_response(self) -> Response {
-        let Answer { status, mut headers, body, changed_keys, changed_config } = self;
-        headers.push(("content-type", "application/json".to_owned()));
+        let Answer { status, content_type, mut headers, body, changed_keys, changed_config } = self;
+        headers.push(("content-type", content_type.to_owned()));
         headers.push(("cache-control", "private, no-store".to_owned()));
         Response { status, headers, body, changed_keys, changed_config }
     }

@@ -52,6 +52,7 @@ struct Shown<'a> {
     seq: u32,
     at: UnixMillis,
     key_id: &'a str,
+    team_id: Option<&'a str>,
     endpoint: &'a str,
     provider: &'a str,
     model: &'a str,
@@ -76,7 +77,7 @@ struct Shown<'a> {
 }
 
 #[derive(Serialize)]
-struct Tokens {
+pub(super) struct Tokens {
     input_fresh: i64,
     input_cache_read: i64,
     input_cache_write: i64,
@@ -97,6 +98,7 @@ impl<'a> Shown<'a> {
             seq: row.seq,
             at: row.at,
             key_id: &row.key_id,
+            team_id: row.team_id.as_deref(),
             endpoint: &row.endpoint,
             provider: &row.provider,
             model: &row.model,
@@ -123,7 +125,7 @@ impl<'a> Shown<'a> {
 }
 
 impl Tokens {
-    fn of(row: &CallRow) -> Tokens {
+    pub fn of(row: &CallRow) -> Tokens {
         Tokens {
             input_fresh: row.input_fresh,
             input_cache_read: row.input_cache_read,

@@ -16,6 +16,7 @@ mod key_body;
 mod key_change;
 mod key_fields;
 mod keys;
+mod ledger;
 mod page;
 mod providers;
 mod publish;
@@ -26,6 +27,8 @@ mod store;
 mod teams;
 #[cfg(test)]
 mod tests;
+mod usage;
+mod usage_query;
 mod users;
 
 pub use answer::{Fault, Response};
@@ -36,6 +39,8 @@ pub use store::{
     AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredHash,
     StoredKey, StoredRecord,
 };
+
+pub use usage_query::{Dimension, UsageQuery, UsageRow};
 
 use crate::http::percent_decode;
 use crate::keys::{AdminKey, Secrets};
@@ -150,6 +155,9 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::ListProviders => providers::list(&call),
         Action::ListCalls => calls::list(&call).await,
         Action::ListAudit => audit::list(&call).await,
+        Action::ReadUsage => usage::usage(&call).await,
+        Action::ReadSpend => usage::spend(&call).await,
+        Action::ReadLedger => ledger::read(&call, id).await,
         Action::Create(kind) => records::create(&call, kind).await,
         Action::List(kind) => records::list(&call, kind).await,
         Action::Read(kind) => records::read(&call, kind, id).await,

@@ -60,6 +60,15 @@ impl Parameters {
         }
     }
 
+    /// A whole number of at least `least` and at most `most`.
+    pub fn number(&mut self, name: &str, least: u32, most: u32) -> Option<u32> {
+        let number = self.text(name)?.parse().ok().filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            self.faults.add(name, format!("must be {least} to {most}"));
+        }
+        number
+    }
+
     pub fn fault(&mut self, name: &str, message: &str) {
         self.faults.add(name, message);
     }

@@ -36,6 +36,9 @@ pub enum Action {
     ListProviders,
     ListCalls,
     ListAudit,
+    ReadUsage,
+    ReadSpend,
+    ReadLedger,
     Create(Kind),
     List(Kind),
     Read(Kind),
@@ -83,6 +86,9 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", template: "/admin/providers", action: Action::ListProviders },
     Route { method: "GET", template: "/admin/calls", action: Action::ListCalls },
     Route { method: "GET", template: "/admin/audit", action: Action::ListAudit },
+    Route { method: "GET", template: "/admin/usage", action: Action::ReadUsage },
+    Route { method: "GET", template: "/admin/spend", action: Action::ReadSpend },
+    Route { method: "GET", template: "/admin/ledger/{id}", action: Action::ReadLedger },
 ];
 
 /// The action of `method` on `path`, and what stands in the place of `{…}`; empty where the route has no such place.

@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use super::{UsageQuery, UsageRow};
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::units::UnixMillis;
 
@@ -58,6 +59,10 @@ pub trait Store {
     async fn put_config(&self, sealed: &str) -> Result<(), StoreError>;
     /// Records of calls, newest first.
     async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError>;
+    /// All rows of a call, oldest first.
+    async fn call_rows(&self, request_id: &str) -> Result<Vec<CallRow>, StoreError>;
+    /// Sums of calls.
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError>;
     /// Audit entries, newest first, from the one after `before`; of one subject, if it is named.
     async fn audit(
         &self,
@@ -248,6 +253,7 @@ pub struct CallRow {
     pub seq: u32,
     pub at: UnixMillis,
     pub key_id: String,
+    pub team_id: Option<String>,
     pub endpoint: String,
     pub provider: String,
     pub model: String,
@@ -268,6 +274,8 @@ pub struct CallRow {
     pub output_image: i64,
     pub cost_nano: Option<i64>,
     pub upstream_cost_nano: Option<i64>,
+    pub prices: Option<String>,
+    pub corrects: Option<u32>,
     pub state: String,
     pub first_token_ms: Option<i64>,
     pub total_ms: i64,

@@ -8,6 +8,7 @@ mod hot;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
 mod store;
+mod usage;
 
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;

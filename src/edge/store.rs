@@ -12,9 +12,10 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, console_error};
 
+use super::usage;
 use crate::admin::{
     AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredHash, StoredKey,
-    StoredRecord, open_config,
+    StoredRecord, UsageQuery, UsageRow, open_config,
 };
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::units::UnixMillis;
@@ -73,19 +74,16 @@ pub async fn load_config(env: &Env, secrets: &Secrets) -> Result<Option<(u32, St
 
 /// Appends records of calls to the `calls` table, all or none; one that is there already stays as it is.
 ///
-/// `records` is a JSON array of objects with the table's columns as members.
+/// `records` is a JSON array of objects; the table's other columns are read out of them when they are asked for.
 ///
 /// # Errors
 /// Where the database fails or does not answer; repeating is safe.
 pub async fn insert_records(env: &Env, records: &str) -> Result<(), StoreError> {
-    let columns = CALL_COLUMNS.join(", ");
-    let values: Vec<String> = CALL_COLUMNS.iter().map(|column| format!("json_extract(value, '$.{column}')")).collect();
     // `WHERE true` tells the parser that what follows belongs to the insert, not to a join.
-    let statement = format!(
-        "INSERT INTO calls ({columns}) SELECT {} FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING",
-        values.join(", ")
-    );
-    EdgeStore { env }.run(&statement, &[records.into()]).await.map(|_| ())
+    let statement = "INSERT INTO calls (request_id, seq, at, key_id, record) \
+         SELECT value->>'request_id', value->>'seq', value->>'at', value->>'key_id', value \
+         FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
+    EdgeStore { env }.run(statement, &[records.into()]).await.map(|_| ())
 }
 
 /// Whether the database answers and has its tables.
@@ -96,42 +94,12 @@ pub async fn is_migrated(env: &Env) -> Result<(), StoreError> {
     EdgeStore { env }.run("SELECT 1 FROM keys LIMIT 1", &[]).await.map(|_| ())
 }
 
-const CALL_COLUMNS: &[&str] = &[
-    "request_id",
-    "seq",
-    "at",
-    "key_id",
-    "endpoint",
-    "provider",
-    "model",
-    "status",
-    "stream",
-    "lane",
-    "attempts",
-    "input_fresh",
-    "input_cache_read",
-    "input_cache_write",
-    "input_cache_write_1h",
-    "input_audio",
-    "input_image",
-    "output_text",
-    "output_reasoning",
-    "output_audio",
-    "output_image",
-    "cost_nano",
-    "upstream_cost_nano",
-    "state",
-    "first_token_ms",
-    "total_ms",
-    "error",
-    "cause",
-    "client_request_id",
-    "adjusted",
-    "tried",
-    "user",
-    "session",
-    "tags",
-];
+/// What a [`CallRow`] is read from.
+const CALL_COLUMNS: &str = "request_id, seq, at, key_id, team_id, endpoint, provider, model, status, stream, lane, attempts, \
+    input_fresh, input_cache_read, input_cache_write, input_cache_write_1h, input_audio, input_image, \
+    output_text, output_reasoning, output_audio, output_image, cost_nano, upstream_cost_nano, prices, \
+    corrects, state, first_token_ms, total_ms, error, cause, client_request_id, adjusted, tried, user, \
+    session, tags";
 
 /// [`Store`] over the bindings `DB`, `KEYS` and `CONFIG`.
 #[derive(Debug)]
@@ -366,7 +334,18 @@ impl Store for EdgeStore<'_> {
         }
         let filter = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
         values.push(query.most.into());
-        let statement = format!("SELECT * FROM calls {filter} ORDER BY at DESC, request_id DESC, seq DESC LIMIT ?");
+        let statement =
+            format!("SELECT {CALL_COLUMNS} FROM calls {filter} ORDER BY at DESC, request_id DESC, seq DESC LIMIT ?");
+        self.rows(&statement, &values).await
+    }
+
+    async fn call_rows(&self, request_id: &str) -> Result<Vec<CallRow>, StoreError> {
+        let statement = format!("SELECT {CALL_COLUMNS} FROM calls WHERE request_id = ?1 ORDER BY seq LIMIT 100");
+        self.rows(&statement, &[request_id.into()]).await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+        let (statement, values) = usage::statement(query);
         self.rows(&statement, &values).await
     }
 
@@ -533,7 +512,7 @@ fn hashes_json(hashes: &[StoredHash]) -> String {
 
 /// Every moment and amount of ours is below 2^53, up to which a float is exact.
 #[allow(clippy::cast_precision_loss, reason = "see above")]
-fn number(value: i64) -> JsValue {
+pub(super) fn number(value: i64) -> JsValue {
     JsValue::from_f64(value as f64)
 }
 

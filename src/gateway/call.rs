@@ -176,6 +176,7 @@ impl Call {
             request_id: self.request_id.clone(),
             at: self.started,
             key_id: self.grant.as_ref().map(|grant| grant.key.id.clone()).unwrap_or_default(),
+            team_id: self.grant.as_ref().and_then(|grant| grant.key.team_id.clone()),
             endpoint: self.endpoint.map_or("", Endpoint::as_str),
             provider: attempt.map(|attempt| attempt.upstream.id.clone()).unwrap_or_default(),
             model: attempt.map_or_else(|| cut(&self.asked.model), |attempt| cut(&attempt.model)),
@@ -193,6 +194,7 @@ impl Call {
             adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),
             ..Record::default()
         };
+        record.prices = usage.zip(cost).and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
         record.time(self.first_token, now);
         record

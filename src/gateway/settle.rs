@@ -1,16 +1,19 @@
 //! What a call is charged: usage as the upstream said, or an estimate that is marked as one.
 
 use crate::chat::Usage;
-use crate::provider::cost;
-use crate::units::{NanoUsd, UnixMillis};
+use crate::provider::{cost, receipt};
+use crate::units::UnixMillis;
 use crate::wire::Cost;
 
 use super::Gateway;
+use super::attempt::Attempt;
 use super::call::Call;
 
 /// Bytes of text that make a token, for estimates. English has about four; other scripts have fewer tokens a byte than
 /// this assumes, so the estimate errs upwards there.
 const BYTES_PER_TOKEN: u64 = 4;
+/// The receipt of a cost that nobody could work out, and the upstream told.
+const STATED: &str = r#"{"source":"provider","lines":[]}"#;
 
 impl Gateway {
     /// What `usage` costs at the price that held when the call came, or, where no price is known, what the upstream
@@ -19,9 +22,20 @@ impl Gateway {
         let attempt = call.attempt.as_ref()?;
         let priced = attempt.price.as_ref().and_then(|price| cost(usage, price));
         let upstream = priced.or(usage.stated_cost)?;
+        let markup = call.grant.as_ref().map(|grant| grant.markup()).unwrap_or_default();
         // With the caller's own provider key the provider's bill goes to the caller.
-        let charged = if attempt.own_key { NanoUsd::ZERO } else { upstream };
+        let charged = if attempt.own_key { markup.surcharge(upstream) } else { markup.charge(upstream) };
         Some(Cost { charged, upstream })
+    }
+}
+
+impl Attempt {
+    /// How the cost of `usage` comes about, for the record.
+    pub(super) fn receipt(&self, usage: &Usage) -> String {
+        match &self.price {
+            Some(price) if cost(usage, price).is_some() => receipt(usage, price),
+            _ => STATED.to_owned(),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// What one call did and cost. No prompt, no answer, no key: ids and figures only.
 ///
-/// Serialized, this is a line of the log and a row of the `calls` table.
+/// Serialized, this is a line of the log and a row of the `calls` table; what is zero, or not there, is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Record {
     /// Ours.
@@ -16,6 +16,9 @@ pub struct Record {
     pub at: UnixMillis,
     /// Whose key; empty where the call never got that far.
     pub key_id: String,
+    /// The team of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<String>,
     /// Such as `chat/completions`.
     pub endpoint: &'static str,
     /// Who answered, or was asked last.
@@ -31,54 +34,86 @@ pub struct Record {
     /// How many upstream calls were made.
     pub attempts: u32,
     /// Tokens by bucket; all zero where nothing was used.
+    #[serde(skip_serializing_if = "is_zero")]
     pub input_fresh: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub input_cache_read: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub input_cache_write: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub input_cache_write_1h: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub input_audio: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub input_image: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub output_text: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub output_reasoning: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub output_audio: u64,
     /// See [`Usage`].
+    #[serde(skip_serializing_if = "is_zero")]
     pub output_image: u64,
     /// What the key is charged, in nano-dollars; `None` where the price is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_nano: Option<i64>,
     /// What the provider asks, in nano-dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream_cost_nano: Option<i64>,
+    /// How the cost came about: JSON, as [`crate::provider::receipt`] writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prices: Option<String>,
+    /// The row that this one corrects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub corrects: Option<u32>,
     /// `settled_actual`, `settled_estimate` or `released` (nothing was used).
     pub state: &'static str,
     /// From the call to its first real token.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub first_token_ms: Option<u64>,
     /// From the call to its end.
     pub total_ms: u64,
     /// The error code, where it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// What the operator should know of a failure; never shown to the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The caller's own request id, as sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_request_id: Option<String>,
     /// What the target could not honour.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub adjusted: Option<String>,
     /// What was tried, where that was more than one upstream call: a JSON array.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tried: Option<String>,
     /// The caller's own end user, as the call named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// What belongs together for the caller.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The caller's labels, as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<String>,
     /// Whether it has been written to the log.
     #[serde(skip)]
     pub logged: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Record {
@@ -167,6 +202,15 @@ impl RecordBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_there_takes_no_room() {
+        let record = Record { request_id: "req_1".into(), input_fresh: 3, state: "released", ..Record::default() };
+        assert_eq!(
+            serde_json::to_string(&record).expect("JSON"),
+            r#"{"request_id":"req_1","seq":0,"at":0,"key_id":"","endpoint":"","provider":"","model":"","status":0,"stream":false,"lane":"","attempts":0,"input_fresh":3,"state":"released","total_ms":0}"#
+        );
+    }
 
     #[test]
     fn the_buffer_is_bounded_and_keeps_the_newest() {

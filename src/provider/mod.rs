@@ -14,7 +14,7 @@ pub use address::{Address, MissingVariable, percent_encoded};
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, OwnThinking, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family, is_same_model};
-pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Unit, Validity, cost, lines};
+pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Source, Unit, Validity, cost, lines, receipt};
 pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Unsigned, Upstream};
 pub use sigv4::AwsCredentials;

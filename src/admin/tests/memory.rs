@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredKey, StoredRecord,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Dimension, Kind, Store, StoreError, StoredConfig, StoredKey,
+    StoredRecord, UsageQuery, UsageRow,
 };
 use crate::keys::KeyHash;
 use crate::units::UnixMillis;
@@ -79,6 +80,42 @@ impl Contents {
             ..stored.clone()
         }
     }
+}
+
+/// A call once for each tag, where tags are asked for, with what it is grouped by; nothing where a filter keeps it out.
+fn groups_of<'a>(row: &'a CallRow, query: &UsageQuery) -> Vec<(UsageRow, &'a CallRow)> {
+    let by_tag = query.group_by.contains(&Dimension::Tag);
+    let tags = row.tags.as_deref().unwrap_or_default();
+    let tags: Vec<&str> = if by_tag { tags.split(',').map(str::trim).collect() } else { vec![tags] };
+    let told = |text: &Option<String>| Some(text.clone().unwrap_or_default());
+    let groups = tags.into_iter().map(|tag| UsageRow {
+        key_id: Some(row.key_id.clone()),
+        team_id: told(&row.team_id),
+        user: told(&row.user),
+        tag: Some(tag.to_owned()),
+        model: Some(row.model.clone()),
+        provider: Some(row.provider.clone()),
+        day: Some(UnixMillis(row.at.0 / 86_400_000 * 86_400_000)),
+        hour: Some(UnixMillis(row.at.0 / 3_600_000 * 3_600_000)),
+        ..UsageRow::default()
+    });
+    let kept =
+        groups.filter(|groups| query.filters.iter().all(|(dimension, value)| groups.group(*dimension) == *value));
+    let only = |groups: UsageRow| {
+        let asked = |dimension| query.group_by.contains(&dimension);
+        UsageRow {
+            key_id: groups.key_id.filter(|_| asked(Dimension::Key)),
+            team_id: groups.team_id.filter(|_| asked(Dimension::Team)),
+            user: groups.user.filter(|_| asked(Dimension::User)),
+            tag: groups.tag.filter(|_| asked(Dimension::Tag)),
+            model: groups.model.filter(|_| asked(Dimension::Model)),
+            provider: groups.provider.filter(|_| asked(Dimension::Provider)),
+            day: groups.day.filter(|_| asked(Dimension::Day)),
+            hour: groups.hour.filter(|_| asked(Dimension::Hour)),
+            ..UsageRow::default()
+        }
+    };
+    kept.map(|groups| (only(groups), row)).collect()
 }
 
 fn most<T>(rows: impl Iterator<Item = T>, most: u32) -> Vec<T> {
@@ -248,6 +285,38 @@ impl Store for Memory {
             rows.retain(|row| query.before.is_none_or(|place| row.place() < place));
             rows.sort_by(|one, other| other.place().cmp(&one.place()));
             most(rows.into_iter(), query.most)
+        })
+    }
+
+    async fn call_rows(&self, request_id: &str) -> Result<Vec<CallRow>, StoreError> {
+        self.run("call_rows", |contents| {
+            let mut rows = contents.calls.clone();
+            rows.retain(|row| row.request_id == request_id);
+            rows.sort_by_key(|row| row.seq);
+            rows
+        })
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
+        self.run("usage", |contents| {
+            let within = contents.calls.iter().filter(|row| (query.from..query.until).contains(&row.at));
+            let mut sums: BTreeMap<Vec<String>, UsageRow> = BTreeMap::new();
+            if query.group_by.is_empty() {
+                sums.insert(Vec::new(), UsageRow::default());
+            }
+            for (groups, row) in within.flat_map(|row| groups_of(row, query)) {
+                let place = query.group_by.iter().map(|dimension| format!("{:0>20}", groups.group(*dimension)));
+                let sum = sums.entry(place.collect()).or_insert(groups);
+                sum.calls += i64::from(row.seq == 0);
+                sum.input_tokens += row.input_fresh;
+                sum.cost_nano += row.cost_nano.unwrap_or(0);
+                sum.upstream_cost_nano += row.upstream_cost_nano.unwrap_or(0);
+            }
+            let mut rows: Vec<UsageRow> = sums.into_values().collect();
+            if query.by_cost {
+                rows.sort_by_key(|row| std::cmp::Reverse(row.cost_nano));
+            }
+            most(rows.into_iter().skip(query.skip as usize), query.most)
         })
     }
 

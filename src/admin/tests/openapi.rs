@@ -123,9 +123,19 @@ fn every_answer_is_as_described() {
         ask("PATCH", &one, &id, "", "{}");
         ask("DELETE", &one, &id, "", "");
     }
-    gateway.store.contents.borrow_mut().calls.push(CallRow { cost_nano: Some(5), ..CallRow::default() });
+    gateway.store.contents.borrow_mut().calls.push(CallRow {
+        request_id: "req_1".to_owned(),
+        cost_nano: Some(5),
+        prices: Some(r#"{"source":"configuration","lines":[["input",3,1000]]}"#.to_owned()),
+        ..CallRow::default()
+    });
     ask("GET", "/admin/calls", "", "", "");
     ask("GET", "/admin/audit", "", "", "");
+    ask("GET", "/admin/usage", "", "?group_by=key,team,user,tag,model,provider,day,hour&from=0", "");
+    ask("GET", "/admin/usage", "", "?group_by=planet", "");
+    ask("GET", "/admin/spend", "", "?from=0", "");
+    ask("GET", "/admin/ledger/{id}", "req_1", "", "");
+    ask("GET", "/admin/ledger/{id}", "req_none", "", "");
     let routes: BTreeSet<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.template)).collect();
     assert_eq!(seen, routes, "every route answered well once");
 }

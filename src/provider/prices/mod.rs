@@ -7,9 +7,11 @@
 //! not known, which is not zero.
 
 mod rates;
+mod receipt;
 mod validity;
 
 pub use rates::{Bucket, Rates, Unit};
+pub use receipt::receipt;
 pub use validity::{Hours, Validity};
 
 use crate::chat::Usage;
@@ -28,6 +30,18 @@ pub struct Price {
     pub units: Vec<(Unit, NanoUsd)>,
     /// When it holds.
     pub validity: Validity,
+    /// Who says so.
+    pub source: Source,
+}
+
+/// Where a price is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Source {
+    /// The catalogue that is compiled in.
+    #[default]
+    Catalogue,
+    /// The operator's configuration document.
+    Configuration,
 }
 
 /// Rates for prompts longer than some number of tokens.
@@ -94,10 +108,7 @@ impl Price {
     /// price stays half price.
     #[must_use]
     pub fn rates_for(&self, usage: &Usage) -> Rates {
-        let prompt = usage.prompt_tokens();
-        let long = self.above.iter().rev().find(|above| prompt > above.tokens);
-        let tier =
-            usage.service_tier.as_deref().and_then(|name| self.service_tiers.iter().find(|(known, _)| known == name));
+        let (long, tier) = (self.long_prompt(usage), self.service_tier(usage));
         let mut rates = self.rates;
         if let Some(long) = long {
             rates = rates.replaced_by(&long.rates);
@@ -107,6 +118,28 @@ impl Price {
             rates = rates.replaced_by(&tier);
         }
         rates
+    }
+
+    /// The service tier whose rates hold for `usage`, where it is not the standard one.
+    #[must_use]
+    pub fn tier_of(&self, usage: &Usage) -> Option<&str> {
+        self.service_tier(usage).map(|(name, _)| name.as_str())
+    }
+
+    /// The length of prompt above which the rates hold that hold for `usage`.
+    #[must_use]
+    pub fn above_of(&self, usage: &Usage) -> Option<u64> {
+        self.long_prompt(usage).map(|long| long.tokens)
+    }
+
+    fn long_prompt(&self, usage: &Usage) -> Option<&LongPrompt> {
+        let prompt = usage.prompt_tokens();
+        self.above.iter().rev().find(|above| prompt > above.tokens)
+    }
+
+    fn service_tier(&self, usage: &Usage) -> Option<&(String, Rates)> {
+        let named = usage.service_tier.as_deref()?;
+        self.service_tiers.iter().find(|(known, _)| known == named)
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
 use super::models::{self, Entry};
-use super::{Bucket, ModelFacts, PROVIDERS, Price, Rates, SANDBOX, family};
+use super::{Bucket, ModelFacts, PROVIDERS, Price, Rates, SANDBOX, Source, family};
 use crate::config::{Config, ModelEntry};
 use crate::units::{NanoUsd, UnixMillis};
 
@@ -90,7 +90,9 @@ impl Registry {
     pub fn price(&self, provider: &str, model: &str, at: UnixMillis) -> Option<Price> {
         let written = self.written(provider, model).and_then(|written| {
             let holding = written.prices.iter().filter(|price| price.validity.holds(at));
-            holding.max_by_key(|price| price.validity.rank()).cloned()
+            holding
+                .max_by_key(|price| price.validity.rank())
+                .map(|price| Price { source: Source::Configuration, ..price.clone() })
         });
         if written.is_some() {
             return written;

@@ -1,0 +1,118 @@
+//! What is asked of the sums that the database keeps of all calls.
+
+use serde::Deserialize;
+
+use crate::units::UnixMillis;
+
+/// What sums can be grouped by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "each name says all there is to say")]
+pub enum Dimension {
+    Key,
+    Team,
+    User,
+    Tag,
+    Model,
+    Provider,
+    Day,
+    Hour,
+}
+
+/// Which sums to read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UsageQuery {
+    /// From this hour on.
+    pub from: UnixMillis,
+    /// Up to, not including, this hour.
+    pub until: UnixMillis,
+    /// What rows are told apart by; one row of everything, where there is nothing.
+    pub group_by: Vec<Dimension>,
+    /// Only what has these values.
+    pub filters: Vec<(Dimension, String)>,
+    /// The dearest first, instead of by the groups.
+    pub by_cost: bool,
+    /// How many rows to leave out.
+    pub skip: u32,
+    /// How many rows.
+    pub most: u32,
+}
+
+/// One sum. Of the groups, those that were asked for are there; an empty text is what had none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[allow(missing_docs, reason = "the API description says what each means")]
+#[serde(default)]
+pub struct UsageRow {
+    pub key_id: Option<String>,
+    pub team_id: Option<String>,
+    pub user: Option<String>,
+    pub tag: Option<String>,
+    pub model: Option<String>,
+    pub provider: Option<String>,
+    pub day: Option<UnixMillis>,
+    pub hour: Option<UnixMillis>,
+    pub calls: i64,
+    pub failed_calls: i64,
+    pub estimated_calls: i64,
+    pub unpriced_calls: i64,
+    pub input_tokens: i64,
+    pub cached_tokens: i64,
+    pub output_tokens: i64,
+    pub reasoning_tokens: i64,
+    pub cost_nano: i64,
+    pub upstream_cost_nano: i64,
+}
+
+impl Dimension {
+    /// Those that a sum can be limited to one value of.
+    pub const FILTERS: [Dimension; 6] =
+        [Dimension::Key, Dimension::Team, Dimension::User, Dimension::Tag, Dimension::Model, Dimension::Provider];
+
+    /// Reads the word that `group_by` has for it.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Dimension> {
+        Some(match word {
+            "key" => Dimension::Key,
+            "team" => Dimension::Team,
+            "user" => Dimension::User,
+            "tag" => Dimension::Tag,
+            "model" => Dimension::Model,
+            "provider" => Dimension::Provider,
+            "day" => Dimension::Day,
+            "hour" => Dimension::Hour,
+            _ => return None,
+        })
+    }
+
+    /// Its name in rows and as a filter.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Dimension::Key => "key_id",
+            Dimension::Team => "team_id",
+            Dimension::User => "user",
+            Dimension::Tag => "tag",
+            Dimension::Model => "model",
+            Dimension::Provider => "provider",
+            Dimension::Day => "day",
+            Dimension::Hour => "hour",
+        }
+    }
+}
+
+impl UsageRow {
+    /// The value of one of its groups, as text; empty where it is not grouped by that.
+    #[must_use]
+    pub fn group(&self, dimension: Dimension) -> String {
+        let text = match dimension {
+            Dimension::Key => &self.key_id,
+            Dimension::Team => &self.team_id,
+            Dimension::User => &self.user,
+            Dimension::Tag => &self.tag,
+            Dimension::Model => &self.model,
+            Dimension::Provider => &self.provider,
+            Dimension::Day => return self.day.map_or(String::new(), |at| at.0.to_string()),
+            Dimension::Hour => return self.hour.map_or(String::new(), |at| at.0.to_string()),
+        };
+        text.clone().unwrap_or_default()
+    }
+}
