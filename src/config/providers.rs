@@ -30,11 +30,12 @@ pub struct ProviderEntry {
     pub endpoints: Option<Endpoints>,
 }
 
-const FORMATS: [(&str, Format); 4] = [
+const FORMATS: [(&str, Format); 5] = [
     ("openai_chat", Format::OpenAiChat),
     ("anthropic", Format::Anthropic),
     ("gemini", Format::Gemini),
     ("bedrock", Format::Bedrock),
+    ("cohere", Format::Cohere),
 ];
 
 /// Headers in which servers are known to take a key.

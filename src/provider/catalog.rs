@@ -55,25 +55,8 @@ pub const PROVIDERS: &[Provider] = &[
         ..Quirks::COMPATIBLE
     })
     .endpoints(EMBEDDINGS),
-    compatible("cohere", "Cohere", "https://api.cohere.ai/compatibility/v1")
-        .quirks(Quirks {
-            developer_role: true,
-            // https://docs.cohere.com/docs/compatibility-api
-            refuses: &[
-                "stream_options",
-                "store",
-                "metadata",
-                "logit_bias",
-                "top_logprobs",
-                "n",
-                "modalities",
-                "prediction",
-                "audio",
-                "service_tier",
-                "parallel_tool_calls",
-            ],
-            ..Quirks::COMPATIBLE
-        })
+    row("cohere", "Cohere", "https://api.cohere.com", Format::Cohere)
+        .quirks(Quirks::NONE)
         .endpoints(EMBEDDINGS)
         .recorded("cohere"),
     compatible("crusoe", "Crusoe", "https://api.inference.crusoecloud.com/v1")

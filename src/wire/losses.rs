@@ -34,9 +34,9 @@ pub struct Loss {
     pub honoured_by: &'static [Format],
 }
 
-use Format::{Anthropic, Bedrock, Gemini, OpenAiChat};
+use Format::{Anthropic, Bedrock, Cohere, Gemini, OpenAiChat};
 
-const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock];
+const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock, Cohere];
 
 const fn harmless(parameter: &'static str, honoured_by: &'static [Format], meaning: &'static str) -> Loss {
     Loss { parameter, harmful: false, meaning, honoured_by }
@@ -52,11 +52,15 @@ pub static LOSSES: &[Loss] = &[
     harmless("top_p", ALL, "The model draws tokens its own way."),
     harmless("top_k", ALL, "The model draws tokens its own way."),
     harmless("min_p", &[OpenAiChat], "The model draws tokens its own way."),
-    harmless("frequency_penalty", &[OpenAiChat, Gemini], "Repetition is judged by the model alone."),
-    harmless("presence_penalty", &[OpenAiChat, Gemini], "Repetition is judged by the model alone."),
+    harmless("frequency_penalty", &[OpenAiChat, Gemini, Cohere], "Repetition is judged by the model alone."),
+    harmless("presence_penalty", &[OpenAiChat, Gemini, Cohere], "Repetition is judged by the model alone."),
     harmless("repetition_penalty", &[OpenAiChat], "Repetition is judged by the model alone."),
     harmless("logit_bias", &[OpenAiChat], "Token ids differ between vendors, so the bias could only hit other words."),
-    harmless("seed", &[OpenAiChat, Gemini], "Answers are not repeatable; vendors promise no more than an effort."),
+    harmless(
+        "seed",
+        &[OpenAiChat, Gemini, Cohere],
+        "Answers are not repeatable; vendors promise no more than an effort.",
+    ),
     harmful("stop", ALL, "The answer would run on past the place where it has to end."),
     harmful("n", &[OpenAiChat, Gemini], "There would be one answer where several are waited for."),
     harmful("logprobs", &[OpenAiChat, Gemini], "The answer would lack the probabilities that were asked for."),
@@ -71,8 +75,16 @@ pub static LOSSES: &[Loss] = &[
     ),
     harmful("response_format", ALL, "The answer might not be the JSON that is waited for."),
     harmless("reasoning", ALL, "The model thinks as much as it does by itself, or not at all."),
-    harmless("reasoning_details", ALL, "Reasoning that another model made cannot be read by this one."),
-    harmless("service_tier", ALL, "The call is served at the provider's usual speed and price."),
+    harmless(
+        "reasoning_details",
+        &[OpenAiChat, Anthropic, Gemini, Bedrock],
+        "Reasoning that another model made cannot be read by this one.",
+    ),
+    harmless(
+        "service_tier",
+        &[OpenAiChat, Anthropic, Gemini, Bedrock],
+        "The call is served at the provider's usual speed and price.",
+    ),
     harmless("user", &[OpenAiChat, Anthropic], "The provider cannot tell end users apart."),
     harmless("metadata", &[OpenAiChat, Bedrock], "Labels are for the caller's own records."),
     harmless("store", &[OpenAiChat], "Nothing is kept, which is the default."),
@@ -85,8 +97,8 @@ pub static LOSSES: &[Loss] = &[
     harmful("image_url", ALL, "The model would not see the picture."),
     harmful("input_audio", &[OpenAiChat, Gemini, Bedrock], "The model would not hear the sound."),
     harmful("video_url", &[OpenAiChat, Gemini, Bedrock], "The model would not see the video."),
-    harmful("file", ALL, "The model would not read the document."),
-    harmless("detail", &[OpenAiChat, Gemini], "Pictures are read at the provider's usual resolution."),
+    harmful("file", &[OpenAiChat, Anthropic, Gemini, Bedrock], "The model would not read the document."),
+    harmless("detail", &[OpenAiChat, Gemini, Cohere], "Pictures are read at the provider's usual resolution."),
     harmless("name", &[OpenAiChat], "Speakers of one role are not told apart."),
 ];
 
@@ -148,6 +160,7 @@ fn name(format: Format) -> &'static str {
         Anthropic => "Anthropic Messages",
         Gemini => "Gemini generateContent",
         Bedrock => "Bedrock Converse",
+        Cohere => "Cohere Chat",
     }
 }
 

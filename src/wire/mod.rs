@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod bedrock;
 mod carried;
+pub mod cohere;
 pub mod drive;
 pub mod error;
 pub mod framing;
@@ -46,6 +47,8 @@ pub enum Format {
     Gemini,
     /// Bedrock Converse and ConverseStream.
     Bedrock,
+    /// Cohere Chat, version 2.
+    Cohere,
 }
 
 /// Where a request is written to: what a format needs to know of the model and the vendor.
@@ -232,7 +235,8 @@ pub trait StreamWriter: Sink {
 
 impl Format {
     /// Every format.
-    pub const ALL: &[Format] = &[Format::OpenAiChat, Format::Anthropic, Format::Gemini, Format::Bedrock];
+    pub const ALL: &[Format] =
+        &[Format::OpenAiChat, Format::Anthropic, Format::Gemini, Format::Bedrock, Format::Cohere];
 
     /// As the configuration document and the admin API name it.
     #[must_use]
@@ -242,6 +246,7 @@ impl Format {
             Format::Anthropic => "anthropic",
             Format::Gemini => "gemini",
             Format::Bedrock => "bedrock",
+            Format::Cohere => "cohere",
         }
     }
 
@@ -266,6 +271,7 @@ impl Format {
             Format::Anthropic => anthropic::write_request(request, target, adjusted),
             Format::Gemini => gemini::write_request(request, target, adjusted),
             Format::Bedrock => bedrock::write_request(request, target, adjusted),
+            Format::Cohere => cohere::write_request(request, target, adjusted),
         }
     }
 
@@ -279,6 +285,7 @@ impl Format {
             Format::Anthropic => anthropic::read_answer(body, quirks),
             Format::Gemini => gemini::read_answer(body, quirks),
             Format::Bedrock => bedrock::read_answer(body, quirks),
+            Format::Cohere => cohere::read_answer(body, quirks),
         }
     }
 
@@ -286,7 +293,7 @@ impl Format {
     #[must_use]
     pub fn framing(self, _: &Quirks) -> Framing {
         match self {
-            Format::OpenAiChat | Format::Anthropic | Format::Gemini => Framing::ServerSent,
+            Format::OpenAiChat | Format::Anthropic | Format::Gemini | Format::Cohere => Framing::ServerSent,
             Format::Bedrock => Framing::EventStream,
         }
     }
@@ -299,6 +306,7 @@ impl Format {
             Format::Anthropic => Box::new(anthropic::Decoder::new(quirks)),
             Format::Gemini => Box::new(gemini::Decoder::new(quirks)),
             Format::Bedrock => Box::new(bedrock::Decoder::new(quirks)),
+            Format::Cohere => Box::new(cohere::Decoder::new(quirks)),
         }
     }
 
@@ -312,6 +320,7 @@ impl Format {
             Format::Anthropic => anthropic::read_error(status, header, body),
             Format::Gemini => gemini::read_error(status, header, body),
             Format::Bedrock => bedrock::read_error(status, header, body),
+            Format::Cohere => cohere::read_error(status, header, body),
         }
     }
 
@@ -327,6 +336,7 @@ impl Format {
     ) -> Result<Outgoing, Failure> {
         match self {
             Format::Gemini => gemini::write_embeddings(request, target.model, adjusted),
+            Format::Cohere => cohere::write_embeddings(request, target.model, adjusted),
             _ => Err(Failure::unsupported("model", "It makes no embeddings.")),
         }
     }
@@ -338,6 +348,7 @@ impl Format {
     pub fn read_embeddings(self, body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
         match self {
             Format::Gemini => gemini::read_embeddings(body),
+            Format::Cohere => cohere::read_embeddings(body),
             _ => Err(Failure::bad_answer("This protocol has no embeddings.")),
         }
     }
@@ -350,6 +361,7 @@ impl Format {
             Format::Anthropic => anthropic::links_to_inline(request, target),
             Format::Gemini => gemini::links_to_inline(request, target),
             Format::Bedrock => bedrock::links_to_inline(request, target),
+            Format::Cohere => cohere::links_to_inline(request, target),
         }
     }
 }

@@ -1,0 +1,102 @@
+//! Embeddings.
+
+use serde::Deserialize;
+
+use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
+use crate::failure::Failure;
+use crate::json::{Object, Raw, Text};
+use crate::wire::{Adjusted, Format, Outgoing, losses};
+
+/// What vectors are for where the caller does not say: the provider wants to know, and those for documents go with
+/// those of queries.
+const DEFAULT_INPUT_TYPE: &str = "search_document";
+/// Fields of this very protocol that a caller may put beside the others.
+const FIELDS: [&str; 3] = ["truncate", "max_tokens", "priority"];
+
+/// Writes a request.
+///
+/// # Errors
+/// `Unsupported` where an input is not text.
+pub fn write_embeddings(
+    request: &EmbeddingsRequest<'_>,
+    model: &str,
+    adjusted: &mut Adjusted,
+) -> Result<Outgoing, Failure> {
+    if request.user.is_some() {
+        losses::lose(Format::Cohere, "user", adjusted)?;
+    }
+    let mut out = Vec::new();
+    let mut body = Object::open(&mut out);
+    body.string("model", model);
+    let mut texts = crate::json::Array::open(body.key("texts"));
+    for (at, input) in request.inputs.iter().enumerate() {
+        match input {
+            EmbeddingInput::Text(text) => texts.text(text),
+            EmbeddingInput::Tokens(_) => {
+                let message = "This model embeds texts, not token ids.";
+                return Err(Failure::unsupported(format!("input.{at}"), message));
+            }
+        };
+    }
+    texts.close();
+    let mut input_type = None;
+    for (name, value) in request.unknown.iter().filter(|(_, value)| !value.is_null()) {
+        match name.as_ref() {
+            "input_type" => input_type = value.text(),
+            name if FIELDS.contains(&name) => {
+                body.raw(name, value);
+            }
+            name => losses::lose(Format::Cohere, name.to_owned(), adjusted)?,
+        }
+    }
+    body.text("input_type", &input_type.unwrap_or(Text::from_escaped(DEFAULT_INPUT_TYPE)));
+    body.array("embedding_types", |types| {
+        types.text(&Text::from_escaped("float"));
+    });
+    if let Some(dimensions) = request.dimensions {
+        body.number("output_dimension", dimensions);
+    }
+    body.close();
+    Ok(Outgoing { path: "/v2/embed".to_owned(), headers: Vec::new(), body: out })
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow)]
+    embeddings: Embeddings<'a>,
+    #[serde(default)]
+    meta: Option<Meta>,
+}
+
+#[derive(Deserialize)]
+struct Embeddings<'a> {
+    #[serde(borrow)]
+    float: Vec<Raw<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(default)]
+    billed_units: Option<Billed>,
+}
+
+#[derive(Deserialize)]
+struct Billed {
+    #[serde(default)]
+    input_tokens: Option<u64>,
+}
+
+/// Reads an answer.
+///
+/// # Errors
+/// `BadAnswer` where the body is none.
+pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
+    let body: Body<'_> = serde_json::from_slice(body)
+        .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
+    let billed = body.meta.and_then(|meta| meta.billed_units).and_then(|units| units.input_tokens);
+    Ok(EmbeddingsAnswer {
+        model: Text::EMPTY,
+        vectors: body.embeddings.float.into_iter().map(Vector::Floats).collect(),
+        usage: billed.map(|input_fresh| Usage { input_fresh, ..Usage::default() }),
+    })
+}

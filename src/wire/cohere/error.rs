@@ -1,0 +1,27 @@
+//! Errors: `{"id", "message"}`, sometimes with an `error_type`.
+//!
+//! Source: <https://docs.cohere.com/reference/errors>; recordings `cohere.error.549b0e0ff1`, `cohere.error.a9f0b49862`.
+
+use serde::Deserialize;
+
+use crate::failure::Failure;
+use crate::json::Text;
+use crate::wire::error::{from_status, retry_after, waiting};
+
+#[derive(Default, Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    message: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    error_type: Option<Text<'a>>,
+}
+
+/// Reads an answer with an error status.
+#[must_use]
+pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
+    let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let plain = |text: Text<'_>| text.decode().into_owned();
+    let code = body.error_type.map(plain);
+    let read = from_status(status, body.message.map(plain).unwrap_or_default(), code);
+    waiting(read, retry_after(header))
+}
