@@ -9,12 +9,16 @@ use latchkey::wire::losses::{Fate, LOSSES, fate};
 fn table() -> String {
     let mut table = String::from("| parameter | no word for it in | a loss is | because |\n|---|---|---|---|\n");
     for row in LOSSES {
-        let without: Vec<&str> =
-            [(Format::Anthropic, "Anthropic"), (Format::Gemini, "Gemini"), (Format::Bedrock, "Bedrock")]
-                .into_iter()
-                .filter(|(format, _)| fate(*format, row.parameter) != Fate::Honoured)
-                .map(|(_, name)| name)
-                .collect();
+        let without: Vec<&str> = [
+            (Format::Anthropic, "Anthropic"),
+            (Format::Gemini, "Gemini"),
+            (Format::Bedrock, "Bedrock"),
+            (Format::Cohere, "Cohere"),
+        ]
+        .into_iter()
+        .filter(|(format, _)| fate(*format, row.parameter) != Fate::Honoured)
+        .map(|(_, name)| name)
+        .collect();
         let fate = if row.harmful { "refused" } else { "listed" };
         table.push_str(&format!("| `{}` | {} | {fate} | {} |\n", row.parameter, without.join(", "), row.meaning));
     }

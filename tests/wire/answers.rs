@@ -9,7 +9,7 @@ use latchkey::wire::Format;
 use super::corpus::{Recording, corpus, fixtures, root};
 use super::expected::Reading;
 use super::scope::{Scope, scope};
-use super::{decode, embeddings, expect_anthropic, expect_bedrock, expect_gemini, expect_openai_chat};
+use super::{decode, embeddings, expect_anthropic, expect_bedrock, expect_cohere, expect_gemini, expect_openai_chat};
 
 /// Streams longer than this are cut into pieces of five bytes instead of one, to save time.
 const LONG: usize = 50_000;
@@ -32,6 +32,11 @@ fn generated_content_is_read_as_recorded() {
 #[test]
 fn converse_is_read_as_recorded() {
     check_all(Format::Bedrock);
+}
+
+#[test]
+fn chats_of_version_2_are_read_as_recorded() {
+    check_all(Format::Cohere);
 }
 
 fn check_all(format: Format) {
@@ -130,6 +135,8 @@ pub fn expected(format: Format, quirks: &Quirks, recording: &Recording) -> Readi
         (Format::Anthropic, true) => expect_anthropic::streamed(body),
         (Format::Gemini, false) => expect_gemini::plain(body),
         (Format::Gemini, true) => expect_gemini::streamed(body),
+        (Format::Cohere, false) => expect_cohere::plain(body),
+        (Format::Cohere, true) => expect_cohere::streamed(body),
         (Format::Bedrock, false) => expect_bedrock::plain(body),
         (Format::Bedrock, true) => expect_bedrock::streamed(&recording.events()),
     }
@@ -183,6 +190,7 @@ fn check_cuts(format: Format, quirks: &Quirks, all: &[(String, String)]) -> Vec<
             Format::Anthropic => expect_anthropic::ended(cut),
             Format::Gemini => expect_gemini::ended(cut),
             Format::Bedrock => expect_bedrock::ended(cut),
+            Format::Cohere => expect_cohere::ended(cut),
         };
         let run = decode::frames(format, quirks, cut);
         if run.finished.is_ok() && !ended {
@@ -205,7 +213,7 @@ fn cut_points(frames: usize) -> impl Iterator<Item = usize> {
 fn check_error(format: Format, recording: &Recording, body: &str) -> Vec<String> {
     let failure = format.read_error(recording.status, &|header| recording.header(header), body.as_bytes());
     let text = body.to_ascii_lowercase();
-    let too_long = ["context length", "too long", "exceeds the maximum number of tokens", "n_ctx"];
+    let too_long = ["context length", "too long", "too many tokens", "exceeds the maximum number of tokens", "n_ctx"];
     let credential = ["api_key_invalid", "credit balance"];
     let refused = ["responsible ai", "violates usage guidelines"];
     let holds = |words: &[&str]| words.iter().any(|word| text.contains(word));

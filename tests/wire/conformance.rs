@@ -202,8 +202,52 @@ fn bedrock() -> Script {
     }
 }
 
+fn cohere() -> Script {
+    fn event(kind: &str, index: u64, message: serde_json::Value) -> (String, String) {
+        frame(kind, json!({"type": kind, "index": index, "delta": {"message": message}}))
+    }
+    Script {
+        format: Format::Cohere,
+        start: vec![frame("message-start", json!({"type": "message-start", "id": "c", "delta": {"message": {}}}))],
+        text: vec![
+            event("content-start", 0, json!({"content": {"type": "text", "text": ""}})),
+            event("content-delta", 0, json!({"content": {"text": "Hello"}})),
+            frame("content-end", json!({"type": "content-end", "index": 0})),
+        ],
+        call: |arguments| {
+            let call = json!({"id": "look_1", "type": "function", "function": {"name": "look", "arguments": ""}});
+            let mut frames = vec![event("tool-call-start", 0, json!({"tool_calls": call}))];
+            frames.extend(
+                arguments.split_inclusive(':').map(|piece| {
+                    event("tool-call-delta", 0, json!({"tool_calls": {"function": {"arguments": piece}}}))
+                }),
+            );
+            frames
+        },
+        end: |usage| {
+            let mut delta = json!({"finish_reason": "TOOL_CALL"});
+            if let Some((input, output)) = usage {
+                delta["usage"] = json!({"billed_units": {"input_tokens": input, "output_tokens": output}});
+            }
+            vec![
+                frame("tool-call-end", json!({"type": "tool-call-end", "index": 0})),
+                frame("message-end", json!({"type": "message-end", "delta": delta})),
+                raw("", "[DONE]"),
+            ]
+        },
+        // Nothing is counted before the end.
+        early_usage: Vec::new(),
+        error: vec![frame(
+            "message-end",
+            json!({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "invalid tool generation"}}),
+        )],
+        unknown: vec![frame("debug", json!({"type": "debug", "prompt": "p"}))],
+        broken: vec![raw("content-delta", r#"{"type":"content-delta","index":0,"delta":{"message":{"con"#)],
+    }
+}
+
 fn each(check: impl Fn(&Script)) {
-    for script in [openai_chat(), anthropic(), gemini(), bedrock()] {
+    for script in [openai_chat(), anthropic(), gemini(), bedrock(), cohere()] {
         check(&script);
     }
 }

@@ -4,13 +4,13 @@ use base64::Engine as _;
 use latchkey::chat::VectorEncoding;
 use latchkey::provider::Quirks;
 use latchkey::wire::openai_chat::{patch_answer, read_plain, write_embeddings_answer};
-use latchkey::wire::{Closing, Format, gemini};
+use latchkey::wire::{Closing, Format};
 use serde_json::Value;
 
 /// What is wrong with how an answer is read and written.
 pub fn check(format: Format, body: &str) -> Vec<String> {
     match format {
-        Format::Gemini => check_gemini(body),
+        Format::Gemini | Format::Cohere => check_native(format, body),
         _ => check_openai(body),
     }
 }
@@ -33,12 +33,14 @@ fn check_openai(body: &str) -> Vec<String> {
     faults
 }
 
-fn check_gemini(body: &str) -> Vec<String> {
+fn check_native(format: Format, body: &str) -> Vec<String> {
     let came = json(body.as_bytes());
-    let several = came["embeddings"].as_array().cloned();
-    let came: Vec<Vec<f64>> =
-        several.unwrap_or_else(|| vec![came["embedding"].clone()]).iter().map(|one| numbers(&one["values"])).collect();
-    let answer = match gemini::read_embeddings(body.as_bytes()) {
+    let came: Vec<Vec<f64>> = match (came["embeddings"].as_array(), came["embeddings"]["float"].as_array()) {
+        (_, Some(vectors)) => vectors.iter().map(numbers).collect(),
+        (Some(several), _) => several.iter().map(|one| numbers(&one["values"])).collect(),
+        _ => vec![numbers(&came["embedding"]["values"])],
+    };
+    let answer = match format.read_embeddings(body.as_bytes()) {
         Ok(answer) => answer,
         Err(failure) => return vec![failure.to_string()],
     };

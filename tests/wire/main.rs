@@ -13,6 +13,7 @@ mod decode;
 mod embeddings;
 mod expect_anthropic;
 mod expect_bedrock;
+mod expect_cohere;
 mod expect_gemini;
 mod expect_openai_chat;
 mod expected;

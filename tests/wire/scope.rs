@@ -26,6 +26,12 @@ pub fn scope(recording: &Recording) -> Scope {
     if endpoint.starts_with("/model/") && (endpoint.ends_with("/converse") || endpoint.ends_with("/converse-stream")) {
         return Scope::Chat { format: Format::Bedrock, quirks: &Quirks::NONE };
     }
+    if recording.provider == "cohere" && endpoint == "/v2/chat" {
+        return Scope::Chat { format: Format::Cohere, quirks: &Quirks::NONE };
+    }
+    if recording.provider == "cohere" && endpoint == "/v2/embed" {
+        return Scope::Embeddings { format: Format::Cohere };
+    }
     if endpoint.ends_with("enerateContent") {
         return Scope::Chat { format: Format::Gemini, quirks: &Quirks::NONE };
     }
@@ -69,8 +75,9 @@ fn another_protocol(recording: &Recording) -> Option<&'static str> {
     if endpoint.contains("/api/v1/services/") {
         return Some("DashScope native");
     }
-    if recording.provider == "cohere" && !endpoint.starts_with("/compatibility") {
-        return Some("Cohere native");
+    let current = ["/compatibility/", "/v2/chat", "/v2/embed"];
+    if recording.provider == "cohere" && !current.iter().any(|start| endpoint.starts_with(start)) {
+        return Some("another API of Cohere's");
     }
     if recording.provider == "ollama" && endpoint.starts_with("/api/") {
         return Some("Ollama native, NDJSON");
