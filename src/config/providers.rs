@@ -30,12 +30,13 @@ pub struct ProviderEntry {
     pub endpoints: Option<Endpoints>,
 }
 
-const FORMATS: [(&str, Format); 5] = [
+const FORMATS: [(&str, Format); 6] = [
     ("openai_chat", Format::OpenAiChat),
     ("anthropic", Format::Anthropic),
     ("gemini", Format::Gemini),
     ("bedrock", Format::Bedrock),
     ("cohere", Format::Cohere),
+    ("ollama", Format::Ollama),
 ];
 
 /// Headers in which servers are known to take a key.

@@ -167,10 +167,10 @@ pub const PROVIDERS: &[Provider] = &[
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
         .recorded("novita"),
     compatible("nvidia", "NVIDIA", "https://integrate.api.nvidia.com/v1").endpoints(EMBEDDINGS),
-    compatible("ollama", "Ollama", "http://localhost:11434/v1")
+    row("ollama", "Ollama", "http://localhost:11434", Format::Ollama)
         .auth(Auth::Optional)
-        .quirks(Quirks { reasoning_back: ReasoningBack::Reasoning, ..Quirks::COMPATIBLE })
-        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .quirks(Quirks::NONE)
+        .endpoints(EMBEDDINGS)
         .recorded("ollama"),
     row("openai", "OpenAI", "https://api.openai.com/v1", Format::OpenAiChat)
         // Its schema of a message knows no such member, and it caches by itself.

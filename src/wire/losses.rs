@@ -34,9 +34,9 @@ pub struct Loss {
     pub honoured_by: &'static [Format],
 }
 
-use Format::{Anthropic, Bedrock, Cohere, Gemini, OpenAiChat};
+use Format::{Anthropic, Bedrock, Cohere, Gemini, Ollama, OpenAiChat};
 
-const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock, Cohere];
+const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock, Cohere, Ollama];
 
 const fn harmless(parameter: &'static str, honoured_by: &'static [Format], meaning: &'static str) -> Loss {
     Loss { parameter, harmful: false, meaning, honoured_by }
@@ -51,10 +51,10 @@ pub static LOSSES: &[Loss] = &[
     harmless("temperature", ALL, "The model draws tokens its own way."),
     harmless("top_p", ALL, "The model draws tokens its own way."),
     harmless("top_k", ALL, "The model draws tokens its own way."),
-    harmless("min_p", &[OpenAiChat], "The model draws tokens its own way."),
-    harmless("frequency_penalty", &[OpenAiChat, Gemini, Cohere], "Repetition is judged by the model alone."),
-    harmless("presence_penalty", &[OpenAiChat, Gemini, Cohere], "Repetition is judged by the model alone."),
-    harmless("repetition_penalty", &[OpenAiChat], "Repetition is judged by the model alone."),
+    harmless("min_p", &[OpenAiChat, Ollama], "The model draws tokens its own way."),
+    harmless("frequency_penalty", &[OpenAiChat, Gemini, Cohere, Ollama], "Repetition is judged by the model alone."),
+    harmless("presence_penalty", &[OpenAiChat, Gemini, Cohere, Ollama], "Repetition is judged by the model alone."),
+    harmless("repetition_penalty", &[OpenAiChat, Ollama], "Repetition is judged by the model alone."),
     harmless("logit_bias", &[OpenAiChat], "Token ids differ between vendors, so the bias could only hit other words."),
     harmless(
         "seed",
@@ -161,6 +161,7 @@ fn name(format: Format) -> &'static str {
         Gemini => "Gemini generateContent",
         Bedrock => "Bedrock Converse",
         Cohere => "Cohere Chat",
+        Ollama => "Ollama's own chat",
     }
 }
 

@@ -13,6 +13,7 @@ pub mod framing;
 pub mod gemini;
 mod headroom;
 pub mod losses;
+pub mod ollama;
 pub mod openai_chat;
 mod place;
 mod redact;
@@ -49,6 +50,8 @@ pub enum Format {
     Bedrock,
     /// Cohere Chat, version 2.
     Cohere,
+    /// Ollama's own chat.
+    Ollama,
 }
 
 /// Where a request is written to: what a format needs to know of the model and the vendor.
@@ -236,7 +239,7 @@ pub trait StreamWriter: Sink {
 impl Format {
     /// Every format.
     pub const ALL: &[Format] =
-        &[Format::OpenAiChat, Format::Anthropic, Format::Gemini, Format::Bedrock, Format::Cohere];
+        &[Format::OpenAiChat, Format::Anthropic, Format::Gemini, Format::Bedrock, Format::Cohere, Format::Ollama];
 
     /// As the configuration document and the admin API name it.
     #[must_use]
@@ -247,6 +250,7 @@ impl Format {
             Format::Gemini => "gemini",
             Format::Bedrock => "bedrock",
             Format::Cohere => "cohere",
+            Format::Ollama => "ollama",
         }
     }
 
@@ -272,6 +276,7 @@ impl Format {
             Format::Gemini => gemini::write_request(request, target, adjusted),
             Format::Bedrock => bedrock::write_request(request, target, adjusted),
             Format::Cohere => cohere::write_request(request, target, adjusted),
+            Format::Ollama => ollama::write_request(request, target, adjusted),
         }
     }
 
@@ -286,6 +291,7 @@ impl Format {
             Format::Gemini => gemini::read_answer(body, quirks),
             Format::Bedrock => bedrock::read_answer(body, quirks),
             Format::Cohere => cohere::read_answer(body, quirks),
+            Format::Ollama => ollama::read_answer(body, quirks),
         }
     }
 
@@ -295,6 +301,7 @@ impl Format {
         match self {
             Format::OpenAiChat | Format::Anthropic | Format::Gemini | Format::Cohere => Framing::ServerSent,
             Format::Bedrock => Framing::EventStream,
+            Format::Ollama => Framing::Lines,
         }
     }
 
@@ -307,6 +314,7 @@ impl Format {
             Format::Gemini => Box::new(gemini::Decoder::new(quirks)),
             Format::Bedrock => Box::new(bedrock::Decoder::new(quirks)),
             Format::Cohere => Box::new(cohere::Decoder::new(quirks)),
+            Format::Ollama => Box::new(ollama::Decoder::new(quirks)),
         }
     }
 
@@ -321,6 +329,7 @@ impl Format {
             Format::Gemini => gemini::read_error(status, header, body),
             Format::Bedrock => bedrock::read_error(status, header, body),
             Format::Cohere => cohere::read_error(status, header, body),
+            Format::Ollama => ollama::read_error(status, header, body),
         }
     }
 
@@ -337,6 +346,7 @@ impl Format {
         match self {
             Format::Gemini => gemini::write_embeddings(request, target.model, adjusted),
             Format::Cohere => cohere::write_embeddings(request, target.model, adjusted),
+            Format::Ollama => ollama::write_embeddings(request, target.model, adjusted),
             _ => Err(Failure::unsupported("model", "It makes no embeddings.")),
         }
     }
@@ -349,6 +359,7 @@ impl Format {
         match self {
             Format::Gemini => gemini::read_embeddings(body),
             Format::Cohere => cohere::read_embeddings(body),
+            Format::Ollama => ollama::read_embeddings(body),
             _ => Err(Failure::bad_answer("This protocol has no embeddings.")),
         }
     }
@@ -362,6 +373,7 @@ impl Format {
             Format::Gemini => gemini::links_to_inline(request, target),
             Format::Bedrock => bedrock::links_to_inline(request, target),
             Format::Cohere => cohere::links_to_inline(request, target),
+            Format::Ollama => ollama::links_to_inline(request, target),
         }
     }
 }

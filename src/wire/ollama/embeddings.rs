@@ -1,0 +1,75 @@
+//! Embeddings.
+
+use serde::Deserialize;
+
+use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
+use crate::failure::Failure;
+use crate::json::{Array, Object, Raw, Text};
+use crate::wire::{Adjusted, Format, Outgoing, losses};
+
+/// Fields of this very protocol that a caller may put beside the others.
+const FIELDS: [&str; 3] = ["truncate", "keep_alive", "options"];
+
+/// Writes a request.
+///
+/// # Errors
+/// `Unsupported` where an input is not text.
+pub fn write_embeddings(
+    request: &EmbeddingsRequest<'_>,
+    model: &str,
+    adjusted: &mut Adjusted,
+) -> Result<Outgoing, Failure> {
+    if request.user.is_some() {
+        losses::lose(Format::Ollama, "user", adjusted)?;
+    }
+    let mut out = Vec::new();
+    let mut body = Object::open(&mut out);
+    body.string("model", model);
+    let mut texts = Array::open(body.key("input"));
+    for (at, input) in request.inputs.iter().enumerate() {
+        match input {
+            EmbeddingInput::Text(text) => texts.text(text),
+            EmbeddingInput::Tokens(_) => {
+                let message = "This server embeds texts, not token ids.";
+                return Err(Failure::unsupported(format!("input.{at}"), message));
+            }
+        };
+    }
+    texts.close();
+    for (name, value) in request.unknown.iter().filter(|(_, value)| !value.is_null()) {
+        if FIELDS.contains(&name.as_ref()) {
+            body.raw(name, value);
+        } else {
+            losses::lose(Format::Ollama, name.clone().into_owned(), adjusted)?;
+        }
+    }
+    if let Some(dimensions) = request.dimensions {
+        body.number("dimensions", dimensions);
+    }
+    body.close();
+    Ok(Outgoing { path: "/api/embed".to_owned(), headers: Vec::new(), body: out })
+}
+
+#[derive(Deserialize)]
+struct Body<'a> {
+    #[serde(borrow, default)]
+    model: Option<Text<'a>>,
+    #[serde(borrow)]
+    embeddings: Vec<Raw<'a>>,
+    #[serde(default)]
+    prompt_eval_count: Option<u64>,
+}
+
+/// Reads an answer.
+///
+/// # Errors
+/// `BadAnswer` where the body is none.
+pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
+    let body: Body<'_> = serde_json::from_slice(body)
+        .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
+    Ok(EmbeddingsAnswer {
+        model: body.model.unwrap_or_default(),
+        vectors: body.embeddings.into_iter().map(Vector::Floats).collect(),
+        usage: body.prompt_eval_count.map(|input_fresh| Usage { input_fresh, ..Usage::default() }),
+    })
+}
