@@ -9,7 +9,7 @@ use latchkey::wire::Format;
 use super::corpus::{Recording, corpus, fixtures, root};
 use super::expected::Reading;
 use super::scope::{Scope, scope};
-use super::{decode, embeddings, expect_anthropic, expect_bedrock, expect_cohere, expect_gemini, expect_openai_chat};
+use super::{decode, embeddings, expect_anthropic, expect_bedrock, expect_cohere, expect_gemini, expect_ollama, expect_openai_chat};
 
 /// Streams longer than this are cut into pieces of five bytes instead of one, to save time.
 const LONG: usize = 50_000;
@@ -37,6 +37,11 @@ fn converse_is_read_as_recorded() {
 #[test]
 fn chats_of_version_2_are_read_as_recorded() {
     check_all(Format::Cohere);
+}
+
+#[test]
+fn lines_of_chat_are_read_as_recorded() {
+    check_all(Format::Ollama);
 }
 
 fn check_all(format: Format) {
@@ -137,6 +142,8 @@ pub fn expected(format: Format, quirks: &Quirks, recording: &Recording) -> Readi
         (Format::Gemini, true) => expect_gemini::streamed(body),
         (Format::Cohere, false) => expect_cohere::plain(body),
         (Format::Cohere, true) => expect_cohere::streamed(body),
+        (Format::Ollama, false) => expect_ollama::plain(body),
+        (Format::Ollama, true) => expect_ollama::streamed(&recording.events()),
         (Format::Bedrock, false) => expect_bedrock::plain(body),
         (Format::Bedrock, true) => expect_bedrock::streamed(&recording.events()),
     }
@@ -191,6 +198,7 @@ fn check_cuts(format: Format, quirks: &Quirks, all: &[(String, String)]) -> Vec<
             Format::Gemini => expect_gemini::ended(cut),
             Format::Bedrock => expect_bedrock::ended(cut),
             Format::Cohere => expect_cohere::ended(cut),
+            Format::Ollama => expect_ollama::ended(cut),
         };
         let run = decode::frames(format, quirks, cut);
         if run.finished.is_ok() && !ended {

@@ -246,8 +246,40 @@ fn cohere() -> Script {
     }
 }
 
+fn ollama() -> Script {
+    fn line(message: serde_json::Value) -> (String, String) {
+        frame("", json!({"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": message, "done": false}))
+    }
+    Script {
+        format: Format::Ollama,
+        start: Vec::new(),
+        text: vec![line(json!({"role": "assistant", "content": "Hello"}))],
+        call: |arguments| {
+            let mut function = json!({"name": "look"});
+            if let Ok(arguments) = serde_json::from_str::<serde_json::Value>(arguments) {
+                function["arguments"] = arguments;
+            }
+            vec![line(json!({"role": "assistant", "content": "", "tool_calls": [{"function": function}]}))]
+        },
+        end: |usage| {
+            let message = json!({"role": "assistant", "content": ""});
+            let mut last = json!({"model": "m", "message": message, "done": true, "done_reason": "stop"});
+            if let Some((input, output)) = usage {
+                last["prompt_eval_count"] = json!(input);
+                last["eval_count"] = json!(output);
+            }
+            vec![frame("", last)]
+        },
+        // Nothing is counted before the end.
+        early_usage: Vec::new(),
+        error: vec![frame("", json!({"error": "the model runner has stopped"}))],
+        unknown: vec![frame("", json!({"status": "loading model"}))],
+        broken: vec![raw("", r#"{"model":"m","message":{"role":"assistant","content":"Hel"#)],
+    }
+}
+
 fn each(check: impl Fn(&Script)) {
-    for script in [openai_chat(), anthropic(), gemini(), bedrock(), cohere()] {
+    for script in [openai_chat(), anthropic(), gemini(), bedrock(), cohere(), ollama()] {
         check(&script);
     }
 }

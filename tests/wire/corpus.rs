@@ -46,7 +46,7 @@ impl Recording {
 
     /// Whether the answer came in events, however they are told apart.
     pub fn is_streamed(&self) -> bool {
-        self.is_event_stream() || (self.status == 200 && self.is_aws_stream())
+        self.is_event_stream() || (self.status == 200 && (self.is_aws_stream() || self.is_lines()))
     }
 
     /// Whether the answer is a binary event stream.
@@ -54,9 +54,18 @@ impl Recording {
         self.body.is_none() && self.header("content-type").is_some_and(|kind| kind.ends_with("vnd.amazon.eventstream"))
     }
 
+    /// Whether the answer is one JSON document a line.
+    fn is_lines(&self) -> bool {
+        self.kind.ends_with("-stream") && self.body.as_ref().is_some_and(|body| body.starts_with('{'))
+    }
+
     /// Name and data of every event.
     pub fn events(&self) -> Vec<(String, String)> {
         match &self.body {
+            Some(body) if self.is_lines() => {
+                let lines = body.lines().filter(|line| !line.trim().is_empty());
+                lines.map(|line| (String::new(), line.to_owned())).collect()
+            }
             Some(body) => super::expected::events(body),
             None => super::expected::aws_events(&self.bytes),
         }

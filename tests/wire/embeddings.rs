@@ -10,7 +10,7 @@ use serde_json::Value;
 /// What is wrong with how an answer is read and written.
 pub fn check(format: Format, body: &str) -> Vec<String> {
     match format {
-        Format::Gemini | Format::Cohere => check_native(format, body),
+        Format::Gemini | Format::Cohere | Format::Ollama => check_native(format, body),
         _ => check_openai(body),
     }
 }
@@ -37,6 +37,7 @@ fn check_native(format: Format, body: &str) -> Vec<String> {
     let came = json(body.as_bytes());
     let came: Vec<Vec<f64>> = match (came["embeddings"].as_array(), came["embeddings"]["float"].as_array()) {
         (_, Some(vectors)) => vectors.iter().map(numbers).collect(),
+        (Some(several), _) if several[0].is_array() => several.iter().map(numbers).collect(),
         (Some(several), _) => several.iter().map(|one| numbers(&one["values"])).collect(),
         _ => vec![numbers(&came["embedding"]["values"])],
     };

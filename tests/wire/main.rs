@@ -15,6 +15,7 @@ mod expect_anthropic;
 mod expect_bedrock;
 mod expect_cohere;
 mod expect_gemini;
+mod expect_ollama;
 mod expect_openai_chat;
 mod expected;
 mod headroom;

@@ -29,6 +29,12 @@ pub fn scope(recording: &Recording) -> Scope {
     if recording.provider == "cohere" && endpoint == "/v2/chat" {
         return Scope::Chat { format: Format::Cohere, quirks: &Quirks::NONE };
     }
+    if recording.provider == "ollama" && endpoint == "/api/chat" {
+        return Scope::Chat { format: Format::Ollama, quirks: &Quirks::NONE };
+    }
+    if recording.provider == "ollama" && endpoint == "/api/embed" {
+        return Scope::Embeddings { format: Format::Ollama };
+    }
     if recording.provider == "cohere" && endpoint == "/v2/embed" {
         return Scope::Embeddings { format: Format::Cohere };
     }
@@ -79,8 +85,8 @@ fn another_protocol(recording: &Recording) -> Option<&'static str> {
     if recording.provider == "cohere" && !current.iter().any(|start| endpoint.starts_with(start)) {
         return Some("another API of Cohere's");
     }
-    if recording.provider == "ollama" && endpoint.starts_with("/api/") {
-        return Some("Ollama native, NDJSON");
+    if recording.provider == "ollama" && ["/api/generate", "/api/embeddings"].contains(&endpoint) {
+        return Some("an older API of Ollama's");
     }
     if endpoint.starts_with("/model/") && !endpoint.contains("/converse") {
         return Some("models' own protocols on Bedrock");

@@ -18,6 +18,7 @@ describe("formats", () => {
     gateway = await startGateway(upstream, {
       COHERE_API_KEY: "cohere-key-for-tests-6f7a8b9c0d1e",
       COHERE_BASE_URL: `${upstream.url}/cohere`,
+      OLLAMA_BASE_URL: `${upstream.url}/ollama`,
     });
     client = gateway.client((await gateway.createKey()).key);
   });
@@ -67,6 +68,26 @@ describe("formats", () => {
       input_type: "search_document",
       embedding_types: ["float"],
     });
+  });
+
+  test("ollama: a stream of lines with thoughts and a call", async () => {
+    upstream.reply(replay("ollama.tools-stream.db0f60def2"));
+    const answer = await streamed(client, "ollama/qwen3:4b");
+    assert.match(answer.reasoning, /^Okay, the user/);
+    assert.deepEqual(answer.calls, [{ name: "get_weather", arguments: '{"city":"Tokyo"}' }]);
+    assert.equal(answer.finish, "tool_calls");
+    assert.deepEqual([answer.usage.prompt_tokens, answer.usage.completion_tokens], [234, 517]);
+    assert.equal(upstream.last().path, "/ollama/api/chat");
+    assert.equal(upstream.last().headers.authorization, undefined);
+  });
+
+  test("ollama: a plain answer, with room for its prompt", async () => {
+    upstream.reply(replay("ollama.thinking.f0a861a672"));
+    const options = { num_ctx: 32768 };
+    const answer = await client.chat.completions.create({ model: "ollama/qwen3.6", messages: MESSAGES, max_tokens: 9, options });
+    assert.match(answer.choices[0].message.content, /^The sky appears blue/);
+    assert.equal(answer.choices[0].finish_reason, "stop");
+    assert.deepEqual(upstream.last().json.options, { num_ctx: 32768, num_predict: 9 });
   });
 });
 
