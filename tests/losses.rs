@@ -14,7 +14,7 @@ fn table() -> String {
             (Format::Gemini, "Gemini"),
             (Format::Bedrock, "Bedrock"),
             (Format::Cohere, "Cohere"),
-            (Format::Ollama, "Ollama"),,
+            (Format::Ollama, "Ollama"),
         ]
         .into_iter()
         .filter(|(format, _)| fate(*format, row.parameter) != Fate::Honoured)

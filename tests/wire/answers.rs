@@ -9,7 +9,10 @@ use latchkey::wire::Format;
 use super::corpus::{Recording, corpus, fixtures, root};
 use super::expected::Reading;
 use super::scope::{Scope, scope};
-use super::{decode, embeddings, expect_anthropic, expect_bedrock, expect_cohere, expect_gemini, expect_ollama, expect_openai_chat};
+use super::{
+    decode, embeddings, expect_anthropic, expect_bedrock, expect_cohere, expect_gemini, expect_ollama,
+    expect_openai_chat,
+};
 
 /// Streams longer than this are cut into pieces of five bytes instead of one, to save time.
 const LONG: usize = 50_000;
