@@ -167,7 +167,7 @@ impl Decoder {
     fn cite(&mut self, citation: Citation<'_>, sink: &mut dyn Sink) {
         let texts = || self.open.iter().filter(|open| open.of == Of::Text);
         let named = citation.content_index.and_then(|index| texts().find(|open| open.index == index));
-        let Some(block) = named.or_else(|| texts().last()).map(|open| open.block) else { return };
+        let Some(block) = named.or_else(|| texts().next_back()).map(|open| open.block) else { return };
         for citation in citation.into_hub() {
             sink.event(Event::BlockCitation { choice: 0, block, citation });
         }
