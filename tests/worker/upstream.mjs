@@ -11,11 +11,12 @@ import { synthetic } from "./replies.mjs";
 export async function startUpstream() {
   const replies = [];
   const requests = [];
+  let manner;
   const server = createServer(async (request, response) => {
     const seen = await read(request, response);
     requests.push(seen);
     server.emit("seen", seen);
-    const reply = replies.shift() ?? synthetic(seen);
+    const reply = replies.shift() ?? manner?.(seen) ?? synthetic(seen);
     await reply(seen, response);
   });
   server.listen(0, "127.0.0.1");
@@ -29,9 +30,12 @@ export async function startUpstream() {
     last: () => requests.at(-1),
     /** What the next requests are answered with, in this order. */
     reply: (...next) => void replies.push(...next),
+    /** How to answer without a reply: a function of the request that gives one, or nothing. */
+    behave: (how) => void (manner = how),
     /** Whether every reply was used, so that a test cannot pass on an answer that it never got. */
     unused: () => replies.length,
     forget() {
+      manner = undefined;
       replies.length = 0;
       requests.length = 0;
     },

@@ -1,0 +1,270 @@
+// What a caller sees when providers fail in every way there is, what was tried, and what the circuit breaker made of it.
+// Real HTTP to a fault-injecting upstream on localhost. The table is printed when all faults have been played.
+
+import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
+import { after, before, beforeEach, describe, test } from "node:test";
+import { FAULTS } from "./faults.mjs";
+import { startGateway } from "./gateway.mjs";
+import { chatEvents, chatStart, endless, json, silence } from "./replies.mjs";
+import { startUpstream } from "./upstream.mjs";
+
+const QUESTION = [{ role: "user", content: "Say hello" }];
+const GOOD = "mistral/mistral-small-latest";
+/** Short deadlines of the operator's own: a caller's would not count against a target. */
+const LIMITS = {
+  event_bytes: 65_536,
+  answer_bytes: 400_000,
+  deadlines: { connect_ms: 400, first_token_ms: 600, idle_ms: 500, total_ms: 5_000, commit_after_ms: 3_000 },
+};
+/** No repetitions on one target, so that each call tells one attempt from another. */
+const FAILOVER = { same_target: 0, backoff_ms: 20 };
+
+let upstream;
+let gateway;
+let key;
+const table = [];
+
+before(async () => {
+  upstream = await startUpstream();
+  gateway = await startGateway(upstream, {
+    OPENAI_API_KEY_2: "sk-second-openai-key-for-tests",
+    // Nobody listens on this port.
+    DEEPSEEK_BASE_URL: "http://127.0.0.1:9/deepseek/v1",
+  });
+  await gateway.configure({ limits: LIMITS, failover: FAILOVER });
+  ({ key } = await gateway.createKey());
+});
+
+beforeEach(() => upstream.forget());
+
+after(async () => {
+  if (table.length > 0) printTable();
+  await gateway?.close();
+  await upstream?.close();
+});
+
+/** Sends a call and reads everything, whatever becomes of it. */
+async function ask(body, headers = {}) {
+  const started = Date.now();
+  const response = await gateway.fetch("/v1/chat/completions", {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json", "x-latchkey-explain": "true", ...headers },
+    body: JSON.stringify({ messages: QUESTION, ...body }),
+  });
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const chunk of response.body) text += decoder.decode(chunk, { stream: true });
+  const objects = text.startsWith("data:") || text.startsWith(":") ? events(text) : [JSON.parse(text)];
+  return {
+    status: response.status,
+    header: (name) => response.headers.get(name),
+    text,
+    said: objects.flatMap(({ choices }) => choices ?? []).map(({ delta, message }) => (delta ?? message)?.content ?? "").join(""),
+    error: objects.map(({ error }) => error).find((error) => error !== undefined),
+    attempts: objects.map(({ latchkey }) => latchkey).findLast((latchkey) => latchkey !== undefined)?.attempts ?? [],
+    milliseconds: Date.now() - started,
+  };
+}
+
+function events(text) {
+  const data = text.split("\n\n").filter((event) => event.startsWith("data: ")).map((event) => event.slice(6));
+  return data.filter((event) => event !== "[DONE]").map((event) => JSON.parse(event));
+}
+
+/** Plays a fault to everybody who asks for the model of its name. */
+function play(faults) {
+  upstream.behave((seen) => faults.find(({ name }) => seen.json?.model?.startsWith(name))?.reply);
+}
+
+describe("each fault", () => {
+  for (const fault of FAULTS) {
+    const provider = fault.provider ?? "openai";
+
+    test(`${fault.name}: a stream with nowhere else to go ends truly`, async () => {
+      play([fault]);
+      const answer = await ask({ model: `${provider}/${fault.name}-alone`, stream: true });
+      assert.equal(answer.status, fault.alone, answer.text.slice(0, 500));
+      assert.ok(answer.error !== undefined, "an error is told");
+      assert.ok(!answer.text.includes("data: [DONE]"), "nothing looks finished");
+      assert.ok(answer.attempts.length >= 1 && answer.attempts.every(({ reason }) => reason !== "served"));
+      if (fault.retryAfter !== undefined) assert.equal(answer.header("retry-after"), fault.retryAfter);
+      assert.ok(answer.milliseconds < 4_000, `bounded: ${answer.milliseconds} ms`);
+      row(fault, { alone: `${answer.status} ${answer.error.code}` });
+    });
+
+    test(`${fault.name}: a stream with another target ${fault.elsewhere ? "succeeds there" : "has begun already"}`, async () => {
+      play([fault]);
+      const answer = await ask({ models: [`${provider}/${fault.name}-else`, GOOD], stream: true });
+      row(fault, { elsewhere: `${answer.status} ${answer.error?.code ?? "whole"}`, attempts: answer.attempts.map(shown).join(", ") });
+      assert.equal(answer.status, 200, answer.text.slice(0, 500));
+      if (!fault.elsewhere) {
+        assert.ok(answer.error !== undefined && !answer.text.includes("data: [DONE]"));
+        return;
+      }
+      assert.equal(answer.error, undefined, answer.text);
+      assert.equal(answer.said, "Hello there");
+      assert.ok(answer.text.trimEnd().endsWith("data: [DONE]"));
+      assert.equal(answer.header("x-latchkey-model"), GOOD);
+      assert.equal(answer.attempts.at(-1).target, GOOD);
+      assert.equal(answer.header("x-latchkey-attempts"), String(answer.attempts.length));
+    });
+
+    test(`${fault.name}: the breaker`, async () => {
+      play([fault]);
+      const model = `${provider}/${fault.name}-again`;
+      const asked = [];
+      for (let call = 0; call < 4; call += 1) {
+        const answer = await ask({ models: [model, GOOD], stream: true });
+        asked.push(answer.attempts.filter(({ target }) => target === model).length);
+      }
+      const trips = asked.at(-1) === 0;
+      row(fault, { breaker: trips ? `blocks after ${asked.filter((count) => count > 0).length}` : "passes" });
+      assert.ok(trips, `three failures in a row block a target: ${asked}`);
+    });
+
+    if (!fault.plain) continue;
+    test(`${fault.name}: a plain call with another target succeeds there`, async () => {
+      play([fault]);
+      const answer = await ask({ models: [`${provider}/${fault.name}-plain`, GOOD] });
+      assert.equal(answer.status, 200, answer.text);
+      assert.equal(answer.said, "Hello there");
+      assert.ok(answer.attempts.length >= 2);
+    });
+  }
+});
+
+describe("a caller's own fault", () => {
+  for (const status of [400, 413, 422]) {
+    test(`status ${status} is tried nowhere else`, async () => {
+      upstream.reply(json({ error: { message: "no", type: "invalid_request_error", code: null, param: null } }, { status }));
+      const answer = await ask({ models: [`openai/caller-${status}`, GOOD] });
+      assert.equal(answer.status, status);
+      assert.equal(upstream.requests.length, 1);
+    });
+  }
+});
+
+describe("credentials", () => {
+  test("are rotated, and a refused one is left alone", async () => {
+    upstream.behave((seen) =>
+      seen.json?.model === "rotated" && !seen.headers.authorization.includes("second") ? json({ error: { message: "no" } }, { status: 401 }) : undefined,
+    );
+    const first = await ask({ model: "openai/rotated" });
+    assert.deepEqual(first.attempts.map(({ credential, reason }) => [credential, reason === "served"]), [[1, false], [2, true]]);
+    const second = await ask({ model: "openai/rotated" });
+    assert.deepEqual(second.attempts.map(({ credential }) => credential), [2]);
+  });
+});
+
+describe("deadlines of the caller", () => {
+  test("connect is kept for plain calls too", async () => {
+    upstream.behave((seen) => (seen.json?.model === "mute" ? silence() : undefined));
+    const answer = await ask({ models: ["openai/mute", GOOD] }, { "x-latchkey-connect-timeout-ms": "200" });
+    assert.equal(answer.status, 200, answer.text);
+    assert.ok(answer.milliseconds < 2_000, `${answer.milliseconds} ms`);
+    assert.equal(answer.attempts[0].reason, "Timeout");
+    const left = upstream.requests.find(({ json }) => json.model === "mute").left;
+    assert.equal(await left, true, "the upstream is let go of");
+  });
+
+  test("total ends everything, and the error names it", async () => {
+    upstream.behave(() => silence());
+    const answer = await ask({ models: ["openai/mute-2", GOOD] }, { "x-latchkey-timeout-ms": "300" });
+    assert.equal(answer.status, 504);
+    assert.equal(answer.error.param, "total");
+  });
+});
+
+describe("load", () => {
+  test("with one of two providers dead, no caller sees an error", async () => {
+    const bodies = { models: ["openai/dead", GOOD] };
+    const healthy = await storm(400, 32, { models: ["openai/alive", GOOD] });
+    upstream.behave((seen) => (seen.json?.model === "dead" ? json({ error: { message: "down" } }, { status: 503 }) : undefined));
+    const broken = await storm(2_000, 32, bodies);
+    assert.deepEqual(broken.statuses, { 200: 2_000 });
+    const asked = upstream.requests.filter(({ json }) => json.model === "dead").length;
+    console.log(`one of two dead: p95 ${healthy.p95} ms with both alive, ${broken.p95} ms with one; ${asked} of 2000 calls reached the dead one`);
+    // 32 calls may be under way when the third failure comes; from then on there are only probes.
+    assert.ok(asked <= 40, `${asked} requests to the dead provider`);
+  });
+
+  test("with two providers that fail 30 % each, 99 % of callers are served", async () => {
+    await gateway.configure({ limits: LIMITS, failover: { same_target: 2, backoff_ms: 5 }, health: { failures_in_a_row: 1000, error_percent: 101 } });
+    // Each provider fails by a fixed pattern, so that the test says the same each time.
+    const counts = { ember: 0, flame: 0 };
+    const fails = (model) => ((counts[model] += 1) * (model === "ember" ? 7 : 3)) % 10 < 3;
+    upstream.behave((seen) => {
+      const model = seen.json?.model;
+      return model in counts && fails(model) ? json({ error: { message: "flaky" } }, { status: 500 }) : undefined;
+    });
+    const { statuses } = await storm(600, 16, { models: ["openai/ember", "mistral/flame"] });
+    await gateway.configure({ limits: LIMITS, failover: FAILOVER });
+    console.log(`two providers failing 30 % each: ${JSON.stringify(statuses)} with ${counts.ember + counts.flame} requests`);
+    assert.ok((statuses[200] ?? 0) >= 594, JSON.stringify(statuses));
+    assert.ok(counts.ember + counts.flame <= 600 * 1.7, "retries stay a share of traffic");
+  });
+});
+
+describe("callers who leave", () => {
+  for (const streamed of [false, true]) {
+    test(`${streamed ? "a stream's" : "a plain call's"} upstream is aborted within a second`, async () => {
+      const going = endless(chatStart() + chatEvents("once "), chatEvents("again "));
+      upstream.behave(() => (streamed ? going : silence()));
+      const arrived = upstream.next();
+      const call = httpRequest(new URL("/v1/chat/completions", gateway.url), {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+      });
+      call.on("error", () => {});
+      call.end(JSON.stringify({ model: `openai/left-${streamed}`, messages: QUESTION, stream: streamed }));
+      const seen = await arrived;
+      const left = Date.now();
+      call.socket.resetAndDestroy();
+      assert.equal(await seen.left, true);
+      assert.ok(Date.now() - left < 1_000, `${Date.now() - left} ms`);
+    });
+  }
+});
+
+/** Calls at a fixed concurrency: statuses by count, and the 95th percentile of their time in milliseconds. */
+async function storm(calls, concurrency, body) {
+  const statuses = {};
+  const times = [];
+  let started = 0;
+  const worker = async () => {
+    while (started < calls) {
+      started += 1;
+      const began = performance.now();
+      const response = await gateway.fetch("/v1/chat/completions", {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify({ messages: QUESTION, ...body }),
+      });
+      await response.arrayBuffer();
+      times.push(performance.now() - began);
+      statuses[response.status] = (statuses[response.status] ?? 0) + 1;
+    }
+  };
+  await Promise.all(Array.from({ length: concurrency }, worker));
+  times.sort((one, other) => one - other);
+  return { statuses, p95: Math.round(times[Math.floor(times.length * 0.95)]) };
+}
+
+function shown({ target, credential, status, reason }) {
+  return `${target.split("/")[0]}#${credential} ${status ?? "-"} ${reason}`;
+}
+
+function row(fault, facts) {
+  const known = table.find(({ name }) => name === fault.name);
+  if (known === undefined) table.push({ name: fault.name, ...facts });
+  else Object.assign(known, facts);
+}
+
+function printTable() {
+  const columns = ["name", "alone", "elsewhere", "attempts", "breaker"];
+  const titles = { name: "fault", alone: "caller, alone", elsewhere: "caller, with a fallback", attempts: "attempts", breaker: "breaker" };
+  const lines = [titles, ...table].map((line) => columns.map((column) => line[column] ?? ""));
+  const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));
+  console.log(lines.map((line) => line.map((cell, at) => cell.padEnd(widths[at])).join("  ").trimEnd()).join("\n"));
+}
