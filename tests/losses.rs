@@ -15,6 +15,7 @@ fn table() -> String {
             (Format::Bedrock, "Bedrock"),
             (Format::Cohere, "Cohere"),
             (Format::Ollama, "Ollama"),
+            (Format::WorkersAi, "Workers AI"),
         ]
         .into_iter()
         .filter(|(format, _)| fate(*format, row.parameter) != Fate::Honoured)

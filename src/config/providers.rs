@@ -30,13 +30,14 @@ pub struct ProviderEntry {
     pub endpoints: Option<Endpoints>,
 }
 
-const FORMATS: [(&str, Format); 6] = [
+const FORMATS: [(&str, Format); 7] = [
     ("openai_chat", Format::OpenAiChat),
     ("anthropic", Format::Anthropic),
     ("gemini", Format::Gemini),
     ("bedrock", Format::Bedrock),
     ("cohere", Format::Cohere),
     ("ollama", Format::Ollama),
+    ("workers_ai", Format::WorkersAi),
 ];
 
 /// Headers in which servers are known to take a key.

@@ -319,6 +319,11 @@ impl Isolate {
         if let Some(script) = outbound.sandbox {
             told.object("sandbox", |told| tell_script(told, &script));
         }
+        if let Some(binding) = outbound.binding {
+            told.object("binding", |told| {
+                told.string("name", binding.name).string("model", &binding.model);
+            });
+        }
         self.bytes = outbound.body;
     }
 }

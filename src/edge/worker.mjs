@@ -5,6 +5,7 @@
 // chunks stands on this side, and only bytes cross.
 
 import RustWorker from "../../build/index.js";
+import { runBound } from "./bound.mjs";
 import { fetchMedia } from "./media.mjs";
 import { readUpTo } from "./read.mjs";
 import { LiveStream } from "./stream.mjs";
@@ -52,6 +53,8 @@ async function setUp(env, ctx) {
   if (isolate === undefined) {
     const variables = {};
     for (const name of Object.keys(env)) if (typeof env[name] === "string") variables[name] = env[name];
+    // The core chooses what is called by a binding; it only has to know that it is there.
+    if (typeof env.AI?.run === "function") variables["binding:AI"] = "on";
     core.set_up(JSON.stringify(variables), crypto.getRandomValues(new Uint8Array(32)));
     isolate = { ready: false, configAt: 0 };
   }
@@ -147,15 +150,17 @@ async function pause(step, live) {
   return JSON.parse(core.waited(live.call, Date.now()));
 }
 
+/** The upstream's answer: that of a server, of a binding, or of the sandbox. */
+function ask(step, live) {
+  const signal = live.abort?.signal;
+  if (step.sandbox) return playScript(step.sandbox, signal);
+  if (step.binding) return runBound(live.env[step.binding.name], step.binding.model, core.take_bytes(), signal);
+  return fetch(step.url, { method: "POST", headers: step.headers, body: core.take_bytes(), signal, redirect: "manual" });
+}
+
 /** The upstream's answer up to the step that it leads to; its body is read already unless it streams. */
 async function exchange(step, live) {
-  const upstream = await (step.sandbox ? playScript(step.sandbox, live.abort.signal) : fetch(step.url, {
-    method: "POST",
-    headers: step.headers,
-    body: core.take_bytes(),
-    signal: live.abort?.signal,
-    redirect: "manual",
-  }));
+  const upstream = await ask(step, live);
   live.connected();
   let lines = "";
   for (const [name, value] of upstream.headers) lines += `${name}:${value}\n`;

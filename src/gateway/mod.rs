@@ -154,6 +154,17 @@ pub struct Outbound {
     pub abortable: bool,
     /// The answer of the built-in sandbox, instead of a network call.
     pub sandbox: Option<crate::sandbox::Script>,
+    /// A binding of the deployment that is called instead of the URL.
+    pub binding: Option<Binding>,
+}
+
+/// A call by a binding: `env.<name>.run(model, body)`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// What it is called in the deployment.
+    pub name: &'static str,
+    /// The model as the provider spells it.
+    pub model: String,
 }
 
 /// Shows where a request goes and nothing of its credential or content.

@@ -13,7 +13,7 @@ use crate::wire::{Format, InlinedPart, Outgoing, RequestPatch, Surface, Target, 
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
-use super::{FetchedMedia, Gateway, Incoming, Outbound, Step};
+use super::{Binding, FetchedMedia, Gateway, Incoming, Outbound, Step};
 
 /// The provider that [`sandbox`] plays.
 const SANDBOX: &str = "sandbox";
@@ -95,6 +95,7 @@ impl Gateway {
         let abortable = call.asked.stream || connects || sandbox.is_some() || call.attempts > 0;
         self.claim(call, now)?;
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+        let binding = attempt.upstream.binding.map(|name| Binding { name, model: attempt.model.clone() });
         attempt.sent = now;
         attempt.in_flight = true;
         attempt.status = None;
@@ -109,6 +110,7 @@ impl Gateway {
             total_left: Millis(deadlines.total.0.saturating_sub(now.since(call.started).0)),
             abortable,
             sandbox,
+            binding,
         })))
     }
 }

@@ -4,7 +4,7 @@
 //! address is an OpenAI-compatible server of which nothing odd is known ([`Quirks::COMPATIBLE`]).
 
 use super::quirks::{OutputCap, ReasoningBack, ReasoningParameter, ToolCallIds};
-use super::{Auth, Endpoints, Provider, Quirks};
+use super::{Auth, Bound, Endpoints, Provider, Quirks};
 use crate::wire::Format;
 
 /// Every built-in provider, sorted by id.
@@ -262,6 +262,7 @@ pub const PROVIDERS: &[Provider] = &[
         "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
     )
     .endpoints(EMBEDDINGS)
+    .bound(Bound { name: "AI", format: Format::WorkersAi, quirks: WORKERS_AI })
     .recorded("cloudflare"),
     compatible("writer", "Writer", "https://api.writer.com/v1")
         .quirks(Quirks { ends_without_done: true, chat_path: "/chat", ..Quirks::COMPATIBLE })
@@ -295,6 +296,32 @@ const EMBEDDINGS: Endpoints = Endpoints { embeddings: true, completions: false }
 const COMPLETIONS: Endpoints = Endpoints { embeddings: false, completions: true };
 const EMBEDDINGS_AND_COMPLETIONS: Endpoints = Endpoints { embeddings: true, completions: true };
 
+/// Workers AI by its binding, which takes what the schema of each model lists
+/// (<https://developers.cloudflare.com/workers-ai/models/llama-3.3-70b-instruct-fp8-fast/>).
+const WORKERS_AI: Quirks = Quirks {
+    json_schema: false,
+    refuses: &[
+        "stream_options",
+        "store",
+        "metadata",
+        "user",
+        "logit_bias",
+        "logprobs",
+        "top_logprobs",
+        "n",
+        "modalities",
+        "audio",
+        "prediction",
+        "service_tier",
+        "parallel_tool_calls",
+        "web_search_options",
+        "prompt_cache_key",
+        "min_p",
+    ],
+    reasoning_back: ReasoningBack::ReasoningContent,
+    ..Quirks::COMPATIBLE
+};
+
 /// Both regions of Alibaba Cloud, whose keys and models differ.
 const QWEN: Quirks = Quirks {
     odd_tool_call_deltas: true,
@@ -319,10 +346,16 @@ const fn row(id: &'static str, name: &'static str, base_url: &'static str, forma
         catalog_id: id,
         recordings: None,
         endpoints: Endpoints { embeddings: false, completions: false },
+        bound: None,
     }
 }
 
 impl Provider {
+    const fn bound(mut self, bound: Bound) -> Provider {
+        self.bound = Some(bound);
+        self
+    }
+
     const fn auth(mut self, auth: Auth) -> Provider {
         self.auth = auth;
         self

@@ -48,6 +48,27 @@ pub struct Provider {
     pub recordings: Option<&'static str>,
     /// Endpoints beyond chat that it serves in its format.
     pub endpoints: Endpoints,
+    /// How it is reached without a key, where the deployment is bound to it.
+    pub bound: Option<Bound>,
+}
+
+/// A way to a provider that is a binding of the deployment: no address, no key, and a protocol of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Bound {
+    /// The binding's name.
+    pub name: &'static str,
+    /// The protocol it speaks.
+    pub format: Format,
+    /// How that departs from its format.
+    pub quirks: Quirks,
+}
+
+impl Bound {
+    /// The variable by which the edge says that the binding is there. No variable of an operator's can be called so.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("binding:{}", self.name)
+    }
 }
 
 /// Which endpoints beside chat a provider has.

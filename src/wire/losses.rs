@@ -34,9 +34,9 @@ pub struct Loss {
     pub honoured_by: &'static [Format],
 }
 
-use Format::{Anthropic, Bedrock, Cohere, Gemini, Ollama, OpenAiChat};
+use Format::{Anthropic, Bedrock, Cohere, Gemini, Ollama, OpenAiChat, WorkersAi};
 
-const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock, Cohere, Ollama];
+const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock, Cohere, Ollama, WorkersAi];
 
 const fn harmless(parameter: &'static str, honoured_by: &'static [Format], meaning: &'static str) -> Loss {
     Loss { parameter, harmful: false, meaning, honoured_by }
@@ -52,9 +52,17 @@ pub static LOSSES: &[Loss] = &[
     harmless("top_p", ALL, "The model draws tokens its own way."),
     harmless("top_k", ALL, "The model draws tokens its own way."),
     harmless("min_p", &[OpenAiChat, Ollama], "The model draws tokens its own way."),
-    harmless("frequency_penalty", &[OpenAiChat, Gemini, Cohere, Ollama], "Repetition is judged by the model alone."),
-    harmless("presence_penalty", &[OpenAiChat, Gemini, Cohere, Ollama], "Repetition is judged by the model alone."),
-    harmless("repetition_penalty", &[OpenAiChat, Ollama], "Repetition is judged by the model alone."),
+    harmless(
+        "frequency_penalty",
+        &[OpenAiChat, Gemini, Cohere, Ollama, WorkersAi],
+        "Repetition is judged by the model alone.",
+    ),
+    harmless(
+        "presence_penalty",
+        &[OpenAiChat, Gemini, Cohere, Ollama, WorkersAi],
+        "Repetition is judged by the model alone.",
+    ),
+    harmless("repetition_penalty", &[OpenAiChat, Ollama, WorkersAi], "Repetition is judged by the model alone."),
     harmless("logit_bias", &[OpenAiChat], "Token ids differ between vendors, so the bias could only hit other words."),
     harmless(
         "seed",
@@ -162,6 +170,7 @@ fn name(format: Format) -> &'static str {
         Bedrock => "Bedrock Converse",
         Cohere => "Cohere Chat",
         Ollama => "Ollama's own chat",
+        WorkersAi => "Workers AI",
     }
 }
 

@@ -22,6 +22,7 @@ pub mod schema;
 pub mod sse;
 pub mod structured;
 mod surface;
+pub mod workers_ai;
 
 pub use headroom::headroom;
 pub use surface::{Patched, RequestPatch, Seen, Surface};
@@ -52,6 +53,8 @@ pub enum Format {
     Cohere,
     /// Ollama's own chat.
     Ollama,
+    /// Workers AI, as its binding speaks.
+    WorkersAi,
 }
 
 /// Where a request is written to: what a format needs to know of the model and the vendor.
@@ -238,8 +241,15 @@ pub trait StreamWriter: Sink {
 
 impl Format {
     /// Every format.
-    pub const ALL: &[Format] =
-        &[Format::OpenAiChat, Format::Anthropic, Format::Gemini, Format::Bedrock, Format::Cohere, Format::Ollama];
+    pub const ALL: &[Format] = &[
+        Format::OpenAiChat,
+        Format::Anthropic,
+        Format::Gemini,
+        Format::Bedrock,
+        Format::Cohere,
+        Format::Ollama,
+        Format::WorkersAi,
+    ];
 
     /// As the configuration document and the admin API name it.
     #[must_use]
@@ -251,6 +261,7 @@ impl Format {
             Format::Bedrock => "bedrock",
             Format::Cohere => "cohere",
             Format::Ollama => "ollama",
+            Format::WorkersAi => "workers_ai",
         }
     }
 
@@ -277,6 +288,7 @@ impl Format {
             Format::Bedrock => bedrock::write_request(request, target, adjusted),
             Format::Cohere => cohere::write_request(request, target, adjusted),
             Format::Ollama => ollama::write_request(request, target, adjusted),
+            Format::WorkersAi => workers_ai::write_request(request, target, adjusted),
         }
     }
 
@@ -292,6 +304,7 @@ impl Format {
             Format::Bedrock => bedrock::read_answer(body, quirks),
             Format::Cohere => cohere::read_answer(body, quirks),
             Format::Ollama => ollama::read_answer(body, quirks),
+            Format::WorkersAi => workers_ai::read_answer(body, quirks),
         }
     }
 
@@ -302,6 +315,7 @@ impl Format {
             Format::OpenAiChat | Format::Anthropic | Format::Gemini | Format::Cohere => Framing::ServerSent,
             Format::Bedrock => Framing::EventStream,
             Format::Ollama => Framing::Lines,
+            Format::WorkersAi => Framing::ServerSent,
         }
     }
 
@@ -315,6 +329,7 @@ impl Format {
             Format::Bedrock => Box::new(bedrock::Decoder::new(quirks)),
             Format::Cohere => Box::new(cohere::Decoder::new(quirks)),
             Format::Ollama => Box::new(ollama::Decoder::new(quirks)),
+            Format::WorkersAi => Box::new(workers_ai::Decoder::new(quirks)),
         }
     }
 
@@ -330,6 +345,7 @@ impl Format {
             Format::Bedrock => bedrock::read_error(status, header, body),
             Format::Cohere => cohere::read_error(status, header, body),
             Format::Ollama => ollama::read_error(status, header, body),
+            Format::WorkersAi => workers_ai::read_error(status, header, body),
         }
     }
 
@@ -347,6 +363,7 @@ impl Format {
             Format::Gemini => gemini::write_embeddings(request, target.model, adjusted),
             Format::Cohere => cohere::write_embeddings(request, target.model, adjusted),
             Format::Ollama => ollama::write_embeddings(request, target.model, adjusted),
+            Format::WorkersAi => workers_ai::write_embeddings(request, target.model, adjusted),
             _ => Err(Failure::unsupported("model", "It makes no embeddings.")),
         }
     }
@@ -360,6 +377,7 @@ impl Format {
             Format::Gemini => gemini::read_embeddings(body),
             Format::Cohere => cohere::read_embeddings(body),
             Format::Ollama => ollama::read_embeddings(body),
+            Format::WorkersAi => workers_ai::read_embeddings(body),
             _ => Err(Failure::bad_answer("This protocol has no embeddings.")),
         }
     }
@@ -374,6 +392,7 @@ impl Format {
             Format::Bedrock => bedrock::links_to_inline(request, target),
             Format::Cohere => cohere::links_to_inline(request, target),
             Format::Ollama => ollama::links_to_inline(request, target),
+            Format::WorkersAi => workers_ai::links_to_inline(request, target),
         }
     }
 }

@@ -47,6 +47,20 @@ fn lines_of_chat_are_read_as_recorded() {
     check_all(Format::Ollama);
 }
 
+/// Only Workers AI's layer of Chat Completions was recorded, in whose shape newer models answer its binding, too.
+#[test]
+fn the_binding_reads_what_was_recorded_over_http() {
+    let (recordings, _) = corpus();
+    let streams = recordings.iter().filter(|recording| recording.provider == "cloudflare" && recording.status == 200);
+    let mut checked = 0;
+    for recording in streams {
+        let faults = check_stream(Format::WorkersAi, &Quirks::COMPATIBLE, recording);
+        assert!(faults.is_empty(), "{}:\n    {}", recording.id, faults.join("\n    "));
+        checked += 1;
+    }
+    assert!(checked > 0, "nothing was recorded");
+}
+
 fn check_all(format: Format) {
     let (recordings, _) = corpus();
     let exceptions = exceptions();
@@ -137,8 +151,8 @@ fn check(recording: &Recording) -> Vec<String> {
 pub fn expected(format: Format, quirks: &Quirks, recording: &Recording) -> Reading {
     let body = recording.body.as_deref().unwrap_or_default();
     match (format, recording.is_streamed()) {
-        (Format::OpenAiChat, false) => expect_openai_chat::plain(body, quirks.reasoning_apart),
-        (Format::OpenAiChat, true) => expect_openai_chat::streamed(body, quirks.reasoning_apart),
+        (Format::OpenAiChat | Format::WorkersAi, false) => expect_openai_chat::plain(body, quirks.reasoning_apart),
+        (Format::OpenAiChat | Format::WorkersAi, true) => expect_openai_chat::streamed(body, quirks.reasoning_apart),
         (Format::Anthropic, false) => expect_anthropic::plain(body),
         (Format::Anthropic, true) => expect_anthropic::streamed(body),
         (Format::Gemini, false) => expect_gemini::plain(body),
@@ -196,7 +210,7 @@ fn check_cuts(format: Format, quirks: &Quirks, all: &[(String, String)]) -> Vec<
     for length in cut_points(all.len()) {
         let cut = &all[..length];
         let ended = match format {
-            Format::OpenAiChat => expect_openai_chat::ended(cut, quirks.ends_without_done),
+            Format::OpenAiChat | Format::WorkersAi => expect_openai_chat::ended(cut, quirks.ends_without_done),
             Format::Anthropic => expect_anthropic::ended(cut),
             Format::Gemini => expect_gemini::ended(cut),
             Format::Bedrock => expect_bedrock::ended(cut),

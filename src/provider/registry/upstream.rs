@@ -29,6 +29,8 @@ pub struct Upstream {
     pub catalog_id: String,
     /// Models that it serves beside those of the catalogue.
     pub models: Vec<String>,
+    /// The name of the binding that it is called by, instead of an address and a key.
+    pub binding: Option<&'static str>,
     /// What requests are signed with where there is no key.
     aws: Option<AwsCredentials>,
     address: Result<Address, MissingVariable>,
@@ -69,6 +71,21 @@ impl Upstream {
             Some(base) => Ok(Address::at(&base).versioned(row.versioned.and_then(variables))),
             None => Address::of(row, variables),
         };
+        let unbound = Upstream::with_keys(row.id, entry, address, variables, local);
+        // A key that was set up is meant to be used; the binding serves deployments without one.
+        let bound = row.bound.filter(|bound| variables(&bound.variable()).is_some());
+        if let Some(bound) = bound.filter(|_| unbound.keys.is_empty() && !placed && entry.format.is_none()) {
+            return Upstream {
+                name: entry.name.clone().unwrap_or_else(|| row.name.to_owned()),
+                format: bound.format,
+                quirks: bound.quirks,
+                endpoints: Endpoints { completions: false, ..entry.endpoints.unwrap_or(row.endpoints) },
+                catalog_id: row.catalog_id.to_owned(),
+                binding: Some(bound.name),
+                address: Ok(Address::at("")),
+                ..unbound
+            };
+        }
         Upstream {
             name: entry.name.clone().unwrap_or_else(|| row.name.to_owned()),
             format: entry.format.unwrap_or(row.format),
@@ -78,7 +95,7 @@ impl Upstream {
             catalog_id: row.catalog_id.to_owned(),
             placed,
             aws: matches!(row.auth, Auth::Aws(_)).then(|| aws_credentials(variables)).flatten(),
-            ..Upstream::with_keys(row.id, entry, address, variables, local)
+            ..unbound
         }
     }
 
@@ -128,6 +145,7 @@ impl Upstream {
             endpoints: entry.endpoints.unwrap_or_default(),
             catalog_id: id.to_owned(),
             models: entry.models.clone(),
+            binding: None,
             aws: None,
             address,
             key_variable: key_variables.into_iter().next().unwrap_or_default(),
@@ -141,7 +159,7 @@ impl Upstream {
     /// A server that needs no key counts once it was given an address: nobody knows whether one runs on localhost.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        let has_credential = !self.keys.is_empty() || self.aws.is_some();
+        let has_credential = !self.keys.is_empty() || self.aws.is_some() || self.binding.is_some();
         self.address.is_ok() && (has_credential || (self.auth == Auth::Optional && self.placed))
     }
 
@@ -177,6 +195,15 @@ impl Upstream {
         own_key: Option<&str>,
         index: usize,
     ) -> Result<Vec<(&'static str, String)>, Failure> {
+        if self.binding.is_some() {
+            return match own_key {
+                None => Ok(Vec::new()),
+                Some(_) => Err(Failure::bad_request(
+                    "x-latchkey-provider-key",
+                    format!("The provider `{}` is called by a binding of this deployment, without a key.", self.id),
+                )),
+            };
+        }
         let Some(key) = own_key.or_else(|| self.keys.get(index).map(Secret::expose)) else {
             if let (Auth::Aws(service), Some(aws)) = (self.auth, &self.aws) {
                 return Ok(aws.sign(service, request.url, request.body, request.now));
