@@ -15,6 +15,8 @@ pub struct Contender {
     pub provider: Rc<str>,
     /// The model as the provider spells it.
     pub model: Rc<str>,
+    /// `provider/model`.
+    pub target: Rc<str>,
     /// Which of the candidates as they are written it comes from.
     pub source: usize,
     /// Its share among those chosen by weight; 1 unless written otherwise.

@@ -85,6 +85,20 @@ impl Registry {
         Ok(String::from_utf8(out).unwrap_or_default())
     }
 
+    /// The ids of all chat models that are known to be at a provider.
+    pub(super) fn model_ids<'r>(&'r self, upstream: &'r Upstream) -> Vec<&'r str> {
+        let all = self.models_of(upstream).into_iter();
+        let listed = all.map(|(id, entry)| Listed { registry: self, upstream, id, entry });
+        listed.filter(|listed| listed.mode() == Mode::Chat).map(|listed| listed.id).collect()
+    }
+
+    /// When a provider stops serving a model, where that is known.
+    pub(super) fn retires(&self, upstream: &Upstream, id: &str) -> Option<UnixMillis> {
+        let entry = models::find(&upstream.catalog_id, id);
+        let day = Listed { registry: self, upstream, id, entry }.retires()?;
+        UnixMillis::parse_date(&day)
+    }
+
     /// All that is known to be at a provider, by id: the catalogue's, the document's, the row's own.
     fn models_of<'r>(&'r self, upstream: &'r Upstream) -> BTreeMap<&'r str, Option<Entry>> {
         let own = upstream.models.iter().map(|id| (id.as_str(), None));

@@ -7,13 +7,18 @@ pub mod condition;
 pub mod contender;
 pub mod decide;
 pub mod demands;
+pub mod expand;
 pub mod experiment;
 pub mod facts;
 mod list;
 mod nearest;
+pub mod objective;
 mod plan;
+pub mod reading;
 mod resolve;
 mod retry;
+pub mod router;
+mod shown;
 
 pub use plan::{Candidate, Plan, Preferences, Standing};
 pub use resolve::{Resolved, resolve};

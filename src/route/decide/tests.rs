@@ -24,6 +24,7 @@ fn contender(name: &str, input: i64) -> Contender {
     Contender {
         provider: Rc::from(name),
         model: Rc::from("m"),
+        target: Rc::from(format!("{name}/m")),
         source: 0,
         weight: 1,
         context: None,

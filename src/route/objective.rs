@@ -1,0 +1,182 @@
+//! What a call itself says of how its target is chosen: OpenRouter's `provider` object, beyond order and names.
+//!
+//! Source: <https://openrouter.ai/docs/guides/routing/provider-selection>.
+
+use serde::Deserialize;
+
+use super::alias::{LatencyBudget, Strategy};
+use super::decide::Preferred;
+use super::demands::{Demands, MaxPrice};
+use crate::failure::Failure;
+use crate::json::Raw;
+use crate::units::{Millis, NanoUsd};
+
+/// How a call wants its target chosen.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Objective {
+    /// By what targets are ordered.
+    pub sort: Option<Strategy>,
+    /// What they must be.
+    pub demands: Demands,
+    /// What they should be.
+    pub preferred: Preferred,
+    /// How long the answer may take.
+    pub latency_budget: LatencyBudget,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Written<'a> {
+    #[serde(borrow)]
+    sort: Option<Raw<'a>>,
+    #[serde(borrow)]
+    max_price: Option<Raw<'a>>,
+    #[serde(borrow)]
+    data_collection: Option<Raw<'a>>,
+    zdr: Option<bool>,
+    #[serde(borrow)]
+    quantizations: Option<Raw<'a>>,
+    #[serde(borrow)]
+    preferred_min_throughput: Option<Raw<'a>>,
+    #[serde(borrow)]
+    preferred_max_latency: Option<Raw<'a>>,
+    latency_budget_ms: Option<u64>,
+}
+
+impl Objective {
+    /// Reads a `provider` object; `None` where it says nothing of this.
+    ///
+    /// `sort` is `price`, `throughput` or `latency`, alone or as `{"by": …}`; `max_price` is in US dollars per million
+    /// tokens (`prompt`, `completion`) and per request; latencies are in seconds, at one percentile or several
+    /// (`p50`, `p75`, `p90`, `p99`, of which those above the median are held against p95). `latency_budget_ms` is
+    /// this gateway's own: to the first token.
+    ///
+    /// # Errors
+    /// `BadRequest` naming the field: a wish that is misspelt must not be passed over.
+    pub fn read(provider: &Raw<'_>) -> Result<Option<Objective>, Failure> {
+        let unreadable =
+            |error: serde_json::Error| Failure::bad_request("provider", format!("`provider` cannot be read: {error}."));
+        let written: Written<'_> = provider.read_borrowed().map_err(unreadable)?;
+        let sorted = written.sort.as_ref().filter(|raw| !raw.is_null()).map(sort).transpose()?;
+        let mut objective = Objective { sort: sorted, ..Objective::default() };
+        let demands = &mut objective.demands;
+        demands.zero_retention = written.zdr.unwrap_or(false);
+        demands.no_training = match written.data_collection.as_ref().and_then(Raw::text) {
+            None => false,
+            Some(word) if word.is("deny") => true,
+            Some(word) if word.is("allow") => false,
+            Some(_) => return Err(bad("provider.data_collection", "`allow` or `deny`")),
+        };
+        if let Some(list) = written.quantizations.as_ref().filter(|raw| !raw.is_null()) {
+            demands.quantizations = list.read().map_err(|_| bad("provider.quantizations", "a list of strings"))?;
+        }
+        if let Some(most) = written.max_price.as_ref().filter(|raw| !raw.is_null()) {
+            demands.max_price = max_price(most)?;
+        }
+        if let Some(raw) = written.preferred_min_throughput.as_ref().filter(|raw| !raw.is_null()) {
+            let (middle, tail) = percentiles(raw, "provider.preferred_min_throughput")?;
+            objective.preferred.throughput = middle.or(tail);
+        }
+        if let Some(raw) = written.preferred_max_latency.as_ref().filter(|raw| !raw.is_null()) {
+            let (middle, tail) = percentiles(raw, "provider.preferred_max_latency")?;
+            let wait = |seconds: f64| Millis((seconds * 1_000.0) as u64);
+            objective.preferred.latency_p50 = middle.map(wait);
+            objective.preferred.latency_p95 = tail.map(wait);
+        }
+        objective.latency_budget.first_token = written.latency_budget_ms.map(Millis);
+        Ok((objective != Objective::default()).then_some(objective))
+    }
+}
+
+fn bad(field: &'static str, what: &str) -> Failure {
+    Failure::bad_request(field, format!("`{field}` must be {what}."))
+}
+
+fn sort(raw: &Raw<'_>) -> Result<Strategy, Failure> {
+    let by = if raw.is_object() { raw.member("by") } else { Some(raw.borrowed()) };
+    let word = by.as_ref().and_then(Raw::text);
+    match word.map(|word| word.decode().into_owned()).as_deref() {
+        Some("price") => Ok(Strategy::Cheapest),
+        Some("throughput") => Ok(Strategy::Throughput),
+        Some("latency") => Ok(Strategy::Fastest),
+        _ => Err(bad("provider.sort", "`price`, `throughput` or `latency`")),
+    }
+}
+
+fn max_price(raw: &Raw<'_>) -> Result<MaxPrice, Failure> {
+    let field = |name: &str| -> Result<Option<NanoUsd>, Failure> {
+        let Some(amount) = raw.member(name).filter(|raw| !raw.is_null()) else { return Ok(None) };
+        // Clients send it as a number or, like OpenRouter's own price list, as a string.
+        let text = amount.text().map_or_else(|| amount.get().to_owned(), |text| text.decode().into_owned());
+        let usd = NanoUsd::parse_usd(&text).filter(|usd| *usd >= NanoUsd::ZERO);
+        usd.map(Some).ok_or_else(|| bad("provider.max_price", "US dollars, such as {\"prompt\": 1, \"completion\": 2}"))
+    };
+    let request = field("request")?;
+    Ok(MaxPrice {
+        input: field("prompt")?,
+        output: field("completion")?,
+        request: request.map(|usd| NanoUsd(usd.0.saturating_mul(1_000_000))),
+    })
+}
+
+/// What is wished for at the median and in the tail. A bare number is meant for the median.
+fn percentiles(raw: &Raw<'_>, field: &'static str) -> Result<(Option<f64>, Option<f64>), Failure> {
+    let wrong = || bad(field, "a number, or numbers by percentile such as {\"p90\": 2}");
+    let number = |raw: &Raw<'_>| raw.number().filter(|number| *number >= 0.0).ok_or_else(wrong);
+    if !raw.is_object() {
+        return Ok((Some(number(raw)?), None));
+    }
+    let at = |name: &str| raw.member(name).map(|raw| number(&raw)).transpose();
+    let tail = [at("p75")?, at("p90")?, at("p99")?];
+    Ok((at("p50")?, tail.into_iter().flatten().reduce(f64::min)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Option<Objective>, Failure> {
+        Objective::read(&Raw::parse(json).expect("JSON"))
+    }
+
+    #[test]
+    fn each_wish_means_what_it_says() {
+        let json = r#"{"sort": {"by": "throughput"}, "max_price": {"prompt": 1.5, "completion": "2", "request": 0.01},
+            "data_collection": "deny", "zdr": true, "quantizations": ["fp8"], "preferred_min_throughput": 50,
+            "preferred_max_latency": {"p50": 0.5, "p90": 2, "p99": 3}, "latency_budget_ms": 900, "order": ["a"]}"#;
+        let objective = read(json).expect("good").expect("something");
+        assert_eq!(objective.sort, Some(Strategy::Throughput));
+        let price = objective.demands.max_price;
+        assert_eq!((price.input, price.output), (Some(NanoUsd(1_500_000_000)), Some(NanoUsd(2_000_000_000))));
+        assert_eq!(price.request, Some(NanoUsd(10_000_000 * 1_000_000)));
+        assert!(objective.demands.zero_retention && objective.demands.no_training);
+        assert_eq!(objective.demands.quantizations, ["fp8"]);
+        assert_eq!(objective.preferred.throughput, Some(50.0));
+        assert_eq!(objective.preferred.latency_p50, Some(Millis(500)));
+        assert_eq!(objective.preferred.latency_p95, Some(Millis(2_000)));
+        assert_eq!(objective.latency_budget.first_token, Some(Millis(900)));
+    }
+
+    #[test]
+    fn what_says_nothing_is_nothing() {
+        for json in ["{}", r#"{"order": ["a"], "sort": null, "data_collection": "allow", "zdr": false}"#] {
+            assert_eq!(read(json).expect("good"), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_wish_that_is_misspelt_is_named() {
+        let cases = [
+            (r#"{"sort": "cheap"}"#, "provider.sort"),
+            (r#"{"data_collection": "never"}"#, "provider.data_collection"),
+            (r#"{"max_price": {"prompt": "one"}}"#, "provider.max_price"),
+            (r#"{"max_price": {"completion": -1}}"#, "provider.max_price"),
+            (r#"{"preferred_max_latency": "fast"}"#, "provider.preferred_max_latency"),
+            (r#"{"quantizations": "fp8"}"#, "provider.quantizations"),
+            (r#"{"zdr": "yes"}"#, "provider"),
+        ];
+        for (json, field) in cases {
+            assert_eq!(read(json).expect_err(json).param.as_deref(), Some(field), "{json}");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What a body says that matters for where the call goes, in any of the protocols that callers speak.
+//!
+//! They agree in more than they differ: messages with a role and content, content as a string or as typed parts. What
+//! is not understood here is passed over; whether the body is a good one is for others to say.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
+use super::chance::hash;
+use super::classify::Hints;
+use super::condition::Content;
+use super::facts::Prompt;
+use crate::chat::Effort;
+use crate::json::{Raw, Text};
+use crate::provider::Capabilities;
+
+/// Text that is kept for conditions and the classifier.
+const MOST_TEXT: usize = 64 << 10;
+/// Bytes that make a token, as estimates go.
+const BYTES_PER_TOKEN: u64 = 4;
+/// What an image or a page is taken for; providers count between some hundred and two thousand.
+const TOKENS_PER_MEDIUM: u64 = 800;
+/// The beginning of a prompt by which its cache is recognised.
+const PREFIX: usize = 2_048;
+
+/// What was read of a body.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// What the prompt is like.
+    pub prompt: Prompt<'static>,
+    /// What a target must be able to do: a set of [`Capabilities`].
+    pub needs: u32,
+    /// The output limit.
+    pub output_tokens: Option<u64>,
+    /// The end user.
+    pub user: Option<String>,
+    /// What belongs together.
+    pub session: Option<String>,
+    /// The call's own metadata.
+    pub metadata: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    /// What the call says of its difficulty beside its words.
+    pub hints: Hints,
+    /// The last text of the user: what the classifier reads.
+    pub last: String,
+    /// The service tier that is asked for.
+    pub service_tier: Option<String>,
+    /// A hash of the prompt's beginning, where that is long enough to be cached.
+    pub prefix: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Body<'a> {
+    #[serde(borrow)]
+    messages: Option<Raw<'a>>,
+    #[serde(borrow)]
+    input: Option<Raw<'a>>,
+    #[serde(borrow)]
+    prompt: Option<Raw<'a>>,
+    #[serde(borrow)]
+    system: Option<Raw<'a>>,
+    #[serde(borrow)]
+    instructions: Option<Raw<'a>>,
+    #[serde(borrow)]
+    tools: Option<Raw<'a>>,
+    #[serde(borrow)]
+    response_format: Option<Raw<'a>>,
+    #[serde(borrow)]
+    modalities: Option<Raw<'a>>,
+    #[serde(borrow)]
+    max_tokens: Option<Raw<'a>>,
+    #[serde(borrow)]
+    max_completion_tokens: Option<Raw<'a>>,
+    #[serde(borrow)]
+    max_output_tokens: Option<Raw<'a>>,
+    #[serde(borrow)]
+    reasoning_effort: Option<Raw<'a>>,
+    #[serde(borrow)]
+    reasoning: Option<Raw<'a>>,
+    #[serde(borrow)]
+    user: Option<Raw<'a>>,
+    #[serde(borrow)]
+    session_id: Option<Raw<'a>>,
+    #[serde(borrow)]
+    prompt_cache_key: Option<Raw<'a>>,
+    #[serde(borrow)]
+    metadata: Option<Raw<'a>>,
+    #[serde(borrow)]
+    service_tier: Option<Raw<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Message<'a> {
+    #[serde(borrow)]
+    role: Option<Raw<'a>>,
+    #[serde(borrow)]
+    content: Option<Raw<'a>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Part<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Option<Raw<'a>>,
+    #[serde(borrow)]
+    text: Option<Raw<'a>>,
+}
+
+impl Reading {
+    /// Reads a body; one that is no JSON object reads as nothing.
+    #[must_use]
+    pub fn of(body: &[u8]) -> Reading {
+        let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+        let mut reading = Reading::default();
+        for raw in [&body.system, &body.instructions].into_iter().flatten() {
+            reading.content(raw, false);
+        }
+        for raw in [&body.messages, &body.input, &body.prompt].into_iter().flatten() {
+            reading.conversation(raw);
+        }
+        reading.options(&body);
+        let long = reading.prompt.texts.iter().map(|text| text.len()).sum::<usize>() >= PREFIX;
+        reading.prefix = long.then(|| {
+            let mut beginning = String::with_capacity(PREFIX);
+            for text in &reading.prompt.texts {
+                let room = text.floor_char_boundary(PREFIX.saturating_sub(beginning.len()));
+                beginning.push_str(text.get(..room).unwrap_or_default());
+            }
+            hash(&beginning)
+        });
+        reading
+    }
+
+    fn options(&mut self, body: &Body<'_>) {
+        let tools = body.tools.as_ref().and_then(|raw| raw.read_borrowed::<Vec<Raw<'_>>>().ok());
+        self.prompt.tools = tools.map_or(0, |tools| tools.len() as u64);
+        if self.prompt.tools > 0 {
+            self.prompt.content |= Content::TOOLS;
+            self.needs |= Capabilities::TOOLS;
+        }
+        let format = body.response_format.as_ref().and_then(|raw| raw.member("type"));
+        if let Some(kind) = format.as_ref().and_then(Raw::text) {
+            self.prompt.content |= if kind.is("text") { 0 } else { Content::SCHEMA };
+            self.needs |= if kind.is("json_schema") { Capabilities::JSON_SCHEMA } else { 0 };
+        }
+        let modalities = body.modalities.as_ref().and_then(|raw| raw.read::<Vec<String>>().ok()).unwrap_or_default();
+        if modalities.iter().any(|modality| modality == "audio") {
+            self.needs |= Capabilities::AUDIO_OUTPUT;
+        }
+        let limits = [&body.max_completion_tokens, &body.max_output_tokens, &body.max_tokens];
+        self.output_tokens = limits.into_iter().flatten().find_map(|raw| raw.get().parse().ok());
+        let word = |raw: &Option<Raw<'_>>| raw.as_ref().and_then(Raw::text).map(|text| text.decode().into_owned());
+        let nested = body.reasoning.as_ref().and_then(|raw| raw.member("effort"));
+        let effort = word(&body.reasoning_effort).or_else(|| word(&nested));
+        self.user = word(&body.user);
+        self.session = word(&body.session_id).or_else(|| word(&body.prompt_cache_key));
+        self.service_tier = word(&body.service_tier).filter(|tier| tier != "auto" && tier != "default");
+        if let Some(raw) = body.metadata.as_ref().filter(|raw| raw.is_object()) {
+            self.metadata = metadata(raw);
+        }
+        self.hints = Hints {
+            effort: effort.as_deref().and_then(Effort::parse),
+            messages: self.prompt.messages,
+            tokens: self.prompt.tokens,
+            tools: self.prompt.tools,
+        };
+    }
+
+    /// A list of messages, or the only one.
+    fn conversation(&mut self, raw: &Raw<'_>) {
+        if !raw.is_array() {
+            self.prompt.messages += 1;
+            self.content(raw, true);
+            return;
+        }
+        let Ok(messages) = raw.read_borrowed::<Vec<Raw<'_>>>() else { return };
+        for message in &messages {
+            self.prompt.messages += 1;
+            let Ok(message) = message.read_borrowed::<Message<'_>>() else {
+                self.content(message, true);
+                continue;
+            };
+            let is_users = message.role.as_ref().and_then(Raw::text).is_none_or(|role| role.is("user"));
+            if let Some(content) = &message.content {
+                self.content(content, is_users);
+            }
+        }
+    }
+
+    /// A text, or a list of typed parts.
+    fn content(&mut self, raw: &Raw<'_>, is_users: bool) {
+        if let Some(text) = raw.text() {
+            self.text(&text, is_users);
+            return;
+        }
+        let Ok(parts) = raw.read_borrowed::<Vec<Raw<'_>>>() else { return };
+        let mut last = std::mem::take(&mut self.last);
+        for part in &parts {
+            let Ok(part) = part.read_borrowed::<Part<'_>>() else { continue };
+            if let Some(text) = part.text.as_ref().and_then(Raw::text) {
+                self.text(&text, is_users);
+                if is_users {
+                    last = std::mem::take(&mut self.last);
+                }
+                continue;
+            }
+            let kind = part.kind.as_ref().and_then(Raw::text);
+            let holds = |word: &str| kind.as_ref().is_some_and(|kind| kind.escaped().contains(word));
+            let media = [
+                ("image", Content::IMAGE, Capabilities::VISION),
+                ("audio", Content::AUDIO, Capabilities::AUDIO_INPUT),
+                ("video", Content::FILE, Capabilities::VIDEO_INPUT),
+                ("file", Content::FILE, 0),
+                ("document", Content::FILE, 0),
+            ];
+            if let Some((_, content, needs)) = media.into_iter().find(|(word, ..)| holds(word)) {
+                self.prompt.content |= content;
+                self.needs |= needs;
+                self.prompt.tokens += TOKENS_PER_MEDIUM;
+            }
+        }
+        self.last = last;
+    }
+
+    fn text(&mut self, text: &Text<'_>, is_users: bool) {
+        self.prompt.tokens += (text.escaped().len() as u64).div_ceil(BYTES_PER_TOKEN) + 4;
+        let kept: usize = self.prompt.texts.iter().map(|text| text.len()).sum();
+        let plain = text.decode();
+        if plain.contains("```") {
+            self.prompt.content |= Content::CODE;
+        }
+        if is_users {
+            plain.as_ref().clone_into(&mut self.last);
+        }
+        if kept < MOST_TEXT {
+            let room = plain.floor_char_boundary(MOST_TEXT - kept);
+            self.prompt.texts.push(Cow::Owned(plain.get(..room).unwrap_or_default().to_owned()));
+        }
+    }
+}
+
+/// The members of a metadata object that are strings or numbers, up to 16.
+#[must_use]
+pub fn metadata(raw: &Raw<'_>) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+    let members: std::collections::BTreeMap<String, Raw<'_>> = raw.read_borrowed().unwrap_or_default();
+    let value = |raw: &Raw<'_>| match raw.text() {
+        Some(text) => text.decode().into_owned(),
+        None => raw.get().to_owned(),
+    };
+    members.iter().take(16).map(|(name, raw)| (Cow::Owned(name.clone()), Cow::Owned(value(raw)))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_chat_call_is_read() {
+        let body = br#"{"model": "auto", "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "First"},
+            {"role": "assistant", "content": null, "tool_calls": []},
+            {"role": "user", "content": [{"type": "text", "text": "What is \u00e4 this?\n```x```"},
+                {"type": "image_url", "image_url": {"url": "https://x"}}]}],
+            "tools": [{"type": "function"}], "response_format": {"type": "json_schema"}, "max_tokens": 50,
+            "user": "ada", "metadata": {"tier": "gold", "n": 3}, "reasoning_effort": "high", "service_tier": "flex"}"#;
+        let read = Reading::of(body);
+        assert_eq!((read.prompt.messages, read.prompt.tools, read.output_tokens), (4, 1, Some(50)));
+        assert_eq!(read.last, "What is ä this?\n```x```");
+        assert_eq!(read.prompt.content, Content::TOOLS | Content::SCHEMA | Content::IMAGE | Content::CODE);
+        assert_eq!(read.needs, Capabilities::TOOLS | Capabilities::JSON_SCHEMA | Capabilities::VISION);
+        assert_eq!((read.user.as_deref(), read.service_tier.as_deref()), (Some("ada"), Some("flex")));
+        assert_eq!(read.metadata, [("n".into(), "3".into()), ("tier".into(), "gold".into())]);
+        assert_eq!(read.hints.effort, Some(Effort::High));
+        assert!(read.prompt.tokens > 800 && read.prompt.mentions(&["brief".to_owned()]));
+    }
+
+    #[test]
+    fn other_protocols_are_read_too() {
+        let messages = br#"{"system": [{"type": "text", "text": "S"}], "messages": [{"role": "user", "content": "U"}],
+            "max_tokens": 9}"#;
+        assert_eq!(Reading::of(messages).last, "U");
+        let responses = br#"{"instructions": "S", "input": [{"role": "user", "content": [{"type": "input_text",
+            "text": "U"}, {"type": "input_image"}]}], "max_output_tokens": 9}"#;
+        let read = Reading::of(responses);
+        assert_eq!((read.last.as_str(), read.output_tokens, read.needs), ("U", Some(9), Capabilities::VISION));
+        assert_eq!(Reading::of(br#"{"input": "plain"}"#).last, "plain");
+        assert_eq!(Reading::of(br#"{"input": ["one", "two"]}"#).prompt.messages, 2);
+    }
+
+    #[test]
+    fn a_long_beginning_is_recognised_and_a_short_one_is_not() {
+        let body = |text: &str, end: &str| {
+            format!(
+                r#"{{"messages": [{{"role": "system", "content": "{text}"}}, {{"role": "user", "content": "{end}"}}]}}"#
+            )
+        };
+        let long = "the same long instructions ".repeat(100);
+        let prefix = |text: &str, end: &str| Reading::of(body(text, end).as_bytes()).prefix;
+        assert_eq!(prefix("short", "x"), None);
+        assert!(prefix(&long, "one").is_some());
+        assert_eq!(prefix(&long, "one"), prefix(&long, "two"));
+        assert_ne!(prefix(&long, "one"), prefix(&long.replace("same", "other"), "one"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read(body in proptest::collection::vec(any::<u8>(), 0..200), text in ".*") {
+            let _ = Reading::of(&body);
+            let json = serde_json::json!({"messages": [{"role": "user", "content": [text, {"type": 3}]}, 7, [1]]});
+            let _ = Reading::of(json.to_string().as_bytes());
+        }
+    }
+}

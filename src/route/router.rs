@@ -1,0 +1,436 @@
+//! From a call to targets in an order: rules, experiments, aliases and the strategy put together.
+//!
+//! A [`Router`] is what one isolate remembers between calls: what names stand for at the prices of the minute, where
+//! prompts are cached, where calls went lately, how experiments go. Nothing of it must be right for a call to be
+//! served, and the order is a pure function of it, the call and the seed.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::alias::{Alias, AliasDeadlines, Escalation, Named, Policy, Strategy};
+use super::classify::{Class, Hints, classify};
+use super::contender::{Contender, Figures};
+use super::decide::{BudgetState, Decision, Preferred, Situation, Warm, decide};
+use super::demands::{Demands, Exclusion, Rule};
+use super::expand::{Expanded, Expansion, find_alias};
+use super::experiment::{CONTROL, Experiment, Tally};
+use super::facts::CallFacts;
+use super::objective::Objective;
+use super::resolve::Resolved;
+use crate::config::Routing;
+use crate::failure::{Failure, Kind};
+use crate::keys::Grant;
+use crate::provider::Registry;
+use crate::units::{Millis, UnixMillis};
+
+/// How long a provider keeps a prompt's beginning, at least: what most promise after the last use.
+const CACHE_LIVES: Millis = Millis(300_000);
+/// Prompts shorter than this are cached by nobody.
+const LEAST_CACHED: u64 = 1_024;
+/// Names, caches and tallies that are remembered; each is some hundred bytes.
+const MOST_KEPT: usize = 4_096;
+/// Tokens that an answer is expected to have while none was seen.
+const USUAL_OUTPUT: f64 = 300.0;
+
+/// What one isolate remembers between calls.
+#[derive(Debug, Default)]
+pub struct Router {
+    expanded: HashMap<String, Kept>,
+    went_to: HashMap<String, Rc<str>>,
+    caches: HashMap<u64, Cache>,
+    outputs: HashMap<String, f64>,
+    tallies: HashMap<(String, String), Tally>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    minute: i64,
+    expanded: Rc<Expanded>,
+}
+
+#[derive(Debug)]
+struct Cache {
+    target: Rc<str>,
+    tokens: u64,
+    until: UnixMillis,
+}
+
+/// A call that wants a target.
+pub struct Request<'r> {
+    /// What can be called here.
+    pub registry: &'r Registry,
+    /// What the operator wrote.
+    pub routing: &'r Routing,
+    /// What is known of the call.
+    pub facts: CallFacts<'r>,
+    /// What it says of how its target is chosen.
+    pub objective: &'r Objective,
+    /// What the classifier reads, if it is asked.
+    pub words: &'r str,
+    /// What the call says of its difficulty beside its words.
+    pub hints: Hints,
+    /// A hash of its prompt's beginning, where that can be cached.
+    pub prefix: Option<u64>,
+    /// The service tier that it asks for.
+    pub service_tier: Option<&'r str>,
+    /// The targets that it names, where it names no alias.
+    pub named: &'r dyn Fn(&str) -> Result<Vec<Resolved>, Failure>,
+    /// What was lately seen of a target.
+    pub figures: &'r dyn Fn(&str) -> Figures,
+    /// Whether its key may use a model of a provider.
+    pub permitted: &'r dyn Fn(&str, &str) -> bool,
+    /// What is left of its tightest budget.
+    pub budget: Option<BudgetState>,
+    /// Decides what is left to chance.
+    pub seed: u64,
+    /// The time.
+    pub now: UnixMillis,
+}
+
+/// Where a call goes, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Routed {
+    /// The alias that it named, or a rule named for it.
+    pub alias: Option<String>,
+    /// The experiment that it takes part in, and as what.
+    pub variant: Option<(String, String)>,
+    /// The rules that hold for it.
+    pub rules: Vec<String>,
+    /// What the order goes by.
+    pub strategy: Strategy,
+    /// What the classifier makes of it, where it was asked.
+    pub class: Option<Class>,
+    /// What it was decided with.
+    pub seed: u64,
+    /// What was known of the contenders.
+    pub figures: Vec<Figures>,
+    /// Who was considered.
+    pub expanded: Rc<Expanded>,
+    /// Who is tried in which order.
+    pub decision: Decision,
+    /// Models to try after all of them.
+    pub fallbacks: Vec<String>,
+    /// Deadlines that differ from the gateway's.
+    pub deadlines: AliasDeadlines,
+    /// What an answer must pass.
+    pub escalation: Option<Escalation>,
+    /// Where its prompt's cache is remembered.
+    pub(super) cache_key: Option<u64>,
+    /// Where the length of its answer is remembered.
+    pub(super) name: String,
+}
+
+impl Routed {
+    /// The contenders that may be tried, best first.
+    pub fn order(&self) -> impl Iterator<Item = &Contender> {
+        self.decision.order.iter().filter_map(|ranked| self.expanded.contenders.get(ranked.contender))
+    }
+}
+
+/// Whether a call of this model string is routed at all, or its model says all there is to say.
+#[must_use]
+pub fn concerns(routing: &Routing, model: &str, has_objective: bool) -> bool {
+    has_objective
+        || !routing.rules.is_empty()
+        || find_alias(&routing.aliases, model).is_some()
+        || model.rsplit_once(':').is_some_and(|(name, word)| {
+            Strategy::of_suffix(word).is_some() || find_alias(&routing.aliases, name).is_some()
+        })
+}
+
+impl Router {
+    /// Forgets what names stand for, because the configuration changed.
+    pub fn reset(&mut self) {
+        self.expanded.clear();
+        self.went_to.clear();
+    }
+
+    /// Decides where a call goes.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that stands for nothing here; `Forbidden` where the key may use none of its targets;
+    /// `ContextLength`, `Unsupported` or `NoTarget` where what the call needs, or a rule demands, leaves none.
+    pub fn route(&mut self, request: &mut Request<'_>) -> Result<Routed, Failure> {
+        let routing = request.routing;
+        let rules: Vec<&Rule> = routing.rules.iter().filter(|rule| self.holds(&rule.when, request)).collect();
+        let asked = request.facts.model;
+        let (name, wanted) = Router::name(routing, &rules, asked);
+        let found = find_alias(&routing.aliases, name).filter(|_| !is_exact(request, name));
+        let (experiment, variant) = match found {
+            Some((alias, _)) => self.variant(alias, request),
+            None => (None, None),
+        };
+        let (policy, candidates) = self.candidates(found.map(|(_, alias)| alias), variant.as_ref(), wanted, request);
+        let expanded = match &candidates {
+            Some((key, named)) => self.expand(&format!("{name}\n{key}"), named, request),
+            None => {
+                let targets = (request.named)(name)?;
+                Rc::new(Expansion::new(request.registry, routing, request.now).of_targets(targets))
+            }
+        };
+        let policy = with_wishes(policy, &rules, request.objective);
+        if policy.strategy == Strategy::Prompt {
+            see_class(request);
+        }
+        let mut demands = request.objective.demands.clone();
+        rules.iter().for_each(|rule| demands.join(&rule.demands));
+        let figures: Vec<Figures> =
+            expanded.contenders.iter().map(|contender| (request.figures)(&contender.target)).collect();
+        let cache_key = request.facts.session.as_deref().map(super::chance::hash).or(request.prefix);
+        let decision = self.decide(request, name, &policy, &demands, &expanded, &figures, cache_key);
+        if decision.order.is_empty() {
+            return Err(nowhere(asked, &expanded, &decision));
+        }
+        let fallbacks = found.map_or_else(Vec::new, |(_, alias)| alias.fallbacks.clone());
+        Ok(Routed {
+            alias: found.map(|(alias, _)| alias.to_owned()),
+            variant: experiment.map(|id| (id, variant.map_or_else(|| CONTROL.to_owned(), |(name, _)| name))),
+            rules: rules.iter().map(|rule| rule.name.clone()).collect(),
+            strategy: policy.strategy,
+            class: request.facts.class,
+            seed: request.seed,
+            figures,
+            expanded,
+            decision,
+            fallbacks,
+            deadlines: found.map_or_else(AliasDeadlines::default, |(_, alias)| alias.deadlines),
+            escalation: found.and_then(|(_, alias)| alias.escalation.clone()),
+            cache_key,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Remembers what a served call used: how long answers are, and where its prompt now is cached.
+    pub fn served(&mut self, routed: &Routed, target: &str, input_tokens: u64, output_tokens: u64, now: UnixMillis) {
+        make_room(&mut self.outputs);
+        let seen = self.outputs.entry(routed.name.clone()).or_insert(USUAL_OUTPUT);
+        *seen += (output_tokens as f64 - *seen) * 0.1;
+        let contender = routed.order().find(|contender| &*contender.target == target);
+        if let (Some(key), Some(contender)) = (routed.cache_key, contender)
+            && input_tokens >= LEAST_CACHED
+        {
+            if self.caches.len() >= MOST_KEPT {
+                self.caches.retain(|_, cache| cache.until > now);
+            }
+            make_room(&mut self.caches);
+            let until = now.plus(CACHE_LIVES);
+            self.caches.insert(key, Cache { target: contender.target.clone(), tokens: input_tokens, until });
+        }
+    }
+
+    /// Counts how a call of an experiment ended.
+    pub fn count(&mut self, experiment: &str, variant: &str, failed: bool, first_token_ms: Option<u64>) {
+        make_room(&mut self.tallies);
+        let key = (experiment.to_owned(), variant.to_owned());
+        self.tallies.entry(key).or_default().count(failed, first_token_ms);
+    }
+
+    /// Why a variant is stopped, if it is.
+    #[must_use]
+    pub fn stopped(&self, id: &str, experiment: &Experiment, variant: &str) -> Option<&'static str> {
+        let tally = |name: &str| self.tallies.get(&(id.to_owned(), name.to_owned())).copied().unwrap_or_default();
+        experiment.stop.verdict(&tally(variant), &tally(CONTROL))
+    }
+
+    fn holds(&self, condition: &super::condition::Condition, request: &mut Request<'_>) -> bool {
+        if condition.reads_class() {
+            see_class(request);
+        }
+        condition.holds(&request.facts)
+    }
+
+    /// The name that counts, and the strategy that a word after it asks for.
+    fn name<'n>(routing: &Routing, rules: &[&'n Rule], asked: &'n str) -> (&'n str, Option<Strategy>) {
+        if let Some(alias) = rules.iter().find_map(|rule| rule.alias.as_deref()) {
+            return (alias, None);
+        }
+        if routing.aliases.contains_key(asked) {
+            return (asked, None);
+        }
+        let Some((name, word)) = asked.rsplit_once(':') else { return (asked, None) };
+        let variant = find_alias(&routing.aliases, name).and_then(|(_, alias)| alias.variants.get(word).copied());
+        match variant.or_else(|| Strategy::of_suffix(word)) {
+            Some(strategy) => (name, Some(strategy)),
+            None => (asked, None),
+        }
+    }
+
+    /// The experiment on an alias that the call takes part in, and its variant where that is not the control.
+    fn variant(&self, alias: &str, request: &mut Request<'_>) -> (Option<String>, Option<(String, Vec<Named>)>) {
+        let experiments = &request.routing.experiments;
+        let Some((id, experiment)) = experiments.iter().find(|(_, experiment)| experiment.alias == alias) else {
+            return (None, None);
+        };
+        if experiment.variants.is_empty() || !self.holds(&experiment.when, request) {
+            return (None, None);
+        }
+        let drawn = experiment.variant(id, &request.facts, request.seed);
+        let running = drawn.filter(|variant| self.stopped(id, experiment, &variant.name).is_none());
+        (Some(id.clone()), running.map(|variant| (variant.name.clone(), variant.candidates.clone())))
+    }
+
+    /// Policy and candidates of a call: of the variant, else of the overlay, else of the alias. None without an alias.
+    fn candidates(
+        &self,
+        alias: Option<&Alias>,
+        variant: Option<&(String, Vec<Named>)>,
+        wanted: Option<Strategy>,
+        request: &mut Request<'_>,
+    ) -> (Policy, Option<(String, Vec<Named>)>) {
+        let Some(alias) = alias else {
+            let strategy = wanted.unwrap_or_default();
+            return (Policy { strategy, ..Policy::default() }, None);
+        };
+        let mut policy = alias.policy.clone();
+        let mut chosen = (String::new(), &alias.candidates);
+        let mut overlays = alias.overlays.iter().enumerate();
+        if let Some((at, overlay)) = overlays.find(|(_, overlay)| self.holds(&overlay.when, request)) {
+            policy.strategy = overlay.strategy.unwrap_or(policy.strategy);
+            if !overlay.candidates.is_empty() {
+                chosen = (format!("overlay {at}"), &overlay.candidates);
+            }
+        }
+        if let Some((name, candidates)) = variant.filter(|(_, candidates)| !candidates.is_empty()) {
+            chosen = (format!("variant {name}"), candidates);
+        }
+        policy.strategy = wanted.unwrap_or(policy.strategy);
+        if chosen.1.iter().any(|named| named.when.reads_class()) {
+            see_class(request);
+        }
+        (policy, Some((chosen.0, chosen.1.clone())))
+    }
+
+    /// What candidates stand for, looked up once a minute: prices change by the minute, and no sooner.
+    fn expand(&mut self, key: &str, candidates: &[Named], request: &Request<'_>) -> Rc<Expanded> {
+        let minute = request.now.0.div_euclid(60_000);
+        if let Some(kept) = self.expanded.get(key).filter(|kept| kept.minute == minute) {
+            return kept.expanded.clone();
+        }
+        let expansion = Expansion::new(request.registry, request.routing, request.now);
+        let expanded = Rc::new(expansion.of(candidates));
+        make_room(&mut self.expanded);
+        self.expanded.insert(key.to_owned(), Kept { minute, expanded: expanded.clone() });
+        expanded
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "what a decision is made of, each once")]
+    fn decide(
+        &mut self,
+        request: &Request<'_>,
+        name: &str,
+        policy: &Policy,
+        demands: &Demands,
+        expanded: &Expanded,
+        figures: &[Figures],
+        cache_key: Option<u64>,
+    ) -> Decision {
+        let place = |target: &str| expanded.contenders.iter().position(|contender| &*contender.target == target);
+        let cache = cache_key.and_then(|key| self.caches.get(&key)).filter(|cache| cache.until > request.now);
+        let warm = cache.and_then(|cache| Some(Warm { contender: place(&cache.target)?, tokens: cache.tokens }));
+        let usual = self.outputs.get(name).copied().unwrap_or(USUAL_OUTPUT);
+        let situation = Situation {
+            input_tokens: request.facts.prompt.tokens,
+            output_tokens: request.facts.output_tokens.map_or(usual as u64, |most| most.min(usual as u64)).max(1),
+            needs: request.facts.needs,
+            demands,
+            policy,
+            session: request.facts.session.as_deref().map(super::chance::hash),
+            class: request.facts.class,
+            budget: request.budget,
+            incumbent: self.went_to.get(name).and_then(|target| place(target)),
+            warm,
+            preferred: request.objective.preferred,
+            service_tier: request.service_tier,
+            seed: request.seed,
+            now: request.now,
+        };
+        let permitted = |contender: &Contender| {
+            if !contender.is_meant_for(&request.facts) {
+                return Some(Exclusion::NotMeant);
+            }
+            let may = (request.permitted)(&contender.provider, &contender.model);
+            (!may).then_some(Exclusion::KeyPolicy)
+        };
+        let decision = decide(&situation, &expanded.contenders, figures, &permitted);
+        let went = decision.order.first().and_then(|ranked| expanded.contenders.get(ranked.contender));
+        if let Some(contender) = went.filter(|_| !decision.explored && warm.is_none())
+            && self.went_to.get(name).is_none_or(|known| *known != contender.target)
+        {
+            make_room(&mut self.went_to);
+            self.went_to.insert(name.to_owned(), contender.target.clone());
+        }
+        decision
+    }
+}
+
+/// Asks the classifier, once.
+fn see_class(request: &mut Request<'_>) {
+    if request.facts.class.is_none() {
+        request.facts.class = Some(classify(request.words, request.hints));
+    }
+}
+
+/// A wildcard does not take the place of a target that is named in full.
+fn is_exact(request: &Request<'_>, name: &str) -> bool {
+    let named = name.split_once('/').and_then(|(provider, _)| request.registry.upstream(provider));
+    named.is_some() && !request.routing.aliases.contains_key(name)
+}
+
+/// The policy with what rules and the call itself want in its place: the call's word before the rules'.
+fn with_wishes(mut policy: Policy, rules: &[&Rule], objective: &Objective) -> Policy {
+    let ruled = rules.iter().find_map(|rule| rule.strategy);
+    policy.strategy = objective.sort.or(ruled).unwrap_or(policy.strategy);
+    let budgets = rules.iter().map(|rule| rule.latency_budget).chain([objective.latency_budget]);
+    policy.latency_budget = budgets.fold(policy.latency_budget, |all, one| all.least(one));
+    if objective.preferred != Preferred::default() || objective.sort.is_some() {
+        // The caller decides; trying others out is for calls that leave it to the gateway.
+        policy.explore = 0.0;
+    }
+    policy
+}
+
+fn make_room<K: std::hash::Hash + Eq, V>(kept: &mut HashMap<K, V>) {
+    if kept.len() >= MOST_KEPT {
+        kept.clear();
+    }
+}
+
+/// Why nobody is left, by what took out most.
+fn nowhere(model: &str, expanded: &Expanded, decision: &Decision) -> Failure {
+    let reasons = decision.excluded.iter().map(|(_, exclusion)| exclusion);
+    if expanded.contenders.is_empty() {
+        let missing = expanded.not_set_up.join("`, `");
+        let message = format!("`{model}` stands for `{missing}`, of which nothing can be called on this gateway.");
+        return Failure::new(Kind::NotFound, message).code("model_not_found").about("model");
+    }
+    let all = |wanted: &dyn Fn(&Exclusion) -> bool| reasons.clone().all(wanted);
+    if all(&|exclusion| matches!(exclusion, Exclusion::KeyPolicy | Exclusion::NotMeant)) {
+        return Grant::model_refusal(model);
+    }
+    let too_long = reasons.clone().find_map(|exclusion| match exclusion {
+        Exclusion::Context { tokens, limit } => Some((*tokens, *limit)),
+        _ => None,
+    });
+    if let Some((tokens, limit)) = too_long {
+        let message =
+            format!("The prompt has about {tokens} tokens; `{model}` leads to no target that takes them ({limit}).");
+        return Failure::new(Kind::ContextLength, message).about("messages");
+    }
+    if let Some(Exclusion::Capability(ability)) =
+        reasons.clone().find(|exclusion| matches!(exclusion, Exclusion::Capability(_)))
+    {
+        let message = format!("`{model}` leads to no target that is able to do this: {ability}.");
+        return Failure::unsupported("model", message);
+    }
+    let mut names: Vec<&str> = reasons.map(Exclusion::name).collect();
+    names.sort_unstable();
+    names.dedup();
+    let message = format!(
+        "No target of `{model}` meets what this call and the rules demand ({}); loosen a demand or add a candidate.",
+        names.join(", ")
+    );
+    Failure::new(Kind::NoTarget, message).code("no_target")
+}
+
+#[cfg(test)]
+mod tests;

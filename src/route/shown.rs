@@ -1,0 +1,94 @@
+//! A decision as JSON, for who asks why.
+
+use super::contender::Figures;
+use super::demands::Exclusion;
+use super::router::Routed;
+use crate::json::Object;
+
+impl Routed {
+    /// Writes who was considered, who is out and why, the scores and what they were made of.
+    pub fn write(&self, object: &mut Object<'_>) {
+        if let Some(alias) = &self.alias {
+            object.string("alias", alias);
+        }
+        if let Some((experiment, variant)) = &self.variant {
+            object.string("experiment", experiment).string("variant", variant);
+        }
+        object.string("strategy", self.strategy.name());
+        // As text: it does not fit a number of JavaScript's.
+        object.string("seed", &self.seed.to_string());
+        object.array("rules", |rules| {
+            for rule in &self.rules {
+                rules.text(&crate::json::Text::escape(rule));
+            }
+        });
+        if let Some(class) = self.class {
+            object.object("class", |shown| {
+                shown.string("kind", class.kind.name()).number("difficulty", class.difficulty);
+                shown.number("confidence", format!("{:.3}", class.confidence));
+            });
+        }
+        if self.decision.latency_unmet {
+            object.boolean("latency_budget_unmet", true);
+        }
+        if self.decision.explored {
+            object.boolean("explored", true);
+        }
+        object.array("candidates", |list| {
+            for ranked in &self.decision.order {
+                let Some(contender) = self.expanded.contenders.get(ranked.contender) else { continue };
+                list.object(|entry| {
+                    entry.string("target", &contender.target);
+                    if ranked.score.is_finite() {
+                        entry.number("score", format!("{:.4}", ranked.score));
+                    }
+                    entry.number("group", ranked.group);
+                    if let Some(cost) = ranked.cost {
+                        entry.number("expected_cost", cost);
+                    }
+                    if let Some(figures) = self.figures.get(ranked.contender) {
+                        entry.object("telemetry", |telemetry| write_figures(telemetry, figures));
+                    }
+                });
+            }
+        });
+        object.array("excluded", |list| {
+            for (at, exclusion) in &self.decision.excluded {
+                let Some(contender) = self.expanded.contenders.get(*at) else { continue };
+                list.object(|entry| {
+                    entry.string("target", &contender.target).string("reason", exclusion.name());
+                    match exclusion {
+                        Exclusion::Capability(ability) => {
+                            entry.string("lacks", ability);
+                        }
+                        Exclusion::Context { tokens, limit } => {
+                            entry.number("tokens", tokens).number("limit", limit);
+                        }
+                        _ => {}
+                    }
+                });
+            }
+            for model in &self.expanded.not_set_up {
+                list.object(|entry| {
+                    entry.string("target", model).string("reason", Exclusion::NotSetUp.name());
+                });
+            }
+        });
+    }
+}
+
+fn write_figures(object: &mut Object<'_>, figures: &Figures) {
+    if let Some(wait) = figures.first_token_p50 {
+        object.number("first_token_p50_ms", wait.0);
+    }
+    if let Some(wait) = figures.first_token_p95 {
+        object.number("first_token_p95_ms", wait.0);
+    }
+    if let Some(speed) = figures.tokens_per_second {
+        object.number("tokens_per_second", speed);
+    }
+    object.number("error_ratio", figures.error_ratio).number("in_flight", figures.in_flight);
+    if let Some(until) = figures.blocked_until {
+        object.number("blocked_until", until.0);
+    }
+}
