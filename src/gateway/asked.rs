@@ -4,9 +4,10 @@ use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::json::Raw;
 use crate::route::Preferences;
+use crate::route::objective::Objective;
 
 /// What must be known of a body before a target is chosen. Everything else stays a span.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Default)]
 pub struct Asked {
     /// The model string.
     pub model: String,
@@ -18,6 +19,8 @@ pub struct Asked {
     pub require_parameters: bool,
     /// Where else it may go, where the body says anything of that.
     pub preferences: Option<Box<Preferences>>,
+    /// How its target is chosen, where the body says anything of that.
+    pub objective: Option<Box<Objective>>,
 }
 
 #[derive(Deserialize)]
@@ -99,13 +102,16 @@ impl Asked {
             }
             _ => false,
         };
-        let (require_parameters, preferences) = preferences(written.provider.filter(Raw::is_object), models)?;
+        let provider = written.provider.filter(Raw::is_object);
+        let objective = provider.as_ref().map(Objective::read).transpose()?.flatten();
+        let (require_parameters, preferences) = preferences(provider, models)?;
         Ok(Asked {
             model,
             stream: stream && endpoint != Endpoint::Embeddings,
             include_usage: wants_usage(written.stream_options.as_ref())?,
             require_parameters,
             preferences,
+            objective: objective.map(Box::new),
         })
     }
 }

@@ -77,6 +77,12 @@ impl Gateway {
     pub(super) fn aim(&self, call: &mut Call, target: Candidate, now: UnixMillis) -> Result<(), Failure> {
         let registry = &self.setup.registry;
         let Candidate { provider, model, rank } = target;
+        if let Some(changed) = call.overridden(&provider, &model)? {
+            let sent = std::mem::replace(&mut call.incoming.body, changed);
+            call.original_body.get_or_insert(sent);
+        } else if let Some(original) = call.original_body.take() {
+            call.incoming.body = original;
+        }
         let upstream = registry
             .upstream(&provider)
             .ok_or_else(|| Failure::new(Kind::NotFound, format!("There is no provider `{provider}`.")))?;

@@ -6,6 +6,7 @@ use crate::http::{Endpoint, Response, failure_response, no_store};
 use crate::keys::Grant;
 use crate::observe::Record;
 use crate::route::Plan;
+use crate::route::router::Routed;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::drive::Pipe;
 use crate::wire::error::redact;
@@ -42,6 +43,10 @@ pub struct Call {
     pub(super) tried: Vec<Tried>,
     /// Where it may still go; looked for once it is needed.
     pub(super) plan: Option<Box<Plan>>,
+    /// Why it goes where it goes, where its model does not say all.
+    pub(super) routed: Option<Box<Routed>>,
+    /// What the caller sent, while a candidate changes something in it.
+    pub(super) original_body: Option<Vec<u8>>,
     /// What the caller reads if nothing succeeds.
     pub(super) failure: Option<Failure>,
     /// What its headers ask of the gateway.
@@ -93,6 +98,8 @@ impl Call {
             attempts: 0,
             tried: Vec::new(),
             plan: None,
+            routed: None,
+            original_body: None,
             failure: None,
             wishes: Wishes::default(),
             committed_early: false,
@@ -138,12 +145,15 @@ impl Call {
                 response = response.header("x-latchkey-adjusted", attempt.adjusted.header());
             }
         }
+        if let Some((experiment, variant)) = self.routed.as_ref().and_then(|routed| routed.variant.as_ref()) {
+            response = response.header("x-latchkey-variant", format!("{experiment}:{variant}"));
+        }
         response = response.header("server-timing", self.server_timing(now));
         if self.incoming.wants_cors() {
             response = response.header("access-control-allow-origin", "*").header(
                 "access-control-expose-headers",
                 "x-request-id, x-latchkey-provider, x-latchkey-model, x-latchkey-attempts, x-latchkey-adjusted, \
-                 x-latchkey-cost, retry-after, server-timing",
+                 x-latchkey-cost, x-latchkey-variant, retry-after, server-timing",
             );
         }
         response

@@ -24,7 +24,9 @@ impl Gateway {
                 .about("x-latchkey-provider-key"));
         }
         self.retries.deposit(now);
-        if call.asked.preferences.is_some() {
+        if self.route(call, now)? {
+            self.aim_at_next(call, now)?;
+        } else if call.asked.preferences.is_some() {
             self.plan(call)?;
             self.aim_at_next(call, now)?;
         } else {
@@ -146,7 +148,7 @@ impl Gateway {
         Ok(())
     }
 
-    fn names_router(&self, model: &str) -> bool {
+    pub(super) fn names_router(&self, model: &str) -> bool {
         let provider = model.split_once('/').and_then(|(provider, _)| self.setup.registry.upstream(provider));
         provider.is_some_and(|upstream| upstream.quirks.routes_itself)
     }

@@ -99,6 +99,8 @@ impl Gateway {
 
     /// The attempt under way has been served.
     pub(super) fn report_served(&mut self, call: &Call, usage: Option<&Usage>, now: UnixMillis) {
+        let tokens = usage.map_or((0, 0), |usage| (usage.prompt_tokens(), usage.completion_tokens()));
+        self.note_routed(call, tokens.0, tokens.1, now);
         let Some(attempt) = &call.attempt else { return };
         let spoke = call.first_token.unwrap_or(now);
         let what = What::Served {

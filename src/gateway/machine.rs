@@ -10,8 +10,10 @@ use crate::keys::{self, Grant, KeyHash, Secrets};
 use crate::observe::{Ids, RecordBuffer};
 use crate::provider::Registry;
 use crate::route::RetryBudget;
+use crate::route::router::Router;
 use crate::units::UnixMillis;
 
+use super::attempt::Attempt;
 use super::call::{Call, Stage};
 use super::grants::Grants;
 use super::headers::unauthorized;
@@ -29,6 +31,8 @@ pub struct Gateway {
     pub view: View,
     /// What keeps repetitions a share of traffic.
     pub(super) retries: RetryBudget,
+    /// Where calls went, and what came of it.
+    pub(super) router: Router,
     calls: HashMap<CallId, Call>,
     next_call: u32,
 }
@@ -55,6 +59,7 @@ impl Gateway {
             ids,
             grants: Grants::default(),
             retries: RetryBudget::default(),
+            router: Router::default(),
             records: RecordBuffer::default(),
             calls: HashMap::new(),
             next_call: 0,
@@ -65,6 +70,7 @@ impl Gateway {
     pub fn set_up(&mut self, setup: Setup) {
         self.view.set_policy(setup.config.health);
         self.setup = setup;
+        self.router.reset();
     }
 
     /// What it is set up with.
@@ -82,6 +88,11 @@ impl Gateway {
     #[must_use]
     pub fn is_under_way(&self, id: CallId) -> bool {
         self.calls.contains_key(&id)
+    }
+
+    /// What the calls under way are sent to.
+    pub(super) fn calls_with_attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.calls.values().filter_map(|call| call.attempt.as_ref())
     }
 
     /// How many calls are under way.
@@ -143,6 +154,7 @@ impl Gateway {
     /// The call is over before anything was sent to the caller.
     pub(super) fn end_with(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) -> Step {
         let response = call.refuse(failure, now);
+        self.note_routed_failure(call, failure);
         // A flood of bad keys must not reach the database.
         if call.grant.is_some() && call.endpoint.is_some() {
             self.records.push(call.record(response.status, Some(failure), None, None, now));

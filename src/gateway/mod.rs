@@ -15,6 +15,7 @@ mod inspect;
 mod link;
 mod machine;
 mod plain;
+mod routed;
 mod send;
 mod settle;
 mod stream;

@@ -211,6 +211,7 @@ impl Call {
     /// The operator's deadlines, or the key's or the caller's own, within the operator's total.
     pub(super) fn deadlines(&self, defaults: &Deadlines) -> Deadlines {
         let wishes = &self.wishes;
+        let defaults = &self.routed.as_ref().map_or(*defaults, |routed| routed.deadlines.or(*defaults));
         let total = wishes.total.unwrap_or(defaults.total).min(defaults.total);
         Deadlines {
             // A plain answer's status line comes with the answer: only who asks for it gets a deadline for that.

@@ -235,6 +235,7 @@ impl Gateway {
             }
             Some(failure) => {
                 self.report_failed(call, failure, now);
+                self.note_routed_failure(call, failure);
                 if !call.tried.is_empty() {
                     call.note_failed(failure, now);
                 }

@@ -98,6 +98,9 @@ impl Call {
         let mut object = Object::open(&mut json);
         object.string("request_id", &self.request_id);
         object.array("attempts", |list| self.tried.iter().chain(last).for_each(|tried| tried.write(list)));
+        if let Some(routed) = &self.routed {
+            routed.write(&mut object);
+        }
         object.array("adjusted", |list| {
             for (parameter, change) in self.attempt.iter().flat_map(|attempt| attempt.adjusted.iter()) {
                 list.object(|entry| {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::classify::Kind;
 use super::condition::Condition;
 use crate::chat::Effort;
+use crate::config::Deadlines;
 use crate::units::Millis;
 
 /// What a logical name such as `fast-cheap` stands for.
@@ -22,8 +23,6 @@ pub struct Alias {
     pub deadlines: AliasDeadlines,
     /// What replaces candidates and policy for some calls: the first whose condition holds.
     pub overlays: Vec<Overlay>,
-    /// What an answer must pass, or the call goes to the next candidate.
-    pub escalation: Option<Escalation>,
 }
 
 /// A part of an alias that differs for some calls: another environment, a team with wishes of its own.
@@ -217,17 +216,16 @@ pub struct AliasDeadlines {
     pub total: Option<Millis>,
 }
 
-/// What an answer must pass before it is given to the caller; where it does not, the next candidate is asked.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Escalation {
-    /// It must be JSON.
-    pub json: bool,
-    /// One of these phrases, in lower case, must not stand in its first 200 characters: how refusals begin.
-    pub refusals: Vec<String>,
-    /// It must have at least so many characters.
-    pub least_characters: u64,
-    /// The mean probability of its tokens, where the upstream tells them, must not be lower.
-    pub least_probability: Option<f64>,
-    /// How often one call may move on, 1 to 3.
-    pub most: u32,
+impl AliasDeadlines {
+    /// These, and the gateway's where none is set.
+    #[must_use]
+    pub fn or(&self, defaults: Deadlines) -> Deadlines {
+        Deadlines {
+            connect: self.connect.unwrap_or(defaults.connect),
+            first_token: self.first_token.unwrap_or(defaults.first_token),
+            idle: self.idle.unwrap_or(defaults.idle),
+            total: self.total.unwrap_or(defaults.total),
+            commit_after: defaults.commit_after,
+        }
+    }
 }

@@ -4,7 +4,6 @@ use super::alias::Named;
 use super::chance::{chance, mix};
 use super::condition::Condition;
 use super::facts::CallFacts;
-use crate::units::NanoUsd;
 
 /// Something that is tried on an alias.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,8 +18,6 @@ pub struct Experiment {
     pub variants: Vec<Variant>,
     /// When a variant is stopped.
     pub stop: Stop,
-    /// Where copies of calls are sent to, and nobody sees the answers.
-    pub shadow: Option<Shadow>,
 }
 
 /// What stays with one variant for as long as the experiment runs.
@@ -63,17 +60,6 @@ impl Default for Stop {
     fn default() -> Stop {
         Stop { least_calls: 50, error_ratio: 0.05, latency_ratio: 2.0 }
     }
-}
-
-/// Copies of calls for another target.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Shadow {
-    /// `provider/model`.
-    pub target: String,
-    /// The share of calls that is copied, 0 to 1.
-    pub share: f64,
-    /// What the copies may cost in a day, for each isolate.
-    pub per_day: NanoUsd,
 }
 
 /// The name of what is not tried on.

@@ -13,6 +13,7 @@ pub mod facts;
 mod list;
 mod nearest;
 pub mod objective;
+mod overrides;
 mod plan;
 pub mod reading;
 mod resolve;

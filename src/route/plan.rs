@@ -90,6 +90,18 @@ impl Plan {
         Ok(Plan { waiting })
     }
 
+    /// A plan of these targets, in this order within each rank.
+    #[must_use]
+    pub fn of(mut targets: Vec<Candidate>) -> Plan {
+        targets.truncate(MAX_TARGETS);
+        Plan { waiting: targets }
+    }
+
+    /// The targets, in their order.
+    pub fn into_targets(self) -> impl Iterator<Item = Candidate> {
+        self.waiting.into_iter()
+    }
+
     /// Leaves only what `keep` allows.
     pub fn retain(&mut self, keep: impl FnMut(&Candidate) -> bool) {
         self.waiting.retain(keep);

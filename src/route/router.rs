@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::alias::{Alias, AliasDeadlines, Escalation, Named, Policy, Strategy};
+use super::alias::{Alias, AliasDeadlines, Named, Policy, Strategy};
 use super::classify::{Class, Hints, classify};
 use super::contender::{Contender, Figures};
 use super::decide::{BudgetState, Decision, Preferred, Situation, Warm, decide};
@@ -108,12 +108,10 @@ pub struct Routed {
     pub expanded: Rc<Expanded>,
     /// Who is tried in which order.
     pub decision: Decision,
-    /// Models to try after all of them.
-    pub fallbacks: Vec<String>,
+    /// Targets to try after all of them, of those that may be tried.
+    pub fallbacks: Vec<Resolved>,
     /// Deadlines that differ from the gateway's.
     pub deadlines: AliasDeadlines,
-    /// What an answer must pass.
-    pub escalation: Option<Escalation>,
     /// Where its prompt's cache is remembered.
     pub(super) cache_key: Option<u64>,
     /// Where the length of its answer is remembered.
@@ -181,7 +179,7 @@ impl Router {
         if decision.order.is_empty() {
             return Err(nowhere(asked, &expanded, &decision));
         }
-        let fallbacks = found.map_or_else(Vec::new, |(_, alias)| alias.fallbacks.clone());
+        let fallbacks = found.map_or_else(Vec::new, |(_, alias)| self.fallbacks(request, alias, &demands));
         Ok(Routed {
             alias: found.map(|(alias, _)| alias.to_owned()),
             variant: experiment.map(|id| (id, variant.map_or_else(|| CONTROL.to_owned(), |(name, _)| name))),
@@ -194,7 +192,6 @@ impl Router {
             decision,
             fallbacks,
             deadlines: found.map_or_else(AliasDeadlines::default, |(_, alias)| alias.deadlines),
-            escalation: found.and_then(|(_, alias)| alias.escalation.clone()),
             cache_key,
             name: name.to_owned(),
         })
@@ -311,6 +308,27 @@ impl Router {
         make_room(&mut self.expanded);
         self.expanded.insert(key.to_owned(), Kept { minute, expanded: expanded.clone() });
         expanded
+    }
+
+    /// The targets of an alias's fallbacks: they must be what its candidates must be.
+    fn fallbacks(&self, request: &Request<'_>, alias: &Alias, demands: &Demands) -> Vec<Resolved> {
+        let named = |model: &String| Named { model: model.clone(), weight: 1, difficulty: (1, 5), ..Named::default() };
+        let named: Vec<Named> = alias.fallbacks.iter().map(named).collect();
+        if named.is_empty() {
+            return Vec::new();
+        }
+        let expanded = Expansion::new(request.registry, request.routing, request.now).of(&named);
+        let may = |contender: &&Contender| {
+            let (needs, tokens) = (request.facts.needs, request.facts.prompt.tokens);
+            contender.is_meant_for(&request.facts)
+                && (request.permitted)(&contender.provider, &contender.model)
+                && demands.refuse(contender, needs, tokens, request.now).is_none()
+        };
+        let target = |contender: &Contender| Resolved {
+            provider: contender.provider.to_string(),
+            model: contender.model.to_string(),
+        };
+        expanded.contenders.iter().filter(may).map(target).collect()
     }
 
     #[allow(clippy::too_many_arguments, reason = "what a decision is made of, each once")]

@@ -7,5 +7,6 @@ mod faults;
 mod lanes;
 mod messages;
 mod money;
+mod routing;
 mod whole;
 mod world;

@@ -6,9 +6,7 @@ use super::super::place::Place;
 use super::conditions::{self, range};
 use super::{LONGEST, owned};
 use crate::chat::Effort;
-use crate::route::alias::{
-    Alias, AliasDeadlines, Balance, Escalation, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy,
-};
+use crate::route::alias::{Alias, AliasDeadlines, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
 use crate::route::classify::Kind;
 use crate::units::Millis;
 
@@ -77,7 +75,6 @@ fn alias(place: &Place<'_>) -> Alias {
         "variants",
         "deadlines",
         "overlays",
-        "escalate",
     ];
     for (key, place) in place.members(&known) {
         match key {
@@ -86,7 +83,6 @@ fn alias(place: &Place<'_>) -> Alias {
             "variants" => alias.variants = variants(&place),
             "deadlines" => alias.deadlines = deadlines(&place),
             "overlays" => alias.overlays = place.items(50).iter().map(overlay).collect(),
-            "escalate" => alias.escalation = Some(escalation(&place)),
             key => policy(key, &place, &mut alias.policy),
         }
     }
@@ -232,20 +228,4 @@ fn deadlines(place: &Place<'_>) -> AliasDeadlines {
         }
     }
     deadlines
-}
-
-fn escalation(place: &Place<'_>) -> Escalation {
-    let mut escalation = Escalation { most: 1, ..Escalation::default() };
-    for (key, place) in place.members(&["json", "refusals", "least_characters", "least_probability", "most"]) {
-        match key {
-            "json" => escalation.json = place.boolean().unwrap_or_default(),
-            "refusals" => {
-                escalation.refusals = owned(&place, 50).iter().map(|phrase| phrase.to_lowercase()).collect();
-            }
-            "least_characters" => escalation.least_characters = place.integer(1..=100_000).unwrap_or_default(),
-            "least_probability" => escalation.least_probability = place.decimal(0.0, 1.0),
-            _ => escalation.most = place.integer(1..=3).and_then(|most| u32::try_from(most).ok()).unwrap_or(1),
-        }
-    }
-    escalation
 }

@@ -6,11 +6,7 @@ use super::super::place::Place;
 use super::aliases::candidates;
 use super::conditions;
 use crate::route::alias::Alias;
-use crate::route::experiment::{Experiment, Shadow, Split, Stop, Variant};
-use crate::units::NanoUsd;
-
-/// A thousand dollars a day for answers that nobody sees.
-const MAX_SHADOW_USD: NanoUsd = NanoUsd(1_000 * NanoUsd::DOLLAR.0);
+use crate::route::experiment::{Experiment, Split, Stop, Variant};
 
 /// The experiments by id; `aliases` are those of the document.
 pub(in super::super) fn read(place: &Place<'_>, aliases: &BTreeMap<String, Alias>) -> BTreeMap<String, Experiment> {
@@ -34,7 +30,7 @@ pub(in super::super) fn read(place: &Place<'_>, aliases: &BTreeMap<String, Alias
 
 fn experiment(place: &Place<'_>) -> Experiment {
     let mut experiment = Experiment::default();
-    for (key, place) in place.members(&["alias", "when", "by", "variants", "stop", "shadow"]) {
+    for (key, place) in place.members(&["alias", "when", "by", "variants", "stop"]) {
         match key {
             "alias" => experiment.alias = place.text(80).unwrap_or_default().to_owned(),
             "when" => experiment.when = conditions::read(&place),
@@ -44,12 +40,11 @@ fn experiment(place: &Place<'_>) -> Experiment {
                 experiment.by = place.word(&words).unwrap_or_default();
             }
             "variants" => experiment.variants = variants(&place),
-            "stop" => experiment.stop = stop(&place),
-            _ => experiment.shadow = shadow(&place),
+            _ => experiment.stop = stop(&place),
         }
     }
-    if experiment.variants.is_empty() && experiment.shadow.is_none() {
-        place.lacks("variants", "write those to try, or a `shadow`");
+    if experiment.variants.is_empty() {
+        place.lacks("variants", "write those to try");
     }
     experiment
 }
@@ -87,19 +82,4 @@ fn stop(place: &Place<'_>) -> Stop {
         }
     }
     stop
-}
-
-fn shadow(place: &Place<'_>) -> Option<Shadow> {
-    let mut shadow = Shadow::default();
-    for (key, place) in place.members(&["target", "share", "usd_per_day"]) {
-        match key {
-            "target" => shadow.target = place.text(super::LONGEST)?.to_owned(),
-            "share" => shadow.share = place.decimal(0.0, 1.0)?,
-            _ => shadow.per_day = place.usd(MAX_SHADOW_USD)?,
-        }
-    }
-    if shadow.target.is_empty() {
-        place.lacks("target", "write a model string such as \"provider/model\"");
-    }
-    Some(shadow)
 }

@@ -35,8 +35,7 @@ fn an_alias_means_what_it_says() {
                 "strategy": "balanced", "explore": 0.02, "margin": 0.3, "latency_budget": {"first_token_ms": 2000},
                 "balance": {"price": 1, "latency": 0.5}, "budget_steps": [0.5, 0.9], "sticky": false,
                 "variants": {"quick": "fastest"}, "deadlines": {"total_ms": 20000}, "fallbacks": ["deep"],
-                "overlays": [{"when": {"team": "research"}, "strategy": "cheapest", "candidates": ["a/b"]}],
-                "escalate": {"json": true, "refusals": ["I Cannot"], "most": 2}
+                "overlays": [{"when": {"team": "research"}, "strategy": "cheapest", "candidates": ["a/b"]}]
             },
             "deep": {"candidates": ["anthropic/claude"]}
         }"#,
@@ -54,8 +53,6 @@ fn an_alias_means_what_it_says() {
     assert_eq!(alias.variants["quick"], Strategy::Fastest);
     assert_eq!(alias.deadlines.total, Some(Millis(20_000)));
     assert_eq!(alias.overlays[0].strategy, Some(Strategy::Cheapest));
-    let escalation = alias.escalation.as_ref().expect("one");
-    assert_eq!((escalation.refusals.as_slice(), escalation.most), (["i cannot".to_owned()].as_slice(), 2));
 }
 
 #[test]

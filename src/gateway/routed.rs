@@ -1,0 +1,216 @@
+//! Calls whose model string is not all there is to say: aliases, rules, strategies.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use crate::breaker::Verdict;
+use crate::failure::Failure;
+use crate::http::{Endpoint, Task};
+use crate::json::Raw;
+use crate::keys::ModelPattern;
+use crate::route::contender::Figures;
+use crate::route::facts::CallFacts;
+use crate::route::objective::Objective;
+use crate::route::reading::{Reading, metadata};
+use crate::route::router::{Request, Routed, concerns};
+use crate::route::{Candidate, Plan, Preferences, Resolved};
+use crate::units::{Millis, UnixMillis};
+
+use super::call::Call;
+use super::send::no_attempt;
+use super::{Gateway, Incoming};
+
+/// Headers in which other gateways' callers name a session.
+const SESSION_HEADERS: [&str; 2] = ["x-session-id", "x-litellm-session-id"];
+
+impl Gateway {
+    /// Decides where a call goes, and gives it a plan; nothing where its model says all.
+    ///
+    /// # Errors
+    /// As [`Router::route`](crate::route::router::Router::route).
+    pub(super) fn route(&mut self, call: &mut Call, now: UnixMillis) -> Result<bool, Failure> {
+        let routing = &self.setup.config.routing;
+        let own_router = self.names_router(&call.asked.model);
+        let has_objective = call.asked.objective.is_some() && !own_router;
+        if !concerns(routing, &call.asked.model, has_objective) {
+            return Ok(false);
+        }
+        let grant = call.grant.clone().ok_or_else(no_attempt)?;
+        let reading = Reading::of(&call.incoming.body);
+        let preferences = call.asked.preferences.as_deref().cloned().unwrap_or_default();
+        let objective = objective(call, &preferences, has_objective);
+        let seed = self.ids.chance();
+        // Taken out while the rest of the gateway is looked at.
+        let mut router = std::mem::take(&mut self.router);
+        let (registry, view) = (&self.setup.registry, &self.view);
+        let fallbacks = &self.setup.config.fallbacks;
+        let in_flight = self.in_flight();
+        let suffixed = |name: &str| name.len() < call.asked.model.len();
+        let named = |name: &str| {
+            let mut wishes = preferences.clone();
+            if objective.sort.is_some() || suffixed(name) {
+                // Whoever wants the cheapest or fastest wants it of all who have the model.
+                wishes.allow_fallbacks = wishes.allow_fallbacks.or(Some(true));
+            }
+            let wishes = if own_router { &Preferences::default() } else { &wishes };
+            let plan = Plan::new(registry, name, wishes, fallbacks.get(name).map_or(&[][..], Vec::as_slice))?;
+            let target = |candidate: Candidate| Resolved { provider: candidate.provider, model: candidate.model };
+            Ok(plan.into_targets().map(target).collect())
+        };
+        let figures = |target: &str| {
+            let seen = view.figures(target).unwrap_or_default();
+            Figures {
+                first_token_p50: seen.p50.or(seen.average),
+                first_token_p95: seen.p95,
+                tokens_per_second: seen.tokens_per_second.map(f64::from),
+                error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
+                in_flight: in_flight.get(target).copied().unwrap_or(0),
+                blocked_until: match view.verdict(target, now) {
+                    Verdict::Pass | Verdict::Probe => None,
+                    Verdict::Blocked { until } => Some(until),
+                    Verdict::Off => Some(UnixMillis(i64::MAX)),
+                },
+            }
+        };
+        let Reading { prompt, needs, output_tokens, user, session, metadata, hints, last, service_tier, prefix } =
+            reading;
+        let wishes = &call.wishes;
+        let header = |name: &str| call.incoming.header(name);
+        let session = wishes.session.clone().or(session);
+        let session = session.or_else(|| SESSION_HEADERS.iter().find_map(|name| header(name)).map(str::to_owned));
+        let key = &grant.key;
+        let own_metadata =
+            key.metadata.iter().map(|(name, value)| (Cow::from(name.as_str()), Cow::from(value.as_str())));
+        let facts = CallFacts {
+            key: &key.id,
+            key_name: &key.name,
+            team: key.team_id.as_deref(),
+            environment: &key.environment,
+            user: wishes.user.clone().or(user).map(Cow::Owned),
+            session: session.map(Cow::Owned),
+            tags: tags(&call.incoming, wishes.tags.as_deref()),
+            metadata: metadata.into_iter().chain(header_metadata(&call.incoming)).chain(own_metadata).collect(),
+            headers: &call.incoming.headers,
+            model: &call.asked.model,
+            endpoint: call.endpoint.map_or("", Endpoint::as_str),
+            prompt,
+            output_tokens,
+            needs,
+            class: None,
+        };
+        let mut request = Request {
+            registry,
+            routing,
+            facts,
+            objective: &objective,
+            words: &last,
+            hints,
+            prefix,
+            service_tier: service_tier.as_deref(),
+            named: &named,
+            figures: &figures,
+            permitted: &|provider, model| grant.permits_target(provider, model),
+            budget: None,
+            seed,
+            now,
+        };
+        let routed = router.route(&mut request);
+        self.router = router;
+        let routed = routed?;
+        call.plan = Some(Box::new(plan_of(&routed, &preferences.order)));
+        call.routed = Some(Box::new(routed));
+        Ok(true)
+    }
+
+    /// Calls under way by target.
+    fn in_flight(&self) -> HashMap<&str, u32> {
+        let mut counts = HashMap::new();
+        for attempt in self.calls_with_attempts().filter(|attempt| attempt.in_flight) {
+            *counts.entry(attempt.target.as_str()).or_insert(0) += 1;
+        }
+        counts
+    }
+
+    /// A routed call was served: where its prompt now is cached, and how its experiment goes.
+    pub(super) fn note_routed(&mut self, call: &Call, input_tokens: u64, output_tokens: u64, now: UnixMillis) {
+        let (Some(routed), Some(attempt)) = (&call.routed, &call.attempt) else { return };
+        self.router.served(routed, &attempt.target, input_tokens, output_tokens, now);
+        if let Some((experiment, variant)) = &routed.variant {
+            let first_token = call.first_token.map(|at| at.since(call.started).0);
+            self.router.count(experiment, variant, false, first_token);
+        }
+    }
+
+    /// A routed call failed for good, through no fault of its caller.
+    pub(super) fn note_routed_failure(&mut self, call: &Call, failure: &Failure) {
+        if failure.side == crate::failure::Side::Upstream
+            && let Some((experiment, variant)) = call.routed.as_ref().and_then(|routed| routed.variant.as_ref())
+        {
+            self.router.count(experiment, variant, true, None);
+        }
+    }
+}
+
+/// What a call says of how its target is chosen: `provider` with its names as patterns, and our own header.
+fn objective(call: &Call, preferences: &Preferences, reads: bool) -> Objective {
+    let mut objective = call.asked.objective.as_deref().filter(|_| reads).cloned().unwrap_or_default();
+    let patterns = |names: &[String]| names.iter().map(|name| ModelPattern::new(&format!("{name}/*"))).collect();
+    if !preferences.only.is_empty() {
+        objective.demands.only.push(patterns(&preferences.only));
+    }
+    objective.demands.ignore.extend::<Vec<ModelPattern>>(patterns(&preferences.ignore));
+    let header = call.incoming.header("x-latchkey-latency-budget-ms");
+    let wanted = header.and_then(|wait| wait.trim().parse().ok()).map(Millis);
+    objective.latency_budget.first_token = wanted.or(objective.latency_budget.first_token);
+    objective
+}
+
+/// The plan that a decision is: its order, the providers that the call names first at the front, then the fallbacks.
+fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
+    let first = routed.order().map(|contender| (&*contender.provider, &*contender.model));
+    let mut targets: Vec<Candidate> = first
+        .map(|(provider, model)| Candidate { provider: provider.to_owned(), model: model.to_owned(), rank: 0 })
+        .collect();
+    if !wished.is_empty() {
+        targets.sort_by_key(|target| wished.iter().position(|name| *name == target.provider).unwrap_or(wished.len()));
+    }
+    for (rank, target) in routed.fallbacks.iter().enumerate() {
+        if !targets.iter().any(|known| known.provider == target.provider && known.model == target.model) {
+            let Resolved { provider, model } = target.clone();
+            targets.push(Candidate { provider, model, rank: rank + 1 });
+        }
+    }
+    Plan::of(targets)
+}
+
+/// Tags from our header and the one of LiteLLM.
+fn tags<'c>(incoming: &'c Incoming, ours: Option<&'c str>) -> Vec<&'c str> {
+    let theirs = incoming.header("x-litellm-tags");
+    let all = ours.into_iter().chain(theirs).flat_map(|list| list.split(','));
+    all.map(str::trim).filter(|tag| !tag.is_empty()).take(32).collect()
+}
+
+/// Metadata in the header in which Portkey's callers send it.
+fn header_metadata(incoming: &Incoming) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+    let header = incoming.header("x-portkey-metadata").filter(|json| json.len() <= 4_096);
+    header.and_then(|json| Raw::parse(json).ok()).map(|raw| metadata(&raw)).unwrap_or_default()
+}
+
+impl Call {
+    /// The body with what the chosen candidate changes in it; nothing where it changes nothing.
+    ///
+    /// # Errors
+    /// Where the body is no JSON object.
+    pub(super) fn overridden(&self, provider: &str, model: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(routed) = self.routed.as_ref().filter(|_| self.endpoint.map(Endpoint::task) == Some(Task::Chat))
+        else {
+            return Ok(None);
+        };
+        let chosen = routed.order().find(|contender| &*contender.provider == provider && &*contender.model == model);
+        let changes = chosen.and_then(|contender| routed.expanded.overrides.get(contender.source));
+        let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return Ok(None) };
+        let original = self.original_body.as_deref().unwrap_or(&self.incoming.body);
+        let body = changes.apply(original, self.surface());
+        body.map(Some).map_err(|error| Failure::bad_request("model", format!("The body cannot be changed: {error}.")))
+    }
+}

@@ -1,0 +1,214 @@
+//! Where calls go: aliases, rules, strategies and experiments, and the recipes of the README.
+
+use std::collections::BTreeMap;
+
+use latchkey::breaker::Region;
+use latchkey::gateway::{CallId, Step};
+use latchkey::keys::Key;
+use serde_json::{Value, json};
+
+use crate::world::{World, header, json as parsed, refused, sent};
+
+const ANSWER: &str = r#"{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
+
+/// The configuration of a recipe, out of the README: the block of JSON that follows its heading.
+fn recipe(heading: &str) -> String {
+    let readme = include_str!("../../README.md");
+    let (_, after) = readme.split_once(heading).unwrap_or_else(|| panic!("no recipe `{heading}`"));
+    let (_, block) = after.split_once("```json\n").expect("a block");
+    block.split_once("```").expect("its end").0.to_owned()
+}
+
+fn world(document: &str) -> World {
+    World::of(
+        Key::default(),
+        document,
+        &[("AZURE_API_KEY", "k"), ("AZURE_BASE_URL", "https://eu.example.com/openai/v1")],
+    )
+}
+
+fn asking(model: &str, text: &str) -> String {
+    json!({"model": model, "messages": [{"role": "user", "content": text}]}).to_string()
+}
+
+/// Where a call is sent first, as `x-latchkey-model` says.
+fn target(world: &mut World, body: &str, headers: &[(&str, &str)]) -> String {
+    let (id, step) = world.send("/v1/chat/completions", body, headers);
+    sent(step);
+    served_by(world, id)
+}
+
+fn served_by(world: &mut World, id: CallId) -> String {
+    let response = world.refuse(id, 400, &[("content-type", "application/json")], r#"{"error":{"message":"no"}}"#);
+    let Step::Respond(response) = response else { panic!("expected an answer, not {response:?}") };
+    header(&response, "x-latchkey-model").expect("a target").to_owned()
+}
+
+/// What `x-latchkey-explain` tells of a call that its first target serves.
+fn explained(world: &mut World, body: &str, headers: &[(&str, &str)]) -> Value {
+    let mut all = vec![("x-latchkey-explain", "true")];
+    all.extend_from_slice(headers);
+    let (id, step) = world.send("/v1/chat/completions", body, &all);
+    sent(step);
+    parsed(&world.answer(id, 200, &[], ANSWER).body)["latchkey"].clone()
+}
+
+#[test]
+fn cheap_by_default_and_strong_when_hard() {
+    let mut world = world(&recipe("#### Cheap by default, strong when hard"));
+    assert_eq!(target(&mut world, &asking("auto", "hi, how are you?"), &[]), "openai/gpt-4o-mini");
+    let hard = "Prove the spectral theorem for unbounded self-adjoint operators.";
+    assert_eq!(target(&mut world, &asking("auto", hard), &[]), "openai/gpt-4o");
+    let told = json!({"model": "auto", "reasoning_effort": "high", "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(target(&mut world, &told.to_string(), &[]), "openai/gpt-4o");
+}
+
+#[test]
+fn tagged_traffic_stays_in_the_eu() {
+    let mut world = world(&recipe("#### EU only for tagged traffic"));
+    let body = asking("assistant", "hi");
+    assert_eq!(target(&mut world, &body, &[]), "openai/gpt-4o");
+    assert_eq!(target(&mut world, &body, &[("x-latchkey-tags", "web, health-records")]), "azure/gpt-4o");
+    let (_, step) =
+        world.send("/v1/chat/completions", &asking("openai/gpt-4o", "hi"), &[("x-latchkey-tags", "health-records")]);
+    let (status, body) = refused(step);
+    assert_eq!(status, 503);
+    assert!(body["error"]["message"].as_str().is_some_and(|text| text.contains("jurisdiction")), "{body}");
+}
+
+#[test]
+fn a_canary_gets_its_share_by_session() {
+    let mut world = world(&recipe("#### Canary of a new model"));
+    let body = asking("assistant", "hi");
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for session in 0..200 {
+        let session = format!("s{session}");
+        let first = target(&mut world, &body, &[("x-latchkey-session", &session)]);
+        assert_eq!(target(&mut world, &body, &[("x-latchkey-session", &session)]), first, "sticky");
+        *counts.entry(first).or_default() += 1;
+    }
+    let canary = counts.get("openai/gpt-4.1").copied().unwrap_or(0);
+    assert!((8..=35).contains(&canary), "{counts:?}");
+    let (id, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-session", "s0")]);
+    sent(step);
+    let response = world.answer(id, 200, &[], ANSWER);
+    assert!(header(&response, "x-latchkey-variant").is_some_and(|variant| variant.starts_with("newer-model:")));
+}
+
+#[test]
+fn a_canary_that_fails_is_stopped() {
+    let mut world = world(&recipe("#### Canary of a new model"));
+    let body = asking("assistant", "hi");
+    let mut late = 0;
+    for session in 0..2_000 {
+        let session = format!("s{session}");
+        let (id, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-session", &session)]);
+        let outbound = sent(step);
+        if String::from_utf8_lossy(&outbound.body).contains("gpt-4.1") {
+            late += u32::from(session.len() == 5);
+            refused(world.refuse(id, 501, &[], "down"));
+        } else {
+            world.answer(id, 200, &[], ANSWER);
+        }
+    }
+    assert_eq!(late, 0, "the canary still gets calls after a thousand");
+}
+
+#[test]
+fn slow_targets_are_left_out_of_a_latency_budget() {
+    let mut world = world(&recipe("#### Two-second latency budget"));
+    let body = json!({"model": "quick", "stream": true, "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    // Until enough was seen, nothing is known against the first.
+    let chunks: &[&[u8]] = &[b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"];
+    for _ in 0..30 {
+        let (id, step) = world.send("/v1/chat/completions", &body, &[]);
+        sent(step);
+        world.now.0 += 3_000;
+        world.stream(id, chunks, latchkey::gateway::Input::End);
+    }
+    hear_from_the_region(&mut world);
+    let (id, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-explain", "true")]);
+    sent(step);
+    let streamed = world.stream(id, chunks, latchkey::gateway::Input::End);
+    assert_eq!(header(&streamed.head, "x-latchkey-model"), Some("openai/gpt-4o-mini"));
+    assert!(streamed.text.contains("latency_budget"), "{}", streamed.text);
+}
+
+/// What this isolate saw goes to the object of its region, and the figures come back.
+fn hear_from_the_region(world: &mut World) {
+    let (mut region, now) = (Region::default(), world.now);
+    let batch = world.gateway.view.batch(now).expect("something to tell");
+    let reply = region.absorb(&serde_json::from_str(&batch).expect("a batch"), now, 1).expect("absorbed");
+    world.gateway.view.absorb(&serde_json::to_vec(&reply).expect("JSON"), now).expect("a reply");
+}
+
+#[test]
+fn three_models_can_be_compared() {
+    let mut world = world(&recipe("#### Three-model comparison"));
+    let mut counts: BTreeMap<String, u32> = BTreeMap::new();
+    for _ in 0..300 {
+        *counts.entry(target(&mut world, &asking("compare", "hi"), &[])).or_default() += 1;
+    }
+    assert_eq!(counts.len(), 3);
+    assert!(counts.values().all(|count| (60..140).contains(count)), "{counts:?}");
+}
+
+#[test]
+fn what_a_candidate_changes_is_sent_and_undone_for_the_next() {
+    let document = r#"{"version":1,"failover":{"same_target":0},"aliases":{"terse":{"candidates":[
+        {"model":"openai/gpt-4o","with":{"temperature":0.1,"max_tokens":50,"system_prefix":"Be brief."}},
+        "deepseek/deepseek-v4-flash"]}}}"#;
+    let mut world = world(document);
+    let (id, step) = world.chat(&asking("terse", "hi"));
+    let first: Value = serde_json::from_slice(&sent(step).body).expect("JSON");
+    assert_eq!((&first["temperature"], &first["messages"][0]["content"]), (&json!(0.1), &json!("Be brief.")));
+    let second: Value = serde_json::from_slice(&sent(world.refuse(id, 500, &[], "oops")).body).expect("JSON");
+    assert_eq!((&second["temperature"], &second["messages"][0]["content"]), (&Value::Null, &json!("hi")));
+}
+
+#[test]
+fn suffixes_and_sorts_choose_among_all_who_have_the_model() {
+    let document = r#"{"version":1,
+        "providers":{"dear":{"base_url":"https://dear.example.com","auth":"none","models":["stone"]},
+                     "fair":{"base_url":"https://fair.example.com","auth":"none","models":["stone"]}},
+        "models":{"dear/stone":{"prices":[{"usd_per_mtok":{"input":2,"output":2}}]},
+                  "fair/stone":{"prices":[{"usd_per_mtok":{"input":1,"output":1}}]}}}"#;
+    let mut world = world(document);
+    assert_eq!(target(&mut world, &asking("dear/stone", "hi"), &[]), "dear/stone");
+    assert_eq!(target(&mut world, &asking("dear/stone:floor", "hi"), &[]), "fair/stone");
+    let sorted =
+        json!({"model": "dear/stone", "provider": {"sort": "price"}, "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(target(&mut world, &sorted.to_string(), &[]), "fair/stone");
+    let capped = json!({"model": "dear/stone", "provider": {"max_price": {"prompt": 1.5}, "allow_fallbacks": true},
+        "messages": [{"role": "user", "content": "hi"}]});
+    assert_eq!(target(&mut world, &capped.to_string(), &[]), "fair/stone");
+    let misspelt = json!({"model": "dear/stone", "provider": {"sort": "cheap"}, "messages": []});
+    assert_eq!(refused(world.chat(&misspelt.to_string()).1).0, 400);
+}
+
+#[test]
+fn a_call_is_told_why_it_went_where_it_went() {
+    let document = r#"{"version":1,"rules":[{"name":"no giants","when":{"key":"*"},"ignore":["openai/*"]}],
+        "aliases":{"any":{"candidates":["openai/gpt-4o","deepseek/deepseek-v4-flash"],"strategy":"cheapest"}}}"#;
+    let mut world = world(document);
+    let told = explained(&mut world, &asking("any", "hi"), &[]);
+    assert_eq!(
+        (&told["alias"], &told["strategy"], &told["rules"]),
+        (&json!("any"), &json!("cheapest"), &json!(["no giants"]))
+    );
+    assert_eq!(told["candidates"][0]["target"], "deepseek/deepseek-v4-flash");
+    assert_eq!(told["excluded"][0], json!({"target": "openai/gpt-4o", "reason": "ignore"}));
+    assert_eq!(told["attempts"][0]["reason"], "served");
+}
+
+#[test]
+fn fallbacks_are_what_the_rules_demand_too() {
+    let document = r#"{"version":1,"failover":{"same_target":0},
+        "rules":[{"name":"no giants","when":{"tag":"small"},"ignore":["anthropic/*"]}],
+        "aliases":{"any":{"candidates":["openai/gpt-4o"],"fallbacks":["anthropic/claude-sonnet-4-5","deepseek/deepseek-v4-flash"]}}}"#;
+    let mut world = world(document);
+    let (id, step) = world.send("/v1/chat/completions", &asking("any", "hi"), &[("x-latchkey-tags", "small")]);
+    sent(step);
+    let next = sent(world.refuse(id, 500, &[], "oops"));
+    assert!(next.url.contains("deepseek"), "{}", next.url);
+}
