@@ -137,7 +137,9 @@ impl Gateway {
         self.router.served(routed, &attempt.target, input_tokens, output_tokens, now);
         if let Some((experiment, variant)) = &routed.variant {
             let first_token = call.first_token.map(|at| at.since(call.started).0);
-            self.router.count(experiment, variant, false, first_token);
+            // Served by a fallback: what is tried out did not serve it.
+            let failed = !routed.order().any(|contender| *contender.target == *attempt.target);
+            self.router.count(experiment, variant, failed, first_token.filter(|_| !failed));
         }
     }
 

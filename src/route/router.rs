@@ -179,7 +179,8 @@ impl Router {
         if decision.order.is_empty() {
             return Err(nowhere(asked, &expanded, &decision));
         }
-        let fallbacks = found.map_or_else(Vec::new, |(_, alias)| self.fallbacks(request, alias, &demands));
+        let tried_out = variant.as_ref().is_some_and(|(_, candidates)| !candidates.is_empty());
+        let fallbacks = found.map_or_else(Vec::new, |(_, alias)| fallbacks(request, alias, tried_out, &demands));
         Ok(Routed {
             alias: found.map(|(alias, _)| alias.to_owned()),
             variant: experiment.map(|id| (id, variant.map_or_else(|| CONTROL.to_owned(), |(name, _)| name))),
@@ -310,27 +311,6 @@ impl Router {
         expanded
     }
 
-    /// The targets of an alias's fallbacks: they must be what its candidates must be.
-    fn fallbacks(&self, request: &Request<'_>, alias: &Alias, demands: &Demands) -> Vec<Resolved> {
-        let named = |model: &String| Named { model: model.clone(), weight: 1, difficulty: (1, 5), ..Named::default() };
-        let named: Vec<Named> = alias.fallbacks.iter().map(named).collect();
-        if named.is_empty() {
-            return Vec::new();
-        }
-        let expanded = Expansion::new(request.registry, request.routing, request.now).of(&named);
-        let may = |contender: &&Contender| {
-            let (needs, tokens) = (request.facts.needs, request.facts.prompt.tokens);
-            contender.is_meant_for(&request.facts)
-                && (request.permitted)(&contender.provider, &contender.model)
-                && demands.refuse(contender, needs, tokens, request.now).is_none()
-        };
-        let target = |contender: &Contender| Resolved {
-            provider: contender.provider.to_string(),
-            model: contender.model.to_string(),
-        };
-        expanded.contenders.iter().filter(may).map(target).collect()
-    }
-
     #[allow(clippy::too_many_arguments, reason = "what a decision is made of, each once")]
     fn decide(
         &mut self,
@@ -379,6 +359,29 @@ impl Router {
         }
         decision
     }
+}
+
+/// The targets of an alias's fallbacks, which must be what its candidates must be. For who is served with what is only
+/// tried out, the alias's own candidates come before them.
+fn fallbacks(request: &Request<'_>, alias: &Alias, tried_out: bool, demands: &Demands) -> Vec<Resolved> {
+    let named = |model: &String| Named { model: model.clone(), weight: 1, difficulty: (1, 5), ..Named::default() };
+    let own = alias.candidates.iter().filter(|_| tried_out).cloned();
+    let named: Vec<Named> = own.chain(alias.fallbacks.iter().map(named)).collect();
+    if named.is_empty() {
+        return Vec::new();
+    }
+    let expanded = Expansion::new(request.registry, request.routing, request.now).of(&named);
+    let may = |contender: &&Contender| {
+        let (needs, tokens) = (request.facts.needs, request.facts.prompt.tokens);
+        contender.is_meant_for(&request.facts)
+            && (request.permitted)(&contender.provider, &contender.model)
+            && demands.refuse(contender, needs, tokens, request.now).is_none()
+    };
+    let target = |contender: &Contender| Resolved {
+        provider: contender.provider.to_string(),
+        model: contender.model.to_string(),
+    };
+    expanded.contenders.iter().filter(may).map(target).collect()
 }
 
 /// Asks the classifier, once.
