@@ -25,7 +25,7 @@ impl<S: Store> Call<'_, S> {
         AuditEntry {
             id: self.change_id(),
             at: self.request.now,
-            actor: "admin".to_owned(),
+            actor: self.actor.to_owned(),
             address: self.request.address.map(str::to_owned),
             action: action.to_owned(),
             subject: subject.to_owned(),

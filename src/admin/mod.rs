@@ -11,6 +11,7 @@ mod audit;
 mod body;
 mod calls;
 mod config;
+mod deliver;
 mod id;
 mod key_body;
 mod key_change;
@@ -27,11 +28,14 @@ mod store;
 mod teams;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 mod usage;
 mod usage_query;
 mod users;
+mod webhooks;
 
 pub use answer::{Fault, Response};
+pub use deliver::{Courier, Delivery, deliver};
 pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};
 pub use route::{Action, ROUTES, Route};
@@ -40,6 +44,7 @@ pub use store::{
     StoredKey, StoredRecord,
 };
 
+pub use upkeep::{Old, Upkeep, keep_up};
 pub use usage_query::{Dimension, UsageQuery, UsageRow};
 
 use crate::http::percent_decode;
@@ -73,6 +78,21 @@ pub struct Request<'a> {
     pub now: UnixMillis,
     /// Randomness for what it may make.
     pub entropy: Entropy,
+}
+
+impl Request<'_> {
+    /// Nothing in particular, at the beginning of time.
+    const EMPTY: Request<'static> = Request {
+        method: "",
+        path: "",
+        query: "",
+        authorization: None,
+        if_match: None,
+        address: None,
+        body: &[],
+        now: UnixMillis(0),
+        entropy: Entropy { key: [0; 32], id: [0; 10], change: [0; 10] },
+    };
 }
 
 /// Cryptographic randomness for one request.
@@ -111,6 +131,8 @@ struct Call<'a, S> {
     request: &'a Request<'a>,
     context: &'a Context<'a>,
     secrets: &'a Secrets,
+    /// Who asks: `admin`, or `schedule`.
+    actor: &'static str,
 }
 
 /// Answers a request under `/admin`.
@@ -135,7 +157,7 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
     let secrets = authorize(request, context)?;
     let (action, id) = route::find(request.method, request.path)?;
     let id = &percent_decode(id);
-    let call = Call { store, request, context, secrets };
+    let call = Call { store, request, context, secrets, actor: "admin" };
     match action {
         Action::CreateKey => keys::create(&call).await,
         Action::ListKeys => keys::list(&call).await,
@@ -158,6 +180,7 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::ReadUsage => usage::usage(&call).await,
         Action::ReadSpend => usage::spend(&call).await,
         Action::ReadLedger => ledger::read(&call, id).await,
+        Action::ReadWebhookSecret => webhooks::secret(&call, id).await,
         Action::Create(kind) => records::create(&call, kind).await,
         Action::List(kind) => records::list(&call, kind).await,
         Action::Read(kind) => records::read(&call, kind, id).await,

@@ -1,4 +1,5 @@
-//! `/admin/teams`, `/admin/users`, `/admin/budgets` and `/admin/limits`: what is kept as a record under an id.
+//! `/admin/teams`, `/admin/users`, `/admin/budgets`, `/admin/limits` and `/admin/webhooks`: what is kept as a record
+//! under an id.
 //!
 //! They differ in their fields alone, so a kind says how its fields are read ([`Resource`]) and everything else is
 //! here: made, listed, read, changed and deleted, each change with its audit entry.
@@ -17,6 +18,7 @@ use crate::limit::Limit;
 
 use super::teams::Team;
 use super::users::User;
+use super::webhooks::Webhook;
 
 /// Changes of one record at the same moment, each of which makes the other start over.
 const MOST_TRIES: usize = 3;
@@ -153,6 +155,7 @@ fn edit(kind: Kind, before: &str, id: &str, request: &Request<'_>) -> Result<(St
         Kind::User => edit_as::<User>(before, id, request),
         Kind::Budget => edit_as::<Budget>(before, id, request),
         Kind::Limit => edit_as::<Limit>(before, id, request),
+        Kind::Webhook => edit_as::<Webhook>(before, id, request),
     }
 }
 

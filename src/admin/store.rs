@@ -106,6 +106,8 @@ pub enum Kind {
     Budget,
     /// `/admin/limits`.
     Limit,
+    /// `/admin/webhooks`.
+    Webhook,
 }
 
 /// A record as the database holds it.
@@ -157,6 +159,7 @@ impl Kind {
             Kind::User => "user",
             Kind::Budget => "budget",
             Kind::Limit => "limit",
+            Kind::Webhook => "webhook",
         }
     }
 }
@@ -200,7 +203,7 @@ pub struct AuditEntry {
     pub id: String,
     /// When.
     pub at: UnixMillis,
-    /// Who: `admin`, until there is more than one.
+    /// Who: `admin`, or `schedule` for what the gateway does by itself.
     pub actor: String,
     /// From which address, where that is known.
     pub address: Option<String>,

@@ -59,7 +59,7 @@ pub async fn handle(mut request: Request, env: &Env, context: &Context<'_>) -> w
     Ok((response, changed))
 }
 
-fn entropy() -> worker::Result<Entropy> {
+pub(super) fn entropy() -> worker::Result<Entropy> {
     let mut entropy = Entropy { key: [0; 32], id: [0; 10], change: [0; 10] };
     for bytes in [entropy.key.as_mut_slice(), &mut entropy.id, &mut entropy.change] {
         getrandom::fill(bytes).map_err(|error| worker::Error::RustError(error.to_string()))?;

@@ -8,17 +8,20 @@ mod hot;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
 mod store;
+mod upkeep;
 mod usage;
 
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Env, Headers, Method, Request, Response, Result, event};
 
-use crate::admin::{Context as AdminContext, ProviderStatus};
+use crate::admin::{Context as AdminContext, Entropy, ProviderStatus};
 use crate::http::{failure_response, front_page};
 use crate::keys::{AdminKey, KeyHash};
 use crate::provider::Upstream;
+use crate::units::UnixMillis;
 use crate::wire::Surface;
+use store::EdgeStore;
 
 pub use ledger::Ledger;
 
@@ -28,11 +31,11 @@ fn start() {
 }
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let path = request.path();
     match (request.method(), path.as_str()) {
         (Method::Get | Method::Head, "/openapi.json") => page(crate::admin::OPENAPI.to_owned(), "application/json"),
-        (_, path) if path == "/admin" || path.starts_with("/admin/") => administer(request, env).await,
+        (_, path) if path == "/admin" || path.starts_with("/admin/") => administer(request, env, &context).await,
         (Method::Get | Method::Head, "/") => page(front_page(), "text/html; charset=utf-8"),
         (Method::Get | Method::Head, "/health") => page("{\"status\":\"ok\"}".to_owned(), "application/json"),
         (Method::Get | Method::Head, "/health/ready") => ready(&env).await,
@@ -58,7 +61,8 @@ fn page(body: String, kind: &str) -> Result<Response> {
 }
 
 /// The admin routes; what they change is in force in this isolate at once.
-async fn administer(request: Request, env: Env) -> Result<Response> {
+async fn administer(request: Request, env: Env, context: &Context) -> Result<Response> {
+    let writes = request.method() != Method::Get;
     let admin_key = hot::variable("ADMIN_KEY").and_then(|text| AdminKey::new(&text));
     let environment = hot::variable("ENVIRONMENT").unwrap_or_default();
     let (secrets, providers) = hot::with_gateway(|gateway| {
@@ -66,13 +70,16 @@ async fn administer(request: Request, env: Env) -> Result<Response> {
         (setup.secrets.clone(), setup.registry.upstreams().map(|upstream| status_of(upstream)).collect::<Vec<_>>())
     })
     .unwrap_or_default();
-    let context = AdminContext {
+    let asked = AdminContext {
         admin_key: admin_key.as_ref(),
         secrets: secrets.as_ref(),
         environment: &environment,
         providers: &providers,
     };
-    let (response, changed) = admin::handle(request, &env, &context).await?;
+    let (response, changed) = admin::handle(request, &env, &asked).await?;
+    if let Some(secrets) = secrets.clone().filter(|_| writes && response.status_code() < 300) {
+        context.wait_until(upkeep::deliver_now(env.clone(), secrets, now()));
+    }
     if changed.keys {
         hot::with_gateway(crate::gateway::Gateway::forget_grants);
     }
@@ -143,6 +150,23 @@ pub async fn refresh_config(env: Env) -> std::result::Result<(), JsValue> {
     stored
         .map_or(Ok(()), |(version, document)| hot::reconfigure(version, &document))
         .map_err(|faults| JsValue::from_str(&faults))
+}
+
+/// What is to be done once a minute.
+#[wasm_bindgen]
+pub async fn keep_up(env: Env, now: f64) {
+    let Some(secrets) = hot::with_gateway(|gateway| gateway.setup().secrets.clone()).flatten() else { return };
+    // Without randomness there are no ids; a change without one is refused as a repetition of another.
+    let entropy = || admin::entropy().unwrap_or(Entropy { key: [0; 32], id: [0; 10], change: [0; 10] });
+    #[allow(clippy::cast_possible_truncation)] // Milliseconds since the epoch are exact in a float.
+    let now = UnixMillis(now as i64);
+    for error in crate::admin::keep_up(&EdgeStore { env: &env }, &upkeep::Post, &secrets, now, entropy).await {
+        worker::console_error!("{}", serde_json::json!({ "event": "not_kept_up", "error": error.to_string() }));
+    }
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Writes the records of finished calls to the log and hands them to the ledger; what it does not take is kept for

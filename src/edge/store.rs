@@ -364,23 +364,27 @@ impl Store for EdgeStore<'_> {
 }
 
 impl EdgeStore<'_> {
-    fn database(&self) -> Result<D1Database, StoreError> {
+    pub(super) fn database(&self) -> Result<D1Database, StoreError> {
         Ok(self.env.d1("DB")?)
     }
 
-    async fn rows<T: DeserializeOwned>(&self, statement: &str, values: &[JsValue]) -> Result<Vec<T>, StoreError> {
+    pub(super) async fn rows<T: DeserializeOwned>(
+        &self,
+        statement: &str,
+        values: &[JsValue],
+    ) -> Result<Vec<T>, StoreError> {
         let statement = self.database()?.prepare(statement).bind(values)?;
         let result = within(DATABASE, "the database", statement.all()).await?;
         Ok(result.results()?)
     }
 
-    async fn run(&self, statement: &str, values: &[JsValue]) -> Result<D1Result, StoreError> {
+    pub(super) async fn run(&self, statement: &str, values: &[JsValue]) -> Result<D1Result, StoreError> {
         let statement = self.database()?.prepare(statement).bind(values)?;
         within(DATABASE, "the database", statement.run()).await
     }
 
     /// One transaction.
-    async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<Vec<D1Result>, StoreError> {
+    pub(super) async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<Vec<D1Result>, StoreError> {
         within(DATABASE, "the database", self.database()?.batch(statements)).await
     }
 }
@@ -443,6 +447,7 @@ fn table_of(kind: Kind) -> &'static str {
         Kind::User => "users",
         Kind::Budget => "budgets",
         Kind::Limit => "limits",
+        Kind::Webhook => "webhooks",
     }
 }
 
@@ -487,7 +492,7 @@ fn audit_statement(
     Ok(database.prepare(statement).bind(&values)?)
 }
 
-fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError> {
+pub(super) fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError> {
     let meta = result.map(D1Result::meta).transpose()?.flatten();
     let changes = meta.and_then(|meta| meta.changes);
     changes
@@ -556,7 +561,7 @@ async fn write_once(store: &KvStore, name: &str, value: Option<(&str, Option<u64
     Ok(put.execute().await?)
 }
 
-async fn within<T>(
+pub(super) async fn within<T>(
     limit: Duration,
     what: &str,
     work: impl Future<Output = worker::Result<T>>,

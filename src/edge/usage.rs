@@ -7,7 +7,7 @@ use crate::admin::{Dimension, UsageQuery};
 /// A row for each tag: `a, b` is cut at the commas. No tags at all give one row with an empty one.
 const TAGS: &str = r#"json_each('["' || replace(replace(replace(u.tags, '\', '\\'), '"', '\"'), ',', '","') || '"]')"#;
 /// What is summed.
-const SUMS: [&str; 10] = [
+pub(super) const SUMS: [&str; 10] = [
     "calls",
     "failed_calls",
     "estimated_calls",

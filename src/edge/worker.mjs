@@ -45,6 +45,12 @@ export default {
       return crashed(error, env, ctx);
     }
   },
+
+  /** Once a minute: see src/admin/upkeep.rs. */
+  async scheduled(controller, env, ctx) {
+    await setUp(env, ctx);
+    await core.keep_up(env, controller.scheduledTime);
+  },
 };
 
 /** Reads the environment once and the configuration document now and then, beside the calls. */

@@ -3,7 +3,7 @@ use std::rc::Rc;
 use crate::chat::Usage;
 use crate::failure::Failure;
 use crate::http::{Endpoint, Response, failure_response, no_store};
-use crate::keys::Grant;
+use crate::keys::{Grant, Network, OnAnomaly};
 use crate::observe::Record;
 use crate::route::Plan;
 use crate::route::router::Routed;
@@ -207,7 +207,18 @@ impl Call {
         record.prices = usage.zip(cost).and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
         record.time(self.first_token, now);
+        self.note_origin(&mut record);
         record
+    }
+
+    /// Where a call of a watched key comes from; of others nobody asks.
+    fn note_origin(&self, record: &mut Record) {
+        if self.grant.as_ref().is_none_or(|grant| grant.key.on_anomaly == OnAnomaly::Ignore) {
+            return;
+        }
+        record.country = Some(self.incoming.printable("cf-ipcountry").unwrap_or_else(|| "XX".to_owned()));
+        let address = self.incoming.header("cf-connecting-ip").and_then(|text| text.trim().parse().ok());
+        record.network = address.map(|address| Network::around(address).to_string());
     }
 }
 

@@ -51,6 +51,20 @@ impl Network {
         }
     }
 
+    /// What an address has in common with its neighbours: the first 24 bits of an IPv4 address, 48 of an IPv6 one.
+    ///
+    /// ```
+    /// use latchkey::keys::Network;
+    /// assert_eq!(Network::around("203.0.113.7".parse().expect("an address")).to_string(), "203.0.113.0/24");
+    /// assert_eq!(Network::around("2001:db8:1:2::3".parse().expect("an address")).to_string(), "2001:db8:1::/48");
+    /// ```
+    #[must_use]
+    pub fn around(address: IpAddr) -> Network {
+        let address = address.to_canonical();
+        let whole = Network { address, prefix: if address.is_ipv4() { 24 } else { 48 } };
+        Network { address: whole.first(), ..whole }
+    }
+
     /// Whether `address` is within; an IPv4 address written as IPv6 is the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
@@ -69,6 +83,12 @@ impl Network {
             IpAddr::V4(_) => IpAddr::V4(u32::try_from(kept).unwrap_or(0).into()),
             IpAddr::V6(_) => IpAddr::V6(kept.into()),
         }
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}/{}", self.address, self.prefix)
     }
 }
 

@@ -27,6 +27,7 @@ pub struct Secrets {
 struct Generation {
     key_tag: Hmac<Sha256>,
     seal: Hmac<Sha256>,
+    webhook: Hmac<Sha256>,
 }
 
 impl Secrets {
@@ -82,6 +83,13 @@ impl Secrets {
             .then_some(value)
     }
 
+    /// The secrets that events for a webhook are signed with: the current generation's, then the older ones'.
+    #[must_use]
+    pub fn webhook_secrets(&self, id: &str) -> Vec<[u8; 32]> {
+        let secret = |generation: &Generation| generation.webhook.clone().chain_update(id).finalize().into_bytes();
+        self.generations().map(|generation| secret(generation).into()).collect()
+    }
+
     fn generations(&self) -> impl Iterator<Item = &Generation> {
         std::iter::once(&self.current).chain(&self.accepted)
     }
@@ -101,7 +109,7 @@ impl Generation {
             derivation.expand_multi_info(&[source, b"/", purpose], &mut bytes).ok()?;
             Some(Hmac::<Sha256>::new(&bytes.into()))
         };
-        Some(Generation { key_tag: subkey(b"key tag")?, seal: subkey(b"sealed value")? })
+        Some(Generation { key_tag: subkey(b"key tag")?, seal: subkey(b"sealed value")?, webhook: subkey(b"webhook")? })
     }
 
     fn tag_of(&self, public: &[u8]) -> [u8; 32] {

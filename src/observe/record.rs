@@ -106,6 +106,12 @@ pub struct Record {
     /// The caller's labels, as written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<String>,
+    /// The country that a call of a watched key came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// The network that a call of a watched key came from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
     /// Whether it has been written to the log.
     #[serde(skip)]
     pub logged: bool,

@@ -23,8 +23,11 @@ export const SECRETS = {
   DEEPSEEK_API_KEY: "deepseek-key-for-tests-5e6f7a8b9c0d",
 };
 
-/** Starts a gateway of its own for one test file, in front of `upstream`. */
-export async function startGateway(upstream, variables = {}) {
+/**
+ * Starts a gateway of its own for one test file, in front of `upstream`. What it sends anywhere goes through `outside`,
+ * where that is given.
+ */
+export async function startGateway(upstream, variables = {}, outside = undefined) {
   const logs = [];
   const config = readConfig({ config: join(ROOT, "wrangler.toml") });
   const miniflare = new Miniflare(
@@ -40,6 +43,7 @@ export async function startGateway(upstream, variables = {}) {
         config.durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }]),
       ),
       bindings: { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables },
+      ...(outside && { outboundService: outside }),
       handleStructuredLogs: (log) => logs.push(log),
       cf: false,
     }),

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Dimension, Kind, Store, StoreError, StoredConfig, StoredKey,
-    StoredRecord, UsageQuery, UsageRow,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, Kind, Old, Store, StoreError, StoredConfig,
+    StoredKey, StoredRecord, UsageQuery, UsageRow,
 };
 use crate::keys::KeyHash;
 use crate::units::UnixMillis;
@@ -38,6 +38,11 @@ pub(super) struct Contents {
     pub configs: Vec<StoredConfig>,
     pub calls: Vec<CallRow>,
     pub audit: Vec<AuditEntry>,
+    /// Each with when it is due and what its last attempt got.
+    pub deliveries: Vec<(Delivery, Option<UnixMillis>, String)>,
+    /// The id of each event, and that of its key.
+    pub anomalies: Vec<(String, String)>,
+    pub forgotten: Option<Old>,
     /// The copies at the edge.
     pub grants: BTreeMap<KeyHash, String>,
     pub edge_config: Option<String>,
@@ -53,7 +58,7 @@ impl Memory {
     }
 
     /// Does the operation, unless trouble was ordered for it.
-    fn run<T>(&self, operation: &str, work: impl FnOnce(&mut Contents) -> T) -> Result<T, StoreError> {
+    pub fn run<T>(&self, operation: &str, work: impl FnOnce(&mut Contents) -> T) -> Result<T, StoreError> {
         let place = self.troubles.borrow().iter().position(|(ordered, _)| *ordered == operation);
         let trouble = place.and_then(|place| self.troubles.borrow_mut().remove(place)).map(|(_, trouble)| trouble);
         let error = Err(StoreError { message: format!("{operation} in trouble") });
@@ -64,7 +69,7 @@ impl Memory {
         if trouble == Some(Trouble::AnswerLost) { error } else { Ok(done) }
     }
 
-    fn others_first(&self) {
+    pub fn others_first(&self) {
         if let Some(meddling) = self.meddling.borrow_mut().pop_front() {
             meddling(&mut self.contents.borrow_mut());
         }

@@ -9,6 +9,7 @@ mod memory;
 mod openapi;
 mod records;
 mod trouble;
+mod upkeep;
 mod usage;
 
 use std::cell::Cell;

@@ -114,6 +114,7 @@ fn every_answer_is_as_described() {
         ("user", r#"{"id":"alice"}"#),
         ("budget", r#"{"scope":{"type":"account"},"match":{"provider":"a*"},"limit":5,"warn_at":[0.5]}"#),
         ("limit", r#"{"scope":{"type":"user","id":"*"},"unit":"tokens","per":"day","max":5}"#),
+        ("webhook", r#"{"url":"https://hooks.example.com/"}"#),
     ] {
         let (path, one) = (format!("/admin/{kind}s"), format!("/admin/{kind}s/{{id}}"));
         let id = ask("POST", &path, "", "", body).text("id");
@@ -121,6 +122,9 @@ fn every_answer_is_as_described() {
         ask("GET", &path, "", "?limit=1", "");
         ask("GET", &one, &id, "", "");
         ask("PATCH", &one, &id, "", "{}");
+        if kind == "webhook" {
+            ask("GET", "/admin/webhooks/{id}/secret", &id, "", "");
+        }
         ask("DELETE", &one, &id, "", "");
     }
     gateway.store.contents.borrow_mut().calls.push(CallRow {

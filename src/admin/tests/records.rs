@@ -7,7 +7,7 @@ use super::Gateway;
 use super::memory::Trouble;
 
 /// A good body of each kind, and a change of it.
-fn kinds() -> [(&'static str, Value, Value); 4] {
+fn kinds() -> [(&'static str, Value, Value); 5] {
     [
         ("team", json!({ "name": "Search", "markup": {"factor": 1.2, "fixed": 0} }), json!({ "disabled": true })),
         ("user", json!({ "id": "alice@example.com", "name": "Alice" }), json!({ "metadata": {"plan": "free"} })),
@@ -20,6 +20,11 @@ fn kinds() -> [(&'static str, Value, Value); 4] {
             "limit",
             json!({ "scope": {"type": "account"}, "unit": "output_tokens", "per": "minute", "max": 100_000 }),
             json!({ "unit": "parallel", "per": null, "max": 8 }),
+        ),
+        (
+            "webhook",
+            json!({ "url": "https://hooks.example.com/x", "events": ["key.*"] }),
+            json!({ "disabled": true, "events": ["budget.exhausted"] }),
         ),
     ]
 }
@@ -97,6 +102,11 @@ fn every_fault_is_told_with_its_path() {
     assert_eq!(faults("/admin/budgets", json!({})), ["limit", "scope.id"]);
     let limit = json!({ "scope": {"type": "user", "id": "*"}, "unit": "words", "per": "second", "max": 0 });
     assert_eq!(faults("/admin/limits", limit), ["max", "per", "unit"]);
+    for url in ["http://example.com/", "https://10.0.0.1/", "https://localhost/", "https://u:p@example.com/", "x"] {
+        assert_eq!(faults("/admin/webhooks", json!({ "url": url })), ["url"], "{url}");
+    }
+    let webhook = json!({ "events": ["key.*", "Key Revoked"], "secret": "mine" });
+    assert_eq!(faults("/admin/webhooks", webhook), ["events.1", "secret", "url"]);
 }
 
 #[test]
