@@ -12,6 +12,7 @@ mod body;
 mod calls;
 mod config;
 mod deliver;
+mod health;
 mod id;
 mod key_body;
 mod key_change;
@@ -36,6 +37,7 @@ mod webhooks;
 
 pub use answer::{Fault, Response};
 pub use deliver::{Courier, Delivery, deliver};
+pub use health::{RegionHealth, provider_health};
 pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};
 pub use route::{Action, ROUTES, Route};
@@ -47,6 +49,7 @@ pub use store::{
 pub use upkeep::{Old, Upkeep, keep_up};
 pub use usage_query::{Dimension, UsageQuery, UsageRow};
 
+use crate::breaker;
 use crate::http::percent_decode;
 use crate::keys::{AdminKey, Secrets};
 use crate::units::UnixMillis;
@@ -186,6 +189,10 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::Read(kind) => records::read(&call, kind, id).await,
         Action::Update(kind) => records::update(&call, kind, id).await,
         Action::Delete(kind) => records::delete(&call, kind, id).await,
+        Action::ReadHealth => health::read(&call).await,
+        Action::ResetHealth => health::decide(&call, breaker::Action::Reset).await,
+        Action::BlockTarget => health::decide(&call, breaker::Action::Block).await,
+        Action::AllowTarget => health::decide(&call, breaker::Action::Allow).await,
     }
 }
 

@@ -45,6 +45,10 @@ pub enum Action {
     Read(Kind),
     Update(Kind),
     Delete(Kind),
+    ReadHealth,
+    ResetHealth,
+    BlockTarget,
+    AllowTarget,
 }
 
 /// Every route there is.
@@ -96,6 +100,10 @@ pub const ROUTES: &[Route] = &[
     Route { method: "GET", template: "/admin/usage", action: Action::ReadUsage },
     Route { method: "GET", template: "/admin/spend", action: Action::ReadSpend },
     Route { method: "GET", template: "/admin/ledger/{id}", action: Action::ReadLedger },
+    Route { method: "GET", template: "/admin/health", action: Action::ReadHealth },
+    Route { method: "POST", template: "/admin/health/reset", action: Action::ResetHealth },
+    Route { method: "POST", template: "/admin/health/block", action: Action::BlockTarget },
+    Route { method: "POST", template: "/admin/health/allow", action: Action::AllowTarget },
 ];
 
 /// The action of `method` on `path`, and what stands in the place of `{…}`; empty where the route has no such place.

@@ -7,6 +7,8 @@
 use serde::Deserialize;
 
 use super::{UsageQuery, UsageRow};
+use super::RegionHealth;
+use crate::breaker::Order;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::units::UnixMillis;
 
@@ -70,6 +72,12 @@ pub trait Store {
         before: Option<&str>,
         most: u32,
     ) -> Result<Vec<AuditEntry>, StoreError>;
+    /// Adds an audit entry that belongs to no other write; one that is there already stays as it is.
+    async fn append_audit(&self, audit: &AuditEntry) -> Result<(), StoreError>;
+    /// What the health objects of all region groups say.
+    async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError>;
+    /// Has the health objects of all region groups do what the operator wants; fails naming those that did not.
+    async fn order_breakers(&self, order: &Order) -> Result<(), StoreError>;
 }
 
 /// Storage failed, or did not answer in time; what was asked may have happened all the same.

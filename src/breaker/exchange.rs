@@ -1,5 +1,6 @@
 //! The isolate's side of the talk with the `Health` object.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 
 use super::protocol::{Batch, News, PROTOCOL, Reply, Report};
@@ -49,6 +50,8 @@ pub(super) struct Exchange {
     pub(super) is_urgent: bool,
     /// Something failed.
     pub(super) has_news: bool,
+    /// A block is over, and a call wanted its target.
+    pub(super) asks: Cell<bool>,
 }
 
 impl Exchange {
@@ -83,8 +86,11 @@ impl View {
             return Due::Now;
         }
         let is_old = exchange.age(now).0 >= self.policy.snapshot_age.0 / CALM;
-        let asks = || self.targets.values().any(|entry| entry.asks.get());
-        if is_old || exchange.has_news || exchange.unheard.is_some() || asks() { Due::Soon } else { Due::No }
+        if is_old || exchange.has_news || exchange.unheard.is_some() || exchange.asks.get() {
+            Due::Soon
+        } else {
+            Due::No
+        }
     }
 
     /// When the next call should wait for the object, because what is known would then be too old; `None`: never.
@@ -113,6 +119,7 @@ impl View {
         }
         self.exchange.number += 1;
         (self.exchange.is_urgent, self.exchange.has_news) = (false, false);
+        self.exchange.asks.set(false);
         let mut batch = Batch {
             version: PROTOCOL,
             isolate: self.exchange.isolate.clone(),

@@ -30,9 +30,9 @@ const WEIGHT: u64 = 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Region {
-    policy: Policy,
-    targets: BTreeMap<TargetId, Target>,
-    switches: BTreeMap<String, Switch>,
+    pub(super) policy: Policy,
+    pub(super) targets: BTreeMap<TargetId, Target>,
+    pub(super) switches: BTreeMap<String, Switch>,
     /// The last batch of each isolate, and when it came.
     isolates: BTreeMap<String, (u64, UnixMillis)>,
     /// How many transitions there were.
@@ -46,19 +46,19 @@ pub struct Region {
 /// One target.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Target {
-    health: Health,
+pub(super) struct Target {
+    pub(super) health: Health,
     first_token: SlidingSketch,
     #[serde(rename = "average_ms")]
     average: Option<Millis>,
     tokens_per_second: Option<u32>,
     headroom: Option<Headroom>,
-    errors: Vec<LastError>,
+    pub(super) errors: Vec<LastError>,
     /// Which isolate has the probe.
     holder: Option<String>,
     /// What blocked it last.
-    tripped_by: Option<String>,
-    used: UnixMillis,
+    pub(super) tripped_by: Option<String>,
+    pub(super) used: UnixMillis,
 }
 
 /// A breaker changed.
@@ -300,7 +300,7 @@ impl Region {
 }
 
 impl Target {
-    fn figures(&self, policy: &Policy, now: UnixMillis) -> Figures {
+    pub(super) fn figures(&self, policy: &Policy, now: UnixMillis) -> Figures {
         let percentiles = self.first_token.percentiles(policy.minimum_samples);
         Figures {
             p50: percentiles.map(|(p50, _)| p50),

@@ -121,6 +121,7 @@ impl View {
             Breaker::Blocking { .. } | Breaker::Probing { .. } if self.exchange.is_alone() => Verdict::Probe,
             Breaker::Blocking { until, .. } | Breaker::Probing { until, .. } => {
                 entry.asks.set(true);
+                self.exchange.asks.set(true);
                 Verdict::Blocked { until }
             }
         }

@@ -237,7 +237,7 @@ fn resume(call: u32, input: Input<'_>, now: f64) -> String {
     })
 }
 
-fn moment(now: f64) -> UnixMillis {
+pub(super) fn moment(now: f64) -> UnixMillis {
     // Milliseconds since the epoch are exact in a float for 285,000 years.
     #[allow(clippy::cast_possible_truncation)]
     UnixMillis(now as i64)

@@ -4,6 +4,8 @@
 //! the front page, `/openapi.json`, `/admin`) comes to the fetch handler here.
 
 mod admin;
+#[allow(missing_docs, reason = "the object's macro adds methods of its own")]
+mod health;
 mod hot;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
@@ -23,6 +25,7 @@ use crate::units::UnixMillis;
 use crate::wire::Surface;
 use store::EdgeStore;
 
+pub use health::Health;
 pub use ledger::Ledger;
 
 #[event(start)]
@@ -39,6 +42,10 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
         (Method::Get | Method::Head, "/") => page(front_page(), "text/html; charset=utf-8"),
         (Method::Get | Method::Head, "/health") => page("{\"status\":\"ok\"}".to_owned(), "application/json"),
         (Method::Get | Method::Head, "/health/ready") => ready(&env).await,
+        (Method::Get | Method::Head, "/health/providers") => {
+            let continent = request.cf().and_then(worker::Cf::continent).unwrap_or_default();
+            page(health::providers(env, continent).await, "application/json")
+        }
         (Method::Get | Method::Head, "/favicon.ico") => Response::empty().map(|empty| empty.with_status(204)),
         (method, path) => {
             let failure = match crate::http::route(method.as_ref(), path) {

@@ -14,9 +14,10 @@ use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, con
 
 use super::usage;
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredHash, StoredKey,
-    StoredRecord, UsageQuery, UsageRow, open_config,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, RegionHealth, Store, StoreError, StoredConfig, StoredHash,
+    StoredKey, StoredRecord, UsageQuery, UsageRow, open_config,
 };
+use crate::breaker::Order;
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::units::UnixMillis;
 
@@ -360,6 +361,20 @@ impl Store for EdgeStore<'_> {
         let mut values: Vec<JsValue> = vec![before.unwrap_or(LAST).into(), most.into()];
         values.extend(subject.map(JsValue::from));
         self.rows(&statement, &values).await
+    }
+
+    async fn append_audit(&self, audit: &AuditEntry) -> Result<(), StoreError> {
+        let database = self.database()?;
+        let entry = audit_statement(&database, audit, "WHERE NOT EXISTS (SELECT 1 FROM audit WHERE id = ?1)")?;
+        self.batch(vec![entry]).await.map(|_| ())
+    }
+
+    async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError> {
+        Ok(super::health::overview(self.env).await)
+    }
+
+    async fn order_breakers(&self, order: &Order) -> Result<(), StoreError> {
+        super::health::order(self.env, order).await
     }
 }
 

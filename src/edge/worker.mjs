@@ -22,6 +22,10 @@ const ignore = () => {};
 const CONFIG_AGE = 15_000;
 /** How long records may gather before they are written together, in milliseconds. */
 const RECORDS_WAIT = 1_000;
+/** When nothing was heard of the health object, a call asks it again after this, in milliseconds. */
+const HEALTH_WAIT = 5_000;
+/** What `health_due` says when a target was just blocked, or a probe came back. */
+const AT_ONCE = 2;
 /** How many bytes of a body over the limit are still taken. */
 const DISCARDED = 32 * 1024 * 1024;
 /** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
@@ -38,7 +42,7 @@ export default {
     const path = end < 0 ? url.slice(start) : url.slice(start, end);
     try {
       if (request.method === "OPTIONS") return preflight();
-      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(env, ctx);
+      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx);
       if (path.startsWith("/v1/")) return await call(request, path, env, ctx);
       return await new RustWorker(ctx, env).fetch(request);
     } catch (error) {
@@ -54,7 +58,7 @@ export default {
 };
 
 /** Reads the environment once and the configuration document now and then, beside the calls. */
-async function setUp(env, ctx) {
+async function setUp(request, env, ctx) {
   const now = Date.now();
   if (isolate === undefined) {
     const variables = {};
@@ -62,7 +66,7 @@ async function setUp(env, ctx) {
     // The core chooses what is called by a binding; it only has to know that it is there.
     if (typeof env.AI?.run === "function") variables["binding:AI"] = "on";
     core.set_up(JSON.stringify(variables), crypto.getRandomValues(new Uint8Array(32)));
-    isolate = { ready: false, configAt: 0 };
+    isolate = { ready: false, configAt: 0, staleAt: 0, continent: request.cf?.continent ?? "" };
   }
   if (!isolate.ready) {
     await refreshConfig(env);
@@ -83,11 +87,30 @@ async function refreshConfig(env) {
   }
 }
 
+/**
+ * Asks the health object for news where what is known is old: in an isolate's first call, and in one after a pause. It is
+ * waited for only so long; a call that begins on old knowledge is better than one that does not begin.
+ */
+function hearHealth(env, ctx) {
+  // One call asks for all; whether there was an answer shows in when the next one is to ask.
+  isolate.staleAt = Date.now() + HEALTH_WAIT;
+  const asked = exchangeHealth(env);
+  ctx.waitUntil(asked);
+  return Promise.race([asked, scheduler.wait(core.health_patience())]);
+}
+
+/** Tells the health object what was seen, and takes in what it knows. */
+async function exchangeHealth(env) {
+  isolate.staleAt = await core.exchange_health(env, isolate.continent);
+}
+
 /** One request, from its first byte to the head of its answer. */
 async function call(request, path, env, ctx) {
+  const heard = isolate.staleAt <= Date.now() ? hearHealth(env, ctx) : undefined;
   let head = `${request.method}\n${path}\n`;
   for (const [name, value] of request.headers) head += `${name}:${value}\n`;
   const body = request.body === null ? NOTHING : await readBody(request, core.body_limit());
+  if (heard !== undefined) await heard;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
   if (step.do === "media") step = await inline(step);
@@ -283,6 +306,7 @@ function respond(step, env, ctx) {
 
 /** Has finished calls written to the log and the database together, a moment later and beside the answers. */
 function settle(env, ctx, wait = RECORDS_WAIT) {
+  if (core.health_due(Date.now()) === AT_ONCE) ctx.waitUntil(exchangeHealth(env));
   if (flushing || core.records_waiting() === 0) return;
   flushing = true;
   ctx.waitUntil(flush(env, wait));
@@ -292,7 +316,9 @@ async function flush(env, wait) {
   try {
     await scheduler.wait(wait);
     flushing = false;
+    const told = core.health_due(Date.now()) > 0 ? exchangeHealth(env) : undefined;
     await core.write_records(env);
+    await told;
   } catch (error) {
     console.error(JSON.stringify({ event: "records_not_written", error: String(error) }));
   } finally {

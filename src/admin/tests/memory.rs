@@ -4,9 +4,10 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, Kind, Old, Store, StoreError, StoredConfig,
-    StoredKey, StoredRecord, UsageQuery, UsageRow,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, Kind, Old, RegionHealth, Store, StoreError,
+    StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow,
 };
+use crate::breaker::Order;
 use crate::keys::KeyHash;
 use crate::units::UnixMillis;
 
@@ -46,6 +47,9 @@ pub(super) struct Contents {
     /// The copies at the edge.
     pub grants: BTreeMap<KeyHash, String>,
     pub edge_config: Option<String>,
+    /// What the health objects were told, and what they say.
+    pub orders: Vec<Order>,
+    pub regions: Vec<RegionHealth>,
 }
 
 impl Memory {
@@ -335,5 +339,17 @@ impl Store for Memory {
             let entries = contents.audit.iter().rev().filter(|entry| subject.is_none_or(|id| entry.subject == id));
             most(entries.filter(|entry| before.is_none_or(|id| entry.id.as_str() < id)).cloned(), limit)
         })
+    }
+
+    async fn append_audit(&self, audit: &AuditEntry) -> Result<(), StoreError> {
+        self.run("append_audit", |contents| contents.audit.push(audit.clone()))
+    }
+
+    async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError> {
+        self.run("breakers", |contents| contents.regions.clone())
+    }
+
+    async fn order_breakers(&self, order: &Order) -> Result<(), StoreError> {
+        self.run("order_breakers", |contents| contents.orders.push(order.clone()))
     }
 }

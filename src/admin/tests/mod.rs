@@ -4,6 +4,7 @@ mod audit;
 mod calls;
 mod config;
 mod faults;
+mod health;
 mod keys;
 mod memory;
 mod openapi;

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Gateway;
-use crate::admin::{CallRow, OPENAPI, ROUTES};
+use crate::admin::{CallRow, OPENAPI, ROUTES, RegionHealth};
+use crate::breaker::Region;
 use crate::keys::{Key, describe};
+use crate::units::UnixMillis;
 
 fn document() -> Value {
     serde_json::from_str(OPENAPI).expect("the description is JSON")
@@ -140,8 +142,21 @@ fn every_answer_is_as_described() {
     ask("GET", "/admin/spend", "", "?from=0", "");
     ask("GET", "/admin/ledger/{id}", "req_1", "", "");
     ask("GET", "/admin/ledger/{id}", "req_none", "", "");
+    for action in ["block", "allow", "reset"] {
+        ask("POST", &format!("/admin/health/{action}"), "", "", r#"{"target":"openai/gpt-4o"}"#);
+    }
+    gateway.store.contents.borrow_mut().regions = vec![some_region()];
+    ask("GET", "/admin/health", "", "", "");
     let routes: BTreeSet<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.template)).collect();
     assert_eq!(seen, routes, "every route answered well once");
+}
+
+/// A region in which everything that can be shown is there.
+fn some_region() -> RegionHealth {
+    let stored = include_str!("../../../tests/fixtures/health/region.json");
+    let region: Region = serde_json::from_str(stored).expect("a stored region");
+    let overview = region.overview(UnixMillis(1_800_000_000_000));
+    RegionHealth { region: "europe", overview: Ok(serde_json::to_string(&overview).expect("JSON")) }
 }
 
 #[test]
