@@ -27,6 +27,8 @@ pub(super) struct Attempt {
     pub(super) credential: usize,
     /// How often it was sent with this credential.
     pub(super) repeated: u32,
+    /// It is blocked, and asked because all others are too.
+    pub(super) last_resort: bool,
     pub(super) facts: ModelFacts,
     pub(super) price: Option<Price>,
     pub(super) adjusted: Adjusted,
@@ -91,6 +93,7 @@ impl Gateway {
             rank,
             credential: 0,
             repeated: 0,
+            last_resort: false,
             facts: registry.facts(&provider, &model),
             price: registry.price(&provider, &model, price_moment(call)),
             lane: self.lane(call, &upstream),

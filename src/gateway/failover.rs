@@ -3,7 +3,7 @@
 use crate::breaker::TargetId;
 use crate::failure::{Failure, Kind, Side};
 use crate::keys::Grant;
-use crate::route::{Candidate, Left, Next, Plan, Preferences, Spent, next, resolve};
+use crate::route::{Candidate, Left, Next, Plan, Preferences, Spent, Standing, next, resolve};
 use crate::units::{Millis, UnixMillis};
 
 use super::attempt::Attempt;
@@ -163,7 +163,20 @@ impl Gateway {
         if own_key && let Some(plan) = &mut call.plan {
             plan.retain(|other| other.provider == target.provider);
         }
-        self.aim(call, target, now)
+        let last_resort = match self.standing(&target, now) {
+            // A breaker is of use to the only target there is, too: it fails at once, and is left alone to recover.
+            Standing::Blocked { until }
+                if call.attempt.is_none() && call.plan.as_ref().is_none_or(|plan| plan.is_empty()) =>
+            {
+                return Err(all_blocked(&call.asked.model, until, now));
+            }
+            standing => matches!(standing, Standing::Blocked { .. }),
+        };
+        self.aim(call, target, now)?;
+        if let Some(attempt) = &mut call.attempt {
+            attempt.last_resort = last_resort;
+        }
+        Ok(())
     }
 
     /// The next of the provider's credentials that this target was not asked with.

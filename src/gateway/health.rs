@@ -5,6 +5,7 @@ use crate::chat::Usage;
 use crate::failure::{Blame, Failure, Kind};
 use crate::route::{Candidate, Standing};
 use crate::units::{Millis, UnixMillis};
+use crate::wire::headroom;
 
 use super::attempt::Attempt;
 use super::call::Call;
@@ -14,14 +15,16 @@ impl Gateway {
     /// What is known of a target: blocked where it is, or where each of its credentials is.
     pub(super) fn standing(&self, target: &Candidate, now: UnixMillis) -> Standing {
         let id = TargetId::new(&target.provider, &target.model);
-        if let Some(until) = self.blocked(id.as_str(), now) {
-            return Standing::Blocked { until };
+        match self.view.verdict(id.as_str(), now) {
+            Verdict::Pass | Verdict::Probe => {}
+            Verdict::Blocked { until } => return Standing::Blocked { until },
+            Verdict::Off => return Standing::Off,
         }
         let keys = self.setup.registry.upstream(&target.provider).map_or(0, |upstream| upstream.keys.len());
         if keys > 1
             && let Some(until) = self.open_credential(&id, 0, keys, now).err().flatten()
         {
-            return Standing::Blocked { until };
+            return if until == NEVER { Standing::Off } else { Standing::Blocked { until } };
         }
         let headroom = self.view.figures(id.as_str()).and_then(|figures| figures.headroom);
         if headroom.is_some_and(|headroom| headroom.is_low(now)) { Standing::NearlyExhausted } else { Standing::Good }
@@ -51,9 +54,10 @@ impl Gateway {
         let verdict = self.view.verdict(&attempt.target, now);
         attempt.probes = verdict == Verdict::Probe;
         let until = match verdict {
+            Verdict::Off => Some(NEVER),
+            _ if attempt.last_resort => self.choose_credential(attempt, now).filter(|until| *until == NEVER),
             Verdict::Pass | Verdict::Probe => self.choose_credential(attempt, now),
             Verdict::Blocked { until } => Some(until),
-            Verdict::Off => Some(NEVER),
         };
         until.map_or(Ok(()), |until| Err(all_blocked(&attempt.target, until, now)))
     }
@@ -94,6 +98,16 @@ impl Gateway {
             Verdict::Pass | Verdict::Probe => None,
             Verdict::Blocked { until } => Some(until),
             Verdict::Off => Some(NEVER),
+        }
+    }
+
+    /// Notes what the headers of an answer leave of the provider's limits. Those of a caller's own key are theirs.
+    pub(super) fn note_headroom(&mut self, call: &Call, headers: &[(&str, &str)], now: UnixMillis) {
+        let Some(attempt) = call.attempt.as_ref().filter(|attempt| !attempt.own_key) else { return };
+        if self.view.is_enabled()
+            && let Some(headroom) = headroom(headers, now)
+        {
+            self.view.note_headroom(&attempt.target, headroom, now);
         }
     }
 

@@ -25,6 +25,7 @@ impl Gateway {
         if let Some(attempt) = &mut call.attempt {
             attempt.status = Some(status);
         }
+        self.note_headroom(call, headers, now);
         let content_type = headers.iter().find(|(name, _)| *name == "content-type").map_or("", |(_, value)| *value);
         // A stream that was asked for and is labelled as something else is read whole: it is an error, or an answer
         // that came in one piece after all. A 204 has no body to stream.

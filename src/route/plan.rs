@@ -43,11 +43,13 @@ pub enum Standing {
     Good,
     /// It may be asked, and is about to refuse: its rate limit is nearly used up.
     NearlyExhausted,
-    /// It must not be asked before this moment.
+    /// It must not be asked before this moment, unless nothing else is left.
     Blocked {
         /// When it may be tried again.
         until: UnixMillis,
     },
+    /// The operator switched it off.
+    Off,
 }
 
 /// The targets that a call has not tried yet.
@@ -114,7 +116,8 @@ impl Plan {
     }
 
     /// Takes the next target that may be asked: of the first model that has one, the first whose rate limit is not
-    /// nearly used up.
+    /// nearly used up. With all of them blocked, that is the one which opens first: two providers that fail now and then
+    /// would else, once both are blocked, be no provider at all.
     pub fn pick(&mut self, standing: impl Fn(&Candidate) -> Standing) -> Option<Candidate> {
         let next = self.next(&standing)?;
         Some(self.waiting.remove(next))
@@ -137,9 +140,10 @@ impl Plan {
 
     fn next(&self, standing: &impl Fn(&Candidate) -> Standing) -> Option<usize> {
         let open = self.waiting.iter().enumerate().filter_map(|(at, candidate)| match standing(candidate) {
-            Standing::Good => Some((candidate.rank, false, at)),
-            Standing::NearlyExhausted => Some((candidate.rank, true, at)),
-            Standing::Blocked { .. } => None,
+            Standing::Good => Some((UnixMillis(0), candidate.rank, false, at)),
+            Standing::NearlyExhausted => Some((UnixMillis(0), candidate.rank, true, at)),
+            Standing::Blocked { until } => Some((until, candidate.rank, false, at)),
+            Standing::Off => None,
         });
         open.min().map(|(.., at)| at)
     }

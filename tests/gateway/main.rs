@@ -4,6 +4,7 @@
 
 mod failover;
 mod faults;
+mod health;
 mod lanes;
 mod messages;
 mod money;

@@ -1,0 +1,80 @@
+//! What the health of targets decides about a call.
+
+use latchkey::breaker::{Outcome, What};
+use latchkey::failure::Kind;
+use latchkey::keys::Key;
+
+use crate::world::{World, header, refused, sent};
+
+const BODY: &str =
+    r#"{"models":["openai/gpt-4o","deepseek/deepseek-chat"],"messages":[{"role":"user","content":"Hi"}]}"#;
+const SOLE: &str = r#"{"model":"openai/gpt-4o","messages":[{"role":"user","content":"Hi"}]}"#;
+const ANSWER: &str = r#"{"id":"a","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
+
+fn world() -> World {
+    World::of(Key::default(), r#"{"version":1}"#, &[])
+}
+
+fn block(world: &mut World, target: &str) {
+    let what = What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(500) };
+    let outcome = Outcome { what, sent: world.now, probe: false };
+    (0..3).for_each(|_| world.gateway.view.report(target, outcome, world.now));
+}
+
+#[test]
+fn a_target_whose_limit_is_nearly_used_up_goes_behind_others() {
+    let server = |id: &str| {
+        format!(
+            r#""{id}":{{"base_url":"https://{id}.example/v1","format":"openai_chat","auth":"bearer",
+               "models":["llama-5"]}}"#
+        )
+    };
+    let document = format!(r#"{{"version":1,"providers":{{{},{}}}}}"#, server("cave"), server("den"));
+    let mut world = World::of(Key::default(), &document, &[("CAVE_API_KEY", "c"), ("DEN_API_KEY", "d")]);
+    let body = r#"{"model":"llama-5","provider":{"order":["cave","den"]},"messages":[{"role":"user","content":"Hi"}]}"#;
+    let (id, step) = world.chat(body);
+    assert!(sent(step).url.contains("cave"));
+    let low = [
+        ("content-type", "application/json"),
+        ("x-ratelimit-limit-requests", "1000"),
+        ("x-ratelimit-remaining-requests", "3"),
+        ("x-ratelimit-reset-requests", "20s"),
+    ];
+    assert_eq!(world.answer(id, 200, &low, ANSWER).status, 200);
+    assert!(sent(world.chat(body).1).url.contains("den"), "spared while its limit is low");
+    world.now.0 += 20_000;
+    assert!(sent(world.chat(body).1).url.contains("cave"), "asked again once the limit is reset");
+}
+
+#[test]
+fn a_blocked_target_is_left_alone_while_there_is_another() {
+    let mut world = world();
+    block(&mut world, "openai/gpt-4o");
+    let (_, step) = world.chat(BODY);
+    assert!(sent(step).url.contains("deepseek"));
+    let (status, body) = refused(world.chat(SOLE).1);
+    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("no_target")));
+}
+
+#[test]
+fn of_several_that_are_all_blocked_the_first_to_open_is_asked() {
+    let mut world = world();
+    block(&mut world, "deepseek/deepseek-chat");
+    world.now.0 += 5_000;
+    block(&mut world, "openai/gpt-4o");
+    let (id, step) = world.chat(BODY);
+    assert!(sent(step).url.contains("deepseek"));
+    let response = world.answer(id, 200, &[("content-type", "application/json")], ANSWER);
+    assert_eq!((response.status, header(&response, "x-latchkey-provider")), (200, Some("deepseek")));
+}
+
+#[test]
+fn what_the_operator_switched_off_is_not_asked_even_with_nothing_else_left() {
+    let mut world = world();
+    let batch = world.gateway.view.batch(world.now).expect("a batch");
+    assert!(batch.contains("\"batch\":1"));
+    let reply = r#"{"version":1,"batch":1,"switches":[{"subject":"openai","position":"block","since":0},{"subject":"deepseek","position":"block","since":0}]}"#;
+    world.gateway.view.absorb(reply.as_bytes(), world.now).expect("a reply");
+    let (status, body) = refused(world.chat(BODY).1);
+    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("no_target")));
+}
