@@ -107,15 +107,17 @@ pub fn body_limit() -> u32 {
     with(0, |isolate| u32::try_from(isolate.gateway.setup().config.limits.body_bytes).unwrap_or(u32::MAX))
 }
 
-/// A request came. `head` is `METHOD\npath\n` and a line `name:value` for each header. `oversize` says that the body is
+/// A request came. `head` is `METHOD\npath\n`, with the query behind the path, and a line `name:value` for each header. `oversize` says that the body is
 /// over [`body_limit`] and was not read.
 #[wasm_bindgen]
 pub fn begin(head: &str, body: Vec<u8>, oversize: bool, now: f64) -> String {
     let mut lines = head.split('\n');
     let method = lines.next().unwrap_or_default().to_owned();
-    let path = lines.next().unwrap_or_default().to_owned();
+    let path = lines.next().unwrap_or_default();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let (path, query) = (path.to_owned(), query.to_owned());
     let headers = pairs(lines).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let incoming = Incoming { method, path, headers, body, oversize };
+    let incoming = Incoming { method, path, query, headers, body, oversize };
     with(String::new(), |isolate| {
         let (id, step) = isolate.gateway.begin(incoming, moment(now));
         isolate.tell(id, step)

@@ -43,7 +43,7 @@ export default {
     try {
       if (request.method === "OPTIONS") return preflight();
       if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx);
-      if (path.startsWith("/v1/")) return await call(request, path, env, ctx);
+      if (path.startsWith("/v1/") || path.startsWith("/v1beta/")) return await call(request, url.slice(start), env, ctx);
       return await new RustWorker(ctx, env).fetch(request);
     } catch (error) {
       return crashed(error, env, ctx);

@@ -5,6 +5,9 @@ use crate::http::{Endpoint, Task};
 use crate::json::Raw;
 use crate::route::Preferences;
 use crate::route::objective::Objective;
+use crate::wire::Layout;
+
+use super::Incoming;
 
 /// What must be known of a body before a target is chosen. Everything else stays a span.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -13,6 +16,8 @@ pub struct Asked {
     pub model: String,
     /// Whether the answer is streamed.
     pub stream: bool,
+    /// How the stream is framed.
+    pub layout: Layout,
     /// Whether the usage chunk of the stream is wanted.
     pub include_usage: bool,
     /// Whether targets that cannot honour every parameter are out.
@@ -66,6 +71,24 @@ struct ProviderPreferences<'a> {
 const MOST_NAMES: usize = 16;
 
 impl Asked {
+    /// What a call asks for whose path names the model and whose method says whether it streams.
+    ///
+    /// # Errors
+    /// `BadRequest` where the body is not a JSON object.
+    pub fn of_path(endpoint: Endpoint, model: &str, incoming: &Incoming) -> Result<Asked, Failure> {
+        if incoming.body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(Failure::new(Kind::BadRequest, "The body must be a JSON object."));
+        }
+        let stream = endpoint == Endpoint::StreamGenerateContent;
+        let events = !stream || incoming.parameter("alt") == Some("sse");
+        Ok(Asked {
+            model: model.to_owned(),
+            stream,
+            layout: if events { Layout::Events } else { Layout::Array },
+            ..Asked::default()
+        })
+    }
+
     /// Reads what a body of `endpoint` asks for.
     ///
     /// # Errors
@@ -85,7 +108,7 @@ impl Asked {
             Some(None) => return Err(Failure::bad_request("model", "`model` must be a string.")),
         };
         let (content, name, what) = match endpoint.task() {
-            Task::Chat => (&written.messages, "messages", "a list of messages"),
+            Task::Chat | Task::Count => (&written.messages, "messages", "a list of messages"),
             Task::Embeddings => (&written.input, "input", "a string or a list of strings"),
             Task::Completions => (&written.prompt, "prompt", "a string or a list of strings"),
         };
@@ -107,7 +130,8 @@ impl Asked {
         let (require_parameters, preferences) = preferences(provider, models)?;
         Ok(Asked {
             model,
-            stream: stream && endpoint != Endpoint::Embeddings,
+            stream: stream && matches!(endpoint.task(), Task::Chat | Task::Completions),
+            layout: Layout::default(),
             include_usage: wants_usage(written.stream_options.as_ref())?,
             require_parameters,
             preferences,

@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use crate::chat::Usage;
 use crate::failure::Failure;
-use crate::http::{Endpoint, Response, failure_response, no_store};
+use crate::http::{Endpoint, Response, failure_response, no_store, surface_of};
 use crate::keys::{Grant, Network, OnAnomaly};
 use crate::observe::Record;
 use crate::route::Plan;
@@ -127,7 +127,7 @@ impl Call {
 
     /// What the caller speaks.
     pub(super) fn surface(&self) -> Surface {
-        self.endpoint.map_or(Surface::default(), Endpoint::surface)
+        self.endpoint.map_or_else(|| surface_of(&self.incoming.path), Endpoint::surface)
     }
 
     /// Adds the headers that every answer of a call carries.

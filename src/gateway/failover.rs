@@ -2,6 +2,7 @@
 
 use crate::breaker::TargetId;
 use crate::failure::{Failure, Kind, Side};
+use crate::http::{Endpoint, Response, Task};
 use crate::keys::Grant;
 use crate::route::{Candidate, Left, Next, Plan, Preferences, Spent, Standing, next, resolve};
 use crate::units::{Millis, UnixMillis};
@@ -10,6 +11,7 @@ use super::attempt::Attempt;
 use super::call::{Call, Stage};
 use super::health::all_blocked;
 use super::send::no_attempt;
+use super::settle::estimate;
 use super::{Gateway, Step};
 
 impl Gateway {
@@ -36,6 +38,9 @@ impl Gateway {
             }
             let target = Candidate { provider: resolved.provider, model: resolved.model, rank: 0 };
             self.aim(call, target, now)?;
+        }
+        if let Some(response) = count_here(call) {
+            return Ok(Step::Respond(call.dress(response, now)));
         }
         self.send(call, now).or_else(|failure| self.after(call, failure, now))
     }
@@ -214,4 +219,16 @@ impl Call {
     fn worst(&mut self) -> Failure {
         self.failure.take().unwrap_or_else(|| Failure::new(Kind::Internal, "The call failed for no known reason."))
     }
+}
+
+/// An estimate of a prompt's tokens, where they are to be counted and the target has no endpoint for that in the
+/// caller's protocol.
+fn count_here(call: &Call) -> Option<Response> {
+    let attempt = call.attempt.as_ref()?;
+    let surface = call.surface();
+    let counts = call.endpoint.map(Endpoint::task) == Some(Task::Count);
+    (counts && surface.format() != attempt.upstream.format).then(|| {
+        let tokens = estimate(call.incoming.body.len() as u64, 0).input_fresh;
+        Response::json(200, surface.write_count(tokens, true))
+    })
 }

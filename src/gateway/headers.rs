@@ -7,6 +7,8 @@ pub struct Incoming {
     pub method: String,
     /// The path, without host and query.
     pub path: String,
+    /// What stands behind the path's question mark.
+    pub query: String,
     /// Lower-case names, as sent, in order.
     pub headers: Vec<(String, String)>,
     /// The body.
@@ -56,9 +58,18 @@ impl Incoming {
                 _ => found = Some(key),
             }
         }
+        // Where Google's clients without headers put it.
+        let found = found.or(self.parameter("key").filter(|key| !key.is_empty()));
         found.ok_or_else(|| {
             unauthorized("No API key in this request; send your Latchkey key as `Authorization: Bearer lk-…`.")
         })
+    }
+
+    /// A parameter of the query.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        let pairs = self.query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.into_iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     /// Whether the caller's page is in a browser and wants CORS headers.

@@ -172,7 +172,7 @@ impl Gateway {
             return Err(too_large("body_bytes", limits.body_bytes, "bytes"));
         }
         let wanted = route(&call.incoming.method, &call.incoming.path)?;
-        if let Route::Call(endpoint) = wanted {
+        if let Route::Call(endpoint) | Route::CallOf(endpoint, _) = wanted {
             call.endpoint = Some(endpoint);
         }
         let hash = self.check_key(&call.incoming)?;
@@ -221,14 +221,17 @@ impl Gateway {
     fn route_call(&mut self, call: &mut Call, route: Route, now: UnixMillis) -> Result<Step, Failure> {
         let Some(grant) = call.grant.clone() else { return Err(unknown_key()) };
         match route {
-            Route::Call(endpoint) => {
+            Route::Call(endpoint) | Route::CallOf(endpoint, _) => {
                 grant.permits(now, endpoint.as_str(), |name| call.incoming.header(name))?;
                 require_json(&call.incoming)?;
                 let limits = &self.setup.config.limits;
                 check_depth(&call.incoming.body, limits.json_depth).map_err(|deep| {
                     Failure::new(Kind::BadRequest, format!("{deep} (limit `json_depth`).")).code("json_too_deep")
                 })?;
-                call.asked = Asked::read(endpoint, &call.incoming.body)?;
+                call.asked = match &route {
+                    Route::CallOf(_, model) => Asked::of_path(endpoint, model, &call.incoming)?,
+                    _ => Asked::read(endpoint, &call.incoming.body)?,
+                };
                 call.wishes = Wishes::read(&call.incoming)?;
                 self.first_target(call, now)
             }

@@ -8,7 +8,7 @@ use crate::http::{Endpoint, Response, Task};
 use crate::json::Raw;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
-use crate::wire::{Closing, Cost, Format, Naming, Surface, openai_chat};
+use crate::wire::{Closing, Cost, Format, Naming, Surface};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -88,9 +88,9 @@ impl Gateway {
         let body = body.trim_ascii();
         let is_chat = call.endpoint.map(Endpoint::task) == Some(Task::Chat);
         let mut pipe = if is_chat {
-            Pipe::translated(format, quirks, surface.writer(naming), caps)
+            Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps)
         } else {
-            Pipe::patched(surface.patcher(naming, quirks), caps)
+            Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps)
         };
         if is_chat && body.starts_with(b"{") {
             pipe.take_whole(&format.read_answer(body, quirks)?, &mut out);
@@ -101,7 +101,7 @@ impl Gateway {
         call.first_token = Some(now);
         let closing = self.settle(call, &pipe, None, now);
         pipe.close(&closing, &mut out);
-        Ok(Step::Respond(call.dress(stream_head(out), now)))
+        Ok(Step::Respond(call.dress(stream_head(out, call.asked.layout), now)))
     }
 }
 
@@ -132,7 +132,9 @@ fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
 enum Plain<'b> {
     Patched(Surface, &'b [u8], &'b Attempt),
     Chat(Surface, Answer<'b>, Naming),
-    Embeddings(EmbeddingsAnswer<'b>, String, VectorEncoding),
+    Embeddings(Endpoint, EmbeddingsAnswer<'b>, String, VectorEncoding),
+    /// It costs nothing and says nothing else.
+    Count(&'b [u8]),
 }
 
 impl Plain<'_> {
@@ -142,9 +144,11 @@ impl Plain<'_> {
                 surface.patch_answer(body, closing, attempt.hide_reasoning).into_owned()
             }
             Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing),
-            Plain::Embeddings(answer, model, encoding) => {
-                openai_chat::write_embeddings_answer(answer, model, *encoding, closing)?
+            Plain::Embeddings(endpoint, answer, model, encoding) => {
+                let surface = endpoint.surface();
+                surface.write_embeddings(answer, model, *encoding, endpoint.is_batch(), closing)?
             }
+            Plain::Count(body) => body.to_vec(),
         })
     }
 }
@@ -156,11 +160,12 @@ fn read<'b>(call: &Call, attempt: &'b Attempt, body: &'b [u8], now: UnixMillis) 
     let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
     let surface = endpoint.surface();
     match (endpoint.task(), attempt.upstream.format) {
-        (Task::Embeddings, format) if format != Format::OpenAiChat => {
+        (Task::Count, _) => Ok((Usage::default(), Plain::Count(body))),
+        (Task::Embeddings, format) if format != Format::OpenAiChat || surface != Surface::OpenAiChat => {
             let answer = format.read_embeddings(body)?;
             let usage = answer.usage.clone().unwrap_or_else(|| estimate(request_bytes, 0));
-            let asked = openai_chat::read_embeddings_request(&call.incoming.body)?;
-            Ok((usage, Plain::Embeddings(answer, attempt.model.clone(), asked.encoding)))
+            let asked = surface.read_embeddings(&call.incoming.body, endpoint.is_batch())?;
+            Ok((usage, Plain::Embeddings(endpoint, answer, attempt.model.clone(), asked.encoding)))
         }
         (_, format) if surface.format() == format => {
             debug_assert!(attempt.lane != Lane::Translated);

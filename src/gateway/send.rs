@@ -9,7 +9,7 @@ use crate::provider::Unsigned;
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
-use crate::wire::{Format, InlinedPart, Outgoing, RequestPatch, Surface, Target, openai_chat};
+use crate::wire::{Format, InlinedPart, Outgoing, RequestPatch, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -117,7 +117,8 @@ impl Gateway {
 
 fn played(task: Task) -> sandbox::Endpoint {
     match task {
-        Task::Chat => sandbox::Endpoint::Chat,
+        // What is only counted is never sent to it.
+        Task::Chat | Task::Count => sandbox::Endpoint::Chat,
         Task::Embeddings => sandbox::Endpoint::Embeddings,
         Task::Completions => sandbox::Endpoint::Completions,
     }
@@ -163,9 +164,11 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             format.write_request(&request, &target, &mut attempt.adjusted)?
         }
         (Task::Embeddings, _) if !upstream.endpoints.embeddings => return Err(unsupported()),
-        (Task::Embeddings, Format::OpenAiChat) => patched_at("/embeddings", incoming, attempt, false)?,
+        (Task::Embeddings, Format::OpenAiChat) if surface == Surface::OpenAiChat => {
+            patched_at("/embeddings", incoming, attempt, false)?
+        }
         (Task::Embeddings, format) => {
-            let request = openai_chat::read_embeddings_request(body)?;
+            let request = surface.read_embeddings(body, endpoint.is_batch())?;
             let target = Target {
                 model: &attempt.model,
                 quirks: &upstream.quirks,
@@ -178,6 +181,12 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             patched_at("/completions", incoming, attempt, asked.stream)?
         }
         (Task::Completions, _) => return Err(unsupported()),
+        (Task::Count, format) if surface.format() == format => {
+            attempt.default_max_tokens = None;
+            let outgoing = patched(surface, incoming, attempt, false)?;
+            Outgoing { path: surface.count_path(&attempt.model), ..outgoing }
+        }
+        (Task::Count, _) => return Err(unsupported()),
     };
     Ok((outgoing, Vec::new()))
 }

@@ -4,8 +4,8 @@ use crate::failure::{Failure, Kind, Retry, Side};
 use crate::http::{Response, no_store};
 use crate::keys::OnDisconnect;
 use crate::units::UnixMillis;
-use crate::wire::Closing;
 use crate::wire::drive::{Caps, Pipe};
+use crate::wire::{Closing, Layout};
 
 use super::attempt::Lane;
 use super::call::{Call, Stage};
@@ -28,8 +28,8 @@ impl Gateway {
         let surface = call.surface();
         let pipe = match attempt.lane {
             Lane::Relay => Pipe::relayed(format, quirks, caps),
-            Lane::Patched => Pipe::patched(surface.patcher(naming, quirks), caps),
-            Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming), caps),
+            Lane::Patched => Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps),
+            Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps),
         };
         call.stage = Stage::Holding(Box::new(pipe), Vec::new());
         Step::Hold
@@ -75,7 +75,7 @@ impl Gateway {
                 Ok(()) => {
                     let closing = self.settle(call, &pipe, None, now);
                     pipe.close(&closing, &mut held);
-                    let response = stream_head(held);
+                    let response = stream_head(held, call.asked.layout);
                     call.stage = Stage::Over;
                     Step::Respond(call.dress(response, now))
                 }
@@ -98,7 +98,7 @@ impl Gateway {
             pipe.keep_alive(&mut held);
         }
         call.stage = Stage::Streaming(pipe);
-        Step::Commit { head: call.dress(stream_head(held), now), relay }
+        Step::Commit { head: call.dress(stream_head(held, call.asked.layout), now), relay }
     }
 
     /// The whole answer came before anything was sent.
@@ -107,7 +107,7 @@ impl Gateway {
             Ok(()) => {
                 let closing = self.settle(call, &pipe, None, now);
                 pipe.close(&closing, &mut held);
-                Step::Respond(call.dress(stream_head(held), now))
+                Step::Respond(call.dress(stream_head(held, call.asked.layout), now))
             }
             Err(failure) => self.commit_and_fail(call, pipe, held, &failure, now),
         }
@@ -124,7 +124,7 @@ impl Gateway {
         let closing = self.settle(call, &pipe, Some(failure), now);
         pipe.fail(failure, &closing, &mut held);
         call.stage = Stage::Over;
-        Step::Respond(call.dress(stream_head(held), now))
+        Step::Respond(call.dress(stream_head(held, call.asked.layout), now))
     }
 
     /// After the first token.
@@ -252,8 +252,8 @@ impl Gateway {
     }
 }
 
-pub(super) fn stream_head(body: Vec<u8>) -> Response {
-    let mut headers = vec![("content-type", "text/event-stream; charset=utf-8".to_owned()), no_store()];
+pub(super) fn stream_head(body: Vec<u8>, layout: Layout) -> Response {
+    let mut headers = vec![("content-type", layout.content_type().to_owned()), no_store()];
     // Some reverse proxies buffer streams unless told not to.
     headers.push(("x-accel-buffering", "no".to_owned()));
     Response { status: 200, headers, body }

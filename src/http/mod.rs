@@ -7,7 +7,7 @@ mod route;
 pub use answer::{failure_response, status_of};
 pub use page::{front_page, unknown_path};
 pub(crate) use route::percent_decode;
-pub use route::{Endpoint, Route, Task, route};
+pub use route::{Endpoint, Route, Task, route, surface_of};
 
 /// A whole answer that the gateway makes itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

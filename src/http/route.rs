@@ -6,6 +6,8 @@ use crate::wire::Surface;
 pub enum Route {
     /// A call that may cost money.
     Call(Endpoint),
+    /// A call whose path names its model, decoded.
+    CallOf(Endpoint, String),
     /// `GET /v1/models`.
     Models,
     /// `GET /v1/models/{id}`; the id is decoded.
@@ -25,6 +27,18 @@ pub enum Endpoint {
     Completions,
     /// `POST /v1/messages`.
     Messages,
+    /// `POST /v1/messages/count_tokens`.
+    CountMessages,
+    /// `POST /v1beta/models/{model}:generateContent`.
+    GenerateContent,
+    /// `POST /v1beta/models/{model}:streamGenerateContent`.
+    StreamGenerateContent,
+    /// `POST /v1beta/models/{model}:countTokens`.
+    CountTokens,
+    /// `POST /v1beta/models/{model}:embedContent`.
+    EmbedContent,
+    /// `POST /v1beta/models/{model}:batchEmbedContents`.
+    BatchEmbedContents,
 }
 
 /// What is done at an endpoint, whatever its caller speaks.
@@ -36,6 +50,8 @@ pub enum Task {
     Embeddings,
     /// Text goes on, without turns.
     Completions,
+    /// The tokens of a prompt are counted.
+    Count,
 }
 
 impl Endpoint {
@@ -44,7 +60,12 @@ impl Endpoint {
     pub fn surface(self) -> Surface {
         match self {
             Endpoint::ChatCompletions | Endpoint::Embeddings | Endpoint::Completions => Surface::OpenAiChat,
-            Endpoint::Messages => Surface::Anthropic,
+            Endpoint::Messages | Endpoint::CountMessages => Surface::Anthropic,
+            Endpoint::GenerateContent
+            | Endpoint::StreamGenerateContent
+            | Endpoint::CountTokens
+            | Endpoint::EmbedContent
+            | Endpoint::BatchEmbedContents => Surface::Gemini,
         }
     }
 
@@ -52,9 +73,13 @@ impl Endpoint {
     #[must_use]
     pub fn task(self) -> Task {
         match self {
-            Endpoint::ChatCompletions | Endpoint::Messages => Task::Chat,
-            Endpoint::Embeddings => Task::Embeddings,
+            Endpoint::ChatCompletions
+            | Endpoint::Messages
+            | Endpoint::GenerateContent
+            | Endpoint::StreamGenerateContent => Task::Chat,
+            Endpoint::Embeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => Task::Embeddings,
             Endpoint::Completions => Task::Completions,
+            Endpoint::CountMessages | Endpoint::CountTokens => Task::Count,
         }
     }
 
@@ -66,7 +91,37 @@ impl Endpoint {
             Endpoint::Embeddings => "embeddings",
             Endpoint::Completions => "completions",
             Endpoint::Messages => "messages",
+            Endpoint::CountMessages => "messages/count_tokens",
+            Endpoint::GenerateContent => "generateContent",
+            Endpoint::StreamGenerateContent => "streamGenerateContent",
+            Endpoint::CountTokens => "countTokens",
+            Endpoint::EmbedContent => "embedContent",
+            Endpoint::BatchEmbedContents => "batchEmbedContents",
         }
+    }
+
+    /// Whether its answer is a list of what a single call would give one of.
+    #[must_use]
+    pub fn is_batch(self) -> bool {
+        self == Endpoint::BatchEmbedContents
+    }
+
+    /// The endpoint of a method behind a model's name.
+    fn of_method(method: &str) -> Option<Endpoint> {
+        use Endpoint::{BatchEmbedContents, CountTokens, EmbedContent, GenerateContent, StreamGenerateContent};
+        [GenerateContent, StreamGenerateContent, CountTokens, EmbedContent, BatchEmbedContents]
+            .into_iter()
+            .find(|endpoint| endpoint.as_str() == method)
+    }
+}
+
+/// What the callers of a path speak: in whose words a path that leads nowhere is refused.
+#[must_use]
+pub fn surface_of(path: &str) -> Surface {
+    match path.trim_start_matches('/') {
+        path if path.starts_with("v1beta/") => Surface::Gemini,
+        path if path.contains("v1/messages") => Surface::Anthropic,
+        _ => Surface::default(),
     }
 }
 
@@ -75,7 +130,7 @@ impl Endpoint {
 /// # Errors
 /// `NotFound` for a path that is none, `MethodNotAllowed` for the wrong method.
 pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
-    let path = path.strip_prefix("/v1").unwrap_or(path);
+    let path = path.strip_prefix("/v1beta").or(path.strip_prefix("/v1")).unwrap_or(path);
     let path = path.strip_prefix("/v1/").map_or(path, |_| path.get(3..).unwrap_or(path));
     let path = path.trim_matches('/');
     let (route, wanted) = match path {
@@ -83,9 +138,14 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "embeddings" => (Route::Call(Endpoint::Embeddings), "POST"),
         "completions" => (Route::Call(Endpoint::Completions), "POST"),
         "messages" => (Route::Call(Endpoint::Messages), "POST"),
+        "messages/count_tokens" => (Route::Call(Endpoint::CountMessages), "POST"),
         "models" => (Route::Models, "GET"),
         "key" => (Route::Key, "GET"),
         _ => match path.strip_prefix("models/") {
+            Some(named) if method_of(named).is_some() => {
+                let (model, endpoint) = method_of(named).unwrap_or(("", Endpoint::GenerateContent));
+                (Route::CallOf(endpoint, percent_decode(model)), "POST")
+            }
             Some(id) if !id.is_empty() => (Route::Model(percent_decode(id)), "GET"),
             _ => {
                 return Err(Failure::new(
@@ -105,6 +165,12 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         Err(Failure::new(Kind::MethodNotAllowed, format!("/v1/{} takes {wanted}, not {method}.", shown(path)))
             .because(wanted))
     }
+}
+
+/// A model and the method behind it: `openai/gpt-4o:generateContent`.
+fn method_of(named: &str) -> Option<(&str, Endpoint)> {
+    let (model, method) = named.rsplit_once(':').or_else(|| named.rsplit_once("%3A"))?;
+    Endpoint::of_method(method).filter(|_| !model.is_empty()).map(|endpoint| (model, endpoint))
 }
 
 /// Paths come from outside and go into an error message.
@@ -143,6 +209,17 @@ mod tests {
         assert_eq!(route("GET", "/v1/models/openai%2Fgpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
         assert_eq!(route("GET", "/v1/models/openai/gpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
         assert_eq!(route("GET", "/v1/models/%zz%"), Ok(Route::Model("%zz%".to_owned())));
+        for (path, model) in [
+            ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini-2.5-flash"),
+            ("/v1beta/models/openai%2Fgpt-4o:streamGenerateContent", "openai/gpt-4o"),
+            ("/v1/models/openrouter/x/y:free:streamGenerateContent", "openrouter/x/y:free"),
+        ] {
+            let wanted = Route::CallOf(Endpoint::StreamGenerateContent, model.to_owned());
+            assert_eq!(route("POST", path), Ok(wanted), "{path}");
+        }
+        assert_eq!(route("GET", "/v1beta/models/x:generateContent").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
+        assert_eq!(route("GET", "/v1beta/models/x:free"), Ok(Route::Model("x:free".to_owned())));
+        assert_eq!(surface_of("/v1beta/nothing"), Surface::Gemini);
         assert_eq!(route("GET", "/v1/chat/completions").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
         assert_eq!(route("POST", "/v1/nothing").map_err(|f| f.kind), Err(Kind::NotFound));
         assert_eq!(route("GET", "/v1/models/").map_err(|f| f.kind), Ok(()).map(|()| Route::Models));

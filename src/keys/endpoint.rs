@@ -5,7 +5,20 @@ use super::Pattern;
 /// What can be named in `allowed_endpoints`: the path under `/v1`, without its variable parts.
 ///
 /// `key` is always allowed: a key may read what it may do.
-pub const ENDPOINTS: &[&str] = &["chat/completions", "completions", "embeddings", "messages", "models", "key"];
+pub const ENDPOINTS: &[&str] = &[
+    "chat/completions",
+    "completions",
+    "embeddings",
+    "messages",
+    "messages/count_tokens",
+    "generateContent",
+    "streamGenerateContent",
+    "countTokens",
+    "embedContent",
+    "batchEmbedContents",
+    "models",
+    "key",
+];
 
 /// Whether `pattern` means at least one endpoint; one that means none is a slip that would lock every call out.
 #[must_use]

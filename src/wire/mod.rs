@@ -25,7 +25,7 @@ mod surface;
 pub mod workers_ai;
 
 pub use headroom::headroom;
-pub use surface::{Patched, RequestPatch, Seen, Surface};
+pub use surface::{Layout, Patched, RequestPatch, Seen, Surface};
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -360,6 +360,7 @@ impl Format {
         adjusted: &mut Adjusted,
     ) -> Result<Outgoing, Failure> {
         match self {
+            Format::OpenAiChat => openai_chat::write_embeddings(request, target.model, adjusted),
             Format::Gemini => gemini::write_embeddings(request, target.model, adjusted),
             Format::Cohere => cohere::write_embeddings(request, target.model, adjusted),
             Format::Ollama => ollama::write_embeddings(request, target.model, adjusted),
@@ -374,6 +375,7 @@ impl Format {
     /// `BadAnswer` where it is none.
     pub fn read_embeddings(self, body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
         match self {
+            Format::OpenAiChat => openai_chat::read_embeddings(body),
             Format::Gemini => gemini::read_embeddings(body),
             Format::Cohere => cohere::read_embeddings(body),
             Format::Ollama => ollama::read_embeddings(body),

@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use super::drive::StreamPatcher;
 use super::{Adjusted, Closing, Format, Naming, Outgoing, StreamWriter};
-use super::{anthropic, openai_chat};
-use crate::chat::{Answer, Request, Usage};
+use super::{anthropic, gemini, openai_chat};
+use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Usage, VectorEncoding};
 use crate::failure::Failure;
+use crate::json::Object;
 use crate::provider::{ModelFacts, Quirks};
 
 /// The protocol a caller speaks.
@@ -17,6 +18,29 @@ pub enum Surface {
     OpenAiChat,
     /// Anthropic Messages.
     Anthropic,
+    /// Gemini generateContent.
+    Gemini,
+}
+
+/// How the objects of a stream follow one another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Layout {
+    /// As server-sent events.
+    #[default]
+    Events,
+    /// As the items of one JSON array.
+    Array,
+}
+
+impl Layout {
+    /// The `content-type` of such a stream.
+    #[must_use]
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Layout::Events => "text/event-stream; charset=utf-8",
+            Layout::Array => "application/json; charset=utf-8",
+        }
+    }
 }
 
 /// How a caller's own request has to change for an upstream of the same protocol.
@@ -57,6 +81,7 @@ impl Surface {
         match self {
             Surface::OpenAiChat => Format::OpenAiChat,
             Surface::Anthropic => Format::Anthropic,
+            Surface::Gemini => Format::Gemini,
         }
     }
 
@@ -68,6 +93,7 @@ impl Surface {
         match self {
             Surface::OpenAiChat => openai_chat::read_request(body),
             Surface::Anthropic => anthropic::read_request(body),
+            Surface::Gemini => gemini::read_request(body),
         }
     }
 
@@ -79,6 +105,7 @@ impl Surface {
         match self {
             Surface::OpenAiChat => wish.is_some_and(|wish| wish.exclude),
             Surface::Anthropic => wish.is_none_or(|wish| wish.exclude || wish.enabled != Some(true)),
+            Surface::Gemini => wish.is_none_or(|wish| wish.exclude),
         }
     }
 
@@ -104,6 +131,7 @@ impl Surface {
                 Ok(Patched { outgoing, hide_reasoning: patched.hide_reasoning })
             }
             Surface::Anthropic => anthropic::patch_request(body, patch, header, adjusted),
+            Surface::Gemini => gemini::patch_request(body, patch, adjusted),
         }
     }
 
@@ -118,6 +146,7 @@ impl Surface {
                 Ok(Seen { usage: plain.usage, output_bytes: plain.output_bytes })
             }
             Surface::Anthropic => anthropic::see_answer(body, quirks),
+            Surface::Gemini => gemini::see_answer(body, quirks),
         }
     }
 
@@ -127,6 +156,7 @@ impl Surface {
         match self {
             Surface::OpenAiChat => openai_chat::patch_answer(body, closing, hide_reasoning),
             Surface::Anthropic => anthropic::patch_answer(body, closing),
+            Surface::Gemini => gemini::patch_answer(body, closing),
         }
     }
 
@@ -136,24 +166,27 @@ impl Surface {
         match self {
             Surface::OpenAiChat => openai_chat::write_answer(answer, naming, closing),
             Surface::Anthropic => anthropic::write_answer(answer, naming, closing),
+            Surface::Gemini => gemini::write_answer(answer, naming, closing),
         }
     }
 
     /// Writes a stream out of the hub.
     #[must_use]
-    pub fn writer(self, naming: Naming) -> Box<dyn StreamWriter> {
+    pub fn writer(self, naming: Naming, layout: Layout) -> Box<dyn StreamWriter> {
         match self {
             Surface::OpenAiChat => Box::new(openai_chat::Writer::new(naming)),
             Surface::Anthropic => Box::new(anthropic::Writer::new(naming)),
+            Surface::Gemini => Box::new(gemini::Writer::new(naming, layout)),
         }
     }
 
     /// Sends a stream of the same protocol on.
     #[must_use]
-    pub fn patcher(self, naming: Naming, quirks: &Quirks) -> Box<dyn StreamPatcher> {
+    pub fn patcher(self, naming: Naming, quirks: &Quirks, layout: Layout) -> Box<dyn StreamPatcher> {
         match self {
             Surface::OpenAiChat => Box::new(openai_chat::Patcher::new(naming, quirks)),
             Surface::Anthropic => Box::new(anthropic::Patcher::new(quirks)),
+            Surface::Gemini => Box::new(gemini::Patcher::new(quirks, layout)),
         }
     }
 
@@ -163,7 +196,63 @@ impl Surface {
         match self {
             Surface::OpenAiChat => openai_chat::write_failure(failure),
             Surface::Anthropic => anthropic::write_failure(failure),
+            Surface::Gemini => gemini::write_failure(failure),
         }
+    }
+
+    /// Reads a call for embeddings; `batch` says whether it is of the endpoint for several.
+    ///
+    /// # Errors
+    /// `BadRequest` with the first fault and its place; `Unsupported` on a surface without embeddings.
+    pub fn read_embeddings(self, body: &[u8], batch: bool) -> Result<EmbeddingsRequest<'_>, Failure> {
+        match self {
+            Surface::OpenAiChat => openai_chat::read_embeddings_request(body),
+            Surface::Gemini => gemini::read_embeddings_request(body, batch),
+            Surface::Anthropic => Err(Failure::unsupported("model", "This API has no embeddings.")),
+        }
+    }
+
+    /// Writes the answer to such a call. `model` is used where the upstream named none.
+    ///
+    /// # Errors
+    /// `BadAnswer` where a vector of the upstream is none.
+    pub fn write_embeddings(
+        self,
+        answer: &EmbeddingsAnswer<'_>,
+        model: &str,
+        encoding: VectorEncoding,
+        batch: bool,
+        closing: &Closing,
+    ) -> Result<Vec<u8>, Failure> {
+        match self {
+            Surface::Gemini => gemini::write_embeddings_answer(answer, batch, closing),
+            _ => openai_chat::write_embeddings_answer(answer, model, encoding, closing),
+        }
+    }
+
+    /// Where an upstream of the same protocol counts a prompt's tokens; empty where it does not.
+    #[must_use]
+    pub fn count_path(self, model: &str) -> String {
+        match self {
+            Surface::OpenAiChat => String::new(),
+            Surface::Anthropic => "/v1/messages/count_tokens".to_owned(),
+            Surface::Gemini => gemini::count_path(model),
+        }
+    }
+
+    /// The answer to a call that has tokens counted; one that is estimated says so.
+    #[must_use]
+    pub fn write_count(self, tokens: u64, estimated: bool) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut body = Object::open(&mut out);
+        body.number(if self == Surface::Gemini { "totalTokens" } else { "input_tokens" }, tokens);
+        if estimated {
+            body.object("latchkey", |latchkey| {
+                latchkey.boolean("estimated", true);
+            });
+        }
+        body.close();
+        out
     }
 
     /// How an answer's id begins where the gateway has to make one.
@@ -172,6 +261,7 @@ impl Surface {
         match self {
             Surface::OpenAiChat => "chatcmpl-",
             Surface::Anthropic => "msg_",
+            Surface::Gemini => "",
         }
     }
 }

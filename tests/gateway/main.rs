@@ -4,6 +4,7 @@
 
 mod failover;
 mod faults;
+mod gemini;
 mod health;
 mod lanes;
 mod messages;

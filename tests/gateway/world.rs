@@ -86,7 +86,8 @@ impl World {
         headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let incoming = Incoming {
             method: method.to_owned(),
-            path: path.to_owned(),
+            path: path.split('?').next().unwrap_or_default().to_owned(),
+            query: path.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default(),
             headers,
             body: body.as_bytes().to_vec(),
             oversize: false,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// The data of a stream's events.
 pub fn events(surface: Surface, text: &str) -> Vec<Value> {
     match surface {
-        Surface::OpenAiChat | Surface::Anthropic => data(text),
+        Surface::OpenAiChat | Surface::Anthropic | Surface::Gemini => data(text),
     }
 }
 
@@ -21,6 +21,7 @@ pub fn gathered(surface: Surface, text: &str) -> Value {
     match surface {
         Surface::OpenAiChat => panic!("its tests stand elsewhere"),
         Surface::Anthropic => message(text),
+        Surface::Gemini => response(text),
     }
 }
 
@@ -85,6 +86,24 @@ fn message(text: &str) -> Value {
     message
 }
 
+/// As clients do it: the parts of all objects, one after the other; usage and the end are the last object's.
+fn response(text: &str) -> Value {
+    let mut parts = Vec::new();
+    let objects = data(text);
+    for object in &objects {
+        let candidates = object["candidates"].as_array().into_iter().flatten();
+        let first = candidates.filter(|candidate| candidate["index"].as_u64().unwrap_or(0) == 0);
+        parts.extend(first.flat_map(|candidate| candidate["content"]["parts"].as_array().cloned().unwrap_or_default()));
+    }
+    let last = objects.last().expect("an object");
+    let usage = objects.iter().rev().find(|object| object["usageMetadata"].is_object());
+    let content = json!({"role": "model", "parts": parts});
+    json!({
+        "candidates": [{"content": content, "finishReason": last["candidates"][0]["finishReason"]}],
+        "usageMetadata": usage.map(|object| object["usageMetadata"].clone()),
+    })
+}
+
 /// The request in which the caller sends an answer back as a turn.
 pub fn next_turn(surface: Surface, answer: &Value) -> Value {
     match surface {
@@ -92,6 +111,10 @@ pub fn next_turn(surface: Surface, answer: &Value) -> Value {
         Surface::Anthropic => {
             let answer = json!({"role": "assistant", "content": answer["content"]});
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "?"}, answer]})
+        }
+        Surface::Gemini => {
+            let question = json!({"role": "user", "parts": [{"text": "?"}]});
+            json!({"contents": [question, answer["candidates"][0]["content"]]})
         }
     }
 }
@@ -101,6 +124,14 @@ pub fn usage(surface: Surface, answer: &Value) -> [u64; 4] {
     let of = |object: &Value, key: &str| object[key].as_u64().unwrap_or(0);
     match surface {
         Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::Gemini => {
+            let of = |key: &str| of(&answer["usageMetadata"], key);
+            let cached = of("cachedContentTokenCount");
+            let input = of("promptTokenCount") + of("toolUsePromptTokenCount");
+            // Early answers count the candidates by the total alone.
+            let output = of("totalTokenCount").saturating_sub(input);
+            [input.saturating_sub(cached), cached, 0, output]
+        }
         Surface::Anthropic => {
             ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
                 .map(|key| of(&answer["usage"], key))
@@ -128,6 +159,12 @@ pub fn assert_broken(surface: Surface, text: &str, id: &str) {
             assert_eq!(last["type"], "error", "{id}: {text}");
             assert!(last["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{id}");
             assert!(events.iter().all(|event| event["type"] != "message_stop"), "{id}: {text}");
+        }
+        Surface::Gemini => {
+            let objects = data(text);
+            let last = objects.last().unwrap_or_else(|| panic!("{id}: nothing at all"));
+            assert!(last["error"]["code"].as_u64().is_some_and(|code| code >= 400), "{id}: {text}");
+            assert!(objects.iter().all(|object| object["candidates"][0]["finishReason"].is_null()), "{id}: {text}");
         }
     }
 }

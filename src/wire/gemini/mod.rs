@@ -1,4 +1,4 @@
-//! Gemini `generateContent` and `streamGenerateContent?alt=sse`, as an upstream speaks them.
+//! Gemini `generateContent` and `streamGenerateContent`, as what callers speak (`surface`) and as what upstreams speak.
 //!
 //! Source: <https://ai.google.dev/api/generate-content>. Vertex answers in the same shape.
 
@@ -12,6 +12,7 @@ mod logprobs;
 mod names;
 mod request;
 mod stream;
+mod surface;
 mod timestamp;
 mod types;
 mod usage;
@@ -26,9 +27,24 @@ pub use embeddings::{read_embeddings, write_embeddings};
 pub use error::read_error;
 pub use request::{links_to_inline, write_request};
 pub use stream::Decoder;
+pub use surface::{
+    Patcher, Writer, patch_answer, patch_request, read_embeddings_request, read_request, see_answer, write_answer,
+    write_embeddings_answer, write_failure,
+};
 
+/// Stands for the signature of a call that this model never made: it came from another model, or its own was lost on
+/// the way. Without any, the newer models refuse the whole conversation.
+///
+/// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
+const UNSIGNED_CALL: &str = "skip_thought_signature_validator";
 /// Who can read a `thoughtSignature`.
 const SIGNATURE_FORMAT: &str = "google-gemini-v1";
+
+/// Where a model's tokens are counted.
+#[must_use]
+pub fn count_path(model: &str) -> String {
+    path(model, "countTokens")
+}
 
 /// The path of a method of a model: `models/…` unless the id says what it belongs to. Everything but the plainest
 /// characters is escaped, so that no id leads elsewhere.

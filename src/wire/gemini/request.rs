@@ -56,7 +56,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
 /// Whether the model belongs to the third generation or a later one: thinking is steered by levels, calls have to be
 /// signed, and schemas and tools of the provider may stand beside functions. A model that nobody knows yet is taken for
 /// one.
-fn is_level_steered(facts: &ModelFacts) -> bool {
+pub(super) fn is_level_steered(facts: &ModelFacts) -> bool {
     matches!(facts.reasoning, ReasoningControl::Effort { .. } | ReasoningControl::Unknown)
 }
 

@@ -4,10 +4,12 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, VectorEncoding};
+use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Vector, VectorEncoding};
 use crate::failure::{Failure, Kind};
 use crate::json::{Members, Object, Raw, Text};
-use crate::wire::Closing;
+use crate::provider::Quirks;
+use crate::wire::losses::lose;
+use crate::wire::{Adjusted, Closing, Format, Outgoing};
 
 use super::usage;
 
@@ -76,6 +78,67 @@ pub fn read_embeddings_request(body: &[u8]) -> Result<EmbeddingsRequest<'_>, Fai
         user: text(written.user),
         unknown: written.unknown,
     })
+}
+
+/// Writes a request for an upstream of this format, where the caller speaks another protocol.
+///
+/// # Errors
+/// None so far; what the format has no word for is harmless.
+pub fn write_embeddings(
+    request: &EmbeddingsRequest<'_>,
+    model: &str,
+    adjusted: &mut Adjusted,
+) -> Result<Outgoing, Failure> {
+    let mut out = Vec::new();
+    let mut body = Object::open(&mut out);
+    body.string("model", model).array("input", |list| {
+        for input in &request.inputs {
+            match input {
+                EmbeddingInput::Text(text) => list.text(text),
+                EmbeddingInput::Tokens(tokens) => list.raw(tokens),
+            };
+        }
+    });
+    if let Some(dimensions) = request.dimensions {
+        body.number("dimensions", dimensions);
+    }
+    body.string("encoding_format", "float");
+    body.close();
+    for (name, _) in request.unknown.iter().filter(|(_, value)| !value.is_null()) {
+        lose(Format::OpenAiChat, name.clone().into_owned(), adjusted)?;
+    }
+    Ok(Outgoing { path: "/embeddings".to_owned(), headers: Vec::new(), body: out })
+}
+
+/// Reads the answer of an upstream of this format.
+///
+/// # Errors
+/// `BadAnswer` where it is none.
+pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
+    #[derive(serde::Deserialize)]
+    struct Answer<'a> {
+        #[serde(borrow, default)]
+        model: Option<Text<'a>>,
+        #[serde(borrow)]
+        data: Vec<Item<'a>>,
+        #[serde(borrow, default)]
+        usage: Option<Raw<'a>>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Item<'a> {
+        #[serde(borrow)]
+        embedding: Raw<'a>,
+    }
+    let unreadable = |cause: String| Failure::bad_answer("The provider's answer holds no embeddings.").because(cause);
+    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let vectors = answer.data.into_iter().map(|item| match item.embedding.clone().into_text() {
+        Some(text) => Ok(Vector::Base64(text)),
+        None if item.embedding.is_array() => Ok(Vector::Floats(item.embedding)),
+        None => Err(unreadable("a vector is none".to_owned())),
+    });
+    let vectors = vectors.collect::<Result<Vec<_>, Failure>>()?;
+    let usage = answer.usage.as_ref().and_then(|counted| usage::read(counted, &Quirks::NONE));
+    Ok(EmbeddingsAnswer { model: answer.model.unwrap_or_default(), vectors, usage })
 }
 
 /// A string, strings, token ids, or lists of token ids.

@@ -29,7 +29,7 @@ mod write;
 mod writer;
 
 pub use answer::read_answer;
-pub use embeddings::{read_embeddings_request, write_embeddings_answer};
+pub use embeddings::{read_embeddings, read_embeddings_request, write_embeddings, write_embeddings_answer};
 pub use error::read_error;
 pub use failure::{write_error_event, write_failure};
 pub use patch::{

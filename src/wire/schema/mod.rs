@@ -8,10 +8,13 @@
 //! The work is bounded: by depth, by the number of nodes, and by the parser's own limit on nesting.
 
 mod keywords;
+mod openapi;
 mod resolve;
 mod rewrite;
 mod root;
 mod tree;
+
+pub use openapi::from_openapi;
 
 use crate::json::Raw;
 use resolve::Resolver;

@@ -6,17 +6,11 @@ use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role, Signature}
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
 use crate::provider::Capabilities;
-use crate::wire::gemini::{SIGNATURE_FORMAT, names};
+use crate::wire::gemini::{SIGNATURE_FORMAT, UNSIGNED_CALL, names};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
 use super::turns::{Speaker, Turns};
 use super::{media, results};
-
-/// Stands for the signature of a call that this model never made: it came from another model, or its own was lost on
-/// the way. Without any, the newer models refuse the whole conversation.
-///
-/// Source: <https://ai.google.dev/gemini-api/docs/thought-signatures>.
-const UNSIGNED_CALL: &str = "skip_thought_signature_validator";
 
 /// Writes the conversation.
 ///

@@ -1,0 +1,207 @@
+//! Requests to, and answers of, an upstream that speaks Gemini itself: the caller's own JSON, with only what must change
+//! changed.
+
+use std::borrow::Cow;
+
+use crate::chat::SignatureRole;
+use crate::failure::Failure;
+use crate::json::{Cursor, Edits, Kind, Member, Object, SyntaxError, Text};
+use crate::provider::Quirks;
+use crate::wire::carried::{self, MARK, Owner};
+use crate::wire::gemini::request::is_level_steered;
+use crate::wire::gemini::{SIGNATURE_FORMAT, UNSIGNED_CALL, path, read_answer};
+use crate::wire::losses::GATEWAY;
+use crate::wire::openai_chat::write_cost;
+use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
+
+use super::camel;
+
+/// Puts a caller's request right: what is said to the gateway is taken out, an output limit put in where there is none,
+/// and signatures that the model would refuse, because another provider's model made them or nobody did, are replaced.
+///
+/// # Errors
+/// `BadRequest` where the body is no JSON object.
+pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjusted) -> Result<Patched, Failure> {
+    let mut cursor = Cursor::new(body)?;
+    if !matches!(cursor.kind(), Some(Kind::Object) | None) {
+        let message = "The body of the request must be a JSON object.";
+        return Err(Failure::new(crate::failure::Kind::BadRequest, message));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    cursor.finish()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut edits = Edits::of(body);
+    // The path says it, and the upstream compares.
+    let is_ours = |member: &Member<'_>| member.key == "model" || GATEWAY.contains(&&*member.key);
+    let mut inserted: Vec<(&str, &[u8])> = Vec::new();
+    let limit = patch.default_max_tokens.map(|most| format!("\"maxOutputTokens\":{most}"));
+    let whole = limit.as_ref().map(|limit| format!("{{{limit}}}"));
+    match (members.iter().rfind(|member| camel(&member.key) == "generationConfig"), &limit, &whole) {
+        (Some(config), Some(limit), _) => limit_output(text, config, limit, &mut edits)?,
+        (None, _, Some(whole)) => inserted.push(("generationConfig", whole.as_bytes())),
+        _ => {}
+    }
+    edits.object(open, &members, is_ours, &inserted);
+    let signs = is_level_steered(patch.facts);
+    let foreign = memchr::memmem::find(body, MARK.as_bytes()).is_some();
+    if let Some(contents) = members.iter().rfind(|member| member.key == "contents").filter(|_| signs || foreign) {
+        let mut signing = Signing { text, signs, edits: &mut edits, adjusted };
+        signing.contents(contents.value.start)?;
+    }
+    let method = if patch.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    let outgoing = Outgoing { path: path(patch.model, method), headers: Vec::new(), body: edits.apply().into_owned() };
+    Ok(Patched { outgoing, hide_reasoning: false })
+}
+
+fn limit_output(text: &str, config: &Member<'_>, limit: &str, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, config.value.start);
+    if cursor.kind() != Some(Kind::Object) {
+        return Ok(());
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    if members.iter().any(|member| camel(&member.key) == "maxOutputTokens") {
+        return Ok(());
+    }
+    let comma = if members.is_empty() { "" } else { "," };
+    edits.replace(open + 1..open + 1, format!("{limit}{comma}").into_bytes());
+    Ok(())
+}
+
+struct Signing<'s, 'b> {
+    text: &'b str,
+    /// The model wants the first call of each turn signed.
+    signs: bool,
+    edits: &'s mut Edits<'b>,
+    adjusted: &'s mut Adjusted,
+}
+
+impl Signing<'_, '_> {
+    fn contents(&mut self, position: usize) -> Result<(), SyntaxError> {
+        let mut cursor = Cursor::at(self.text, position);
+        match cursor.kind() {
+            Some(Kind::Array) => cursor.items(|_, cursor| {
+                let start = cursor.kind().map(|_| cursor.position());
+                cursor.value()?;
+                start.map_or(Ok(()), |start| self.content(start))
+            }),
+            Some(Kind::Object) => self.content(position),
+            _ => Ok(()),
+        }
+    }
+
+    fn content(&mut self, position: usize) -> Result<(), SyntaxError> {
+        let mut cursor = Cursor::at(self.text, position);
+        if cursor.kind() != Some(Kind::Object) {
+            return Ok(());
+        }
+        let members = cursor.spans()?;
+        let Some(parts) = members.iter().rfind(|member| member.key == "parts") else { return Ok(()) };
+        let mut cursor = Cursor::at(self.text, parts.value.start);
+        if cursor.kind() != Some(Kind::Array) {
+            return Ok(());
+        }
+        let (mut unsigned, mut changed, mut kept) = (self.signs, false, Vec::new());
+        cursor.items(|_, cursor| {
+            cursor.kind();
+            let start = cursor.position();
+            cursor.value()?;
+            let part: &str = self.text.get(start..cursor.position()).unwrap_or_default();
+            let patched = self.part(part, &mut unsigned)?;
+            changed |= !matches!(patched, Some(Cow::Borrowed(_)));
+            kept.extend(patched);
+            Ok::<(), SyntaxError>(())
+        })?;
+        if changed {
+            let joined = if kept.is_empty() { "{\"text\":\"(no text)\"}".to_owned() } else { kept.join(",") };
+            self.edits.replace(parts.value.clone(), format!("[{joined}]").into_bytes());
+        }
+        Ok(())
+    }
+
+    /// A part as the model takes it, `None` where it takes none of it. A signature that is another's goes, and with it
+    /// the thought that it signs; the first call of a turn never stays unsigned.
+    fn part<'p>(&mut self, part: &'p str, unsigned: &mut bool) -> Result<Option<Cow<'p, str>>, SyntaxError> {
+        let mut cursor = Cursor::new(part.as_bytes())?;
+        if cursor.kind() != Some(Kind::Object) {
+            return Ok(Some(Cow::Borrowed(part)));
+        }
+        let members = cursor.spans()?;
+        let find = |name: &str| members.iter().rfind(|member| camel(&member.key) == name);
+        let is_call = find("functionCall").is_some();
+        let first_call = is_call && std::mem::replace(unsigned, *unsigned && !is_call);
+        let placeholder = format!("\"{UNSIGNED_CALL}\"").into_bytes();
+        let is_signature = |member: &Member<'_>| camel(&member.key) == "thoughtSignature";
+        let mut edits = Edits::of(part.as_bytes());
+        match find("thoughtSignature").map(|member| part.get(member.value.clone()).unwrap_or_default()) {
+            Some(given) if is_foreign(given) => {
+                self.adjusted.note("thoughtSignature", Change::Dropped);
+                if find("thought").is_some() && !is_call {
+                    return Ok(None);
+                }
+                let inserted: [(&str, &[u8]); 1] = [("thoughtSignature", &placeholder)];
+                edits.object(0, &members, is_signature, if first_call { &inserted } else { &[] });
+            }
+            None if first_call => edits.object(0, &members, |_| false, &[("thoughtSignature", &placeholder)]),
+            _ => return Ok(Some(Cow::Borrowed(part))),
+        }
+        Ok(String::from_utf8(edits.apply().into_owned()).ok().map(Cow::Owned))
+    }
+}
+
+/// Whether a signature, as written, is one that another provider's model made.
+fn is_foreign(written: &str) -> bool {
+    let Some(data) = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
+    data.starts_with(MARK)
+        && !matches!(
+            carried::unwrap(Text::from_escaped(data), SIGNATURE_FORMAT, SignatureRole::Signs),
+            Some((signature, Owner::Here)) if signature.format.escaped() == SIGNATURE_FORMAT
+        )
+}
+
+/// Reads what must be known of an answer before it is sent on.
+///
+/// # Errors
+/// `BadAnswer` where it is none; the provider's own error where a 200 holds one.
+pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
+    Ok(Seen { usage: read_answer(body, quirks)?.usage, output_bytes: body.len() as u64 })
+}
+
+/// The upstream's own answer, or object of a stream, with cost and the gateway's facts put in.
+#[must_use]
+pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing) -> Cow<'b, [u8]> {
+    // What cannot be walked was never read either; it goes on as it came.
+    patched(body, closing).unwrap_or(Cow::Borrowed(body))
+}
+
+fn patched<'b>(body: &'b [u8], closing: &Closing) -> Result<Cow<'b, [u8]>, SyntaxError> {
+    let mut cursor = Cursor::new(body)?;
+    if cursor.kind() != Some(Kind::Object) {
+        return Ok(Cow::Borrowed(body));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut edits = Edits::of(body);
+    let mut added = Vec::new();
+    let mut object = Object::open(&mut added);
+    write_cost(closing.cost.as_ref(), &mut object);
+    object.close();
+    let costs = Cursor::new(&added)?.spans()?;
+    let inserted: Vec<(&str, &[u8])> =
+        costs.iter().filter_map(|member| Some((member.key.as_ref(), added.get(member.value.clone())?))).collect();
+    if let Some(usage) = members.iter().rfind(|member| member.key == "usageMetadata").filter(|_| !inserted.is_empty()) {
+        let mut cursor = Cursor::at(text, usage.value.start);
+        if cursor.kind() == Some(Kind::Object) {
+            let members = cursor.spans()?;
+            let replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
+            edits.object(usage.value.start, &members, replaced, &inserted);
+        }
+    }
+    if let Some(latchkey) = &closing.latchkey {
+        let inserted: [(&str, &[u8]); 1] = [("latchkey", latchkey.get().as_bytes())];
+        edits.object(open, &members, |member| member.key == "latchkey", &inserted);
+    }
+    Ok(edits.apply())
+}

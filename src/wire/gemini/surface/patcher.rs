@@ -1,0 +1,79 @@
+//! Sends the stream of an upstream that speaks Gemini itself on, reading along.
+
+use crate::chat::{Event, Sink};
+use crate::failure::Failure;
+use crate::provider::Quirks;
+use crate::wire::drive::StreamPatcher;
+use crate::wire::gemini::Decoder;
+use crate::wire::{Closing, Decoded, Layout, StreamDecoder, sse::Frame};
+
+use super::layout::Frames;
+use super::{failure, patch};
+
+/// Sends objects on as they came.
+///
+/// The last one that says that the answer is finished is held back, so that no broken stream looks finished; it gets
+/// the cost when the gateway closes. Errors the gateway tells in its own words.
+#[derive(Debug)]
+pub struct Patcher {
+    decoder: Decoder,
+    frames: Frames,
+    held: Option<Vec<u8>>,
+}
+
+impl Patcher {
+    /// A patcher for one stream.
+    #[must_use]
+    pub fn new(quirks: &Quirks, layout: Layout) -> Patcher {
+        Patcher { decoder: Decoder::new(quirks), frames: Frames::new(layout), held: None }
+    }
+}
+
+impl StreamPatcher for Patcher {
+    fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
+        let mut failed = false;
+        let decoded = self.decoder.push(frame, &mut |event: Event<'_>| {
+            failed |= matches!(event, Event::Failed(_));
+            meter.event(event);
+        });
+        if failed || decoded != Decoded::Taken {
+            return decoded;
+        }
+        let held = self.held.take();
+        let ends = [b"\"finishReason\"".as_slice(), b"\"promptFeedback\""];
+        let is_end = held.is_some() || ends.iter().any(|end| memchr::memmem::find(&frame.data, end).is_some());
+        if let Some(held) = held {
+            self.frames.write(&held, out);
+        }
+        if is_end {
+            // Usage may follow the end.
+            self.held = Some(frame.data.to_vec());
+        } else {
+            self.frames.write(&frame.data, out);
+        }
+        decoded
+    }
+
+    fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
+        self.decoder.finish(meter)
+    }
+
+    fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
+        if let Some(held) = self.held.take() {
+            self.frames.write(&patch::patch_answer(&held, closing), out);
+        }
+        self.frames.close(out);
+    }
+
+    fn fail(&mut self, failure: &Failure, _: &Closing, out: &mut Vec<u8>) {
+        self.frames.write(&failure::write_failure(failure), out);
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        self.frames.keep_alive(out);
+    }
+
+    fn ended(&self) -> bool {
+        false
+    }
+}

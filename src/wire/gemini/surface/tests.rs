@@ -1,0 +1,179 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::{Effort, OutputShape, Part, Role, Signature, SignatureRole, Source, Tool, ToolChoice};
+use crate::failure::Failure;
+use crate::json::Text;
+use crate::provider::{ModelFacts, family};
+use crate::wire::carried::{self, Owner};
+use crate::wire::{Adjusted, RequestPatch};
+
+fn with(parts: Value, more: Value) -> String {
+    let mut body = json!({"contents": [{"role": "user", "parts": parts}]});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.to_string()
+}
+
+fn fault(body: &str) -> Failure {
+    read_request(body.as_bytes()).expect_err(body)
+}
+
+#[test]
+fn every_fault_names_its_place() {
+    let text = json!([{"text": "hi"}]);
+    for (body, place) in [
+        (with(json!([{"text": 3}]), json!({})), "contents.0.parts.0.text"),
+        (with(json!([{"inlineData": {"data": "AA"}}]), json!({})), "contents.0.parts.0.inlineData.mimeType"),
+        (with(json!([{"functionCall": {"args": {}}}]), json!({})), "contents.0.parts.0.functionCall.name"),
+        (with(json!([{"functionResponse": {"response": {}}}]), json!({})), "contents.0.parts.0.functionResponse.name"),
+        (with(text.clone(), json!({"tools": [{"functionDeclarations": [{}]}]})), "tools.0.functionDeclarations.0.name"),
+        (with(text.clone(), json!({"generationConfig": {"maxOutputTokens": "x"}})), "generationConfig.maxOutputTokens"),
+        (
+            with(text.clone(), json!({"toolConfig": {"functionCallingConfig": {"mode": "SOME"}}})),
+            "toolConfig.functionCallingConfig.mode",
+        ),
+        (json!({"contents": [{"role": "critic", "parts": text}]}).to_string(), "contents.0.role"),
+        ("{}".to_owned(), "contents"),
+    ] {
+        assert_eq!(fault(&body).param.as_deref(), Some(place), "{body}");
+    }
+    for body in ["", "[]", "{"] {
+        assert!(read_request(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn either_case_says_the_same() {
+    let camel = r#"{"systemInstruction":{"parts":[{"text":"s"}]},"contents":[{"parts":[{"inlineData":{"mimeType":"image/png","data":"AA"}}]}],"generationConfig":{"maxOutputTokens":3,"thinkingConfig":{"includeThoughts":true}},"toolConfig":{"functionCallingConfig":{"mode":"any","allowedFunctionNames":["f"]}}}"#;
+    let snake = camel
+        .replace("systemInstruction", "system_instruction")
+        .replace("inlineData", "inline_data")
+        .replace("mimeType", "mime_type")
+        .replace("generationConfig", "generation_config")
+        .replace("maxOutputTokens", "max_output_tokens")
+        .replace("thinkingConfig", "thinking_config")
+        .replace("includeThoughts", "include_thoughts")
+        .replace("toolConfig", "tool_config")
+        .replace("functionCallingConfig", "function_calling_config")
+        .replace("allowedFunctionNames", "allowed_function_names");
+    let read = read_request(camel.as_bytes()).expect("a request");
+    assert_eq!(read, read_request(snake.as_bytes()).expect("a request"));
+    assert_eq!(read.tool_choice, Some(ToolChoice::Named(Text::from_escaped("f"))));
+    assert!(read.reasoning.is_some_and(|wish| !wish.exclude));
+}
+
+/// Calls and results without ids, as older clients have them, find each other by name and order.
+#[test]
+fn results_find_their_calls() {
+    let call = |name: &str| json!({"functionCall": {"name": name, "args": {}}});
+    let result = |name: &str, value: Value| json!({"functionResponse": {"name": name, "response": value}});
+    let body = json!({"contents": [
+        {"role": "user", "parts": [{"text": "?"}]},
+        {"role": "model", "parts": [call("f"), call("g"), call("f")]},
+        {"role": "user", "parts": [result("g", json!({"output": "1"})), result("f", json!({"a": 2})), result("f", json!({"error": "no"}))]},
+    ]})
+    .to_string();
+    let request = read_request(body.as_bytes()).expect("a request");
+    let ids: Vec<String> = request.messages[1]
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::ToolCall { id, .. } => id.decode().into_owned(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(request.messages[2].role, Role::Tool);
+    let answered: Vec<(String, String, bool)> = request.messages[2]
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::ToolResult { call_id, parts, is_error, .. } => match parts.as_slice() {
+                [Part::Text { text, .. }] => (call_id.decode().into_owned(), text.decode().into_owned(), *is_error),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [(&ids[1], "1", false), (&ids[0], "{\"a\":2}", false), (&ids[2], "no", true)];
+    assert_eq!(answered, expected.map(|(id, text, error)| (id.clone(), text.to_owned(), error)));
+}
+
+#[test]
+fn media_thinking_and_shapes() {
+    let parts = json!([
+        {"inlineData": {"mimeType": "audio/wav", "data": "UklG"}},
+        {"inlineData": {"mimeType": "text/csv", "data": "YSxi"}},
+        {"fileData": {"fileUri": "https://www.youtube.com/watch?v=x"}},
+        {"fileData": {"mimeType": "application/pdf", "fileUri": "https://generativelanguage.googleapis.com/v1beta/files/abc"}},
+    ]);
+    let body = with(
+        parts,
+        json!({"generationConfig": {
+            "responseMimeType": "application/json",
+            "responseSchema": {"type": "OBJECT", "properties": {"a": {"type": "STRING"}}},
+            "thinkingConfig": {"thinkingLevel": "LOW"},
+        }, "tools": [{"googleSearch": {}}, {"functionDeclarations": [{"name": "f", "parametersJsonSchema": {"type": "object"}}]}]}),
+    );
+    let request = read_request(body.as_bytes()).expect("a request");
+    let [
+        Part::Audio { .. },
+        Part::Text { text, .. },
+        Part::Video { source: Source::Url(_) },
+        Part::File { source: Source::FileId(_), .. },
+    ] = request.messages[0].parts.as_slice()
+    else {
+        panic!("{request:?}")
+    };
+    assert!(text.is("a,b"));
+    let wish = request.reasoning.as_ref().expect("a wish");
+    assert_eq!((wish.effort, wish.exclude), (Some(Effort::Low), true));
+    assert!(request.web_search.is_some() && matches!(&request.tools[..], [Tool::Function { .. }]));
+    let OutputShape::JsonSchema { schema: Some(schema), .. } = &request.output else { panic!("{request:?}") };
+    assert_eq!(schema.get(), r#"{"properties":{"a":{"type":"string"}},"type":"object"}"#);
+    let own =
+        with(json!([{"text": "x"}]), json!({"tools": [{"codeExecution": {}}], "cachedContent": "cachedContents/a"}));
+    assert!(read_request(own.as_bytes()).expect("a request").untranslatable.is_some());
+}
+
+#[test]
+fn a_thought_that_came_in_pieces_is_one_again() {
+    let signature = Signature {
+        format: Text::from_escaped("anthropic-claude-v1"),
+        data: Text::from_escaped("EqQB"),
+        id: None,
+        role: SignatureRole::Signs,
+    };
+    let wrapped = carried::wrap(&signature, "google-gemini-v1", &Owner::Here);
+    let body = json!({"contents": [{"role": "model", "parts": [
+        {"text": "Let", "thought": true},
+        {"text": " me", "thought": true},
+        {"text": "", "thought": true, "thoughtSignature": wrapped.decode()},
+        {"text": "Done."},
+    ]}]})
+    .to_string();
+    let request = read_request(body.as_bytes()).expect("a request");
+    let [Part::Reasoning { text, signature: Some(read) }, Part::Text { .. }] = request.messages[0].parts.as_slice()
+    else {
+        panic!("{request:?}")
+    };
+    assert!(text.is("Let me") && *read == signature);
+}
+
+#[test]
+fn a_patched_request_never_lacks_a_signature() {
+    let mut facts = ModelFacts::default();
+    family("gemini-3-flash-preview").expect("a family").apply(&mut facts);
+    let patch =
+        RequestPatch { model: "gemini-3-flash-preview", stream: true, facts: &facts, default_max_tokens: Some(9) };
+    let body = r#"{"contents":[{"role":"model","parts":[ {"functionCall":{"name":"f"}} , {"functionCall":{"name":"g"}}]},
+        {"role":"model","parts":[{"functionCall":{"name":"h"},"thoughtSignature":"c2ln"}]}], "generationConfig":{"topK":1}}"#;
+    let mut adjusted = Adjusted::default();
+    let patched = patch_request(body.as_bytes(), &patch, &mut adjusted).expect("a request");
+    assert!(patched.outgoing.path.ends_with(":streamGenerateContent?alt=sse"));
+    let sent: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
+    let signature = |turn: usize, part: usize| sent["contents"][turn]["parts"][part]["thoughtSignature"].clone();
+    assert_eq!(signature(0, 0), "skip_thought_signature_validator");
+    assert_eq!((signature(0, 1), signature(1, 0)), (Value::Null, json!("c2ln")));
+    assert_eq!(sent["generationConfig"], json!({"maxOutputTokens": 9, "topK": 1}));
+    assert!(adjusted.is_empty());
+}
