@@ -162,6 +162,20 @@ pub fn headers(call: u32, status: u16, headers: &str, now: f64) -> String {
     resume(call, Input::Headers(status, &headers), now)
 }
 
+/// The upstream's status line, headers and whole body at once, where an answer in one piece was asked for.
+#[wasm_bindgen]
+pub fn answer(call: u32, status: u16, headers: &str, bytes: &[u8], now: f64) -> String {
+    let (id, now) = (CallId(call), moment(now));
+    let headers: Vec<(&str, &str)> = pairs(headers.split('\n')).collect();
+    with(String::new(), |isolate| {
+        let mut step = isolate.gateway.resume(id, Input::Headers(status, &headers), now);
+        if matches!(step, Step::ReadBody(_)) {
+            step = isolate.gateway.resume(id, Input::Body(bytes), now);
+        }
+        isolate.tell(id, step)
+    })
+}
+
 /// The upstream's whole body.
 #[wasm_bindgen]
 pub fn body(call: u32, bytes: &[u8], now: f64) -> String {
@@ -318,6 +332,10 @@ impl Isolate {
             .number("idle", deadlines.idle.0)
             .number("commit_after", deadlines.commit_after.0)
             .number("total", outbound.total_left.0);
+        if !outbound.abortable {
+            // An answer in one piece is read before it is told: both go over in one call of [`answer`].
+            told.number("most", self.gateway.setup().config.limits.answer_bytes);
+        }
         if let Some(script) = outbound.sandbox {
             told.object("sandbox", |told| tell_script(told, &script));
         }

@@ -16,7 +16,8 @@ export * from "../../build/index.js";
 // wasm-bindgen's exported functions hang on the class's prototype; they need no instance.
 const core = RustWorker.prototype;
 const NOTHING = new Uint8Array(0);
-const ignore = () => {};
+/** In place of a step, where an attempt ends that nobody waits for any longer. */
+const GIVEN_UP = { do: "finish" };
 
 /** How old the configuration document may get before it is read again, in milliseconds. */
 const CONFIG_AGE = 15_000;
@@ -151,26 +152,18 @@ async function drive(step, request, env, ctx) {
   return next.readable === undefined ? respond(next, env, ctx) : begun(next, next.readable);
 }
 
-/** Sends one request upstream; gives the step that follows, with the stream to answer with where one has begun. */
-async function attempt(step, live) {
-  live.begin(step);
-  try {
-    const { next, upstream } = await live.unlessLost(exchange(step, live));
-    if (next.do !== "hold") return next;
-    // The status line is here; from now on the stream keeps its own deadlines.
-    live.rest();
-    const stream = new LiveStream(core, live, step, upstream);
-    return await new Promise((resolve) => {
-      live.ctx.waitUntil(stream.run((told, readable) => resolve(readable ? { ...told, readable } : told)));
-    });
-  } catch (error) {
-    if (live.over) return { do: "finish" };
-    const now = Date.now();
-    const told = live.expired ? core.expired(live.call, live.expired, now) : core.broken(live.call, String(error), now);
-    return JSON.parse(told);
-  } finally {
-    live.rest();
-  }
+/**
+ * Sends one request upstream; gives the step that follows, with the stream to answer with where one has begun.
+ *
+ * Whatever comes first keeps the one promise: the answer, a failure, a deadline, or the caller's leaving.
+ */
+function attempt(step, live) {
+  return new Promise((resolve, reject) => {
+    live.begin(step);
+    if (!step.abort) live.lose = () => resolve(live.failed(step, "stopped"));
+    const work = step.abort ? exchange(step, live) : exchangeWhole(step, live);
+    work.then(resolve, (error) => resolve(live.failed(step, error))).catch(reject);
+  });
 }
 
 async function pause(step, live) {
@@ -187,14 +180,42 @@ function ask(step, live) {
   return fetch(step.url, { method: "POST", headers: step.headers, body: core.take_bytes(), signal, redirect: "manual" });
 }
 
-/** The upstream's answer up to the step that it leads to; its body is read already unless it streams. */
+/**
+ * The usual plain call: its answer is told in one piece. No signal goes with the fetch, which would make it a good deal
+ * dearer; what comes of one that was given up is dropped here.
+ */
+async function exchangeWhole(step, live) {
+  const upstream = await ask(step, live);
+  const { headers } = upstream;
+  const lines = told(headers);
+  const length = Number(headers.get("content-length") ?? 0);
+  const fits = length > 0 && length <= step.most;
+  const whole = fits ? new Uint8Array(await upstream.arrayBuffer()) : await readUpTo(upstream.body, step.most);
+  if (!live.wants(step)) return GIVEN_UP;
+  if (whole === undefined) return tooLong(step);
+  return JSON.parse(core.answer(step.call, upstream.status, lines, whole, Date.now()));
+}
+
+/** The upstream's answer up to the step that it leads to; a stream goes on beside it. */
 async function exchange(step, live) {
   const upstream = await ask(step, live);
   live.connected();
+  const next = JSON.parse(core.headers(step.call, upstream.status, told(upstream.headers), Date.now()));
+  if (next.do === "read") return readWhole(next, upstream);
+  if (next.do !== "hold") return next;
+  // The status line is here; from now on the stream keeps its own deadlines.
+  live.rest();
+  const stream = new LiveStream(core, live, step, upstream);
+  return new Promise((resolve) => {
+    live.ctx.waitUntil(stream.run((step, readable) => resolve(readable ? { ...step, readable } : step)));
+  });
+}
+
+/** Headers as the core reads them: a line `name:value` for each. */
+function told(headers) {
   let lines = "";
-  for (const [name, value] of upstream.headers) lines += `${name}:${value}\n`;
-  const next = JSON.parse(core.headers(live.call, upstream.status, lines, Date.now()));
-  return { next: next.do === "read" ? await readWhole(next, upstream) : next, upstream };
+  for (const [name, value] of headers) lines += `${name}:${value}\n`;
+  return lines;
 }
 
 /** A call that is sent upstream: what may end it, or its present attempt, from outside. */
@@ -210,11 +231,9 @@ class Live {
   /** Another request goes out; the one before is let go of. */
   begin(step) {
     this.stop();
+    this.step = step;
     this.sent = Date.now();
     this.expired = undefined;
-    this.lose = undefined;
-    // A signal makes a fetch a good deal dearer. The usual plain call does without: when it is over, the runtime closes
-    // what it still has open.
     this.abort = step.abort ? new AbortController() : undefined;
     this.left = step.total;
     const connects = step.connect < step.total;
@@ -233,17 +252,28 @@ class Live {
     clearTimeout(this.timer);
   }
 
-  /** What `work` gives, unless the attempt ends before. */
-  unlessLost(work) {
-    if (this.abort !== undefined) return work;
-    work.catch(ignore);
-    return Promise.race([work, new Promise((_, reject) => (this.lose = reject))]);
+  /** Whether what came of an attempt is still waited for; from now on it cannot be lost. */
+  wants(step) {
+    if (this.over || this.step !== step) return false;
+    this.lose = undefined;
+    return true;
   }
 
-  /** Stops whatever still runs of the present attempt. */
+  /** What follows an attempt that failed. */
+  failed(step, error) {
+    if (!this.wants(step)) return GIVEN_UP;
+    const { call, expired } = this;
+    const now = Date.now();
+    return JSON.parse(expired ? core.expired(call, expired, now) : core.broken(call, String(error), now));
+  }
+
+  /** Stops whatever still runs of the present attempt: its signal makes it fail, or it is given up. */
   stop() {
+    clearTimeout(this.timer);
     this.abort?.abort();
-    this.lose?.(new Error("stopped"));
+    if (this.lose === undefined) return;
+    this.lose();
+    this.step = undefined;
   }
 
   /** The caller went away: the upstream is aborted, or read to its end within what the platform gives. */
@@ -259,6 +289,7 @@ class Live {
   /** The upstream's answer is here in full. */
   complete() {
     this.over = true;
+    this.rest();
     this.ended?.();
   }
 
@@ -282,13 +313,14 @@ class Live {
 /** Reads a whole body, up to the cap that the step names. */
 async function readWhole(step, upstream) {
   const length = Number(upstream.headers.get("content-length") ?? 0);
-  if (length > step.most) {
-    await upstream.body?.cancel();
-    return JSON.parse(core.broken(step.call, `the answer is longer than ${step.most} bytes`, Date.now()));
+  if (length > 0 && length <= step.most) {
+    return JSON.parse(core.body(step.call, new Uint8Array(await upstream.arrayBuffer()), Date.now()));
   }
-  if (length > 0) return JSON.parse(core.body(step.call, new Uint8Array(await upstream.arrayBuffer()), Date.now()));
   const whole = await readUpTo(upstream.body, step.most);
-  if (whole !== undefined) return JSON.parse(core.body(step.call, whole, Date.now()));
+  return whole === undefined ? tooLong(step) : JSON.parse(core.body(step.call, whole, Date.now()));
+}
+
+function tooLong(step) {
   return JSON.parse(core.broken(step.call, `the answer is longer than ${step.most} bytes`, Date.now()));
 }
 
