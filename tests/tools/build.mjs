@@ -32,7 +32,9 @@ export async function build() {
 function digest(compiler) {
   if (!compiler) throw new Stop("rustc is missing: install Rust from https://rustup.rs and try again.");
   const hash = createHash("sha256").update(compiler);
-  for (const path of INPUTS.flatMap(filesBelow)) hash.update(`\0${path}\0`).update(readFileSync(join(ROOT, path)));
+  // The entry's modules are bundled around the wasm, and not in it.
+  const paths = INPUTS.flatMap(filesBelow).filter((path) => !/^src.edge.\w+\.mjs$/.test(path));
+  for (const path of paths) hash.update(`\0${path}\0`).update(readFileSync(join(ROOT, path)));
   return hash.digest("hex");
 }
 
