@@ -6,8 +6,8 @@
 
 use serde::Deserialize;
 
-use super::{UsageQuery, UsageRow};
 use super::RegionHealth;
+use super::{UsageQuery, UsageRow};
 use crate::breaker::Order;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::units::UnixMillis;
