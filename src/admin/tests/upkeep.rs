@@ -9,11 +9,14 @@ use super::{Gateway, block_on};
 use crate::admin::{Courier, Delivery, Entropy, Old, StoreError, Upkeep, deliver, keep_up};
 use crate::units::UnixMillis;
 
+/// What was posted: the address, the headers, the body.
+type Posted = (String, Vec<(&'static str, String)>, String);
+
 /// A courier that gets the answers it was given, in their order; 200 when there are none left.
 #[derive(Default)]
 struct Post {
     answers: RefCell<Vec<Result<u16, String>>>,
-    sent: RefCell<Vec<(String, Vec<(&'static str, String)>, String)>>,
+    sent: RefCell<Vec<Posted>>,
 }
 
 impl Courier for Post {

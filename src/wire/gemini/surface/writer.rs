@@ -80,7 +80,8 @@ impl Writer {
         match self.blocks.get_mut(&(choice, block)) {
             Some(Block::Words { thought }) => {
                 let thought = *thought;
-                if !text.is_empty() && !(thought && self.naming.hide_reasoning) {
+                let hidden = thought && self.naming.hide_reasoning;
+                if !text.is_empty() && !hidden {
                     self.part(choice, |part| reply::write_words(text, thought, None, part));
                 }
             }
@@ -97,7 +98,8 @@ impl Writer {
             Some(Block::Call { signature, .. }) => *signature = Some(given.into_owned()),
             Some(Block::Words { thought }) => {
                 let thought = *thought;
-                if !(thought && self.naming.hide_reasoning) {
+                let hidden = thought && self.naming.hide_reasoning;
+                if !hidden {
                     self.part(choice, |part| reply::write_words(&Text::EMPTY, thought, Some(&given), part));
                 }
             }
