@@ -31,6 +31,17 @@ pub struct Failure {
     pub retry_after: Option<Millis>,
     /// What the operator should read in the log and the caller should not.
     pub cause: Option<String>,
+    /// What programs should read: one more member of the error.
+    pub detail: Option<Box<Detail>>,
+}
+
+/// A member of an error beside the usual ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Detail {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value, as JSON.
+    pub json: String,
 }
 
 /// What went wrong.
@@ -137,6 +148,7 @@ impl Failure {
             upstream_status: None,
             retry_after: None,
             cause: None,
+            detail: None,
         }
     }
 

@@ -3,9 +3,10 @@
 //! A change is marked as published only if it still is the last one; otherwise the newer one is published over it, so
 //! that of two changes at once the older copy does not stay. What could not be copied stays marked and is caught up.
 //!
-//! How soon a change bites: in the isolate that made it, at once; in others, when their memory of the grant (10
-//! seconds) and the copy that KV keeps at their location (60 seconds) have run out, so within 70 seconds of the
-//! answer. A new key needs no copy and works everywhere at once.
+//! How soon a change bites: in the isolate that made it, at once. Budgets, limits, revoking and disabling are told to the
+//! ledger, and are in force elsewhere when the lease of the key ends there: within 10 seconds. What else a key may do
+//! follows when other isolates' memory of the grant (10 seconds) and the copy that KV keeps at their location (60
+//! seconds) have run out. A new key needs no copy and works everywhere at once.
 
 use super::answer::Refusal;
 use super::key_change::hashes_of;
@@ -68,6 +69,7 @@ pub(super) async fn publish_key<S: Store>(
     mut stored: StoredKey,
 ) -> Result<(), StoreError> {
     for _ in 0..MOST_ROUNDS {
+        store.tell_key(&stored).await?;
         for text in &stored.hashes {
             match stored.grant(&text.hash).filter(|_| !text.ended(now)) {
                 Some(grant) => {

@@ -56,6 +56,7 @@ pub(super) async fn create<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<A
         let message = format!("There is a {} `{}` already.", kind.as_str(), stored.id);
         return Err(Refusal::new(409, "already_exists", message));
     }
+    tell(call, kind, &stored).await?;
     Ok(Answer::written(201, shown(kind, &stored)))
 }
 
@@ -84,6 +85,7 @@ pub(super) async fn update<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -
         Ok(())
     };
     let stored = change(call, kind, id, "update", edit).await?;
+    tell(call, kind, &stored).await?;
     let answer = Answer::written(200, shown(kind, &stored));
     let keys = if kind == Kind::Team { publish_team(call, id).await? } else { Vec::new() };
     Ok(answer.changed_keys(keys))
@@ -100,7 +102,16 @@ pub(super) async fn delete<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -
         Ok(())
     };
     let stored = change(call, kind, id, "delete", edit).await?;
+    tell(call, kind, &stored).await?;
     Answer::json(200, &Deleted { id: &stored.id, object: kind.as_str(), deleted: true })
+}
+
+/// Tells the ledger, where it is something that it enforces.
+async fn tell<S: Store>(call: &Call<'_, S>, kind: Kind, stored: &StoredRecord) -> Result<(), Refusal> {
+    call.store.tell_rule(kind, stored).await.map_err(|error| {
+        let message = format!("The change is stored, but not in force yet ({error}). Repeat the request.");
+        Refusal::new(503, "not_published", message)
+    })
 }
 
 /// The record of `id`, unless it is deleted.

@@ -59,6 +59,10 @@ pub trait Store {
     async fn config_published(&self, version: u32) -> Result<bool, StoreError>;
     /// Writes the edge copy of the configuration, sealed.
     async fn put_config(&self, sealed: &str) -> Result<(), StoreError>;
+    /// Tells the ledger what a key is subject to, so that it is in force within seconds.
+    async fn tell_key(&self, stored: &StoredKey) -> Result<(), StoreError>;
+    /// Tells the ledger of a budget or a limit, or that it is gone; nothing of other records.
+    async fn tell_rule(&self, kind: Kind, stored: &StoredRecord) -> Result<(), StoreError>;
     /// Records of calls, newest first.
     async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError>;
     /// All rows of a call, oldest first.

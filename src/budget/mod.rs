@@ -32,6 +32,6 @@ pub use message::{
     Rules, Terms,
 };
 pub use period::{Frame, Parts};
-pub use purse::{Hold, Purse, Refused, Taken, Wanted};
+pub use purse::{Figure, Hold, Purse, Refused, Taken, Wanted};
 pub use rule::{Aim, Amounts, PotName, Rule, Spender};
 pub use zone::Zone;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
+use super::lease::Batch;
 use crate::config::{self, Config};
 use crate::gateway::{CallId, Deadline, FetchedMedia, Gateway, Incoming, Input, Outbound, Setup, Step};
 use crate::http::Response;
@@ -23,8 +24,10 @@ thread_local! {
 }
 
 /// What the isolate holds.
-struct Isolate {
-    gateway: Gateway,
+pub(super) struct Isolate {
+    pub(super) gateway: Gateway,
+    /// What is on its way to the ledger, or could not be sent.
+    pub(super) batch: Option<Batch>,
     environment: HashMap<String, String>,
     /// The version of the configuration in force; 0 for the default.
     config_version: u32,
@@ -40,6 +43,11 @@ fn with<T>(otherwise: T, work: impl FnOnce(&mut Isolate) -> T) -> T {
         Some(isolate) => work(isolate),
         None => otherwise,
     })
+}
+
+/// All that this isolate holds, for what is not on the path of a call.
+pub(super) fn with_isolate<T>(work: impl FnOnce(&mut Isolate) -> T) -> Option<T> {
+    with(None, |isolate| Some(work(isolate)))
 }
 
 /// The gateway of this isolate, for what is not on the path of a call.
@@ -63,6 +71,7 @@ pub fn set_up(environment: &str, seed: &[u8]) {
             gateway: Gateway::new(setup_of(&environment, Config::default()), seed),
             environment,
             config_version: 0,
+            batch: None,
             bytes: Vec::new(),
             media: Vec::new(),
         });
@@ -240,13 +249,7 @@ pub fn take_bytes() -> Vec<u8> {
     with(Vec::new(), |isolate| std::mem::take(&mut isolate.bytes))
 }
 
-/// How many records are waiting to be written.
-#[wasm_bindgen]
-pub fn records_waiting() -> u32 {
-    with(0, |isolate| u32::try_from(isolate.gateway.records.len()).unwrap_or(u32::MAX))
-}
-
-fn resume(call: u32, input: Input<'_>, now: f64) -> String {
+pub(super) fn resume(call: u32, input: Input<'_>, now: f64) -> String {
     with(String::new(), |isolate| {
         let step = isolate.gateway.resume(CallId(call), input, moment(now));
         isolate.tell(CallId(call), step)
@@ -272,6 +275,10 @@ impl Isolate {
         match step {
             Step::FindGrant(hash) => {
                 told.string("do", "grant").string("hash", &hash.to_string());
+            }
+            Step::AskLedger(message) => {
+                told.string("do", "ledger");
+                self.bytes = message;
             }
             Step::FetchMedia(links, most) => {
                 told.string("do", "media").number("most", most);
@@ -343,6 +350,9 @@ impl Isolate {
             told.object("binding", |told| {
                 told.string("name", binding.name).string("model", &binding.model);
             });
+        }
+        if self.gateway.purse.holding() > 0 {
+            told.boolean("held", true);
         }
         self.bytes = outbound.body;
     }

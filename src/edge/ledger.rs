@@ -1,24 +1,38 @@
-//! The `Ledger` object: what calls cost, kept until the database has it.
+//! The `Ledger` object: what is left of every budget and limit, who has leased how much of it, and what calls cost until
+//! the database has it.
 //!
-//! Isolates hand their records over in batches; here a batch is durable, in one row. An alarm writes batches to D1,
-//! where each record is inserted once by `(request_id, seq)`, and deletes what arrived: a database that is away for
+//! What it decides is [`crate::budget::Ledger`]'s; here that is kept in memory and, row by row, in storage: a reply that
+//! grants something goes out only when its lease is stored. Isolates hand the records of calls over in batches; a batch
+//! is durable in one row, together with the report on the leases that those calls drew from. An alarm writes batches to
+//! D1, where each record is inserted once by `(request_id, seq)`, and deletes what arrived: a database that is away for
 //! hours loses nothing and counts nothing twice.
 //!
-//! Protocol: JSON over `fetch`, versioned. `POST /records` takes `{"version": 1, "batch": "…", "records": [row, …]}` and
-//! answers `{"version": 1}`; sending a batch again changes nothing.
+//! Protocol: JSON over `fetch`, versioned. Everything may be sent again and changes nothing then.
+//!
+//! | route | body | answer |
+//! |---|---|---|
+//! | `POST /ask` | a [`Message`] | a [`Reply`] |
+//! | `POST /records` | `{"version", "batch", "records": [row, …], "report": Message?}` | `{"version", "reply": Reply?}` |
+//! | `POST /define` | [`Definitions`] | `{"version"}` |
+//! | `POST /standings` | `{"version", "rules": [id, …]}` | `{"version", "standings": {id: {pot: PotStanding}}}` |
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use worker::{
-    DurableObject, Env, Error, Headers, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
+    Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
 
 use super::store;
+use crate::budget::ledger::{Committed, Row};
+use crate::budget::{Budget, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
+use crate::limit::Limit;
+use crate::observe::Record;
+use crate::units::UnixMillis;
 
-/// The version of the protocol that this build speaks.
-pub(super) const PROTOCOL: u32 = 1;
-
+/// The version before this one knew records only; isolates that speak it are about to end.
+const OLDEST: u32 = 1;
 /// Batches that one alarm moves at most; the database takes each in one statement.
 const BATCHES_AN_ALARM: i64 = 20;
 /// From the first record of a batch to its way to the database.
@@ -34,6 +48,8 @@ pub struct Ledger {
     state: State,
     env: Env,
     failures: Cell<u32>,
+    /// `None` where storage could not be read: then nothing is granted.
+    ledger: RefCell<Option<crate::budget::Ledger>>,
 }
 
 #[derive(Deserialize)]
@@ -43,54 +59,120 @@ struct Batch<'a> {
     /// Passed on as they are: the database's statement names the members it wants.
     #[serde(borrow)]
     records: &'a serde_json::value::RawValue,
+    #[serde(default)]
+    report: Option<Message>,
 }
 
-#[derive(Serialize)]
-struct Kept {
-    version: u32,
+/// The answer to records.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kept {
+    /// The version of the protocol.
+    pub version: u32,
+    /// The answer to the report, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reply: Option<Reply>,
+}
+
+/// What the operator has written.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Definitions {
+    /// The version of the protocol.
+    pub version: u32,
+    /// What keys are subject to of their own.
+    pub terms: Vec<Terms>,
+    /// Budgets of no key in particular.
+    pub budgets: Vec<Budget>,
+    /// Limits of no key in particular.
+    pub limits: Vec<Limit>,
+    /// Ids of budgets and limits that are no more.
+    pub removed: Vec<String>,
+}
+
+/// Which rules are asked for.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Wondered {
+    /// The version of the protocol.
+    pub version: u32,
+    /// Their ids.
+    pub rules: Vec<String>,
+}
+
+/// How rules stand: by rule, then by pot.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Standings {
+    /// The version of the protocol.
+    pub version: u32,
+    /// See [`Standings`].
+    pub standings: BTreeMap<String, BTreeMap<String, PotStanding>>,
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct OutboxRow {
     batch: String,
     records: String,
 }
 
+#[derive(Deserialize)]
+struct LedgerRow {
+    kind: String,
+    name: String,
+    value: String,
+}
+
 impl DurableObject for Ledger {
     fn new(state: State, env: Env) -> Ledger {
-        let created = state.storage().sql().exec(
-            "CREATE TABLE IF NOT EXISTS outbox (batch TEXT PRIMARY KEY, records TEXT NOT NULL) WITHOUT ROWID",
-            Vec::new(),
-        );
-        if let Err(error) = created {
-            worker::console_error!("{{\"event\":\"ledger_not_created\",\"error\":\"{error}\"}}");
-        }
-        Ledger { state, env, failures: Cell::new(0) }
+        let ledger = restore(&state).inspect_err(|error| {
+            worker::console_error!(
+                "{}",
+                serde_json::json!({ "event": "ledger_unreadable", "error": error.to_string() })
+            );
+        });
+        Ledger { state, env, failures: Cell::new(0), ledger: RefCell::new(ledger.ok()) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let path = request.path();
+        let body = request.bytes().await?;
+        if body.len() > MOST_BYTES {
+            return Response::error("the body is too large", 413);
+        }
         match (request.method(), path.as_str()) {
+            (Method::Post, "/ask") => {
+                let message: Message = serde_json::from_slice(&body)?;
+                let reply = self.change(message.version, |ledger, now| ledger.handle(message, now))?;
+                self.arm_for_sweep().await?;
+                Response::from_json(&reply)
+            }
             (Method::Post, "/records") => {
-                let body = request.bytes().await?;
-                if body.len() > MOST_BYTES {
-                    return Response::error("a batch is too large", 413);
-                }
-                let batch: Batch<'_> = serde_json::from_slice(&body)?;
-                if batch.version != PROTOCOL {
-                    return Response::error("unknown protocol version", 400);
-                }
-                self.keep(batch.batch, batch.records.get())?;
+                let Batch { version, batch, records, report } = serde_json::from_slice(&body)?;
+                supported(version)?;
+                let reply =
+                    report.map(|report| self.change(version, |ledger, now| ledger.handle(report, now))).transpose()?;
+                self.keep(batch, records.get())?;
                 self.arm(ALARM_AFTER_MS).await?;
-                Response::from_json(&Kept { version: PROTOCOL })
+                Response::from_json(&Kept { version: PROTOCOL, reply })
+            }
+            (Method::Post, "/define") => {
+                let definitions: Definitions = serde_json::from_slice(&body)?;
+                self.change(definitions.version, |ledger, _| define(ledger, definitions))?;
+                Response::from_json(&Kept { version: PROTOCOL, reply: None })
+            }
+            (Method::Post, "/standings") => {
+                let wondered: Wondered = serde_json::from_slice(&body)?;
+                let standings = self.change(wondered.version, |ledger, now| standings(ledger, wondered, now))?;
+                Response::from_json(&standings)
             }
             _ => Response::error("unknown route", 404),
         }
     }
 
     async fn alarm(&self) -> Result<Response> {
+        let swept = self.change(PROTOCOL, |ledger, now| ledger.sweep(now));
         // A throw would use up the platform's six retries; the next try is armed here instead.
-        let (next, failures) = match self.flush().await {
+        let (next, failures) = match swept.and(self.flush().await) {
             Ok(0) => (None, 0),
             Ok(_) => (Some(0), 0),
             Err(error) => {
@@ -104,15 +186,59 @@ impl DurableObject for Ledger {
             }
         };
         self.failures.set(failures);
-        if let Some(wait) = next {
-            self.arm(wait).await?;
+        match next {
+            Some(wait) => self.arm(wait).await?,
+            None => self.arm_for_sweep().await?,
         }
         Response::ok("")
     }
 }
 
 impl Ledger {
+    /// One step of the ledger, stored before anybody hears of it.
+    fn change<T>(&self, version: u32, step: impl FnOnce(&mut crate::budget::Ledger, UnixMillis) -> T) -> Result<T> {
+        supported(version)?;
+        let mut held = self.ledger.borrow_mut();
+        if held.is_none() {
+            *held = Some(restore(&self.state)?);
+        }
+        let ledger = held.as_mut().ok_or_else(|| Error::RustError("the ledger cannot be read".to_owned()))?;
+        let result = step(ledger, now());
+        let stored = self.store(ledger);
+        if stored.is_err() {
+            // What is in memory was promised to nobody; the next step begins from what is stored.
+            *held = None;
+        }
+        stored.map(|()| result)
+    }
+
+    fn store(&self, ledger: &mut crate::budget::Ledger) -> Result<()> {
+        let sql = self.state.storage().sql();
+        for (row, value) in ledger.take_changes() {
+            let (kind, name) = row.place();
+            let place = vec![SqlStorageValue::String(kind.to_owned()), SqlStorageValue::String(name.to_owned())];
+            match value {
+                Some(value) => {
+                    let statement = "INSERT OR REPLACE INTO ledger (kind, name, value) VALUES (?, ?, ?)";
+                    sql.exec(statement, [place, vec![SqlStorageValue::String(value)]].concat())?;
+                }
+                None => {
+                    sql.exec("DELETE FROM ledger WHERE kind = ? AND name = ?", place)?;
+                }
+            }
+        }
+        for committed in ledger.take_committed() {
+            let record = row_of(&committed);
+            let name = format!("{}.{}", record.request_id, record.seq);
+            self.keep(&name, &format!("[{}]", serde_json::to_string(&record)?))?;
+        }
+        Ok(())
+    }
+
     fn keep(&self, batch: &str, records: &str) -> Result<()> {
+        if records == "[]" {
+            return Ok(());
+        }
         let values = vec![SqlStorageValue::String(batch.to_owned()), SqlStorageValue::String(records.to_owned())];
         let statement = "INSERT OR IGNORE INTO outbox (batch, records) VALUES (?, ?)";
         self.state.storage().sql().exec(statement, values).map(|_| ())
@@ -122,7 +248,8 @@ impl Ledger {
     async fn flush(&self) -> Result<usize> {
         let sql = self.state.storage().sql();
         let some = "SELECT batch, records FROM outbox LIMIT ?";
-        let rows: Vec<Row> = sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?.to_array()?;
+        let rows: Vec<OutboxRow> =
+            sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?.to_array()?;
         for row in &rows {
             let written = store::insert_records(&self.env, &row.records).await;
             written.map_err(|error| Error::RustError(error.to_string()))?;
@@ -140,19 +267,76 @@ impl Ledger {
         }
         Ok(())
     }
+
+    /// Sets the alarm for what ends by itself, if something does.
+    async fn arm_for_sweep(&self) -> Result<()> {
+        let next = self.ledger.borrow().as_ref().and_then(crate::budget::Ledger::next_sweep);
+        match next {
+            Some(next) => self.arm(next.0.saturating_sub(now().0).max(ALARM_AFTER_MS)).await,
+            None => Ok(()),
+        }
+    }
 }
 
-/// Hands records to the account's ledger object.
-///
-/// # Errors
-/// Where the object does not answer, or refuses.
-pub(super) async fn keep(env: &Env, batch: &str, records: &str) -> Result<()> {
-    let stub = env.durable_object("LEDGER")?.get_by_name("account")?;
-    let mut init = worker::RequestInit::new();
-    let headers = Headers::new();
-    headers.set("content-type", "application/json")?;
-    let body = format!("{{\"version\":{PROTOCOL},\"batch\":\"{batch}\",\"records\":{records}}}");
-    init.with_method(Method::Post).with_headers(headers).with_body(Some(body.into()));
-    let mut answer = stub.fetch_with_request(Request::new_with_init("https://ledger/records", &init)?).await?;
-    if answer.status_code() == 200 { Ok(()) } else { Err(Error::RustError(answer.text().await?)) }
+fn supported(version: u32) -> Result<()> {
+    if (OLDEST..=PROTOCOL).contains(&version) {
+        return Ok(());
+    }
+    Err(Error::RustError(format!("protocol version {version} is not known; known are {OLDEST} to {PROTOCOL}")))
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+}
+
+/// What is stored, after the tables are made where there are none yet.
+fn restore(state: &State) -> Result<crate::budget::Ledger> {
+    let sql = state.storage().sql();
+    for table in [
+        "CREATE TABLE IF NOT EXISTS outbox (batch TEXT PRIMARY KEY, records TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE IF NOT EXISTS ledger (kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, \
+         PRIMARY KEY (kind, name)) WITHOUT ROWID",
+    ] {
+        sql.exec(table, Vec::new())?;
+    }
+    let rows: Vec<LedgerRow> = sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?.to_array()?;
+    let mut ledger = crate::budget::Ledger::default();
+    for LedgerRow { kind, name, value } in rows {
+        // A kind that is not known was written by a later version, for a feature that this one has not.
+        let Some(row) = Row::at(&kind, &name) else { continue };
+        ledger.restore(&row, &value)?;
+    }
+    Ok(ledger)
+}
+
+fn define(ledger: &mut crate::budget::Ledger, definitions: Definitions) {
+    definitions.terms.into_iter().for_each(|terms| ledger.set_terms(terms));
+    definitions.budgets.into_iter().for_each(|budget| ledger.set_rule(Rule::Budget(budget)));
+    definitions.limits.into_iter().for_each(|limit| ledger.set_rule(Rule::Limit(limit)));
+    definitions.removed.iter().for_each(|id| ledger.remove_rule(id));
+}
+
+fn standings(ledger: &mut crate::budget::Ledger, wondered: Wondered, now: UnixMillis) -> Standings {
+    let standings = wondered.rules.into_iter().map(|rule| {
+        let pots = ledger.standings(&rule, now);
+        (rule, pots)
+    });
+    Standings { version: PROTOCOL, standings: standings.collect() }
+}
+
+/// The row of a call that was booked at its ceiling, or of the correction of one.
+fn row_of(committed: &Committed) -> Record {
+    let (request, hold) = committed.request.rsplit_once('.').unwrap_or((&committed.request, "0"));
+    // Attempts are numbered from 0; these rows stand far above them, two for each hold.
+    let hold = hold.parse::<u32>().unwrap_or(0) % (1 << 29);
+    let seq = (1 << 30) + 2 * hold + u32::from(committed.cost < 0);
+    Record {
+        request_id: request.to_owned(),
+        seq,
+        at: committed.at,
+        key_id: committed.key.clone(),
+        cost_nano: Some(committed.cost),
+        state: "committed_ceiling",
+        ..Record::default()
+    }
 }

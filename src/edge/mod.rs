@@ -7,6 +7,7 @@ mod admin;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod health;
 mod hot;
+mod lease;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
 mod store;
@@ -174,35 +175,4 @@ pub async fn keep_up(env: Env, now: f64) {
 
 fn now() -> UnixMillis {
     UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Writes the records of finished calls to the log and hands them to the ledger; what it does not take is kept for
-/// the next time.
-///
-/// # Errors
-/// Where the ledger does not answer.
-#[wasm_bindgen]
-pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
-    /// A batch is one row of the ledger and one statement of the database, both of which take two megabytes.
-    const MOST_AT_ONCE: usize = 1_000;
-    /// The log takes 256 KB a request, and each entry of it costs some tens of microseconds.
-    const LINES_AN_ENTRY: usize = 25;
-    let mut records = hot::with_gateway(|gateway| gateway.records.take(MOST_AT_ONCE)).unwrap_or_default();
-    let Some(first) = records.first() else { return Ok(()) };
-    // Records that are sent again begin with the same one, and what the database has already it leaves as it is.
-    let batch = first.request_id.clone();
-    let fresh: Vec<bool> = records.iter_mut().map(|record| !std::mem::replace(&mut record.logged, true)).collect();
-    let lines: Vec<String> = records.iter().map(|record| serde_json::to_string(record).unwrap_or_default()).collect();
-    let unlogged: Vec<&str> =
-        lines.iter().zip(fresh).filter(|(_, fresh)| *fresh).map(|(line, _)| line.as_str()).collect();
-    for entry in unlogged.chunks(LINES_AN_ENTRY) {
-        worker::console_log!("{}", entry.join("\n"));
-    }
-    match ledger::keep(&env, &batch, &format!("[{}]", lines.join(","))).await {
-        Ok(()) => Ok(()),
-        Err(error) => {
-            hot::with_gateway(|gateway| gateway.records.put_back(records));
-            Err(JsValue::from_str(&error.to_string()))
-        }
-    }
 }

@@ -12,13 +12,16 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, console_error};
 
+use super::ledger::Definitions;
 use super::usage;
 use crate::admin::{
     AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, RegionHealth, Store, StoreError, StoredConfig, StoredHash,
     StoredKey, StoredRecord, UsageQuery, UsageRow, open_config,
 };
 use crate::breaker::Order;
+use crate::budget::{Budget, Ended};
 use crate::keys::{Grant, Key, KeyHash, Secrets};
+use crate::limit::Limit;
 use crate::units::UnixMillis;
 
 /// The look-up of a key stands in the way of a call: KV answers in milliseconds or is passed over.
@@ -312,6 +315,25 @@ impl Store for EdgeStore<'_> {
         write_copy(self.env, "CONFIG", CONFIG, Some((sealed, None))).await
     }
 
+    async fn tell_key(&self, stored: &StoredKey) -> Result<(), StoreError> {
+        let mut terms = crate::keys::terms(&Key { team: stored.team, ..stored.key.clone() });
+        if stored.deleted {
+            terms.ended = Some(Ended::Revoked);
+        }
+        Ok(super::lease::define(self.env, Definitions { terms: vec![terms], ..Definitions::default() }).await?)
+    }
+
+    async fn tell_rule(&self, kind: Kind, stored: &StoredRecord) -> Result<(), StoreError> {
+        let mut definitions = Definitions::default();
+        match kind {
+            Kind::Team | Kind::User | Kind::Webhook => return Ok(()),
+            Kind::Budget | Kind::Limit if stored.deleted => definitions.removed.push(stored.id.clone()),
+            Kind::Budget => definitions.budgets.push(Budget { id: stored.id.clone(), ..read_json(&stored.record)? }),
+            Kind::Limit => definitions.limits.push(Limit { id: stored.id.clone(), ..read_json(&stored.record)? }),
+        }
+        Ok(super::lease::define(self.env, definitions).await?)
+    }
+
     async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError> {
         let mut conditions: Vec<&str> = Vec::new();
         let mut values: Vec<JsValue> = Vec::new();
@@ -513,6 +535,10 @@ pub(super) fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError>
     changes
         .map(|changes| changes == 1)
         .ok_or_else(|| StoreError { message: "the database did not say what it changed".to_owned() })
+}
+
+fn read_json<T: DeserializeOwned>(record: &str) -> Result<T, StoreError> {
+    serde_json::from_str(record).map_err(|error| StoreError { message: format!("a record: {error}") })
 }
 
 fn record_of(key: &Key) -> Result<String, StoreError> {

@@ -27,13 +27,18 @@ const RECORDS_WAIT = 1_000;
 const HEALTH_WAIT = 5_000;
 /** What `health_due` says when a target was just blocked, or a probe came back. */
 const AT_ONCE = 2;
+/** How often leases are renewed while calls are under way, in milliseconds: some times within their ten seconds. */
+const LEASES_WAIT = 2_000;
+/** After how long another request does the writing, in milliseconds. */
+const TAKE_OVER = 12_000;
 /** How many bytes of a body over the limit are still taken. */
 const DISCARDED = 32 * 1024 * 1024;
 /** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
 const DRAIN = 25_000;
 
 let isolate;
-let flushing = false;
+/** Who is writing records, if anybody is. */
+let flushing;
 
 export default {
   async fetch(request, env, ctx) {
@@ -115,7 +120,7 @@ async function call(request, path, env, ctx) {
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
   if (step.do === "media") step = await inline(step);
-  if (step.do !== "send") return respond(step, env, ctx);
+  if (step.do === "respond" || step.do === "finish") return respond(step, env, ctx);
   return drive(step, request, env, ctx);
 }
 
@@ -146,6 +151,7 @@ async function drive(step, request, env, ctx) {
     if (next.do === "send") next = await attempt(next, live);
     else if (next.do === "wait") next = await pause(next, live);
     else if (next.do === "media") next = await inline(next);
+    else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(env, next.call));
     else break;
   }
   if (next.readable === undefined) live.complete();
@@ -158,6 +164,7 @@ async function drive(step, request, env, ctx) {
  * Whatever comes first keeps the one promise: the answer, a failure, a deadline, or the caller's leaving.
  */
 function attempt(step, live) {
+  if (step.held) settle(live.env, live.ctx);
   return new Promise((resolve, reject) => {
     live.begin(step);
     if (!step.abort) live.lose = () => resolve(live.failed(step, "stopped"));
@@ -299,7 +306,8 @@ class Live {
     this.stop();
     this.ended?.();
     // Without a signal the upstream is let go of when nothing of this request is left to wait for.
-    settle(this.env, this.ctx, this.abort === undefined ? 0 : RECORDS_WAIT);
+    if (this.abort === undefined) this.ctx.waitUntil(core.write_records(this.env).catch(unwritten));
+    else settle(this.env, this.ctx);
   }
 
   /** A deadline passed before the upstream's status line. */
@@ -336,26 +344,38 @@ function respond(step, env, ctx) {
   return new Response(core.take_bytes(), { status: step.status, headers: step.headers });
 }
 
-/** Has finished calls written to the log and the database together, a moment later and beside the answers. */
-function settle(env, ctx, wait = RECORDS_WAIT) {
-  if (core.health_due(Date.now()) === AT_ONCE) ctx.waitUntil(exchangeHealth(env));
-  if (flushing || core.records_waiting() === 0) return;
-  flushing = true;
-  ctx.waitUntil(flush(env, wait));
+/**
+ * Has finished calls written to the log and told to the ledger together, a moment later and beside the answers. Leases
+ * are renewed with that, and given back when the calls are over, so it goes on as long as there is something to say.
+ */
+function settle(env, ctx) {
+  const now = Date.now();
+  if (core.health_due(now) === AT_ONCE) ctx.waitUntil(exchangeHealth(env));
+  // The platform ends what a request leaves behind after half a minute: a later request takes over in time.
+  if ((flushing !== undefined && now < flushing.since + TAKE_OVER) || !core.owes_ledger()) return;
+  flushing = { since: now };
+  ctx.waitUntil(flush(env, flushing));
 }
 
-async function flush(env, wait) {
+async function flush(env, own) {
   try {
-    await scheduler.wait(wait);
-    flushing = false;
-    const told = core.health_due(Date.now()) > 0 ? exchangeHealth(env) : undefined;
-    await core.write_records(env);
-    await told;
+    let wait = RECORDS_WAIT;
+    do {
+      await scheduler.wait(wait);
+      wait = LEASES_WAIT;
+      const told = core.health_due(Date.now()) > 0 ? exchangeHealth(env) : undefined;
+      await core.write_records(env);
+      await told;
+    } while (flushing === own && core.owes_ledger());
   } catch (error) {
-    console.error(JSON.stringify({ event: "records_not_written", error: String(error) }));
+    unwritten(error);
   } finally {
-    flushing = false;
+    if (flushing === own) flushing = undefined;
   }
+}
+
+function unwritten(error) {
+  console.error(JSON.stringify({ event: "records_not_written", error: String(error) }));
 }
 
 function preflight() {

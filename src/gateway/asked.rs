@@ -22,6 +22,8 @@ pub struct Asked {
     pub include_usage: bool,
     /// Whether targets that cannot honour every parameter are out.
     pub require_parameters: bool,
+    /// The caller's own end user, as the body names them.
+    pub user: Option<String>,
     /// Where else it may go, where the body says anything of that.
     pub preferences: Option<Box<Preferences>>,
     /// How its target is chosen, where the body says anything of that.
@@ -46,6 +48,8 @@ struct Written<'a> {
     provider: Option<Raw<'a>>,
     #[serde(borrow, default)]
     models: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    user: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -67,6 +71,8 @@ struct ProviderPreferences<'a> {
     ignore: Option<Raw<'a>>,
 }
 
+/// Characters of an end user's name; what is longer is cut, and counted under what is left.
+const LONGEST_USER: usize = 200;
 /// Models or providers that one call can name in one list.
 const MOST_NAMES: usize = 16;
 
@@ -134,6 +140,9 @@ impl Asked {
             layout: Layout::default(),
             include_usage: wants_usage(written.stream_options.as_ref())?,
             require_parameters,
+            user: written
+                .user
+                .and_then(|raw| raw.text().map(|text| text.decode().chars().take(LONGEST_USER).collect())),
             preferences,
             objective: objective.map(Box::new),
         })

@@ -49,6 +49,8 @@ pub(super) struct Attempt {
     pub(super) hide_reasoning: bool,
     /// The key's output limit for a call that names none.
     pub(super) default_max_tokens: Option<u32>,
+    /// That limit is lower than it would be, because a budget has little left.
+    pub(super) cap_lowered: bool,
     /// What the upstream was shown, and might quote.
     pub(super) shown: Option<Secret>,
 }
@@ -107,9 +109,16 @@ impl Gateway {
             status: None,
             own_key: call.incoming.header("x-latchkey-provider-key").is_some(),
             hide_reasoning: false,
-            default_max_tokens: call.grant.as_ref().and_then(|grant| grant.key.default_max_tokens),
+            default_max_tokens: None,
+            cap_lowered: false,
             shown: None,
         });
+        if let Some(grant) = call.grant.clone() {
+            let (cap, lowered) = self.default_cap(call, &grant);
+            if let Some(attempt) = &mut call.attempt {
+                (attempt.default_max_tokens, attempt.cap_lowered) = (cap, lowered);
+            }
+        }
         Ok(())
     }
 

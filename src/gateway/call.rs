@@ -13,6 +13,7 @@ use crate::wire::error::redact;
 use crate::wire::{Cost, InlinedMedia, Surface};
 
 use super::attempt::Attempt;
+use super::funds::Funds;
 use super::tried::Tried;
 use super::wishes::Wishes;
 use super::{Asked, Incoming};
@@ -55,6 +56,8 @@ pub struct Call {
     pub(super) committed_early: bool,
     /// More than one attempt is in what the caller read.
     pub(super) continued: bool,
+    /// What it holds of budgets and limits.
+    pub(super) funds: Funds,
     /// Links that had to be fetched, by link.
     pub(super) inlined: InlinedMedia,
     /// The caller is gone, and the rest of the answer is only read for what it costs.
@@ -67,6 +70,8 @@ pub struct Call {
 pub(super) enum Stage {
     /// The key's grant.
     Grant(crate::http::Route, crate::keys::KeyHash),
+    /// The ledger's answer.
+    Ledger,
     /// Links that the target cannot take as links.
     Media(Vec<String>),
     /// The next attempt's time.
@@ -104,6 +109,7 @@ impl Call {
             wishes: Wishes::default(),
             committed_early: false,
             continued: false,
+            funds: Funds::default(),
             inlined: InlinedMedia::new(),
             drained: false,
             stage: Stage::Over,
@@ -148,12 +154,15 @@ impl Call {
         if let Some((experiment, variant)) = self.routed.as_ref().and_then(|routed| routed.variant.as_ref()) {
             response = response.header("x-latchkey-variant", format!("{experiment}:{variant}"));
         }
+        for (name, value) in &self.funds.headers {
+            response = response.header(name, value.clone());
+        }
         response = response.header("server-timing", self.server_timing(now));
         if self.incoming.wants_cors() {
             response = response.header("access-control-allow-origin", "*").header(
                 "access-control-expose-headers",
                 "x-request-id, x-latchkey-provider, x-latchkey-model, x-latchkey-attempts, x-latchkey-adjusted, \
-                 x-latchkey-cost, x-latchkey-variant, retry-after, server-timing",
+                 x-latchkey-cost, x-latchkey-budget-remaining, x-latchkey-variant, retry-after, server-timing",
             );
         }
         response

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::breaker::View;
+use crate::budget::Purse;
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::http::{Route, route};
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub(super) retries: RetryBudget,
     /// Where calls went, and what came of it.
     pub(super) router: Router,
+    /// What this isolate may spend.
+    pub purse: Purse,
     calls: HashMap<CallId, Call>,
     next_call: u32,
 }
@@ -53,6 +56,7 @@ impl Gateway {
     #[must_use]
     pub fn new(setup: Setup, seed: [u8; 32]) -> Gateway {
         let mut ids = Ids::new(seed);
+        let isolate = ids.mint().replacen("req_", "iso_", 1);
         Gateway {
             view: View::new(setup.config.health, ids.chance()),
             setup,
@@ -61,6 +65,7 @@ impl Gateway {
             retries: RetryBudget::default(),
             router: Router::default(),
             records: RecordBuffer::default(),
+            purse: Purse::new(isolate),
             calls: HashMap::new(),
             next_call: 0,
         }
@@ -116,13 +121,23 @@ impl Gateway {
 
     /// Something happened to a call. A call that is over, or unknown, answers with an empty [`Step::Finish`].
     pub fn resume(&mut self, id: CallId, input: Input<'_>, now: UnixMillis) -> Step {
+        // What the ledger says is for the isolate as a whole, whatever became of the call that asked.
+        let refused = match &input {
+            Input::Ledger { sent, reply } => self.ledger_answered(reply, *sent, now),
+            _ => None,
+        };
         let Some(mut call) = self.calls.remove(&id) else { return Step::Finish(Vec::new()) };
+        call.funds.refused = refused;
         let step = self.advance(&mut call, input, now);
         self.keep(id, call);
         step
     }
 
-    fn keep(&mut self, id: CallId, call: Call) {
+    fn keep(&mut self, id: CallId, mut call: Call) {
+        if matches!(call.stage, Stage::Over) {
+            // What was used is settled by now; whatever is still held was not.
+            self.release(&mut call);
+        }
         if !matches!(call.stage, Stage::Over) {
             self.calls.insert(id, call);
         }
@@ -132,6 +147,7 @@ impl Gateway {
         let result = match (std::mem::replace(&mut call.stage, Stage::Over), input) {
             (stage, Input::Gone) => Ok(self.abandon(call, stage, now)),
             (Stage::Grant(route, hash), Input::Grant(found)) => self.granted(call, route, hash, found, now),
+            (Stage::Ledger, Input::Ledger { .. }) => self.funded(call, now),
             (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
             (Stage::Waiting, Input::Waited) => Ok(self.waited(call, now)),
             (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),

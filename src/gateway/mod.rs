@@ -8,6 +8,8 @@ mod asked;
 mod attempt;
 mod call;
 mod failover;
+mod funds;
+mod funds_refused;
 mod grants;
 mod headers;
 mod health;
@@ -32,7 +34,7 @@ use std::rc::Rc;
 
 use crate::http::Response;
 use crate::keys::{Grant, KeyHash};
-use crate::units::Millis;
+use crate::units::{Millis, UnixMillis};
 
 /// Names a call within its isolate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +45,13 @@ pub struct CallId(pub u32);
 pub enum Input<'a> {
     /// The answer to [`Step::FindGrant`]: the grant, none if no such key exists, or why it could not be looked up.
     Grant(Result<Option<Rc<Grant>>, String>),
+    /// The answer to [`Step::AskLedger`], which was sent at this moment, or why there is none.
+    Ledger {
+        /// When the message was made.
+        sent: UnixMillis,
+        /// What the ledger says.
+        reply: Result<Box<crate::budget::Reply>, String>,
+    },
     /// The answer to [`Step::FetchMedia`], one for each link, in order.
     Media(Vec<Result<FetchedMedia, String>>),
     /// The wait that [`Step::Wait`] asked for is over.
@@ -113,6 +122,8 @@ impl Deadline {
 pub enum Step {
     /// Look the key up: KV, then the database.
     FindGrant(KeyHash),
+    /// Ask the ledger: a [`crate::budget::Message`] as JSON.
+    AskLedger(Vec<u8>),
     /// Fetch these links, each up to so many bytes; every redirect must be checked again.
     FetchMedia(Vec<String>, usize),
     /// Let go of the upstream that was asked before, if one was, and send a request to this one.

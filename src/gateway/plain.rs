@@ -66,6 +66,7 @@ impl Gateway {
         let written = answer.write(&closing)?;
         call.first_token = Some(now);
         self.report_served(call, closing.usage.as_ref(), now);
+        self.pay(call, closing.usage.as_ref(), cost);
         call.note_served(now);
         let mut response = Response::json(200, written);
         if let Some(Cost { charged, .. }) = cost {

@@ -60,6 +60,9 @@ impl Gateway {
             return Ok(Step::FetchMedia(links, limits.media_bytes));
         }
         let deadlines = call.deadlines(&limits.deadlines);
+        if let Some(first) = self.fund(call, &outgoing.body, now)? {
+            return Ok(first);
+        }
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         if call.asked.require_parameters && !attempt.adjusted.is_empty() {
             let parameters = attempt.adjusted.header();

@@ -194,6 +194,7 @@ impl Gateway {
                 // The upstream has the prompt, and will bill it.
                 let usage = estimate(call.incoming.body.len() as u64, 0);
                 let cost = self.cost(call, &usage);
+                self.pay(call, Some(&usage), cost);
                 self.records.push(call.record(499, Some(&failure), Some(&usage), cost, now));
             }
             _ if call.attempts > 0 => self.records.push(call.record(499, Some(&failure), None, None, now)),
@@ -228,6 +229,7 @@ impl Gateway {
         };
         let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
         let status = if gone { 499 } else { 200 };
+        self.pay(call, usage.as_ref(), cost);
         match failure {
             None => {
                 self.report_served(call, usage.as_ref(), now);

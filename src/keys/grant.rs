@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Key, KeyHash, Markup, ModelPattern, Network, Pattern, Secrets};
+use crate::budget::{Ended, Terms};
 use crate::failure::{Failure, Kind};
 use crate::units::UnixMillis;
 
@@ -14,6 +15,8 @@ const PURPOSE: &str = "grant";
 pub struct Grant {
     /// The record it was made from.
     pub key: Key,
+    /// What of it the ledger should know.
+    pub terms: Terms,
     allowed_models: Vec<ModelPattern>,
     denied_models: Vec<ModelPattern>,
     allowed_providers: Vec<Pattern>,
@@ -43,6 +46,7 @@ impl Grant {
             allowed_providers: names(&key.allowed_providers),
             denied_providers: names(&key.denied_providers),
             allowed_endpoints: names(&key.allowed_endpoints),
+            terms: terms(&key),
             allowed_networks: key.allowed_ips.iter().filter_map(|text| Network::parse(text).ok()).collect(),
             key,
         }
@@ -140,6 +144,20 @@ impl Grant {
         Failure::new(Kind::Forbidden, format!("This gateway key may not use the model `{model}`."))
             .code("model_not_allowed")
             .about("model")
+    }
+}
+
+/// What the ledger should know of a key.
+#[must_use]
+pub fn terms(key: &Key) -> Terms {
+    let is_off = key.disabled || key.team.is_some_and(|team| team.disabled);
+    Terms {
+        key: key.id.clone(),
+        team: key.team_id.clone(),
+        updated_at: key.updated_at,
+        budgets: key.budgets.clone(),
+        limits: key.limits.clone(),
+        ended: key.revoked_at.map(|_| Ended::Revoked).or(is_off.then_some(Ended::Disabled)),
     }
 }
 

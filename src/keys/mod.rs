@@ -28,7 +28,7 @@ mod text;
 pub use admin_key::AdminKey;
 pub use describe::describe;
 pub use endpoint::{ENDPOINTS, known as is_endpoint_pattern};
-pub use grant::Grant;
+pub use grant::{Grant, terms};
 pub use markup::{Factor, Markup};
 pub use network::Network;
 pub use pattern::{ModelPattern, Pattern};

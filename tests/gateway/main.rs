@@ -4,6 +4,7 @@
 
 mod failover;
 mod faults;
+mod funds;
 mod gemini;
 mod health;
 mod lanes;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use latchkey::budget::Ledger;
 use latchkey::config;
 use latchkey::gateway::{CallId, Gateway, Incoming, Input, Outbound, Setup, Step};
 use latchkey::http::Response;
@@ -18,6 +19,10 @@ pub struct World {
     pub key: String,
     pub grant: Grant,
     pub now: UnixMillis,
+    /// The account's ledger; `None` is away.
+    pub ledger: Option<Ledger>,
+    /// How often a call had to ask it.
+    pub asked: u32,
 }
 
 /// What became of a stream: the head of the answer, and all bytes that the caller got.
@@ -63,6 +68,8 @@ impl World {
             key: minted.text.expose().to_owned(),
             grant: Grant::new(Key { id: "key_test".to_owned(), ..key }),
             now: UnixMillis(1_790_000_000_000),
+            ledger: Some(Ledger::default()),
+            asked: 0,
         }
     }
 
@@ -98,8 +105,30 @@ impl World {
                 let grant = Ok(Some(Rc::new(self.grant.clone())));
                 (id, self.resume(id, Input::Grant(grant)))
             }
-            step => (id, step),
+            step => (id, self.after_ledger(id, step)),
         }
+    }
+
+    /// The step that follows once the ledger has answered what it was asked.
+    fn after_ledger(&mut self, id: CallId, mut step: Step) -> Step {
+        while let Step::AskLedger(message) = step {
+            let message = serde_json::from_slice(&message).expect("a message");
+            self.asked += 1;
+            let reply = match &mut self.ledger {
+                Some(ledger) => Ok(Box::new(ledger.handle(message, self.now))),
+                None => Err("it is away".to_owned()),
+            };
+            step = self.gateway.resume(id, Input::Ledger { sent: self.now, reply }, self.now);
+        }
+        step
+    }
+
+    /// What the isolate says to the ledger beside the calls.
+    pub fn report(&mut self) {
+        let message = self.gateway.purse.report(self.now);
+        let ledger = self.ledger.as_mut().expect("a ledger");
+        let reply = ledger.handle(message, self.now);
+        self.gateway.purse.reported(&reply, self.now);
     }
 
     pub fn chat(&mut self, body: &str) -> (CallId, Step) {
@@ -108,7 +137,8 @@ impl World {
 
     pub fn resume(&mut self, id: CallId, input: Input<'_>) -> Step {
         self.now = UnixMillis(self.now.0 + 10);
-        self.gateway.resume(id, input, self.now)
+        let step = self.gateway.resume(id, input, self.now);
+        self.after_ledger(id, step)
     }
 
     /// Plays an upstream that answers in one piece.

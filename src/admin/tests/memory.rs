@@ -190,6 +190,14 @@ impl Store for Memory {
         })
     }
 
+    async fn tell_key(&self, _: &StoredKey) -> Result<(), StoreError> {
+        self.run("tell_key", |_| ())
+    }
+
+    async fn tell_rule(&self, _: Kind, _: &StoredRecord) -> Result<(), StoreError> {
+        self.run("tell_rule", |_| ())
+    }
+
     async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError> {
         self.run("remove_grant", |contents| {
             contents.grants.remove(hash);

@@ -99,6 +99,17 @@ pub enum Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold(u64);
 
+/// How a rule stands for a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// What is left, as far as is known here.
+    pub left: i64,
+    /// When it is whole again, where that is known.
+    pub resets_at: Option<UnixMillis>,
+}
+
 /// Why a call was refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -135,19 +146,31 @@ impl Purse {
         self.keys.get(key).and_then(|known| known.ended)
     }
 
-    /// How much the tightest of the budgets of a hold has left.
-    #[must_use]
-    pub fn remaining(&self, hold: Hold) -> Option<NanoUsd> {
-        let parts = self.holds.get(&hold.0)?.parts.iter().filter(|part| part.unit.is_none());
-        let left =
-            parts.filter_map(|part| self.slices.get(&part.pot)).map(|slice| slice.standing.limit - slice.spent());
-        left.min().map(|left| NanoUsd(left.max(0)))
+    /// Whether nothing counts calls of a key, and that is known for sure.
+    pub fn is_free(&mut self, key: &str, now: UnixMillis) -> bool {
+        let Some(known) = self.keys.get_mut(key) else { return false };
+        known.served = true;
+        now < known.until && known.rules.is_empty() && known.ended.is_none()
     }
 
-    /// How much is left of a pot, and of how much, where this isolate draws from it.
+    /// How the rules that count a call stand, as far as is known here.
     #[must_use]
-    pub fn standing(&self, pot: &str) -> Option<PotStanding> {
-        self.slices.get(pot).map(|slice| PotStanding { spent: slice.spent(), ..slice.standing })
+    pub fn figures<'a>(&self, rules: &'a [Rule], spender: &Spender<'a>, aim: &Aim<'_>) -> Vec<Figure<'a>> {
+        let mut figures = Vec::new();
+        for rule in rules.iter().filter(|rule| rule.matches().counts(aim.provider, aim.model, aim.alias)) {
+            rule.pots(spender, &mut |name| {
+                let Some(slice) = self.slices.get(&name.text()).filter(|slice| slice.lease > 0) else { return };
+                let left = match rule {
+                    Rule::Budget(_) => slice.standing.limit.saturating_sub(slice.spent()),
+                    // What is leased to this isolate is gone from the bucket, and left all the same.
+                    Rule::Limit(_) => {
+                        slice.standing.limit.saturating_sub(slice.standing.spent).saturating_add(slice.free().max(0))
+                    }
+                };
+                figures.push(Figure { rule, left: left.max(0), resets_at: slice.standing.resets_at });
+            });
+        }
+        figures
     }
 
     /// What one call can be sure to get of the tightest of the budgets that count it, if it is to leave as much for each

@@ -139,7 +139,9 @@ impl Demand {
         if age >= 4 * HORIZON {
             return 0;
         }
-        let decayed = i128::from(self.amount) * i128::from(HORIZON) / i128::from(HORIZON + age);
+        // Rounded up: one call is a demand for one more.
+        let whole = i128::from(HORIZON + age);
+        let decayed = (i128::from(self.amount) * i128::from(HORIZON) + whole - 1) / whole;
         i64::try_from(decayed).unwrap_or(i64::MAX)
     }
 }

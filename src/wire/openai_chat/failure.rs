@@ -32,6 +32,9 @@ pub(super) fn write_error(failure: &Failure, object: &mut Object<'_>) {
         if let Some(status) = failure.upstream_status {
             error.number("upstream_status", status);
         }
+        if let Some(detail) = &failure.detail {
+            error.number(detail.name, &detail.json);
+        }
     });
 }
 

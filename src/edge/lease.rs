@@ -1,0 +1,167 @@
+//! What the Worker says to the ledger object: asks of calls that wait, records and reports beside the answers, and what
+//! the operator writes.
+
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::{RawValue, to_raw_value};
+use worker::wasm_bindgen::JsValue;
+use worker::wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Date, Delay, Env, Error, Headers, Method, Request, RequestInit, Result};
+
+use super::hot;
+use super::ledger::{Definitions, Kept};
+use crate::budget::{Message, PROTOCOL, Reply};
+use crate::gateway::Input;
+use crate::units::{Millis, UnixMillis};
+
+/// How long a call waits for the object. It is one hop away; what takes longer is an outage.
+const ASK_WITHIN: Millis = Millis(2_500);
+/// How long a batch, which nobody waits for, may take.
+const KEEP_WITHIN: Millis = Millis(10_000);
+/// A batch is one row of the ledger and one statement of the database, both of which take two megabytes.
+const MOST_RECORDS: usize = 1_000;
+/// The log takes 256 KB a request, and each entry of it costs some tens of microseconds.
+const LINES_AN_ENTRY: usize = 25;
+
+/// Records and the report that belongs to them: sent as they are until they are taken.
+#[derive(Debug)]
+pub(super) struct Batch {
+    body: String,
+    /// The number of the report.
+    report: u64,
+    /// When it was made; what is granted in answer to it counts from then.
+    made: UnixMillis,
+    /// It is on its way, and not to be sent again before this. A request that is cut off takes its sending with it.
+    sending_until: UnixMillis,
+}
+
+/// Asks the ledger what the call needs (the message is the bytes of its step) and takes the call on from there.
+#[wasm_bindgen]
+pub async fn ask_ledger(env: Env, call: u32) -> String {
+    let (message, sent) = (String::from_utf8(hot::take_bytes()).unwrap_or_default(), now());
+    let reply = post(&env, "/ask", JsValue::from_str(&message), ASK_WITHIN).await;
+    let reply = reply.and_then(|bytes| read::<Reply>(&bytes)).map(Box::new).map_err(|error| error.to_string());
+    if let Err(error) = &reply {
+        worker::console_error!("{}", serde_json::json!({ "event": "ledger_away", "error": error }));
+    }
+    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
+    hot::resume(call, Input::Ledger { sent, reply }, now().0 as f64)
+}
+
+/// Whether there is something to tell the ledger: finished calls, or leases to renew or give back.
+#[wasm_bindgen]
+pub fn owes_ledger() -> bool {
+    hot::with_isolate(|isolate| {
+        isolate.batch.is_some() || !isolate.gateway.records.is_empty() || isolate.gateway.purse.owes_report()
+    })
+    .unwrap_or_default()
+}
+
+/// Writes the records of finished calls to the log and hands them to the ledger, with the report on the leases that
+/// they drew from; what it does not take is sent again the next time.
+///
+/// # Errors
+/// Where the ledger does not answer.
+#[wasm_bindgen]
+pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
+    let next = hot::with_isolate(|isolate| {
+        prepare(isolate);
+        let batch = isolate.batch.as_mut().filter(|batch| batch.sending_until <= now())?;
+        batch.sending_until = now().plus(KEEP_WITHIN);
+        Some((JsValue::from_str(&batch.body), batch.report))
+    });
+    let Some((body, report)) = next.flatten() else { return Ok(()) };
+    let kept = post(&env, "/records", body, KEEP_WITHIN).await.and_then(|bytes| read::<Kept>(&bytes));
+    let this = |isolate: &mut hot::Isolate| isolate.batch.as_ref().is_some_and(|batch| batch.report == report);
+    match kept {
+        Ok(kept) => {
+            hot::with_isolate(|isolate| {
+                if this(isolate)
+                    && let Some(batch) = isolate.batch.take()
+                {
+                    isolate.gateway.purse.reported(&kept.reply.unwrap_or_default(), batch.made);
+                }
+            });
+            Ok(())
+        }
+        Err(error) => {
+            hot::with_isolate(|isolate| {
+                if this(isolate)
+                    && let Some(batch) = &mut isolate.batch
+                {
+                    batch.sending_until = UnixMillis(0);
+                }
+            });
+            Err(JsValue::from_str(&error.to_string()))
+        }
+    }
+}
+
+/// Tells the ledger what the operator has written.
+///
+/// # Errors
+/// Where the ledger does not answer.
+pub(super) async fn define(env: &Env, definitions: Definitions) -> Result<()> {
+    let body = serde_json::to_string(&Definitions { version: PROTOCOL, ..definitions })?;
+    post(env, "/define", JsValue::from_str(&body), ASK_WITHIN).await.map(|_| ())
+}
+
+/// Makes the next batch, unless there is one or nothing to say.
+fn prepare(isolate: &mut hot::Isolate) {
+    #[derive(Serialize)]
+    struct Parts<'a> {
+        version: u32,
+        batch: &'a str,
+        records: Vec<Box<RawValue>>,
+        report: &'a Message,
+    }
+    let gateway = &mut isolate.gateway;
+    if isolate.batch.is_some() || gateway.records.is_empty() && !gateway.purse.owes_report() {
+        return;
+    }
+    let records = gateway.records.take(MOST_RECORDS);
+    let lines: Vec<Box<RawValue>> = records.iter().filter_map(|record| to_raw_value(record).ok()).collect();
+    for entry in lines.chunks(LINES_AN_ENTRY) {
+        let entry: Vec<&str> = entry.iter().map(|line| line.get()).collect();
+        worker::console_log!("{}", entry.join("\n"));
+    }
+    let made = now();
+    let report = gateway.purse.report(made);
+    let batch = format!("{}.{}", report.isolate, report.report);
+    let parts = Parts { version: PROTOCOL, batch: &batch, records: lines, report: &report };
+    let body = serde_json::to_string(&parts).unwrap_or_default();
+    isolate.batch = Some(Batch { body, report: report.report, made, sending_until: UnixMillis(0) });
+}
+
+/// One request to the account's ledger object.
+async fn post(env: &Env, route: &str, body: JsValue, within: Millis) -> Result<Vec<u8>> {
+    let stub = env.durable_object("LEDGER")?.get_by_name("account")?;
+    let headers = Headers::new();
+    headers.set("content-type", "application/json")?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_headers(headers).with_body(Some(body));
+    let request = Request::new_with_init(&format!("https://ledger{route}"), &init)?;
+    let exchange = async {
+        let mut answer = stub.fetch_with_request(request).await?;
+        match answer.status_code() {
+            200 => answer.bytes().await,
+            _ => Err(Error::RustError(answer.text().await?)),
+        }
+    };
+    match select(Box::pin(exchange), Box::pin(Delay::from(Duration::from_millis(within.0)))).await {
+        Either::Left((answered, _)) => answered,
+        Either::Right(_) => Err(Error::RustError(format!("the ledger did not answer within {} ms", within.0))),
+    }
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| Error::RustError(format!("the ledger's answer cannot be read: {error}")))
+}
+
+fn now() -> UnixMillis {
+    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,313 @@
+//! What a call holds of budgets and limits before it is sent, and what it is charged afterwards.
+
+use std::rc::Rc;
+
+use crate::budget::{
+    Aim, Amounts, DEFAULT_MAX_TOKENS, Ended, Estimate, Hold, Refusal, Refused, Reply, Rule, Spender, Taken, Wanted,
+    estimate,
+};
+use crate::chat::Usage;
+use crate::failure::{Failure, Kind};
+use crate::http::{Endpoint, Task};
+use crate::keys::{Grant, OnLedgerOutage, UnknownPrice};
+use crate::provider::Bucket;
+use crate::units::{Millis, NanoUsd, UnixMillis};
+use crate::wire::{Change, Cost};
+
+use super::call::{Call, Stage};
+use super::funds_refused::{Headers, headers, refusal};
+use super::send::no_attempt;
+use super::{Gateway, Step};
+
+/// How long a call waits for what other calls hold and may give back, before it is refused.
+const PATIENCE: Millis = Millis(2_500);
+/// How long it waits between two tries.
+const TRY_AGAIN: Millis = Millis(150);
+/// A call is not asked for more often than this: something is wrong then.
+const MOST_TRIES: u32 = 64;
+/// A fair share buys at least so much output: less is no answer.
+const LEAST_OUTPUT: u64 = 256;
+
+/// What a call holds, and what it has waited for.
+#[derive(Debug, Default)]
+pub(super) struct Funds {
+    hold: Option<Hold>,
+    most: Amounts,
+    tries: u32,
+    /// Why the ledger granted nothing the last time.
+    pub(super) refused: Option<Refusal>,
+    /// When it was first found that it does not fit.
+    since: Option<UnixMillis>,
+    /// Its request was counted.
+    counted: bool,
+    /// What the caller is told of limits and budgets.
+    pub(super) headers: Headers,
+}
+
+impl Gateway {
+    /// Holds what the attempt may take, in every budget and limit that counts it. `None` is that it may be sent; else
+    /// something else comes first.
+    pub(super) fn fund(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Option<Step>, Failure> {
+        self.release(call);
+        let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
+        if self.purse.is_free(&grant.key.id, now) {
+            return Ok(None);
+        }
+        let rules = self.purse.rules(&grant.terms);
+        let most = self.most(call, &grant, &rules, body)?;
+        call.funds.most = most;
+        call.funds.tries += 1;
+        if call.funds.tries > MOST_TRIES {
+            return Err(unavailable("it was asked too often for one call"));
+        }
+        let tags = call.tags();
+        let total = self.setup.config.limits.deadlines.total;
+        let wanted = Wanted {
+            request: &call.request_id,
+            spender: call.spender(&grant, &tags),
+            aim: call.aim(),
+            most,
+            terms: &grant.terms,
+            deadline: call.started.plus(total),
+            again: call.funds.tries > 1,
+        };
+        let taken = self.purse.take(&wanted, now);
+        if let Taken::Away = taken {
+            return self.without_ledger(&wanted, &grant, &rules).map(|hold| {
+                call.funds.hold = hold;
+                None
+            });
+        }
+        match taken {
+            Taken::Held(hold) => {
+                let figures = self.purse.figures(&rules, &wanted.spender, &wanted.aim);
+                let headers = headers(&figures, now);
+                (call.funds.headers, call.funds.hold) = (headers, hold);
+                Ok(None)
+            }
+            Taken::Ask(message) => {
+                call.stage = Stage::Ledger;
+                Ok(Some(Step::AskLedger(serde_json::to_vec(&message).unwrap_or_default())))
+            }
+            Taken::Wait(wait) => {
+                call.stage = Stage::Waiting;
+                Ok(Some(Step::Wait(wait)))
+            }
+            Taken::Ended(Ended::Revoked) => Err(ended("This gateway key was revoked.")),
+            Taken::Ended(Ended::Disabled) => Err(ended("This gateway key is disabled.")),
+            Taken::Away => Err(unavailable("it does not answer")),
+        }
+    }
+
+    /// The ledger answered, or did not. Says why nothing was granted, where that is so.
+    pub(super) fn ledger_answered(
+        &mut self,
+        reply: &Result<Box<Reply>, String>,
+        sent: UnixMillis,
+        now: UnixMillis,
+    ) -> Option<Refusal> {
+        match reply {
+            Ok(reply) => self.purse.answered(reply, sent),
+            Err(_) => {
+                self.purse.unanswered(now);
+                None
+            }
+        }
+    }
+
+    /// The ledger has answered what a call asked: it goes on, waits for what others give back, or ends.
+    pub(super) fn funded(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
+        let Some(refused) = call.funds.refused.take() else { return self.send(call, now) };
+        let since = *call.funds.since.get_or_insert(now);
+        if refused.may_return && now.since(since) < PATIENCE {
+            call.stage = Stage::Waiting;
+            return Ok(Step::Wait(TRY_AGAIN));
+        }
+        let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
+        let rules = self.purse.rules(&grant.terms);
+        Err(self.refuse_for(call, &self.purse.refused(&rules, &refused), now))
+    }
+
+    /// Ends what the call holds at what it used and is charged.
+    pub(super) fn pay(&mut self, call: &mut Call, usage: Option<&Usage>, cost: Option<Cost>) {
+        let Some(usage) = usage else { return self.release(call) };
+        let Some(hold) = call.funds.hold.take() else { return };
+        let most = call.funds.most;
+        // What has no known price is charged what was held for it: never nothing.
+        let charged = cost.map_or(most.cost, |cost| cost.charged);
+        self.purse.settle(hold, &Amounts::used(usage, charged, most.requests));
+        call.funds.counted = true;
+    }
+
+    /// Ends what the call holds at nothing: the provider charges nothing for the attempt.
+    pub(super) fn release(&mut self, call: &mut Call) {
+        let Some(hold) = call.funds.hold.take() else { return };
+        // What reached a provider was a request all the same.
+        let sent = call.attempt.as_ref().is_some_and(|attempt| attempt.repeated > 0);
+        let requests = if sent { call.funds.most.requests } else { 0 };
+        call.funds.counted |= sent;
+        self.purse.settle(hold, &Amounts { requests, ..Amounts::default() });
+    }
+
+    /// The output limit of a call that names none, and whether it was lowered to a fair share of what is left.
+    pub(super) fn default_cap(&self, call: &Call, grant: &Grant) -> (Option<u32>, bool) {
+        let own = grant.key.default_max_tokens;
+        let rules = self.purse.rules(&grant.terms);
+        let aim = call.aim();
+        let is_strict = rules
+            .iter()
+            .any(|rule| rule.is_strict_budget() && rule.matches().counts(aim.provider, aim.model, aim.alias));
+        if !is_strict {
+            return (own, false);
+        }
+        let cap = own.unwrap_or(DEFAULT_MAX_TOKENS);
+        let tags = call.tags();
+        let rate = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref()).and_then(|price| {
+            [Bucket::Output, Bucket::Reasoning].into_iter().filter_map(|bucket| price.rates.with_parents(bucket)).max()
+        });
+        let share = self.purse.fair_share(&call.spender(grant, &tags), &aim, &rules);
+        let (Some(NanoUsd(share)), Some(NanoUsd(rate))) = (share, rate.filter(|rate| rate.0 > 0)) else {
+            return (Some(cap), false);
+        };
+        // Half of the share is for the prompt.
+        let affordable = i128::from(share) * 500_000 / i128::from(rate);
+        let affordable = u64::try_from(affordable).unwrap_or(0).max(LEAST_OUTPUT);
+        match u32::try_from(affordable) {
+            Ok(affordable) if affordable < cap => (Some(affordable), true),
+            _ => (Some(cap), false),
+        }
+    }
+
+    /// What the attempt takes at most, or why it may not be sent.
+    fn most(&self, call: &mut Call, grant: &Grant, rules: &Rc<[Rule]>, body: &[u8]) -> Result<Amounts, Failure> {
+        let aim = call.aim();
+        let counts = |rule: &&Rule| rule.matches().counts(aim.provider, aim.model, aim.alias);
+        let is_strict = rules.iter().filter(counts).any(Rule::is_strict_budget);
+        let answers = call.endpoint.map(Endpoint::task) != Some(Task::Embeddings);
+        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+        let model_max = attempt.facts.max_output;
+        let found = estimate(body, answers, is_strict, attempt.price.as_ref(), model_max.filter(|_| !is_strict));
+        if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {
+            attempt.adjusted.note("max_tokens", Change::Clamped);
+        }
+        let own_key = attempt.own_key;
+        let Estimate { mut most, priced, unbounded } = found;
+        let ceiling = match grant.key.unknown_price {
+            Some(UnknownPrice::Hold(ceiling)) => Some(ceiling),
+            _ => None,
+        };
+        if !own_key && !priced {
+            let refuses = is_strict || grant.key.unknown_price == Some(UnknownPrice::Refuse);
+            match ceiling {
+                Some(ceiling) => most.cost = ceiling,
+                None if refuses => return Err(price_unknown(aim_of(call))),
+                None => {}
+            }
+        }
+        if is_strict
+            && !own_key
+            && let Some(what) = unbounded
+        {
+            let Some(ceiling) = ceiling else { return Err(cost_unbounded(what)) };
+            most.cost = most.cost.max(ceiling);
+        }
+        let markup = grant.markup();
+        most.cost = if own_key { markup.surcharge(most.cost) } else { markup.charge(most.cost) };
+        if let Some(limit) = grant.key.max_cost_per_call.filter(|limit| most.cost > *limit) {
+            return Err(too_dear(most.cost, limit));
+        }
+        most.requests = u64::from(!call.funds.counted);
+        Ok(most)
+    }
+
+    /// What happens while the ledger does not answer: the key's own policy.
+    fn without_ledger(&mut self, wanted: &Wanted<'_>, grant: &Grant, rules: &[Rule]) -> Result<Option<Hold>, Failure> {
+        if rules.is_empty() {
+            return Ok(None);
+        }
+        if grant.key.on_ledger_outage == OnLedgerOutage::Strict {
+            return Err(unavailable("this key is set to wait for it (`on_ledger_outage`)"));
+        }
+        self.purse.take_on_credit(wanted).map_err(|_| unavailable("the credit for the time without it is used up"))
+    }
+
+    fn refuse_for(&self, call: &mut Call, refused: &Refused, now: UnixMillis) -> Failure {
+        let (failure, headers) = refusal(refused, now);
+        call.funds.headers = headers;
+        failure
+    }
+}
+
+impl Call {
+    /// Who makes it, as far as budgets and limits can ask.
+    pub(super) fn spender<'a>(&'a self, grant: &'a Grant, tags: &'a [&'a str]) -> Spender<'a> {
+        Spender {
+            key: &grant.key.id,
+            team: grant.key.team_id.as_deref(),
+            user: self.wishes.user.as_deref().or(self.asked.user.as_deref()),
+            session: self.wishes.session.as_deref(),
+            tags,
+        }
+    }
+
+    /// Where its attempt goes.
+    pub(super) fn aim(&self) -> Aim<'_> {
+        let Some(attempt) = &self.attempt else { return Aim::default() };
+        // What was asked for by another name than the target's was an alias, or a short name.
+        let asked = self.asked.model.as_str();
+        let alias = (asked != attempt.target && asked != attempt.model).then_some(asked);
+        Aim { provider: &attempt.upstream.id, model: &attempt.model, alias }
+    }
+
+    /// Its tags, each once.
+    pub(super) fn tags(&self) -> Vec<&str> {
+        let mut tags: Vec<&str> = Vec::new();
+        for tag in self.wishes.tags.iter().flat_map(|tags| tags.split(',')).map(str::trim) {
+            if !tag.is_empty() && !tags.contains(&tag) {
+                tags.push(tag);
+            }
+        }
+        tags
+    }
+}
+
+fn aim_of(call: &Call) -> String {
+    call.attempt.as_ref().map(|attempt| attempt.target.clone()).unwrap_or_default()
+}
+
+fn ended(message: &str) -> Failure {
+    Failure::new(Kind::Unauthorized, message).code("invalid_api_key")
+}
+
+fn unavailable(cause: &str) -> Failure {
+    let message = "The ledger of this gateway does not answer, and this call cannot be let through without it.";
+    let mut failure = Failure::new(Kind::Overloaded, message).code("ledger_unavailable").because(cause);
+    failure.side = crate::failure::Side::Gateway;
+    failure.retry = crate::failure::Retry::Never;
+    failure.retry_after = Some(Millis(2_000));
+    failure
+}
+
+fn price_unknown(target: String) -> Failure {
+    let message = format!(
+        "No price is known for `{target}`, and a budget has to hold. Give the model prices in the configuration, or set \
+         the key's `unknown_price` to {{\"hold\": <US dollars>}}."
+    );
+    Failure::new(Kind::BadRequest, message).code("price_unknown").about("model")
+}
+
+fn cost_unbounded(what: &str) -> Failure {
+    let message = format!(
+        "This call has no bound on what it can cost ({what}), and a strict budget has to hold. Set the key's \
+         `unknown_price` to {{\"hold\": <US dollars>}} to allow such calls at a ceiling."
+    );
+    Failure::new(Kind::BadRequest, message).code("cost_unbounded")
+}
+
+fn too_dear(most: NanoUsd, limit: NanoUsd) -> Failure {
+    let message = format!(
+        "This call can cost up to ${most}, and this key's calls at most ${limit} (`max_cost_per_call`). Lower \
+         `max_tokens` or shorten the prompt."
+    );
+    Failure::new(Kind::BadRequest, message).code("max_cost_per_call_exceeded")
+}

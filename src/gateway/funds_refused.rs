@@ -1,0 +1,198 @@
+//! What a caller is told of budgets and limits.
+
+use crate::budget::{Figure, Refused, Rule};
+use crate::failure::{Detail, Failure, Kind};
+use crate::json::Object;
+use crate::limit::{Limit, Unit};
+use crate::units::{Millis, NanoUsd, UnixMillis};
+
+/// Headers, by lower-case name.
+pub(super) type Headers = Vec<(&'static str, String)>;
+
+/// The refusal of a call that does not fit a budget (402) or a limit (429), and the headers that go with it.
+pub(super) fn refusal(refused: &Refused, now: UnixMillis) -> (Failure, Headers) {
+    let standing = &refused.standing;
+    let figure = Figure {
+        rule: &refused.rule,
+        left: standing.limit.saturating_sub(standing.spent).saturating_sub(standing.leased).max(0),
+        resets_at: standing.resets_at,
+    };
+    let failure = match &refused.rule {
+        Rule::Budget(budget) => over_budget(refused, &budget.id, NanoUsd(standing.limit)),
+        Rule::Limit(limit) => over_limit(refused, limit, now),
+    };
+    (failure, headers(&[figure], now))
+}
+
+/// How the budgets and limits of a call stand: what the tightest budget has left, requests and tokens in OpenAI's form,
+/// and the tightest rate in that of the IETF.
+///
+/// Source: <https://platform.openai.com/docs/guides/rate-limits>, draft-ietf-httpapi-ratelimit-headers-10.
+pub(super) fn headers(figures: &[Figure<'_>], now: UnixMillis) -> Headers {
+    let mut headers = Headers::new();
+    let budgets = figures.iter().filter(|figure| matches!(figure.rule, Rule::Budget(_)));
+    if let Some(tightest) = budgets.map(|figure| figure.left).min() {
+        headers.push(("x-latchkey-budget-remaining", NanoUsd(tightest).to_string()));
+    }
+    let mut tightest: Option<(&Limit, &Figure<'_>)> = None;
+    for figure in figures {
+        let Rule::Limit(limit) = figure.rule else { continue };
+        let names = match limit.unit {
+            Unit::Requests => REQUESTS,
+            Unit::Parallel => continue,
+            Unit::InputTokens | Unit::OutputTokens | Unit::Tokens => TOKENS,
+        };
+        // Of several limits of a kind, the first that is told is the tighter one.
+        let share = |limit: &Limit, left: i64| i128::from(left) * 1_000_000 / i128::from(limit.max.max(1));
+        let known = tightest.is_some_and(|(other, it)| share(other, it.left) <= share(limit, figure.left));
+        if !known {
+            tightest = Some((limit, figure));
+        }
+        if !headers.iter().any(|(name, _)| *name == names[0]) {
+            headers.push((names[0], limit.max.to_string()));
+            headers.push((names[1], figure.left.to_string()));
+            headers.push((names[2], duration(wait(figure, now))));
+        }
+    }
+    if let Some((limit, figure)) = tightest {
+        let (unit, seconds) = (limit.unit.as_str(), limit.per.map_or(0, |per| per.length().0 / 1000));
+        headers.push(("ratelimit-policy", format!("\"{unit}\";q={};w={seconds}", limit.max)));
+        let wait = wait(figure, now).0.div_ceil(1000);
+        headers.push(("ratelimit", format!("\"{unit}\";r={};t={wait}", figure.left)));
+    }
+    headers
+}
+
+const REQUESTS: [&str; 3] =
+    ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
+const TOKENS: [&str; 3] = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
+
+fn over_budget(refused: &Refused, id: &str, limit: NanoUsd) -> Failure {
+    let standing = &refused.standing;
+    let left = NanoUsd(standing.limit.saturating_sub(standing.spent).max(0));
+    let scope = refused.rule.scope().kind.as_str();
+    let held = NanoUsd(standing.leased);
+    let message = format!(
+        "The {scope} budget `{id}` has ${left} of ${limit} left, ${held} of it held by other calls; this call could cost \
+         more than that."
+    );
+    let mut json = Vec::new();
+    let mut object = Object::open(&mut json);
+    object.string("id", id);
+    scope_of(&mut object, refused);
+    object.number("limit", limit).number("remaining", left).number("held", held);
+    moment(&mut object, "reset_at", standing.resets_at);
+    object.close();
+    Failure { detail: detail("budget", json), ..Failure::new(Kind::OverBudget, message).code("budget_exceeded") }
+}
+
+fn over_limit(refused: &Refused, limit: &Limit, now: UnixMillis) -> Failure {
+    let (unit, scope) = (limit.unit.as_str(), limit.scope.kind.as_str());
+    let per = limit.per.map_or(String::new(), |per| format!(" per {}", per.as_str()));
+    let message = format!("The {scope} limit `{}` of {} {unit}{per} is reached.", limit.id, limit.max);
+    let never = limit.unit != Unit::Parallel && refused.fits_at.is_none();
+    // Slots are free when calls end, which nobody knows; a moment is as good as any.
+    let fits_at = refused.fits_at.unwrap_or(now.plus(Millis(1_000)));
+    let mut json = Vec::new();
+    let mut object = Object::open(&mut json);
+    object.string("id", &limit.id).string("unit", unit);
+    scope_of(&mut object, refused);
+    object.number("max", limit.max);
+    moment(&mut object, "reset_at", (!never).then_some(fits_at));
+    object.close();
+    let mut failure = Failure::new(Kind::RateLimited, message).code("rate_limit_exceeded");
+    failure.side = crate::failure::Side::Caller;
+    failure.detail = detail("limit", json);
+    failure.retry_after = (!never).then(|| fits_at.since(now));
+    failure
+}
+
+fn scope_of(object: &mut Object<'_>, refused: &Refused) {
+    let scope = refused.rule.scope();
+    object.object("scope", |told| {
+        told.string("type", scope.kind.as_str());
+        match &refused.subject {
+            Some(subject) => told.string("id", subject),
+            None => told.string("id", &scope.id),
+        };
+    });
+}
+
+fn moment(object: &mut Object<'_>, name: &str, at: Option<UnixMillis>) {
+    match at {
+        Some(at) => object.number(name, at.0),
+        None => object.null(name),
+    };
+}
+
+fn detail(name: &'static str, json: Vec<u8>) -> Option<Box<Detail>> {
+    Some(Box::new(Detail { name, json: String::from_utf8(json).ok()? }))
+}
+
+fn wait(figure: &Figure<'_>, now: UnixMillis) -> Millis {
+    figure.resets_at.map_or(Millis(0), |at| at.since(now))
+}
+
+/// As OpenAI writes it: `20ms`, `1.5s`, `6m0s`.
+fn duration(Millis(wait): Millis) -> String {
+    match wait {
+        0..1_000 => format!("{wait}ms"),
+        1_000..60_000 if wait % 1_000 == 0 => format!("{}s", wait / 1_000),
+        1_000..60_000 => format!("{}.{}s", wait / 1_000, wait % 1_000 / 100),
+        _ => format!("{}m{}s", wait / 60_000, wait % 60_000 / 1_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Budget, PotStanding, Scope, ScopeKind};
+    use crate::limit::Per;
+
+    const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+
+    fn limit() -> Limit {
+        let scope = Scope { kind: ScopeKind::User, id: "*".into() };
+        Limit { id: "l".into(), scope, unit: Unit::Requests, per: Some(Per::Minute), max: 60, ..Limit::default() }
+    }
+
+    #[test]
+    fn a_refusal_says_which_limit_and_until_when() {
+        let refused = Refused {
+            rule: Rule::Limit(limit()),
+            subject: Some("ada".into()),
+            standing: PotStanding { limit: 60, spent: 60, leased: 0, resets_at: Some(NOW.plus(Millis(60_000))) },
+            fits_at: Some(NOW.plus(Millis(1_200))),
+            may_return: false,
+        };
+        let (failure, headers) = refusal(&refused, NOW);
+        let detail = failure.detail.expect("a detail");
+        assert_eq!(detail.name, "limit");
+        let expected =
+            r#"{"id":"l","unit":"requests","scope":{"type":"user","id":"ada"},"max":60,"reset_at":1790000001200}"#;
+        assert_eq!(detail.json, expected);
+        assert_eq!(failure.retry_after, Some(Millis(1_200)));
+        let expected = [
+            ("x-ratelimit-limit-requests", "60"),
+            ("x-ratelimit-remaining-requests", "0"),
+            ("x-ratelimit-reset-requests", "1m0s"),
+            ("ratelimit-policy", "\"requests\";q=60;w=60"),
+            ("ratelimit", "\"requests\";r=0;t=60"),
+        ];
+        assert_eq!(headers, expected.map(|(name, value)| (name, value.to_owned())));
+    }
+
+    #[test]
+    fn the_tightest_budget_is_told() {
+        let rules = [1, 2].map(|id| Rule::Budget(Budget { id: id.to_string(), ..Budget::default() }));
+        let figures: Vec<Figure<'_>> =
+            rules.iter().zip([70_000_000, 5]).map(|(rule, left)| Figure { rule, left, resets_at: None }).collect();
+        assert_eq!(headers(&figures, NOW), [("x-latchkey-budget-remaining", "0.000000005".to_owned())]);
+    }
+
+    #[test]
+    fn waits_are_written_as_openai_does() {
+        let told = [20, 1_000, 1_540, 360_000, 61_900].map(|wait| duration(Millis(wait)));
+        assert_eq!(told, ["20ms", "1s", "1.5s", "6m0s", "1m1s"]);
+    }
+}

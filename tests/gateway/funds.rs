@@ -1,0 +1,219 @@
+//! Budgets and limits on the path of a call.
+
+use latchkey::budget::{Budget, Period, Rule, Scope, ScopeKind};
+use latchkey::gateway::Step;
+use latchkey::keys::{Key, OnLedgerOutage, UnknownPrice};
+use latchkey::limit::{Limit, Per, Unit};
+use latchkey::units::NanoUsd;
+
+use super::world::{World, refused, sent};
+
+/// 2 dollars a million in, 8 out; and one model without a price.
+const PRICED: &str = r#"{"version": 1, "failover": {"enabled": false}, "health": {"enabled": false}, "providers": {"cave": {
+    "base_url": "https://cave.example/v1", "format": "openai_chat", "auth": "none", "key_variables": [],
+    "models": ["m", "free"]}},
+    "models": {"cave/m": {"mode": "chat", "prices": [{"usd_per_mtok": {"input": 2, "output": 8}}]}}}"#;
+
+const CALL: &str = r#"{"model":"cave/m","messages":[{"role":"user","content":"hi"}],"max_tokens":100}"#;
+const ANSWER: &str = r#"{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,
+    "message":{"role":"assistant","content":"ho"},"finish_reason":"stop"}],
+    "usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30}}"#;
+/// 10 × 2 + 20 × 8 micro-dollars.
+const COST: i64 = 180_000;
+
+fn world(budgets: Vec<Budget>, limits: Vec<Limit>) -> World {
+    World::with(Key { budgets, limits, ..Key::default() }, Some(PRICED))
+}
+
+fn budget(limit: i64) -> Budget {
+    Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd(limit),
+        period: Period::Total,
+        ..Budget::default()
+    }
+}
+
+fn limit(unit: Unit, max: u64) -> Limit {
+    let per = (unit != Unit::Parallel).then_some(Per::Minute);
+    Limit { id: "lim".into(), scope: Scope::key("*"), unit, per, max, ..Limit::default() }
+}
+
+/// What the ledger has booked, once it has heard of it.
+fn spent(world: &mut World) -> i64 {
+    world.report();
+    let now = world.now;
+    world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known").spent
+}
+
+#[test]
+fn a_call_is_charged_what_it_used() {
+    let mut world = world(vec![budget(10_000_000)], Vec::new());
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    let answer = world.answer(id, 200, &[], ANSWER);
+    let header = |name: &str| answer.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
+    assert_eq!(header("x-latchkey-budget-remaining").as_deref(), Some("0.01"));
+    assert_eq!(spent(&mut world), COST);
+    assert_eq!(world.gateway.purse.holding(), 0);
+}
+
+#[test]
+fn steady_calls_ask_nobody() {
+    let mut world = world(vec![budget(NanoUsd::DOLLAR.0)], vec![limit(Unit::Requests, 1_000_000)]);
+    for _ in 0..3 {
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        world.answer(id, 200, &[], ANSWER);
+        world.report();
+    }
+    let before = world.asked;
+    for _ in 0..100 {
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        world.answer(id, 200, &[], ANSWER);
+        world.report();
+    }
+    assert_eq!(world.asked, before);
+    assert_eq!(spent(&mut world), 103 * COST);
+}
+
+#[test]
+fn a_call_that_may_cost_too_much_is_refused_before_it_is_sent() {
+    let mut world = world(vec![budget(500_000)], Vec::new());
+    let (status, body) = refused(world.chat(CALL).1);
+    assert_eq!((status, body["error"]["code"].as_str()), (402, Some("budget_exceeded")));
+    assert_eq!(body["error"]["budget"]["id"], "bud");
+    assert_eq!(body["error"]["budget"]["scope"], serde_json::json!({"type": "key", "id": "key_test"}));
+    assert_eq!(body["error"]["budget"]["remaining"].to_string(), "0.0005");
+    assert_eq!(spent(&mut world), 0);
+}
+
+#[test]
+fn what_a_failed_call_held_is_free_again() {
+    let mut world = world(vec![budget(1_200_000)], Vec::new());
+    for _ in 0..5 {
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        world.refuse(id, 500, &[], "{}");
+    }
+    assert_eq!(spent(&mut world), 0);
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    world.resume(id, latchkey::gateway::Input::Gone);
+    assert!(spent(&mut world) > 0, "the provider has the prompt, and charges for it");
+    assert_eq!(world.gateway.purse.holding(), 0);
+}
+
+#[test]
+fn a_strict_budget_caps_the_output_of_calls_that_name_no_cap() {
+    let uncapped = r#"{"model":"cave/m","messages":[{"role":"user","content":"hi"}]}"#;
+    let mut plain = world(Vec::new(), Vec::new());
+    let body = sent(plain.chat(uncapped).1).body;
+    assert!(!String::from_utf8_lossy(&body).contains("4096"));
+    let mut strict = world(vec![budget(NanoUsd::DOLLAR.0)], Vec::new());
+    let body = sent(strict.chat(uncapped).1).body;
+    assert!(String::from_utf8_lossy(&body).contains("4096"), "{}", String::from_utf8_lossy(&body));
+}
+
+#[test]
+fn what_cannot_be_bounded_needs_a_ceiling() {
+    let image = r#"{"model":"cave/m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image_url",
+        "image_url":{"url":"https://pictures.example/a.png"}}]}]}"#;
+    let unpriced = CALL.replace("cave/m", "cave/free");
+    let mut strict = world(vec![budget(NanoUsd::DOLLAR.0)], Vec::new());
+    for (body, code) in [(image, "cost_unbounded"), (unpriced.as_str(), "price_unknown")] {
+        let (status, answer) = refused(strict.chat(body).1);
+        assert_eq!((status, answer["error"]["code"].as_str()), (400, Some(code)));
+    }
+    let ceiling = Some(UnknownPrice::Hold(NanoUsd(5_000_000)));
+    let key = Key { budgets: vec![budget(NanoUsd::DOLLAR.0)], unknown_price: ceiling, ..Key::default() };
+    let mut allowed = World::with(key, Some(PRICED));
+    sent(allowed.chat(image).1);
+    let (id, step) = allowed.chat(&unpriced);
+    sent(step);
+    allowed.answer(id, 200, &[], ANSWER);
+    assert_eq!(spent(&mut allowed), 5_000_000, "an unknown price is never nothing");
+}
+
+#[test]
+fn a_limit_is_a_429_that_says_which_and_until_when() {
+    let mut world = world(Vec::new(), vec![limit(Unit::Requests, 2)]);
+    for _ in 0..2 {
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        let answer = world.answer(id, 200, &[], ANSWER);
+        assert!(answer.headers.iter().any(|(name, _)| *name == "x-ratelimit-remaining-requests"));
+    }
+    let Step::Respond(answer) = world.chat(CALL).1 else { panic!("let through") };
+    assert_eq!(answer.status, 429);
+    let body: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(body["error"]["code"], "rate_limit_exceeded");
+    let limit = &body["error"]["limit"];
+    assert_eq!((&limit["unit"], &limit["max"]), (&"requests".into(), &2.into()));
+    let reset = limit["reset_at"].as_i64().expect("a moment") - world.now.0;
+    assert!((20_000..=31_000).contains(&reset), "{reset}");
+    for name in ["retry-after", "ratelimit", "x-ratelimit-limit-requests"] {
+        assert!(answer.headers.iter().any(|(known, _)| *known == name), "{name}");
+    }
+}
+
+#[test]
+fn calls_at_once_are_counted_while_they_run() {
+    let mut world = world(Vec::new(), vec![limit(Unit::Parallel, 1)]);
+    let (first, step) = world.chat(CALL);
+    sent(step);
+    let step = world.chat(CALL).1;
+    assert!(matches!(step, Step::Wait(_)), "{step:?}");
+    world.answer(first, 200, &[], ANSWER);
+    sent(world.chat(CALL).1);
+}
+
+#[test]
+fn without_the_ledger_the_key_says_what_happens() {
+    let outage = |on_ledger_outage| {
+        let key = Key { budgets: vec![budget(150_000_000)], on_ledger_outage, ..Key::default() };
+        let mut world = World::with(key, Some(PRICED));
+        world.ledger = None;
+        world
+    };
+    let (status, body) = refused(outage(OnLedgerOutage::Strict).chat(CALL).1);
+    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("ledger_unavailable")));
+    let mut soft = outage(OnLedgerOutage::Soft);
+    let (id, step) = soft.chat(CALL);
+    sent(step);
+    soft.answer(id, 200, &[], ANSWER);
+    // A hundredth of the limit is the credit; then it is refused all the same.
+    let (status, _) = refused(soft.chat(CALL).1);
+    assert_eq!(status, 503);
+    // Back again, the ledger is told what was used meanwhile.
+    soft.ledger = Some(latchkey::budget::Ledger::default());
+    soft.now.0 += 10_000;
+    let (id, step) = soft.chat(CALL);
+    sent(step);
+    soft.answer(id, 200, &[], ANSWER);
+    assert_eq!(spent(&mut soft), 2 * COST);
+}
+
+#[test]
+fn a_key_without_rules_is_let_through_while_the_ledger_is_away() {
+    let mut world = world(Vec::new(), Vec::new());
+    world.ledger = None;
+    sent(world.chat(CALL).1);
+}
+
+#[test]
+fn an_end_user_has_a_budget_of_their_own() {
+    let each = Budget { scope: Scope { kind: ScopeKind::User, id: "*".into() }, ..budget(1_200_000) };
+    let mut world = world(Vec::new(), Vec::new());
+    if let Some(ledger) = &mut world.ledger {
+        ledger.set_rule(Rule::Budget(each));
+    }
+    let by = |user: &str| CALL.replace("\"max_tokens\"", &format!("\"user\":\"{user}\",\"max_tokens\""));
+    sent(world.chat(&by("ada")).1);
+    let step = world.chat(&by("ada")).1;
+    assert!(matches!(step, Step::Wait(_)), "what the first call holds may come back: {step:?}");
+    sent(world.chat(&by("grace")).1);
+    sent(world.chat(CALL).1);
+}
