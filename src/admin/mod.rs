@@ -12,6 +12,7 @@ mod body;
 mod calls;
 mod config;
 mod deliver;
+mod generation;
 mod health;
 mod id;
 mod key_body;
@@ -37,6 +38,7 @@ mod webhooks;
 
 pub use answer::{Fault, Response};
 pub use deliver::{Courier, Delivery, deliver};
+pub use generation::generation;
 pub use health::{RegionHealth, provider_health};
 pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};

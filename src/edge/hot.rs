@@ -138,6 +138,11 @@ pub(super) fn granted(call: u32, found: Result<Option<Grant>, String>, now: f64)
     resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now)
 }
 
+/// The answer to a look-up of a finished call.
+pub(super) fn told(call: u32, found: Result<Option<String>, String>, now: f64) -> String {
+    resume(call, Input::Call(found), now)
+}
+
 /// One fetched link of those that were asked for, in order: its bytes, or why it could not be had.
 #[wasm_bindgen]
 pub fn media(media_type: String, bytes: Vec<u8>, unavailable: Option<String>) {
@@ -279,6 +284,9 @@ impl Isolate {
             Step::AskLedger(message) => {
                 told.string("do", "ledger");
                 self.bytes = message;
+            }
+            Step::FindCall { request_id, key_id } => {
+                told.string("do", "told").string("id", &request_id).string("key", &key_id);
             }
             Step::FetchMedia(links, most) => {
                 told.string("do", "media").number("most", most);

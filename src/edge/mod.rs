@@ -18,7 +18,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Env, Headers, Method, Request, Response, Result, event};
 
-use crate::admin::{Context as AdminContext, Entropy, ProviderStatus};
+use crate::admin::{Context as AdminContext, Entropy, ProviderStatus, Store as _};
 use crate::http::{failure_response, front_page};
 use crate::keys::{AdminKey, KeyHash};
 use crate::provider::Upstream;
@@ -144,6 +144,15 @@ pub async fn find_grant(env: Env, call: u32, hash: String) -> String {
     };
     #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
     hot::granted(call, found, Date::now().as_millis() as f64)
+}
+
+/// Looks a finished call up for the key that made it.
+#[wasm_bindgen]
+pub async fn find_call(env: Env, call: u32, request_id: String, key_id: String) -> String {
+    let rows = EdgeStore { env: &env }.call_rows(&request_id).await.map_err(|error| error.to_string());
+    let found = rows.map(|rows| crate::admin::generation(&rows, &key_id));
+    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
+    hot::told(call, found, Date::now().as_millis() as f64)
 }
 
 /// Takes the stored configuration document, if there is one and it is not in force yet.

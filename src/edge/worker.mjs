@@ -58,7 +58,7 @@ export default {
 
   /** Once a minute: see src/admin/upkeep.rs. */
   async scheduled(controller, env, ctx) {
-    await setUp(env, ctx);
+    await setUp(undefined, env, ctx);
     await core.keep_up(env, controller.scheduledTime);
   },
 };
@@ -72,7 +72,7 @@ async function setUp(request, env, ctx) {
     // The core chooses what is called by a binding; it only has to know that it is there.
     if (typeof env.AI?.run === "function") variables["binding:AI"] = "on";
     core.set_up(JSON.stringify(variables), crypto.getRandomValues(new Uint8Array(32)));
-    isolate = { ready: false, configAt: 0, staleAt: 0, continent: request.cf?.continent ?? "" };
+    isolate = { ready: false, configAt: 0, staleAt: 0, continent: request?.cf?.continent ?? "" };
   }
   if (!isolate.ready) {
     await refreshConfig(env);
@@ -119,6 +119,7 @@ async function call(request, path, env, ctx) {
   if (heard !== undefined) await heard;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
+  if (step.do === "told") step = JSON.parse(await core.find_call(env, step.call, step.id, step.key));
   if (step.do === "media") step = await inline(step);
   if (step.do === "respond" || step.do === "finish") return respond(step, env, ctx);
   return drive(step, request, env, ctx);

@@ -72,6 +72,8 @@ pub(super) enum Stage {
     Grant(crate::http::Route, crate::keys::KeyHash),
     /// The ledger's answer.
     Ledger,
+    /// What is known of a finished call.
+    Told,
     /// Links that the target cannot take as links.
     Media(Vec<String>),
     /// The next attempt's time.

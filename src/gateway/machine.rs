@@ -5,7 +5,7 @@ use crate::breaker::View;
 use crate::budget::Purse;
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
-use crate::http::{Route, route};
+use crate::http::{Response, Route, route};
 use crate::json::check_depth;
 use crate::keys::{self, Grant, KeyHash, Secrets};
 use crate::observe::{Ids, RecordBuffer};
@@ -148,6 +148,7 @@ impl Gateway {
             (stage, Input::Gone) => Ok(self.abandon(call, stage, now)),
             (Stage::Grant(route, hash), Input::Grant(found)) => self.granted(call, route, hash, found, now),
             (Stage::Ledger, Input::Ledger { .. }) => self.funded(call, now),
+            (Stage::Told, Input::Call(found)) => told(call, found, now),
             (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
             (Stage::Waiting, Input::Waited) => Ok(self.waited(call, now)),
             (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),
@@ -251,12 +252,34 @@ impl Gateway {
                 call.wishes = Wishes::read(&call.incoming)?;
                 self.first_target(call, now)
             }
+            Route::Generation => {
+                grant.permits(now, "key", |name| call.incoming.header(name))?;
+                let request_id = call.incoming.parameter("id").unwrap_or_default().to_owned();
+                if request_id.is_empty() {
+                    return Err(Failure::bad_request("id", "Which call? Send its `x-request-id` as `?id=`."));
+                }
+                call.stage = Stage::Told;
+                Ok(Step::FindCall { request_id, key_id: grant.key.id.clone() })
+            }
             Route::Models | Route::Model(_) | Route::Key => {
                 let response = self.inspect(&grant, &route, &call.incoming, now)?;
                 Ok(Step::Respond(call.dress(response, now)))
             }
         }
     }
+}
+
+/// What is known of a finished call came.
+fn told(call: &Call, found: Result<Option<String>, String>, now: UnixMillis) -> Result<Step, Failure> {
+    let body = found.map_err(|cause| {
+        let failure = Failure::new(Kind::Overloaded, "The records of calls cannot be read; try again in a moment.");
+        failure.code("storage_unavailable").because(cause)
+    })?;
+    let body = body.ok_or_else(|| {
+        let message = "This key made no such call, or not long ago: records appear some seconds after a call.";
+        Failure::new(Kind::NotFound, message).code("generation_not_found").about("id")
+    })?;
+    Ok(Step::Respond(call.dress(Response::json(200, body.into_bytes()), now)))
 }
 
 fn require_json(incoming: &Incoming) -> Result<(), Failure> {

@@ -52,6 +52,9 @@ pub enum Input<'a> {
         /// What the ledger says.
         reply: Result<Box<crate::budget::Reply>, String>,
     },
+    /// The answer to [`Step::FindCall`]: the body that tells of it, none if there is no such call, or why it could not be
+    /// looked up.
+    Call(Result<Option<String>, String>),
     /// The answer to [`Step::FetchMedia`], one for each link, in order.
     Media(Vec<Result<FetchedMedia, String>>),
     /// The wait that [`Step::Wait`] asked for is over.
@@ -124,6 +127,13 @@ pub enum Step {
     FindGrant(KeyHash),
     /// Ask the ledger: a [`crate::budget::Message`] as JSON.
     AskLedger(Vec<u8>),
+    /// Look a finished call of a key up.
+    FindCall {
+        /// Which call.
+        request_id: String,
+        /// Whose it must be.
+        key_id: String,
+    },
     /// Fetch these links, each up to so many bytes; every redirect must be checked again.
     FetchMedia(Vec<String>, usize),
     /// Let go of the upstream that was asked before, if one was, and send a request to this one.

@@ -14,6 +14,8 @@ pub enum Route {
     Model(String),
     /// `GET /v1/key`.
     Key,
+    /// `GET /v1/generation?id=`.
+    Generation,
 }
 
 /// The endpoints that are billed.
@@ -141,6 +143,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "messages/count_tokens" => (Route::Call(Endpoint::CountMessages), "POST"),
         "models" => (Route::Models, "GET"),
         "key" => (Route::Key, "GET"),
+        "generation" => (Route::Generation, "GET"),
         _ => match path.strip_prefix("models/") {
             Some(named) if method_of(named).is_some() => {
                 let (model, endpoint) = method_of(named).unwrap_or(("", Endpoint::GenerateContent));
@@ -208,6 +211,7 @@ mod tests {
         }
         assert_eq!(route("GET", "/v1/models/openai%2Fgpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
         assert_eq!(route("GET", "/v1/models/openai/gpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
+        assert_eq!(route("GET", "/v1/generation"), Ok(Route::Generation));
         assert_eq!(route("GET", "/v1/models/%zz%"), Ok(Route::Model("%zz%".to_owned())));
         for (path, model) in [
             ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini-2.5-flash"),

@@ -126,6 +126,34 @@ describe("a cost", () => {
   });
 });
 
+describe("a finished call", () => {
+  const ask = async ({ key }, query) => {
+    const response = await gateway.fetch(`/v1/generation${query}`, { headers: { authorization: `Bearer ${key}` } });
+    return { status: response.status, ...(await response.json()) };
+  };
+
+  test("is told to the key that made it", async () => {
+    const { status, data } = await ask(plain, `?id=${answers[0].id}`);
+    assert.equal(status, 200);
+    const { usage } = answers[0].body;
+    assert.deepEqual(
+      [data.id, data.model, data.user, data.tokens_prompt, data.tokens_completion, data.total_cost],
+      [answers[0].id, "openai/gpt-4o-mini", "ada", usage.prompt_tokens, usage.completion_tokens, usage.cost],
+    );
+    const unpriced = await ask(plain, `?id=${answers[3].id}`);
+    assert.equal(unpriced.data.total_cost, null);
+  });
+
+  test("is told to no other", async () => {
+    for (const [holder, query] of [[marked, `?id=${answers[0].id}`], [plain, "?id=req_none"]]) {
+      const { status, error } = await ask(holder, query);
+      assert.deepEqual([status, error.code], [404, "generation_not_found"]);
+    }
+    assert.equal((await ask(plain, "")).status, 400);
+    assert.equal((await gateway.fetch(`/v1/generation?id=${answers[0].id}`)).status, 401);
+  });
+});
+
 describe("what is written once", () => {
   test("is neither counted nor changed again", async () => {
     const database = await gateway.miniflare.getD1Database("DB");
