@@ -24,38 +24,34 @@ export const SECRETS = {
 };
 
 /**
- * Starts a gateway of its own for one test file, in front of `upstream`. What it sends anywhere goes through `outside`,
- * where that is given.
+ * Starts a gateway of its own for one test file, in front of `upstream`.
+ * - `outside`: what it sends anywhere goes through this function, where it is given.
+ * - `isolates`: so many Workers over the same storage and objects; the header `x-isolate` (from 1) says which one is meant.
+ * - `troubled`: the health object can be made slow or dead (see `trouble`).
  */
-export async function startGateway(upstream, variables = {}, outside = undefined) {
+export async function startGateway(upstream, variables = {}, { outside, isolates = 1, troubled = false } = {}) {
   const logs = [];
   const config = readConfig({ config: join(ROOT, "wrangler.toml") });
+  const bindings = { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables };
+  const workers = Array.from({ length: isolates }, (_, index) => gatewayWorker(config, { index, troubled, outside, bindings }));
+  if (isolates > 1) workers.unshift(router(config, isolates));
+  if (troubled) workers.push(troubleMaker(config));
   const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      name: config.name,
-      modules: modules(),
-      modulesRoot: BUNDLE,
-      compatibilityDate: config.compatibility_date,
-      compatibilityFlags: config.compatibility_flags,
-      kvNamespaces: config.kv_namespaces.map(({ binding }) => binding),
-      d1Databases: config.d1_databases.map(({ binding }) => binding),
-      durableObjects: Object.fromEntries(
-        config.durable_objects.bindings.map(({ name, class_name }) => [name, { className: class_name, useSQLite: true }]),
-      ),
-      bindings: { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables },
-      ...(outside && { outboundService: outside }),
-      handleStructuredLogs: (log) => logs.push(log),
-      cf: false,
-    }),
+    convertV4MiniflareOptions({ workers, handleStructuredLogs: (log) => logs.push(log), cf: false }),
   );
   const url = (await miniflare.ready).origin;
-  await migrate(await miniflare.getD1Database("DB"));
+  await migrate(await miniflare.getD1Database("DB", config.name));
 
   const gateway = {
     url,
     miniflare,
     /** What the Worker wrote to its log, as one text. */
     log: () => logs.map(({ message }) => message).join("\n"),
+    /** Makes the health object answer so many milliseconds late; `Infinity`: fail at once. Wants `troubled`. */
+    async trouble(milliseconds) {
+      const worker = await miniflare.getWorker("trouble");
+      await worker.fetch("http://trouble/", { method: "POST", body: String(milliseconds) });
+    },
     /** A request as it stands, without a key unless `init` brings one. */
     fetch: (path, init) => fetch(new URL(path, url), init),
     /** A request to the admin API, with a JSON body where one is given; gives status, headers and body. */
@@ -84,6 +80,69 @@ export async function startGateway(upstream, variables = {}, outside = undefined
     close: () => miniflare.dispose(),
   };
   return gateway;
+}
+
+/** One Worker of the gateway; the first has the objects, and the others use them. */
+function gatewayWorker(config, { index, troubled, outside, bindings }) {
+  const object = ({ name, class_name }) => {
+    if (troubled && name === "HEALTH") return [name, { className: "Trouble", scriptName: "trouble" }];
+    return [name, { className: class_name, useSQLite: true, ...(index > 0 ? { scriptName: config.name } : {}) }];
+  };
+  return {
+    name: index === 0 ? config.name : `${config.name}-${index + 1}`,
+    modules: modules(),
+    modulesRoot: BUNDLE,
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: config.compatibility_flags,
+    kvNamespaces: config.kv_namespaces.map(({ binding }) => binding),
+    d1Databases: config.d1_databases.map(({ binding }) => binding),
+    durableObjects: Object.fromEntries(config.durable_objects.bindings.map(object)),
+    bindings,
+    ...(outside && { outboundService: outside }),
+  };
+}
+
+/** Sends each request on to the Worker that its header names. */
+function router(config, isolates) {
+  const name = (index) => (index === 0 ? config.name : `${config.name}-${index + 1}`);
+  return {
+    name: "router",
+    modules: true,
+    compatibilityDate: config.compatibility_date,
+    serviceBindings: Object.fromEntries(Array.from({ length: isolates }, (_, index) => [`W${index + 1}`, name(index)])),
+    script: `export default {
+      fetch: (request, env) => env["W" + (request.headers.get("x-isolate") ?? 1)].fetch(request),
+    }`,
+  };
+}
+
+/** Stands before the health objects and delays what they are asked. */
+function troubleMaker(config) {
+  return {
+    name: "trouble",
+    modules: true,
+    compatibilityDate: config.compatibility_date,
+    durableObjects: {
+      TROUBLE: { className: "Trouble", useSQLite: true },
+      HEALTH: { className: "Health", scriptName: config.name, useSQLite: true },
+    },
+    script: `import { DurableObject } from "cloudflare:workers";
+      let wait = 0;
+      export default {
+        async fetch(request) {
+          wait = Number(await request.text());
+          return new Response();
+        },
+      };
+      export class Trouble extends DurableObject {
+        async fetch(request) {
+          if (wait === Infinity) throw new Error("the object is dead");
+          if (wait > 0) await scheduler.wait(wait);
+          const objects = this.env.HEALTH;
+          return objects.get(objects.idFromName(new URL(request.url).search.slice(1))).fetch(request);
+        }
+      }`,
+  };
 }
 
 function modules() {

@@ -21,7 +21,7 @@ const answers = [];
 
 before(async () => {
   upstream = await startUpstream();
-  gateway = await startGateway(upstream, {}, outside);
+  gateway = await startGateway(upstream, {}, { outside });
   database = await gateway.miniflare.getD1Database("DB");
   const made = await gateway.admin("POST", "/admin/webhooks", { url: "https://hooks.example.com/in", events: ["key.*"] });
   assert.equal(made.status, 201, made.text);
