@@ -319,8 +319,10 @@ impl Slowness {
 
 /// Milliseconds, half median and half tail: the median alone forgets the tail, the tail alone is noise.
 fn time(figures: &Figures, output: u64, strategy: Strategy) -> Option<f64> {
-    let tail = figures.first_token_p95?.0 as f64;
-    let first = (figures.first_token_p50.map_or(tail, |p50| p50.0 as f64) + tail) / 2.0;
+    let middle = figures.first_token_p50.map(|p50| p50.0 as f64);
+    // Too few answers for a tail: it is taken for twice the middle, so that one that is new is not unknown for long.
+    let tail = figures.first_token_p95.map(|p95| p95.0 as f64).or(middle.map(|middle| middle * 2.0))?;
+    let first = f64::midpoint(middle.unwrap_or(tail), tail);
     match strategy {
         Strategy::FastestTotal => {
             let speed = figures.tokens_per_second.filter(|speed| *speed > 0.0)?;
@@ -379,7 +381,8 @@ fn promote(order: &mut [Ranked], at: usize) {
 /// Sends a small share of calls to another open contender, so that what is known of the others stays true.
 fn explore(situation: &Situation<'_>, figures: &[Figures], order: &mut [Ranked]) -> bool {
     let share = situation.policy.explore;
-    if share <= 0.0 || chance(situation.seed.wrapping_add(0x5eed)) >= share {
+    // A prompt that is cached somewhere would leave its cache, and what follows of its session would go along.
+    if situation.warm.is_some() || share <= 0.0 || chance(situation.seed.wrapping_add(0x5eed)) >= share {
         return false;
     }
     let is_open = |ranked: &&Ranked| figures.get(ranked.contender).is_none_or(|figures| figures.is_open(situation.now));
