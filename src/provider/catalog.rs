@@ -24,6 +24,17 @@ pub const PROVIDERS: &[Provider] = &[
         .versioned("AZURE_API_VERSION")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
         .recorded("azure"),
+    // Claude models of a Foundry resource.
+    row(
+        "azure-anthropic",
+        "Anthropic on Azure",
+        "https://{AZURE_RESOURCE}.services.ai.azure.com/anthropic",
+        Format::Anthropic,
+    )
+    .auth(Auth::Header("x-api-key"))
+    .quirks(Quirks::NONE)
+    .listed("anthropic")
+    .recorded("azure"),
     compatible("baseten", "Baseten", "https://inference.baseten.co/v1"),
     row("bedrock", "Amazon Bedrock", "https://bedrock-runtime.{AWS_REGION}.amazonaws.com", Format::Bedrock)
         .auth(Auth::Aws("bedrock"))

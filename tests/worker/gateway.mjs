@@ -28,14 +28,16 @@ export const SECRETS = {
  * - `outside`: what it sends anywhere goes through this function, where it is given.
  * - `isolates`: so many Workers over the same storage and objects; the header `x-isolate` (from 1) says which one is meant.
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
+ * - `bound`: it is bound to Workers AI, which the fake upstream plays.
  */
-export async function startGateway(upstream, variables = {}, { outside, isolates = 1, troubled = false } = {}) {
+export async function startGateway(upstream, variables = {}, { outside, isolates = 1, troubled = false, bound = false } = {}) {
   const logs = [];
   const config = readConfig({ config: join(ROOT, "wrangler.toml") });
   const bindings = { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables };
-  const workers = Array.from({ length: isolates }, (_, index) => gatewayWorker(config, { index, troubled, outside, bindings }));
+  const workers = Array.from({ length: isolates }, (_, index) => gatewayWorker(config, { index, troubled, outside, bound, bindings }));
   if (isolates > 1) workers.unshift(router(config, isolates));
   if (troubled) workers.push(troubleMaker(config));
+  if (bound) workers.push(workersAi(config, upstream));
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({ workers, handleStructuredLogs: (log) => logs.push(log), cf: false }),
   );
@@ -83,7 +85,7 @@ export async function startGateway(upstream, variables = {}, { outside, isolates
 }
 
 /** One Worker of the gateway; the first has the objects, and the others use them. */
-function gatewayWorker(config, { index, troubled, outside, bindings }) {
+function gatewayWorker(config, { index, troubled, outside, bound, bindings }) {
   const object = ({ name, class_name }) => {
     if (troubled && name === "HEALTH") return [name, { className: "Trouble", scriptName: "trouble" }];
     return [name, { className: class_name, useSQLite: true, ...(index > 0 ? { scriptName: config.name } : {}) }];
@@ -99,6 +101,7 @@ function gatewayWorker(config, { index, troubled, outside, bindings }) {
     durableObjects: Object.fromEntries(config.durable_objects.bindings.map(object)),
     bindings,
     ...(outside && { outboundService: outside }),
+    ...(bound && { serviceBindings: { AI: "workers-ai" } }),
   };
 }
 
@@ -140,6 +143,26 @@ function troubleMaker(config) {
           if (wait > 0) await scheduler.wait(wait);
           const objects = this.env.HEALTH;
           return objects.get(objects.idFromName(new URL(request.url).search.slice(1))).fetch(request);
+        }
+      }`,
+  };
+}
+
+/**
+ * Stands in for the binding of Workers AI, which only the platform has: asks the fake upstream what it was asked, and
+ * answers what that answers.
+ */
+function workersAi(config, upstream) {
+  return {
+    name: "workers-ai",
+    modules: true,
+    compatibilityDate: config.compatibility_date,
+    bindings: { UPSTREAM: upstream.url },
+    script: `import { WorkerEntrypoint } from "cloudflare:workers";
+      export default class extends WorkerEntrypoint {
+        run(model, inputs, options) {
+          const headers = { "content-type": "application/json" };
+          return fetch(this.env.UPSTREAM + "/binding/" + model, { method: "POST", headers, body: JSON.stringify({ inputs, options }) });
         }
       }`,
   };
