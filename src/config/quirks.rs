@@ -3,10 +3,10 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::place::Place;
-use crate::provider::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
+use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 17] = [
+const KNOWN: [&str; 18] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -24,6 +24,7 @@ const KNOWN: [&str; 17] = [
     "reasoning_back",
     "routes_itself",
     "states_cost",
+    "hosting",
 ];
 
 const OUTPUT_CAPS: [(&str, OutputCap); 3] = [
@@ -31,6 +32,9 @@ const OUTPUT_CAPS: [(&str, OutputCap); 3] = [
     ("max_tokens", OutputCap::MaxTokens),
     ("either", OutputCap::Either),
 ];
+
+const HOSTINGS: [(&str, Hosting); 3] =
+    [("own", Hosting::Own), ("invoke_model", Hosting::InvokeModel), ("publisher_model", Hosting::PublisherModel)];
 
 const TOOL_CALL_IDS: [(&str, ToolCallIds); 2] =
     [("any", ToolCallIds::Any), ("nine_alphanumerics", ToolCallIds::NineAlphanumerics)];
@@ -70,6 +74,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "seed" => set(&mut quirks.seed, place.word(&same(["seed", "random_seed"]))),
             "output_cap" => set(&mut quirks.output_cap, place.word(&OUTPUT_CAPS)),
             "tool_call_ids" => set(&mut quirks.tool_call_ids, place.word(&TOOL_CALL_IDS)),
+            "hosting" => set(&mut quirks.hosting, place.word(&HOSTINGS)),
             "reasoning_control" => set(&mut quirks.reasoning_control, place.word(&REASONING_CONTROLS)),
             _ => set(&mut quirks.reasoning_back, place.word(&REASONING_BACK)),
         }

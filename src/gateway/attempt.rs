@@ -124,7 +124,7 @@ impl Gateway {
 
     /// The cheapest way that an answer of this upstream may take.
     pub(super) fn lane(&self, call: &Call, upstream: &Upstream) -> Lane {
-        match call.surface().format() == upstream.format {
+        match upstream.speaks(call.surface().format()) {
             true if self.may_relay(call, upstream) => Lane::Relay,
             true => Lane::Patched,
             false => Lane::Translated,

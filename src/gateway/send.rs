@@ -141,7 +141,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             .about("model")
     };
     let outgoing = match (task, upstream.format) {
-        (Task::Chat, format) if surface.format() == format => patched(surface, incoming, attempt, asked.stream)?,
+        (Task::Chat, _) if upstream.speaks(surface.format()) => patched(surface, incoming, attempt, asked.stream)?,
         (Task::Chat, format) => {
             let mut request = surface.read_request(body)?;
             request.stream = asked.stream;

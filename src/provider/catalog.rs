@@ -3,7 +3,7 @@
 //! Base URLs and headers are those of the vendors' own pages, read in November 2026. A row without anything after its
 //! address is an OpenAI-compatible server of which nothing odd is known ([`Quirks::COMPATIBLE`]).
 
-use super::quirks::{OutputCap, ReasoningBack, ReasoningParameter, ToolCallIds};
+use super::quirks::{Hosting, OutputCap, ReasoningBack, ReasoningParameter, ToolCallIds};
 use super::{Auth, Bound, Endpoints, Provider, Quirks};
 use crate::wire::Format;
 
@@ -40,6 +40,17 @@ pub const PROVIDERS: &[Provider] = &[
         .auth(Auth::Aws("bedrock"))
         .quirks(Quirks::NONE)
         .recorded("bedrock"),
+    // What Converse has no word for, such as betas, in the models' own protocol.
+    row(
+        "bedrock-anthropic",
+        "Anthropic on Amazon Bedrock",
+        "https://bedrock-runtime.{AWS_REGION}.amazonaws.com",
+        Format::Anthropic,
+    )
+    .auth(Auth::Aws("bedrock"))
+    .quirks(Quirks { hosting: Hosting::InvokeModel, ..Quirks::NONE })
+    .listed("bedrock")
+    .recorded("bedrock"),
     compatible("cerebras", "Cerebras", "https://api.cerebras.ai/v1")
         .quirks(Quirks {
             ends_without_done: true,
@@ -251,6 +262,14 @@ pub const PROVIDERS: &[Provider] = &[
         })
         .endpoints(EMBEDDINGS)
         .recorded("vercel-gateway"),
+    // The key is an access token; each lives an hour.
+    row("vertex", "Google Vertex AI", VERTEX, Format::Gemini)
+        .quirks(Quirks { hosting: Hosting::PublisherModel, ..Quirks::NONE })
+        .recorded("vertex"),
+    row("vertex-anthropic", "Anthropic on Google Vertex AI", VERTEX, Format::Anthropic)
+        .quirks(Quirks { hosting: Hosting::PublisherModel, ..Quirks::NONE })
+        .listed("vertex")
+        .recorded("vertex"),
     compatible("vllm", "vLLM", "http://localhost:8000/v1")
         .auth(Auth::Optional)
         .quirks(Quirks {
@@ -306,6 +325,10 @@ pub fn find(id: &str) -> Option<&'static Provider> {
 const EMBEDDINGS: Endpoints = Endpoints { embeddings: true, completions: false };
 const COMPLETIONS: Endpoints = Endpoints { embeddings: false, completions: true };
 const EMBEDDINGS_AND_COMPLETIONS: Endpoints = Endpoints { embeddings: true, completions: true };
+
+/// Models of every publisher that a project may call in one region.
+const VERTEX: &str =
+    "https://{VERTEX_LOCATION}-aiplatform.googleapis.com/v1/projects/{VERTEX_PROJECT}/locations/{VERTEX_LOCATION}";
 
 /// Workers AI by its binding, which takes what the schema of each model lists
 /// (<https://developers.cloudflare.com/workers-ai/models/llama-3.3-70b-instruct-fp8-fast/>).

@@ -15,7 +15,7 @@ pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, OwnThinking, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family, is_same_model};
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Source, Unit, Validity, cost, lines, receipt};
-pub use quirks::{OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
+pub use quirks::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Unsigned, Upstream};
 pub use sigv4::AwsCredentials;
 

@@ -49,6 +49,23 @@ pub struct Quirks {
     /// `usage.cost` is what it charges, in US dollars. Recording: `openrouter.tools-stream.ad77df3ada`;
     /// <https://openrouter.ai/docs/use-cases/usage-accounting>.
     pub states_cost: bool,
+    /// Where it is called, if not as its format's maker says.
+    pub hosting: Hosting,
+}
+
+/// Where the models of a maker are called in that maker's own protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hosting {
+    /// As the maker says.
+    Own,
+    /// Under `/model/{model}/invoke`: the model is not in the body, the protocol's version is, and streams come inside
+    /// AWS's own (<https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html>).
+    /// Recordings: `bedrock.cache-stream.791394fd76`, `bedrock.chat.3aa5e7a76d`.
+    InvokeModel,
+    /// Under `/publishers/{maker}/models/{model}`: the model is not in the body
+    /// (<https://docs.cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude/use-claude>). Recordings:
+    /// `vertex.tools-stream.ae8c72b158`, `vertex.tools-stream.1b68821e6b`.
+    PublisherModel,
 }
 
 /// The name of the limit of output tokens.
@@ -125,6 +142,7 @@ impl Quirks {
         reasoning_back: ReasoningBack::Nowhere,
         routes_itself: false,
         states_cost: false,
+        hosting: Hosting::Own,
     };
 
     /// What can be counted on when a server merely calls itself OpenAI-compatible.

@@ -35,7 +35,7 @@ use framing::Framing;
 use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::Raw;
-use crate::provider::{ModelFacts, Quirks};
+use crate::provider::{Hosting, ModelFacts, Quirks};
 use crate::units::{NanoUsd, UnixMillis};
 
 /// The protocol an upstream speaks.
@@ -310,8 +310,9 @@ impl Format {
 
     /// How the events of its streams are told apart.
     #[must_use]
-    pub fn framing(self, _: &Quirks) -> Framing {
+    pub fn framing(self, quirks: &Quirks) -> Framing {
         match self {
+            Format::Anthropic if quirks.hosting == Hosting::InvokeModel => Framing::EventStreamChunks,
             Format::OpenAiChat | Format::Anthropic | Format::Gemini | Format::Cohere => Framing::ServerSent,
             Format::Bedrock => Framing::EventStream,
             Format::Ollama => Framing::Lines,

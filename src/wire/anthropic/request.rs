@@ -4,6 +4,7 @@
 //! comes later in it, except that the instructions may gain a last sentence of ours.
 
 mod blocks;
+mod hosting;
 pub(in crate::wire) mod names;
 mod native;
 mod sampling;
@@ -27,8 +28,6 @@ use crate::failure::Failure;
 use crate::json::{Array, Object, Text};
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
 
-/// The version of the protocol.
-const VERSION: &str = "2023-06-01";
 /// The limit of output tokens where neither the caller nor the catalogue says one: it may not be left out, and even the
 /// oldest models give this many.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
@@ -57,10 +56,8 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
 
     let mut out = Vec::with_capacity(estimate(request));
     let mut body = Object::open(&mut out);
-    body.string("model", target.model).number("max_tokens", max_tokens);
-    if request.stream {
-        body.boolean("stream", true);
-    }
+    hosting::open(target, request.stream, &mut body);
+    body.number("max_tokens", max_tokens);
     sampling::write(&request.sampling, facts, thinking, adjusted, &mut body)?;
     thinking.write(&mut body);
     let format = if let Shape::Native(schema) = &shape { Some(schema) } else { None };
@@ -78,8 +75,10 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     if writer.needs_files {
         native.betas.push(blocks::FILES_BETA.to_owned());
     }
+    let betas = hosting::betas(native.betas);
+    let headers = hosting::close(target, betas, &mut body);
     body.close();
-    Ok(Outgoing { path: "/v1/messages".to_owned(), headers: headers(native.betas), body: out })
+    Ok(Outgoing { path: hosting::path(target, request.stream), headers, body: out })
 }
 
 /// What the caller allows, what the model can give, or [`DEFAULT_MAX_TOKENS`].
@@ -163,18 +162,6 @@ fn write_conversation(
     }
     messages.close();
     Ok(())
-}
-
-fn headers(betas: Vec<String>) -> Vec<(&'static str, String)> {
-    let mut headers = vec![("anthropic-version", VERSION.to_owned())];
-    // What callers write into a header must not end it.
-    let is_token = |beta: &String| beta.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    let mut betas: Vec<String> = betas.into_iter().filter(|beta| !beta.is_empty() && is_token(beta)).collect();
-    betas.dedup();
-    if !betas.is_empty() {
-        headers.push(("anthropic-beta", betas.join(",")));
-    }
-    headers
 }
 
 /// About as many bytes as the body will have, so that it grows in one piece.
