@@ -124,7 +124,7 @@ impl Gateway {
 
     /// The cheapest way that an answer of this upstream may take.
     pub(super) fn lane(&self, call: &Call, upstream: &Upstream) -> Lane {
-        match upstream.speaks(call.surface().format()) {
+        match call.surface().format() == upstream.format {
             true if self.may_relay(call, upstream) => Lane::Relay,
             true => Lane::Patched,
             false => Lane::Translated,

@@ -227,7 +227,10 @@ fn count_here(call: &Call) -> Option<Response> {
     let attempt = call.attempt.as_ref()?;
     let surface = call.surface();
     let counts = call.endpoint.map(Endpoint::task) == Some(Task::Count);
-    (counts && surface.format() != attempt.upstream.format).then(|| {
+    let upstream = &attempt.upstream;
+    let elsewhere =
+        surface.format() != upstream.format || surface.count_path(&attempt.model, &upstream.quirks).is_empty();
+    (counts && elsewhere).then(|| {
         let tokens = estimate(call.incoming.body.len() as u64, 0).input_fresh;
         Response::json(200, surface.write_count(tokens, true))
     })

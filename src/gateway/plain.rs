@@ -168,7 +168,7 @@ fn read<'b>(call: &Call, attempt: &'b Attempt, body: &'b [u8], now: UnixMillis) 
             let asked = surface.read_embeddings(&call.incoming.body, endpoint.is_batch())?;
             Ok((usage, Plain::Embeddings(endpoint, answer, attempt.model.clone(), asked.encoding)))
         }
-        _ if attempt.upstream.speaks(surface.format()) => {
+        (_, format) if surface.format() == format => {
             debug_assert!(attempt.lane != Lane::Translated);
             let seen = surface.see_answer(body, quirks)?;
             let usage = seen.usage.unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));

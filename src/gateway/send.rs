@@ -141,7 +141,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             .about("model")
     };
     let outgoing = match (task, upstream.format) {
-        (Task::Chat, _) if upstream.speaks(surface.format()) => patched(surface, incoming, attempt, asked.stream)?,
+        (Task::Chat, format) if surface.format() == format => patched(surface, incoming, attempt, asked.stream)?,
         (Task::Chat, format) => {
             let mut request = surface.read_request(body)?;
             request.stream = asked.stream;
@@ -187,7 +187,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
         (Task::Count, format) if surface.format() == format => {
             attempt.default_max_tokens = None;
             let outgoing = patched(surface, incoming, attempt, false)?;
-            Outgoing { path: surface.count_path(&attempt.model), ..outgoing }
+            Outgoing { path: surface.count_path(&attempt.model, &attempt.upstream.quirks), ..outgoing }
         }
         (Task::Count, _) => return Err(unsupported()),
     };

@@ -91,6 +91,10 @@ pub trait StreamPatcher {
     fn keep_alive(&mut self, out: &mut Vec<u8>);
     /// Whether the upstream's terminal marker has come.
     fn ended(&self) -> bool;
+    /// How the upstream's events are told apart.
+    fn framing(&self) -> Framing {
+        Framing::ServerSent
+    }
     /// Whether events that [`openai_chat::says_only_text`] knows go on as they came, unread.
     fn is_faithful(&self) -> bool {
         false
@@ -123,7 +127,8 @@ impl Pipe {
     /// Same protocol on both sides: what need not change is sent on as it came.
     #[must_use]
     pub fn patched(patcher: Box<dyn StreamPatcher>, caps: Caps) -> Pipe {
-        Pipe::over(Lane::Patched(patcher), Framing::ServerSent, caps)
+        let framing = patcher.framing();
+        Pipe::over(Lane::Patched(patcher), framing, caps)
     }
 
     /// The caller gets the upstream's bytes natively; this only reads along.

@@ -8,7 +8,7 @@ use super::{anthropic, gemini, openai_chat};
 use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Usage, VectorEncoding};
 use crate::failure::Failure;
 use crate::json::Object;
-use crate::provider::{ModelFacts, Quirks};
+use crate::provider::{Hosting, ModelFacts, Quirks};
 
 /// The protocol a caller speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -130,8 +130,8 @@ impl Surface {
                 let outgoing = Outgoing { path, headers: Vec::new(), body: patched.body.into_owned() };
                 Ok(Patched { outgoing, hide_reasoning: patched.hide_reasoning })
             }
-            Surface::Anthropic => anthropic::patch_request(body, patch, header, adjusted),
-            Surface::Gemini => gemini::patch_request(body, patch, adjusted),
+            Surface::Anthropic => anthropic::patch_request(body, patch, quirks.hosting, header, adjusted),
+            Surface::Gemini => gemini::patch_request(body, patch, quirks.hosting, adjusted),
         }
     }
 
@@ -232,11 +232,12 @@ impl Surface {
 
     /// Where an upstream of the same protocol counts a prompt's tokens; empty where it does not.
     #[must_use]
-    pub fn count_path(self, model: &str) -> String {
+    pub fn count_path(self, model: &str, quirks: &Quirks) -> String {
         match self {
-            Surface::OpenAiChat => String::new(),
-            Surface::Anthropic => "/v1/messages/count_tokens".to_owned(),
-            Surface::Gemini => gemini::count_path(model),
+            // Hosts count in other places, and not what is asked here.
+            Surface::Anthropic if quirks.hosting == Hosting::Own => "/v1/messages/count_tokens".to_owned(),
+            Surface::OpenAiChat | Surface::Anthropic => String::new(),
+            Surface::Gemini => gemini::count_path(model, quirks.hosting),
         }
     }
 

@@ -19,6 +19,7 @@ mod expect_ollama;
 mod expect_openai_chat;
 mod expected;
 mod headroom;
+mod hosts;
 mod laws;
 mod mutations;
 mod paired;

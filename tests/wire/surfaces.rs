@@ -17,7 +17,7 @@ use super::turns;
 pub const SURFACES: [Surface; 2] = [Surface::Anthropic, Surface::Gemini];
 const CAPS: Caps = Caps { event: 8 << 20, answer: 64 << 20 };
 
-fn naming() -> Naming {
+pub fn naming() -> Naming {
     Naming {
         fallback_id: "fallback".to_owned(),
         model: "asked/for".to_owned(),

@@ -1,8 +1,6 @@
 use crate::config::{ProviderEntry, default_quirks};
 use crate::failure::{Failure, Kind};
-use crate::provider::{
-    Address, Auth, AwsCredentials, Endpoints, Hosting, MissingVariable, Provider, Quirks, SANDBOX, variable,
-};
+use crate::provider::{Address, Auth, AwsCredentials, Endpoints, MissingVariable, Provider, Quirks, SANDBOX, variable};
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::Format;
@@ -163,12 +161,6 @@ impl Upstream {
     pub fn is_usable(&self) -> bool {
         let has_credential = !self.keys.is_empty() || self.aws.is_some() || self.binding.is_some();
         self.address.is_ok() && (has_credential || (self.auth == Auth::Optional && self.placed))
-    }
-
-    /// Whether it speaks `format` as that format's maker does, so that a caller's own words can be sent on to it.
-    #[must_use]
-    pub fn speaks(&self, format: Format) -> bool {
-        self.format == format && self.quirks.hosting == Hosting::Own
     }
 
     /// Where it is, without a trailing slash; `None` where the address needs a variable that is not set.

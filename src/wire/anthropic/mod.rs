@@ -8,6 +8,7 @@
 mod answer;
 mod end;
 mod error;
+mod hosting;
 pub(in crate::wire) mod request;
 pub(in crate::wire) mod schema;
 mod stream;

@@ -4,7 +4,6 @@
 //! comes later in it, except that the instructions may gain a last sentence of ours.
 
 mod blocks;
-mod hosting;
 pub(in crate::wire) mod names;
 mod native;
 mod sampling;
@@ -23,6 +22,7 @@ use thinking::{Obstacles, Thinking};
 use tools::Choice;
 use turns::{Conversation, Speaker};
 
+use super::hosting;
 use crate::chat::{Effort, Request};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Text};
@@ -56,8 +56,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
 
     let mut out = Vec::with_capacity(estimate(request));
     let mut body = Object::open(&mut out);
-    hosting::open(target, request.stream, &mut body);
-    body.number("max_tokens", max_tokens);
+    hosting::open(target, max_tokens, request.stream, &mut body);
     sampling::write(&request.sampling, facts, thinking, adjusted, &mut body)?;
     thinking.write(&mut body);
     let format = if let Shape::Native(schema) = &shape { Some(schema) } else { None };
@@ -78,7 +77,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     let betas = hosting::betas(native.betas);
     let headers = hosting::close(target, betas, &mut body);
     body.close();
-    Ok(Outgoing { path: hosting::path(target, request.stream), headers, body: out })
+    Ok(Outgoing { path: hosting::path(target.quirks.hosting, target.model, request.stream), headers, body: out })
 }
 
 /// What the caller allows, what the model can give, or [`DEFAULT_MAX_TOKENS`].

@@ -5,6 +5,7 @@
 use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
+use crate::provider::Hosting;
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
 use super::path;
@@ -67,7 +68,7 @@ pub fn write_embeddings(
         "batchEmbedContents"
     };
     body.close();
-    Ok(Outgoing { path: path(model, method), headers: Vec::new(), body: out })
+    Ok(Outgoing { path: path(model, method, Hosting::Own), headers: Vec::new(), body: out })
 }
 
 /// Reads the answer of either method. Older models do not say what they used.

@@ -32,6 +32,8 @@ pub use surface::{
     write_embeddings_answer, write_failure,
 };
 
+use crate::provider::Hosting;
+
 /// Stands for the signature of a call that this model never made: it came from another model, or its own was lost on
 /// the way. Without any, the newer models refuse the whole conversation.
 ///
@@ -42,18 +44,21 @@ const SIGNATURE_FORMAT: &str = "google-gemini-v1";
 
 /// Where a model's tokens are counted.
 #[must_use]
-pub fn count_path(model: &str) -> String {
-    path(model, "countTokens")
+pub fn count_path(model: &str, hosting: Hosting) -> String {
+    path(model, "countTokens", hosting)
 }
 
 /// The path of a method of a model: `models/…` unless the id says what it belongs to. Everything but the plainest
 /// characters is escaped, so that no id leads elsewhere.
-fn path(model: &str, method: &str) -> String {
+fn path(model: &str, method: &str, hosting: Hosting) -> String {
     let (collection, id) = match model.split_once('/') {
         Some((collection @ ("models" | "tunedModels"), id)) => (collection, id),
         _ => ("models", model),
     };
-    let mut path = format!("/v1beta/{collection}/");
+    let mut path = match hosting {
+        Hosting::PublisherModel => format!("/publishers/google/{collection}/"),
+        Hosting::Own | Hosting::InvokeModel => format!("/v1beta/{collection}/"),
+    };
     for byte in id.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
             path.push(char::from(byte));

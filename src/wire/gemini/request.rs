@@ -20,7 +20,6 @@ pub use media::links_to_inline;
 use crate::chat::{Part, Request, Source};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
-use crate::provider::{Hosting, percent_encoded};
 use crate::provider::{ModelFacts, ReasoningControl};
 use crate::wire::{Adjusted, Format, Outgoing, Target, losses};
 
@@ -51,10 +50,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     native.write(false, &mut body);
     body.close();
     let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    let path = match target.quirks.hosting {
-        Hosting::PublisherModel => format!("/publishers/google/models/{}:{method}", percent_encoded(target.model)),
-        Hosting::Own | Hosting::InvokeModel => super::path(target.model, method),
-    };
+    let path = super::path(target.model, method, target.quirks.hosting);
     Ok(Outgoing { path, headers: Vec::new(), body: out })
 }
 

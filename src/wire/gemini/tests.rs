@@ -273,6 +273,6 @@ fn no_model_leads_elsewhere() {
         ("../x?y#z", "/v1beta/models/..%2Fx%3Fy%23z:m"),
         ("models/a/b:c", "/v1beta/models/a%2Fb%3Ac:m"),
     ] {
-        assert_eq!(path(model, "m"), expected);
+        assert_eq!(path(model, "m", Hosting::Own), expected);
     }
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::chat::Request;
 use crate::failure::{Failure, Kind};
-use crate::provider::{ModelFacts, Quirks, family};
+use crate::provider::{Hosting, ModelFacts, Quirks, family};
 use crate::wire::{Adjusted, Format, InlinedMedia, InlinedPart, Outgoing, Target, openai_chat};
 
 struct Written {
@@ -482,4 +482,24 @@ fn signatures_survive_a_conversation_and_others_are_left_out() {
     // A model with a budget refuses to think on after a call that it did not think about.
     let written = write(SONNET, &ask(Value::from(messages), json!({"reasoning_effort": "high"}))).unwrap();
     assert_eq!(written.body["thinking"], Value::Null);
+}
+
+#[test]
+fn a_host_has_the_model_in_the_path_and_the_version_in_the_body() {
+    let asked = hello(json!({"stream": true, "betas": ["files-api-2025-04-14"]})).to_string();
+    let request = openai_chat::read_request(asked.as_bytes()).expect("a readable request");
+    for (hosting, version, path) in [
+        (Hosting::InvokeModel, "bedrock-2023-05-31", "/model/m%3A0/invoke-with-response-stream"),
+        (Hosting::PublisherModel, "vertex-2023-10-16", "/publishers/anthropic/models/m%3A0:streamRawPredict"),
+    ] {
+        let quirks = Quirks { hosting, ..Quirks::NONE };
+        let facts = ModelFacts::default();
+        let target = Target { model: "m:0", quirks: &quirks, facts: &facts, inlined: &InlinedMedia::new() };
+        let outgoing = Format::Anthropic.write_request(&request, &target, &mut Adjusted::default()).expect("writable");
+        let body: Value = serde_json::from_slice(&outgoing.body).expect("JSON");
+        assert_eq!(outgoing.path, path);
+        assert_eq!((body["anthropic_version"].as_str(), body.get("model")), (Some(version), None));
+        assert_eq!(body.get("stream").is_some(), hosting == Hosting::PublisherModel);
+        assert!(outgoing.headers.iter().all(|(name, _)| *name != "anthropic-version"));
+    }
 }

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use crate::chat::SignatureRole;
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
-use crate::provider::Quirks;
-use crate::wire::anthropic::{SIGNED, read_answer};
+use crate::provider::{Hosting, Quirks};
+use crate::wire::anthropic::{SIGNED, hosting, read_answer};
 use crate::wire::carried::{self, MARK, Owner};
 use crate::wire::losses::GATEWAY;
 use crate::wire::openai_chat::write_cost;
@@ -17,13 +17,15 @@ use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Se
 const VERSION: &str = "2023-06-01";
 
 /// Puts a caller's request right: the model's name, what is said to the gateway, an output limit where there is none,
-/// and thoughts of other providers' models, which would be refused. The caller's version and betas go along.
+/// and thoughts of other providers' models, which would be refused. The caller's version and betas go along, to where
+/// the host `at` which it is served wants them.
 ///
 /// # Errors
 /// `BadRequest` where the body is no JSON object.
 pub fn patch_request<'h>(
     body: &[u8],
     patch: &RequestPatch<'_>,
+    at: Hosting,
     header: &dyn Fn(&str) -> Option<&'h str>,
     adjusted: &mut Adjusted,
 ) -> Result<Patched, Failure> {
@@ -39,35 +41,64 @@ pub fn patch_request<'h>(
     let mut edits = Edits::of(body);
     let mut model = Vec::new();
     Text::escape(patch.model).write(&mut model);
-    for member in members.iter().filter(|member| member.key == "model") {
-        edits.replace(member.value.clone(), model.clone());
+    if at == Hosting::Own {
+        for member in members.iter().filter(|member| member.key == "model") {
+            edits.replace(member.value.clone(), model.clone());
+        }
     }
     let most = patch.default_max_tokens.filter(|_| !members.iter().any(|member| member.key == "max_tokens"));
     let most = most.map(|most| most.to_string());
-    let inserted: Vec<(&str, &[u8])> = most.iter().map(|most| ("max_tokens", most.as_bytes())).collect();
-    edits.object(open, &members, |member| GATEWAY.contains(&&*member.key), &inserted);
+    let version = hosting::version(at).map(|version| Raw::of(version));
+    let mut headers = headers(at, header);
+    let betas = betas_in_body(at, &mut headers);
+    let inserted: Vec<(&str, &[u8])> = [
+        ("max_tokens", most.as_ref().map(String::as_bytes)),
+        ("anthropic_version", version.as_ref().map(|version| version.get().as_bytes())),
+        ("anthropic_beta", betas.as_ref().map(|betas| betas.get().as_bytes())),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key, value?)))
+    .collect();
+    let said_elsewhere = |member: &Member<'_>| match &*member.key {
+        "model" | "anthropic_version" => at != Hosting::Own,
+        "stream" => at == Hosting::InvokeModel,
+        "anthropic_beta" => betas.is_some(),
+        key => GATEWAY.contains(&key),
+    };
+    edits.object(open, &members, said_elsewhere, &inserted);
     if memchr::memmem::find(body, MARK.as_bytes()).is_some()
         && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
     {
         foreign_thoughts(text, messages.value.start, &mut edits, adjusted)?;
     }
-    let outgoing =
-        Outgoing { path: "/v1/messages".to_owned(), headers: headers(header), body: edits.apply().into_owned() };
+    let path = hosting::path(at, patch.model, patch.stream);
+    let outgoing = Outgoing { path, headers, body: edits.apply().into_owned() };
     Ok(Patched { outgoing, hide_reasoning: false })
 }
 
 /// `anthropic-version` and `anthropic-beta` as the caller has them, within what a header may hold.
-fn headers<'h>(header: &dyn Fn(&str) -> Option<&'h str>) -> Vec<(&'static str, String)> {
+fn headers<'h>(at: Hosting, header: &dyn Fn(&str) -> Option<&'h str>) -> Vec<(&'static str, String)> {
     let tame = |value: &str| -> String {
         let tamed = |letter: &char| letter.is_ascii_alphanumeric() || "-_.,: ".contains(*letter);
         value.chars().filter(tamed).take(1024).collect()
     };
     let version = header("anthropic-version").map(tame).filter(|version| !version.is_empty());
-    let mut headers = vec![("anthropic-version", version.unwrap_or_else(|| VERSION.to_owned()))];
+    let mut headers = Vec::new();
+    if at == Hosting::Own {
+        headers.push(("anthropic-version", version.unwrap_or_else(|| VERSION.to_owned())));
+    }
     if let Some(betas) = header("anthropic-beta").map(tame).filter(|betas| !betas.is_empty()) {
         headers.push(("anthropic-beta", betas));
     }
     headers
+}
+
+/// The betas as a member of the body, taken out of the headers, where the host wants them there.
+fn betas_in_body(at: Hosting, headers: &mut Vec<(&'static str, String)>) -> Option<Raw<'static>> {
+    let place = headers.iter().position(|(name, _)| *name == "anthropic-beta" && at == Hosting::InvokeModel)?;
+    let (_, betas) = headers.swap_remove(place);
+    let named: Vec<&str> = betas.split(',').map(str::trim).filter(|beta| !beta.is_empty()).collect();
+    Some(Raw::of(&named))
 }
 
 /// Takes the blocks out that hold what another provider's model signed. A turn of nothing else keeps one word for it.

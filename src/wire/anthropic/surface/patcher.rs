@@ -1,11 +1,16 @@
 //! Sends the stream of an upstream that speaks Messages itself on, reading along.
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
+
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
 use crate::provider::Quirks;
 use crate::wire::anthropic::Decoder;
 use crate::wire::drive::StreamPatcher;
-use crate::wire::{Closing, Decoded, StreamDecoder, sse::Frame};
+use crate::wire::framing::Framing;
+use crate::wire::{Closing, Decoded, Format, StreamDecoder, sse::Frame};
 
 use super::{failure, patch};
 
@@ -18,13 +23,14 @@ pub struct Patcher {
     decoder: Decoder,
     /// The data of the last `message_delta`.
     end: Option<Vec<u8>>,
+    framing: Framing,
 }
 
 impl Patcher {
     /// A patcher for one stream.
     #[must_use]
     pub fn new(quirks: &Quirks) -> Patcher {
-        Patcher { decoder: Decoder::new(quirks), end: None }
+        Patcher { decoder: Decoder::new(quirks), end: None, framing: Format::Anthropic.framing(quirks) }
     }
 }
 
@@ -45,12 +51,21 @@ impl StreamPatcher for Patcher {
             }
             return decoded;
         }
+        if self.framing != Framing::ServerSent {
+            // The event's name stands only inside of what another framing held.
+            send(kind(&frame.data).as_bytes(), &frame.data, out);
+            return decoded;
+        }
         out.extend_from_slice(frame.raw);
         if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
             // The last event of a body may lack its blank line.
             out.extend_from_slice(b"\n\n");
         }
         decoded
+    }
+
+    fn framing(&self) -> Framing {
+        self.framing
     }
 
     fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
@@ -85,6 +100,16 @@ fn is(frame: &Frame<'_>, kind: &[u8]) -> bool {
     }
     let head = frame.data.get(..64).unwrap_or(&frame.data);
     memchr::memmem::find(head, kind).is_some()
+}
+
+/// What an event calls itself.
+fn kind(data: &[u8]) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct Typed<'a> {
+        #[serde(borrow, rename = "type")]
+        kind: Cow<'a, str>,
+    }
+    serde_json::from_slice(data).map_or(Cow::Borrowed("message"), |typed: Typed<'_>| typed.kind)
 }
 
 fn send(name: &[u8], data: &[u8], out: &mut Vec<u8>) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::{Part, Request, Role, Signature, SignatureRole, Source, ToolChoice};
 use crate::failure::Failure;
 use crate::json::Text;
-use crate::provider::{ModelFacts, Quirks};
+use crate::provider::{Hosting, ModelFacts, Quirks};
 use crate::wire::carried::{self, Owner};
 use crate::wire::{Adjusted, InlinedMedia, RequestPatch, Target, openai_chat};
 
@@ -170,7 +170,7 @@ fn foreign_thoughts_are_left_out_of_a_patched_request() {
     let facts = ModelFacts::default();
     let patch = RequestPatch { model: "y", stream: false, facts: &facts, default_max_tokens: Some(7) };
     let mut adjusted = Adjusted::default();
-    let patched = patch_request(body.as_bytes(), &patch, &|_| None, &mut adjusted).expect("a request");
+    let patched = patch_request(body.as_bytes(), &patch, Hosting::Own, &|_| None, &mut adjusted).expect("a request");
     let sent = String::from_utf8(patched.outgoing.body).expect("text");
     assert!(sent.contains(&format!("[{own}]")) && !sent.contains(carried::MARK), "{sent}");
     let sent: Value = serde_json::from_str(&sent).expect("JSON");
@@ -186,4 +186,34 @@ fn a_request_reads_the_same_as_its_openai_twin() {
     let theirs = r#"{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi"}],"stop":["x"],"temperature":0.5,"service_tier":"default"}"#;
     let ours = read_request(ours.as_bytes()).expect("a request");
     assert_eq!(ours, openai_chat::read_request(theirs.as_bytes()).expect("a request"));
+}
+
+/// A host has the model in the path and the version in the body; everything else is the caller's.
+#[test]
+fn a_host_gets_the_callers_own_request() {
+    let body = r#"{"model":"x/y","stream":true,"anthropic_beta":["old"],"max_tokens":5,"messages":[ ]}"#;
+    let facts = ModelFacts::default();
+    let patch = RequestPatch { model: "anthropic.y:0", stream: true, facts: &facts, default_max_tokens: None };
+    let header = |name: &str| match name {
+        "anthropic-beta" => Some("context-1m-2025-08-07, \"odd"),
+        "anthropic-version" => Some("2023-06-01"),
+        _ => None,
+    };
+    let sent = |at: Hosting| {
+        let patched = patch_request(body.as_bytes(), &patch, at, &header, &mut Adjusted::default()).expect("a request");
+        let body: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
+        (patched.outgoing.path, patched.outgoing.headers, body)
+    };
+    let (path, headers, body) = sent(Hosting::InvokeModel);
+    assert_eq!(path, "/model/anthropic%2Ey%3A0/invoke-with-response-stream".replace("%2E", "."));
+    assert_eq!(headers, []);
+    let betas = json!(["context-1m-2025-08-07", "odd"]);
+    let expected =
+        json!({"anthropic_version": "bedrock-2023-05-31", "anthropic_beta": betas, "max_tokens": 5, "messages": []});
+    assert_eq!(body, expected);
+    let (path, headers, body) = sent(Hosting::PublisherModel);
+    assert_eq!(path, "/publishers/anthropic/models/anthropic.y%3A0:streamRawPredict");
+    assert_eq!(headers, [("anthropic-beta", "context-1m-2025-08-07, odd".to_owned())]);
+    assert_eq!((&body["anthropic_version"], &body["stream"]), (&json!("vertex-2023-10-16"), &json!(true)));
+    assert_eq!((body.get("model"), &body["anthropic_beta"]), (None, &json!(["old"])));
 }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::chat::SignatureRole;
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Member, Object, SyntaxError, Text};
-use crate::provider::Quirks;
+use crate::provider::{Hosting, Quirks};
 use crate::wire::carried::{self, MARK, Owner};
 use crate::wire::gemini::request::is_level_steered;
 use crate::wire::gemini::{SIGNATURE_FORMAT, UNSIGNED_CALL, path, read_answer};
@@ -21,7 +21,12 @@ use super::camel;
 ///
 /// # Errors
 /// `BadRequest` where the body is no JSON object.
-pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjusted) -> Result<Patched, Failure> {
+pub fn patch_request(
+    body: &[u8],
+    patch: &RequestPatch<'_>,
+    hosting: Hosting,
+    adjusted: &mut Adjusted,
+) -> Result<Patched, Failure> {
     let mut cursor = Cursor::new(body)?;
     if !matches!(cursor.kind(), Some(Kind::Object) | None) {
         let message = "The body of the request must be a JSON object.";
@@ -50,7 +55,8 @@ pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjus
         signing.contents(contents.value.start)?;
     }
     let method = if patch.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    let outgoing = Outgoing { path: path(patch.model, method), headers: Vec::new(), body: edits.apply().into_owned() };
+    let outgoing =
+        Outgoing { path: path(patch.model, method, hosting), headers: Vec::new(), body: edits.apply().into_owned() };
     Ok(Patched { outgoing, hide_reasoning: false })
 }
 

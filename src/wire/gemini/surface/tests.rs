@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::{Effort, OutputShape, Part, Role, Signature, SignatureRole, Source, Tool, ToolChoice};
 use crate::failure::Failure;
 use crate::json::Text;
-use crate::provider::{ModelFacts, family};
+use crate::provider::{Hosting, ModelFacts, family};
 use crate::wire::carried::{self, Owner};
 use crate::wire::{Adjusted, RequestPatch};
 
@@ -168,7 +168,7 @@ fn a_patched_request_never_lacks_a_signature() {
     let body = r#"{"contents":[{"role":"model","parts":[ {"functionCall":{"name":"f"}} , {"functionCall":{"name":"g"}}]},
         {"role":"model","parts":[{"functionCall":{"name":"h"},"thoughtSignature":"c2ln"}]}], "generationConfig":{"topK":1}}"#;
     let mut adjusted = Adjusted::default();
-    let patched = patch_request(body.as_bytes(), &patch, &mut adjusted).expect("a request");
+    let patched = patch_request(body.as_bytes(), &patch, Hosting::Own, &mut adjusted).expect("a request");
     assert!(patched.outgoing.path.ends_with(":streamGenerateContent?alt=sse"));
     let sent: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
     let signature = |turn: usize, part: usize| sent["contents"][turn]["parts"][part]["thoughtSignature"].clone();

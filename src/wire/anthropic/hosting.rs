@@ -11,26 +11,36 @@ const INVOKE_VERSION: &str = "bedrock-2023-05-31";
 const PUBLISHER_VERSION: &str = "vertex-2023-10-16";
 
 /// Below the base URL.
-pub(super) fn path(target: &Target<'_>, stream: bool) -> String {
-    let model = || percent_encoded(target.model);
-    match (target.quirks.hosting, stream) {
+pub(super) fn path(hosting: Hosting, model: &str, stream: bool) -> String {
+    let model = percent_encoded(model);
+    match (hosting, stream) {
         (Hosting::Own, _) => "/v1/messages".to_owned(),
-        (Hosting::InvokeModel, false) => format!("/model/{}/invoke", model()),
-        (Hosting::InvokeModel, true) => format!("/model/{}/invoke-with-response-stream", model()),
-        (Hosting::PublisherModel, false) => format!("/publishers/anthropic/models/{}:rawPredict", model()),
-        (Hosting::PublisherModel, true) => format!("/publishers/anthropic/models/{}:streamRawPredict", model()),
+        (Hosting::InvokeModel, false) => format!("/model/{model}/invoke"),
+        (Hosting::InvokeModel, true) => format!("/model/{model}/invoke-with-response-stream"),
+        (Hosting::PublisherModel, false) => format!("/publishers/anthropic/models/{model}:rawPredict"),
+        (Hosting::PublisherModel, true) => format!("/publishers/anthropic/models/{model}:streamRawPredict"),
     }
 }
 
-/// Writes what tells the model, the version and the stream.
-pub(super) fn open(target: &Target<'_>, stream: bool, body: &mut Object<'_>) {
-    match target.quirks.hosting {
-        Hosting::Own => body.string("model", target.model),
-        Hosting::InvokeModel => body.string("anthropic_version", INVOKE_VERSION),
-        Hosting::PublisherModel => body.string("anthropic_version", PUBLISHER_VERSION),
+/// The version that stands in the body; `None` where it is a header.
+pub(super) fn version(hosting: Hosting) -> Option<&'static str> {
+    match hosting {
+        Hosting::Own => None,
+        Hosting::InvokeModel => Some(INVOKE_VERSION),
+        Hosting::PublisherModel => Some(PUBLISHER_VERSION),
+    }
+}
+
+/// Writes what tells the model or the version, the output's limit, and the stream.
+pub(super) fn open(target: &Target<'_>, max_tokens: u64, stream: bool, body: &mut Object<'_>) {
+    let hosting = target.quirks.hosting;
+    match version(hosting) {
+        None => body.string("model", target.model),
+        Some(version) => body.string("anthropic_version", version),
     };
+    body.number("max_tokens", max_tokens);
     // An invocation is a stream by its path, and refuses the member.
-    if stream && target.quirks.hosting != Hosting::InvokeModel {
+    if stream && hosting != Hosting::InvokeModel {
         body.boolean("stream", true);
     }
 }
