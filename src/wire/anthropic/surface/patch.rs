@@ -48,7 +48,7 @@ pub fn patch_request<'h>(
     }
     let most = patch.default_max_tokens.filter(|_| !members.iter().any(|member| member.key == "max_tokens"));
     let most = most.map(|most| most.to_string());
-    let version = hosting::version(at).map(|version| Raw::of(version));
+    let version = hosting::version(at).map(Raw::of);
     let mut headers = headers(at, header);
     let betas = betas_in_body(at, &mut headers);
     let inserted: Vec<(&str, &[u8])> = [
