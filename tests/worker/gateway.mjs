@@ -98,7 +98,11 @@ function gatewayWorker(config, { index, troubled, outside, bound, bindings }) {
     compatibilityFlags: config.compatibility_flags,
     kvNamespaces: config.kv_namespaces.map(({ binding }) => binding),
     d1Databases: config.d1_databases.map(({ binding }) => binding),
-    durableObjects: Object.fromEntries(config.durable_objects.bindings.map(object)),
+    durableObjects: {
+      ...Object.fromEntries(config.durable_objects.bindings.map(object)),
+      // The object that the one in between asks in the end.
+      ...(troubled && index === 0 && { UNTROUBLED: { className: "Health", useSQLite: true } }),
+    },
     bindings,
     ...(outside && { outboundService: outside }),
     ...(bound && { serviceBindings: { AI: "workers-ai" } }),
