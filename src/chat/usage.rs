@@ -63,6 +63,33 @@ impl Usage {
             .fold(self.output_text, u64::saturating_add)
     }
 
+    /// This and another, bucket by bucket: what two attempts at one call used together.
+    #[must_use]
+    pub fn plus(&self, other: &Usage) -> Usage {
+        let both = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+        };
+        Usage {
+            input_fresh: self.input_fresh.saturating_add(other.input_fresh),
+            input_cache_read: both(self.input_cache_read, other.input_cache_read),
+            input_cache_write: both(self.input_cache_write, other.input_cache_write),
+            input_cache_write_1h: both(self.input_cache_write_1h, other.input_cache_write_1h),
+            input_audio: both(self.input_audio, other.input_audio),
+            input_image: both(self.input_image, other.input_image),
+            output_text: self.output_text.saturating_add(other.output_text),
+            output_reasoning: both(self.output_reasoning, other.output_reasoning),
+            output_audio: both(self.output_audio, other.output_audio),
+            output_image: both(self.output_image, other.output_image),
+            accepted_prediction: both(self.accepted_prediction, other.accepted_prediction),
+            rejected_prediction: both(self.rejected_prediction, other.rejected_prediction),
+            tool_requests: both(self.tool_requests, other.tool_requests),
+            stated_cost: None,
+            service_tier: other.service_tier.clone(),
+            estimated: self.estimated || other.estimated,
+        }
+    }
+
     /// Input and output.
     #[must_use]
     pub fn total_tokens(&self) -> u64 {

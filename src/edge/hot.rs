@@ -33,6 +33,8 @@ pub(super) struct Isolate {
     config_version: u32,
     /// The bytes of the step that was just answered.
     bytes: Vec<u8>,
+    /// A step that [`feed`], which gives bytes alone, led to: the stream goes on with another target.
+    pending: Option<(CallId, String)>,
     /// Fetched links of a call, until all have come.
     media: Vec<Result<FetchedMedia, String>>,
 }
@@ -73,6 +75,7 @@ pub fn set_up(environment: &str, seed: &[u8]) {
             config_version: 0,
             batch: None,
             bytes: Vec::new(),
+            pending: None,
             media: Vec::new(),
         });
     });
@@ -207,14 +210,28 @@ pub fn peek(call: u32, bytes: &[u8], now: f64) -> String {
 pub fn feed(call: u32, bytes: &[u8], now: f64) -> Vec<u8> {
     with(Vec::new(), |isolate| match isolate.gateway.resume(CallId(call), Input::Chunk(bytes), moment(now)) {
         Step::Write(out) | Step::Finish(out) => out,
-        _ => Vec::new(),
+        Step::Hold => Vec::new(),
+        step => {
+            let told = isolate.tell(CallId(call), step);
+            isolate.pending = Some((CallId(call), told));
+            Vec::new()
+        }
     })
 }
 
-/// Whether a call is over.
+/// Whether a call is done with its present stream: it is over, or goes on as [`pending`] says.
 #[wasm_bindgen]
 pub fn is_over(call: u32) -> bool {
-    with(true, |isolate| !isolate.gateway.is_under_way(CallId(call)))
+    with(true, |isolate| isolate.pending.is_some() || !isolate.gateway.is_under_way(CallId(call)))
+}
+
+/// The step with which a call goes on whose stream [`is_over`]; empty where the call is.
+#[wasm_bindgen]
+pub fn pending(call: u32) -> String {
+    with(String::new(), |isolate| match isolate.pending.take() {
+        Some((id, told)) if id == CallId(call) => told,
+        _ => String::new(),
+    })
 }
 
 /// A streamed body ended in good order.

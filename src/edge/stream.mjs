@@ -73,6 +73,7 @@ export class LiveStream {
       if (done) return this.end();
       this.take(value);
       if (this.moved) return;
+      if (this.onward !== undefined) return this.goOn(this.onward);
       if (live.over) return this.close();
       if (this.ahead > MOST_AHEAD) await this.catchUp();
       const gap = this.lastRead - before;
@@ -109,6 +110,7 @@ export class LiveStream {
         if (done) return this.end();
         this.take(value);
         buffer = value.buffer;
+        if (this.onward !== undefined) return this.goOn(this.onward);
         if (live.over) return this.close();
         if (this.ahead > MOST_AHEAD) {
           // The caller is slow: from here the upstream is read at the caller's pace.
@@ -172,7 +174,11 @@ export class LiveStream {
       // What may pass goes on as it came; the buffer of a gathered read is used again, so that is copied.
       if (this.mayPass) this.write(this.gathering ? bytes.slice() : bytes);
       this.write(out);
-      if (core.is_over(live.call)) live.over = true;
+      if (core.is_over(live.call)) {
+        const onward = core.pending(live.call);
+        if (onward === "") live.over = true;
+        else this.onward = JSON.parse(onward);
+      }
       return;
     }
     const step = JSON.parse(core.peek(live.call, bytes, now));
@@ -226,9 +232,36 @@ export class LiveStream {
   /** The core's last step: a whole answer if nothing was sent yet, else the last bytes. */
   finish(step) {
     if (this.writer === undefined) return this.give(step);
+    if (step.do !== "finish") return this.goOn(step);
     this.live.over = true;
     this.write(this.core.take_bytes());
     return this.close();
+  }
+
+  /** The answer goes on with another target: what that says is written behind what this one said. */
+  async goOn(step) {
+    const { live } = this;
+    clearTimeout(this.timer);
+    const next = await live.goOn(step);
+    if (live.over) return;
+    if (next.upstream === undefined) return this.finish(next);
+    this.write(next.bytes);
+    this.onward = undefined;
+    this.deadline = undefined;
+    this.step = live.step;
+    this.upstream = next.upstream;
+    this.begun = live.sent;
+    this.lastRead = Date.now();
+    this.spoke = false;
+    this.gathering = false;
+    live.rest();
+    this.watch();
+    try {
+      this.reader = this.upstream.body.getReader();
+      await this.loop();
+    } catch (error) {
+      if (!live.over) await this.fail(error);
+    }
   }
 
   close() {

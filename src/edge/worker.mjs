@@ -147,16 +147,21 @@ async function inline(step) {
 async function drive(step, request, env, ctx) {
   const live = new Live(step.call, env, ctx);
   request.signal.addEventListener("abort", () => live.gone(), { once: true });
+  const next = await advance(step, live);
+  if (next.readable === undefined) live.complete();
+  return next.readable === undefined ? respond(next, env, ctx) : begun(next, next.readable);
+}
+
+/** Does what steps ask for, until one has something for the caller. */
+async function advance(step, live) {
   let next = step;
   for (;;) {
     if (next.do === "send") next = await attempt(next, live);
     else if (next.do === "wait") next = await pause(next, live);
     else if (next.do === "media") next = await inline(next);
-    else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(env, next.call));
-    else break;
+    else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call));
+    else return next;
   }
-  if (next.readable === undefined) live.complete();
-  return next.readable === undefined ? respond(next, env, ctx) : begun(next, next.readable);
 }
 
 /**
@@ -210,6 +215,8 @@ async function exchange(step, live) {
   live.connected();
   const next = JSON.parse(core.headers(step.call, upstream.status, told(upstream.headers), Date.now()));
   if (next.do === "read") return readWhole(next, upstream);
+  // The stream that the caller reads already goes on with this one.
+  if (next.do === "write") return { ...next, bytes: core.take_bytes(), upstream };
   if (next.do !== "hold") return next;
   // The status line is here; from now on the stream keeps its own deadlines.
   live.rest();
@@ -253,6 +260,11 @@ class Live {
     if (this.abort === undefined) return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.expire("total"), Math.max(this.sent + this.left - Date.now(), 0));
+  }
+
+  /** What becomes of the call when its stream has died and is to go on elsewhere. */
+  goOn(step) {
+    return advance(step, this);
   }
 
   /** No deadline of the attempt is kept here any longer. */

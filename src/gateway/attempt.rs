@@ -137,6 +137,7 @@ impl Gateway {
         lanes.relay
             && call.asked.stream
             && !call.wishes.explain
+            && !self.may_continue(call)
             && call.endpoint == Some(Endpoint::ChatCompletions)
             && (call.asked.include_usage || lanes.usage_chunk_passes)
             && upstream.quirks.stream_is_faithful()

@@ -14,6 +14,7 @@ use crate::wire::{Cost, InlinedMedia, Surface};
 
 use super::attempt::Attempt;
 use super::funds::Funds;
+use super::resume::{Before, Resume};
 use super::tried::Tried;
 use super::wishes::Wishes;
 use super::{Asked, Incoming};
@@ -58,6 +59,12 @@ pub struct Call {
     pub(super) continued: bool,
     /// What it holds of budgets and limits.
     pub(super) funds: Funds,
+    /// The stream that is to be continued, until the next target's stream begins.
+    pub(super) resume: Option<Box<Resume>>,
+    /// What the attempts before used, which the caller reads and pays too.
+    pub(super) before: Option<Box<Before>>,
+    /// What the caller is still to get of a stream that broke off.
+    pub(super) unwritten: Vec<u8>,
     /// Links that had to be fetched, by link.
     pub(super) inlined: InlinedMedia,
     /// The caller is gone, and the rest of the answer is only read for what it costs.
@@ -112,6 +119,9 @@ impl Call {
             committed_early: false,
             continued: false,
             funds: Funds::default(),
+            resume: None,
+            before: None,
+            unwritten: Vec::new(),
             inlined: InlinedMedia::new(),
             drained: false,
             stage: Stage::Over,
@@ -131,6 +141,18 @@ impl Call {
             }
         }
         self.dress(response, now)
+    }
+
+    /// With what the attempts before used.
+    pub(super) fn with_before(&self, usage: Option<Usage>, cost: Option<Cost>) -> (Option<Usage>, Option<Cost>) {
+        match (&self.before, usage) {
+            (None, usage) => (usage, cost),
+            (Some(before), None) => (Some(before.usage.clone()), before.cost),
+            (Some(before), Some(usage)) => {
+                let (usage, cost) = before.plus(&usage, cost);
+                (Some(usage), cost)
+            }
+        }
     }
 
     /// What the caller speaks.
@@ -215,7 +237,9 @@ impl Call {
             adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),
             ..Record::default()
         };
-        record.prices = usage.zip(cost).and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
+        // What two attempts used together has no one price list.
+        let priced = usage.zip(cost).filter(|_| self.before.is_none());
+        record.prices = priced.and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
         record.time(self.first_token, now);
         self.note_origin(&mut record);

@@ -60,6 +60,9 @@ impl Gateway {
             if was_sent {
                 self.report_failed(call, &failure, now);
                 call.note_failed(&failure, now);
+                if call.resume.is_none() {
+                    call.first_token = None;
+                }
             }
             let next = self.decide(call, &failure, was_sent, now);
             call.remember(failure);
@@ -87,6 +90,16 @@ impl Gateway {
             Ok(step) => step,
             Err(failure) => self.failed(call, failure, now),
         }
+    }
+
+    /// Whether the call has another target to go to.
+    pub(super) fn has_elsewhere(&self, call: &mut Call, now: UnixMillis) -> bool {
+        if self.plan(call).is_err() {
+            return false;
+        }
+        let rank = call.attempt.as_ref().map_or(0, |attempt| attempt.rank);
+        let left = call.plan.as_ref().map(|plan| plan.left(rank, |target| self.standing(target, now)));
+        left.is_some_and(|left| left.same_model || left.other_model)
     }
 
     fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, now: UnixMillis) -> Next {
@@ -158,7 +171,7 @@ impl Gateway {
         provider.is_some_and(|upstream| upstream.quirks.routes_itself)
     }
 
-    fn aim_at_next(&mut self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
+    pub(super) fn aim_at_next(&mut self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
         let own_key = call.incoming.header("x-latchkey-provider-key").is_some();
         let standing = |target: &Candidate| self.standing(target, now);
         let Some(target) = call.plan.as_mut().and_then(|plan| plan.pick(standing)) else {

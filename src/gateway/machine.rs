@@ -170,6 +170,9 @@ impl Gateway {
 
     /// The call is over before anything was sent to the caller.
     pub(super) fn end_with(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) -> Step {
+        if let Some(resume) = call.resume.take() {
+            return self.end_resumed(call, *resume, failure, now);
+        }
         let response = call.refuse(failure, now);
         self.note_routed_failure(call, failure);
         // A flood of bad keys must not reach the database.

@@ -17,6 +17,7 @@ mod inspect;
 mod link;
 mod machine;
 mod plain;
+mod resume;
 mod routed;
 mod send;
 mod settle;

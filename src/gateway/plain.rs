@@ -52,6 +52,9 @@ impl Gateway {
             let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
             return Err(attempt.upstream.format.read_error(status, &header, body));
         }
+        if call.resume.is_some() {
+            return Err(Failure::bad_answer("The provider did not stream its continuation."));
+        }
         if call.asked.stream {
             return self.stream_whole(call, body, now);
         }

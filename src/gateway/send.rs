@@ -134,6 +134,10 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
     let incoming = &call.incoming;
     let body = &incoming.body;
     let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+    if let Some(resume) = &call.resume {
+        let outgoing = super::resume::write(surface, body, &call.inlined, attempt, &resume.seam)?;
+        return Ok((outgoing, Vec::new()));
+    }
     let upstream = &attempt.upstream;
     let unsupported = || {
         Failure::new(Kind::NotFound, format!("`{}` has no {} endpoint.", upstream.id, endpoint.as_str()))

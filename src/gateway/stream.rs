@@ -26,11 +26,20 @@ impl Gateway {
         let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
         let naming = attempt.naming(call, call.asked.include_usage, now);
         let surface = call.surface();
-        let pipe = match attempt.lane {
+        if let Some(resume) = call.resume.take() {
+            let pipe = Pipe::translated(format, quirks, Box::new(resume.seam), caps);
+            call.stage = Stage::Streaming(Box::new(pipe));
+            // What came of the first stream with its last piece is said before the second says anything.
+            return Step::Write(std::mem::take(&mut call.unwritten));
+        }
+        let mut pipe = match attempt.lane {
             Lane::Relay => Pipe::relayed(format, quirks, caps),
             Lane::Patched => Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps),
             Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps),
         };
+        if self.may_continue(call) {
+            pipe.remember();
+        }
         call.stage = Stage::Holding(Box::new(pipe), Vec::new());
         Step::Hold
     }
@@ -61,8 +70,15 @@ impl Gateway {
                     };
                 }
                 if pipe.meter().spoke {
-                    call.first_token = Some(now);
-                    return self.commit(call, pipe, held, now);
+                    let first = *call.first_token.get_or_insert(now);
+                    return match self.pace(call, &pipe, held.len(), first, now) {
+                        Pace::Good => self.commit(call, pipe, held, now),
+                        Pace::Unknown => {
+                            call.stage = Stage::Holding(pipe, held);
+                            Step::Hold
+                        }
+                        Pace::TooSlow => self.failed(call, too_slow(), now),
+                    };
                 }
                 if held.len() > MOST_HELD || pipe.meter().events > MOST_EVENTS {
                     return self.commit(call, pipe, held, now);
@@ -84,6 +100,26 @@ impl Gateway {
             Input::Broken(reason) => self.failed(call, broken(reason), now),
             Input::Expired(deadline) => self.failed(call, expired(deadline), now),
             _ => self.end_with(call, &Failure::new(Kind::Internal, "The gateway lost track of this call."), now),
+        }
+    }
+
+    /// Whether a stream is fast enough to be committed, where the operator wants that measured.
+    fn pace(&self, call: &mut Call, pipe: &Pipe, held: usize, first: UnixMillis, now: UnixMillis) -> Pace {
+        let failover = &self.setup.config.failover;
+        let Some(guard) = failover.throughput.filter(|_| failover.enabled) else { return Pace::Good };
+        let full = pipe.ended() || held > MOST_HELD || pipe.meter().events > MOST_EVENTS;
+        if full || !self.has_elsewhere(call, now) {
+            return Pace::Good;
+        }
+        let elapsed = now.since(first);
+        if elapsed < guard.within {
+            return Pace::Unknown;
+        }
+        let tokens = estimate(0, pipe.meter().output_bytes).output_text;
+        if tokens.saturating_mul(1_000) / elapsed.0.max(1) < guard.tokens_per_second {
+            Pace::TooSlow
+        } else {
+            Pace::Good
         }
     }
 
@@ -155,9 +191,29 @@ impl Gateway {
             Input::Expired(deadline) => expired(deadline),
             _ => Failure::new(Kind::Internal, "The gateway lost track of this call."),
         };
-        let closing = self.settle(call, &pipe, Some(&failure), now);
-        pipe.fail(&failure, &closing, &mut out);
-        Step::Finish(out)
+        self.break_off(call, pipe, out, &failure, now)
+    }
+
+    /// The stream died: it is continued elsewhere where that may be, else ended with an error event.
+    fn break_off(
+        &mut self,
+        call: &mut Call,
+        pipe: Box<Pipe>,
+        mut out: Vec<u8>,
+        failure: &Failure,
+        now: UnixMillis,
+    ) -> Step {
+        match self.continue_elsewhere(call, pipe, failure, now) {
+            Ok(step) => {
+                call.unwritten = out;
+                step
+            }
+            Err(mut pipe) => {
+                let closing = self.settle(call, &pipe, Some(failure), now);
+                pipe.fail(failure, &closing, &mut out);
+                Step::Finish(out)
+            }
+        }
     }
 
     fn finish(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut out: Vec<u8>, now: UnixMillis) -> Step {
@@ -166,10 +222,7 @@ impl Gateway {
                 let closing = self.settle(call, &pipe, None, now);
                 pipe.close(&closing, &mut out);
             }
-            Err(failure) => {
-                let closing = self.settle(call, &pipe, Some(&failure), now);
-                pipe.fail(&failure, &closing, &mut out);
-            }
+            Err(failure) => return self.break_off(call, pipe, out, &failure, now),
         }
         Step::Finish(out)
     }
@@ -214,19 +267,7 @@ impl Gateway {
         let meter = pipe.meter();
         let nothing_used = failure.is_some() && meter.usage.is_none() && !meter.spoke;
         let gone = call.drained || failure.is_some_and(|failure| failure.kind == Kind::Disconnected);
-        let usage = match &meter.usage {
-            _ if nothing_used && !gone => None,
-            Some(usage) if failure.is_none() => Some(usage.clone()),
-            // A stream that broke off may have counted less than it said: whichever is more was used.
-            seen => {
-                let mut usage = estimate(call.incoming.body.len() as u64, meter.output_bytes);
-                if let Some(said) = seen {
-                    let output_text = usage.output_text.max(said.output_text);
-                    usage = crate::chat::Usage { output_text, estimated: failure.is_some(), ..said.clone() };
-                }
-                Some(usage)
-            }
-        };
+        let usage = if nothing_used && !gone { None } else { self.usage_of(call, pipe, failure) };
         let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
         let status = if gone { 499 } else { 200 };
         self.pay(call, usage.as_ref(), cost);
@@ -243,6 +284,10 @@ impl Gateway {
                 }
             }
         }
+        if let Some(tried) = call.tried.last_mut() {
+            (tried.usage, tried.cost) = (usage.clone(), cost);
+        }
+        let (usage, cost) = call.with_before(usage, cost);
         self.records.push(call.record(status, failure, usage.as_ref(), cost, now));
         let latchkey = if call.wishes.explain || call.committed_early || call.continued {
             let only = call.tried.is_empty().then(|| call.tried_now(failure, now)).flatten();
@@ -264,6 +309,20 @@ pub(super) fn stream_head(body: Vec<u8>, layout: Layout) -> Response {
 /// The connection to the upstream failed.
 pub(super) fn broken(reason: &str) -> Failure {
     Failure::new(Kind::Unavailable, "The connection to the provider failed.").because(reason)
+}
+
+/// What is known of a stream's speed.
+enum Pace {
+    Good,
+    Unknown,
+    TooSlow,
+}
+
+fn too_slow() -> Failure {
+    let message = "The provider's answer came too slowly (guard `throughput`).";
+    let mut failure = Failure::new(Kind::Timeout, message).about("throughput").code("too_slow");
+    failure.retry = Retry::OtherTarget;
+    failure
 }
 
 /// A deadline of ours passed.

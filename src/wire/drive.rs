@@ -7,6 +7,7 @@ use crate::provider::Quirks;
 
 use super::framing::{Framing, Reader, Unframed};
 use super::openai_chat;
+use super::seam::{Said, Seam};
 use super::sse::Frame;
 use super::{Closing, Decoded, Format, StreamDecoder, StreamWriter};
 
@@ -23,12 +24,17 @@ pub struct Meter {
     pub output_bytes: u64,
     /// Why the first choice ended.
     pub end: Option<EndKind>,
+    /// What was said, where it may have to be continued elsewhere.
+    pub said: Option<Box<Said>>,
     /// The error that the upstream reported in its stream.
     pub failed: Option<Failure>,
 }
 
 impl Meter {
     fn note(&mut self, event: &Event<'_>) {
+        if let Some(said) = &mut self.said {
+            said.note(event);
+        }
         match event {
             Event::TextDelta { text, .. }
             | Event::ReasoningDelta { text, .. }
@@ -95,6 +101,10 @@ pub trait StreamPatcher {
     fn framing(&self) -> Framing {
         Framing::ServerSent
     }
+    /// What writes for the caller, to go on with another stream; `None` where it cannot.
+    fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
+        None
+    }
     /// Whether events that [`openai_chat::says_only_text`] knows go on as they came, unread.
     fn is_faithful(&self) -> bool {
         false
@@ -135,6 +145,23 @@ impl Pipe {
     #[must_use]
     pub fn relayed(format: Format, quirks: &Quirks, caps: Caps) -> Pipe {
         Pipe::over(Lane::Relayed(format.decoder(quirks)), format.framing(quirks), caps)
+    }
+
+    /// Keeps what is said, so that another stream can go on from there.
+    pub fn remember(&mut self) {
+        self.meter.said = Some(Box::default());
+    }
+
+    /// What goes on behind a stream that broke off: its writer, and what it said. `None` where nothing can.
+    #[must_use]
+    pub fn into_seam(mut self) -> Option<Seam> {
+        let said = self.meter.said.take().filter(|said| said.can_continue())?;
+        let writer = match self.lane {
+            Lane::Translated(_, writer) => Some(writer),
+            Lane::Patched(patcher) => patcher.into_writer(),
+            Lane::Relayed(_) => None,
+        };
+        Some(Seam::new(writer?, *said))
     }
 
     fn over(lane: Lane, framing: Framing, caps: Caps) -> Pipe {
@@ -263,7 +290,7 @@ impl Lane {
             return;
         }
         meter.events = meter.events.saturating_add(1);
-        if meter.spoke && self.is_passed_by(frame) {
+        if meter.spoke && meter.said.is_none() && self.is_passed_by(frame) {
             meter.output_bytes = meter.output_bytes.saturating_add(openai_chat::BYTES_A_CHUNK);
             if matches!(self, Lane::Patched(_)) {
                 out.extend_from_slice(frame.raw);

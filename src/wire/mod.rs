@@ -19,6 +19,7 @@ mod place;
 mod redact;
 mod retry_after;
 pub mod schema;
+pub mod seam;
 pub mod sse;
 pub mod structured;
 mod surface;

@@ -11,6 +11,7 @@ mod lanes;
 mod market;
 mod messages;
 mod money;
+mod resume;
 mod routing;
 mod simulator;
 mod whole;

@@ -181,6 +181,12 @@ impl StreamPatcher for Patcher {
         self.decoder.finish(&mut both)
     }
 
+    fn into_writer(mut self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
+        self.writer.discard();
+        self.writer.role_is_known();
+        Some(Box::new(self.writer))
+    }
+
     fn is_faithful(&self) -> bool {
         self.quirks.stream_is_faithful()
     }

@@ -1,0 +1,144 @@
+//! Mid-stream continuation: when a stream dies after its first token, the next target is asked to go on from there.
+
+use crate::chat::{Message, OutputShape, Part, Role, Usage};
+use crate::failure::{Failure, Retry, Side};
+use crate::http::{Endpoint, Task};
+use crate::json::Text;
+use crate::units::UnixMillis;
+use crate::wire::drive::Pipe;
+use crate::wire::seam::Seam;
+use crate::wire::{Adjusted, Closing, Cost, Outgoing, StreamWriter, Surface, Target};
+
+use super::attempt::{Attempt, Lane};
+use super::call::{Call, Stage};
+use super::settle::estimate;
+use super::{Gateway, Step};
+
+/// What a model is asked after its predecessor's words.
+const PROMPT: &str = "Your answer was cut off by a technical fault. Continue it exactly where it ended, beginning with \
+                      the very next character. Do not repeat any of it, do not apologize, do not comment.";
+
+/// A stream that is being continued: the caller has read its beginning.
+pub(super) struct Resume {
+    /// What was said, and what writes what comes.
+    pub(super) seam: Seam,
+}
+
+/// What attempts of a call used that are over, and that the caller reads or pays all the same.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Before {
+    pub(super) usage: Usage,
+    pub(super) cost: Option<Cost>,
+}
+
+impl Gateway {
+    /// Whether a stream of this call should be remembered, so that it can be continued.
+    pub(super) fn may_continue(&self, call: &Call) -> bool {
+        let failover = &self.setup.config.failover;
+        failover.enabled
+            && !call.continued
+            && call.wishes.continues.unwrap_or(failover.continues)
+            && call.endpoint.map(Endpoint::task) == Some(Task::Chat)
+    }
+
+    /// The stream broke off after its first token: the step that has it continued elsewhere, or the pipe to end it with.
+    pub(super) fn continue_elsewhere(
+        &mut self,
+        call: &mut Call,
+        pipe: Box<Pipe>,
+        failure: &Failure,
+        now: UnixMillis,
+    ) -> Result<Step, Box<Pipe>> {
+        let may = self.may_continue(call) && !call.drained && failure.side == Side::Upstream;
+        let said = pipe.meter().said.as_ref().is_some_and(|said| said.can_continue());
+        if !may || !said || failure.retry == Retry::Never || wants_json(call) || !self.has_elsewhere(call, now) {
+            return Err(pipe);
+        }
+        let usage = self.usage_of(call, &pipe, Some(failure));
+        let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
+        self.report_failed(call, failure, now);
+        call.note_failed(failure, now);
+        if let (Some(tried), Some(usage)) = (call.tried.last_mut(), usage) {
+            (tried.usage, tried.cost) = (Some(usage.clone()), cost);
+            call.before = Some(Box::new(Before { usage, cost }));
+        }
+        let Some(seam) = pipe.into_seam() else { return Ok(self.end_with(call, failure, now)) };
+        call.continued = true;
+        call.resume = Some(Box::new(Resume { seam }));
+        let sent = self.aim_at_next(call, now).and_then(|()| self.send(call, now));
+        Ok(sent.unwrap_or_else(|failure| self.failed(call, failure, now)))
+    }
+
+    /// Nobody could go on: the stream that the caller is reading ends with an error event.
+    pub(super) fn end_resumed(&mut self, call: &mut Call, resume: Resume, failure: &Failure, now: UnixMillis) -> Step {
+        let Resume { mut seam } = resume;
+        let (usage, cost) = call.with_before(None, None);
+        self.records.push(call.record(200, Some(failure), usage.as_ref(), cost, now));
+        let closing = Closing { usage, cost, latchkey: call.explanation(None) };
+        let mut out = std::mem::take(&mut call.unwritten);
+        seam.fail(failure, &closing);
+        seam.take(&mut out);
+        call.stage = Stage::Over;
+        Step::Finish(out)
+    }
+
+    /// What a stream used, estimated where the upstream did not say or did not come to saying.
+    pub(super) fn usage_of(&self, call: &Call, pipe: &Pipe, failure: Option<&Failure>) -> Option<Usage> {
+        let meter = pipe.meter();
+        match &meter.usage {
+            Some(usage) if failure.is_none() => Some(usage.clone()),
+            // A stream that broke off may have counted less than it said: whichever is more was used.
+            seen => {
+                let mut usage = estimate(call.incoming.body.len() as u64, meter.output_bytes);
+                if let Some(said) = seen {
+                    let output_text = usage.output_text.max(said.output_text);
+                    usage = Usage { output_text, estimated: failure.is_some(), ..said.clone() };
+                }
+                Some(usage)
+            }
+        }
+    }
+}
+
+impl Before {
+    /// Both together, and marked as an estimate if either is one.
+    pub(super) fn plus(&self, usage: &Usage, cost: Option<Cost>) -> (Usage, Option<Cost>) {
+        let cost = self
+            .cost
+            .zip(cost)
+            .map(|(one, other)| Cost { charged: one.charged + other.charged, upstream: one.upstream + other.upstream });
+        (self.usage.plus(usage), cost)
+    }
+}
+
+/// JSON in two pieces from two models is rarely JSON.
+fn wants_json(call: &Call) -> bool {
+    let request = call.surface().read_request(&call.incoming.body);
+    request.map_or(true, |request| !matches!(request.output, OutputShape::Text))
+}
+
+/// The request that asks `attempt`'s target to go on behind `seam`.
+pub(super) fn write(
+    surface: Surface,
+    call_body: &[u8],
+    inlined: &crate::wire::InlinedMedia,
+    attempt: &mut Attempt,
+    seam: &Seam,
+) -> Result<Outgoing, Failure> {
+    let mut request = surface.read_request(call_body)?;
+    request.stream = true;
+    request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
+    request.messages.push(turn(Role::Assistant, seam.said()));
+    request.messages.push(turn(Role::User, PROMPT));
+    let target = Target { model: &attempt.model, quirks: &attempt.upstream.quirks, facts: &attempt.facts, inlined };
+    let mut adjusted = Adjusted::default();
+    let outgoing = attempt.upstream.format.write_request(&request, &target, &mut adjusted)?;
+    attempt.adjusted = adjusted;
+    attempt.lane = Lane::Translated;
+    Ok(outgoing)
+}
+
+fn turn(role: Role, text: &str) -> Message<'_> {
+    let part = Part::Text { text: Text::escape(text), cache: None, citations: Vec::new(), signature: None };
+    Message { role, name: None, parts: vec![part] }
+}

@@ -1,0 +1,263 @@
+//! Joins a stream that broke off with another that goes on from there.
+//!
+//! The caller's writer stays the same; what the second stream says is put behind what was said before. A model asked to
+//! continue often repeats the last words, or begins anew: as far as that can be seen, it is left out.
+
+use crate::chat::{BlockKind, Event, Sink};
+use crate::failure::Failure;
+use crate::json::Text;
+
+use super::{Closing, StreamWriter};
+
+/// What a stream has said, kept while it may have to be continued.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// The text of the first choice.
+    pub text: String,
+    /// Its last block.
+    block: u32,
+    /// That block is not ended.
+    open: bool,
+    /// The number of the next block.
+    next: u32,
+    /// Something came that cannot be continued: a tool call, media, a second choice, too much text.
+    spoiled: bool,
+}
+
+/// More text is not kept: it would have to be sent again.
+const MOST_TEXT: usize = 256 << 10;
+/// How much of a continuation is held back to find what it repeats.
+const WINDOW: usize = 200;
+/// A shorter repetition may be chance.
+const SHORTEST_REPEAT: usize = 8;
+
+impl Said {
+    /// Takes in one event of the stream.
+    pub fn note(&mut self, event: &Event<'_>) {
+        match event {
+            Event::TextDelta { choice: 0, text, .. } => {
+                self.text.push_str(&text.decode());
+                self.spoiled |= self.text.len() > MOST_TEXT;
+            }
+            Event::BlockStart { choice: 0, block, kind } => {
+                (self.block, self.open) = (*block, *kind == BlockKind::Text);
+                self.next = block.saturating_add(1);
+                self.spoiled |= *kind == BlockKind::Refusal;
+            }
+            Event::BlockEnd { choice: 0, block } if *block == self.block => self.open = false,
+            Event::Start { .. } | Event::Usage(_) | Event::Failed(_) | Event::BlockEnd { .. } => {}
+            Event::ReasoningDelta { choice: 0, .. } | Event::BlockSignature { choice: 0, .. } => {}
+            _ => self.spoiled = true,
+        }
+    }
+
+    /// Whether another stream could go on from here.
+    #[must_use]
+    pub fn can_continue(&self) -> bool {
+        !self.spoiled && !self.text.is_empty()
+    }
+}
+
+/// What to do with the beginning of a continuation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joint {
+    /// More of it is needed to tell.
+    Wait,
+    /// So many of its first bytes repeat what was said.
+    Skip(usize),
+}
+
+/// Finds what the beginning of a continuation repeats of what was said before: its last words, or all of it.
+///
+/// `whole` says that nothing more of the continuation comes.
+///
+/// ```
+/// use latchkey::wire::seam::{Joint, join};
+/// assert_eq!(join("The quick brown fox", "brown fox jumps over it", true), Joint::Skip(9));
+/// assert_eq!(join("The quick brown fox", " jumps", true), Joint::Skip(0));
+/// assert_eq!(join("The quick brown fox", "The quick brown fox jumps", true), Joint::Skip(19));
+/// assert_eq!(join("The quick brown fox", "The qu", false), Joint::Wait);
+/// ```
+#[must_use]
+pub fn join(said: &str, begun: &str, whole: bool) -> Joint {
+    if !begun.is_empty() && said.starts_with(begun) && !whole {
+        return Joint::Wait;
+    }
+    if said.len() >= SHORTEST_REPEAT && begun.starts_with(said) {
+        return Joint::Skip(said.len());
+    }
+    if begun.len() < WINDOW && !whole {
+        return Joint::Wait;
+    }
+    let ends = begun.char_indices().map(|(at, character)| at + character.len_utf8());
+    let repeats = |end: &usize| *end >= SHORTEST_REPEAT && begun.get(..*end).is_some_and(|start| said.ends_with(start));
+    Joint::Skip(ends.filter(repeats).last().unwrap_or(0))
+}
+
+/// Writes a continuation behind what the writer has written.
+pub struct Seam {
+    writer: Box<dyn StreamWriter>,
+    said: Said,
+    /// The beginning of the continuation, until the joint is found.
+    begun: Option<String>,
+    /// The blocks of the continuation by its own numbers; `None` for those that are left out.
+    blocks: Vec<Option<u32>>,
+}
+
+impl Seam {
+    /// Goes on with `writer`, which has written `said`.
+    #[must_use]
+    pub fn new(writer: Box<dyn StreamWriter>, said: Said) -> Seam {
+        Seam { writer, said, begun: Some(String::new()), blocks: Vec::new() }
+    }
+
+    /// What was said before.
+    #[must_use]
+    pub fn said(&self) -> &str {
+        &self.said.text
+    }
+
+    /// Gives the writer what of the beginning is new.
+    fn settle(&mut self, whole: bool) {
+        let Some(begun) = &self.begun else { return };
+        let Joint::Skip(repeated) = join(&self.said.text, begun, whole) else { return };
+        let fresh = begun.get(repeated..).unwrap_or_default().to_owned();
+        self.begun = None;
+        self.text(&Text::escape_owned(fresh));
+    }
+
+    fn text(&mut self, text: &Text<'_>) {
+        if text.is_empty() {
+            return;
+        }
+        if !self.said.open {
+            (self.said.block, self.said.open) = (self.said.next, true);
+            self.said.next = self.said.next.saturating_add(1);
+            self.writer.event(Event::BlockStart { choice: 0, block: self.said.block, kind: BlockKind::Text });
+        }
+        self.writer.event(Event::TextDelta { choice: 0, block: self.said.block, text: text.borrowed() });
+    }
+
+    /// The text is complete: what follows is a call or the end.
+    fn end_text(&mut self) {
+        self.settle(true);
+        if self.said.open {
+            self.said.open = false;
+            self.writer.event(Event::BlockEnd { choice: 0, block: self.said.block });
+        }
+    }
+
+    /// The caller's number of a block of the continuation.
+    fn mapped(&self, block: u32) -> Option<u32> {
+        usize::try_from(block).ok().and_then(|at| self.blocks.get(at)).copied().flatten()
+    }
+
+    fn map(&mut self, block: u32, to: Option<u32>) {
+        let Some(at) = usize::try_from(block).ok().filter(|at| *at < 4096) else { return };
+        if self.blocks.len() <= at {
+            self.blocks.resize(at + 1, None);
+        }
+        if let Some(place) = self.blocks.get_mut(at) {
+            *place = to;
+        }
+    }
+}
+
+impl Sink for Seam {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::TextDelta { choice: 0, text, .. } => match &mut self.begun {
+                Some(begun) => {
+                    begun.push_str(&text.decode());
+                    self.settle(false);
+                }
+                None => self.text(&text),
+            },
+            Event::ToolCallStart { choice: 0, block, id, name } => {
+                self.end_text();
+                let to = self.said.next;
+                self.said.next = to.saturating_add(1);
+                self.map(block, Some(to));
+                self.writer.event(Event::ToolCallStart { choice: 0, block: to, id, name });
+            }
+            Event::ToolCallDelta { choice: 0, block, arguments } => {
+                if let Some(block) = self.mapped(block) {
+                    self.writer.event(Event::ToolCallDelta { choice: 0, block, arguments });
+                }
+            }
+            Event::BlockEnd { choice: 0, block } => {
+                if let Some(block) = self.mapped(block) {
+                    self.writer.event(Event::BlockEnd { choice: 0, block });
+                }
+            }
+            Event::End { choice: 0, reason } => {
+                self.end_text();
+                self.writer.event(Event::End { choice: 0, reason });
+            }
+            event @ (Event::Usage(_) | Event::Failed(_)) => self.writer.event(event),
+            // The answer has begun already, under the first stream's name; what the second thinks is not part of it.
+            _ => {}
+        }
+    }
+}
+
+impl StreamWriter for Seam {
+    fn take(&mut self, out: &mut Vec<u8>) {
+        self.writer.take(out);
+    }
+
+    fn close(&mut self, closing: &Closing) {
+        self.end_text();
+        self.writer.close(closing);
+    }
+
+    fn fail(&mut self, failure: &Failure, closing: &Closing) {
+        self.settle(true);
+        self.writer.fail(failure, closing);
+    }
+
+    fn keep_alive(&mut self) {
+        self.writer.keep_alive();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn repeated_words_are_left_out_and_chance_is_not() {
+        let said = "Mercury, Venus, Earth, Mars";
+        for (begun, fresh) in [
+            (", Jupiter, Saturn", ", Jupiter, Saturn"),
+            ("Earth, Mars, Jupiter", ", Jupiter"),
+            ("Mercury, Venus, Earth, Mars, Jupiter", ", Jupiter"),
+            ("Mercury and Venus again", "Mercury and Venus again"),
+            ("s are next", "s are next"),
+            ("", ""),
+        ] {
+            let Joint::Skip(skipped) = join(said, begun, true) else { panic!("whole, and still waiting") };
+            assert_eq!(&begun[skipped..], fresh);
+        }
+        assert_eq!(join("日本語のテキスト", "のテキストです", true), Joint::Skip("のテキスト".len()));
+    }
+
+    proptest! {
+        #[test]
+        fn an_overlap_of_any_length_joins_to_the_whole(text in "[a-z]{40,120}", cut in 20usize..40, back in 8usize..20) {
+            let (said, begun) = (&text[..cut], &text[cut - back..]);
+            let Joint::Skip(skipped) = join(said, begun, true) else { panic!("whole, and still waiting") };
+            // Random letters repeat themselves now and then; what is skipped is always a repetition.
+            prop_assert!(skipped >= back && said.ends_with(&begun[..skipped.min(begun.len())]));
+        }
+
+        #[test]
+        fn no_input_panics(said in ".{0,80}", begun in ".{0,80}", whole: bool) {
+            if let Joint::Skip(skipped) = join(&said, &begun, whole) {
+                prop_assert!(begun.is_char_boundary(skipped));
+            }
+        }
+    }
+}

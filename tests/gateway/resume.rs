@@ -1,0 +1,178 @@
+//! Streams that die after their first token and go on elsewhere, and streams that are too slow to be committed.
+
+use latchkey::gateway::{CallId, Input, Step};
+use latchkey::keys::Key;
+
+use crate::world::{World, events, header, json, sent};
+
+const DOCUMENT: &str = r#"{"version":1,"fallbacks":{"openai/gpt-4o":["anthropic/claude-sonnet-4-5"],
+    "anthropic/claude-sonnet-4-5":["openai/gpt-4o"]}}"#;
+const SAID: &str = "Mercury, Venus, Earth, Mars";
+const START: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"claude-sonnet-4-5\",\"usage\":{\"input_tokens\":40,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n";
+const END: &str = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{\"output_tokens\":9}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+
+fn claude(text: &str) -> String {
+    let text = serde_json::to_string(text).unwrap();
+    format!(
+        "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":{text}}}}}\n\n"
+    )
+}
+
+fn chunk(text: &str) -> String {
+    let text = serde_json::to_string(text).unwrap();
+    format!(
+        "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{text}}},\"finish_reason\":null}}]}}\n\n"
+    )
+}
+
+/// A stream that is committed and has said `pieces`.
+fn streaming(world: &mut World, body: &str, pieces: &[&str], more: &[(&str, &str)]) -> (CallId, String) {
+    let (id, step) = world.send("/v1/chat/completions", body, more);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    let mut text = String::new();
+    for piece in pieces {
+        match world.resume(id, Input::Chunk(piece.as_bytes())) {
+            Step::Hold => {}
+            Step::Commit { head, .. } => text.push_str(std::str::from_utf8(&head.body).unwrap()),
+            Step::Write(bytes) => text.push_str(std::str::from_utf8(&bytes).unwrap()),
+            step => panic!("unexpected {step:?}"),
+        }
+    }
+    (id, text)
+}
+
+/// The continuation's stream, to its end.
+fn continued(world: &mut World, id: CallId, pieces: &[&str], text: &mut String) {
+    match world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")])) {
+        Step::Write(bytes) => text.push_str(std::str::from_utf8(&bytes).unwrap()),
+        step => panic!("unexpected {step:?}"),
+    }
+    for piece in pieces {
+        match world.resume(id, Input::Chunk(piece.as_bytes())) {
+            Step::Write(bytes) | Step::Finish(bytes) => text.push_str(std::str::from_utf8(&bytes).unwrap()),
+            step => panic!("unexpected {step:?}"),
+        }
+    }
+    if world.gateway.is_under_way(id) {
+        let Step::Finish(bytes) = world.resume(id, Input::End) else { panic!("not over") };
+        text.push_str(std::str::from_utf8(&bytes).unwrap());
+    }
+}
+
+fn said(text: &str) -> String {
+    let chunks = events(text).into_iter().filter(|event| event != "[DONE]").map(|event| json(event.as_bytes()));
+    chunks.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
+}
+
+const ASK: &str = r#"{"model":"openai/gpt-4o","messages":[{"role":"user","content":"Name the planets"}],"stream":true,"stream_options":{"include_usage":true}}"#;
+const CONTINUE: &[(&str, &str)] = &[("x-latchkey-continue", "true")];
+
+#[test]
+fn a_dying_stream_is_continued_without_repetition_and_paid_once() {
+    for (again, expected) in [
+        (vec![", Jupiter", ", Saturn"], "Mercury, Venus, Earth, Mars, Jupiter, Saturn"),
+        (vec!["Earth, ", "Mars, Jupiter"], "Mercury, Venus, Earth, Mars, Jupiter"),
+        (vec!["Mercury, Venus, Earth, Mars", ", Jupiter"], "Mercury, Venus, Earth, Mars, Jupiter"),
+        (vec![" and then come giants"], "Mercury, Venus, Earth, Mars and then come giants"),
+    ] {
+        let mut world = World::of(Key::default(), DOCUMENT, &[]);
+        let (id, mut text) = streaming(&mut world, ASK, &[&chunk("Mercury, Venus"), &chunk(", Earth, Mars")], CONTINUE);
+        let request = sent(world.resume(id, Input::Broken("connection lost")));
+        assert!(request.url.contains("anthropic"));
+        let body = json(&request.body);
+        let messages = body["messages"].as_array().expect("messages");
+        assert_eq!(messages.len(), 3, "{body}");
+        assert!(messages[1].to_string().contains(SAID) && messages[2].to_string().contains("Continue"), "{body}");
+        let pieces: Vec<String> = again.iter().map(|piece| claude(piece)).collect();
+        let mut stream = vec![START];
+        stream.extend(pieces.iter().map(String::as_str));
+        stream.push(END);
+        continued(&mut world, id, &stream, &mut text);
+        assert_eq!(said(&text), expected);
+        assert!(text.ends_with("data: [DONE]\n\n") && !text.contains("\"error\""), "{text}");
+        let chunks = events(&text);
+        assert!(chunks.iter().all(|event| !event.contains("msg_1")), "one answer has one id");
+        let last = json(chunks[chunks.len() - 2].as_bytes());
+        assert_eq!(last["latchkey"]["continued"], true, "{last}");
+        assert_eq!(last["latchkey"]["attempts"].as_array().unwrap().len(), 2);
+        let record = world.only_record();
+        // 40 tokens in and 9 out as the second said, and an estimate of the first.
+        assert!(record.input_fresh > 40 && record.output_text > 9, "{record:?}");
+        assert_eq!((record.attempts, record.state), (2, "settled_estimate"));
+        assert_eq!(last["usage"]["prompt_tokens"], record.input_fresh);
+        let tried = json(record.tried.expect("attempts").as_bytes());
+        let cost: f64 = tried.as_array().unwrap().iter().map(|one| one["cost"].as_f64().expect("a cost")).sum();
+        assert!((cost - last["usage"]["cost"].as_f64().expect("a cost")).abs() < 1e-9, "{tried} {last}");
+    }
+}
+
+#[test]
+fn a_stream_of_another_format_is_continued_too() {
+    let mut world = World::of(Key::default(), DOCUMENT, &[]);
+    let ask = ASK.replace("openai/gpt-4o", "anthropic/claude-sonnet-4-5");
+    let (id, mut text) = streaming(&mut world, &ask, &[START, &claude(SAID)], CONTINUE);
+    let request = sent(world.resume(id, Input::End));
+    assert!(request.url.contains("openai"));
+    let done = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+    continued(&mut world, id, &[&chunk(", Jupiter"), done], &mut text);
+    assert_eq!(said(&text), "Mercury, Venus, Earth, Mars, Jupiter");
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    world.only_record();
+}
+
+#[test]
+fn what_cannot_be_joined_is_not_continued() {
+    let call = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"t\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]},\"finish_reason\":null}]}\n\n";
+    let shaped = ASK.replace("\"stream\":true", "\"stream\":true,\"response_format\":{\"type\":\"json_object\"}");
+    let hello = chunk("Hello");
+    for (body, pieces, more) in [
+        (ASK, vec![hello.as_str()], &[][..]),
+        (ASK, vec![hello.as_str(), call], CONTINUE),
+        (shaped.as_str(), vec![hello.as_str()], CONTINUE),
+    ] {
+        let mut world = World::of(Key::default(), DOCUMENT, &[]);
+        let (id, _) = streaming(&mut world, body, &pieces, more);
+        let Step::Finish(bytes) = world.resume(id, Input::Broken("gone")) else { panic!("not over") };
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
+        world.only_record();
+    }
+}
+
+#[test]
+fn when_nobody_can_go_on_the_stream_ends_in_an_error() {
+    let mut world = World::of(Key::default(), DOCUMENT, &[]);
+    let (id, _) = streaming(&mut world, ASK, &[&chunk("Hello")], CONTINUE);
+    sent(world.resume(id, Input::Broken("gone")));
+    let refusal = r#"{"error":{"type":"invalid_request_error","message":"no"}}"#;
+    let Step::Finish(bytes) = world.refuse(id, 400, &[], refusal) else { panic!("not over") };
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
+    let record = world.only_record();
+    assert!(record.output_text > 0 && record.error.is_some(), "what was said is paid");
+}
+
+#[test]
+fn a_slow_stream_moves_on_before_it_is_committed() {
+    let document = r#"{"version":1,"fallbacks":{"openai/gpt-4o":["anthropic/claude-sonnet-4-5"]},
+        "failover":{"throughput":{"tokens_per_second":20,"within_ms":1000}}}"#;
+    let mut world = World::of(Key::default(), document, &[]);
+    let (id, step) = world.chat(ASK);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    assert!(matches!(world.resume(id, Input::Chunk(chunk("Hm").as_bytes())), Step::Hold), "it is measured first");
+    world.now.0 += 1_000;
+    assert!(sent(world.resume(id, Input::Chunk(chunk("m").as_bytes()))).url.contains("anthropic"));
+    let streamed = world.stream(id, &[START.as_bytes(), claude("Hello").as_bytes(), END.as_bytes()], Input::End);
+    assert_eq!(header(&streamed.head, "x-latchkey-attempts"), Some("2"));
+    assert_eq!(said(&streamed.text), "Hello");
+
+    let (id, step) = world.chat(ASK);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    assert!(matches!(world.resume(id, Input::Chunk(chunk("Hello").as_bytes())), Step::Hold));
+    world.now.0 += 1_000;
+    let many = chunk(&"quick ".repeat(100));
+    assert!(matches!(world.resume(id, Input::Chunk(many.as_bytes())), Step::Commit { .. }));
+}
