@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 18] = [
+const KNOWN: [&str; 19] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 18] = [
     "developer_role",
     "refuses",
     "seed",
+    "prefill",
     "tool_call_ids",
     "json_schema",
     "reasoning_control",
@@ -35,6 +36,8 @@ const OUTPUT_CAPS: [(&str, OutputCap); 3] = [
 
 const HOSTINGS: [(&str, Hosting); 3] =
     [("own", Hosting::Own), ("invoke_model", Hosting::InvokeModel), ("publisher_model", Hosting::PublisherModel)];
+
+const PREFILLS: [(&str, Option<&str>); 3] = [("none", None), ("prefix", Some("prefix")), ("partial", Some("partial"))];
 
 const TOOL_CALL_IDS: [(&str, ToolCallIds); 2] =
     [("any", ToolCallIds::Any), ("nine_alphanumerics", ToolCallIds::NineAlphanumerics)];
@@ -72,6 +75,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "refuses" => quirks.refuses = words(&place),
             "chat_path" => set(&mut quirks.chat_path, place.word(&same(["/chat/completions", "/chat"]))),
             "seed" => set(&mut quirks.seed, place.word(&same(["seed", "random_seed"]))),
+            "prefill" => set(&mut quirks.prefill, place.word(&PREFILLS)),
             "output_cap" => set(&mut quirks.output_cap, place.word(&OUTPUT_CAPS)),
             "tool_call_ids" => set(&mut quirks.tool_call_ids, place.word(&TOOL_CALL_IDS)),
             "hosting" => set(&mut quirks.hosting, place.word(&HOSTINGS)),

@@ -4,10 +4,11 @@ use crate::chat::{Message, OutputShape, Part, Role, Usage};
 use crate::failure::{Failure, Retry, Side};
 use crate::http::{Endpoint, Task};
 use crate::json::Text;
+use crate::provider::Capabilities;
 use crate::units::UnixMillis;
 use crate::wire::drive::Pipe;
 use crate::wire::seam::Seam;
-use crate::wire::{Adjusted, Closing, Cost, Outgoing, StreamWriter, Surface, Target};
+use crate::wire::{Adjusted, Closing, Cost, Format, Outgoing, StreamWriter, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -128,14 +129,30 @@ pub(super) fn write(
     let mut request = surface.read_request(call_body)?;
     request.stream = true;
     request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
-    request.messages.push(turn(Role::Assistant, seam.said()));
-    request.messages.push(turn(Role::User, PROMPT));
+    if !seam.said().is_empty() {
+        // A stream that died over its thoughts is asked for anew.
+        request.messages.push(turn(Role::Assistant, seam.said()));
+        if !prefills(attempt) {
+            request.messages.push(turn(Role::User, PROMPT));
+        }
+    }
     let target = Target { model: &attempt.model, quirks: &attempt.upstream.quirks, facts: &attempt.facts, inlined };
     let mut adjusted = Adjusted::default();
     let outgoing = attempt.upstream.format.write_request(&request, &target, &mut adjusted)?;
     attempt.adjusted = adjusted;
     attempt.lane = Lane::Translated;
     Ok(outgoing)
+}
+
+/// Whether the target takes the last message up by itself where it is the assistant's.
+fn prefills(attempt: &Attempt) -> bool {
+    let can = attempt.facts.capabilities.is_some_and(|known| known.has(Capabilities::PREFILL));
+    let has_a_way = match attempt.upstream.format {
+        Format::Anthropic | Format::Bedrock => true,
+        Format::OpenAiChat => attempt.upstream.quirks.prefill.is_some(),
+        _ => false,
+    };
+    can && has_a_way && !attempt.facts.refuses_prefill
 }
 
 fn turn(role: Role, text: &str) -> Message<'_> {

@@ -40,6 +40,8 @@ impl Gateway {
         if self.may_continue(call) {
             pipe.remember();
         }
+        let failover = &self.setup.config.failover;
+        pipe.count_all(failover.enabled && failover.throughput.is_some());
         call.stage = Stage::Holding(Box::new(pipe), Vec::new());
         Step::Hold
     }
@@ -133,6 +135,7 @@ impl Gateway {
             call.committed_early = true;
             pipe.keep_alive(&mut held);
         }
+        pipe.count_all(false);
         call.stage = Stage::Streaming(pipe);
         Step::Commit { head: call.dress(stream_head(held, call.asked.layout), now), relay }
     }

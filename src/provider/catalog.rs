@@ -171,6 +171,7 @@ pub const PROVIDERS: &[Provider] = &[
                 "prompt_cache_retention",
             ],
             seed: "random_seed",
+            prefill: Some("prefix"),
             tool_call_ids: ToolCallIds::NineAlphanumerics,
             reasoning_back: ReasoningBack::ContentPart,
             ..Quirks::COMPATIBLE

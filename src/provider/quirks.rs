@@ -35,6 +35,10 @@ pub struct Quirks {
     pub refuses: &'static [&'static str],
     /// The name of `seed`: `random_seed` in <https://docs.mistral.ai/api/endpoint/chat>.
     pub seed: &'static str,
+    /// The field, set to `true`, that has a last message of the assistant's continued: `prefix` in
+    /// <https://docs.mistral.ai/api/endpoint/chat>, `partial` in
+    /// <https://alibabacloud.com/help/en/model-studio/user-guide/partial-mode>. `None` where nothing does.
+    pub prefill: Option<&'static str>,
     /// What ids of replayed tool calls must look like.
     pub tool_call_ids: ToolCallIds,
     /// Whether `response_format: json_schema` is taken; otherwise `json_object` is all there is.
@@ -136,6 +140,7 @@ impl Quirks {
         developer_role: true,
         refuses: &[],
         seed: "seed",
+        prefill: None,
         tool_call_ids: ToolCallIds::Any,
         json_schema: true,
         reasoning_control: ReasoningParameter::Effort,

@@ -26,6 +26,8 @@ pub struct Meter {
     pub end: Option<EndKind>,
     /// What was said, where it may have to be continued elsewhere.
     pub said: Option<Box<Said>>,
+    /// Each event is read and counted, while the stream's pace is judged.
+    pub counts_all: bool,
     /// The error that the upstream reported in its stream.
     pub failed: Option<Failure>,
 }
@@ -145,6 +147,11 @@ impl Pipe {
     #[must_use]
     pub fn relayed(format: Format, quirks: &Quirks, caps: Caps) -> Pipe {
         Pipe::over(Lane::Relayed(format.decoder(quirks)), format.framing(quirks), caps)
+    }
+
+    /// Counts every byte that is said, until told otherwise: at a glance a chunk is one token.
+    pub fn count_all(&mut self, counts: bool) {
+        self.meter.counts_all = counts;
     }
 
     /// Keeps what is said, so that another stream can go on from there.
@@ -290,7 +297,7 @@ impl Lane {
             return;
         }
         meter.events = meter.events.saturating_add(1);
-        if meter.spoke && meter.said.is_none() && self.is_passed_by(frame) {
+        if meter.spoke && meter.said.is_none() && !meter.counts_all && self.is_passed_by(frame) {
             meter.output_bytes = meter.output_bytes.saturating_add(openai_chat::BYTES_A_CHUNK);
             if matches!(self, Lane::Patched(_)) {
                 out.extend_from_slice(frame.raw);

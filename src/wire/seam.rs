@@ -14,10 +14,10 @@ use super::{Closing, StreamWriter};
 pub struct Said {
     /// The text of the first choice.
     pub text: String,
-    /// Its last block.
-    block: u32,
-    /// That block is not ended.
-    open: bool,
+    /// It thought, at least.
+    thought: bool,
+    /// Its last block, and what that holds; `None` once it is ended.
+    block: Option<(u32, BlockKind)>,
     /// The number of the next block.
     next: u32,
     /// Something came that cannot be continued: a tool call, media, a second choice, too much text.
@@ -26,9 +26,9 @@ pub struct Said {
 
 /// More text is not kept: it would have to be sent again.
 const MOST_TEXT: usize = 256 << 10;
-/// How much of a continuation is held back to find what it repeats.
-const WINDOW: usize = 200;
-/// A shorter repetition may be chance.
+/// A repetition is looked for in so much of the end of what was said, in bytes.
+const LOOKED_BACK: usize = 4 << 10;
+/// A shorter repetition may be chance, unless it is only space.
 const SHORTEST_REPEAT: usize = 8;
 
 impl Said {
@@ -40,13 +40,13 @@ impl Said {
                 self.spoiled |= self.text.len() > MOST_TEXT;
             }
             Event::BlockStart { choice: 0, block, kind } => {
-                (self.block, self.open) = (*block, *kind == BlockKind::Text);
+                self.block = Some((*block, *kind));
                 self.next = block.saturating_add(1);
                 self.spoiled |= *kind == BlockKind::Refusal;
             }
-            Event::BlockEnd { choice: 0, block } if *block == self.block => self.open = false,
-            Event::Start { .. } | Event::Usage(_) | Event::Failed(_) | Event::BlockEnd { .. } => {}
-            Event::ReasoningDelta { choice: 0, .. } | Event::BlockSignature { choice: 0, .. } => {}
+            Event::BlockEnd { choice: 0, block } => self.block = self.block.filter(|(open, _)| open != block),
+            Event::ReasoningDelta { choice: 0, .. } => self.thought = true,
+            Event::Start { .. } | Event::Usage(_) | Event::Failed(_) | Event::BlockSignature { choice: 0, .. } => {}
             _ => self.spoiled = true,
         }
     }
@@ -54,7 +54,7 @@ impl Said {
     /// Whether another stream could go on from here.
     #[must_use]
     pub fn can_continue(&self) -> bool {
-        !self.spoiled && !self.text.is_empty()
+        !self.spoiled && (self.thought || !self.text.is_empty())
     }
 }
 
@@ -67,31 +67,60 @@ pub enum Joint {
     Skip(usize),
 }
 
-/// Finds what the beginning of a continuation repeats of what was said before: its last words, or all of it.
+/// Finds what the beginning of a continuation repeats of what was said before: its last words, or all of it, perhaps
+/// behind space or an ellipsis. As long as all of the beginning was said before, it is waited for more.
 ///
 /// `whole` says that nothing more of the continuation comes.
 ///
 /// ```
 /// use latchkey::wire::seam::{Joint, join};
-/// assert_eq!(join("The quick brown fox", "brown fox jumps over it", true), Joint::Skip(9));
-/// assert_eq!(join("The quick brown fox", " jumps", true), Joint::Skip(0));
-/// assert_eq!(join("The quick brown fox", "The quick brown fox jumps", true), Joint::Skip(19));
+/// assert_eq!(join("The quick brown fox", "brown fox jumps over it", false), Joint::Skip(9));
+/// assert_eq!(join("The quick brown fox", "... brown fox jumps", false), Joint::Skip(13));
+/// assert_eq!(join("The quick brown fox", " jumps", false), Joint::Skip(0));
+/// assert_eq!(join("The quick brown fox", "The quick brown fox jumps", false), Joint::Skip(19));
 /// assert_eq!(join("The quick brown fox", "The qu", false), Joint::Wait);
 /// ```
 #[must_use]
 pub fn join(said: &str, begun: &str, whole: bool) -> Joint {
-    if !begun.is_empty() && said.starts_with(begun) && !whole {
+    let words = words(begun);
+    let may_repeat_on = [begun, words].iter().any(|start| said.starts_with(start) || end_of(said).contains(start));
+    if may_repeat_on && !whole {
         return Joint::Wait;
     }
-    if said.len() >= SHORTEST_REPEAT && begun.starts_with(said) {
-        return Joint::Skip(said.len());
+    let led_by = begun.len() - words.len();
+    if said.len() >= SHORTEST_REPEAT && words.starts_with(said) {
+        return Joint::Skip(led_by + said.len());
     }
-    if begun.len() < WINDOW && !whole {
-        return Joint::Wait;
+    match overlap(said, begun) {
+        0 => match overlap(said, words) {
+            repeated if repeated >= SHORTEST_REPEAT => Joint::Skip(led_by + repeated),
+            _ => Joint::Skip(0),
+        },
+        repeated => Joint::Skip(repeated),
     }
-    let ends = begun.char_indices().map(|(at, character)| at + character.len_utf8());
-    let repeats = |end: &usize| *end >= SHORTEST_REPEAT && begun.get(..*end).is_some_and(|start| said.ends_with(start));
-    Joint::Skip(ends.filter(repeats).last().unwrap_or(0))
+}
+
+/// A beginning without the space or ellipsis that leads it.
+fn words(begun: &str) -> &str {
+    begun.trim_start_matches(|character: char| character.is_whitespace() || matches!(character, '.' | '…'))
+}
+
+/// How many bytes at the beginning of `begun` are the end of `said`, where that is no chance.
+fn overlap(said: &str, begun: &str) -> usize {
+    let said = end_of(said);
+    let ends =
+        begun.char_indices().map(|(at, character)| at + character.len_utf8()).take_while(|end| *end <= said.len());
+    let repeats = |end: &usize| {
+        let start = begun.get(..*end).unwrap_or_default();
+        said.ends_with(start) && (*end >= SHORTEST_REPEAT || start.trim().is_empty())
+    };
+    ends.filter(repeats).last().unwrap_or(0)
+}
+
+/// The end of a text, where repetitions are looked for.
+fn end_of(said: &str) -> &str {
+    let from = said.len().saturating_sub(LOOKED_BACK);
+    (from..said.len()).find_map(|at| said.get(at..)).unwrap_or_default()
 }
 
 /// Writes a continuation behind what the writer has written.
@@ -107,14 +136,32 @@ pub struct Seam {
 impl Seam {
     /// Goes on with `writer`, which has written `said`.
     #[must_use]
-    pub fn new(writer: Box<dyn StreamWriter>, said: Said) -> Seam {
-        Seam { writer, said, begun: Some(String::new()), blocks: Vec::new() }
+    pub fn new(mut writer: Box<dyn StreamWriter>, mut said: Said) -> Seam {
+        if let Some((block, _)) = said.block.filter(|(_, kind)| *kind != BlockKind::Text) {
+            // What was being thought is not thought to its end.
+            writer.event(Event::BlockEnd { choice: 0, block });
+            said.block = None;
+        }
+        let begun = (!said.text.is_empty()).then(String::new);
+        Seam { writer, said, begun, blocks: Vec::new() }
     }
 
     /// What was said before.
     #[must_use]
     pub fn said(&self) -> &str {
         &self.said.text
+    }
+
+    /// Takes in a piece of the beginning.
+    fn begin(&mut self, piece: &str) {
+        let Some(begun) = &mut self.begun else { return };
+        let repeated = words(begun).len();
+        begun.push_str(piece);
+        // What repeats so much does so from the answer's first word; then only what is new is compared.
+        let rest = self.said.text.get(repeated..).filter(|_| repeated > LOOKED_BACK);
+        if !rest.is_some_and(|rest| rest.starts_with(piece)) {
+            self.settle(false);
+        }
     }
 
     /// Gives the writer what of the beginning is new.
@@ -130,20 +177,24 @@ impl Seam {
         if text.is_empty() {
             return;
         }
-        if !self.said.open {
-            (self.said.block, self.said.open) = (self.said.next, true);
-            self.said.next = self.said.next.saturating_add(1);
-            self.writer.event(Event::BlockStart { choice: 0, block: self.said.block, kind: BlockKind::Text });
-        }
-        self.writer.event(Event::TextDelta { choice: 0, block: self.said.block, text: text.borrowed() });
+        let block = match self.said.block {
+            Some((block, _)) => block,
+            None => {
+                let block = self.said.next;
+                self.said.block = Some((block, BlockKind::Text));
+                self.said.next = block.saturating_add(1);
+                self.writer.event(Event::BlockStart { choice: 0, block, kind: BlockKind::Text });
+                block
+            }
+        };
+        self.writer.event(Event::TextDelta { choice: 0, block, text: text.borrowed() });
     }
 
     /// The text is complete: what follows is a call or the end.
     fn end_text(&mut self) {
         self.settle(true);
-        if self.said.open {
-            self.said.open = false;
-            self.writer.event(Event::BlockEnd { choice: 0, block: self.said.block });
+        if let Some((block, _)) = self.said.block.take() {
+            self.writer.event(Event::BlockEnd { choice: 0, block });
         }
     }
 
@@ -166,13 +217,8 @@ impl Seam {
 impl Sink for Seam {
     fn event(&mut self, event: Event<'_>) {
         match event {
-            Event::TextDelta { choice: 0, text, .. } => match &mut self.begun {
-                Some(begun) => {
-                    begun.push_str(&text.decode());
-                    self.settle(false);
-                }
-                None => self.text(&text),
-            },
+            Event::TextDelta { choice: 0, text, .. } if self.begun.is_some() => self.begin(&text.decode()),
+            Event::TextDelta { choice: 0, text, .. } => self.text(&text),
             Event::ToolCallStart { choice: 0, block, id, name } => {
                 self.end_text();
                 let to = self.said.next;
@@ -233,6 +279,8 @@ mod tests {
         for (begun, fresh) in [
             (", Jupiter, Saturn", ", Jupiter, Saturn"),
             ("Earth, Mars, Jupiter", ", Jupiter"),
+            ("\n\nEarth, Mars, Jupiter", ", Jupiter"),
+            ("…Earth, Mars, Jupiter", ", Jupiter"),
             ("Mercury, Venus, Earth, Mars, Jupiter", ", Jupiter"),
             ("Mercury and Venus again", "Mercury and Venus again"),
             ("s are next", "s are next"),
@@ -242,6 +290,25 @@ mod tests {
             assert_eq!(&begun[skipped..], fresh);
         }
         assert_eq!(join("日本語のテキスト", "のテキストです", true), Joint::Skip("のテキスト".len()));
+        assert_eq!(join("Mars, ", " Jupiter", false), Joint::Skip(1), "space is not doubled");
+    }
+
+    #[test]
+    fn what_repeats_nothing_is_not_held_back() {
+        let said = "Mercury, Venus, Earth, Mars";
+        assert_eq!(join(said, ", V", false), Joint::Wait);
+        assert_eq!(join(said, ", J", false), Joint::Skip(0));
+    }
+
+    #[test]
+    fn a_long_repetition_is_found_however_it_comes() {
+        let said: String = (0..200).map(|number| format!("sentence number {number}. ")).collect();
+        let again = &said[said.len() - 1_500..];
+        let continuation = format!("{again}And the rest.");
+        for end in 1..=again.len() {
+            assert_eq!(join(&said, &continuation[..end], false), Joint::Wait);
+        }
+        assert_eq!(join(&said, &continuation, false), Joint::Skip(again.len()));
     }
 
     proptest! {

@@ -25,7 +25,7 @@ pub(super) fn write(
     }
     let mut writing = Writing { target, adjusted, list };
     for (index, message) in request.messages.iter().enumerate() {
-        writing.message(index, message)?;
+        writing.message(index, message, index + 1 == request.messages.len())?;
     }
     writing.list.close();
     Ok(())
@@ -39,7 +39,7 @@ struct Writing<'w> {
 
 impl Writing<'_> {
     /// Writes one message, and before it the tool results it holds: each is a message of its own here.
-    fn message(&mut self, index: usize, message: &Message<'_>) -> Result<(), Failure> {
+    fn message(&mut self, index: usize, message: &Message<'_>, is_last: bool) -> Result<(), Failure> {
         let mut seen: Vec<&Part<'_>> = Vec::new();
         for part in &message.parts {
             if let Part::ToolResult { call_id, parts, .. } = part {
@@ -70,6 +70,9 @@ impl Writing<'_> {
         if message.role == Role::Assistant {
             self.reasoning(&message.parts, &mut object);
             self.calls(&message.parts, &mut object);
+            if let Some(field) = self.target.quirks.prefill.filter(|_| is_last) {
+                object.boolean(field, true);
+            }
         }
         object.close();
         self.list.item().extend_from_slice(&written);
