@@ -14,7 +14,7 @@ use crate::wire::{Cost, InlinedMedia, Surface};
 
 use super::attempt::Attempt;
 use super::funds::Funds;
-use super::resume::{Before, Resume};
+use super::resume::{Besides, Resume};
 use super::tried::Tried;
 use super::wishes::Wishes;
 use super::{Asked, Incoming};
@@ -61,8 +61,8 @@ pub struct Call {
     pub(super) funds: Funds,
     /// The stream that is to be continued, until the next target's stream begins.
     pub(super) resume: Option<Box<Resume>>,
-    /// What the attempts before used, which the caller reads and pays too.
-    pub(super) before: Option<Box<Before>>,
+    /// What is billed beside the attempt that ends it.
+    pub(super) besides: Option<Box<Besides>>,
     /// What the caller is still to get of a stream that broke off.
     pub(super) unwritten: Vec<u8>,
     /// Links that had to be fetched, by link.
@@ -120,7 +120,7 @@ impl Call {
             continued: false,
             funds: Funds::default(),
             resume: None,
-            before: None,
+            besides: None,
             unwritten: Vec::new(),
             inlined: InlinedMedia::new(),
             drained: false,
@@ -141,18 +141,6 @@ impl Call {
             }
         }
         self.dress(response, now)
-    }
-
-    /// With what the attempts before used.
-    pub(super) fn with_before(&self, usage: Option<Usage>, cost: Option<Cost>) -> (Option<Usage>, Option<Cost>) {
-        match (&self.before, usage) {
-            (None, usage) => (usage, cost),
-            (Some(before), None) => (Some(before.usage.clone()), before.cost),
-            (Some(before), Some(usage)) => {
-                let (usage, cost) = before.plus(&usage, cost);
-                (Some(usage), cost)
-            }
-        }
     }
 
     /// What the caller speaks.
@@ -238,7 +226,7 @@ impl Call {
             ..Record::default()
         };
         // What two attempts used together has no one price list.
-        let priced = usage.zip(cost).filter(|_| self.before.is_none());
+        let priced = usage.zip(cost).filter(|_| self.besides.is_none());
         record.prices = priced.and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
         record.time(self.first_token, now);

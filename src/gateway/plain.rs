@@ -59,8 +59,9 @@ impl Gateway {
             return self.stream_whole(call, body, now);
         }
         let (usage, answer) = read(call, attempt, body, now)?;
-        let cost = self.cost(call, &usage);
-        let mut closing = Closing { usage: Some(usage), cost, latchkey: None };
+        let own_cost = self.cost(call, &usage);
+        let (total, cost) = call.with_besides(Some(usage.clone()), own_cost);
+        let mut closing = Closing { usage: total, cost, latchkey: None };
         // What cannot be written is a failed attempt; what can is served before it is.
         if call.wishes.explain {
             let served = call.tried_now(None, now);
@@ -68,8 +69,8 @@ impl Gateway {
         }
         let written = answer.write(&closing)?;
         call.first_token = Some(now);
-        self.report_served(call, closing.usage.as_ref(), now);
-        self.pay(call, closing.usage.as_ref(), cost);
+        self.report_served(call, Some(&usage), now);
+        self.pay(call, Some(&usage), own_cost);
         call.note_served(now);
         let mut response = Response::json(200, written);
         if let Some(Cost { charged, .. }) = cost {

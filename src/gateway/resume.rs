@@ -25,11 +25,14 @@ pub(super) struct Resume {
     pub(super) seam: Seam,
 }
 
-/// What attempts of a call used that are over, and that the caller reads or pays all the same.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Before {
-    pub(super) usage: Usage,
-    pub(super) cost: Option<Cost>,
+/// What further attempts of a call are in its bill: the beginning of an answer that another went on with, and what was
+/// asked for and never read.
+#[derive(Clone, Debug)]
+pub(super) struct Besides {
+    /// What of it the caller read; nothing of an attempt that they never saw.
+    usage: Usage,
+    /// What all of it cost, where that is known.
+    cost: Option<Cost>,
 }
 
 impl Gateway {
@@ -55,13 +58,11 @@ impl Gateway {
         if !may || !said || failure.retry == Retry::Never || wants_json(call) || !self.has_elsewhere(call, now) {
             return Err(pipe);
         }
-        let usage = self.usage_of(call, &pipe, Some(failure));
-        let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
         self.report_failed(call, failure, now);
         call.note_failed(failure, now);
-        if let (Some(tried), Some(usage)) = (call.tried.last_mut(), usage) {
-            (tried.usage, tried.cost) = (Some(usage.clone()), cost);
-            call.before = Some(Box::new(Before { usage, cost }));
+        if let Some(usage) = self.usage_of(call, &pipe, Some(failure)) {
+            let cost = self.pay_besides(call, &usage);
+            call.add_besides(usage, cost);
         }
         let Some(seam) = pipe.into_seam() else { return Ok(self.end_with(call, failure, now)) };
         call.continued = true;
@@ -73,7 +74,7 @@ impl Gateway {
     /// Nobody could go on: the stream that the caller is reading ends with an error event.
     pub(super) fn end_resumed(&mut self, call: &mut Call, resume: Resume, failure: &Failure, now: UnixMillis) -> Step {
         let Resume { mut seam } = resume;
-        let (usage, cost) = call.with_before(None, None);
+        let (usage, cost) = call.with_besides(None, None);
         self.records.push(call.record(200, Some(failure), usage.as_ref(), cost, now));
         let closing = Closing { usage, cost, latchkey: call.explanation(None) };
         let mut out = std::mem::take(&mut call.unwritten);
@@ -81,6 +82,16 @@ impl Gateway {
         seam.take(&mut out);
         call.stage = Stage::Over;
         Step::Finish(out)
+    }
+
+    /// Pays for an attempt that is over while its call is not. Gives what it cost.
+    pub(super) fn pay_besides(&mut self, call: &mut Call, usage: &Usage) -> Option<Cost> {
+        let cost = self.cost(call, usage);
+        self.pay(call, Some(usage), cost);
+        if let Some(tried) = call.tried.last_mut() {
+            (tried.usage, tried.cost) = (Some(usage.clone()), cost);
+        }
+        cost
     }
 
     /// What a stream used, estimated where the upstream did not say or did not come to saying.
@@ -101,14 +112,21 @@ impl Gateway {
     }
 }
 
-impl Before {
-    /// Both together, and marked as an estimate if either is one.
-    pub(super) fn plus(&self, usage: &Usage, cost: Option<Cost>) -> (Usage, Option<Cost>) {
-        let cost = self
-            .cost
-            .zip(cost)
+impl Call {
+    /// Adds to what is billed beside the attempt that ends the call.
+    pub(super) fn add_besides(&mut self, usage: Usage, cost: Option<Cost>) {
+        let (usage, cost) = self.with_besides(Some(usage), cost);
+        self.besides = usage.map(|usage| Box::new(Besides { usage, cost }));
+    }
+
+    /// Together with what is billed besides. Nobody knows a sum of which one part is not known.
+    pub(super) fn with_besides(&self, usage: Option<Usage>, cost: Option<Cost>) -> (Option<Usage>, Option<Cost>) {
+        let Some(besides) = &self.besides else { return (usage, cost) };
+        let Some(usage) = usage else { return (Some(besides.usage.clone()), besides.cost) };
+        let both = besides.cost.zip(cost);
+        let sum = both
             .map(|(one, other)| Cost { charged: one.charged + other.charged, upstream: one.upstream + other.upstream });
-        (self.usage.plus(usage), cost)
+        (Some(besides.usage.plus(&usage)), sum)
     }
 }
 

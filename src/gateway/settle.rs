@@ -50,6 +50,11 @@ pub fn estimate(request_bytes: u64, output_bytes: u64) -> Usage {
     }
 }
 
+/// Stands for what an attempt used that the caller never read: no tokens of theirs, and not known exactly.
+pub(super) fn unread() -> Usage {
+    Usage { estimated: true, ..Usage::default() }
+}
+
 /// When a call's price is looked up: the moment it came.
 #[must_use]
 pub(super) fn price_moment(call: &Call) -> UnixMillis {

@@ -9,7 +9,7 @@ use crate::wire::{Closing, Layout};
 
 use super::attempt::Lane;
 use super::call::{Call, Stage};
-use super::settle::estimate;
+use super::settle::{estimate, unread};
 use super::{Deadline, Gateway, Input, Step};
 
 /// What may be held back before a call is committed. More than this before the first token is no start-up event.
@@ -79,7 +79,7 @@ impl Gateway {
                             call.stage = Stage::Holding(pipe, held);
                             Step::Hold
                         }
-                        Pace::TooSlow => self.failed(call, too_slow(), now),
+                        Pace::TooSlow => self.leave(call, &pipe, now),
                     };
                 }
                 if held.len() > MOST_HELD || pipe.meter().events > MOST_EVENTS {
@@ -123,6 +123,21 @@ impl Gateway {
         } else {
             Pace::Good
         }
+    }
+
+    /// The stream is too slow: the call goes elsewhere, and what was said so far is paid for and never read.
+    fn leave(&mut self, call: &mut Call, pipe: &Pipe, now: UnixMillis) -> Step {
+        let failure = too_slow();
+        let at = call.tried.len();
+        let usage = self.usage_of(call, pipe, Some(&failure));
+        let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
+        self.pay(call, usage.as_ref(), cost);
+        call.add_besides(unread(), cost);
+        let step = self.failed(call, failure, now);
+        if let Some(tried) = call.tried.get_mut(at) {
+            (tried.usage, tried.cost) = (usage, cost);
+        }
+        step
     }
 
     /// The status line goes out; from here on an error is an event of the stream.
@@ -251,9 +266,13 @@ impl Gateway {
                 let usage = estimate(call.incoming.body.len() as u64, 0);
                 let cost = self.cost(call, &usage);
                 self.pay(call, Some(&usage), cost);
-                self.records.push(call.record(499, Some(&failure), Some(&usage), cost, now));
+                let (usage, cost) = call.with_besides(Some(usage), cost);
+                self.records.push(call.record(499, Some(&failure), usage.as_ref(), cost, now));
             }
-            _ if call.attempts > 0 => self.records.push(call.record(499, Some(&failure), None, None, now)),
+            _ if call.attempts > 0 => {
+                let (usage, cost) = call.with_besides(None, None);
+                self.records.push(call.record(499, Some(&failure), usage.as_ref(), cost, now));
+            }
             _ => {}
         }
         Step::Finish(Vec::new())
@@ -290,7 +309,7 @@ impl Gateway {
         if let Some(tried) = call.tried.last_mut() {
             (tried.usage, tried.cost) = (usage.clone(), cost);
         }
-        let (usage, cost) = call.with_before(usage, cost);
+        let (usage, cost) = call.with_besides(usage, cost);
         self.records.push(call.record(status, failure, usage.as_ref(), cost, now));
         let latchkey = if call.wishes.explain || call.committed_early || call.continued {
             let only = call.tried.is_empty().then(|| call.tried_now(failure, now)).flatten();

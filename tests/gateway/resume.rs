@@ -66,6 +66,7 @@ fn said(text: &str) -> String {
 }
 
 const ASK: &str = r#"{"model":"openai/gpt-4o","messages":[{"role":"user","content":"Name the planets"}],"stream":true,"stream_options":{"include_usage":true}}"#;
+const DONE: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
 const CONTINUE: &[(&str, &str)] = &[("x-latchkey-continue", "true")];
 
 #[test]
@@ -82,8 +83,8 @@ fn a_dying_stream_is_continued_without_repetition_and_paid_once() {
         assert!(request.url.contains("anthropic"));
         let body = json(&request.body);
         let messages = body["messages"].as_array().expect("messages");
-        assert_eq!(messages.len(), 3, "{body}");
-        assert!(messages[1].to_string().contains(SAID) && messages[2].to_string().contains("Continue"), "{body}");
+        assert_eq!(messages.len(), 2, "this model goes on from its own words: {body}");
+        assert!(messages[1].to_string().contains(SAID) && messages[1]["role"] == "assistant", "{body}");
         let pieces: Vec<String> = again.iter().map(|piece| claude(piece)).collect();
         let mut stream = vec![START];
         stream.extend(pieces.iter().map(String::as_str));
@@ -114,11 +115,103 @@ fn a_stream_of_another_format_is_continued_too() {
     let (id, mut text) = streaming(&mut world, &ask, &[START, &claude(SAID)], CONTINUE);
     let request = sent(world.resume(id, Input::End));
     assert!(request.url.contains("openai"));
-    let done = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
-    continued(&mut world, id, &[&chunk(", Jupiter"), done], &mut text);
+    let messages = json(&request.body)["messages"].clone();
+    assert_eq!(messages[1]["content"], SAID);
+    assert!(messages[2]["role"] == "user" && messages[2].to_string().contains("Continue"), "{messages}");
+    continued(&mut world, id, &[&chunk(", Jupiter"), DONE], &mut text);
     assert_eq!(said(&text), "Mercury, Venus, Earth, Mars, Jupiter");
     assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
     world.only_record();
+}
+
+#[test]
+fn a_vendor_with_a_field_for_it_is_told_to_go_on() {
+    let document = DOCUMENT.replace("anthropic/claude-sonnet-4-5\"]", "mistral/mistral-large-latest\"]");
+    let mut world = World::of(Key::default(), &document, &[("MISTRAL_API_KEY", "m")]);
+    let (id, _) = streaming(&mut world, ASK, &[&chunk(SAID)], CONTINUE);
+    let request = sent(world.resume(id, Input::End));
+    let messages = json(&request.body)["messages"].clone();
+    assert_eq!(messages.as_array().map(Vec::len), Some(2), "{messages}");
+    assert_eq!((&messages[1]["content"], &messages[1]["prefix"]), (&SAID.into(), &true.into()));
+}
+
+#[test]
+fn a_stream_that_dies_over_its_thoughts_is_begun_anew() {
+    let mut world = World::of(Key::default(), DOCUMENT, &[]);
+    let ask = ASK.replace("openai/gpt-4o", "anthropic/claude-sonnet-4-5");
+    let thought = "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"Planets…\"}}\n\n";
+    let start = START.split("event: content_block_start").next().expect("a start");
+    let (id, mut text) = streaming(&mut world, &ask, &[start, thought], CONTINUE);
+    let request = sent(world.resume(id, Input::Broken("gone")));
+    assert_eq!(json(&request.body)["messages"].as_array().map(Vec::len), Some(1), "nothing was said yet");
+    continued(&mut world, id, &[&chunk("Mercury"), &chunk(", Venus"), DONE], &mut text);
+    assert_eq!(said(&text), "Mercury, Venus");
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+}
+
+/// Two recorded answers to one question: the first in chunks of a token or so, the second in longer ones.
+const PLAN: &str = include_str!("../fixtures/openai/openai.chat-stream.f2dfa03161.json");
+const OTHER_PLAN: &str = include_str!("../fixtures/anthropic/anthropic.chat-stream.db5b0211d6.json");
+
+/// The events of a recorded stream, each with the blank line behind it.
+fn recorded(fixture: &str) -> Vec<String> {
+    let body = json(fixture.as_bytes())["response"]["body"].as_str().expect("a body").to_owned();
+    body.split_inclusive("\n\n").map(str::to_owned).filter(|event| !event.trim().is_empty()).collect()
+}
+
+#[test]
+fn a_recorded_stream_cut_anywhere_is_joined_to_the_whole() {
+    let events = recorded(PLAN);
+    let whole = said(&events.concat());
+    let pieces: Vec<String> = events.iter().map(|event| said(event)).collect();
+    let first = pieces.iter().position(|piece| !piece.is_empty()).expect("words") + 1;
+    for cut in first..events.len() - 2 {
+        // What the next target says begins so many chunks before the cut: none, some, all.
+        for back in [0, 4, 9, cut] {
+            let again = &pieces[cut.saturating_sub(back)..];
+            let repeated: usize = pieces[cut.saturating_sub(back)..cut].iter().map(String::len).sum();
+            if (1..8).contains(&repeated) {
+                continue;
+            }
+            let mut world = World::of(Key::default(), DOCUMENT, &[]);
+            let begun: Vec<&str> = events[..cut].iter().map(String::as_str).collect();
+            let (id, mut text) = streaming(&mut world, ASK, &begun, CONTINUE);
+            sent(world.resume(id, Input::Broken("connection lost")));
+            let again: Vec<String> =
+                again.iter().filter(|piece| !piece.is_empty()).map(|piece| claude(piece)).collect();
+            let mut stream = vec![START];
+            stream.extend(again.iter().map(String::as_str));
+            stream.push(END);
+            continued(&mut world, id, &stream, &mut text);
+            assert_eq!(said(&text), whole, "cut before event {cut}, begun again {back} chunks before");
+            let record = world.only_record();
+            assert_eq!((record.attempts, record.status, record.error), (2, 200, None));
+        }
+    }
+}
+
+#[test]
+fn a_recorded_continuation_that_differs_loses_and_doubles_nothing() {
+    let (events, other) = (recorded(PLAN), recorded(OTHER_PLAN));
+    let whole: String = other.iter().map(|event| spoken(event)).collect();
+    assert!(whole.len() > 400);
+    for cut in (3..events.len() - 2).step_by(7) {
+        let mut world = World::of(Key::default(), DOCUMENT, &[]);
+        let begun: Vec<&str> = events[..cut].iter().map(String::as_str).collect();
+        let (id, mut text) = streaming(&mut world, ASK, &begun, CONTINUE);
+        sent(world.resume(id, Input::End));
+        let stream: Vec<&str> = other.iter().map(String::as_str).collect();
+        continued(&mut world, id, &stream, &mut text);
+        assert_eq!(said(&text), format!("{}{whole}", said(&events[..cut].concat())));
+        let last = json(crate::world::events(&text).iter().rev().nth(1).expect("a last chunk").as_bytes());
+        assert_eq!(last["usage"]["completion_tokens"], world.only_record().output_text);
+    }
+}
+
+/// What an event of Anthropic's says.
+fn spoken(event: &str) -> String {
+    let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or("{}");
+    json(data.as_bytes())["delta"]["text"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]
