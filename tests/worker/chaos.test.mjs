@@ -6,7 +6,7 @@ import { request as httpRequest } from "node:http";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { FAULTS } from "./faults.mjs";
 import { startGateway } from "./gateway.mjs";
-import { chatEvents, chatStart, endless, json, silence } from "./replies.mjs";
+import { chatEnd, chatEvents, chatStart, endless, json, silence, stream } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
 const QUESTION = [{ role: "user", content: "Say hello" }];
@@ -56,13 +56,16 @@ async function ask(body, headers = {}) {
   const decoder = new TextDecoder();
   for await (const chunk of response.body) text += decoder.decode(chunk, { stream: true });
   const objects = text.startsWith("data:") || text.startsWith(":") ? events(text) : [JSON.parse(text)];
+  const told = objects.map(({ latchkey }) => latchkey).findLast((latchkey) => latchkey !== undefined);
   return {
     status: response.status,
     header: (name) => response.headers.get(name),
     text,
     said: objects.flatMap(({ choices }) => choices ?? []).map(({ delta, message }) => (delta ?? message)?.content ?? "").join(""),
     error: objects.map(({ error }) => error).find((error) => error !== undefined),
-    attempts: objects.map(({ latchkey }) => latchkey).findLast((latchkey) => latchkey !== undefined)?.attempts ?? [],
+    attempts: told?.attempts ?? [],
+    continued: told?.continued,
+    usage: objects.findLast(({ usage }) => usage)?.usage,
     milliseconds: Date.now() - started,
   };
 }
@@ -109,6 +112,27 @@ describe("each fault", () => {
       assert.equal(answer.attempts.at(-1).target, GOOD);
       assert.equal(answer.header("x-latchkey-attempts"), String(answer.attempts.length));
     });
+
+    if (!fault.elsewhere) {
+      test(`${fault.name}: who asks for it has the stream ${fault.continues ? "continued" : "ended truly all the same"}`, async () => {
+        play([fault, { name: "mistral-small", reply: stream(chatStart() + chatEvents(" and", " went", " on.") + chatEnd()) }]);
+        const answer = await ask({ models: [`${provider}/${fault.name}-continue`, GOOD], stream: true, stream_options: { include_usage: true } }, { "x-latchkey-continue": "true" });
+        row(fault, { continued: `${answer.status} ${answer.error?.code ?? "whole"}` });
+        assert.equal(answer.status, 200);
+        assert.equal(answer.text.includes("data: [DONE]"), fault.continues, answer.text.slice(-500));
+        if (!fault.continues) return;
+        assert.equal(answer.error, undefined);
+        assert.equal(answer.said, "Hello and went on.");
+        assert.equal(answer.continued, true);
+        assert.deepEqual(answer.attempts.map(({ target }) => target), [`${provider}/${fault.name}-continue`, GOOD]);
+        const { messages } = upstream.last().json;
+        assert.equal(messages[1].content, "Hello", "the second target is told what was said");
+        // Both are billed, each once.
+        const cost = answer.attempts.map((attempt) => attempt.cost ?? 0).reduce((sum, each) => sum + each);
+        assert.equal(answer.usage.completion_tokens, answer.attempts.reduce((sum, attempt) => sum + attempt.output_tokens, 0));
+        assert.ok(cost > 0);
+      });
+    }
 
     test(`${fault.name}: the breaker`, async () => {
       play([fault]);
@@ -262,8 +286,8 @@ function row(fault, facts) {
 }
 
 function printTable() {
-  const columns = ["name", "alone", "elsewhere", "attempts", "breaker"];
-  const titles = { name: "fault", alone: "caller, alone", elsewhere: "caller, with a fallback", attempts: "attempts", breaker: "breaker" };
+  const columns = ["name", "alone", "elsewhere", "continued", "attempts", "breaker"];
+  const titles = { name: "fault", alone: "caller, alone", elsewhere: "caller, with a fallback", continued: "caller, continued", attempts: "attempts", breaker: "breaker" };
   const lines = [titles, ...table].map((line) => columns.map((column) => line[column] ?? ""));
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));
   console.log(lines.map((line) => line.map((cell, at) => cell.padEnd(widths[at])).join("  ").trimEnd()).join("\n"));

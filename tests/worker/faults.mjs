@@ -10,6 +10,7 @@ const ERROR_EVENT = event(error("The server had an error"));
  * Each has a name that is also the model asked for, the reply, and what follows:
  * - `alone`: the status when there is nowhere else to go; 200 where the stream had begun already.
  * - `elsewhere`: whether another target makes the call whole. After the first token, none does.
+ * - `continues`: of a stream that has begun, whether another target may go on with it.
  * - `plain`: whether it can happen to a plain call as well as to a stream.
  */
 export const FAULTS = [
@@ -27,15 +28,15 @@ export const FAULTS = [
   { name: "slow-headers", reply: silence(), alone: 504, elsewhere: true },
   { name: "slow-first-token", reply: headersOnly(), alone: 504, elsewhere: true },
   { name: "start-and-no-token", reply: stall(chatStart()), alone: 504, elsewhere: true },
-  { name: "stall-mid-stream", reply: stall(chatStart() + chatEvents("Hello")), alone: 200, elsewhere: false },
-  { name: "cut-clean", reply: cut(chatStart() + chatEvents("Hello"), { clean: true }), alone: 200, elsewhere: false },
-  { name: "cut-abrupt", reply: cut(chatStart() + chatEvents("Hello")), alone: 200, elsewhere: false },
+  { name: "stall-mid-stream", reply: stall(chatStart() + chatEvents("Hello")), alone: 200, elsewhere: false, continues: true },
+  { name: "cut-clean", reply: cut(chatStart() + chatEvents("Hello"), { clean: true }), alone: 200, elsewhere: false, continues: true },
+  { name: "cut-abrupt", reply: cut(chatStart() + chatEvents("Hello")), alone: 200, elsewhere: false, continues: true },
   { name: "cut-before-token", reply: cut(chatStart(), { clean: true }), alone: 502, elsewhere: true },
   { name: "error-event-before-token", reply: stream(chatStart() + ERROR_EVENT), alone: 502, elsewhere: true },
-  { name: "error-event-after-token", reply: stream(chatStart() + chatEvents("Hello") + ERROR_EVENT), alone: 200, elsewhere: false },
+  { name: "error-event-after-token", reply: stream(chatStart() + chatEvents("Hello") + ERROR_EVENT), alone: 200, elsewhere: false, continues: true },
   { name: "garbage-json", reply: stream("data: {certainly not JSON\n\n"), alone: 502, elsewhere: true },
   { name: "wrong-content-type", reply: page(200, "<html>Welcome to the airport</html>"), alone: 502, elsewhere: true, plain: true },
   { name: "empty-200", reply: (_, response) => response.writeHead(200, { "content-type": "text/event-stream" }).end(), alone: 502, elsewhere: true, plain: true },
-  { name: "endless-stream", reply: endless(chatStart() + chatEvents("once "), chatEvents("again ".repeat(2000))), alone: 200, elsewhere: false },
+  { name: "endless-stream", reply: endless(chatStart() + chatEvents("once "), chatEvents("again ".repeat(2000))), alone: 200, elsewhere: false, continues: false },
   { name: "giant-event", reply: stream(`data: {"x":"${"y".repeat(200_000)}"}\n\n${chatEnd()}`), alone: 502, elsewhere: true },
 ];
