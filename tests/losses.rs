@@ -10,6 +10,7 @@ fn table() -> String {
     let mut table = String::from("| parameter | no word for it in | a loss is | because |\n|---|---|---|---|\n");
     for row in LOSSES {
         let without: Vec<&str> = [
+            (Format::OpenAiResponses, "Responses"),
             (Format::Anthropic, "Anthropic"),
             (Format::Gemini, "Gemini"),
             (Format::Bedrock, "Bedrock"),

@@ -30,8 +30,9 @@ pub struct ProviderEntry {
     pub endpoints: Option<Endpoints>,
 }
 
-const FORMATS: [(&str, Format); 7] = [
+const FORMATS: [(&str, Format); 8] = [
     ("openai_chat", Format::OpenAiChat),
+    ("openai_responses", Format::OpenAiResponses),
     ("anthropic", Format::Anthropic),
     ("gemini", Format::Gemini),
     ("bedrock", Format::Bedrock),
@@ -100,7 +101,7 @@ fn entry(id: &str, place: &Place<'_>) -> ProviderEntry {
 #[must_use]
 pub fn default_quirks(format: Format) -> Quirks {
     match format {
-        Format::OpenAiChat => Quirks::COMPATIBLE,
+        Format::OpenAiChat | Format::OpenAiResponses => Quirks::COMPATIBLE,
         _ => Quirks::NONE,
     }
 }
@@ -149,10 +150,11 @@ fn key_variable(place: &Place<'_>) -> Option<String> {
 
 fn endpoints(place: &Place<'_>) -> Endpoints {
     let mut endpoints = Endpoints::default();
-    for (key, place) in place.members(&["embeddings", "completions"]) {
+    for (key, place) in place.members(&["embeddings", "completions", "responses"]) {
         let value = place.boolean().unwrap_or_default();
         match key {
             "embeddings" => endpoints.embeddings = value,
+            "responses" => endpoints.responses = value,
             _ => endpoints.completions = value,
         }
     }

@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 19] = [
+const KNOWN: [&str; 20] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -24,6 +24,7 @@ const KNOWN: [&str; 19] = [
     "reasoning_control",
     "reasoning_back",
     "routes_itself",
+    "signed",
     "states_cost",
     "hosting",
 ];
@@ -74,6 +75,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
             "refuses" => quirks.refuses = words(&place),
             "chat_path" => set(&mut quirks.chat_path, place.word(&same(["/chat/completions", "/chat"]))),
+            "signed" => set(&mut quirks.signed, place.word(&same(["openai-responses-v1", "xai-responses-v1"]))),
             "seed" => set(&mut quirks.seed, place.word(&same(["seed", "random_seed"]))),
             "prefill" => set(&mut quirks.prefill, place.word(&PREFILLS)),
             "output_cap" => set(&mut quirks.output_cap, place.word(&OUTPUT_CAPS)),

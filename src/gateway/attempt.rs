@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use crate::failure::{Failure, Kind};
-use crate::http::Endpoint;
+use crate::http::{Endpoint, Task};
 use crate::provider::{ModelFacts, Price, Upstream};
 use crate::route::Candidate;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
-use crate::wire::{Adjusted, Naming};
+use crate::wire::{Adjusted, Format, Naming};
 
 use super::Gateway;
 use super::call::Call;
@@ -17,6 +17,8 @@ use super::settle::price_moment;
 /// One target that a call is sent to, with one credential.
 pub(super) struct Attempt {
     pub(super) upstream: Rc<Upstream>,
+    /// The protocol that it is asked in, of those that it speaks.
+    pub(super) format: Format,
     /// The model as the provider spells it.
     pub(super) model: String,
     /// `provider/model`.
@@ -90,15 +92,18 @@ impl Gateway {
         let upstream = registry
             .upstream(&provider)
             .ok_or_else(|| Failure::new(Kind::NotFound, format!("There is no provider `{provider}`.")))?;
+        let facts = registry.facts(&provider, &model);
+        let format = call.format_for(&upstream, &facts);
         call.attempt = Some(Attempt {
             target: format!("{provider}/{model}"),
+            format,
             rank,
             credential: 0,
             repeated: 0,
             last_resort: false,
-            facts: registry.facts(&provider, &model),
+            facts,
             price: registry.price(&provider, &model, price_moment(call)),
-            lane: self.lane(call, &upstream),
+            lane: self.lane(call, &upstream, format),
             upstream,
             model,
             adjusted: Adjusted::default(),
@@ -123,8 +128,8 @@ impl Gateway {
     }
 
     /// The cheapest way that an answer of this upstream may take.
-    pub(super) fn lane(&self, call: &Call, upstream: &Upstream) -> Lane {
-        match call.surface().format() == upstream.format {
+    pub(super) fn lane(&self, call: &Call, upstream: &Upstream, format: Format) -> Lane {
+        match call.surface().format() == format {
             true if self.may_relay(call, upstream) => Lane::Relay,
             true => Lane::Patched,
             false => Lane::Translated,
@@ -141,6 +146,16 @@ impl Gateway {
             && call.endpoint == Some(Endpoint::ChatCompletions)
             && (call.asked.include_usage || lanes.usage_chunk_passes)
             && upstream.quirks.stream_is_faithful()
+    }
+}
+
+impl Call {
+    /// The protocol in which `upstream` is asked: its own, or Responses, which some speak too, where the caller speaks
+    /// it or the model is served over nothing else.
+    fn format_for(&self, upstream: &Upstream, facts: &ModelFacts) -> Format {
+        let speaks = upstream.endpoints.responses && self.endpoint.map(Endpoint::task) == Some(Task::Chat);
+        let wanted = facts.responses_only || self.surface().format() == Format::OpenAiResponses;
+        if speaks && wanted { Format::OpenAiResponses } else { upstream.format }
     }
 }
 

@@ -242,7 +242,7 @@ fn count_here(call: &Call) -> Option<Response> {
     let counts = call.endpoint.map(Endpoint::task) == Some(Task::Count);
     let upstream = &attempt.upstream;
     let elsewhere =
-        surface.format() != upstream.format || surface.count_path(&attempt.model, &upstream.quirks).is_empty();
+        surface.format() != attempt.format || surface.count_path(&attempt.model, &upstream.quirks).is_empty();
     (counts && elsewhere).then(|| {
         let tokens = estimate(call.incoming.body.len() as u64, 0).input_fresh;
         Response::json(200, surface.write_count(tokens, true))

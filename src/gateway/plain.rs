@@ -50,7 +50,7 @@ impl Gateway {
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
         if !(200..300).contains(&status) {
             let header = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-            return Err(attempt.upstream.format.read_error(status, &header, body));
+            return Err(attempt.format.read_error(status, &header, body));
         }
         if call.resume.is_some() {
             return Err(Failure::bad_answer("The provider did not stream its continuation."));
@@ -86,7 +86,7 @@ impl Gateway {
         let limits = self.setup.config.limits;
         let caps = Caps { event: limits.answer_bytes, answer: limits.answer_bytes };
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
-        let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
+        let (format, quirks) = (attempt.format, &attempt.upstream.quirks);
         let naming = attempt.naming(call, call.asked.include_usage, now);
         let surface = call.surface();
         let mut out = Vec::new();
@@ -164,7 +164,7 @@ fn read<'b>(call: &Call, attempt: &'b Attempt, body: &'b [u8], now: UnixMillis) 
     let quirks = &attempt.upstream.quirks;
     let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
     let surface = endpoint.surface();
-    match (endpoint.task(), attempt.upstream.format) {
+    match (endpoint.task(), attempt.format) {
         (Task::Count, _) => Ok((Usage::default(), Plain::Count(body))),
         (Task::Embeddings, format) if format != Format::OpenAiChat || surface != Surface::OpenAiChat => {
             let answer = format.read_embeddings(body)?;

@@ -71,7 +71,7 @@ impl Gateway {
                 format!("`{}` cannot honour everything asked of it: {parameters}.", attempt.model),
             ));
         }
-        let framing = attempt.upstream.format.framing(&attempt.upstream.quirks);
+        let framing = attempt.format.framing(&attempt.upstream.quirks);
         let accept = if call.asked.stream { framing.media_type() } else { "application/json" };
         let headers = &mut outgoing.headers;
         headers.push(("content-type", "application/json".to_owned()));
@@ -144,7 +144,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             .code("endpoint_not_available")
             .about("model")
     };
-    let outgoing = match (task, upstream.format) {
+    let outgoing = match (task, attempt.format) {
         (Task::Chat, format) if surface.format() == format => patched(surface, incoming, attempt, asked.stream)?,
         (Task::Chat, format) => {
             let mut request = surface.read_request(body)?;

@@ -23,7 +23,7 @@ impl Gateway {
         let limits = self.setup.config.limits;
         let caps = Caps { event: limits.event_bytes, answer: limits.answer_bytes };
         let Some(attempt) = &call.attempt else { return Step::Finish(Vec::new()) };
-        let (format, quirks) = (attempt.upstream.format, &attempt.upstream.quirks);
+        let (format, quirks) = (attempt.format, &attempt.upstream.quirks);
         let naming = attempt.naming(call, call.asked.include_usage, now);
         let surface = call.surface();
         if let Some(resume) = call.resume.take() {

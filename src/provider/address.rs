@@ -51,7 +51,7 @@ impl Address {
     /// The URL of `path`, which begins with `/` and may have a query.
     ///
     /// Where there is a version, a base that ends in `/openai` or `/openai/v1` is followed by `/deployments/{model}`,
-    /// and every URL gets `api-version`, as in <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
+    /// (but for Responses, which names its model inside) and every URL gets `api-version`, as in <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
     #[must_use]
     pub fn url(&self, path: &str, model: &str) -> String {
         let base = self.base.as_str();
@@ -60,9 +60,10 @@ impl Address {
         };
         let unversioned = base.strip_suffix("/v1").unwrap_or(base);
         let separator = if path.contains('?') { '&' } else { '?' };
-        if unversioned.ends_with("/openai") {
+        if unversioned.ends_with("/openai") && path != "/responses" {
             format!("{unversioned}/deployments/{}{path}{separator}api-version={version}", percent_encoded(model))
         } else {
+            let base = if path == "/responses" { unversioned } else { base };
             format!("{base}{path}{separator}api-version={version}")
         }
     }

@@ -23,6 +23,7 @@ pub const PROVIDERS: &[Provider] = &[
         .quirks(Quirks { output_cap: OutputCap::Either, developer_role: true, ..Quirks::COMPATIBLE })
         .versioned("AZURE_API_VERSION")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .responses()
         .recorded("azure"),
     // Claude models of a Foundry resource.
     row(
@@ -96,6 +97,7 @@ pub const PROVIDERS: &[Provider] = &[
             reasoning_back: ReasoningBack::ReasoningContent,
             ..Quirks::COMPATIBLE
         })
+        .responses()
         .recorded("deepseek"),
     compatible("doubleword", "Doubleword", "https://api.doubleword.ai/v1")
         .quirks(Quirks { reasoning_back: ReasoningBack::ReasoningContent, ..Quirks::COMPATIBLE })
@@ -199,6 +201,7 @@ pub const PROVIDERS: &[Provider] = &[
         // Its schema of a message knows no such member, and it caches by itself.
         .quirks(Quirks { refuses: &["cache_control"], ..Quirks::NONE })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .responses()
         .recorded("openai"),
     compatible("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")
         .quirks(Quirks {
@@ -212,6 +215,7 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .responses()
         .recorded("openrouter"),
     compatible("perplexity", "Perplexity", "https://api.perplexity.ai")
         .quirks(Quirks {
@@ -302,8 +306,10 @@ pub const PROVIDERS: &[Provider] = &[
         .quirks(Quirks {
             output_cap: OutputCap::Either,
             reasoning_back: ReasoningBack::ReasoningContent,
+            signed: "xai-responses-v1",
             ..Quirks::COMPATIBLE
         })
+        .responses()
         .recorded("xai"),
     compatible("zai", "Z.ai", "https://api.z.ai/api/paas/v4")
         .quirks(Quirks {
@@ -323,9 +329,10 @@ pub fn find(id: &str) -> Option<&'static Provider> {
     PROVIDERS.binary_search_by(|provider| provider.id.cmp(id)).ok().and_then(|at| PROVIDERS.get(at))
 }
 
-const EMBEDDINGS: Endpoints = Endpoints { embeddings: true, completions: false };
-const COMPLETIONS: Endpoints = Endpoints { embeddings: false, completions: true };
-const EMBEDDINGS_AND_COMPLETIONS: Endpoints = Endpoints { embeddings: true, completions: true };
+const EMBEDDINGS: Endpoints = Endpoints { embeddings: true, ..CHAT_ALONE };
+const COMPLETIONS: Endpoints = Endpoints { completions: true, ..CHAT_ALONE };
+const EMBEDDINGS_AND_COMPLETIONS: Endpoints = Endpoints { embeddings: true, ..COMPLETIONS };
+const CHAT_ALONE: Endpoints = Endpoints { embeddings: false, completions: false, responses: false };
 
 /// Models of every publisher that a project may call in one region.
 const VERTEX: &str =
@@ -380,7 +387,7 @@ const fn row(id: &'static str, name: &'static str, base_url: &'static str, forma
         versioned: None,
         catalog_id: id,
         recordings: None,
-        endpoints: Endpoints { embeddings: false, completions: false },
+        endpoints: CHAT_ALONE,
         bound: None,
     }
 }
@@ -418,6 +425,12 @@ impl Provider {
 
     const fn endpoints(mut self, endpoints: Endpoints) -> Provider {
         self.endpoints = endpoints;
+        self
+    }
+
+    /// It speaks Responses, too.
+    const fn responses(mut self) -> Provider {
+        self.endpoints.responses = true;
         self
     }
 }

@@ -28,6 +28,8 @@ pub struct ModelFacts {
     pub system_anywhere: bool,
     /// It takes its output cap as `max_completion_tokens` and not as `max_tokens`.
     pub completion_cap_only: bool,
+    /// It is served over OpenAI's Responses alone.
+    pub responses_only: bool,
     /// How thinking is asked for where a host passes the model's own fields on.
     pub own_thinking: OwnThinking,
 }

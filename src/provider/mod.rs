@@ -78,6 +78,8 @@ pub struct Endpoints {
     pub embeddings: bool,
     /// Legacy `/completions`.
     pub completions: bool,
+    /// OpenAI's `/responses`, beside Chat Completions.
+    pub responses: bool,
 }
 
 /// How a credential travels.

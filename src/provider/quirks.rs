@@ -50,6 +50,9 @@ pub struct Quirks {
     /// It is a router itself and reads `models`, `provider`, `plugins` and their like; others never see them.
     /// <https://openrouter.ai/docs/features/provider-routing>.
     pub routes_itself: bool,
+    /// How its encrypted reasoning is named, as OpenRouter's `reasoning_details[].format` has it. Recordings:
+    /// `openai.responses-stream.1a00fc326a`, `xai.responses-stream.dbb2d2d858`.
+    pub signed: &'static str,
     /// `usage.cost` is what it charges, in US dollars. Recording: `openrouter.tools-stream.ad77df3ada`;
     /// <https://openrouter.ai/docs/use-cases/usage-accounting>.
     pub states_cost: bool,
@@ -146,6 +149,7 @@ impl Quirks {
         reasoning_control: ReasoningParameter::Effort,
         reasoning_back: ReasoningBack::Nowhere,
         routes_itself: false,
+        signed: "openai-responses-v1",
         states_cost: false,
         hosting: Hosting::Own,
     };

@@ -89,7 +89,7 @@ impl Registry {
     pub(super) fn model_ids<'r>(&'r self, upstream: &'r Upstream) -> Vec<&'r str> {
         let all = self.models_of(upstream).into_iter();
         let listed = all.map(|(id, entry)| Listed { registry: self, upstream, id, entry });
-        listed.filter(|listed| listed.mode() == Mode::Chat).map(|listed| listed.id).collect()
+        listed.filter(|listed| listed.talks()).map(|listed| listed.id).collect()
     }
 
     /// When a provider stops serving a model, where that is known.
@@ -122,6 +122,15 @@ impl Listed<'_> {
         written.or_else(|| self.entry?.mode()).unwrap_or(Mode::Chat)
     }
 
+    /// Whether it can be chatted with.
+    fn talks(&self) -> bool {
+        match self.mode() {
+            Mode::Chat => true,
+            Mode::Responses => self.upstream.endpoints.responses,
+            _ => false,
+        }
+    }
+
     fn retires(&self) -> Option<String> {
         let written = self.registry.written(&self.upstream.id, self.id).and_then(|written| written.retires.clone());
         written.or_else(|| self.entry?.retires().map(str::to_owned))
@@ -130,7 +139,7 @@ impl Listed<'_> {
     /// Whether an endpoint of the gateway leads to it, and it still exists at `now`.
     fn is_served(&self, now: UnixMillis) -> bool {
         let endpoint = match self.mode() {
-            Mode::Chat => true,
+            Mode::Chat | Mode::Responses => self.talks(),
             Mode::Completion => self.upstream.endpoints.completions,
             Mode::Embedding => self.upstream.endpoints.embeddings,
             _ => false,

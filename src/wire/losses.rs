@@ -34,9 +34,12 @@ pub struct Loss {
     pub honoured_by: &'static [Format],
 }
 
-use Format::{Anthropic, Bedrock, Cohere, Gemini, Ollama, OpenAiChat, WorkersAi};
+use Format::{Anthropic, Bedrock, Cohere, Gemini, Ollama, OpenAiChat, OpenAiResponses, WorkersAi};
 
-const ALL: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock, Cohere, Ollama, WorkersAi];
+const ALL: &[Format] = &[OpenAiChat, OpenAiResponses, Anthropic, Gemini, Bedrock, Cohere, Ollama, WorkersAi];
+
+/// Responses has no word for it.
+const BUT_RESPONSES: &[Format] = &[OpenAiChat, Anthropic, Gemini, Bedrock, Cohere, Ollama, WorkersAi];
 
 const fn harmless(parameter: &'static str, honoured_by: &'static [Format], meaning: &'static str) -> Loss {
     Loss { parameter, harmful: false, meaning, honoured_by }
@@ -50,7 +53,7 @@ const fn harmful(parameter: &'static str, honoured_by: &'static [Format], meanin
 pub static LOSSES: &[Loss] = &[
     harmless("temperature", ALL, "The model draws tokens its own way."),
     harmless("top_p", ALL, "The model draws tokens its own way."),
-    harmless("top_k", ALL, "The model draws tokens its own way."),
+    harmless("top_k", BUT_RESPONSES, "The model draws tokens its own way."),
     harmless("min_p", &[OpenAiChat, Ollama], "The model draws tokens its own way."),
     harmless(
         "frequency_penalty",
@@ -69,44 +72,44 @@ pub static LOSSES: &[Loss] = &[
         &[OpenAiChat, Gemini, Cohere],
         "Answers are not repeatable; vendors promise no more than an effort.",
     ),
-    harmful("stop", ALL, "The answer would run on past the place where it has to end."),
+    harmful("stop", BUT_RESPONSES, "The answer would run on past the place where it has to end."),
     harmful("n", &[OpenAiChat, Gemini], "There would be one answer where several are waited for."),
-    harmful("logprobs", &[OpenAiChat, Gemini], "The answer would lack the probabilities that were asked for."),
-    harmful("top_logprobs", &[OpenAiChat, Gemini], "The answer would lack the probabilities that were asked for."),
+    harmful("logprobs", &[OpenAiChat, OpenAiResponses, Gemini], "The answer would lack the probabilities that were asked for."),
+    harmful("top_logprobs", &[OpenAiChat, OpenAiResponses, Gemini], "The answer would lack the probabilities that were asked for."),
     harmful("max_tokens", ALL, "The answer could cost more than was allowed."),
     harmful("tools", ALL, "The model could not do what it is asked to do."),
     harmful("tool_choice", ALL, "The model might not make the call that is waited for."),
     harmless(
         "parallel_tool_calls",
-        &[OpenAiChat, Anthropic],
+        &[OpenAiChat, OpenAiResponses, Anthropic],
         "An answer may hold several calls; they come as a list anyway.",
     ),
     harmful("response_format", ALL, "The answer might not be the JSON that is waited for."),
     harmless("reasoning", ALL, "The model thinks as much as it does by itself, or not at all."),
     harmless(
         "reasoning_details",
-        &[OpenAiChat, Anthropic, Gemini, Bedrock],
+        &[OpenAiChat, OpenAiResponses, Anthropic, Gemini, Bedrock],
         "Reasoning that another model made cannot be read by this one.",
     ),
     harmless(
         "service_tier",
-        &[OpenAiChat, Anthropic, Gemini, Bedrock],
+        &[OpenAiChat, OpenAiResponses, Anthropic, Gemini, Bedrock],
         "The call is served at the provider's usual speed and price.",
     ),
-    harmless("user", &[OpenAiChat, Anthropic], "The provider cannot tell end users apart."),
-    harmless("metadata", &[OpenAiChat, Bedrock], "Labels are for the caller's own records."),
-    harmless("store", &[OpenAiChat], "Nothing is kept, which is the default."),
-    harmless("prompt_cache_key", &[OpenAiChat], "The provider finds cached prompts by their beginning alone."),
+    harmless("user", &[OpenAiChat, OpenAiResponses, Anthropic], "The provider cannot tell end users apart."),
+    harmless("metadata", &[OpenAiChat, OpenAiResponses, Bedrock], "Labels are for the caller's own records."),
+    harmless("store", &[OpenAiChat, OpenAiResponses], "Nothing is kept, which is the default."),
+    harmless("prompt_cache_key", &[OpenAiChat, OpenAiResponses], "The provider finds cached prompts by their beginning alone."),
     harmless("cache_control", &[OpenAiChat, Anthropic, Bedrock], "The provider decides by itself what to cache."),
     harmless("prediction", &[OpenAiChat], "The same answer takes longer."),
     harmful("modalities", &[OpenAiChat, Gemini], "The answer would be text where sound or images are waited for."),
     harmful("audio", &[OpenAiChat, Gemini], "The answer would be text where sound is waited for."),
-    harmful("web_search_options", &[OpenAiChat, Anthropic, Gemini], "The answer would not rest on a search."),
+    harmful("web_search_options", &[OpenAiChat, OpenAiResponses, Anthropic, Gemini], "The answer would not rest on a search."),
     harmful("image_url", ALL, "The model would not see the picture."),
     harmful("input_audio", &[OpenAiChat, Gemini, Bedrock], "The model would not hear the sound."),
     harmful("video_url", &[OpenAiChat, Gemini, Bedrock], "The model would not see the video."),
-    harmful("file", &[OpenAiChat, Anthropic, Gemini, Bedrock], "The model would not read the document."),
-    harmless("detail", &[OpenAiChat, Gemini, Cohere], "Pictures are read at the provider's usual resolution."),
+    harmful("file", &[OpenAiChat, OpenAiResponses, Anthropic, Gemini, Bedrock], "The model would not read the document."),
+    harmless("detail", &[OpenAiChat, OpenAiResponses, Gemini, Cohere], "Pictures are read at the provider's usual resolution."),
     harmless("name", &[OpenAiChat], "Speakers of one role are not told apart."),
 ];
 
@@ -165,6 +168,7 @@ fn find(parameter: &str) -> Option<&'static Loss> {
 fn name(format: Format) -> &'static str {
     match format {
         OpenAiChat => "OpenAI Chat Completions",
+        OpenAiResponses => "OpenAI Responses",
         Anthropic => "Anthropic Messages",
         Gemini => "Gemini generateContent",
         Bedrock => "Bedrock Converse",

@@ -15,6 +15,7 @@ mod headroom;
 pub mod losses;
 pub mod ollama;
 pub mod openai_chat;
+pub mod openai_responses;
 mod place;
 mod redact;
 mod retry_after;
@@ -44,6 +45,8 @@ use crate::units::{NanoUsd, UnixMillis};
 pub enum Format {
     /// OpenAI Chat Completions and the many that follow it.
     OpenAiChat,
+    /// OpenAI Responses.
+    OpenAiResponses,
     /// Anthropic Messages.
     Anthropic,
     /// Gemini generateContent.
@@ -244,6 +247,7 @@ impl Format {
     /// Every format.
     pub const ALL: &[Format] = &[
         Format::OpenAiChat,
+        Format::OpenAiResponses,
         Format::Anthropic,
         Format::Gemini,
         Format::Bedrock,
@@ -257,6 +261,7 @@ impl Format {
     pub fn as_str(self) -> &'static str {
         match self {
             Format::OpenAiChat => "openai_chat",
+            Format::OpenAiResponses => "openai_responses",
             Format::Anthropic => "anthropic",
             Format::Gemini => "gemini",
             Format::Bedrock => "bedrock",
@@ -284,6 +289,7 @@ impl Format {
         }
         match self {
             Format::OpenAiChat => openai_chat::write_request(request, target, adjusted),
+            Format::OpenAiResponses => openai_responses::write_request(request, target, adjusted),
             Format::Anthropic => anthropic::write_request(request, target, adjusted),
             Format::Gemini => gemini::write_request(request, target, adjusted),
             Format::Bedrock => bedrock::write_request(request, target, adjusted),
@@ -300,6 +306,7 @@ impl Format {
     pub fn read_answer<'b>(self, body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Failure> {
         match self {
             Format::OpenAiChat => openai_chat::read_answer(body, quirks),
+            Format::OpenAiResponses => openai_responses::read_answer(body, quirks),
             Format::Anthropic => anthropic::read_answer(body, quirks),
             Format::Gemini => gemini::read_answer(body, quirks),
             Format::Bedrock => bedrock::read_answer(body, quirks),
@@ -314,7 +321,9 @@ impl Format {
     pub fn framing(self, quirks: &Quirks) -> Framing {
         match self {
             Format::Anthropic if quirks.hosting == Hosting::InvokeModel => Framing::EventStreamChunks,
-            Format::OpenAiChat | Format::Anthropic | Format::Gemini | Format::Cohere => Framing::ServerSent,
+            Format::OpenAiChat | Format::OpenAiResponses | Format::Anthropic | Format::Gemini | Format::Cohere => {
+                Framing::ServerSent
+            }
             Format::Bedrock => Framing::EventStream,
             Format::Ollama => Framing::Lines,
             Format::WorkersAi => Framing::ServerSent,
@@ -326,6 +335,7 @@ impl Format {
     pub fn decoder(self, quirks: &Quirks) -> Box<dyn StreamDecoder> {
         match self {
             Format::OpenAiChat => Box::new(openai_chat::Decoder::new(quirks)),
+            Format::OpenAiResponses => Box::new(openai_responses::Decoder::new(quirks)),
             Format::Anthropic => Box::new(anthropic::Decoder::new(quirks)),
             Format::Gemini => Box::new(gemini::Decoder::new(quirks)),
             Format::Bedrock => Box::new(bedrock::Decoder::new(quirks)),
@@ -342,6 +352,7 @@ impl Format {
     pub fn read_error(self, status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
         match self {
             Format::OpenAiChat => openai_chat::read_error(status, header, body),
+            Format::OpenAiResponses => openai_responses::read_error(status, header, body),
             Format::Anthropic => anthropic::read_error(status, header, body),
             Format::Gemini => gemini::read_error(status, header, body),
             Format::Bedrock => bedrock::read_error(status, header, body),
@@ -391,6 +402,7 @@ impl Format {
     pub fn links_to_inline(self, request: &Request<'_>, target: &Target<'_>) -> Vec<String> {
         match self {
             Format::OpenAiChat => openai_chat::links_to_inline(request, target),
+            Format::OpenAiResponses => openai_responses::links_to_inline(request, target),
             Format::Anthropic => anthropic::links_to_inline(request, target),
             Format::Gemini => gemini::links_to_inline(request, target),
             Format::Bedrock => bedrock::links_to_inline(request, target),

@@ -11,7 +11,7 @@ use super::expected::Reading;
 use super::scope::{Scope, scope};
 use super::{
     decode, embeddings, expect_anthropic, expect_bedrock, expect_cohere, expect_gemini, expect_ollama,
-    expect_openai_chat,
+    expect_openai_chat, expect_openai_responses,
 };
 
 /// Streams longer than this are cut into pieces of five bytes instead of one, to save time.
@@ -40,6 +40,11 @@ fn converse_is_read_as_recorded() {
 #[test]
 fn chats_of_version_2_are_read_as_recorded() {
     check_all(Format::Cohere);
+}
+
+#[test]
+fn responses_are_read_as_recorded() {
+    check_all(Format::OpenAiResponses);
 }
 
 #[test]
@@ -153,6 +158,8 @@ pub fn expected(format: Format, quirks: &Quirks, recording: &Recording) -> Readi
     match (format, recording.is_streamed()) {
         (Format::OpenAiChat | Format::WorkersAi, false) => expect_openai_chat::plain(body, quirks.reasoning_apart),
         (Format::OpenAiChat | Format::WorkersAi, true) => expect_openai_chat::streamed(body, quirks.reasoning_apart),
+        (Format::OpenAiResponses, false) => expect_openai_responses::plain(body),
+        (Format::OpenAiResponses, true) => expect_openai_responses::streamed(body),
         (Format::Anthropic, false) => expect_anthropic::plain(body),
         (Format::Anthropic, true) => expect_anthropic::streamed(body),
         (Format::Gemini, false) => expect_gemini::plain(body),
@@ -211,6 +218,7 @@ fn check_cuts(format: Format, quirks: &Quirks, all: &[(String, String)]) -> Vec<
         let cut = &all[..length];
         let ended = match format {
             Format::OpenAiChat | Format::WorkersAi => expect_openai_chat::ended(cut, quirks.ends_without_done),
+            Format::OpenAiResponses => expect_openai_responses::ended(cut),
             Format::Anthropic => expect_anthropic::ended(cut),
             Format::Gemini => expect_gemini::ended(cut),
             Format::Bedrock => expect_bedrock::ended(cut),

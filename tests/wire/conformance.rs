@@ -78,6 +78,45 @@ fn openai_chat() -> Script {
     }
 }
 
+fn openai_responses() -> Script {
+    fn event(kind: &str, members: serde_json::Value) -> (String, String) {
+        let mut data = members;
+        data["type"] = json!(kind);
+        frame(kind, data)
+    }
+    let message = json!({"type": "message", "id": "msg", "role": "assistant", "content": []});
+    let said = json!({"type": "message", "id": "msg", "content": [{"type": "output_text", "text": "Hello"}]});
+    Script {
+        format: Format::OpenAiResponses,
+        start: vec![event("response.created", json!({"response": {"id": "r", "model": "m", "output": []}}))],
+        text: vec![
+            event("response.output_item.added", json!({"output_index": 0, "item": message})),
+            event("response.output_text.delta", json!({"output_index": 0, "content_index": 0, "delta": "Hello"})),
+            event("response.output_item.done", json!({"output_index": 0, "item": said})),
+        ],
+        call: |arguments| {
+            let call = json!({"type": "function_call", "id": "fc", "call_id": "call_1", "name": "look", "arguments": ""});
+            let mut frames = vec![event("response.output_item.added", json!({"output_index": 1, "item": call}))];
+            frames.extend(arguments.split_inclusive(':').map(|piece| {
+                event("response.function_call_arguments.delta", json!({"output_index": 1, "delta": piece}))
+            }));
+            frames
+        },
+        end: |usage| {
+            let mut response = json!({"id": "r", "model": "m", "status": "completed", "output": []});
+            if let Some((input, output)) = usage {
+                response["usage"] = json!({"input_tokens": input, "output_tokens": output});
+            }
+            vec![event("response.completed", json!({"response": response}))]
+        },
+        // Nothing is counted before the end.
+        early_usage: Vec::new(),
+        error: vec![event("error", json!({"code": "server_error", "message": "overloaded", "param": null}))],
+        unknown: vec![event("response.mood.changed", json!({"output_index": 0}))],
+        broken: vec![raw("response.output_text.delta", r#"{"type":"response.output_text.delta","delta":"Hel"#)],
+    }
+}
+
 fn anthropic() -> Script {
     Script {
         format: Format::Anthropic,
@@ -279,7 +318,7 @@ fn ollama() -> Script {
 }
 
 fn each(check: impl Fn(&Script)) {
-    for script in [openai_chat(), anthropic(), gemini(), bedrock(), cohere(), ollama()] {
+    for script in [openai_chat(), openai_responses(), anthropic(), gemini(), bedrock(), cohere(), ollama()] {
         check(&script);
     }
 }

@@ -17,6 +17,7 @@ mod expect_cohere;
 mod expect_gemini;
 mod expect_ollama;
 mod expect_openai_chat;
+mod expect_openai_responses;
 mod expected;
 mod headroom;
 mod hosts;

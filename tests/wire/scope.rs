@@ -26,6 +26,9 @@ pub fn scope(recording: &Recording) -> Scope {
     if endpoint.starts_with("/model/") && (endpoint.ends_with("/converse") || endpoint.ends_with("/converse-stream")) {
         return Scope::Chat { format: Format::Bedrock, quirks: &Quirks::NONE };
     }
+    if endpoint.ends_with("/responses") {
+        return Scope::Chat { format: Format::OpenAiResponses, quirks: quirks_of(recording) };
+    }
     if recording.provider == "cohere" && endpoint == "/v2/chat" {
         return Scope::Chat { format: Format::Cohere, quirks: &Quirks::NONE };
     }
@@ -72,9 +75,6 @@ fn another_protocol(recording: &Recording) -> Option<&'static str> {
         let is_converse = endpoint.ends_with("/converse-stream") && recording.is_aws_stream();
         return (!is_converse).then_some("binary: models' own protocols in an AWS event stream, or audio");
     };
-    if endpoint.ends_with("responses") {
-        return Some("OpenAI Responses");
-    }
     if endpoint.ends_with("interactions") {
         return Some("Gemini Interactions");
     }

@@ -19,6 +19,7 @@ const UNKNOWN: ModelFacts = ModelFacts {
     system_anywhere: false,
     completion_cap_only: false,
     own_thinking: OwnThinking::Unknown,
+    responses_only: false,
 };
 
 /// Claude before thinking.

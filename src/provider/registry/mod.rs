@@ -8,7 +8,7 @@ mod upstream;
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::models::{self, Entry};
+use super::models::{self, Entry, Mode};
 use super::{Bucket, ModelFacts, PROVIDERS, Price, Rates, SANDBOX, Source, family};
 use crate::config::{Config, ModelEntry};
 use crate::units::{NanoUsd, UnixMillis};
@@ -133,10 +133,12 @@ impl Registry {
 
     fn gather_facts(&self, provider: &str, model: &str) -> ModelFacts {
         let mut facts = ModelFacts::default();
+        let mut responses_only = false;
         if let Some(entry) = self.entry(provider, model).or_else(|| self.like(provider, model)) {
             facts.context = entry.context();
             facts.max_output = entry.max_output();
             facts.capabilities = entry.capabilities();
+            responses_only = entry.mode() == Some(Mode::Responses);
         }
         if let Some(written) = self.written(provider, model) {
             facts.context = written.context.or(facts.context);
@@ -146,7 +148,7 @@ impl Registry {
         if let Some(family) = family(model) {
             family.apply(&mut facts);
         }
-        facts
+        ModelFacts { responses_only, ..facts }
     }
 
     /// What the catalogue says a model costs.

@@ -79,7 +79,7 @@ impl Upstream {
                 name: entry.name.clone().unwrap_or_else(|| row.name.to_owned()),
                 format: bound.format,
                 quirks: bound.quirks,
-                endpoints: Endpoints { completions: false, ..entry.endpoints.unwrap_or(row.endpoints) },
+                endpoints: Endpoints { completions: false, responses: false, ..entry.endpoints.unwrap_or(row.endpoints) },
                 catalog_id: row.catalog_id.to_owned(),
                 binding: Some(bound.name),
                 address: Ok(Address::at("")),
@@ -114,7 +114,7 @@ impl Upstream {
             auth: Some(Auth::Optional),
             quirks: Some(Quirks::NONE),
             models: crate::sandbox::MODELS.iter().map(|model| (*model).to_owned()).collect(),
-            endpoints: Some(Endpoints { embeddings: true, completions: true }),
+            endpoints: Some(Endpoints { embeddings: true, completions: true, responses: false }),
             ..ProviderEntry::default()
         };
         Upstream::with_keys(SANDBOX, &entry, Ok(Address::at("")), &|_| None, true)

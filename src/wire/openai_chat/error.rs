@@ -87,7 +87,7 @@ pub(super) fn in_answer(completion: &Completion<'_>) -> Option<Failure> {
 }
 
 /// The failure that an `error` member in a good answer reports.
-pub(super) fn reported(error: &Raw<'_>) -> Failure {
+pub(in crate::wire) fn reported(error: &Raw<'_>) -> Failure {
     let said = inner(error, 0);
     let status = said.status.unwrap_or_else(|| said.code.as_deref().map_or(502, status_of));
     failure(status, said)

@@ -23,7 +23,7 @@ pub(super) fn nine(id: &str) -> Cow<'_, str> {
 }
 
 /// FNV-1a: no secret depends on it, only that different ids rarely meet.
-pub(super) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
+pub(in crate::wire) fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -23,10 +23,14 @@ mod stream;
 mod tests;
 mod thinking;
 mod tools;
-mod types;
+pub(super) mod types;
 mod usage;
 mod write;
 mod writer;
+
+pub(super) use error::reported;
+pub(super) use ids::fnv;
+pub(super) use thinking::level;
 
 pub use answer::read_answer;
 pub use embeddings::{read_embeddings, read_embeddings_request, write_embeddings, write_embeddings_answer};

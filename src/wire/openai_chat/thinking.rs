@@ -14,7 +14,7 @@ pub(super) fn members(wish: &Reasoning, quirks: &Quirks, facts: &ModelFacts, adj
     if quirks.reasoning_control == ReasoningParameter::Object {
         return vec![("reasoning", object(wish))];
     }
-    let mut effort = effort(wish);
+    let effort = effort(wish);
     if facts.reasoning == ReasoningControl::None {
         if effort.is_some_and(|effort| effort != Effort::None) || wish.enabled == Some(true) {
             adjusted.note("reasoning", Change::Dropped);
@@ -23,14 +23,7 @@ pub(super) fn members(wish: &Reasoning, quirks: &Quirks, facts: &ModelFacts, adj
     }
     match quirks.reasoning_control {
         ReasoningParameter::Effort => {
-            if let (ReasoningControl::Effort { levels }, Some(asked)) = (facts.reasoning, effort) {
-                let nearest = nearest(asked, levels);
-                if nearest != asked {
-                    adjusted.note("reasoning", Change::Changed);
-                }
-                effort = Some(nearest);
-            }
-            effort.map(|effort| ("reasoning_effort", word(effort))).into_iter().collect()
+            level(wish, facts, adjusted).map(|effort| ("reasoning_effort", word(effort))).into_iter().collect()
         }
         ReasoningParameter::ThinkingType => {
             let on = wish.enabled.unwrap_or(true) && effort != Some(Effort::None);
@@ -53,6 +46,17 @@ pub(super) fn members(wish: &Reasoning, quirks: &Quirks, facts: &ModelFacts, adj
 
 fn word(effort: Effort) -> Vec<u8> {
     format!("\"{}\"", effort.as_str()).into_bytes()
+}
+
+/// The level to ask this model for: the nearest it has to the one that is wished for.
+pub(in crate::wire) fn level(wish: &Reasoning, facts: &ModelFacts, adjusted: &mut Adjusted) -> Option<Effort> {
+    let asked = effort(wish)?;
+    let ReasoningControl::Effort { levels } = facts.reasoning else { return Some(asked) };
+    let nearest = nearest(asked, levels);
+    if nearest != asked {
+        adjusted.note("reasoning", Change::Changed);
+    }
+    Some(nearest)
 }
 
 /// The level that was asked for, by name, by switch or by a number of tokens.

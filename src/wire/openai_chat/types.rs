@@ -231,7 +231,7 @@ pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Raw<'
 }
 
 /// Anything but `null`.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Raw<'de>>, D::Error> {
+pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Raw<'de>>, D::Error> {
     Ok(Some(Raw::deserialize(deserializer)?).filter(|raw| !raw.is_null()))
 }
 

@@ -1,0 +1,78 @@
+//! Token counts, and searches that the provider made.
+
+use serde::Deserialize;
+
+use super::types::Response;
+use crate::chat::Usage;
+use crate::json::Raw;
+use crate::provider::Quirks;
+use crate::units::NanoUsd;
+use crate::wire::openai_chat::types::count;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Written<'a> {
+    #[serde(deserialize_with = "count", alias = "prompt_tokens")]
+    input_tokens: Option<u64>,
+    #[serde(deserialize_with = "count", alias = "completion_tokens")]
+    output_tokens: Option<u64>,
+    input_tokens_details: Option<InputDetails>,
+    output_tokens_details: Option<OutputDetails>,
+    /// Searches of xAI's: `xai.responses-stream.dbb2d2d858`.
+    #[serde(deserialize_with = "count")]
+    num_server_side_tools_used: Option<u64>,
+    #[serde(borrow)]
+    cost: Option<Raw<'a>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct InputDetails {
+    #[serde(deserialize_with = "count")]
+    cached_tokens: Option<u64>,
+    /// `openai.responses-stream.1a00fc326a`
+    #[serde(deserialize_with = "count")]
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OutputDetails {
+    #[serde(deserialize_with = "count")]
+    reasoning_tokens: Option<u64>,
+}
+
+/// Tokens of one answer; `None` where it counts nothing.
+///
+/// `input_tokens` includes cached ones and those written to the cache, `output_tokens` includes reasoning. `searches`
+/// is how many the provider made, as far as the answer's items tell.
+pub(super) fn read(response: &Response<'_>, searches: u64, quirks: &Quirks) -> Option<Usage> {
+    let written: Written<'_> = response.usage.as_ref()?.read_borrowed().ok()?;
+    written.input_tokens.or(written.output_tokens)?;
+    let (input, output) = (written.input_tokens.unwrap_or(0), written.output_tokens.unwrap_or(0));
+    let input_details = written.input_tokens_details.unwrap_or_default();
+    let cached = input_details.cached_tokens.map(|tokens| tokens.min(input));
+    let left = input - cached.unwrap_or(0);
+    let stored = input_details.cache_write_tokens.map(|tokens| tokens.min(left));
+    let thought = written.output_tokens_details.and_then(|details| details.reasoning_tokens);
+    let thought = thought.map(|tokens| tokens.min(output));
+    let searches = written.num_server_side_tools_used.unwrap_or(searches);
+    Some(Usage {
+        input_fresh: left - stored.unwrap_or(0),
+        input_cache_read: cached,
+        input_cache_write: stored,
+        output_text: output - thought.unwrap_or(0),
+        output_reasoning: thought,
+        tool_requests: Some(searches).filter(|searches| *searches > 0),
+        stated_cost: written
+            .cost
+            .filter(|_| quirks.states_cost)
+            .and_then(|cost| NanoUsd::parse_usd_up(cost.get())),
+        service_tier: response
+            .service_tier
+            .as_ref()
+            .filter(|tier| !tier.is_empty())
+            .map(|tier| tier.decode().into_owned()),
+        ..Usage::default()
+    })
+}
