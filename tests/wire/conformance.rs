@@ -95,7 +95,8 @@ fn openai_responses() -> Script {
             event("response.output_item.done", json!({"output_index": 0, "item": said})),
         ],
         call: |arguments| {
-            let call = json!({"type": "function_call", "id": "fc", "call_id": "call_1", "name": "look", "arguments": ""});
+            let call =
+                json!({"type": "function_call", "id": "fc", "call_id": "call_1", "name": "look", "arguments": ""});
             let mut frames = vec![event("response.output_item.added", json!({"output_index": 1, "item": call}))];
             frames.extend(arguments.split_inclusive(':').map(|piece| {
                 event("response.function_call_arguments.delta", json!({"output_index": 1, "delta": piece}))

@@ -79,7 +79,11 @@ impl Upstream {
                 name: entry.name.clone().unwrap_or_else(|| row.name.to_owned()),
                 format: bound.format,
                 quirks: bound.quirks,
-                endpoints: Endpoints { completions: false, responses: false, ..entry.endpoints.unwrap_or(row.endpoints) },
+                endpoints: Endpoints {
+                    completions: false,
+                    responses: false,
+                    ..entry.endpoints.unwrap_or(row.endpoints)
+                },
                 catalog_id: row.catalog_id.to_owned(),
                 binding: Some(bound.name),
                 address: Ok(Address::at("")),

@@ -49,8 +49,10 @@ pub(super) fn read_item(raw: &RawValue) -> Result<Item<'_>, Failure> {
         // Items of provider-run tools may use the same names for other things.
         match kind {
             Some(kind) if !matches!(kind.escaped(), "message" | "reasoning" | "function_call") => Ok(Item::of(kind)),
-            _ => Err(Failure::bad_answer("An item of the provider's answer could not be read.")
-                .because(error.to_string())),
+            _ => {
+                Err(Failure::bad_answer("An item of the provider's answer could not be read.")
+                    .because(error.to_string()))
+            }
         }
     })
 }

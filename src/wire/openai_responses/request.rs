@@ -18,7 +18,8 @@ use super::PATH;
 /// The least that may be asked for: "integer below minimum value. Expected a value >= 16".
 const LEAST_OUTPUT: u64 = 16;
 /// Top-level fields of this protocol that are passed on.
-const FIELDS: &[&str] = &["prompt_cache_retention", "safety_identifier", "truncation", "max_tool_calls", "context_management"];
+const FIELDS: &[&str] =
+    &["prompt_cache_retention", "safety_identifier", "truncation", "max_tool_calls", "context_management"];
 
 /// Writes a request.
 ///

@@ -124,7 +124,8 @@ pub(super) struct StreamEvent<'a> {
 impl<'a> Annotation<'a> {
     /// As the hub has it.
     pub fn into_hub(self) -> Option<crate::chat::Citation<'a>> {
-        self.url.is_some().then(|| crate::chat::Citation {
+        self.url.as_ref()?;
+        Some(crate::chat::Citation {
             url: self.url,
             title: self.title,
             quote: None,

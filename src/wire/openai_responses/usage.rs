@@ -64,10 +64,7 @@ pub(super) fn read(response: &Response<'_>, searches: u64, quirks: &Quirks) -> O
         output_text: output - thought.unwrap_or(0),
         output_reasoning: thought,
         tool_requests: Some(searches).filter(|searches| *searches > 0),
-        stated_cost: written
-            .cost
-            .filter(|_| quirks.states_cost)
-            .and_then(|cost| NanoUsd::parse_usd_up(cost.get())),
+        stated_cost: written.cost.filter(|_| quirks.states_cost).and_then(|cost| NanoUsd::parse_usd_up(cost.get())),
         service_tier: response
             .service_tier
             .as_ref()

@@ -51,6 +51,7 @@ pub(super) fn write(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut O
 
 /// A search with the options of `web_search_options`, where the place is told one level deeper.
 fn write_search(options: &Raw<'_>, tool: &mut Object<'_>) {
+    let options = options.borrowed();
     tool.string("type", "web_search");
     if let Some(size) = options.member("search_context_size").and_then(Raw::into_text) {
         tool.text("search_context_size", &size);
