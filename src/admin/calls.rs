@@ -74,6 +74,12 @@ struct Shown<'a> {
     user: Option<&'a str>,
     session: Option<&'a str>,
     tags: Option<&'a str>,
+    config: Option<u32>,
+    asked: Option<&'a str>,
+    alias: Option<&'a str>,
+    variant: Option<&'a str>,
+    task: Option<&'a str>,
+    difficulty: Option<u8>,
 }
 
 #[derive(Serialize)]
@@ -120,6 +126,12 @@ impl<'a> Shown<'a> {
             user: row.user.as_deref(),
             session: row.session.as_deref(),
             tags: row.tags.as_deref(),
+            config: row.config,
+            asked: row.asked.as_deref(),
+            alias: row.alias.as_deref(),
+            variant: row.variant.as_deref(),
+            task: row.task.as_deref(),
+            difficulty: row.difficulty,
         }
     }
 }

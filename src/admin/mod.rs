@@ -11,6 +11,7 @@ mod audit;
 mod body;
 mod calls;
 mod config;
+mod decide;
 mod deliver;
 mod generation;
 mod health;
@@ -37,6 +38,7 @@ mod users;
 mod webhooks;
 
 pub use answer::{Fault, Response};
+pub use decide::Decider;
 pub use deliver::{Courier, Delivery, deliver};
 pub use generation::generation;
 pub use health::{RegionHealth, provider_health};
@@ -128,6 +130,8 @@ pub struct Context<'a> {
     pub environment: &'a str,
     /// The providers that are configured, built-in ones included.
     pub providers: &'a [ProviderStatus],
+    /// What decides where calls go, once it is set up.
+    pub decider: Option<&'a dyn Decider>,
 }
 
 /// One authorized request and all it works with.
@@ -191,6 +195,8 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::Read(kind) => records::read(&call, kind, id).await,
         Action::Update(kind) => records::update(&call, kind, id).await,
         Action::Delete(kind) => records::delete(&call, kind, id).await,
+        Action::ExplainRoute => decide::explain(&call).await,
+        Action::ReplayRoutes => decide::replay(&call).await,
         Action::ReadHealth => health::read(&call).await,
         Action::ResetHealth => health::decide(&call, breaker::Action::Reset).await,
         Action::BlockTarget => health::decide(&call, breaker::Action::Block).await,

@@ -302,6 +302,13 @@ pub struct CallRow {
     pub user: Option<String>,
     pub session: Option<String>,
     pub tags: Option<String>,
+    /// The version of the configuration that decided; `None` while none was written.
+    pub config: Option<u32>,
+    pub asked: Option<String>,
+    pub alias: Option<String>,
+    pub variant: Option<String>,
+    pub task: Option<String>,
+    pub difficulty: Option<u8>,
 }
 
 impl CallRow {

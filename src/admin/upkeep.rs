@@ -109,7 +109,8 @@ async fn suspend<S: Store + Upkeep>(
         let found = store.key(&key_id).await?.filter(|stored| !stored.deleted);
         if found.is_some_and(|stored| stored.key.on_anomaly == OnAnomaly::Suspend && !stored.key.disabled) {
             let request = Request { now, entropy: entropy(), ..Request::EMPTY };
-            let context = Context { admin_key: None, secrets: Some(secrets), environment: "", providers: &[] };
+            let context =
+                Context { admin_key: None, secrets: Some(secrets), environment: "", providers: &[], decider: None };
             let call = Call { store, request: &request, context: &context, secrets, actor: "schedule" };
             let edit = |stored: &mut StoredKey| {
                 stored.key.disabled = true;

@@ -11,8 +11,12 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::lease::Batch;
+use crate::admin::Decider;
 use crate::config::{self, Config};
-use crate::gateway::{CallId, Deadline, FetchedMedia, Gateway, Incoming, Input, Outbound, Setup, Step};
+use crate::failure::{Failure, Kind};
+use crate::gateway::{
+    CallId, Deadline, FetchedMedia, Gateway, Hypothetical, Incoming, Input, Outbound, PastCall, Redecided, Setup, Step,
+};
 use crate::http::Response;
 use crate::json::{Array, Object};
 use crate::keys::{Grant, Secrets};
@@ -29,8 +33,6 @@ pub(super) struct Isolate {
     /// What is on its way to the ledger, or could not be sent.
     pub(super) batch: Option<Batch>,
     environment: HashMap<String, String>,
-    /// The version of the configuration in force; 0 for the default.
-    config_version: u32,
     /// The bytes of the step that was just answered.
     bytes: Vec<u8>,
     /// A step that [`feed`], which gives bytes alone, led to: the stream goes on with another target.
@@ -70,9 +72,8 @@ pub fn set_up(environment: &str, seed: &[u8]) {
     let seed = <[u8; 32]>::try_from(seed).unwrap_or_default();
     ISOLATE.with_borrow_mut(|isolate| {
         isolate.get_or_insert_with(|| Isolate {
-            gateway: Gateway::new(setup_of(&environment, Config::default()), seed),
+            gateway: Gateway::new(setup_of(&environment, Config::default(), 0), seed),
             environment,
-            config_version: 0,
             batch: None,
             bytes: Vec::new(),
             pending: None,
@@ -87,7 +88,7 @@ pub fn set_up(environment: &str, seed: &[u8]) {
 /// # Errors
 /// With every fault of the document.
 pub(super) fn reconfigure(version: u32, document: &str) -> Result<(), String> {
-    if with(true, |isolate| isolate.config_version == version) {
+    if with(true, |isolate| isolate.gateway.setup().version == version) {
         return Ok(());
     }
     let config = config::read(document.as_bytes()).map_err(|faults| {
@@ -95,13 +96,12 @@ pub(super) fn reconfigure(version: u32, document: &str) -> Result<(), String> {
         told.join("; ")
     })?;
     with((), |isolate| {
-        isolate.gateway.set_up(setup_of(&isolate.environment, config));
-        isolate.config_version = version;
+        isolate.gateway.set_up(setup_of(&isolate.environment, config, version));
     });
     Ok(())
 }
 
-fn setup_of(environment: &HashMap<String, String>, config: Config) -> Setup {
+fn setup_of(environment: &HashMap<String, String>, config: Config, version: u32) -> Setup {
     let variable = |name: &str| environment.get(name).map(String::as_str);
     let secrets = Secrets::from_environment(
         variable("LATCHKEY_SECRET"),
@@ -110,7 +110,36 @@ fn setup_of(environment: &HashMap<String, String>, config: Config) -> Setup {
     );
     // Deployed, this is set by wrangler.toml; a run that says nothing of itself is somebody's own machine.
     let local = variable("ENVIRONMENT").is_none_or(|environment| environment == "dev");
-    Setup { registry: Registry::new(environment, &config, local), config, secrets }
+    Setup { registry: Registry::new(environment, &config, local), config, version, secrets }
+}
+
+/// What this isolate's gateway would decide.
+#[derive(Debug)]
+pub(super) struct OwnGateway;
+
+impl Decider for OwnGateway {
+    fn explain(&self, asked: Hypothetical, document: Option<&str>, now: UnixMillis) -> Result<String, Failure> {
+        under(document, |gateway| gateway.explain(asked, now)).unwrap_or_else(|| Err(not_set_up()))
+    }
+
+    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Option<Redecided>> {
+        let decided = under(document, |gateway| gateway.redecide(calls, now)).unwrap_or_default();
+        decided.into_iter().map(Result::ok).collect()
+    }
+}
+
+fn not_set_up() -> Failure {
+    Failure::new(Kind::Overloaded, "The gateway is not set up yet; try again in a moment.")
+}
+
+/// Runs `work` on the gateway as if a draft, where there is one, were in force; `None` where it cannot be.
+fn under<T>(document: Option<&str>, work: impl FnOnce(&mut Gateway) -> T) -> Option<T> {
+    with(None, |isolate| {
+        let Some(document) = document else { return Some(work(&mut isolate.gateway)) };
+        let config = config::read(document.as_bytes()).ok()?;
+        let setup = setup_of(&isolate.environment, config, isolate.gateway.setup().version);
+        Some(isolate.gateway.under(setup, work))
+    })
 }
 
 /// The most bytes of a request body.

@@ -83,6 +83,7 @@ async fn administer(request: Request, env: Env, context: &Context) -> Result<Res
         secrets: secrets.as_ref(),
         environment: &environment,
         providers: &providers,
+        decider: Some(&hot::OwnGateway),
     };
     let (response, changed) = admin::handle(request, &env, &asked).await?;
     if let Some(secrets) = secrets.clone().filter(|_| writes && response.status_code() < 300) {

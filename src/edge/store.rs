@@ -103,7 +103,8 @@ const CALL_COLUMNS: &str = "request_id, seq, at, key_id, team_id, endpoint, prov
     input_fresh, input_cache_read, input_cache_write, input_cache_write_1h, input_audio, input_image, \
     output_text, output_reasoning, output_audio, output_image, cost_nano, upstream_cost_nano, prices, \
     corrects, state, first_token_ms, total_ms, error, cause, client_request_id, adjusted, tried, user, \
-    session, tags";
+    session, tags, record->>'config' AS config, record->>'asked' AS asked, record->>'alias' AS alias, \
+    record->>'variant' AS variant, record->>'task' AS task, record->>'difficulty' AS difficulty";
 
 /// [`Store`] over the bindings `DB`, `KEYS` and `CONFIG`.
 #[derive(Debug)]

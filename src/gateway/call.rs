@@ -53,6 +53,8 @@ pub struct Call {
     pub(super) failure: Option<Failure>,
     /// What its headers ask of the gateway.
     pub(super) wishes: Wishes,
+    /// The version of the configuration that decides where it goes.
+    pub(super) config: u32,
     /// The status line went out before the first token.
     pub(super) committed_early: bool,
     /// More than one attempt is in what the caller read.
@@ -116,6 +118,7 @@ impl Call {
             original_body: None,
             failure: None,
             wishes: Wishes::default(),
+            config: 0,
             committed_early: false,
             continued: false,
             funds: Funds::default(),
@@ -166,6 +169,9 @@ impl Call {
         if let Some((experiment, variant)) = self.routed.as_ref().and_then(|routed| routed.variant.as_ref()) {
             response = response.header("x-latchkey-variant", format!("{experiment}:{variant}"));
         }
+        if self.config > 0 && (self.routed.is_some() || self.wishes.explain) {
+            response = response.header("x-latchkey-config", self.config.to_string());
+        }
         for (name, value) in &self.funds.headers {
             response = response.header(name, value.clone());
         }
@@ -174,7 +180,8 @@ impl Call {
             response = response.header("access-control-allow-origin", "*").header(
                 "access-control-expose-headers",
                 "x-request-id, x-latchkey-provider, x-latchkey-model, x-latchkey-attempts, x-latchkey-adjusted, \
-                 x-latchkey-cost, x-latchkey-budget-remaining, x-latchkey-variant, retry-after, server-timing",
+                 x-latchkey-cost, x-latchkey-budget-remaining, x-latchkey-variant, x-latchkey-config, \
+                 retry-after, server-timing",
             );
         }
         response
@@ -223,6 +230,7 @@ impl Call {
             session: self.wishes.session.clone(),
             tags: self.wishes.tags.clone(),
             adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),
+            config: self.config,
             ..Record::default()
         };
         // What two attempts used together has no one price list.
@@ -231,7 +239,18 @@ impl Call {
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
         record.time(self.first_token, now);
         self.note_origin(&mut record);
+        self.note_route(&mut record);
         record
+    }
+
+    /// Why it went where it went, where its model does not say that by itself.
+    fn note_route(&self, record: &mut Record) {
+        let Some(routed) = &self.routed else { return };
+        record.asked = Some(cut(&self.asked.model));
+        record.alias.clone_from(&routed.alias);
+        record.variant = routed.variant.as_ref().map(|(experiment, variant)| format!("{experiment}:{variant}"));
+        record.task = routed.class.map(|class| class.kind.name());
+        record.difficulty = routed.class.map(|class| class.difficulty);
     }
 
     /// Where a call of a watched key comes from; of others nobody asks.

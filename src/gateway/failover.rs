@@ -26,6 +26,7 @@ impl Gateway {
                 .about("x-latchkey-provider-key"));
         }
         self.retries.deposit(now);
+        call.config = self.setup.version;
         if self.route(call, now)? {
             self.aim_at_next(call, now)?;
         } else if call.asked.preferences.is_some() {

@@ -47,6 +47,8 @@ pub struct Setup {
     pub registry: Registry,
     /// The operator's configuration.
     pub config: Config,
+    /// Its version; 0 for the default.
+    pub version: u32,
     /// What keys are checked with; `None` where the deployment has no secret at all, and then no key is good.
     pub secrets: Option<Secrets>,
 }

@@ -13,6 +13,7 @@ mod funds_refused;
 mod grants;
 mod headers;
 mod health;
+mod hypothetical;
 mod inspect;
 mod link;
 mod machine;
@@ -28,6 +29,7 @@ mod wishes;
 pub use asked::Asked;
 pub use call::Call;
 pub use headers::Incoming;
+pub use hypothetical::{Hypothetical, PastCall, Redecided};
 pub use link::link_fault;
 pub use machine::{Gateway, Setup};
 

@@ -4,17 +4,20 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::breaker::Verdict;
+use crate::budget::{Aim, Rule};
 use crate::failure::Failure;
 use crate::http::{Endpoint, Task};
 use crate::json::Raw;
-use crate::keys::ModelPattern;
+use crate::keys::{Grant, ModelPattern};
+use crate::route::classify::Class;
 use crate::route::contender::Figures;
+use crate::route::decide::BudgetState;
 use crate::route::facts::CallFacts;
 use crate::route::objective::Objective;
 use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, concerns};
 use crate::route::{Candidate, Plan, Preferences, Resolved};
-use crate::units::{Millis, UnixMillis};
+use crate::units::{Millis, NanoUsd, UnixMillis};
 
 use super::call::Call;
 use super::send::no_attempt;
@@ -29,17 +32,36 @@ impl Gateway {
     /// # Errors
     /// As [`Router::route`](crate::route::router::Router::route).
     pub(super) fn route(&mut self, call: &mut Call, now: UnixMillis) -> Result<bool, Failure> {
+        if !self.concerns_router(call) {
+            return Ok(false);
+        }
+        let reading = Reading::of(&call.incoming.body);
+        let seed = self.ids.chance();
+        self.route_as(call, reading, None, seed, now).map(|()| true)
+    }
+
+    /// Whether there is anything to decide.
+    fn concerns_router(&self, call: &Call) -> bool {
+        let has_objective = call.asked.objective.is_some() && !self.names_router(&call.asked.model);
+        concerns(&self.setup.config.routing, &call.asked.model, has_objective)
+    }
+
+    /// Decides by what was read of the call; `class` is what the classifier made of it, where that is known already.
+    pub(super) fn route_as(
+        &mut self,
+        call: &mut Call,
+        reading: Reading,
+        class: Option<Class>,
+        seed: u64,
+        now: UnixMillis,
+    ) -> Result<(), Failure> {
         let routing = &self.setup.config.routing;
         let own_router = self.names_router(&call.asked.model);
         let has_objective = call.asked.objective.is_some() && !own_router;
-        if !concerns(routing, &call.asked.model, has_objective) {
-            return Ok(false);
-        }
         let grant = call.grant.clone().ok_or_else(no_attempt)?;
-        let reading = Reading::of(&call.incoming.body);
         let preferences = call.asked.preferences.as_deref().cloned().unwrap_or_default();
         let objective = objective(call, &preferences, has_objective);
-        let seed = self.ids.chance();
+        let budget = self.budget_of(call, &grant);
         // Taken out while the rest of the gateway is looked at.
         let mut router = std::mem::take(&mut self.router);
         let (registry, view) = (&self.setup.registry, &self.view);
@@ -96,7 +118,7 @@ impl Gateway {
             prompt,
             output_tokens,
             needs,
-            class: None,
+            class,
         };
         let mut request = Request {
             registry,
@@ -110,8 +132,9 @@ impl Gateway {
             named: &named,
             figures: &figures,
             permitted: &|provider, model| grant.permits_target(provider, model),
-            budget: None,
+            budget,
             seed,
+            explains: call.wishes.explain,
             now,
         };
         let routed = router.route(&mut request);
@@ -119,7 +142,23 @@ impl Gateway {
         let routed = routed?;
         call.plan = Some(Box::new(plan_of(&routed, &preferences.order)));
         call.routed = Some(Box::new(routed));
-        Ok(true)
+        Ok(())
+    }
+
+    /// How the tightest budget that counts the call stands, as far as is known here.
+    fn budget_of(&self, call: &Call, grant: &Grant) -> Option<BudgetState> {
+        let rules = self.purse.rules(&grant.terms);
+        let tags = call.tags();
+        let aim = Aim { provider: "", model: "", alias: Some(call.asked.model.as_str()) };
+        let figures = self.purse.figures(&rules, &call.spender(grant, &tags), &aim);
+        let states = figures.iter().filter_map(|figure| match figure.rule {
+            Rule::Budget(budget) => {
+                let used = 1.0 - figure.left as f64 / budget.limit.0.max(1) as f64;
+                Some(BudgetState { used: used.clamp(0.0, 1.0), remaining: NanoUsd(figure.left) })
+            }
+            Rule::Limit(_) => None,
+        });
+        states.max_by(|one, other| one.used.total_cmp(&other.used))
     }
 
     /// Calls under way by target.

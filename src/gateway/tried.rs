@@ -98,6 +98,7 @@ impl Call {
         let mut object = Object::open(&mut json);
         object.string("request_id", &self.request_id);
         object.array("attempts", |list| self.tried.iter().chain(last).for_each(|tried| tried.write(list)));
+        object.number("config", self.config);
         if let Some(routed) = &self.routed {
             routed.write(&mut object);
         }

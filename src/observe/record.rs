@@ -112,9 +112,32 @@ pub struct Record {
     /// The network that a call of a watched key came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
+    /// The version of the configuration that decided where it went; 0 while none was written.
+    #[serde(skip_serializing_if = "is_none_yet")]
+    pub config: u32,
+    /// The model string, where it does not say by itself where the call went.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
+    /// The alias that served it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// The experiment that it took part in, and as what: `experiment:variant`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
+    /// The kind of its task, where the classifier was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<&'static str>,
+    /// The difficulty of its task, 1 to 5, where the classifier was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub difficulty: Option<u8>,
     /// Whether it has been written to the log.
     #[serde(skip)]
     pub logged: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_none_yet(version: &u32) -> bool {
+    *version == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

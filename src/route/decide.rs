@@ -13,6 +13,8 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// A target this much slower than the best is left even by calls whose prompt cache it holds.
 const WARM_PATIENCE: f64 = 2.0;
+/// How far back a blocked target comes.
+const BLOCKED: u8 = 200;
 /// Share of failed calls from which a target does not count as healthy.
 const SICK: f64 = 0.1;
 
@@ -45,6 +47,8 @@ pub struct Situation<'s> {
     pub service_tier: Option<&'s str>,
     /// Decides what is left to chance.
     pub seed: u64,
+    /// Whether what scores are made of is noted.
+    pub explains: bool,
     /// The time.
     pub now: UnixMillis,
 }
@@ -89,7 +93,12 @@ pub struct Decision {
     pub latency_unmet: bool,
     /// The first is one that would not be, for the sake of what is known of it.
     pub explored: bool,
+    /// What the score of each contender in the order is made of, where that is asked for.
+    pub terms: Vec<(usize, Vec<Term>)>,
 }
+
+/// A part of a score, by its name.
+pub type Term = (&'static str, f64);
 
 /// A contender's place in the order.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -129,7 +138,7 @@ pub fn decide(
         decision.latency_unmet = keep_in_time(situation, budget, &mut order, figures, &mut decision.excluded);
     }
     let strategy = if decision.latency_unmet { Strategy::Fastest } else { situation.policy.strategy };
-    score(situation, strategy, contenders, figures, &mut order);
+    score(situation, strategy, contenders, figures, &mut order, &mut decision.terms);
     order.sort_by(|one, other| {
         let by_score = one.score.total_cmp(&other.score);
         one.group.cmp(&other.group).then(by_score).then(one.contender.cmp(&other.contender))
@@ -206,6 +215,7 @@ fn score(
     contenders: &[Contender],
     figures: &[Figures],
     order: &mut [Ranked],
+    terms: &mut Vec<(usize, Vec<Term>)>,
 ) {
     let slowness = Slowness::of(order, figures, strategy, situation.output_tokens);
     let kept = affordable(situation, strategy, order);
@@ -244,8 +254,57 @@ fn score(
                 cost
             }
         };
-        ranked.group = ranked.group.saturating_add(situation.shift(&seen));
+        let shift = situation.shift(&seen);
+        ranked.group = ranked.group.saturating_add(shift);
+        if situation.explains {
+            terms.push((ranked.contender, noted(situation, strategy, contender, ranked, &seen, &slowness, shift)));
+        }
     }
+}
+
+/// What a score is made of, for who asks: cost in dollars, waits in milliseconds, shares as such.
+fn noted(
+    situation: &Situation<'_>,
+    strategy: Strategy,
+    contender: &Contender,
+    ranked: &Ranked,
+    seen: &Figures,
+    slowness: &Slowness,
+    shift: u8,
+) -> Vec<Term> {
+    let mut terms: Vec<Term> = Vec::new();
+    let weight = f64::from(contender.weight.max(1));
+    let cost = ranked.cost.map(|cost| cost.0 as f64 / NanoUsd::DOLLAR.0 as f64);
+    let wait = |strategy| slowness.of_one(seen, situation.output_tokens, strategy);
+    match strategy {
+        Strategy::Ordered => terms.push(("place", ranked.contender as f64)),
+        Strategy::Weighted => terms.extend([("weight", weight), ("draw", situation.draw(contender))]),
+        Strategy::Fastest | Strategy::FastestTotal => terms.push(("wait_ms", wait(strategy))),
+        Strategy::Throughput => terms.extend(seen.tokens_per_second.map(|speed| ("tokens_per_second", speed))),
+        Strategy::LeastBusy => terms.extend([("in_flight", f64::from(seen.in_flight)), ("weight", weight)]),
+        Strategy::Balanced => {
+            terms.extend(cost.map(|cost| ("cost", cost)));
+            terms.extend([
+                ("wait_ms", wait(Strategy::Fastest)),
+                ("error_ratio", seen.error_ratio),
+                ("weight", weight),
+                ("draw", situation.draw(contender)),
+            ]);
+        }
+        Strategy::Cheapest => terms.extend(cost.map(|cost| ("cost", cost))),
+        Strategy::BudgetAware => {
+            terms.extend(cost.map(|cost| ("cost", cost)));
+            terms.extend(situation.budget.map(|budget| ("budget_used", budget.used)));
+        }
+        Strategy::Prompt => {
+            terms.extend(cost.map(|cost| ("cost", cost)));
+            terms.push(("distance", f64::from(ranked.group.saturating_sub(shift))));
+        }
+    }
+    if shift > 0 {
+        terms.push((if shift >= BLOCKED { "blocked" } else { "slower_than_wished" }, 1.0));
+    }
+    terms
 }
 
 impl Situation<'_> {
@@ -258,7 +317,7 @@ impl Situation<'_> {
             || slow(self.preferred.latency_p50, seen.first_token_p50)
             || slow(self.preferred.latency_p95, seen.first_token_p95);
         if !seen.is_open(self.now) {
-            200
+            BLOCKED
         } else if unwished {
             100
         } else {

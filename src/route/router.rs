@@ -33,7 +33,7 @@ const MOST_KEPT: usize = 4_096;
 const USUAL_OUTPUT: f64 = 300.0;
 
 /// What one isolate remembers between calls.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Router {
     expanded: HashMap<String, Kept>,
     went_to: HashMap<String, Rc<str>>,
@@ -42,13 +42,13 @@ pub struct Router {
     tallies: HashMap<(String, String), Tally>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kept {
     minute: i64,
     expanded: Rc<Expanded>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Cache {
     target: Rc<str>,
     tokens: u64,
@@ -83,6 +83,8 @@ pub struct Request<'r> {
     pub budget: Option<BudgetState>,
     /// Decides what is left to chance.
     pub seed: u64,
+    /// Whether somebody wants to know what scores are made of.
+    pub explains: bool,
     /// The time.
     pub now: UnixMillis,
 }
@@ -108,6 +110,8 @@ pub struct Routed {
     pub expanded: Rc<Expanded>,
     /// Who is tried in which order.
     pub decision: Decision,
+    /// For those of the excluded that a rule took out, which.
+    pub excluded_by: Vec<(usize, String)>,
     /// Targets to try after all of them, of those that may be tried.
     pub fallbacks: Vec<Resolved>,
     /// Deadlines that differ from the gateway's.
@@ -179,6 +183,7 @@ impl Router {
         if decision.order.is_empty() {
             return Err(nowhere(asked, &expanded, &decision));
         }
+        let excluded_by = excluded_by(&rules, request, &expanded, &decision);
         let tried_out = variant.as_ref().is_some_and(|(_, candidates)| !candidates.is_empty());
         let fallbacks = found.map_or_else(Vec::new, |(_, alias)| fallbacks(request, alias, tried_out, &demands));
         Ok(Routed {
@@ -191,6 +196,7 @@ impl Router {
             figures,
             expanded,
             decision,
+            excluded_by,
             fallbacks,
             deadlines: found.map_or_else(AliasDeadlines::default, |(_, alias)| alias.deadlines),
             cache_key,
@@ -340,6 +346,7 @@ impl Router {
             preferred: request.objective.preferred,
             service_tier: request.service_tier,
             seed: request.seed,
+            explains: request.explains,
             now: request.now,
         };
         let permitted = |contender: &Contender| {
@@ -359,6 +366,26 @@ impl Router {
         }
         decision
     }
+}
+
+/// The first rule that by itself takes out each of the excluded. What the call asks for is no rule.
+fn excluded_by(
+    rules: &[&Rule],
+    request: &Request<'_>,
+    expanded: &Expanded,
+    decision: &Decision,
+) -> Vec<(usize, String)> {
+    let mut named = Vec::new();
+    for (at, reason) in &decision.excluded {
+        let Some(contender) = expanded.contenders.get(*at) else { continue };
+        let (needs, tokens) = (request.facts.needs, request.facts.prompt.tokens);
+        let refuses =
+            |rule: &&&Rule| rule.demands.refuse(contender, needs, tokens, request.now).as_ref() == Some(reason);
+        named.extend(rules.iter().find(refuses).map(|rule| (*at, rule.name.clone())));
+    }
+    let inherent = |reason: &Exclusion| matches!(reason, Exclusion::Capability(_) | Exclusion::Context { .. });
+    named.retain(|(at, _)| !decision.excluded.iter().any(|(other, reason)| other == at && inherent(reason)));
+    named
 }
 
 /// The targets of an alias's fallbacks, which must be what its candidates must be. For who is served with what is only

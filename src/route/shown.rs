@@ -46,6 +46,14 @@ impl Routed {
                     if let Some(cost) = ranked.cost {
                         entry.number("expected_cost", cost);
                     }
+                    let terms = self.decision.terms.iter().find(|(contender, _)| *contender == ranked.contender);
+                    if let Some((_, terms)) = terms {
+                        entry.object("terms", |shown| {
+                            for (name, value) in terms {
+                                shown.number(name, value);
+                            }
+                        });
+                    }
                     if let Some(figures) = self.figures.get(ranked.contender) {
                         entry.object("telemetry", |telemetry| write_figures(telemetry, figures));
                     }
@@ -57,6 +65,12 @@ impl Routed {
                 let Some(contender) = self.expanded.contenders.get(*at) else { continue };
                 list.object(|entry| {
                     entry.string("target", &contender.target).string("reason", exclusion.name());
+                    if let Some((_, rule)) = self.excluded_by.iter().find(|(excluded, _)| excluded == at) {
+                        entry.string("rule", rule);
+                    }
+                    if let Some(figures) = self.figures.get(*at).filter(|_| *exclusion == Exclusion::Latency) {
+                        entry.object("telemetry", |telemetry| write_figures(telemetry, figures));
+                    }
                     match exclusion {
                         Exclusion::Capability(ability) => {
                             entry.string("lacks", ability);

@@ -200,7 +200,11 @@ fn a_call_is_told_why_it_went_where_it_went() {
         (&json!("any"), &json!("cheapest"), &json!(["no giants"]))
     );
     assert_eq!(told["candidates"][0]["target"], "deepseek/deepseek-v4-flash");
-    assert_eq!(told["excluded"][0], json!({"target": "openai/gpt-4o", "reason": "ignore"}));
+    assert_eq!(told["excluded"][0], json!({"target": "openai/gpt-4o", "reason": "ignore", "rule": "no giants"}));
+    assert!(told["candidates"][0]["terms"]["cost"].as_f64().is_some_and(|cost| cost > 0.0), "{told}");
+    assert_eq!(told["config"], 7);
+    let record = world.only_record();
+    assert_eq!((record.config, record.asked.as_deref(), record.alias.as_deref()), (7, Some("any"), Some("any")));
     assert_eq!(told["attempts"][0]["reason"], "served");
 }
 

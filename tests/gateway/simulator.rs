@@ -175,6 +175,7 @@ impl Simulator {
             permitted: &|_, _| true,
             budget,
             seed: number,
+            explains: false,
             now,
         };
         self.router.route(&mut request).ok()

@@ -62,7 +62,7 @@ impl World {
         let config = config::read(document.as_bytes()).expect("a document");
         let secrets = Secrets::from_environment(environment.get("LATCHKEY_SECRET").map(String::as_str), None, None);
         let minted = mint(secrets.as_ref().expect("a secret"), [7; 32]);
-        let setup = Setup { registry: Registry::new(&environment, &config, true), config, secrets };
+        let setup = Setup { registry: Registry::new(&environment, &config, true), config, version: 7, secrets };
         World {
             gateway: Gateway::new(setup, [9; 32]),
             key: minted.text.expose().to_owned(),

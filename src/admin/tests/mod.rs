@@ -3,6 +3,7 @@
 mod audit;
 mod calls;
 mod config;
+mod decide;
 mod faults;
 mod health;
 mod keys;
@@ -32,6 +33,7 @@ struct Gateway {
     admin_key: AdminKey,
     secrets: Secrets,
     providers: Vec<ProviderStatus>,
+    decider: decide::Isolate,
     now: Cell<i64>,
     sent: Cell<u8>,
 }
@@ -60,6 +62,7 @@ impl Gateway {
             admin_key: AdminKey::new("the admin key").expect("not empty"),
             secrets: Secrets::from_environment(Some("a secret of the tests"), None, None).expect("a secret"),
             providers: ["openai", "anthropic"].map(provider).to_vec(),
+            decider: decide::Isolate::default(),
             now: Cell::new(START),
             sent: Cell::new(0),
         }
@@ -98,6 +101,7 @@ impl Gateway {
             secrets: Some(&self.secrets),
             environment: "production",
             providers: &self.providers,
+            decider: Some(&self.decider),
         };
         let response = block_on(handle(&self.store, &request, &context));
         let has = |name, value: &str| response.headers.contains(&(name, value.to_owned()));
@@ -206,7 +210,7 @@ fn without_an_admin_key_it_is_closed() {
         now: UnixMillis(START),
         entropy: Entropy { key: [0; 32], id: [0; 10], change: [0; 10] },
     };
-    let context = Context { admin_key: None, secrets: None, environment: "dev", providers: &[] };
+    let context = Context { admin_key: None, secrets: None, environment: "dev", providers: &[], decider: None };
     assert_eq!(block_on(handle(&gateway.store, &request, &context)).status, 401);
 }
 

@@ -142,6 +142,10 @@ fn every_answer_is_as_described() {
     ask("GET", "/admin/spend", "", "?from=0", "");
     ask("GET", "/admin/ledger/{id}", "req_1", "", "");
     ask("GET", "/admin/ledger/{id}", "req_none", "", "");
+    let explained = r#"{"request":{"model":"any","messages":[]},"headers":{"x-latchkey-tags":"small"}}"#;
+    ask("POST", "/admin/route/explain", "", "", explained);
+    ask("POST", "/admin/route/explain", "", "", "{}");
+    ask("POST", "/admin/route/replay", "", "", r#"{"config":{"version":1}}"#);
     for action in ["block", "allow", "reset"] {
         ask("POST", &format!("/admin/health/{action}"), "", "", r#"{"target":"openai/gpt-4o"}"#);
     }

@@ -75,6 +75,7 @@ impl Case {
             preferred: Preferred::default(),
             service_tier: None,
             seed: 1,
+            explains: false,
             now: NOW,
         }
     }

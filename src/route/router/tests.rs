@@ -59,6 +59,7 @@ impl World {
             permitted: &|_, _| true,
             budget: None,
             seed: 1,
+            explains: false,
             now: NOW,
         };
         change(&mut request);

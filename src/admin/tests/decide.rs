@@ -1,0 +1,147 @@
+//! What would decide, asked of a gateway of its own.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+
+use serde_json::json;
+
+use super::Gateway;
+use crate::admin::{CallRow, Decider};
+use crate::config;
+use crate::failure::Failure;
+use crate::gateway::{self, Hypothetical, PastCall, Redecided, Setup};
+use crate::provider::Registry;
+use crate::units::UnixMillis;
+
+const IN_FORCE: &str = r#"{"version": 1,
+    "models": {
+        "openai/gpt-4o": {"prices": [{"usd_per_mtok": {"input": 2.5, "output": 10}}]},
+        "openai/gpt-4o-mini": {"prices": [{"usd_per_mtok": {"input": 0.15, "output": 0.6}}]}},
+    "aliases": {"any": {"candidates": ["openai/gpt-4o", "openai/gpt-4o-mini"]}},
+    "rules": [{"name": "no giants", "when": {"tag": "small"}, "only": ["*/*mini"]}]}"#;
+
+/// A gateway under [`IN_FORCE`], as an isolate holds one.
+pub struct Isolate(RefCell<gateway::Gateway>);
+
+fn setup(document: &str) -> Setup {
+    let config = config::read(document.as_bytes()).expect("a document");
+    let environment = HashMap::from([("OPENAI_API_KEY".to_owned(), "sk-secret".to_owned())]);
+    Setup { registry: Registry::new(&environment, &config, true), config, version: 3, secrets: None }
+}
+
+impl Default for Isolate {
+    fn default() -> Isolate {
+        Isolate(RefCell::new(gateway::Gateway::new(setup(IN_FORCE), [1; 32])))
+    }
+}
+
+impl fmt::Debug for Isolate {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Isolate")
+    }
+}
+
+impl Isolate {
+    fn under<T>(&self, document: Option<&str>, work: impl FnOnce(&mut gateway::Gateway) -> T) -> T {
+        let mut gateway = self.0.borrow_mut();
+        match document {
+            Some(document) => gateway.under(setup(document), work),
+            None => work(&mut gateway),
+        }
+    }
+}
+
+impl Decider for Isolate {
+    fn explain(&self, asked: Hypothetical, document: Option<&str>, now: UnixMillis) -> Result<String, Failure> {
+        self.under(document, |gateway| gateway.explain(asked, now))
+    }
+
+    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Option<Redecided>> {
+        let decided = self.under(document, |gateway| gateway.redecide(calls, now));
+        decided.into_iter().map(Result::ok).collect()
+    }
+}
+
+#[test]
+fn a_call_that_is_not_made_is_explained() {
+    let gateway = Gateway::new();
+    let asked =
+        json!({"request": {"model": "any:floor", "messages": [{"role": "user", "content": "hi"}]}, "seed": "5"});
+    let told = gateway.send("POST", "/admin/route/explain", &asked.to_string());
+    assert_eq!(told.status, 200, "{}", told.body);
+    assert_eq!((&told.body["config"], &told.body["seed"]), (&json!(3), &json!("5")));
+    let targets: Vec<&str> =
+        told.body["candidates"].as_array().expect("candidates").iter().filter_map(|it| it["target"].as_str()).collect();
+    assert_eq!(targets, ["openai/gpt-4o-mini", "openai/gpt-4o"]);
+    assert!(told.body["candidates"][0]["terms"]["cost"].as_f64().is_some_and(|cost| cost > 0.0), "{}", told.body);
+    let again = gateway.send("POST", "/admin/route/explain", &asked.to_string());
+    assert_eq!(again.body, told.body, "the same seed, the same answer");
+    assert_eq!(gateway.decider.0.borrow().records.len(), 0, "it was not made");
+}
+
+#[test]
+fn who_is_excluded_is_told_with_the_rule() {
+    let gateway = Gateway::new();
+    let mut asked = json!({"headers": {"X-Latchkey-Tags": "small"},
+        "request": {"model": "any", "messages": [{"role": "user", "content": "hi"}]}});
+    let told = gateway.send("POST", "/admin/route/explain", &asked.to_string());
+    let excluded = json!([{"target": "openai/gpt-4o", "reason": "only", "rule": "no giants"}]);
+    assert_eq!(told.body["excluded"], excluded, "{}", told.body);
+    asked["request"]["model"] = json!("openai/gpt-4o");
+    let told = gateway.send("POST", "/admin/route/explain", &asked.to_string());
+    assert_eq!((told.status, &told.body["status"]), (200, &json!(503)), "{}", told.body);
+    assert_eq!(told.body["error"]["code"], "no_target");
+}
+
+#[test]
+fn a_draft_and_a_key_decide_where_they_are_named() {
+    let gateway = Gateway::new();
+    let (id, _) = gateway.key(r#"{"name": "a", "denied_models": ["openai/gpt-4o-mini"]}"#);
+    let request = json!({"model": "other", "messages": [{"role": "user", "content": "hi"}]});
+    let draft = json!({"version": 1, "aliases": {"other": {"candidates": ["openai/gpt-4o-mini", "openai/gpt-4o"]}}});
+    let asked = json!({"request": request, "key": id, "config": draft});
+    let told = gateway.send("POST", "/admin/route/explain", &asked.to_string());
+    assert_eq!(told.body["candidates"][0]["target"], "openai/gpt-4o", "{}", told.body);
+    assert_eq!(told.body["excluded"][0]["reason"], "key_policy");
+    let bad = json!({"request": request, "key": "key_nobody", "colour": 1, "config": {"version": 1, "colour": 3}});
+    let told = gateway.send("POST", "/admin/route/explain", &bad.to_string());
+    let paths: Vec<&str> =
+        told.body["error"]["faults"].as_array().expect("faults").iter().filter_map(|it| it["path"].as_str()).collect();
+    assert_eq!((told.status, paths), (400, vec!["colour", "config.colour"]), "{}", told.body);
+}
+
+#[test]
+fn a_replay_shows_what_a_draft_would_change() {
+    let gateway = Gateway::new();
+    for number in 0..10 {
+        let row = CallRow {
+            request_id: format!("req_{number}"),
+            at: UnixMillis(number),
+            key_id: "key_gone".to_owned(),
+            endpoint: "chat/completions".to_owned(),
+            provider: "openai".to_owned(),
+            model: "gpt-4o".to_owned(),
+            status: 200,
+            asked: Some("any".to_owned()),
+            tags: (number == 9).then(|| "small".to_owned()),
+            input_fresh: 1_000,
+            output_text: 100,
+            ..CallRow::default()
+        };
+        gateway.store.contents.borrow_mut().calls.push(row);
+    }
+    let draft = IN_FORCE.replace(
+        r#""candidates": ["openai/gpt-4o", "openai/gpt-4o-mini"]"#,
+        r#""candidates": ["openai/gpt-4o", "openai/gpt-4o-mini"], "strategy": "cheapest""#,
+    );
+    let body = format!(r#"{{"config": {draft}}}"#);
+    let told = gateway.send("POST", "/admin/route/replay", &body).body;
+    assert_eq!((&told["calls"], &told["changed"], &told["refused"]), (&json!(10), &json!(9), &json!(0)), "{told}");
+    assert_eq!(told["before"]["targets"], json!({"openai/gpt-4o": 9, "openai/gpt-4o-mini": 1}));
+    assert_eq!(told["after"]["targets"], json!({"openai/gpt-4o-mini": 10}));
+    assert_eq!(told["before"]["cost"].to_string(), "0.03171", "nine at 0.0035 and one at 0.00021");
+    assert_eq!(told["after"]["cost"].to_string(), "0.0021");
+    assert_eq!(told["changes"][0]["served_by"], "openai/gpt-4o");
+    assert_eq!(gateway.send("POST", "/admin/route/replay", "{}").status, 400);
+}
