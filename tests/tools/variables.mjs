@@ -53,6 +53,13 @@ export function localVariables() {
   return { ENVIRONMENT: "dev", SANDBOX: "on", ...readDevVars(), ...Object.fromEntries(fromEnvironment) };
 }
 
+/** What `.dev.vars` and the environment say of a gateway that runs already: where it is, and the keys to it. */
+export function access() {
+  const known = { ...readDevVars(), ...process.env };
+  const url = (known.LATCHKEY_URL || "http://localhost:8787").replace(/\/+$/, "").replace(/\/v1$/, "");
+  return { url, adminKey: known.ADMIN_KEY, key: known.LATCHKEY_KEY || known.LOCAL_KEY };
+}
+
 /** Whether a variable of the environment is meant for the Worker. */
 export function isForWorker(name) {
   return OWN.has(name) || (OF_A_PROVIDER.test(name) && !OF_WRANGLER.test(name));
