@@ -21,8 +21,17 @@ pub struct Model<'w> {
     rows: &'w [i8],
 }
 
-static WEIGHTS: &[u8] = include_bytes!("../data/classifier.bin");
-static ROWS: [i8; BUCKETS * COLUMNS] = rows(WEIGHTS);
+static HEAD_OF_FILE: [u8; HEAD] = head(FILE);
+static ROWS: [i8; BUCKETS * COLUMNS] = rows(FILE);
+/// Read while the program is built only: of a `static` the file would be in it a second time.
+const FILE: &[u8] = include_bytes!("../data/classifier.bin");
+
+const fn head(file: &[u8]) -> [u8; HEAD] {
+    match file.first_chunk() {
+        Some(head) => *head,
+        None => [0; HEAD],
+    }
+}
 
 /// The weights as signed numbers, which they are; done once, when the program is built.
 const fn rows(file: &[u8]) -> [i8; BUCKETS * COLUMNS] {
@@ -41,7 +50,7 @@ const fn rows(file: &[u8]) -> [i8; BUCKETS * COLUMNS] {
 /// The model that is built in.
 #[must_use]
 pub fn built_in() -> Model<'static> {
-    Model::new(WEIGHTS, &ROWS)
+    Model::new(&HEAD_OF_FILE, &ROWS)
 }
 
 impl<'w> Model<'w> {
