@@ -59,7 +59,7 @@ struct Shown<'a> {
 
 impl<'a> Shown<'a> {
     fn of(entry: &'a AuditEntry) -> Shown<'a> {
-        let json = |text: &'a Option<String>| text.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let json = |text: &'a Option<String>| text.as_deref().and_then(|text| crate::json::from_str(text).ok());
         Shown {
             id: &entry.id,
             at: entry.at,

@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
         if body.trim_ascii().is_empty() {
             return Ok(Fields(Vec::new()));
         }
-        serde_json::from_slice(body).map_err(|error| {
+        crate::json::from_slice(body).map_err(|error| {
             let message = format!("The body must be a JSON object: {error}.");
             Refusal::faulty(vec![Fault { path: String::new(), message }])
         })
@@ -143,7 +143,7 @@ impl Faults {
 
     /// An object of texts: at most `most`, names of 1 to 40 and values of at most 500 characters.
     pub fn notes(&mut self, path: &str, value: &RawValue, most: usize) -> Option<BTreeMap<String, String>> {
-        let Ok(fields) = serde_json::from_str::<Fields<'_>>(value.get()) else {
+        let Ok(fields) = crate::json::from_str::<Fields<'_>>(value.get()) else {
             self.add(path, "must be an object of texts");
             return None;
         };
@@ -192,7 +192,7 @@ impl Faults {
 
     /// The fields of an object, each once.
     pub fn object<'a>(&mut self, path: &str, value: &'a RawValue) -> Option<Vec<(String, Option<&'a RawValue>)>> {
-        let fields = serde_json::from_str::<Fields<'a>>(value.get());
+        let fields = crate::json::from_str::<Fields<'a>>(value.get());
         if fields.is_err() {
             self.add(path, "must be an object");
         }
@@ -201,7 +201,7 @@ impl Faults {
 
     /// Whatever `T` is read from; `expected` says what that is.
     pub fn typed<T: DeserializeOwned>(&mut self, path: &str, value: &RawValue, expected: &str) -> Option<T> {
-        let read = serde_json::from_str(value.get());
+        let read = crate::json::from_str(value.get());
         if read.is_err() {
             self.add(path, format!("must be {expected}"));
         }

@@ -122,7 +122,7 @@ impl<'a> Shown<'a> {
             cause: row.cause.as_deref(),
             client_request_id: row.client_request_id.as_deref(),
             adjusted: row.adjusted.as_deref(),
-            tried: row.tried.as_deref().and_then(|json| serde_json::from_str(json).ok()),
+            tried: row.tried.as_deref().and_then(|json| crate::json::from_str(json).ok()),
             user: row.user.as_deref(),
             session: row.session.as_deref(),
             tags: row.tags.as_deref(),

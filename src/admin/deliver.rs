@@ -89,7 +89,7 @@ async fn attempt(courier: &impl Courier, secrets: &Secrets, due: &Delivery, now:
         kind: &due.kind,
         created_at: due.at,
         subject: &due.subject,
-        data: serde_json::from_str(&due.data).ok(),
+        data: crate::json::from_str(&due.data).ok(),
     };
     let body = serde_json::to_string(&event).map_err(|error| error.to_string())?;
     let signed = signature(secrets, &due.webhook_id, &due.event_id, now, &body);

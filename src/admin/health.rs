@@ -47,7 +47,7 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal
     Parameters::read(call.request.query).end()?;
     let found = call.store.breakers().await?;
     let regions = found.iter().map(|found| {
-        let read = found.overview.as_deref().map(serde_json::from_str::<Overview<'_>>);
+        let read = found.overview.as_deref().map(crate::json::from_str::<Overview<'_>>);
         let (overview, error) = match read {
             Ok(Ok(overview)) => (overview, None),
             Ok(Err(_)) => (Overview::default(), Some("its answer cannot be read")),

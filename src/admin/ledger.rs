@@ -90,7 +90,7 @@ struct Receipt<'a> {
 
 impl<'a> Shown<'a> {
     fn of(row: &'a CallRow) -> Shown<'a> {
-        let receipt = row.prices.as_deref().and_then(|json| serde_json::from_str::<Receipt<'_>>(json).ok());
+        let receipt = row.prices.as_deref().and_then(|json| crate::json::from_str::<Receipt<'_>>(json).ok());
         let lines = receipt.as_ref().map(|receipt| receipt.lines.as_slice()).unwrap_or_default();
         let lines = lines.iter().map(|(bucket, count, rate)| {
             let per_million = NanoUsd(*rate);
@@ -119,7 +119,7 @@ impl<'a> Shown<'a> {
                 service_tier: receipt.tier,
                 prompt_above: receipt.above,
             }),
-            tried: row.tried.as_deref().and_then(|json| serde_json::from_str(json).ok()),
+            tried: row.tried.as_deref().and_then(|json| crate::json::from_str(json).ok()),
         }
     }
 }

@@ -171,8 +171,10 @@ fn edit(kind: Kind, before: &str, id: &str, request: &Request<'_>) -> Result<(St
 }
 
 fn edit_as<R: Resource>(before: &str, id: &str, request: &Request<'_>) -> Result<(String, String), Refusal> {
-    let unreadable = |error| Refusal::new(500, "internal_error", format!("The record cannot be read: {error}."));
-    let mut record: R = serde_json::from_str(before).map_err(unreadable)?;
+    let unreadable = |error: &dyn std::error::Error| {
+        Refusal::new(500, "internal_error", format!("The record cannot be read: {error}."))
+    };
+    let mut record: R = crate::json::from_str(before).map_err(|error| unreadable(&error))?;
     let mut faults = Faults::default();
     // Whoever makes a user names it: the field counts only while there is no record.
     let chosen = R::WRITABLE.contains(&"id");
@@ -192,7 +194,7 @@ fn edit_as<R: Resource>(before: &str, id: &str, request: &Request<'_>) -> Result
     }
     record.check(&mut faults);
     faults.none()?;
-    let written = serde_json::to_string(&record).map_err(unreadable)?;
+    let written = serde_json::to_string(&record).map_err(|error| unreadable(&error))?;
     Ok((std::mem::take(record.id()), written))
 }
 

@@ -164,7 +164,7 @@ fn own_rule<R: Rule>(value: &RawValue, key_id: &str, before: &[&str], faults: &m
     let mut rule = R::default();
     for (name, value) in faults.object("", value)? {
         match name.as_str() {
-            "id" => match value.and_then(|value| serde_json::from_str::<String>(value.get()).ok()) {
+            "id" => match value.and_then(|value| crate::json::from_str::<String>(value.get()).ok()) {
                 Some(id) if before.contains(&id.as_str()) => *rule.id() = id,
                 _ => faults.add("id", "must be one that the key has; leave it out for a new entry"),
             },

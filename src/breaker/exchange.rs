@@ -145,7 +145,7 @@ impl View {
     /// # Errors
     /// Where it is none; the object then counts as silent.
     pub fn absorb(&mut self, reply: &[u8], now: UnixMillis) -> Result<(), String> {
-        let read = serde_json::from_slice::<Reply>(reply).map_err(|error| error.to_string()).and_then(|reply| {
+        let read = crate::json::from_slice::<Reply>(reply).map_err(|error| error.to_string()).and_then(|reply| {
             let expected = self.exchange.number;
             let found = reply.batch;
             if found == expected { Ok(reply) } else { Err(format!("the reply is to batch {found}, not {expected}")) }

@@ -97,7 +97,7 @@ pub fn estimate(body: &[u8], answers: bool, strict: bool, price: Option<&Price>,
 /// The most output tokens of all answers together.
 fn output_cap(body: &[u8], model_max: Option<u64>) -> Option<u64> {
     // What cannot be read here the upstream will not take either: then only the model's own cap is known.
-    let caps: Caps = serde_json::from_slice(body).unwrap_or_default();
+    let caps: Caps = crate::json::from_slice(body).unwrap_or_default();
     let inner = caps.generation_config.unwrap_or_default();
     let named = [caps.max_tokens, caps.max_completion_tokens, caps.max_output_tokens, inner.max_output_tokens];
     let one = named.into_iter().flatten().max().or(model_max)?;

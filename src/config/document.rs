@@ -20,23 +20,23 @@ pub(super) enum Node {
 
 impl Node {
     /// Reads a whole document, whose depth the caller has checked: this recurses.
-    pub(super) fn parse(json: &[u8]) -> serde_json::Result<Node> {
-        Node::of(serde_json::from_slice::<&RawValue>(json)?)
+    pub(super) fn parse(json: &[u8]) -> Result<Node, crate::json::Error> {
+        Node::of(crate::json::from_slice::<&RawValue>(json)?)
     }
 
-    fn of(raw: &RawValue) -> serde_json::Result<Node> {
+    fn of(raw: &RawValue) -> Result<Node, crate::json::Error> {
         let json = raw.get();
         Ok(match json.bytes().next() {
             Some(b'{') => {
-                let members = serde_json::from_str::<Members<'_>>(json)?.0;
+                let members = crate::json::from_str::<Members<'_>>(json)?.0;
                 let members = members.into_iter().map(|(key, value)| Ok((key, Node::of(value)?)));
-                Node::Members(members.collect::<serde_json::Result<_>>()?)
+                Node::Members(members.collect::<Result<_, crate::json::Error>>()?)
             }
             Some(b'[') => {
-                let items = serde_json::from_str::<Vec<&RawValue>>(json)?;
-                Node::List(items.into_iter().map(Node::of).collect::<serde_json::Result<_>>()?)
+                let items = crate::json::from_str::<Vec<&RawValue>>(json)?;
+                Node::List(items.into_iter().map(Node::of).collect::<Result<_, crate::json::Error>>()?)
             }
-            Some(b'"') => Node::Text(serde_json::from_str(json)?),
+            Some(b'"') => Node::Text(crate::json::from_str(json)?),
             Some(b't') => Node::Boolean(true),
             Some(b'f') => Node::Boolean(false),
             Some(b'n') => Node::Null,

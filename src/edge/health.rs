@@ -69,7 +69,7 @@ struct Row {
 impl DurableObject for Health {
     fn new(state: State, env: Env) -> Health {
         let region = match load(&state) {
-            Ok(row) => row.and_then(|row| serde_json::from_str(&row.json).ok()).unwrap_or_default(),
+            Ok(row) => row.and_then(|row| crate::json::from_str(&row.json).ok()).unwrap_or_default(),
             Err(error) => {
                 worker::console_error!(
                     "{}",
@@ -90,13 +90,13 @@ impl DurableObject for Health {
                 if body.len() > MOST_BYTES {
                     return Response::error("a batch is too large", 413);
                 }
-                let batch: Batch = serde_json::from_slice(&body)?;
+                let batch: Batch = crate::json::from_slice(&body)?;
                 let chance = chance()?;
                 let reply = self.change(&name, now, |region| region.absorb(&batch, now, chance)).await?;
                 reply.map_or_else(|fault| Response::error(fault, 400), |reply| Response::from_json(&reply))
             }
             (Method::Post, "/order") => {
-                let order: Order = serde_json::from_slice(&request.bytes().await?)?;
+                let order: Order = crate::json::from_slice(&request.bytes().await?)?;
                 let done = self.change(&name, now, |region| region.order(&order, now)).await?;
                 let text = self.region.borrow_mut().store(now);
                 self.write(&name, &text)?;

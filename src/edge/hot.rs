@@ -68,7 +68,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
 /// already: calls may be under way.
 #[wasm_bindgen]
 pub fn set_up(environment: &str, seed: &[u8]) {
-    let environment: HashMap<String, String> = serde_json::from_str(environment).unwrap_or_default();
+    let environment: HashMap<String, String> = crate::json::from_str(environment).unwrap_or_default();
     let seed = <[u8; 32]>::try_from(seed).unwrap_or_default();
     ISOLATE.with_borrow_mut(|isolate| {
         isolate.get_or_insert_with(|| Isolate {

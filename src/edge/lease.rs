@@ -158,7 +158,7 @@ async fn post(env: &Env, route: &str, body: JsValue, within: Millis) -> Result<V
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes)
+    crate::json::from_slice(bytes)
         .map_err(|error| Error::RustError(format!("the ledger's answer cannot be read: {error}")))
 }
 

@@ -141,13 +141,13 @@ impl DurableObject for Ledger {
         }
         match (request.method(), path.as_str()) {
             (Method::Post, "/ask") => {
-                let message: Message = serde_json::from_slice(&body)?;
+                let message: Message = crate::json::from_slice(&body)?;
                 let reply = self.change(message.version, |ledger, now| ledger.handle(message, now))?;
                 self.arm_for_sweep().await?;
                 Response::from_json(&reply)
             }
             (Method::Post, "/records") => {
-                let Batch { version, batch, records, report } = serde_json::from_slice(&body)?;
+                let Batch { version, batch, records, report } = crate::json::from_slice(&body)?;
                 supported(version)?;
                 let reply =
                     report.map(|report| self.change(version, |ledger, now| ledger.handle(report, now))).transpose()?;
@@ -156,12 +156,12 @@ impl DurableObject for Ledger {
                 Response::from_json(&Kept { version: PROTOCOL, reply })
             }
             (Method::Post, "/define") => {
-                let definitions: Definitions = serde_json::from_slice(&body)?;
+                let definitions: Definitions = crate::json::from_slice(&body)?;
                 self.change(definitions.version, |ledger, _| define(ledger, definitions))?;
                 Response::from_json(&Kept { version: PROTOCOL, reply: None })
             }
             (Method::Post, "/standings") => {
-                let wondered: Wondered = serde_json::from_slice(&body)?;
+                let wondered: Wondered = crate::json::from_slice(&body)?;
                 let standings = self.change(wondered.version, |ledger, now| standings(ledger, wondered, now))?;
                 Response::from_json(&standings)
             }

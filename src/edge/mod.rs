@@ -124,6 +124,12 @@ async fn ready(env: &Env) -> Result<Response> {
     Ok(page(body, "application/json")?.with_status(status))
 }
 
+impl From<crate::json::Error> for worker::Error {
+    fn from(error: crate::json::Error) -> worker::Error {
+        worker::Error::RustError(error.to_string())
+    }
+}
+
 /// A response of ours as one of the platform's.
 pub(crate) fn respond(response: crate::http::Response) -> Result<Response> {
     let headers = Headers::new();

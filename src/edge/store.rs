@@ -450,13 +450,13 @@ struct HashRow {
 
 impl KeyRow {
     fn read(self) -> Result<StoredKey, StoreError> {
-        let unreadable = |error: serde_json::Error| StoreError { message: format!("a key's row: {error}") };
-        let key: Key = serde_json::from_str(&self.record).map_err(unreadable)?;
-        let hashes: Vec<HashRow> = serde_json::from_str(&self.hashes).map_err(unreadable)?;
+        let unreadable = |error: crate::json::Error| StoreError { message: format!("a key's row: {error}") };
+        let key: Key = crate::json::from_str(&self.record).map_err(unreadable)?;
+        let hashes: Vec<HashRow> = crate::json::from_str(&self.hashes).map_err(unreadable)?;
         let hashes = hashes
             .into_iter()
             .filter_map(|row| Some(StoredHash { hash: KeyHash::parse(&row.hash)?, expires_at: row.expires_at }));
-        let team = self.team.as_deref().map(serde_json::from_str).transpose().map_err(unreadable)?;
+        let team = self.team.as_deref().map(crate::json::from_str).transpose().map_err(unreadable)?;
         let deleted = self.deleted_at.is_some();
         Ok(StoredKey { key, hashes: hashes.collect(), change: self.change, deleted, team })
     }
@@ -539,7 +539,7 @@ pub(super) fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError>
 }
 
 fn read_json<T: DeserializeOwned>(record: &str) -> Result<T, StoreError> {
-    serde_json::from_str(record).map_err(|error| StoreError { message: format!("a record: {error}") })
+    crate::json::from_str(record).map_err(|error| StoreError { message: format!("a record: {error}") })
 }
 
 fn record_of(key: &Key) -> Result<String, StoreError> {

@@ -104,7 +104,7 @@ impl Asked {
         if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
             return Err(Failure::new(Kind::BadRequest, "The body must be a JSON object."));
         }
-        let written: Written<'_> = serde_json::from_slice(body).map_err(|error| unreadable(body, &error))?;
+        let written: Written<'_> = crate::json::from_slice(body).map_err(|error| unreadable(body, &error))?;
         let mut models = names("models", written.models.as_ref())?;
         let model = match written.model.as_ref().filter(|raw| !raw.is_null()).map(Raw::text) {
             Some(Some(text)) if !text.is_empty() => text.decode().into_owned(),
@@ -199,7 +199,7 @@ fn missing(field: &'static str, what: &str) -> Failure {
 }
 
 /// Says where the JSON breaks, and what to send where there is none at all.
-fn unreadable(body: &[u8], error: &serde_json::Error) -> Failure {
+fn unreadable(body: &[u8], error: &crate::json::Error) -> Failure {
     let message = if body.iter().all(u8::is_ascii_whitespace) {
         "The request has no body; send a JSON object.".to_owned()
     } else if error.is_data() {

@@ -113,12 +113,12 @@ impl Gateway {
 /// The events that a body in one piece would have come in: a stream that is only labelled as JSON is one already, an
 /// array has one for each item (`streamGenerateContent` without `alt=sse`), and a legacy completion is its own chunk.
 fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
-    let unreadable = |error: serde_json::Error| {
+    let unreadable = |error: crate::json::Error| {
         Failure::bad_answer("The provider's answer is none of its protocol.").because(error.to_string())
     };
     let pieces: Vec<Raw<'_>> = match body.first() {
-        Some(b'[') => serde_json::from_slice(body).map_err(unreadable)?,
-        Some(b'{') => vec![serde_json::from_slice(body).map_err(unreadable)?],
+        Some(b'[') => crate::json::from_slice(body).map_err(unreadable)?,
+        Some(b'{') => vec![crate::json::from_slice(body).map_err(unreadable)?],
         _ => return Ok(Cow::Borrowed(body)),
     };
     let mut events = Vec::with_capacity(body.len() + 64);

@@ -244,7 +244,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes a string and gives what stands between its quotes.
-    fn string(&mut self) -> Result<&'a str, SyntaxError> {
+    pub(super) fn string(&mut self) -> Result<&'a str, SyntaxError> {
         let bytes = self.text.as_bytes();
         self.at += 1;
         let start = self.at;
@@ -308,7 +308,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is no whitespace, which is passed.
-    fn peek(&mut self) -> Option<u8> {
+    pub(super) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(self.at) {
             self.at += 1;
@@ -327,7 +327,7 @@ impl<'a> Cursor<'a> {
         took
     }
 
-    fn take(&mut self, byte: u8, what: &'static str) -> Result<(), SyntaxError> {
+    pub(super) fn take(&mut self, byte: u8, what: &'static str) -> Result<(), SyntaxError> {
         if self.took(byte) { Ok(()) } else { self.error(what) }
     }
 

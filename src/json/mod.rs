@@ -3,7 +3,7 @@
 //! [`Text`] is the inside of a JSON string, still escaped; [`Raw`] is any JSON value. Both borrow from the body they
 //! were read from and are copied from one format into another byte for byte. [`Object`] and [`Array`] write JSON
 //! straight into the output buffer. [`Cursor`] walks a body once where faults must be named by their place, and [`Edits`]
-//! changes one where it stands.
+//! changes one where it stands. [`from_slice`] and [`from_str`] read what derives `Deserialize`.
 //!
 //! Serde's `flatten`, untagged and internally tagged enums buffer their input and lose the spans: types on the path
 //! of a call are plain structs with optional fields.
@@ -11,15 +11,19 @@
 mod cursor;
 mod depth;
 mod edit;
+mod error;
 mod members;
 mod raw;
+mod reader;
 mod text;
 mod write;
 
 pub use cursor::{Cursor, Kind, Member, SyntaxError};
 pub use depth::{TooDeep, check_depth};
 pub use edit::Edits;
+pub use error::Error;
 pub use members::Members;
 pub use raw::Raw;
+pub use reader::{from_slice, from_str};
 pub use text::Text;
 pub use write::{Array, Object};

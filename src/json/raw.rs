@@ -1,9 +1,10 @@
 use std::borrow::Cow;
+use std::fmt;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Cursor, Text};
+use super::{Cursor, Error, Text};
 
 /// One valid JSON value as it was written, of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,16 +20,17 @@ impl<'a> Raw<'a> {
     ///
     /// # Errors
     /// Where it is not.
-    pub fn parse(json: &'a str) -> serde_json::Result<Raw<'a>> {
-        serde_json::from_str::<&RawValue>(json).map(|raw| Raw(Cow::Borrowed(raw.get())))
+    pub fn parse(json: &'a str) -> Result<Raw<'a>, Error> {
+        super::from_str(json)
     }
 
     /// The same for an owned string.
     ///
     /// # Errors
     /// Where it is not one JSON value.
-    pub fn parse_owned(json: String) -> serde_json::Result<Raw<'static>> {
-        RawValue::from_string(json).map(|raw| Raw(Cow::Owned(String::from(Box::<str>::from(raw)))))
+    pub fn parse_owned(json: String) -> Result<Raw<'static>, Error> {
+        let written = Raw::parse(&json)?.0.len();
+        if written == json.len() { Ok(Raw(Cow::Owned(json))) } else { Raw::parse(&json).map(Raw::into_owned) }
     }
 
     /// Takes a span that a JSON parser has already checked.
@@ -90,6 +92,11 @@ impl<'a> Raw<'a> {
         }
     }
 
+    /// What the cursor has passed, which never has memory of its own.
+    pub(super) fn into_span(self) -> &'a str {
+        self.span().unwrap_or("null")
+    }
+
     /// The value as it lives in what it was read from; `None` where it has memory of its own.
     fn span(&self) -> Option<&'a str> {
         match self.0 {
@@ -142,16 +149,16 @@ impl<'a> Raw<'a> {
     ///
     /// # Errors
     /// Where it is not a `T`.
-    pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
-        serde_json::from_str(&self.0)
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        super::from_str(&self.0)
     }
 
     /// Reads the value as `T`, borrowing from it.
     ///
     /// # Errors
     /// Where it is not a `T`.
-    pub fn read_borrowed<'s, T: Deserialize<'s>>(&'s self) -> serde_json::Result<T> {
-        serde_json::from_str(&self.0)
+    pub fn read_borrowed<'s, T: Deserialize<'s>>(&'s self) -> Result<T, Error> {
+        super::from_str(&self.0)
     }
 
     /// The value without whitespace between its tokens; borrows where there is none.
@@ -190,7 +197,26 @@ impl<'a> Raw<'a> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw<'a>, D::Error> {
-        <&'de RawValue>::deserialize(deserializer).map(Raw::from_raw)
+        deserializer.deserialize_newtype_struct(super::reader::RAW, AsWritten).map(Raw::from_checked)
+    }
+}
+
+/// Takes a value as it was written: from our own reader, or from that of `serde_json`.
+pub(super) struct AsWritten;
+
+impl<'de> Visitor<'de> for AsWritten {
+    type Value = &'de str;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any valid JSON value")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, json: &'de str) -> Result<&'de str, E> {
+        Ok(json)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'de str, D::Error> {
+        <&'de RawValue>::deserialize(deserializer).map(RawValue::get)
     }
 }
 

@@ -3,6 +3,8 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 
+use super::raw::AsWritten;
+
 /// The content of a JSON string, still escaped, without its quotes.
 ///
 /// Equality compares escaped spellings: `"é"` and `"\u00e9"` differ here although they decode alike.
@@ -58,11 +60,7 @@ impl<'a> Text<'a> {
         if memchr::memchr(b'\\', self.0.as_bytes()).is_none() {
             return Cow::Borrowed(&self.0);
         }
-        let quoted = format!("\"{}\"", self.0);
-        match serde_json::from_str::<String>(&quoted) {
-            Ok(plain) => Cow::Owned(plain),
-            Err(_) => Cow::Owned(decode_leniently(&self.0)),
-        }
+        Cow::Owned(unescape(&self.0).unwrap_or_else(|| decode_leniently(&self.0)))
     }
 
     /// Whether it decodes to the empty string.
@@ -113,6 +111,11 @@ impl<'a> Text<'a> {
     }
 }
 
+/// The plain content of a string; `None` where half of a surrogate pair stands alone.
+pub(super) fn unescape(escaped: &str) -> Option<String> {
+    serde_json::from_str(&format!("\"{escaped}\"")).ok()
+}
+
 /// serde_json accepts lone surrogates in raw values and refuses them in strings; models do cut emoji in half.
 fn decode_leniently(escaped: &str) -> String {
     let mut plain = String::with_capacity(escaped.len());
@@ -152,8 +155,9 @@ fn decode_leniently(escaped: &str) -> String {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<'a>, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        Text::from_raw(raw).ok_or_else(|| D::Error::custom("expected a string"))
+        let json = deserializer.deserialize_newtype_struct(super::reader::RAW, AsWritten)?;
+        let inside = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+        inside.map(Text::from_escaped).ok_or_else(|| D::Error::custom("expected a string"))
     }
 }
 

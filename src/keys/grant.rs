@@ -28,7 +28,7 @@ pub struct Grant {
 impl Grant {
     /// Reads a record as storage holds it; fails on what is no record of ours.
     pub fn read(json: &str) -> Result<Grant, Failure> {
-        let key: Key = serde_json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
+        let key: Key = crate::json::from_str(json).map_err(|error| unreadable(error.to_string()))?;
         if key.id.is_empty() {
             return Err(unreadable("it has no id"));
         }

@@ -54,8 +54,9 @@ impl Objective {
     /// # Errors
     /// `BadRequest` naming the field: a wish that is misspelt must not be passed over.
     pub fn read(provider: &Raw<'_>) -> Result<Option<Objective>, Failure> {
-        let unreadable =
-            |error: serde_json::Error| Failure::bad_request("provider", format!("`provider` cannot be read: {error}."));
+        let unreadable = |error: crate::json::Error| {
+            Failure::bad_request("provider", format!("`provider` cannot be read: {error}."))
+        };
         let written: Written<'_> = provider.read_borrowed().map_err(unreadable)?;
         let sorted = written.sort.as_ref().filter(|raw| !raw.is_null()).map(sort).transpose()?;
         let mut objective = Objective { sort: sorted, ..Objective::default() };

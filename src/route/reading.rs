@@ -112,7 +112,7 @@ impl Reading {
     /// Reads a body; one that is no JSON object reads as nothing.
     #[must_use]
     pub fn of(body: &[u8]) -> Reading {
-        let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+        let body: Body<'_> = crate::json::from_slice(body).unwrap_or_default();
         let mut reading = Reading::default();
         for raw in [&body.system, &body.instructions].into_iter().flatten() {
             reading.content(raw, false);

@@ -85,7 +85,7 @@ struct JsonSchema<'b> {
 
 /// Answers one request.
 pub(super) fn play(behaviour: Behaviour, body: &[u8], stage: &Stage<'_>) -> Result<Script, Fault> {
-    let request: ChatRequest<'_> = serde_json::from_slice(body)?;
+    let request: ChatRequest<'_> = crate::json::from_slice(body)?;
     let choices = reply::choices(request.n)?;
     let replies = (0..choices).map(|_| request.reply(behaviour)).collect::<Result<Vec<Reply>, Fault>>()?;
     let prompt = reply::tokens(request.messages.iter().map(|message| message.text().len()).sum());

@@ -30,7 +30,7 @@ struct StreamOptions {
 
 /// Answers one request: every prompt `n` times.
 pub(super) fn play(body: &[u8], stage: &Stage<'_>) -> Result<Script, Fault> {
-    let request: CompletionRequest<'_> = serde_json::from_slice(body)?;
+    let request: CompletionRequest<'_> = crate::json::from_slice(body)?;
     let choices = usize::try_from(reply::choices(request.n)?).unwrap_or(1);
     let prompts: Vec<String> = match request.prompt.text() {
         Some(prompt) => vec![prompt.decode().into_owned()],

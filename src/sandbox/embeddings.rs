@@ -26,7 +26,7 @@ struct EmbeddingRequest<'b> {
 
 /// Answers one request. Token ids embed as the words their digits are.
 pub(super) fn play(body: &[u8], stage: &Stage<'_>) -> Result<Script, Fault> {
-    let request: EmbeddingRequest<'_> = serde_json::from_slice(body)?;
+    let request: EmbeddingRequest<'_> = crate::json::from_slice(body)?;
     let inputs = inputs(&request.input)?;
     let dimensions = request.dimensions.unwrap_or(DEFAULT_DIMENSIONS);
     if !(1..=MOST_DIMENSIONS).contains(&dimensions) {

@@ -89,8 +89,8 @@ impl Fault {
     }
 }
 
-impl From<serde_json::Error> for Fault {
-    fn from(error: serde_json::Error) -> Fault {
+impl From<crate::json::Error> for Fault {
+    fn from(error: crate::json::Error) -> Fault {
         Fault::new(format!("The body is not what this endpoint takes: {error}."))
     }
 }

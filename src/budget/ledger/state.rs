@@ -112,21 +112,21 @@ impl Ledger {
     ///
     /// # Errors
     /// Where the row is none of this or an earlier version.
-    pub fn restore(&mut self, row: &Row, json: &str) -> Result<(), serde_json::Error> {
+    pub fn restore(&mut self, row: &Row, json: &str) -> Result<(), crate::json::Error> {
         match row {
-            Row::Meta => self.meta = serde_json::from_str(json)?,
-            Row::Budget(_) => self.know(Rule::Budget(serde_json::from_str(json)?), None),
-            Row::Limit(_) => self.know(Rule::Limit(serde_json::from_str(json)?), None),
+            Row::Meta => self.meta = crate::json::from_str(json)?,
+            Row::Budget(_) => self.know(Rule::Budget(crate::json::from_str(json)?), None),
+            Row::Limit(_) => self.know(Rule::Limit(crate::json::from_str(json)?), None),
             Row::Key(id) => {
-                let standing: Standing = serde_json::from_str(json)?;
+                let standing: Standing = crate::json::from_str(json)?;
                 self.know_terms(&standing.terms);
                 self.keys.insert(id.clone(), standing);
             }
             Row::Pot(name) => {
-                self.pots.insert(name.clone(), serde_json::from_str(json)?);
+                self.pots.insert(name.clone(), crate::json::from_str(json)?);
             }
             Row::Isolate(id) => {
-                self.isolates.insert(id.clone(), serde_json::from_str(json)?);
+                self.isolates.insert(id.clone(), crate::json::from_str(json)?);
             }
         }
         Ok(())

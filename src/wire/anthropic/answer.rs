@@ -19,7 +19,7 @@ use crate::wire::structured;
 /// # Errors
 /// `BadAnswer` where the body is none; the provider's own error where it holds one.
 pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure> {
-    let message: Message<'b> = serde_json::from_slice(body)
+    let message: Message<'b> = crate::json::from_slice(body)
         .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
     if message.error.is_some() || message.kind.as_ref().is_some_and(|kind| kind.is("error")) {
         return Err(error::of_event(message.error));
@@ -48,14 +48,14 @@ pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure
 
 /// The hub's part for a block; none for blocks that only the provider's own tools need.
 fn part(raw: &RawValue) -> Result<Option<Part<'_>>, Failure> {
-    let unreadable = |error: serde_json::Error| {
+    let unreadable = |error: crate::json::Error| {
         Failure::bad_answer("A block of the provider's answer could not be read.").because(error.to_string())
     };
-    let kind = serde_json::from_str::<Kind<'_>>(raw.get()).map_err(unreadable)?.kind.unwrap_or_default();
+    let kind = crate::json::from_str::<Kind<'_>>(raw.get()).map_err(unreadable)?.kind.unwrap_or_default();
     if !matches!(kind.escaped(), "text" | "thinking" | "redacted_thinking" | "tool_use") {
         return Ok(None);
     }
-    let block: Block<'_> = serde_json::from_str(raw.get()).map_err(unreadable)?;
+    let block: Block<'_> = crate::json::from_str(raw.get()).map_err(unreadable)?;
     Ok(Some(match kind.escaped() {
         "text" => Part::Text {
             text: block.text.unwrap_or_default(),

@@ -22,7 +22,7 @@ struct Body<'a> {
 #[must_use]
 pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
     let wait = retry_after(header);
-    let body = serde_json::from_slice::<Body<'_>>(body).unwrap_or(Body { error: None, message: None });
+    let body = crate::json::from_slice::<Body<'_>>(body).unwrap_or(Body { error: None, message: None });
     let failure = match body.error {
         Some(error) => from_status(status, plain(error.message), error.kind.map(|kind| kind.decode().into_owned())),
         None => from_status(status, plain(body.message), None),

@@ -239,9 +239,9 @@ impl Decoder {
     }
 
     /// What an event is that does not have the shape of those we know: new kinds may look as they like.
-    fn unreadable(&mut self, data: &[u8], error: &serde_json::Error, sink: &mut dyn Sink) -> Decoded {
+    fn unreadable(&mut self, data: &[u8], error: &crate::json::Error, sink: &mut dyn Sink) -> Decoded {
         let corrupt = Decoded::Corrupt(error.to_string());
-        let Ok(glance) = serde_json::from_slice::<Glance<'_>>(data) else { return corrupt };
+        let Ok(glance) = crate::json::from_slice::<Glance<'_>>(data) else { return corrupt };
         let is_one_of = |inner: Option<Raw<'_>>, known: &[&str]| {
             let kind = inner.as_ref().and_then(|inner| inner.read_borrowed::<Kind<'_>>().ok()?.kind);
             kind.is_some_and(|kind| known.contains(&kind.escaped()))
@@ -267,7 +267,7 @@ impl StreamDecoder for Decoder {
         if matches!(self.state, State::Ended | State::Failed) {
             return Decoded::Taken;
         }
-        let event: StreamEvent<'_> = match serde_json::from_slice(&frame.data) {
+        let event: StreamEvent<'_> = match crate::json::from_slice(&frame.data) {
             Ok(event) => event,
             Err(error) => return self.unreadable(&frame.data, &error, sink),
         };

@@ -16,7 +16,7 @@ use crate::wire::structured;
 /// # Errors
 /// `BadAnswer` where the body is none.
 pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure> {
-    let answer: types::Answer<'b> = serde_json::from_slice(body)
+    let answer: types::Answer<'b> = crate::json::from_slice(body)
         .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
     let content = answer.output.and_then(|output| output.message).and_then(|message| message.content);
     let content = content.ok_or_else(|| Failure::bad_answer("The provider's answer has no content."))?;

@@ -51,7 +51,7 @@ pub(super) fn of_event(kind: &str, payload: &[u8]) -> Failure {
 }
 
 fn failure(status: u16, kind: &str, body: &[u8]) -> Failure {
-    let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let body: Body<'_> = crate::json::from_slice(body).unwrap_or_default();
     let message = body.message.map(|message| message.decode().into_owned()).unwrap_or_default();
     let read = from_status(status, message, Some(kind.to_owned()));
     match row(kind).and_then(|(_, _, kind)| *kind) {

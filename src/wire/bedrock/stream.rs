@@ -259,7 +259,7 @@ impl StreamDecoder for Decoder {
         if !KNOWN.contains(&kind) {
             return Decoded::Unknown;
         }
-        match serde_json::from_slice::<StreamEvent<'_>>(&frame.data) {
+        match crate::json::from_slice::<StreamEvent<'_>>(&frame.data) {
             Ok(event) => {
                 self.start(sink);
                 self.take(kind, event, sink)

@@ -91,7 +91,7 @@ struct Billed {
 /// # Errors
 /// `BadAnswer` where the body is none.
 pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
-    let body: Body<'_> = serde_json::from_slice(body)
+    let body: Body<'_> = crate::json::from_slice(body)
         .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
     let billed = body.meta.and_then(|meta| meta.billed_units).and_then(|units| units.input_tokens);
     Ok(EmbeddingsAnswer {

@@ -19,7 +19,7 @@ struct Body<'a> {
 /// Reads an answer with an error status.
 #[must_use]
 pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
-    let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let body: Body<'_> = crate::json::from_slice(body).unwrap_or_default();
     let plain = |text: Text<'_>| text.decode().into_owned();
     let code = body.error_type.map(plain);
     let read = from_status(status, body.message.map(plain).unwrap_or_default(), code);

@@ -242,7 +242,7 @@ impl StreamDecoder for Decoder {
         if matches!(self.state, State::Ended | State::Failed) || &*frame.data == b"[DONE]" {
             return Decoded::Taken;
         }
-        let event: StreamEvent<'_> = match serde_json::from_slice(&frame.data) {
+        let event: StreamEvent<'_> = match crate::json::from_slice(&frame.data) {
             Ok(event) => event,
             Err(error) => return Decoded::Corrupt(error.to_string()),
         };

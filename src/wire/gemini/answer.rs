@@ -32,9 +32,9 @@ pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Fa
 }
 
 /// Reads one response, or an array of them.
-pub(super) fn read(json: &[u8]) -> serde_json::Result<Few<Response<'_>>> {
+pub(super) fn read(json: &[u8]) -> Result<Few<Response<'_>>, crate::json::Error> {
     if json.trim_ascii_start().starts_with(b"[") {
-        return serde_json::from_slice(json);
+        return crate::json::from_slice(json);
     }
-    serde_json::from_slice(json).map(Few::one)
+    crate::json::from_slice(json).map(Few::one)
 }

@@ -26,7 +26,7 @@ fn plainly(responses: &[Value]) -> Value {
     let whole = Value::Array(responses.to_vec()).to_string();
     let answer = read_answer(whole.as_bytes(), &Quirks::NONE).expect("an answer");
     let written = openai_chat::write_answer(&answer, &naming(), &Closing::default());
-    serde_json::from_slice::<Value>(&written).expect("JSON")["choices"][0]["message"].clone()
+    crate::json::from_slice::<Value>(&written).expect("JSON")["choices"][0]["message"].clone()
 }
 
 /// What the caller puts together of the same answer as a stream: texts joined, calls by index, details in order.
@@ -42,7 +42,7 @@ fn streamed(responses: &[Value]) -> Value {
     writer.take(&mut out);
     let mut message = json!({"role": "assistant", "content": null});
     for line in String::from_utf8(out).expect("text").lines().filter_map(|line| line.strip_prefix("data: ")) {
-        let Ok(chunk) = serde_json::from_str::<Value>(line) else { continue };
+        let Ok(chunk) = crate::json::from_str::<Value>(line) else { continue };
         add(&mut message, &chunk["choices"][0]["delta"]);
     }
     message
@@ -92,7 +92,7 @@ fn turns(messages: &[Value]) -> Value {
     let mut adjusted = Adjusted::default();
     let outgoing = write_request(&request, &target, &mut adjusted).expect("a request");
     assert!(adjusted.is_empty(), "{}", adjusted.header());
-    serde_json::from_slice::<Value>(&outgoing.body).expect("JSON")["contents"].clone()
+    crate::json::from_slice::<Value>(&outgoing.body).expect("JSON")["contents"].clone()
 }
 
 fn response(parts: Value, finish: bool) -> Value {

@@ -78,7 +78,7 @@ pub fn write_embeddings(
 pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
     let unreadable =
         |cause: String| Failure::bad_answer("The provider's answer is not what its format promises.").because(cause);
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let answer: Answer<'_> = crate::json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     let vectors = answer.embedding.into_iter().chain(answer.embeddings).map(|embedding| {
         let values = embedding.values.filter(Raw::is_array).ok_or_else(|| unreadable("no values".to_owned()))?;
         Ok(Vector::Floats(compact(values)))

@@ -48,7 +48,7 @@ struct Violation<'a> {
 pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
     let body = body.trim_ascii();
     let inside = body.strip_prefix(b"[").and_then(|rest| rest.strip_suffix(b"]")).unwrap_or(body);
-    match serde_json::from_slice::<Envelope<'_>>(inside) {
+    match crate::json::from_slice::<Envelope<'_>>(inside) {
         Ok(Envelope { error: Some(error) }) => failure(Some(status), header, &error),
         _ => waiting(from_status(status, String::new(), None), retry_after(header)),
     }

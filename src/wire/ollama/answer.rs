@@ -12,7 +12,7 @@ use crate::provider::Quirks;
 /// # Errors
 /// `BadAnswer` where the body is none; the server's own error where it holds one.
 pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure> {
-    let body: Body<'b> = serde_json::from_slice(body)
+    let body: Body<'b> = crate::json::from_slice(body)
         .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
     if let Some(error) = &body.error {
         return Err(error::of_line(error));

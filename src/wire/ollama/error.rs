@@ -15,7 +15,7 @@ struct Body<'a> {
 /// Reads an answer with an error status.
 #[must_use]
 pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
-    let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
+    let body: Body<'_> = crate::json::from_slice(body).unwrap_or_default();
     let message = body.error.map(|error| error.decode().into_owned()).unwrap_or_default();
     waiting(from_status(status, message, None), retry_after(header))
 }

@@ -85,7 +85,7 @@ impl StreamDecoder for Decoder {
         if matches!(self.state, State::Ended | State::Failed) {
             return Decoded::Taken;
         }
-        let line: Answer<'_> = match serde_json::from_slice(&frame.data) {
+        let line: Answer<'_> = match crate::json::from_slice(&frame.data) {
             Ok(line) => line,
             Err(error) => return Decoded::Corrupt(error.to_string()),
         };

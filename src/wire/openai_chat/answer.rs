@@ -13,7 +13,7 @@ use super::types::Completion;
 /// # Errors
 /// `BadAnswer` where it is none or has no choices; the upstream's own error where a 200 holds one.
 pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Failure> {
-    let mut completion: Completion<'_> = serde_json::from_slice(body.trim_ascii()).map_err(|error| {
+    let mut completion: Completion<'_> = crate::json::from_slice(body.trim_ascii()).map_err(|error| {
         Failure::bad_answer("The provider's answer is no chat completion.").because(error.to_string())
     })?;
     for choice in completion.choices.iter_mut().flatten() {

@@ -28,7 +28,7 @@ struct Written<'a> {
 
 impl<'a> Written<'a> {
     fn read(body: &'a [u8]) -> Result<Written<'a>, Failure> {
-        let Members(members) = serde_json::from_slice(body)
+        let Members(members) = crate::json::from_slice(body)
             .map_err(|error| Failure::new(Kind::BadRequest, format!("The body must be a JSON object: {error}.")))?;
         let mut written = Written::default();
         for (key, value) in members {
@@ -130,7 +130,7 @@ pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
         embedding: Raw<'a>,
     }
     let unreadable = |cause: String| Failure::bad_answer("The provider's answer holds no embeddings.").because(cause);
-    let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let answer: Answer<'_> = crate::json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     let vectors = answer.data.into_iter().map(|item| match item.embedding.clone().into_text() {
         Some(text) => Ok(Vector::Base64(text)),
         None if item.embedding.is_array() => Ok(Vector::Floats(item.embedding)),

@@ -74,7 +74,7 @@ pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[
 
 /// Reads an error's body; what is no JSON is its own message (`huggingface.error.76a32e3411`), unless it is a page.
 pub(super) fn from_body(status: u16, body: &[u8]) -> Failure {
-    let said = match serde_json::from_slice::<Envelope<'_>>(body) {
+    let said = match crate::json::from_slice::<Envelope<'_>>(body) {
         Ok(envelope) => said(&envelope, 0),
         Err(_) => Said { message: plain(body), ..Said::default() },
     };
@@ -132,7 +132,7 @@ fn inner(error: &Raw<'_>, depth: u8) -> Said {
 }
 
 fn quoted_error(raw: &str, depth: u8) -> Option<Said> {
-    let envelope: Envelope<'_> = serde_json::from_str(raw).ok()?;
+    let envelope: Envelope<'_> = crate::json::from_str(raw).ok()?;
     Some(said(&envelope, depth)).filter(|said| !said.message.is_empty())
 }
 

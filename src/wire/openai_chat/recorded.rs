@@ -27,7 +27,7 @@ pub(super) fn exchanges(endpoint: &str) -> Vec<Recorded> {
     let files = folders.flatten().filter_map(|folder| std::fs::read_dir(folder.path()).ok()).flatten().flatten();
     let mut exchanges: Vec<Recorded> = files
         .filter_map(|file| {
-            let exchange: Value = serde_json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
+            let exchange: Value = crate::json::from_slice(&std::fs::read(file.path()).ok()?).ok()?;
             let ours = exchange["endpoint"].as_str()?.trim_end_matches('/').ends_with(endpoint);
             ours.then(|| Recorded {
                 id: exchange["id"].as_str().expect("an id").to_owned(),

@@ -236,7 +236,7 @@ impl StreamDecoder for Decoder {
             self.end(sink);
             return Decoded::Taken;
         }
-        match serde_json::from_slice::<Completion<'_>>(data) {
+        match crate::json::from_slice::<Completion<'_>>(data) {
             Ok(completion) => self.take(completion, sink),
             // Whatever it holds, an `error` event is one.
             Err(_) if frame.event == b"error" => {

@@ -204,7 +204,7 @@ fn parameters_are_an_object_or_nothing() {
 #[test]
 fn what_cannot_be_read_is_an_error() {
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
-    assert!(sanitise(&Raw::parse_owned(deep).expect("json"), &Dialect::GEMINI).is_err());
+    assert!(Raw::parse_owned(deep).is_err());
     let long = Raw::of(&"x".repeat(MAX_SCHEMA));
     assert!(sanitise(&long, &Dialect::GEMINI).is_err());
 }

@@ -8,7 +8,7 @@ use serde_json::Number;
 
 use crate::json::{Array, Object, Raw, Text};
 
-/// One JSON value. Nests no deeper than serde_json's own limit of 128.
+/// One JSON value. Nests no deeper than our reader goes: 128.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Null,

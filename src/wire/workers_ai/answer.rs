@@ -14,12 +14,12 @@ use crate::wire::{Decoded, StreamDecoder, openai_chat, sse::Frame};
 /// # Errors
 /// `BadAnswer` where the body is none; the provider's own error where it holds one.
 pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Failure> {
-    let unreadable = |error: serde_json::Error| {
+    let unreadable = |error: crate::json::Error| {
         Failure::bad_answer("The provider's answer could not be read.").because(error.to_string())
     };
-    let outer: types::Answer<'b> = serde_json::from_slice(body).map_err(unreadable)?;
+    let outer: types::Answer<'b> = crate::json::from_slice(body).map_err(unreadable)?;
     let body = outer.result.map_or(body, |result| result.get().as_bytes());
-    let answer: types::Answer<'b> = serde_json::from_slice(body).map_err(unreadable)?;
+    let answer: types::Answer<'b> = crate::json::from_slice(body).map_err(unreadable)?;
     if answer.choices.is_some() || answer.error.is_some() {
         return openai_chat::read_answer(body, quirks);
     }

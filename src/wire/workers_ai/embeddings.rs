@@ -67,12 +67,12 @@ struct Vectors<'a> {
 /// # Errors
 /// `BadAnswer` where the body is none.
 pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
-    let unreadable = |error: serde_json::Error| {
+    let unreadable = |error: crate::json::Error| {
         Failure::bad_answer("The provider's answer could not be read.").because(error.to_string())
     };
-    let outer: Envelope<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+    let outer: Envelope<'_> = crate::json::from_slice(body).map_err(unreadable)?;
     let body = outer.result.map_or(body, |result| result.get().as_bytes());
-    let vectors: Vectors<'_> = serde_json::from_slice(body).map_err(unreadable)?;
+    let vectors: Vectors<'_> = crate::json::from_slice(body).map_err(unreadable)?;
     let vectors = vectors.data.into_iter().map(Vector::Floats).collect();
     Ok(EmbeddingsAnswer { model: Text::EMPTY, vectors, usage: None })
 }

@@ -26,7 +26,7 @@ struct Error<'a> {
 /// Reads an answer with an error status.
 #[must_use]
 pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
-    let Ok(Body { errors }) = serde_json::from_slice(body) else {
+    let Ok(Body { errors }) = crate::json::from_slice(body) else {
         return openai_chat::read_error(status, header, body);
     };
     let first = errors.into_iter().next();

@@ -46,7 +46,7 @@ impl StreamDecoder for Decoder {
             }
             return self.inner.push(frame, sink);
         }
-        match serde_json::from_slice::<Answer<'_>>(&frame.data) {
+        match crate::json::from_slice::<Answer<'_>>(&frame.data) {
             Ok(piece) if piece.choices.is_none() && piece.error.is_none() && piece.is_native() => {
                 self.native = true;
                 let prefix = self.prefix.get_or_insert_with(|| id_prefix(&frame.data)).clone();

@@ -64,7 +64,7 @@ pub fn read_plain(body: &[u8], quirks: &Quirks) -> Result<Plain, Failure> {
     if body.first() != Some(&b'{') {
         return Err(unreadable());
     }
-    let read: Body<'_> = serde_json::from_slice(body).map_err(|error| unreadable().because(error.to_string()))?;
+    let read: Body<'_> = crate::json::from_slice(body).map_err(|error| unreadable().because(error.to_string()))?;
     if let Some(reported) = read.error.as_ref().filter(|error| !error.is_null()) {
         return Err(error::reported(reported));
     }

@@ -130,7 +130,7 @@ fn tool_calls(
             edits.object(open, &members, |member| member.key == "id", &[("id", &id)]);
         }
         let Some(function) = find(&members, "function") else { return Ok(()) };
-        let read = text.get(function.value.clone()).and_then(|json| serde_json::from_str::<Function<'_>>(json).ok());
+        let read = text.get(function.value.clone()).and_then(|json| crate::json::from_str::<Function<'_>>(json).ok());
         let Some(read) = read else { return Ok(()) };
         let arguments = tools::arguments(&read);
         if arguments.is_none() || tools::odd(&read) {

@@ -1,0 +1,475 @@
+use std::borrow::Cow;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor, value::StrDeserializer,
+};
+use serde::forward_to_deserialize_any;
+
+use super::cursor::{Cursor, Kind};
+use super::{Error, SyntaxError};
+
+/// The name under which [`super::Raw`] and [`super::Text`] ask for a value as it was written.
+pub(super) const RAW: &str = "latchkey::json::Raw";
+/// The name under which `serde_json::value::RawValue` asks for the same.
+const RAW_OF_SERDE_JSON: &str = "$serde_json::private::RawValue";
+/// Values that may lie within each other.
+const DEEPEST: u32 = 128;
+
+/// Reads `json` as a `T`, which may borrow from it.
+///
+/// # Errors
+/// Where it is no UTF-8, no JSON, or no `T`.
+pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Error> {
+    match std::str::from_utf8(json) {
+        Ok(json) => from_str(json),
+        Err(error) => {
+            let syntax = SyntaxError { at: error.valid_up_to(), what: "expected UTF-8" };
+            Err(Error::from(syntax).found(json, error.valid_up_to()))
+        }
+    }
+}
+
+/// Reads `json` as a `T`, which may borrow from it.
+///
+/// # Errors
+/// Where it is no JSON, or no `T`.
+pub fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, Error> {
+    let mut reader = Reader { cursor: Cursor::over(json), depth: 0 };
+    let read = T::deserialize(&mut reader).and_then(|value| {
+        reader.cursor.peek();
+        reader.cursor.clone().finish()?;
+        Ok(value)
+    });
+    read.map_err(|error| error.found(json.as_bytes(), reader.cursor.position()))
+}
+
+/// Serde's view of a [`Cursor`].
+///
+/// It does what `serde_json`'s does at half the size in the script, for two reasons: it reads text only, not text and
+/// bytes, and structs are objects only, so that for each type the half of the derived code that would read it from an
+/// array is left out.
+struct Reader<'de> {
+    cursor: Cursor<'de>,
+    depth: u32,
+}
+
+impl<'de> Reader<'de> {
+    /// Passes the bracket that opens an array or object.
+    fn open(&mut self, bracket: u8) -> Result<(), Error> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(SyntaxError {
+                at: self.cursor.position(),
+                what: "too many arrays and objects within each other",
+            }
+            .into());
+        }
+        self.cursor.take(bracket, "expected `[` or `{`").map_err(Error::from)
+    }
+
+    fn close(&mut self, bracket: u8, what: &'static str) -> Result<(), Error> {
+        self.depth -= 1;
+        self.cursor.take(bracket, what).map_err(Error::from)
+    }
+
+    /// Whether another element or member follows; passes the comma before it.
+    fn follows(&mut self, first: &mut bool, end: u8) -> Result<bool, Error> {
+        if self.cursor.peek() == Some(end) {
+            return Ok(false);
+        }
+        if !std::mem::take(first) {
+            let what = if end == b']' { "expected `,` or `]`" } else { "expected `,` or `}`" };
+            self.cursor.take(b',', what)?;
+        }
+        Ok(true)
+    }
+
+    /// A string, unescaped. Passes it.
+    fn string(&mut self) -> Result<Cow<'de, str>, Error> {
+        let inside = self.cursor.string()?;
+        if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
+            return Ok(Cow::Borrowed(inside));
+        }
+        super::text::unescape(inside)
+            .map(Cow::Owned)
+            .ok_or_else(|| SyntaxError { at: self.cursor.position(), what: "a string with half of a character" }.into())
+    }
+
+    fn number(&mut self) -> Result<Number, Error> {
+        let written = self.cursor.value()?;
+        let written = written.get();
+        let number = if let Ok(number) = written.parse() {
+            Number::Positive(number)
+        } else if let Ok(number) = written.parse() {
+            Number::Negative(number)
+        } else {
+            Number::Float(written.parse().unwrap_or(f64::NAN))
+        };
+        match number {
+            Number::Float(float) if !float.is_finite() => {
+                Err(SyntaxError { at: self.cursor.position(), what: "number out of range" }.into())
+            }
+            number => Ok(number),
+        }
+    }
+
+    /// Why the next value is not what `expected` says.
+    #[cold]
+    fn mismatch(&mut self, expected: &dyn Expected) -> Error {
+        let Some(kind) = self.cursor.kind() else { return self.nothing() };
+        let unexpected = match kind {
+            Kind::Object => Unexpected::Map,
+            Kind::Array => Unexpected::Seq,
+            Kind::Null => Unexpected::Unit,
+            Kind::Boolean => match self.cursor.value() {
+                Ok(value) => Unexpected::Bool(value.get() == "true"),
+                Err(error) => return error.into(),
+            },
+            Kind::String => match self.string() {
+                Ok(text) => return serde::de::Error::invalid_type(Unexpected::Str(&text), expected),
+                Err(error) => return error,
+            },
+            Kind::Number => match self.number() {
+                Ok(Number::Positive(number)) => Unexpected::Unsigned(number),
+                Ok(Number::Negative(number)) => Unexpected::Signed(number),
+                Ok(Number::Float(number)) => Unexpected::Float(number),
+                Err(error) => return error,
+            },
+        };
+        serde::de::Error::invalid_type(unexpected, expected)
+    }
+
+    #[cold]
+    fn nothing(&self) -> Error {
+        SyntaxError { at: self.cursor.position(), what: "expected a value" }.into()
+    }
+
+    fn array<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        self.open(b'[')?;
+        let value = visitor.visit_seq(Items { reader: self, first: true })?;
+        self.close(b']', "expected the end of the array")?;
+        Ok(value)
+    }
+
+    fn object<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        self.open(b'{')?;
+        let value = visitor.visit_map(Members { reader: self, first: true })?;
+        self.close(b'}', "expected the end of the object")?;
+        Ok(value)
+    }
+}
+
+enum Number {
+    Positive(u64),
+    Negative(i64),
+    Float(f64),
+}
+
+fn give<'de, V: Visitor<'de>>(text: Cow<'de, str>, visitor: V) -> Result<V::Value, Error> {
+    match text {
+        Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
+        Cow::Owned(text) => visitor.visit_string(text),
+    }
+}
+
+/// Methods that read a number, whichever kind of it is asked for.
+macro_rules! numbers {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            if self.cursor.kind() != Some(Kind::Number) {
+                return Err(self.mismatch(&visitor));
+            }
+            match self.number()? {
+                Number::Positive(number) => visitor.visit_u64(number),
+                Number::Negative(number) => visitor.visit_i64(number),
+                Number::Float(number) => visitor.visit_f64(number),
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for &mut Reader<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.cursor.kind() {
+            Some(Kind::Object) => self.object(visitor),
+            Some(Kind::Array) => self.array(visitor),
+            Some(Kind::String) => give(self.string()?, visitor),
+            Some(Kind::Number) => self.deserialize_f64(visitor),
+            Some(Kind::Boolean) => self.deserialize_bool(visitor),
+            Some(Kind::Null) => self.deserialize_unit(visitor),
+            None => Err(self.nothing()),
+        }
+    }
+
+    numbers!(deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64);
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.cursor.kind() != Some(Kind::Boolean) {
+            return Err(self.mismatch(&visitor));
+        }
+        let is_true = self.cursor.value()?.get() == "true";
+        visitor.visit_bool(is_true)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.cursor.kind() != Some(Kind::String) {
+            return Err(self.mismatch(&visitor));
+        }
+        give(self.string()?, visitor)
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.cursor.kind() != Some(Kind::Null) {
+            return visitor.visit_some(self);
+        }
+        self.cursor.value()?;
+        visitor.visit_none()
+    }
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.cursor.kind() != Some(Kind::Null) {
+            return Err(self.mismatch(&visitor));
+        }
+        self.cursor.value()?;
+        visitor.visit_unit()
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        match name {
+            RAW => visitor.visit_borrowed_str(self.cursor.value()?.into_span()),
+            RAW_OF_SERDE_JSON => visitor.visit_map(AsWritten(Some(self.cursor.value()?.into_span()))),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.cursor.kind() == Some(Kind::Array) { self.array(visitor) } else { Err(self.mismatch(&visitor)) }
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_seq(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if self.cursor.kind() == Some(Kind::Object) { self.object(visitor) } else { Err(self.mismatch(&visitor)) }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.cursor.kind() {
+            Some(Kind::String) => {
+                let name = self.string()?;
+                visitor.visit_enum(IntoDeserializer::<Error>::into_deserializer(&*name))
+            }
+            Some(Kind::Object) => {
+                self.open(b'{')?;
+                let value = visitor.visit_enum(Variant { reader: self })?;
+                self.close(b'}', "expected the end of the object")?;
+                Ok(value)
+            }
+            _ => Err(self.mismatch(&visitor)),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.cursor.value()?;
+        visitor.visit_unit()
+    }
+
+    forward_to_deserialize_any! { bytes byte_buf }
+}
+
+/// The elements of an array.
+struct Items<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    first: bool,
+}
+
+impl<'de> SeqAccess<'de> for Items<'_, 'de> {
+    type Error = Error;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        if self.reader.follows(&mut self.first, b']')? {
+            seed.deserialize(&mut *self.reader).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+/// The members of an object.
+struct Members<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    first: bool,
+}
+
+impl<'de> MapAccess<'de> for Members<'_, 'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        if !self.reader.follows(&mut self.first, b'}')? {
+            return Ok(None);
+        }
+        if self.reader.cursor.kind() != Some(Kind::String) {
+            return Err(SyntaxError { at: self.reader.cursor.position(), what: "expected a key" }.into());
+        }
+        let key = self.reader.string()?;
+        seed.deserialize(Key(key)).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        self.reader.cursor.take(b':', "expected `:`")?;
+        seed.deserialize(&mut *self.reader)
+    }
+}
+
+/// A key: a string, in which a number may stand.
+struct Key<'de>(Cow<'de, str>);
+
+/// Methods that read a number out of a key.
+macro_rules! numbers_in_keys {
+    ($($method:ident)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            if let Ok(number) = self.0.parse() {
+                visitor.visit_u64(number)
+            } else if let Ok(number) = self.0.parse() {
+                visitor.visit_i64(number)
+            } else {
+                Err(serde::de::Error::invalid_type(Unexpected::Str(&self.0), &visitor))
+            }
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Key<'de> {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        give(self.0, visitor)
+    }
+
+    numbers_in_keys!(deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
+        deserialize_u32 deserialize_u64);
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(IntoDeserializer::<Error>::into_deserializer(&*self.0))
+    }
+
+    forward_to_deserialize_any! {
+        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
+        ignored_any
+    }
+}
+
+/// A variant that carries something: the one member of an object.
+struct Variant<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
+    type Error = Error;
+    type Variant = Self;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Error> {
+        let variant = seed.deserialize(&mut *self.reader)?;
+        self.reader.cursor.take(b':', "expected `:`")?;
+        Ok((variant, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
+    type Error = Error;
+
+    fn unit_variant(self) -> Result<(), Error> {
+        Deserialize::deserialize(self.reader)
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(self.reader)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
+        self.reader.deserialize_seq(visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+        self.reader.deserialize_map(visitor)
+    }
+}
+
+/// A value as it was written, the way `serde_json`'s own type for that reads it: the one member of a map.
+struct AsWritten<'de>(Option<&'de str>);
+
+impl<'de> MapAccess<'de> for AsWritten<'de> {
+    type Error = Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        if self.0.is_none() {
+            return Ok(None);
+        }
+        let key: StrDeserializer<'_, Error> = RAW_OF_SERDE_JSON.into_deserializer();
+        seed.deserialize(key).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(Key(Cow::Borrowed(self.0.take().unwrap_or("null"))))
+    }
+}
+
+#[cfg(test)]
+mod tests;
