@@ -109,7 +109,7 @@ fn kind(data: &[u8]) -> Cow<'_, str> {
         #[serde(borrow, rename = "type")]
         kind: Cow<'a, str>,
     }
-    serde_json::from_slice(data).map_or(Cow::Borrowed("message"), |typed: Typed<'_>| typed.kind)
+    crate::json::from_slice(data).map_or(Cow::Borrowed("message"), |typed: Typed<'_>| typed.kind)
 }
 
 fn send(name: &[u8], data: &[u8], out: &mut Vec<u8>) {
