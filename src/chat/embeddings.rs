@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::failure::Failure;
 use crate::json::{Array, Raw, Text};
 
 use super::Usage;
@@ -24,6 +25,22 @@ pub struct EmbeddingsRequest<'a> {
     pub user: Option<Text<'a>>,
     /// Top-level fields that nothing above models, as written, in order.
     pub unknown: Vec<(Cow<'a, str>, Raw<'a>)>,
+}
+
+impl<'a> EmbeddingsRequest<'a> {
+    /// What to embed, for a protocol that takes texts alone.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming the first input that is none.
+    pub fn texts(&self) -> Result<Vec<&Text<'a>>, Failure> {
+        let texts = self.inputs.iter().enumerate().map(|(at, input)| match input {
+            EmbeddingInput::Text(text) => Ok(text),
+            EmbeddingInput::Tokens(_) => {
+                Err(Failure::unsupported(format!("input.{at}"), "This model embeds texts, not token ids."))
+            }
+        });
+        texts.collect()
+    }
 }
 
 /// One thing to embed.

@@ -5,10 +5,14 @@
 //! code relies on; it is refused, naming the parameter. Which of the two a loss is depends on the parameter, not on the
 //! format; the formats only differ in what they can honour.
 
+mod asked;
+
 use std::borrow::Cow;
 
 use super::{Adjusted, Change, Format};
+use crate::chat::Request;
 use crate::failure::Failure;
+use crate::json::{Object, Raw};
 
 /// What a format does with a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -149,6 +153,46 @@ pub fn fate(format: Format, parameter: &str) -> Fate {
         Some(row) if row.harmful => Fate::Harmful,
         _ => Fate::Harmless,
     }
+}
+
+/// Gives up whatever `request` asks for that `format` has no word for at all. What only some models refuse, and what
+/// stands in messages, is the format's own business.
+///
+/// # Errors
+/// `Unsupported`, naming the parameter, where a loss would do harm.
+pub fn give_up(format: Format, request: &Request<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
+    for (parameter, asked) in asked::asked(request) {
+        if asked && fate(format, parameter) != Fate::Honoured {
+            lose(format, parameter, adjusted)?;
+        }
+    }
+    if request.audio.is_some() && fate(format, "audio") != Fate::Honoured {
+        // Without the modality, voice and encoding are about nothing.
+        adjusted.note("audio", Change::Dropped);
+    }
+    Ok(())
+}
+
+/// Writes those of the members that the caller put beside the known ones whose names are among `fields`, and gives up the
+/// others.
+///
+/// # Errors
+/// `Unsupported`, naming the member, where its loss would do harm.
+pub fn pass_on(
+    format: Format,
+    fields: &[&str],
+    unknown: &[(Cow<'_, str>, Raw<'_>)],
+    adjusted: &mut Adjusted,
+    body: &mut Object<'_>,
+) -> Result<(), Failure> {
+    for (name, value) in unknown.iter().filter(|(_, value)| !value.is_null()) {
+        if fields.contains(&name.as_ref()) {
+            body.raw(name, value);
+        } else {
+            lose(format, name.clone().into_owned(), adjusted)?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives `parameter` up for a target that speaks `format`: notes it where that is harmless.

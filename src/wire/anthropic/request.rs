@@ -37,7 +37,7 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 /// # Errors
 /// `BadRequest` or `Unsupported`, naming the caller's field, where the model cannot serve it.
 pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut Adjusted) -> Result<Outgoing, Failure> {
-    sampling::give_up(request, adjusted)?;
+    losses::give_up(Format::Anthropic, request, adjusted)?;
     let facts = target.facts;
     let max_tokens = max_tokens(request, target, adjusted);
     let shape = shape::of(&request.output, facts)?;

@@ -18,7 +18,7 @@ use crate::wire::anthropic::request::shape::{self, Shape};
 use crate::wire::anthropic::request::thinking::{self, Obstacles, Thinking};
 use crate::wire::anthropic::request::turns::{self, Conversation, Speaker};
 use crate::wire::anthropic::request::{names, tools as choices};
-use crate::wire::{Adjusted, Change, Outgoing, Target};
+use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
 
 pub use media::links_to_inline;
 
@@ -32,7 +32,7 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 /// # Errors
 /// `BadRequest` or `Unsupported`, naming the caller's field, where the model cannot serve it.
 pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut Adjusted) -> Result<Outgoing, Failure> {
-    sampling::give_up(request, adjusted)?;
+    losses::give_up(Format::Bedrock, request, adjusted)?;
     // Instructions stand apart in this protocol, whatever the model takes elsewhere.
     let facts = &ModelFacts { system_anywhere: false, ..target.facts.clone() };
     let target = &Target { facts, ..*target };

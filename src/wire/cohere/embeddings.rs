@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
+use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
 use crate::wire::{Adjusted, Format, Outgoing, losses};
@@ -11,7 +11,7 @@ use crate::wire::{Adjusted, Format, Outgoing, losses};
 /// those of queries.
 const DEFAULT_INPUT_TYPE: &str = "search_document";
 /// Fields of this very protocol that a caller may put beside the others.
-const FIELDS: [&str; 3] = ["truncate", "max_tokens", "priority"];
+const FIELDS: [&str; 4] = ["input_type", "truncate", "max_tokens", "priority"];
 
 /// Writes a request.
 ///
@@ -25,31 +25,19 @@ pub fn write_embeddings(
     if request.user.is_some() {
         losses::lose(Format::Cohere, "user", adjusted)?;
     }
+    let inputs = request.texts()?;
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
     body.string("model", model);
-    let mut texts = crate::json::Array::open(body.key("texts"));
-    for (at, input) in request.inputs.iter().enumerate() {
-        match input {
-            EmbeddingInput::Text(text) => texts.text(text),
-            EmbeddingInput::Tokens(_) => {
-                let message = "This model embeds texts, not token ids.";
-                return Err(Failure::unsupported(format!("input.{at}"), message));
-            }
-        };
-    }
-    texts.close();
-    let mut input_type = None;
-    for (name, value) in request.unknown.iter().filter(|(_, value)| !value.is_null()) {
-        match name.as_ref() {
-            "input_type" => input_type = value.text(),
-            name if FIELDS.contains(&name) => {
-                body.raw(name, value);
-            }
-            name => losses::lose(Format::Cohere, name.to_owned(), adjusted)?,
+    body.array("texts", |texts| {
+        for text in inputs {
+            texts.text(text);
         }
+    });
+    losses::pass_on(Format::Cohere, &FIELDS, &request.unknown, adjusted, &mut body)?;
+    if !request.unknown.iter().any(|(name, value)| name == "input_type" && !value.is_null()) {
+        body.string("input_type", DEFAULT_INPUT_TYPE);
     }
-    body.text("input_type", &input_type.unwrap_or(Text::from_escaped(DEFAULT_INPUT_TYPE)));
     body.array("embedding_types", |types| {
         types.text(&Text::from_escaped("float"));
     });

@@ -20,7 +20,7 @@ const MOST_STOPS: usize = 5;
 /// # Errors
 /// `BadRequest` or `Unsupported`, naming the caller's field, where the model cannot serve it.
 pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut Adjusted) -> Result<Outgoing, Failure> {
-    give_up(request, adjusted)?;
+    losses::give_up(Format::Cohere, request, adjusted)?;
     let mut out = Vec::with_capacity(2048);
     let mut body = Object::open(&mut out);
     body.string("model", target.model).boolean("stream", request.stream);
@@ -34,40 +34,6 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     }
     body.close();
     Ok(Outgoing { path: "/v2/chat".to_owned(), headers: Vec::new(), body: out })
-}
-
-/// Gives up what this protocol has no word for.
-fn give_up(request: &Request<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
-    let sampling = &request.sampling;
-    let says = |raw: &Option<Raw<'_>>, nothing: f64| {
-        raw.as_ref().is_some_and(|raw| raw.number() != Some(nothing) && !raw.is_null() && *raw != Raw::EMPTY_OBJECT)
-    };
-    let lost = [
-        ("n", sampling.n.is_some_and(|n| n != 1)),
-        ("logprobs", sampling.logprobs == Some(true)),
-        ("top_logprobs", sampling.top_logprobs.is_some_and(|top| top > 0)),
-        ("modalities", request.modalities.iter().any(|modality| !modality.is("text"))),
-        ("web_search_options", request.web_search.is_some()),
-        ("min_p", says(&sampling.min_p, 0.0)),
-        ("repetition_penalty", says(&sampling.repetition_penalty, 1.0)),
-        ("logit_bias", says(&sampling.logit_bias, f64::NAN)),
-        ("prediction", says(&request.prediction, f64::NAN)),
-        ("metadata", says(&request.metadata, f64::NAN)),
-        ("prompt_cache_key", request.prompt_cache_key.is_some()),
-        ("cache_control", request.cache.is_some()),
-        ("user", request.user.is_some()),
-        ("service_tier", request.service_tier.as_ref().is_some_and(|tier| !tier.is("auto") && !tier.is("default"))),
-        ("parallel_tool_calls", request.parallel_tool_calls == Some(false) && !request.tools.is_empty()),
-        ("name", request.messages.iter().any(|message| message.name.is_some())),
-    ];
-    for (parameter, _) in lost.into_iter().filter(|(_, lost)| *lost) {
-        losses::lose(Format::Cohere, parameter, adjusted)?;
-    }
-    if request.audio.is_some() {
-        // Without the modality, voice and encoding are about nothing.
-        adjusted.note("audio", Change::Dropped);
-    }
-    Ok(())
 }
 
 /// Writes the fields of this protocol that the caller put beside the others; answers which there were.

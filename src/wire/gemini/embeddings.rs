@@ -2,7 +2,7 @@
 //!
 //! Source: <https://ai.google.dev/api/embeddings>; `gemini.embeddings.18d75fd121`.
 
-use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
+use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
 use crate::provider::Hosting;
@@ -24,7 +24,7 @@ pub fn write_embeddings(
     model: &str,
     adjusted: &mut Adjusted,
 ) -> Result<Outgoing, Failure> {
-    let texts = texts(&request.inputs)?;
+    let texts = request.texts()?;
     if request.user.is_some() {
         losses::lose(Format::Gemini, "user", adjusted)?;
     }
@@ -116,31 +116,26 @@ fn compact(values: Raw<'_>) -> Raw<'_> {
     }
 }
 
-fn texts<'r>(inputs: &'r [EmbeddingInput<'_>]) -> Result<Vec<Text<'r>>, Failure> {
-    let text = |input: &'r EmbeddingInput<'_>| match input {
-        EmbeddingInput::Text(text) => Ok(text.borrowed()),
-        EmbeddingInput::Tokens(_) => {
-            Err(Failure::unsupported("input", "Token ids belong to another model's tokenizer; send text."))
-        }
-    };
-    inputs.iter().map(text).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::VectorEncoding;
+    use crate::chat::{EmbeddingInput, VectorEncoding};
     use crate::failure::Kind;
 
-    fn written(inputs: &[&'static str], dimensions: Option<u64>) -> (String, String) {
-        let request = EmbeddingsRequest {
+    fn asking(inputs: Vec<EmbeddingInput<'static>>, dimensions: Option<u64>) -> EmbeddingsRequest<'static> {
+        EmbeddingsRequest {
             model: Text::EMPTY,
-            inputs: inputs.iter().map(|input| EmbeddingInput::Text(Text::escape(input))).collect(),
+            inputs,
             dimensions,
             encoding: VectorEncoding::Float,
             user: None,
             unknown: vec![("task_type".into(), Raw::parse("\"RETRIEVAL_QUERY\"").unwrap())],
-        };
+        }
+    }
+
+    fn written(inputs: &[&'static str], dimensions: Option<u64>) -> (String, String) {
+        let inputs = inputs.iter().map(|input| EmbeddingInput::Text(Text::escape(input))).collect();
+        let request = asking(inputs, dimensions);
         let outgoing = write_embeddings(&request, "gemini-embedding-001", &mut Adjusted::default()).unwrap();
         (outgoing.path, String::from_utf8(outgoing.body).unwrap())
     }
@@ -162,8 +157,9 @@ mod tests {
 
     #[test]
     fn token_ids_are_refused() {
-        let tokens = EmbeddingInput::Tokens(Raw::parse("[1]").unwrap());
-        assert_eq!(texts(&[tokens]).unwrap_err().kind, Kind::Unsupported);
+        let request = asking(vec![EmbeddingInput::Tokens(Raw::parse("[1]").unwrap())], None);
+        let refused = write_embeddings(&request, "gemini-embedding-001", &mut Adjusted::default()).unwrap_err();
+        assert_eq!((refused.kind, refused.param.as_deref()), (Kind::Unsupported, Some("input.0")));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use native::Native;
 /// # Errors
 /// `BadRequest` or `Unsupported`, naming the caller's field, where the model cannot serve it.
 pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut Adjusted) -> Result<Outgoing, Failure> {
-    config::give_up(request, adjusted)?;
+    losses::give_up(Format::Gemini, request, adjusted)?;
     let native = Native::of(request, adjusted)?;
     let shape = shape::of(request, target.facts, adjusted)?;
     let tools = tools::gather(request, &shape, target.facts, adjusted)?;

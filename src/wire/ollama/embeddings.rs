@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
+use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
-use crate::json::{Array, Object, Raw, Text};
+use crate::json::{Object, Raw, Text};
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
 /// Fields of this very protocol that a caller may put beside the others.
@@ -22,27 +22,16 @@ pub fn write_embeddings(
     if request.user.is_some() {
         losses::lose(Format::Ollama, "user", adjusted)?;
     }
+    let inputs = request.texts()?;
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
     body.string("model", model);
-    let mut texts = Array::open(body.key("input"));
-    for (at, input) in request.inputs.iter().enumerate() {
-        match input {
-            EmbeddingInput::Text(text) => texts.text(text),
-            EmbeddingInput::Tokens(_) => {
-                let message = "This server embeds texts, not token ids.";
-                return Err(Failure::unsupported(format!("input.{at}"), message));
-            }
-        };
-    }
-    texts.close();
-    for (name, value) in request.unknown.iter().filter(|(_, value)| !value.is_null()) {
-        if FIELDS.contains(&name.as_ref()) {
-            body.raw(name, value);
-        } else {
-            losses::lose(Format::Ollama, name.clone().into_owned(), adjusted)?;
+    body.array("input", |texts| {
+        for text in inputs {
+            texts.text(text);
         }
-    }
+    });
+    losses::pass_on(Format::Ollama, &FIELDS, &request.unknown, adjusted, &mut body)?;
     if let Some(dimensions) = request.dimensions {
         body.number("dimensions", dimensions);
     }

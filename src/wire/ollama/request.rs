@@ -4,7 +4,7 @@ mod messages;
 
 use crate::chat::{Effort, OutputShape, Part, Reasoning, Request, Source, Tool, ToolChoice};
 use crate::failure::Failure;
-use crate::json::{Array, Members, Object, Raw, Text};
+use crate::json::{Array, Members, Object, Text};
 use crate::wire::losses::GATEWAY;
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
 
@@ -16,7 +16,7 @@ const FIELDS: &[&str] = &["keep_alive", "think", "truncate", "shift"];
 /// # Errors
 /// `BadRequest` or `Unsupported`, naming the caller's field, where the server cannot serve it.
 pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut Adjusted) -> Result<Outgoing, Failure> {
-    give_up(request, adjusted)?;
+    losses::give_up(Format::Ollama, request, adjusted)?;
     let mut out = Vec::with_capacity(2048);
     let mut body = Object::open(&mut out);
     body.string("model", target.model).boolean("stream", request.stream);
@@ -59,36 +59,6 @@ pub fn links_to_inline(request: &Request<'_>, _: &Target<'_>) -> Vec<String> {
         }
     }
     links
-}
-
-/// Gives up what this protocol has no word for.
-fn give_up(request: &Request<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
-    let sampling = &request.sampling;
-    let says = |raw: &Option<Raw<'_>>| raw.as_ref().is_some_and(|raw| !raw.is_null() && *raw != Raw::EMPTY_OBJECT);
-    let lost = [
-        ("n", sampling.n.is_some_and(|n| n != 1)),
-        ("logprobs", sampling.logprobs == Some(true)),
-        ("top_logprobs", sampling.top_logprobs.is_some_and(|top| top > 0)),
-        ("modalities", request.modalities.iter().any(|modality| !modality.is("text"))),
-        ("web_search_options", request.web_search.is_some()),
-        ("logit_bias", says(&sampling.logit_bias)),
-        ("prediction", says(&request.prediction)),
-        ("metadata", says(&request.metadata)),
-        ("prompt_cache_key", request.prompt_cache_key.is_some()),
-        ("cache_control", request.cache.is_some()),
-        ("user", request.user.is_some()),
-        ("service_tier", request.service_tier.as_ref().is_some_and(|tier| !tier.is("auto") && !tier.is("default"))),
-        ("parallel_tool_calls", request.parallel_tool_calls == Some(false) && !request.tools.is_empty()),
-        ("name", request.messages.iter().any(|message| message.name.is_some())),
-    ];
-    for (parameter, _) in lost.into_iter().filter(|(_, lost)| *lost) {
-        losses::lose(Format::Ollama, parameter, adjusted)?;
-    }
-    if request.audio.is_some() {
-        // Without the modality, voice and encoding are about nothing.
-        adjusted.note("audio", Change::Dropped);
-    }
-    Ok(())
 }
 
 /// Writes the fields of this protocol that the caller put beside the others; answers its `options`.

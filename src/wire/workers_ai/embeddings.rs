@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Vector};
+use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Vector};
 use crate::failure::Failure;
-use crate::json::{Array, Object, Raw, Text};
+use crate::json::{Object, Raw, Text};
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
 /// Fields of this very protocol that a caller may put beside the others.
@@ -26,26 +26,15 @@ pub fn write_embeddings(
     if request.dimensions.is_some() {
         return Err(Failure::unsupported("dimensions", "This model makes vectors of one length."));
     }
+    let inputs = request.texts()?;
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
-    let mut texts = Array::open(body.key("text"));
-    for (at, input) in request.inputs.iter().enumerate() {
-        match input {
-            EmbeddingInput::Text(text) => texts.text(text),
-            EmbeddingInput::Tokens(_) => {
-                let message = "This model embeds texts, not token ids.";
-                return Err(Failure::unsupported(format!("input.{at}"), message));
-            }
-        };
-    }
-    texts.close();
-    for (name, value) in request.unknown.iter().filter(|(_, value)| !value.is_null()) {
-        if FIELDS.contains(&name.as_ref()) {
-            body.raw(name, value);
-        } else {
-            losses::lose(Format::WorkersAi, name.clone().into_owned(), adjusted)?;
+    body.array("text", |texts| {
+        for text in inputs {
+            texts.text(text);
         }
-    }
+    });
+    losses::pass_on(Format::WorkersAi, &FIELDS, &request.unknown, adjusted, &mut body)?;
     body.close();
     Ok(Outgoing { path: super::path(model), headers: Vec::new(), body: out })
 }

@@ -1,49 +1,12 @@
 //! How tokens are drawn, and which of the caller's wishes about it cannot be honoured.
 
 use super::thinking::Thinking;
-use crate::chat::{Request, Sampling};
+use crate::chat::Sampling;
 use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
 use crate::provider::{ModelFacts, SamplingRule};
 use crate::wire::anthropic::request::names;
 use crate::wire::{Adjusted, Change, Format, losses};
-
-/// Gives up what this protocol has no word for.
-///
-/// # Errors
-/// `Unsupported` where the loss would do harm.
-pub(super) fn give_up(request: &Request<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
-    let sampling = &request.sampling;
-    let says = |raw: &Option<Raw<'_>>, nothing: &[f64]| {
-        raw.as_ref().is_some_and(|raw| {
-            let is_nothing = raw.number().is_some_and(|number| nothing.contains(&number));
-            !is_nothing && !raw.is_null() && *raw != Raw::EMPTY_OBJECT
-        })
-    };
-    let lost = [
-        ("n", sampling.n.is_some_and(|n| n != 1)),
-        ("logprobs", sampling.logprobs == Some(true)),
-        ("top_logprobs", sampling.top_logprobs.is_some_and(|top| top > 0)),
-        ("modalities", request.modalities.iter().any(|modality| !modality.is("text"))),
-        ("seed", says(&sampling.seed, &[])),
-        ("min_p", says(&sampling.min_p, &[0.0])),
-        ("frequency_penalty", says(&sampling.frequency_penalty, &[0.0])),
-        ("presence_penalty", says(&sampling.presence_penalty, &[0.0])),
-        ("repetition_penalty", says(&sampling.repetition_penalty, &[1.0])),
-        ("logit_bias", says(&sampling.logit_bias, &[])),
-        ("prediction", says(&request.prediction, &[])),
-        ("metadata", says(&request.metadata, &[])),
-        ("prompt_cache_key", request.prompt_cache_key.is_some()),
-    ];
-    for (parameter, _) in lost.into_iter().filter(|(_, lost)| *lost) {
-        losses::lose(Format::Anthropic, parameter, adjusted)?;
-    }
-    if request.audio.is_some() {
-        // Without the modality, voice and encoding are about nothing.
-        adjusted.note("audio", Change::Dropped);
-    }
-    Ok(())
-}
 
 /// Writes `temperature`, `top_p`, `top_k` and `stop_sequences` as far as the model takes them.
 ///

@@ -8,42 +8,6 @@ use crate::wire::anthropic::request::names;
 use crate::wire::anthropic::request::thinking::Thinking;
 use crate::wire::{Adjusted, Change, Format, losses};
 
-/// Gives up what this protocol has no word for.
-///
-/// # Errors
-/// `Unsupported` where the loss would do harm.
-pub(super) fn give_up(request: &Request<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
-    let sampling = &request.sampling;
-    let says = |raw: &Option<Raw<'_>>, nothing: f64| {
-        raw.as_ref().is_some_and(|raw| raw.number() != Some(nothing) && !raw.is_null() && *raw != Raw::EMPTY_OBJECT)
-    };
-    let lost = [
-        ("n", sampling.n.is_some_and(|n| n != 1)),
-        ("logprobs", sampling.logprobs == Some(true)),
-        ("top_logprobs", sampling.top_logprobs.is_some_and(|top| top > 0)),
-        ("modalities", request.modalities.iter().any(|modality| !modality.is("text"))),
-        ("web_search_options", request.web_search.is_some()),
-        ("seed", sampling.seed.is_some()),
-        ("min_p", says(&sampling.min_p, 0.0)),
-        ("frequency_penalty", says(&sampling.frequency_penalty, 0.0)),
-        ("presence_penalty", says(&sampling.presence_penalty, 0.0)),
-        ("repetition_penalty", says(&sampling.repetition_penalty, 1.0)),
-        ("logit_bias", says(&sampling.logit_bias, f64::NAN)),
-        ("prediction", says(&request.prediction, f64::NAN)),
-        ("prompt_cache_key", request.prompt_cache_key.is_some()),
-        ("user", request.user.is_some()),
-        ("parallel_tool_calls", request.parallel_tool_calls == Some(false) && !request.tools.is_empty()),
-    ];
-    for (parameter, _) in lost.into_iter().filter(|(_, lost)| *lost) {
-        losses::lose(Format::Bedrock, parameter, adjusted)?;
-    }
-    if request.audio.is_some() {
-        // Without the modality, voice and encoding are about nothing.
-        adjusted.note("audio", Change::Dropped);
-    }
-    Ok(())
-}
-
 /// The limit of output tokens: the caller's, or one that leaves room beside a thinking budget.
 pub(super) fn max_tokens(
     request: &Request<'_>,

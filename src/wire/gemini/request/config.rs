@@ -45,29 +45,6 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Gives up what this protocol has no word for.
-///
-/// # Errors
-/// `Unsupported` where the loss would do harm.
-pub(super) fn give_up(request: &Request<'_>, adjusted: &mut Adjusted) -> Result<(), Failure> {
-    let sampling = &request.sampling;
-    let lost = [
-        ("min_p", says(&sampling.min_p, 0.0)),
-        ("repetition_penalty", says(&sampling.repetition_penalty, 1.0)),
-        ("logit_bias", sampling.logit_bias.as_ref().is_some_and(|bias| !bias.is_null() && *bias != Raw::EMPTY_OBJECT)),
-        ("prediction", request.prediction.as_ref().is_some_and(|prediction| !prediction.is_null())),
-        ("user", request.user.is_some()),
-        ("metadata", request.metadata.as_ref().is_some_and(|labels| !labels.is_null() && *labels != Raw::EMPTY_OBJECT)),
-        ("prompt_cache_key", request.prompt_cache_key.is_some()),
-        ("cache_control", request.cache.is_some()),
-        ("parallel_tool_calls", request.parallel_tool_calls == Some(false)),
-    ];
-    for (parameter, _) in lost.into_iter().filter(|(_, lost)| *lost) {
-        losses::lose(Format::Gemini, parameter, adjusted)?;
-    }
-    Ok(())
-}
-
 fn write_sampling(
     request: &Request<'_>,
     target: &Target<'_>,
@@ -186,8 +163,4 @@ fn is_low_resolution(messages: &[Message<'_>]) -> bool {
         _ => None,
     });
     details.next() == Some(true) && details.all(|low| low)
-}
-
-fn says(number: &Option<Raw<'_>>, nothing: f64) -> bool {
-    number.as_ref().is_some_and(|raw| !raw.is_null() && raw.number() != Some(nothing))
 }
