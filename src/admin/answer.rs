@@ -137,6 +137,11 @@ impl Refusal {
         Refusal { faults, ..Refusal::new(400, "invalid_request", message) }
     }
 
+    /// What it says, where nobody is there to be answered.
+    pub fn into_message(self) -> String {
+        self.message
+    }
+
     pub fn changed_keys(mut self, keys: impl IntoIterator<Item = KeyHash>) -> Refusal {
         self.changed_keys.extend(keys);
         self

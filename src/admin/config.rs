@@ -80,6 +80,16 @@ pub(super) async fn roll_back<S: Store>(call: &Call<'_, S>) -> Result<Answer, Re
     append(call, &current, document, Some(version)).await
 }
 
+/// Puts a document in force that the gateway itself made from `current`; what is no longer current is left alone.
+pub(super) async fn put_in_force<S: Store>(
+    call: &Call<'_, S>,
+    current: &StoredConfig,
+    document: &str,
+) -> Result<(), Refusal> {
+    let document = checked(document.as_bytes())?;
+    append(call, current, document, None).await.map(|_| ())
+}
+
 async fn append<S: Store>(
     call: &Call<'_, S>,
     current: &StoredConfig,
@@ -110,7 +120,11 @@ async fn append<S: Store>(
 
 async fn write<S: Store>(call: &Call<'_, S>, current: u32, stored: &StoredConfig) -> Result<(), Refusal> {
     let version = |version: u32| Some(format!(r#"{{"version":{version}}}"#));
-    let action = if stored.version.restores.is_some() { "config.rollback" } else { "config.replace" };
+    let action = match stored.version.restores {
+        Some(_) => "config.rollback",
+        None if call.actor == "schedule" => "config.stop_variant",
+        None => "config.replace",
+    };
     let audit = call.audit(action, "config", version(current), version(stored.version.version));
     match call.store.append_config(stored, &audit).await {
         Ok(true) => Ok(()),

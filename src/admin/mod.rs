@@ -13,6 +13,7 @@ mod calls;
 mod config;
 mod decide;
 mod deliver;
+mod experiments;
 mod generation;
 mod health;
 mod id;
@@ -40,6 +41,7 @@ mod webhooks;
 pub use answer::{Fault, Response};
 pub use decide::Decider;
 pub use deliver::{Courier, Delivery, deliver};
+pub use experiments::VariantRow;
 pub use generation::generation;
 pub use health::{RegionHealth, provider_health};
 pub use providers::ProviderStatus;
@@ -195,6 +197,7 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::Read(kind) => records::read(&call, kind, id).await,
         Action::Update(kind) => records::update(&call, kind, id).await,
         Action::Delete(kind) => records::delete(&call, kind, id).await,
+        Action::ReadExperiment => experiments::read(&call, id).await,
         Action::ExplainRoute => decide::explain(&call).await,
         Action::ReplayRoutes => decide::replay(&call).await,
         Action::ReadHealth => health::read(&call).await,

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::RegionHealth;
-use super::{UsageQuery, UsageRow};
+use super::{UsageQuery, UsageRow, VariantRow};
 use crate::breaker::Order;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::units::UnixMillis;
@@ -69,6 +69,13 @@ pub trait Store {
     async fn call_rows(&self, request_id: &str) -> Result<Vec<CallRow>, StoreError>;
     /// Sums of calls.
     async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError>;
+    /// Sums over the calls of an experiment, a row for each variant.
+    async fn variants(
+        &self,
+        experiment: &str,
+        from: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<Vec<VariantRow>, StoreError>;
     /// Audit entries, newest first, from the one after `before`; of one subject, if it is named.
     async fn audit(
         &self,

@@ -3,7 +3,8 @@
 
 use super::key_change::change;
 use super::{
-    Call, Context, Courier, Delivery, Entropy, Request, Store, StoreError, StoredKey, deliver, publish_pending,
+    Call, Context, Courier, Delivery, Entropy, Request, Store, StoreError, StoredKey, deliver, experiments,
+    publish_pending,
 };
 use crate::keys::{OnAnomaly, Secrets};
 use crate::units::UnixMillis;
@@ -77,7 +78,8 @@ pub async fn keep_up<S: Store + Upkeep>(
     let mut errors = Vec::new();
     let mut note = |result: Result<(), StoreError>| errors.extend(result.err());
     note(catch_up(store, secrets, now).await);
-    note(suspend(store, secrets, now, entropy).await);
+    note(suspend(store, secrets, now, &entropy).await);
+    note(stop_experiments(store, secrets, now, entropy).await);
     note(deliver(store, courier, secrets, now).await.map(|_| ()));
     let minute = now.0.div_euclid(60_000);
     if minute % 10 == 0 {
@@ -96,6 +98,20 @@ async fn catch_up<S: Store>(store: &S, secrets: &Secrets, now: UnixMillis) -> Re
         }
     }
     Ok(())
+}
+
+/// Takes the calls from variants that do too badly.
+async fn stop_experiments<S: Store>(
+    store: &S,
+    secrets: &Secrets,
+    now: UnixMillis,
+    entropy: impl Fn() -> Entropy,
+) -> Result<(), StoreError> {
+    let request = Request { now, entropy: entropy(), ..Request::EMPTY };
+    let context = Context { admin_key: None, secrets: Some(secrets), environment: "", providers: &[], decider: None };
+    let call = Call { store, request: &request, context: &context, secrets, actor: "schedule" };
+    // One that cannot be stopped now is stopped by the next run; each isolate has stopped it for itself by then.
+    experiments::stop(&call).await.map_err(|refusal| StoreError { message: refusal.into_message() })
 }
 
 /// Disables the keys that behave oddly and say that they want that.

@@ -15,13 +15,15 @@ use crate::admin::Decider;
 use crate::config::{self, Config};
 use crate::failure::{Failure, Kind};
 use crate::gateway::{
-    CallId, Deadline, FetchedMedia, Gateway, Hypothetical, Incoming, Input, Outbound, PastCall, Redecided, Setup, Step,
+    CallId, Comparison, Deadline, Feedback, FetchedMedia, Gateway, Hypothetical, Incoming, Input, Outbound, PastCall,
+    Redecided, Setup, Step,
 };
-use crate::http::Response;
+use crate::http::{Response, failure_response};
 use crate::json::{Array, Object};
 use crate::keys::{Grant, Secrets};
 use crate::provider::Registry;
 use crate::units::UnixMillis;
+use crate::wire::Surface;
 
 thread_local! {
     static ISOLATE: RefCell<Option<Isolate>> = const { RefCell::new(None) };
@@ -168,6 +170,26 @@ pub fn begin(head: &str, body: Vec<u8>, oversize: bool, now: f64) -> String {
 /// The answer to a look-up of a key.
 pub(super) fn granted(call: u32, found: Result<Option<Grant>, String>, now: f64) -> String {
     resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now)
+}
+
+/// What is compared, as JSON: its models, and whether they are wanted as a stream; or the answer that refuses it.
+#[wasm_bindgen]
+pub fn compare(body: &[u8]) -> String {
+    with(String::new(), |isolate| match Comparison::read(body, isolate.gateway.setup().config.limits.json_depth) {
+        Ok(Comparison { models, stream }) => {
+            serde_json::json!({ "do": "compare", "models": models, "stream": stream }).to_string()
+        }
+        Err(failure) => isolate.tell(CallId(0), Step::Respond(failure_response(&failure, Surface::OpenAiChat))),
+    })
+}
+
+/// The body of one of the calls that a comparison is made of.
+#[wasm_bindgen]
+pub fn compared(body: &[u8], index: usize) -> Vec<u8> {
+    with(Vec::new(), |isolate| {
+        let comparison = Comparison::read(body, isolate.gateway.setup().config.limits.json_depth).ok();
+        comparison.and_then(|comparison| comparison.body(body, index).ok()).unwrap_or_default()
+    })
 }
 
 /// The answer to a look-up of a finished call.
@@ -330,6 +352,10 @@ impl Isolate {
             Step::AskLedger(message) => {
                 told.string("do", "ledger");
                 self.bytes = message;
+            }
+            Step::KeepFeedback(Feedback { request_id, key_id, name, score, .. }) => {
+                told.string("do", "feedback").string("id", &request_id).string("key", &key_id);
+                told.string("name", &name).number("score", score);
             }
             Step::FindCall { request_id, key_id } => {
                 told.string("do", "told").string("id", &request_id).string("key", &key_id);

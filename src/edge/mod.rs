@@ -19,6 +19,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Env, Headers, Method, Request, Response, Result, event};
 
 use crate::admin::{Context as AdminContext, Entropy, ProviderStatus, Store as _};
+use crate::gateway::Feedback;
 use crate::http::{failure_response, front_page};
 use crate::keys::{AdminKey, KeyHash};
 use crate::provider::Upstream;
@@ -158,6 +159,16 @@ pub async fn find_grant(env: Env, call: u32, hash: String) -> String {
 pub async fn find_call(env: Env, call: u32, request_id: String, key_id: String) -> String {
     let rows = EdgeStore { env: &env }.call_rows(&request_id).await.map_err(|error| error.to_string());
     let found = rows.map(|rows| crate::admin::generation(&rows, &key_id));
+    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
+    hot::told(call, found, Date::now().as_millis() as f64)
+}
+
+/// Keeps what a key thinks of one of its calls, if that call is known.
+#[wasm_bindgen]
+pub async fn keep_feedback(env: Env, call: u32, id: String, key_id: String, name: String, score: f64) -> String {
+    let feedback = Feedback { request_id: id, key_id, name, score, at: now() };
+    let kept = EdgeStore { env: &env }.keep_feedback(&feedback).await.map_err(|error| error.to_string());
+    let found = kept.map(|kept| kept.then(|| r#"{"object":"feedback","recorded":true}"#.to_owned()));
     #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
     hot::told(call, found, Date::now().as_millis() as f64)
 }

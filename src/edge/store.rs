@@ -16,10 +16,11 @@ use super::ledger::Definitions;
 use super::usage;
 use crate::admin::{
     AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, RegionHealth, Store, StoreError, StoredConfig, StoredHash,
-    StoredKey, StoredRecord, UsageQuery, UsageRow, open_config,
+    StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
 };
 use crate::breaker::Order;
 use crate::budget::{Budget, Ended};
+use crate::gateway::Feedback;
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::limit::Limit;
 use crate::units::UnixMillis;
@@ -105,6 +106,26 @@ const CALL_COLUMNS: &str = "request_id, seq, at, key_id, team_id, endpoint, prov
     corrects, state, first_token_ms, total_ms, error, cause, client_request_id, adjusted, tried, user, \
     session, tags, record->>'config' AS config, record->>'asked' AS asked, record->>'alias' AS alias, \
     record->>'variant' AS variant, record->>'task' AS task, record->>'difficulty' AS difficulty";
+
+impl EdgeStore<'_> {
+    /// Keeps what the key `feedback.key_id` thinks of a call of its own; `false` where it made no such call.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn keep_feedback(&self, feedback: &Feedback) -> Result<bool, StoreError> {
+        let statement = "INSERT INTO feedback (request_id, name, at, score) SELECT ?1, ?2, ?3, ?4 \
+             WHERE EXISTS (SELECT 1 FROM calls WHERE request_id = ?1 AND seq = 0 AND key_id = ?5) \
+             ON CONFLICT (request_id, name) DO UPDATE SET at = excluded.at, score = excluded.score";
+        let values = [
+            feedback.request_id.as_str().into(),
+            feedback.name.as_str().into(),
+            number(feedback.at.0),
+            feedback.score.into(),
+            feedback.key_id.as_str().into(),
+        ];
+        changed_one(Some(&self.run(statement, &values).await?))
+    }
+}
 
 /// [`Store`] over the bindings `DB`, `KEYS` and `CONFIG`.
 #[derive(Debug)]
@@ -371,6 +392,30 @@ impl Store for EdgeStore<'_> {
     async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
         let (statement, values) = usage::statement(query);
         self.rows(&statement, &values).await
+    }
+
+    async fn variants(
+        &self,
+        experiment: &str,
+        from: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<Vec<VariantRow>, StoreError> {
+        // `experiment:` is a prefix of all its variants, and `;` follows `:`.
+        let statement = "WITH one AS ( \
+               SELECT substr(record->>'variant', length(?1) + 2) AS variant, first_token_ms, \
+                 status >= 500 OR status = 429 OR coalesce(record->>'missed', 0) AS failed, \
+                 (SELECT sum(cost_nano) * 1e-9 FROM calls AS row WHERE row.request_id = calls.request_id) AS cost, \
+                 (SELECT avg(score) FROM feedback WHERE feedback.request_id = calls.request_id) AS score \
+               FROM calls WHERE record->>'variant' >= ?1 || ':' AND record->>'variant' < ?1 || ';' \
+                 AND record->>'variant' IS NOT NULL AND seq = 0 AND at >= ?2 AND at < ?3 \
+             ) \
+             SELECT variant, count(*) AS calls, sum(failed) AS failed, \
+               count(cost) AS priced, total(cost) AS cost, total(cost * cost) AS cost_squares, \
+               count(first_token_ms) AS spoke, total(first_token_ms) AS first_token_ms, \
+               total(first_token_ms * first_token_ms) AS first_token_squares, \
+               count(score) AS scored, total(score) AS score, total(score * score) AS score_squares \
+             FROM one GROUP BY variant";
+        self.rows(statement, &[experiment.into(), number(from.0), number(until.0)]).await
     }
 
     async fn audit(

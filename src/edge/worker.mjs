@@ -6,6 +6,7 @@
 
 import RustWorker from "../../build/index.js";
 import { runBound } from "./bound.mjs";
+import { compare } from "./compare.mjs";
 import { fetchMedia } from "./media.mjs";
 import { readUpTo } from "./read.mjs";
 import { LiveStream } from "./stream.mjs";
@@ -49,6 +50,7 @@ export default {
     try {
       if (request.method === "OPTIONS") return preflight();
       if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx);
+      if (path === "/v1/compare" && request.method === "POST") return await comparison(request, env, ctx);
       if (path.startsWith("/v1/") || path.startsWith("/v1beta/")) return await call(request, url.slice(start), env, ctx);
       return await new RustWorker(ctx, env).fetch(request);
     } catch (error) {
@@ -120,9 +122,19 @@ async function call(request, path, env, ctx) {
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
   if (step.do === "told") step = JSON.parse(await core.find_call(env, step.call, step.id, step.key));
+  if (step.do === "feedback") {
+    const { id, key, name, score } = step;
+    step = JSON.parse(await core.keep_feedback(env, step.call, id, key, name, score));
+  }
   if (step.do === "media") step = await inline(step);
   if (step.do === "respond" || step.do === "finish") return respond(step, env, ctx);
   return drive(step, request, env, ctx);
+}
+
+/** Several calls side by side; each is a call like any other. */
+function comparison(request, env, ctx) {
+  const make = (path, init) => call(new Request(new URL(path, request.url), init), path, env, ctx);
+  return compare(core, request, make, (most) => (request.body === null ? undefined : readBody(request, most)));
 }
 
 /**

@@ -249,6 +249,9 @@ impl Call {
         record.asked = Some(cut(&self.asked.model));
         record.alias.clone_from(&routed.alias);
         record.variant = routed.variant.as_ref().map(|(experiment, variant)| format!("{experiment}:{variant}"));
+        let target = self.attempt.as_ref().map(|attempt| attempt.target.as_str());
+        let is_tried = routed.order().any(|contender| Some(&*contender.target) == target);
+        record.missed = routed.variant.is_some() && target.is_some() && !is_tried;
         record.task = routed.class.map(|class| class.kind.name());
         record.difficulty = routed.class.map(|class| class.difficulty);
     }

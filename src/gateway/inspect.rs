@@ -21,7 +21,9 @@ impl Gateway {
         let body = match route {
             Route::Models => registry.models_json(&permitted, now),
             Route::Model(id) => registry.model_json(id, &permitted, now)?,
-            Route::Key | Route::Generation | Route::Call(_) | Route::CallOf(..) => keys::describe(&grant.key),
+            Route::Key | Route::Feedback | Route::Generation | Route::Call(_) | Route::CallOf(..) => {
+                keys::describe(&grant.key)
+            }
         };
         Ok(Response::json(200, body.into_bytes()))
     }

@@ -19,7 +19,7 @@ use super::call::{Call, Stage};
 use super::grants::Grants;
 use super::headers::unauthorized;
 use super::wishes::Wishes;
-use super::{Asked, CallId, Incoming, Input, Step};
+use super::{Asked, CallId, Feedback, Incoming, Input, Step};
 
 /// What one isolate remembers.
 pub struct Gateway {
@@ -265,6 +265,11 @@ impl Gateway {
                 }
                 call.stage = Stage::Told;
                 Ok(Step::FindCall { request_id, key_id: grant.key.id.clone() })
+            }
+            Route::Feedback => {
+                grant.permits(now, "feedback", |name| call.incoming.header(name))?;
+                call.stage = Stage::Told;
+                Ok(Step::KeepFeedback(Feedback::read(&call.incoming.body, &grant.key.id, now)?))
             }
             Route::Models | Route::Model(_) | Route::Key => {
                 let response = self.inspect(&grant, &route, &call.incoming, now)?;

@@ -7,7 +7,9 @@
 mod asked;
 mod attempt;
 mod call;
+mod compare;
 mod failover;
+mod feedback;
 mod funds;
 mod funds_refused;
 mod grants;
@@ -28,6 +30,8 @@ mod wishes;
 
 pub use asked::Asked;
 pub use call::Call;
+pub use compare::Comparison;
+pub use feedback::Feedback;
 pub use headers::Incoming;
 pub use hypothetical::{Hypothetical, PastCall, Redecided};
 pub use link::link_fault;
@@ -130,6 +134,8 @@ pub enum Step {
     FindGrant(KeyHash),
     /// Ask the ledger: a [`crate::budget::Message`] as JSON.
     AskLedger(Vec<u8>),
+    /// Keep what a caller thinks of one of its calls; the answer is [`Input::Call`], as to a call that is looked up.
+    KeepFeedback(Feedback),
     /// Look a finished call of a key up.
     FindCall {
         /// Which call.

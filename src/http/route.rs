@@ -16,6 +16,8 @@ pub enum Route {
     Key,
     /// `GET /v1/generation?id=`.
     Generation,
+    /// `POST /v1/feedback`.
+    Feedback,
 }
 
 /// The endpoints that are billed.
@@ -144,6 +146,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "models" => (Route::Models, "GET"),
         "key" => (Route::Key, "GET"),
         "generation" => (Route::Generation, "GET"),
+        "feedback" => (Route::Feedback, "POST"),
         _ => match path.strip_prefix("models/") {
             Some(named) if method_of(named).is_some() => {
                 let (model, endpoint) = method_of(named).unwrap_or(("", Endpoint::GenerateContent));
@@ -212,6 +215,7 @@ mod tests {
         assert_eq!(route("GET", "/v1/models/openai%2Fgpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
         assert_eq!(route("GET", "/v1/models/openai/gpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
         assert_eq!(route("GET", "/v1/generation"), Ok(Route::Generation));
+        assert_eq!(route("POST", "/v1/feedback"), Ok(Route::Feedback));
         assert_eq!(route("GET", "/v1/models/%zz%"), Ok(Route::Model("%zz%".to_owned())));
         for (path, model) in [
             ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini-2.5-flash"),

@@ -124,6 +124,9 @@ pub struct Record {
     /// The experiment that it took part in, and as what: `experiment:variant`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
+    /// It took part in an experiment, and was served by somebody who is not tried out.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub missed: bool,
     /// The kind of its task, where the classifier was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<&'static str>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::admin::{
     AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, Kind, Old, RegionHealth, Store, StoreError,
-    StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow,
+    StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
 };
 use crate::breaker::Order;
 use crate::keys::KeyHash;
@@ -311,6 +311,27 @@ impl Store for Memory {
             rows.retain(|row| row.request_id == request_id);
             rows.sort_by_key(|row| row.seq);
             rows
+        })
+    }
+
+    async fn variants(
+        &self,
+        experiment: &str,
+        from: UnixMillis,
+        until: UnixMillis,
+    ) -> Result<Vec<VariantRow>, StoreError> {
+        self.run("variants", |contents| {
+            let mut rows: BTreeMap<String, VariantRow> = BTreeMap::new();
+            for call in contents.calls.iter().filter(|call| from <= call.at && call.at < until) {
+                let variant =
+                    call.variant.as_deref().and_then(|named| named.strip_prefix(experiment)?.strip_prefix(':'));
+                let Some(variant) = variant else { continue };
+                let row = rows.entry(variant.to_owned()).or_default();
+                row.variant = variant.to_owned();
+                row.calls += 1;
+                row.failed += u64::from(call.status >= 500);
+            }
+            rows.into_values().collect()
         })
     }
 

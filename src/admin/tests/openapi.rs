@@ -142,6 +142,12 @@ fn every_answer_is_as_described() {
     ask("GET", "/admin/spend", "", "?from=0", "");
     ask("GET", "/admin/ledger/{id}", "req_1", "", "");
     ask("GET", "/admin/ledger/{id}", "req_none", "", "");
+    let experiment = r#"{"version":1,"aliases":{"a":{"candidates":["openai/gpt-4o"]}},
+        "experiments":{"e":{"alias":"a","variants":{"v":{"share":0.1}}}}}"#;
+    ask("PUT", "/admin/config", "", "", experiment);
+    gateway.store.contents.borrow_mut().calls.push(CallRow { variant: Some("e:v".to_owned()), ..CallRow::default() });
+    ask("GET", "/admin/experiments/{id}", "e", "?from=0", "");
+    ask("GET", "/admin/experiments/{id}", "f", "", "");
     let explained = r#"{"request":{"model":"any","messages":[]},"headers":{"x-latchkey-tags":"small"}}"#;
     ask("POST", "/admin/route/explain", "", "", explained);
     ask("POST", "/admin/route/explain", "", "", "{}");

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::memory::{Memory, Trouble};
 use super::{Gateway, block_on};
-use crate::admin::{Courier, Delivery, Entropy, Old, StoreError, Upkeep, deliver, keep_up};
+use crate::admin::{CallRow, Courier, Delivery, Entropy, Old, StoreError, Upkeep, deliver, keep_up};
 use crate::units::UnixMillis;
 
 /// What was posted: the address, the headers, the body.
@@ -148,6 +148,49 @@ fn scheduled(gateway: &Gateway, post: &Post) -> Vec<StoreError> {
     gateway.now.set(number);
     let entropy = || Entropy { key: [0; 32], id: [0; 10], change: [200; 10] };
     block_on(keep_up(&gateway.store, post, &gateway.secrets, UnixMillis(number), entropy))
+}
+
+#[test]
+fn a_variant_that_fails_too_often_loses_its_share_and_no_other_does() {
+    let (gateway, post) = (Gateway::new(), Post::default());
+    let document = json!({"version": 1, "aliases": {"a": {"candidates": ["openai/gpt-4o"]}}, "experiments": {"e": {
+        "alias": "a", "stop": {"least_calls": 20},
+        "variants": {"bad": {"share": 0.1}, "good": {"share": 0.2}, "new": {"share": 0.3}}}}});
+    let written =
+        gateway.send_with("PUT", "/admin/config", &document.to_string(), Some("Bearer the admin key"), Some("*"));
+    assert_eq!(written.status, 200, "{}", written.body);
+    for number in 0..60 {
+        let (variant, status) =
+            [("control", 200), ("bad", 200 + 300 * (number % 2)), ("good", 200)][number as usize % 3];
+        let row = CallRow {
+            request_id: format!("req_{number}"),
+            at: UnixMillis(gateway.now.get()),
+            variant: Some(format!("e:{variant}")),
+            status,
+            ..CallRow::default()
+        };
+        gateway.store.contents.borrow_mut().calls.push(row);
+    }
+    let figures = gateway.send("GET", "/admin/experiments/e", "").body;
+    let variants = figures["variants"].as_array().expect("variants");
+    let verdicts: Vec<&Value> = variants.iter().map(|variant| &variant["verdict"]).collect();
+    assert_eq!(verdicts, [&Value::Null, &json!("it fails more often than the control"), &Value::Null, &Value::Null]);
+    assert_eq!((&variants[1]["error_rate"]["mean"], &variants[1]["calls"]), (&json!(0.5), &json!(20)), "{figures}");
+    assert!(variants[3]["error_rate"].is_null(), "nothing is known of what was never called");
+
+    assert_eq!(scheduled(&gateway, &post), []);
+    let stopped = gateway.send("GET", "/admin/config", "").body;
+    let share = |name: &str| stopped["experiments"]["e"]["variants"][name]["share"].clone();
+    assert_eq!((share("bad"), share("good"), share("new")), (json!(0), json!(0.2), json!(0.3)));
+    let versions = gateway.send("GET", "/admin/config/versions", "").body;
+    assert_eq!(versions["data"].as_array().map(Vec::len), Some(2), "{versions}");
+    let audit = gateway.send("GET", "/admin/audit", "").body;
+    assert_eq!(
+        (&audit["data"][0]["action"], &audit["data"][0]["actor"]),
+        (&json!("config.stop_variant"), &json!("schedule"))
+    );
+    assert_eq!(scheduled(&gateway, &post), []);
+    assert_eq!(gateway.send("GET", "/admin/config/versions", "").body, versions, "once");
 }
 
 #[test]
