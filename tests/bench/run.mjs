@@ -32,6 +32,12 @@ const LARGEST_SCRIPT = 1024 * 1024;
 
 const MODELS = { openai: "gpt-4o", anthropic: "claude-sonnet-4-5", gemini: "gemini-2.5-flash" };
 
+/** What is decided by routing: among fifty targets, and by the classifier. */
+const ALIASES = {
+  fifty: { strategy: "balanced", candidates: Array.from({ length: 50 }, (_, index) => `openai/gpt-bench-${index}`) },
+  prompt: { strategy: "prompt", candidates: [{ model: "openai/gpt-4o-mini", difficulty: { to: 3 } }, "openai/gpt-4o"] },
+};
+
 async function bench() {
   const options = parse();
   if (process.platform !== "linux") throw new Stop("The bench reads CPU and memory from /proc, so it needs Linux.");
@@ -117,6 +123,9 @@ function floorTarget() {
     // It speaks what the upstream speaks, so its requests do.
     routes: {
       openai: { url: `${base}/v1/chat/completions`, model: MODELS.openai, protocol: "openai" },
+      // The same, for what the gateway decides and the floor does not.
+      fifty: { url: `${base}/v1/chat/completions`, model: MODELS.openai, protocol: "openai" },
+      prompt: { url: `${base}/v1/chat/completions`, model: MODELS.openai, protocol: "openai" },
       anthropic: { url: `${base}/v1/messages`, model: MODELS.anthropic, protocol: "anthropic" },
       gemini: {
         url: `${gemini}:generateContent`,
@@ -153,7 +162,13 @@ async function gatewayTarget(bundle) {
     log: log("gateway"),
     port: PORTS.gateway,
     headers: { authorization: `Bearer ${key}` },
-    routes: { openai: route("openai"), anthropic: route("anthropic"), gemini: route("gemini") },
+    routes: {
+      openai: route("openai"),
+      anthropic: route("anthropic"),
+      gemini: route("gemini"),
+      fifty: { url, model: "fifty", protocol: "openai" },
+      prompt: { url, model: "prompt", protocol: "openai" },
+    },
   };
 }
 
@@ -173,7 +188,7 @@ async function makeKey([program, ...args], base, adminKey) {
     const relaying = await fetch(`${base}/admin/config`, {
       method: "PUT",
       headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json", "if-match": "*" },
-      body: JSON.stringify({ version: 1, lanes: { relay: true } }),
+      body: JSON.stringify({ version: 1, lanes: { relay: true }, aliases: ALIASES }),
     });
     if (!relaying.ok) throw new Stop(`No configuration: status ${relaying.status}, ${await relaying.text()}`);
     return JSON.parse(body).key;

@@ -148,7 +148,7 @@ fn load(target: &Target, workload: &Workload, time: Duration) -> Option<Load> {
         Protocol::Anthropic => "anthropic",
         Protocol::Gemini => "gemini",
     };
-    let route = target.routes.get(provider)?;
+    let route = target.routes.get(workload.route.unwrap_or(provider))?;
     let url = route.stream_url.as_ref().filter(|_| workload.stream).unwrap_or(&route.url).clone();
     let mut headers = target.headers.clone();
     headers.extend(route.headers.clone());

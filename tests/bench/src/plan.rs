@@ -65,6 +65,8 @@ pub struct Route {
 pub struct Workload {
     pub name: String,
     pub provider: Protocol,
+    /// The route of the target that is taken, where it is not the provider's own.
+    pub route: Option<&'static str>,
     pub stream: bool,
     pub include_usage: bool,
     pub callers: usize,
@@ -135,6 +137,11 @@ fn workloads() -> Vec<Workload> {
         }
         all.push(Workload { body: 1 << 20, ..plain(format!("plain-{name}-1m"), provider, 4) });
     }
+    // What a decision costs shows against `plain-openai-16`: beside it, the shares of the floor's CPU.
+    for (route, body) in [("fifty", 100), ("prompt", 4 << 10)] {
+        let name = format!("route-{route}-16");
+        all.push(Workload { route: Some(route), body, ..plain(name, Protocol::Openai, 16) });
+    }
     for (lane, provider, include_usage) in LANES {
         let relayed = lane == "relay";
         for callers in [1, 16, 64] {
@@ -156,7 +163,7 @@ fn workloads() -> Vec<Workload> {
 fn plain(name: String, provider: Protocol, callers: usize) -> Workload {
     let manner = Manner { words: 20, gap: Duration::ZERO };
     let time = Duration::from_millis(1500);
-    Workload { name, provider, stream: false, include_usage: true, callers, body: 100, manner, time, bar: None }
+    Workload { name, provider, route: None, stream: false, include_usage: true, callers, body: 100, manner, time, bar: None }
 }
 
 fn stream(name: String, provider: Protocol, callers: usize) -> Workload {
