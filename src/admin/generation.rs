@@ -31,8 +31,8 @@ pub fn generation(rows: &[CallRow], key_id: &str) -> Option<String> {
         native_tokens_reasoning: sum(|row| row.output_reasoning),
         total_cost: amount(|row| row.cost_nano),
         upstream_inference_cost: amount(|row| row.upstream_cost_nano),
-        // The last row is what the call came to.
-        state: rows.last().map_or("", |row| row.state.as_str()),
+        // The last correction is what the call came to; other rows are of its attempts.
+        state: rows.iter().rev().find(|row| row.corrects.is_some()).unwrap_or(first).state.as_str(),
         user: first.user.as_deref(),
         session: first.session.as_deref(),
         tags: first.tags.as_deref(),

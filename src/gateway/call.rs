@@ -83,6 +83,8 @@ pub(super) enum Stage {
     Ledger,
     /// What is known of a finished call.
     Told,
+    /// How the budgets and limits of its key stand.
+    Standings,
     /// Links that the target cannot take as links.
     Media(Vec<String>),
     /// The next attempt's time.
@@ -237,6 +239,9 @@ impl Call {
         let priced = usage.zip(cost).filter(|_| self.besides.is_none());
         record.prices = priced.and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
+        if let Some(ceiling) = self.funds.ceiling.filter(|_| usage.is_some()) {
+            record.charge_ceiling(ceiling);
+        }
         record.time(self.first_token, now);
         self.note_origin(&mut record);
         self.note_route(&mut record);

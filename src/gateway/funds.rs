@@ -17,6 +17,7 @@ use crate::wire::{Change, Cost};
 use super::call::{Call, Stage};
 use super::funds_refused::{Headers, headers, refusal};
 use super::send::no_attempt;
+use super::settle::estimate as estimate_used;
 use super::{Gateway, Step};
 
 /// How long a call waits for what other calls hold and may give back, before it is refused.
@@ -33,6 +34,10 @@ const LEAST_OUTPUT: u64 = 256;
 pub(super) struct Funds {
     hold: Option<Hold>,
     most: Amounts,
+    /// A strict budget counts it: what is not known for sure is charged at its worst case.
+    strict: bool,
+    /// What was charged, where that is the worst case and not what was used.
+    pub(super) ceiling: Option<NanoUsd>,
     tries: u32,
     /// Why the ledger granted nothing the last time.
     pub(super) refused: Option<Refusal>,
@@ -55,7 +60,7 @@ impl Gateway {
         }
         let rules = self.purse.rules(&grant.terms);
         let most = self.most(call, &grant, &rules, body)?;
-        call.funds.most = most;
+        (call.funds.most, call.funds.ceiling) = (most, None);
         call.funds.tries += 1;
         if call.funds.tries > MOST_TRIES {
             return Err(unavailable("it was asked too often for one call"));
@@ -129,14 +134,42 @@ impl Gateway {
     }
 
     /// Ends what the call holds at what it used and is charged.
+    ///
+    /// What was held is charged where no price is known, which is never nothing, and where usage is an estimate and a
+    /// strict budget has to hold: the provider may bill more than was seen here.
     pub(super) fn pay(&mut self, call: &mut Call, usage: Option<&Usage>, cost: Option<Cost>) {
         let Some(usage) = usage else { return self.release(call) };
         let Some(hold) = call.funds.hold.take() else { return };
         let most = call.funds.most;
-        // What has no known price is charged what was held for it: never nothing.
-        let charged = cost.map_or(most.cost, |cost| cost.charged);
+        let charged = match cost {
+            Some(cost) if !(usage.estimated && call.funds.strict) => cost.charged,
+            Some(cost) => most.cost.max(cost.charged),
+            None => most.cost,
+        };
+        call.funds.ceiling = cost.is_none_or(|cost| cost.charged != charged).then_some(charged);
         self.purse.settle(hold, &Amounts::used(usage, charged, most.requests));
         call.funds.counted = true;
+    }
+
+    /// Pays for an attempt that failed although the provider may bill it: it took the request and never finished the
+    /// answer, or nobody waited for that.
+    pub(super) fn pay_for_failed(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) {
+        let answered = call.attempt.as_ref().and_then(|attempt| attempt.status);
+        let unfinished = matches!(failure.kind, Kind::Truncated | Kind::BadAnswer | Kind::Unavailable);
+        let took_it = unfinished && answered.is_some_and(|status| (200..300).contains(&status));
+        let given_up = failure.kind == Kind::Timeout && failure.upstream_status.is_none();
+        if call.funds.hold.is_none() || call.funds.most.cost == NanoUsd::ZERO || !(took_it || given_up) {
+            return;
+        }
+        let usage = estimate_used(call.incoming.body.len() as u64, 0);
+        let cost = self.cost(call, &usage);
+        self.pay(call, Some(&usage), cost);
+        let status = crate::http::status_of(failure);
+        let mut record = call.record(status, Some(failure), Some(&usage), cost, now);
+        // The row of the call itself is the first; this one is of an attempt.
+        record.seq = call.attempts;
+        self.records.push(record);
+        call.funds.ceiling = None;
     }
 
     /// Ends what the call holds at nothing: the provider charges nothing for the attempt.
@@ -183,6 +216,7 @@ impl Gateway {
         let aim = call.aim();
         let counts = |rule: &&Rule| rule.matches().counts(aim.provider, aim.model, aim.alias);
         let is_strict = rules.iter().filter(counts).any(Rule::is_strict_budget);
+        call.funds.strict = is_strict;
         let answers = call.endpoint.map(Endpoint::task) != Some(Task::Embeddings);
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         let model_max = attempt.facts.max_output;

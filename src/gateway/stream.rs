@@ -5,7 +5,7 @@ use crate::http::{Response, no_store};
 use crate::keys::OnDisconnect;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
-use crate::wire::{Closing, Layout};
+use crate::wire::{Closing, Cost, Layout};
 
 use super::attempt::Lane;
 use super::call::{Call, Stage};
@@ -293,6 +293,7 @@ impl Gateway {
         let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
         let status = if gone { 499 } else { 200 };
         self.pay(call, usage.as_ref(), cost);
+        let cost = cost.map(|cost| Cost { charged: call.funds.ceiling.unwrap_or(cost.charged), ..cost });
         match failure {
             None => {
                 self.report_served(call, usage.as_ref(), now);

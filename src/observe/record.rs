@@ -75,7 +75,8 @@ pub struct Record {
     /// The row that this one corrects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub corrects: Option<u32>,
-    /// `settled_actual`, `settled_estimate` or `released` (nothing was used).
+    /// `settled_actual`, `settled_estimate`, `committed_ceiling` (not known: charged at its worst case) or `released`
+    /// (nothing was used).
     pub state: &'static str,
     /// From the call to its first real token.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,6 +169,11 @@ impl Record {
         self.output_image = usage.output_image.unwrap_or(0);
         self.cost_nano = charged.map(|amount| amount.0);
         self.upstream_cost_nano = upstream.map(|amount| amount.0);
+    }
+
+    /// Notes that the key is charged the most that the call could cost, because what it did cost is not known.
+    pub fn charge_ceiling(&mut self, ceiling: NanoUsd) {
+        (self.state, self.cost_nano, self.prices) = ("committed_ceiling", Some(ceiling.0), None);
     }
 
     /// Notes when it ended and, where known, when it first spoke.
