@@ -48,7 +48,7 @@ pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};
 pub use route::{Action, ROUTES, Route};
 pub use store::{
-    AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Kind, Store, StoreError, StoredConfig, StoredHash,
+    AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Kind, Pots, Store, StoreError, StoredConfig, StoredHash,
     StoredKey, StoredRecord,
 };
 

@@ -4,6 +4,8 @@
 //! They differ in their fields alone, so a kind says how its fields are read ([`Resource`]) and everything else is
 //! here: made, listed, read, changed and deleted, each change with its audit entry.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -12,8 +14,8 @@ use super::answer::{Answer, Refusal};
 use super::body::{Faults, Fields};
 use super::page::{Page, Parameters};
 use super::publish::publish_team;
-use super::{Call, Kind, Request, Store, StoredRecord, id};
-use crate::budget::Budget;
+use super::{Call, Kind, Pots, Request, Store, StoredRecord, id};
+use crate::budget::{Budget, Figures, PotName, PotStanding};
 use crate::limit::Limit;
 
 use super::teams::Team;
@@ -22,6 +24,8 @@ use super::webhooks::Webhook;
 
 /// Changes of one record at the same moment, each of which makes the other start over.
 const MOST_TRIES: usize = 3;
+/// Spenders that are listed with a budget or limit that each has a part of.
+const MOST_SPENDERS: usize = 100;
 /// Fields that a record shows but nobody writes.
 const READ_ONLY: &[&str] = &["id", "object", "created_at", "updated_at"];
 
@@ -69,13 +73,49 @@ pub(super) async fn list<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<Ans
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next_cursor = rows.last().filter(|_| more).map(|last| last.id.clone());
-    let data = rows.iter().filter_map(|stored| RawValue::from_string(shown(kind, stored)).ok()).collect();
+    let pots = pots(call, kind, rows.iter().map(|stored| stored.id.clone()).collect()).await;
+    let told = |stored: &StoredRecord| with_figures(kind, shown(kind, stored), pots.get(&stored.id));
+    let data = rows.iter().filter_map(|stored| RawValue::from_string(told(stored)).ok()).collect();
     Answer::json(200, &Page { data, next_cursor })
 }
 
 /// `GET /admin/{kind}/{id}`.
 pub(super) async fn read<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -> Result<Answer, Refusal> {
-    Ok(Answer::written(200, shown(kind, &find(call, kind, id).await?)))
+    let found = find(call, kind, id).await?;
+    let pots = pots(call, kind, vec![found.id.clone()]).await;
+    Ok(Answer::written(200, with_figures(kind, shown(kind, &found), pots.get(id))))
+}
+
+/// How budgets or limits stand; nothing of other kinds, or while the ledger does not answer.
+async fn pots<S: Store>(call: &Call<'_, S>, kind: Kind, ids: Vec<String>) -> Pots {
+    if !matches!(kind, Kind::Budget | Kind::Limit) || ids.is_empty() {
+        return Pots::new();
+    }
+    call.store.standings(ids).await.unwrap_or_default()
+}
+
+/// Adds what is spent and left to a shown budget or limit, or, where each spender has a part of their own, that of the
+/// spenders with the least left, in `spenders`.
+fn with_figures(kind: Kind, shown: String, pots: Option<&BTreeMap<String, PotStanding>>) -> String {
+    let Some(pots) = pots.filter(|pots| !pots.is_empty()) else { return shown };
+    let figures = |standing: &PotStanding| {
+        let figures = if kind == Kind::Budget { Figures::of_budget(standing) } else { Figures::of_limit(standing) };
+        serde_json::to_string(&figures).unwrap_or_default()
+    };
+    let open = shown.strip_suffix('}').unwrap_or(&shown);
+    let mut parts: Vec<(&str, &PotStanding)> = Vec::new();
+    for (name, standing) in pots {
+        match PotName::read(name).subject {
+            None => return format!("{open},{}", figures(standing).trim_start_matches('{')),
+            Some(subject) => parts.push((subject, standing)),
+        }
+    }
+    parts.sort_by_key(|(_, standing)| standing.limit.saturating_sub(standing.spent).saturating_sub(standing.leased));
+    let parts = parts.iter().take(MOST_SPENDERS).map(|(subject, standing)| {
+        let id = serde_json::to_string(subject).unwrap_or_default();
+        format!("{{\"id\":{id},{}", figures(standing).trim_start_matches('{'))
+    });
+    format!("{open},\"spenders\":[{}]}}", parts.collect::<Vec<_>>().join(","))
 }
 
 /// `PATCH /admin/{kind}/{id}`.

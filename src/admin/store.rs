@@ -4,13 +4,19 @@
 //! database is one transaction with its audit entry. Any call may fail although it took effect; that is why every
 //! change carries an id of its own, by which it is recognised when it is read back.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::RegionHealth;
 use super::{UsageQuery, UsageRow, VariantRow};
 use crate::breaker::Order;
+use crate::budget::PotStanding;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::units::UnixMillis;
+
+/// How budgets and limits stand: by rule, then by pot.
+pub type Pots = BTreeMap<String, BTreeMap<String, PotStanding>>;
 
 /// The database and the edge copies.
 #[allow(async_fn_in_trait, reason = "one isolate is one thread: nothing here is ever sent to another")]
@@ -63,6 +69,8 @@ pub trait Store {
     async fn tell_key(&self, stored: &StoredKey) -> Result<(), StoreError>;
     /// Tells the ledger of a budget or a limit, or that it is gone; nothing of other records.
     async fn tell_rule(&self, kind: Kind, stored: &StoredRecord) -> Result<(), StoreError>;
+    /// How these budgets and limits stand.
+    async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError>;
     /// Records of calls, newest first.
     async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError>;
     /// All rows of a call, oldest first.

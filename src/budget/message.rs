@@ -198,6 +198,9 @@ pub struct PotStanding {
     pub spent: i64,
     /// What isolates have leased and not used.
     pub leased: i64,
+    /// Of that, what calls under way hold at most; told only where it is asked for.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held: i64,
     /// When it is whole again, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<UnixMillis>,
@@ -216,4 +219,9 @@ pub struct Refusal {
     pub fits_at: Option<UnixMillis>,
     /// Whether what others have leased may come back and meet it.
     pub may_return: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(amount: &i64) -> bool {
+    *amount == 0
 }

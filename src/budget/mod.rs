@@ -21,6 +21,7 @@ mod message;
 mod period;
 mod purse;
 mod rule;
+mod standing;
 mod zone;
 
 pub(crate) use definition::Found;
@@ -34,4 +35,5 @@ pub use message::{
 pub use period::{Frame, Parts};
 pub use purse::{Figure, Hold, Purse, Refused, Taken, Wanted};
 pub use rule::{Aim, Amounts, PotName, Rule, Spender};
+pub use standing::{Figures, KeyStandings, Shown, Stood};
 pub use zone::Zone;

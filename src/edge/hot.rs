@@ -353,6 +353,10 @@ impl Isolate {
                 told.string("do", "ledger");
                 self.bytes = message;
             }
+            Step::AskStandings(terms) => {
+                told.string("do", "standings");
+                self.bytes = serde_json::to_vec(&terms).unwrap_or_default();
+            }
             Step::KeepFeedback(Feedback { request_id, key_id, name, score, .. }) => {
                 told.string("do", "feedback").string("id", &request_id).string("key", &key_id);
                 told.string("name", &name).number("score", score);

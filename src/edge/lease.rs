@@ -12,7 +12,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Delay, Env, Error, Headers, Method, Request, RequestInit, Result};
 
 use super::hot;
-use super::ledger::{Definitions, Kept};
+use super::ledger::{Definitions, Kept, Standings, Wondered};
 use crate::budget::{Message, PROTOCOL, Reply};
 use crate::gateway::Input;
 use crate::units::{Millis, UnixMillis};
@@ -49,6 +49,27 @@ pub async fn ask_ledger(env: Env, call: u32) -> String {
     }
     #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
     hot::resume(call, Input::Ledger { sent, reply }, now().0 as f64)
+}
+
+/// Asks the ledger how everything stands that the call's key is subject to (its terms are the bytes of its step).
+#[wasm_bindgen]
+pub async fn ask_standings(env: Env, call: u32) -> String {
+    let found = match serde_json::from_slice(&hot::take_bytes()) {
+        Ok(terms) => standings(&env, Wondered { terms: Some(terms), ..Wondered::default() }).await,
+        Err(error) => Err(error.into()),
+    };
+    let found = found.map(|found| Box::new(found.key.unwrap_or_default())).map_err(|error| error.to_string());
+    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
+    hot::resume(call, Input::Standings(found), now().0 as f64)
+}
+
+/// Asks the ledger how rules stand.
+///
+/// # Errors
+/// Where it does not answer.
+pub(super) async fn standings(env: &Env, wondered: Wondered) -> Result<Standings> {
+    let body = serde_json::to_string(&Wondered { version: PROTOCOL, ..wondered })?;
+    read(&post(env, "/standings", JsValue::from_str(&body), ASK_WITHIN).await?)
 }
 
 /// Whether there is something to tell the ledger: finished calls, or leases to renew or give back.

@@ -14,7 +14,7 @@
 //! | `POST /ask` | a [`Message`] | a [`Reply`] |
 //! | `POST /records` | `{"version", "batch", "records": [row, …], "report": Message?}` | `{"version", "reply": Reply?}` |
 //! | `POST /define` | [`Definitions`] | `{"version"}` |
-//! | `POST /standings` | `{"version", "rules": [id, …]}` | `{"version", "standings": {id: {pot: PotStanding}}}` |
+//! | `POST /standings` | `{"version", "rules": [id, …], "terms": Terms?}` | [`Standings`] |
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -25,11 +25,11 @@ use worker::{
 };
 
 use super::store;
-use crate::budget::ledger::{Committed, Row};
-use crate::budget::{Budget, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
+use crate::budget::ledger::{Committed, Notice, Row};
+use crate::budget::{Budget, KeyStandings, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
 use crate::limit::Limit;
 use crate::observe::Record;
-use crate::units::UnixMillis;
+use crate::units::{NanoUsd, UnixMillis};
 
 /// The version before this one knew records only; isolates that speak it are about to end.
 const OLDEST: u32 = 1;
@@ -39,6 +39,8 @@ const BATCHES_AN_ALARM: i64 = 20;
 const ALARM_AFTER_MS: i64 = 2_000;
 /// With the database away, tried again at the latest after this.
 const LONGEST_RETRY_MS: i64 = 300_000;
+/// What the name of a batch begins with that is an event.
+const EVENT: &str = "event:";
 /// Bytes of one request body.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -97,6 +99,9 @@ pub struct Wondered {
     pub version: u32,
     /// Their ids.
     pub rules: Vec<String>,
+    /// A key, where all that it is subject to is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Terms>,
 }
 
 /// How rules stand: by rule, then by pot.
@@ -107,6 +112,50 @@ pub struct Standings {
     pub version: u32,
     /// See [`Standings`].
     pub standings: BTreeMap<String, BTreeMap<String, PotStanding>>,
+    /// How everything stands that the key is subject to, where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyStandings>,
+}
+
+/// A budget has reached a threshold, or its end: a row of the table of events.
+#[derive(Serialize)]
+struct Event<'a> {
+    /// Says which budget, window and threshold it is about, so that what is told twice is one event.
+    id: String,
+    at: UnixMillis,
+    r#type: &'static str,
+    subject: &'a str,
+    data: Told<'a>,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    /// Whose part of the budget, where each spender has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spender: Option<&'a str>,
+    /// The share of the limit that was reached.
+    threshold: f64,
+    spent: NanoUsd,
+    limit: NanoUsd,
+}
+
+impl<'a> Event<'a> {
+    fn of(notice: &'a Notice, now: UnixMillis) -> Event<'a> {
+        let Notice { budget, subject, window, share, spent, limit } = notice;
+        let spender = subject.as_deref();
+        Event {
+            id: format!("event_{budget}_{}_{}_{share}", spender.unwrap_or_default(), window.0),
+            at: now,
+            r#type: if *share >= 1000 { "budget.exhausted" } else { "budget.threshold" },
+            subject: budget,
+            data: Told {
+                spender,
+                threshold: f64::from(*share) / 1000.0,
+                spent: NanoUsd(*spent),
+                limit: NanoUsd(*limit),
+            },
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -232,6 +281,10 @@ impl Ledger {
             let name = format!("{}.{}", record.request_id, record.seq);
             self.keep(&name, &format!("[{}]", serde_json::to_string(&record)?))?;
         }
+        for notice in ledger.take_notices() {
+            let event = Event::of(&notice, now());
+            self.keep(&format!("{EVENT}{}", event.id), &serde_json::to_string(&event)?)?;
+        }
         Ok(())
     }
 
@@ -251,7 +304,10 @@ impl Ledger {
         let rows: Vec<OutboxRow> =
             sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?.to_array()?;
         for row in &rows {
-            let written = store::insert_records(&self.env, &row.records).await;
+            let written = match row.batch.strip_prefix(EVENT) {
+                Some(_) => store::insert_event(&self.env, &row.records).await,
+                None => store::insert_records(&self.env, &row.records).await,
+            };
             written.map_err(|error| Error::RustError(error.to_string()))?;
             let key = vec![SqlStorageValue::String(row.batch.clone())];
             sql.exec("DELETE FROM outbox WHERE batch = ?", key)?;
@@ -317,11 +373,12 @@ fn define(ledger: &mut crate::budget::Ledger, definitions: Definitions) {
 }
 
 fn standings(ledger: &mut crate::budget::Ledger, wondered: Wondered, now: UnixMillis) -> Standings {
+    let key = wondered.terms.map(|terms| ledger.standings_of_key(&terms, now));
     let standings = wondered.rules.into_iter().map(|rule| {
         let pots = ledger.standings(&rule, now);
         (rule, pots)
     });
-    Standings { version: PROTOCOL, standings: standings.collect() }
+    Standings { version: PROTOCOL, standings: standings.collect(), key }
 }
 
 /// The row of a call that was booked at its ceiling, or of the correction of one.

@@ -12,11 +12,11 @@ use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, console_error};
 
-use super::ledger::Definitions;
+use super::ledger::{Definitions, Wondered};
 use super::usage;
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, RegionHealth, Store, StoreError, StoredConfig, StoredHash,
-    StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, Pots, RegionHealth, Store, StoreError, StoredConfig,
+    StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
 };
 use crate::breaker::Order;
 use crate::budget::{Budget, Ended};
@@ -89,6 +89,14 @@ pub async fn insert_records(env: &Env, records: &str) -> Result<(), StoreError> 
          SELECT value->>'request_id', value->>'seq', value->>'at', value->>'key_id', value \
          FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
     EdgeStore { env }.run(statement, &[records.into()]).await.map(|_| ())
+}
+
+/// Writes an event that is about a budget, once.
+pub async fn insert_event(env: &Env, event: &str) -> Result<(), StoreError> {
+    let store = EdgeStore { env };
+    let statement = "INSERT INTO events (id, at, type, subject, data) \
+         SELECT ?1->>'id', ?1->>'at', ?1->>'type', ?1->>'subject', ?1->'data' WHERE true ON CONFLICT DO NOTHING";
+    store.run(statement, &[event.into()]).await.map(|_| ())
 }
 
 /// Whether the database answers and has its tables.
@@ -354,6 +362,11 @@ impl Store for EdgeStore<'_> {
             Kind::Limit => definitions.limits.push(Limit { id: stored.id.clone(), ..read_json(&stored.record)? }),
         }
         Ok(super::lease::define(self.env, definitions).await?)
+    }
+
+    async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError> {
+        let wondered = Wondered { rules, ..Wondered::default() };
+        Ok(super::lease::standings(self.env, wondered).await?.standings)
     }
 
     async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError> {

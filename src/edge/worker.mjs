@@ -122,6 +122,7 @@ async function call(request, path, env, ctx) {
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
   if (step.do === "told") step = JSON.parse(await core.find_call(env, step.call, step.id, step.key));
+  if (step.do === "standings") step = JSON.parse(await core.ask_standings(env, step.call));
   if (step.do === "feedback") {
     const { id, key, name, score } = step;
     step = JSON.parse(await core.keep_feedback(env, step.call, id, key, name, score));

@@ -161,7 +161,12 @@ mod tests {
         let refused = Refused {
             rule: Rule::Limit(limit()),
             subject: Some("ada".into()),
-            standing: PotStanding { limit: 60, spent: 60, leased: 0, resets_at: Some(NOW.plus(Millis(60_000))) },
+            standing: PotStanding {
+                limit: 60,
+                spent: 60,
+                resets_at: Some(NOW.plus(Millis(60_000))),
+                ..PotStanding::default()
+            },
             fits_at: Some(NOW.plus(Millis(1_200))),
             may_return: false,
         };

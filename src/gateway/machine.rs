@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::breaker::View;
-use crate::budget::Purse;
+use crate::budget::{KeyStandings, Purse};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::http::{Response, Route, route};
@@ -151,6 +151,7 @@ impl Gateway {
             (Stage::Grant(route, hash), Input::Grant(found)) => self.granted(call, route, hash, found, now),
             (Stage::Ledger, Input::Ledger { .. }) => self.funded(call, now),
             (Stage::Told, Input::Call(found)) => told(call, found, now),
+            (Stage::Standings, Input::Standings(found)) => Ok(describe(call, found.ok().as_deref(), now)),
             (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
             (Stage::Waiting, Input::Waited) => Ok(self.waited(call, now)),
             (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),
@@ -266,12 +267,17 @@ impl Gateway {
                 call.stage = Stage::Told;
                 Ok(Step::FindCall { request_id, key_id: grant.key.id.clone() })
             }
+            Route::Key => {
+                grant.permits(now, "key", |name| call.incoming.header(name))?;
+                call.stage = Stage::Standings;
+                Ok(Step::AskStandings(Box::new(grant.terms.clone())))
+            }
             Route::Feedback => {
                 grant.permits(now, "feedback", |name| call.incoming.header(name))?;
                 call.stage = Stage::Told;
                 Ok(Step::KeepFeedback(Feedback::read(&call.incoming.body, &grant.key.id, now)?))
             }
-            Route::Models | Route::Model(_) | Route::Key => {
+            Route::Models | Route::Model(_) => {
                 let response = self.inspect(&grant, &route, &call.incoming, now)?;
                 Ok(Step::Respond(call.dress(response, now)))
             }
@@ -290,6 +296,12 @@ fn told(call: &Call, found: Result<Option<String>, String>, now: UnixMillis) -> 
         Failure::new(Kind::NotFound, message).code("generation_not_found").about("id")
     })?;
     Ok(Step::Respond(call.dress(Response::json(200, body.into_bytes()), now)))
+}
+
+/// What a key may do, and how it stands, where the ledger says so.
+fn describe(call: &Call, standings: Option<&KeyStandings>, now: UnixMillis) -> Step {
+    let body = call.grant.as_ref().map(|grant| keys::describe(&grant.key, standings)).unwrap_or_default();
+    Step::Respond(call.dress(Response::json(200, body.into_bytes()), now))
 }
 
 fn require_json(incoming: &Incoming) -> Result<(), Failure> {

@@ -39,6 +39,7 @@ pub use machine::{Gateway, Setup};
 
 use std::rc::Rc;
 
+use crate::budget::{KeyStandings, Terms};
 use crate::http::Response;
 use crate::keys::{Grant, KeyHash};
 use crate::units::{Millis, UnixMillis};
@@ -59,6 +60,8 @@ pub enum Input<'a> {
         /// What the ledger says.
         reply: Result<Box<crate::budget::Reply>, String>,
     },
+    /// The answer to [`Step::AskStandings`], or why there is none.
+    Standings(Result<Box<KeyStandings>, String>),
     /// The answer to [`Step::FindCall`]: the body that tells of it, none if there is no such call, or why it could not be
     /// looked up.
     Call(Result<Option<String>, String>),
@@ -134,6 +137,8 @@ pub enum Step {
     FindGrant(KeyHash),
     /// Ask the ledger: a [`crate::budget::Message`] as JSON.
     AskLedger(Vec<u8>),
+    /// Ask the ledger how everything stands that a key is subject to.
+    AskStandings(Box<Terms>),
     /// Keep what a caller thinks of one of its calls; the answer is [`Input::Call`], as to a call that is looked up.
     KeepFeedback(Feedback),
     /// Look a finished call of a key up.

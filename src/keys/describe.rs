@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Key, MaxPrice, OnDisconnect, OnLedgerOutage, UnknownPrice};
-use crate::budget::Budget;
+use crate::budget::{Budget, KeyStandings, Shown, Stood};
 use crate::limit::Limit;
 use crate::units::{NanoUsd, UnixMillis};
 
@@ -11,8 +11,16 @@ use crate::units::{NanoUsd, UnixMillis};
 ///
 /// Left out is what the operator noted for themselves (`metadata`, the dates of changes), what they add to its costs
 /// and how they watch it.
+///
+/// `standings` is everything it is subject to, budgets of its team and of the account included, with figures; without
+/// them its own rules are listed.
 #[must_use]
-pub fn describe(key: &Key) -> String {
+pub fn describe(key: &Key, standings: Option<&KeyStandings>) -> String {
+    let own = KeyStandings {
+        budgets: key.budgets.iter().map(|rule| Stood { rule: rule.clone(), standing: None }).collect(),
+        limits: key.limits.iter().map(|rule| Stood { rule: rule.clone(), standing: None }).collect(),
+    };
+    let KeyStandings { budgets, limits } = standings.unwrap_or(&own);
     let description = Description {
         id: &key.id,
         object: "key",
@@ -37,8 +45,8 @@ pub fn describe(key: &Key) -> String {
         allow_provider_key: key.allow_provider_key,
         default_max_tokens: key.default_max_tokens,
         on_disconnect: key.on_disconnect,
-        budgets: &key.budgets,
-        limits: &key.limits,
+        budgets: budgets.iter().map(Shown::budget).collect(),
+        limits: limits.iter().map(Shown::limit).collect(),
     };
     serde_json::to_string(&description).unwrap_or_default()
 }
@@ -68,8 +76,8 @@ struct Description<'a> {
     allow_provider_key: bool,
     default_max_tokens: Option<u32>,
     on_disconnect: OnDisconnect,
-    budgets: &'a [Budget],
-    limits: &'a [Limit],
+    budgets: Vec<Shown<'a, Budget>>,
+    limits: Vec<Shown<'a, Limit>>,
 }
 
 #[cfg(test)]
@@ -81,7 +89,7 @@ mod tests {
         let mut key = Key { id: "key_1".into(), name: "ci".into(), ..Key::default() };
         key.allowed_models = vec!["gpt-4o*".into()];
         key.metadata.insert("owner".into(), "finance".into());
-        let body = describe(&key);
+        let body = describe(&key, None);
         assert!(body.starts_with(r#"{"id":"key_1","object":"key","name":"ci""#), "{body}");
         assert!(body.contains(r#""allowed_models":["gpt-4o*"]"#), "{body}");
         assert!(!body.contains("finance"), "{body}");

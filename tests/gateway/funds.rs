@@ -1,7 +1,7 @@
 //! Budgets and limits on the path of a call.
 
-use latchkey::budget::{Budget, Period, Rule, Scope, ScopeKind};
-use latchkey::gateway::Step;
+use latchkey::budget::{Budget, Enforcement, Period, Rule, Scope, ScopeKind};
+use latchkey::gateway::{Deadline, Input, Step};
 use latchkey::keys::{Key, OnLedgerOutage, UnknownPrice};
 use latchkey::limit::{Limit, Per, Unit};
 use latchkey::units::NanoUsd;
@@ -20,6 +20,8 @@ const ANSWER: &str = r#"{"id":"a","object":"chat.completion","created":1,"model"
     "usage":{"prompt_tokens":10,"completion_tokens":20,"total_tokens":30}}"#;
 /// 10 × 2 + 20 × 8 micro-dollars.
 const COST: i64 = 180_000;
+/// The 100 tokens that [`CALL`] allows; its prompt comes on top.
+const WORST: i64 = 800_000;
 
 fn world(budgets: Vec<Budget>, limits: Vec<Limit>) -> World {
     World::with(Key { budgets, limits, ..Key::default() }, Some(PRICED))
@@ -101,7 +103,7 @@ fn what_a_failed_call_held_is_free_again() {
     assert_eq!(spent(&mut world), 0);
     let (id, step) = world.chat(CALL);
     sent(step);
-    world.resume(id, latchkey::gateway::Input::Gone);
+    world.resume(id, Input::Gone);
     assert!(spent(&mut world) > 0, "the provider has the prompt, and charges for it");
     assert_eq!(world.gateway.purse.holding(), 0);
 }
@@ -216,4 +218,73 @@ fn an_end_user_has_a_budget_of_their_own() {
     assert!(matches!(step, Step::Wait(_)), "what the first call holds may come back: {step:?}");
     sent(world.chat(&by("grace")).1);
     sent(world.chat(CALL).1);
+}
+
+#[test]
+fn what_is_not_known_for_sure_is_charged_at_its_worst_case_under_a_strict_budget() {
+    let soft = Budget { enforcement: Enforcement::Soft, ..budget(NanoUsd::DOLLAR.0) };
+    for (budget, state) in [(budget(NanoUsd::DOLLAR.0), "committed_ceiling"), (soft, "settled_estimate")] {
+        let mut world = world(vec![budget], Vec::new());
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        world.resume(id, Input::Gone);
+        let record = world.gateway.records.take(9).pop().expect("a record");
+        assert_eq!(record.state, state);
+        assert_eq!(record.cost_nano, Some(spent(&mut world)), "the database will have what the ledger has");
+        let least = if state == "committed_ceiling" { WORST } else { 1 };
+        assert!(record.cost_nano.is_some_and(|cost| cost >= least && cost < 2 * WORST), "{record:?}");
+    }
+}
+
+#[test]
+fn an_attempt_that_nobody_waited_for_may_be_billed() {
+    let mut world = world(vec![budget(NanoUsd::DOLLAR.0)], Vec::new());
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    let Step::Respond(answer) = world.resume(id, Input::Expired(Deadline::Total)) else { panic!("still waiting") };
+    assert_eq!(answer.status, 504);
+    let rows = world.gateway.records.take(9);
+    let states: Vec<_> = rows.iter().map(|row| (row.seq, row.state)).collect();
+    assert_eq!(states, [(1, "committed_ceiling"), (0, "released")]);
+    let cost: i64 = rows.iter().filter_map(|row| row.cost_nano).sum();
+    assert!(cost >= WORST, "{cost}");
+    assert_eq!(cost, spent(&mut world));
+}
+
+#[test]
+fn a_key_is_told_what_it_has_left() {
+    let mut world = world(vec![budget(10_000_000)], vec![limit(Unit::Requests, 60)]);
+    if let Some(ledger) = &mut world.ledger {
+        let scope = |kind, id: &str| Scope { kind, id: id.into() };
+        let everybody = scope(ScopeKind::Account, "");
+        ledger.set_rule(Rule::Budget(Budget { id: "all".into(), scope: everybody, ..budget(NanoUsd::DOLLAR.0) }));
+        let users = scope(ScopeKind::User, "*");
+        ledger.set_rule(Rule::Budget(Budget { id: "users".into(), scope: users, ..budget(5) }));
+        let other = scope(ScopeKind::Key, "key_other");
+        ledger.set_rule(Rule::Budget(Budget { id: "other".into(), scope: other, ..budget(5) }));
+    }
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    world.answer(id, 200, &[], ANSWER);
+    // Until the isolate gives back what it leased, that is not left.
+    for _ in 0..2 {
+        world.report();
+        world.now.0 += 4_000;
+    }
+    let Step::Respond(answer) = world.get("/v1/key") else { panic!("no answer") };
+    let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let ids: Vec<_> = told["budgets"].as_array().expect("a list").iter().map(|it| it["id"].clone()).collect();
+    assert_eq!(ids, ["all", "bud", "users"]);
+    let own = &told["budgets"][1];
+    assert_eq!((own["spent"].to_string(), own["remaining"].to_string()), (usd(COST), usd(10_000_000 - COST)));
+    assert!(told["budgets"][2].get("remaining").is_none(), "users have a part each");
+    assert!(told["limits"][0]["remaining"].as_i64().is_some_and(|left| left >= 59), "{}", told["limits"][0]);
+    world.ledger = None;
+    let Step::Respond(answer) = world.get("/v1/key") else { panic!("no answer") };
+    let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    assert_eq!(told["budgets"][0]["id"], "bud", "without the ledger its own rules are known");
+}
+
+fn usd(nano: i64) -> String {
+    NanoUsd(nano).to_string()
 }

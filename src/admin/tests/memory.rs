@@ -4,8 +4,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, Kind, Old, RegionHealth, Store, StoreError,
-    StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, Kind, Old, Pots, RegionHealth, Store,
+    StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
 };
 use crate::breaker::Order;
 use crate::keys::KeyHash;
@@ -44,6 +44,8 @@ pub(super) struct Contents {
     /// The id of each event, and that of its key.
     pub anomalies: Vec<(String, String)>,
     pub forgotten: Option<Old>,
+    /// What the ledger says.
+    pub standings: Pots,
     /// The copies at the edge.
     pub grants: BTreeMap<KeyHash, String>,
     pub edge_config: Option<String>,
@@ -196,6 +198,13 @@ impl Store for Memory {
 
     async fn tell_rule(&self, _: Kind, _: &StoredRecord) -> Result<(), StoreError> {
         self.run("tell_rule", |_| ())
+    }
+
+    async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError> {
+        self.run("standings", |contents| {
+            let known = contents.standings.iter().filter(|(rule, _)| rules.contains(rule));
+            known.map(|(rule, pots)| (rule.clone(), pots.clone())).collect()
+        })
     }
 
     async fn remove_grant(&self, hash: &KeyHash) -> Result<(), StoreError> {

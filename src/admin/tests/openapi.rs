@@ -64,7 +64,7 @@ fn a_key_has_the_fields_that_are_described() {
     let written = names(&schemas["KeyBody"]["properties"]);
     assert!(written.is_subset(&fields), "{written:?}");
     assert_eq!(written, super::super::key_body::WRITABLE.iter().map(|name| (*name).to_owned()).collect());
-    let own: Value = serde_json::from_str(&describe(&Key::default())).expect("JSON");
+    let own: Value = serde_json::from_str(&describe(&Key::default(), None)).expect("JSON");
     assert_eq!(names(&schemas["OwnKey"]["properties"]), names(&own));
     fields.insert("object".to_owned());
     assert_eq!(names(&schemas["Key"]["properties"]), fields);

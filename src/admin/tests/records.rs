@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Gateway;
 use super::memory::Trouble;
+use crate::budget::PotStanding;
 
 /// A good body of each kind, and a change of it.
 fn kinds() -> [(&'static str, Value, Value); 5] {
@@ -27,6 +28,25 @@ fn kinds() -> [(&'static str, Value, Value); 5] {
             json!({ "disabled": true, "events": ["budget.exhausted"] }),
         ),
     ]
+}
+
+#[test]
+fn a_budget_is_shown_with_what_the_ledger_says_of_it() {
+    let gateway = Gateway::new();
+    let body = json!({ "scope": {"type": "user", "id": "*"}, "limit": 1, "period": "day" });
+    let id = gateway.send("POST", "/admin/budgets", &body.to_string()).text("id");
+    let path = format!("/admin/budgets/{id}");
+    assert!(gateway.send("GET", &path, "").body.get("remaining").is_none(), "nobody has drawn from it");
+    let standing = |spent| PotStanding { limit: 1_000_000_000, spent, leased: 100_000_000, ..PotStanding::default() };
+    let pots = [(format!("{id}/ada"), standing(0)), (format!("{id}/bob"), standing(250_000_000))];
+    gateway.store.contents.borrow_mut().standings.insert(id.clone(), pots.into());
+    let figures = |id: &str, spent: Value, remaining: f64| json!({ "id": id, "spent": spent, "held": 0, "leased": 0.1, "remaining": remaining, "resets_at": null });
+    let shown = gateway.send("GET", &path, "").body;
+    assert_eq!(shown["spenders"], json!([figures("bob", json!(0.25), 0.65), figures("ada", json!(0), 0.9)]));
+    gateway.store.contents.borrow_mut().standings.insert(id.clone(), [(id.clone(), standing(250_000_000))].into());
+    assert_eq!(gateway.send("GET", "/admin/budgets", "").body["data"][0]["remaining"], json!(0.65));
+    gateway.store.trouble("standings", Trouble::Refused);
+    assert_eq!(gateway.send("GET", &path, "").status, 200, "without the ledger it is shown without figures");
 }
 
 #[test]

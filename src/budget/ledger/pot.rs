@@ -100,12 +100,14 @@ impl Pot {
                 limit: budget.limit.0,
                 spent: self.spent,
                 leased: self.leased,
+                held: 0,
                 resets_at: budget.frame(now).ends.or_else(|| self.first_part_leaves(rule)),
             },
             Rule::Limit(limit) => PotStanding {
                 limit: as_amount(limit.max),
                 spent: if limit.unit == Unit::Parallel { 0 } else { missing(limit, self.full_at, now) },
                 leased: if limit.unit == Unit::Parallel { self.leased } else { 0 },
+                held: 0,
                 resets_at: rate(rule).map(|_| UnixMillis(self.full_at.max(micros(now)).div_euclid(1000))),
             },
         }

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{Isolate, Pot};
-use crate::budget::{Budget, PotName, PotStanding, Rule, ScopeKind, Terms};
+use crate::budget::{Budget, KeyStandings, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, Terms};
 use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
 
@@ -193,7 +193,40 @@ impl Ledger {
         let rule = &self.rules.get(PotName::read(name).rule)?.rule;
         let mut pot = self.pots.get(name).cloned().unwrap_or_default();
         pot.advance(rule, now);
-        Some(pot.standing(rule, now))
+        let mut standing = pot.standing(rule, now);
+        standing.held = self.held_of(name);
+        Some(standing)
+    }
+
+    /// How everything stands that a key is subject to. Parts of single users, sessions and tags are not the key's.
+    pub fn standings_of_key(&mut self, terms: &Terms, now: UnixMillis) -> KeyStandings {
+        self.set_terms(terms.clone());
+        let (budgets, limits) = self.rules_of(&terms.key, terms.team.as_deref());
+        let spender = Spender { key: &terms.key, team: terms.team.as_deref(), ..Spender::default() };
+        let mut stand = |rule: &Rule| {
+            let mut pot = None;
+            rule.pots(&spender, &mut |name| pot = Some(name.text()));
+            pot.and_then(|pot| self.standing(&pot, now))
+        };
+        let budgets = budgets.into_iter().map(|budget| {
+            let standing = stand(&Rule::Budget(budget.clone()));
+            Stood { rule: budget, standing }
+        });
+        let budgets = budgets.collect();
+        let limits = limits.into_iter().map(|limit| {
+            let standing = stand(&Rule::Limit(limit.clone()));
+            Stood { rule: limit, standing }
+        });
+        KeyStandings { budgets, limits: limits.collect() }
+    }
+
+    /// What calls under way hold of a pot at most, as far as was told.
+    fn held_of(&self, pot: &str) -> i64 {
+        let leases = self.isolates.values().flat_map(|isolate| {
+            let drawn = isolate.leases.iter().filter(|(_, lease)| lease.pot == pot && !lease.closed);
+            drawn.map(|(number, _)| isolate.ceilings(*number))
+        });
+        leases.fold(0, i64::saturating_add)
     }
 
     /// How all pots of a rule stand, by name; one that nothing was drawn from yet is listed where the rule has only one.
