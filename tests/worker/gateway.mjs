@@ -27,10 +27,11 @@ export const SECRETS = {
  * Starts a gateway of its own for one test file, in front of `upstream`.
  * - `outside`: what it sends anywhere goes through this function, where it is given.
  * - `isolates`: so many Workers over the same storage and objects; the header `x-isolate` (from 1) says which one is meant.
+ * - `folder`: where it keeps its storage; in memory, where none is given.
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
  * - `bound`: it is bound to Workers AI, which the fake upstream plays.
  */
-export async function startGateway(upstream, variables = {}, { outside, isolates = 1, troubled = false, bound = false } = {}) {
+export async function startGateway(upstream, variables = {}, { outside, isolates = 1, troubled = false, bound = false, folder } = {}) {
   const logs = [];
   const config = readConfig({ config: join(ROOT, "wrangler.toml") });
   const bindings = { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables };
@@ -39,7 +40,12 @@ export async function startGateway(upstream, variables = {}, { outside, isolates
   if (troubled) workers.push(troubleMaker(config));
   if (bound) workers.push(workersAi(config, upstream));
   const miniflare = new Miniflare(
-    convertV4MiniflareOptions({ workers, handleStructuredLogs: (log) => logs.push(log), cf: false }),
+    convertV4MiniflareOptions({
+      workers,
+      handleStructuredLogs: (log) => logs.push(log),
+      cf: false,
+      ...(folder && { resourcePersistencePath: folder }),
+    }),
   );
   const url = (await miniflare.ready).origin;
   await migrate(await miniflare.getD1Database("DB", config.name));
@@ -47,6 +53,8 @@ export async function startGateway(upstream, variables = {}, { outside, isolates
   const gateway = {
     url,
     miniflare,
+    /** The Worker that has the storage and the objects. */
+    name: config.name,
     /** What the Worker wrote to its log, as one text. */
     log: () => logs.map(({ message }) => message).join("\n"),
     /** Makes the health object answer so many milliseconds late; `Infinity`: fail at once. Wants `troubled`. */
@@ -180,7 +188,9 @@ function modules() {
   ];
 }
 
+/** Makes the tables, unless the storage is that of an earlier start. */
 async function migrate(database) {
+  if (await database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'keys'").first()) return;
   const folder = join(ROOT, "migrations");
   const names = readdirSync(folder).filter((name) => name.endsWith(".sql")).sort();
   for (const statement of names.flatMap((name) => statementsOf(readFileSync(join(folder, name), "utf8")))) {

@@ -1,0 +1,192 @@
+// Budgets and limits in the running Worker.
+
+import { after, before, test } from "node:test";
+import assert from "node:assert/strict";
+import { startGateway } from "./gateway.mjs";
+import { callOf, DOLLAR, ledgerObject, ledgerOf, rowsOf, spend, startBiller, UNDAUNTED } from "./spending.mjs";
+
+const ISOLATES = 8;
+
+let biller;
+let gateway;
+
+before(async () => {
+  biller = await startBiller();
+  gateway = await startGateway(biller, {}, { isolates: ISOLATES });
+  await gateway.configure(UNDAUNTED);
+});
+
+after(async () => {
+  await gateway?.close();
+  await biller?.close();
+});
+
+/** A request to one of the isolates. */
+const send = (init, isolate = 1) =>
+  gateway.fetch("/v1/chat/completions", { ...init, headers: { ...init.headers, "x-isolate": String(isolate) } });
+
+/** A thousand callers against a dollar, and everybody's tally. */
+async function rehearse(isolateOf, fields = {}) {
+  biller.bills.clear();
+  const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }], ...fields });
+  const { statuses, refused } = await spend({ send: (init, number) => send(init, isolateOf(number)), key, callers: 1_000, refusals: 50 });
+  const { spent, leased } = await ledgerOf(gateway, budgets[0].id);
+  const { rows, sum } = await rowsOf(gateway, id, spent);
+  const billed = biller.billed();
+  const told = `billed ${billed}, ledger ${spent}, leased ${leased}, database ${sum}, ${JSON.stringify([...statuses])}`;
+  assert.ok(refused >= 50, told);
+  assert.ok(billed <= BigInt(DOLLAR), told);
+  assert.ok(spent <= DOLLAR, told);
+  assert.equal(leased, 0, told);
+  assert.equal(sum, spent, `the database has what the ledger has: ${told}`);
+  for (const row of rows.filter(({ state }) => state === "settled_actual")) {
+    assert.equal(BigInt(row.cost_nano), biller.bills.get(row.request_id), `${row.request_id}, to the nano-dollar`);
+  }
+  const seen = new Set(rows.map(({ request_id }) => request_id));
+  assert.ok([...biller.bills.keys()].every((request) => seen.has(request)), "every bill has its row");
+  return { rows, billed, spent, told, statuses };
+}
+
+const marked = (rows) => rows.filter(({ state }) => state === "settled_estimate" || state === "committed_ceiling");
+
+test("a thousand callers at once never overspend a dollar, and get nearly all of it", async (t) => {
+  const { billed, rows, told } = await rehearse(() => 1, { on_disconnect: "drain" });
+  t.diagnostic(told);
+  assert.ok(billed >= (BigInt(DOLLAR) * 95n) / 100n, told);
+  assert.equal(marked(rows).length, 0, "those who left were read to the end");
+});
+
+test("neither do they through eight isolates", async (t) => {
+  const { billed, rows, told } = await rehearse((number) => 1 + (number % ISOLATES), { on_disconnect: "drain" });
+  t.diagnostic(told);
+  assert.ok(billed >= (BigInt(DOLLAR) * 95n) / 100n, told);
+  assert.equal(marked(rows).length, 0, "those who left were read to the end");
+});
+
+test("who leaves and has the answer aborted is charged the worst case, so that the budget holds", async () => {
+  const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }] });
+  biller.bills.clear();
+  const leave = new AbortController();
+  const response = await send({ ...callOf(key, { kind: "leaving", output: 100, cap: 150 }), signal: leave.signal });
+  const request = response.headers.get("x-request-id");
+  await response.body.getReader().read();
+  leave.abort();
+  const { spent } = await ledgerOf(gateway, budgets[0].id);
+  const { rows } = await rowsOf(gateway, id, spent);
+  assert.deepEqual(rows.map(({ request_id, state }) => [request_id, state]), [[request, "committed_ceiling"]]);
+  assert.ok(BigInt(spent) >= biller.bills.get(request), `${spent}`);
+});
+
+test("a limit of requests is a 429 that says when to come back", async () => {
+  const { key } = await gateway.createKey({ limits: [{ unit: "requests", per: "minute", max: 2 }] });
+  assert.equal((await send(callOf(key))).status, 200);
+  const second = await send(callOf(key));
+  assert.equal(second.headers.get("x-ratelimit-limit-requests"), "2");
+  assert.equal(second.headers.get("x-ratelimit-remaining-requests"), "0");
+  const third = await send(callOf(key));
+  assert.equal(third.status, 429);
+  const { error } = await third.json();
+  assert.equal(error.code, "rate_limit_exceeded");
+  assert.deepEqual([error.limit.unit, error.limit.max, error.limit.scope.type], ["requests", 2, "key"]);
+  assert.ok(error.limit.reset_at > Date.now());
+  assert.ok(Number(third.headers.get("retry-after")) > 0);
+  assert.match(third.headers.get("ratelimit"), /^"requests";r=0;t=\d+$/);
+  assert.equal(third.headers.get("ratelimit-policy"), '"requests";q=2;w=60');
+});
+
+test("limits are one for all isolates, and a refused call takes nothing of them", async () => {
+  const { key } = await gateway.createKey({ limits: [{ unit: "requests", per: "day", max: 20 }] });
+  const statuses = await Promise.all(Array.from({ length: 60 }, (_, number) => send(callOf(key), 1 + (number % ISOLATES)).then(({ status }) => status)));
+  const served = statuses.filter((status) => status === 200).length;
+  assert.ok(served <= 20, `${served}`);
+  // What isolates have leased and do not use comes back to those that ask.
+  for (let tries = 0, last = served; last < 20; tries += 1) {
+    assert.ok(tries < 60, `${last} of 20 were served`);
+    if ((await send(callOf(key), 1 + (tries % ISOLATES))).status === 200) last += 1;
+    else await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  const response = await send(callOf(key));
+  assert.equal(response.status, 429, "and not one more");
+});
+
+test("a place among parallel calls is free again after errors and disconnects", async () => {
+  const { key } = await gateway.createKey({ limits: [{ unit: "parallel", max: 1 }] });
+  for (const kind of ["failing", "leaving", "streamed", "plain", "retried"]) {
+    const leave = new AbortController();
+    const response = await send({ ...callOf(key, { kind }), signal: leave.signal });
+    assert.notEqual(response.status, 429, kind);
+    if (kind === "leaving") {
+      await response.body.getReader().read();
+      leave.abort();
+    } else await response.text();
+  }
+});
+
+test("a key is told what it has left", async () => {
+  const { key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "month" }], limits: [{ unit: "requests", per: "minute", max: 60 }] });
+  const answer = await send(callOf(key));
+  assert.equal(answer.status, 200);
+  assert.ok(Number(answer.headers.get("x-latchkey-budget-remaining")) <= 1);
+  const { spent } = await ledgerOf(gateway, budgets[0].id);
+  const told = await (await gateway.fetch("/v1/key", { headers: { authorization: `Bearer ${key}` } })).json();
+  const [budget] = told.budgets;
+  assert.deepEqual([budget.id, budget.limit, budget.spent, budget.remaining], [budgets[0].id, 1, spent / 1e9, 1 - spent / 1e9]);
+  assert.ok(budget.resets_at > Date.now());
+  assert.ok(told.limits[0].remaining >= 59);
+});
+
+test("a revoked key stops everywhere within the lease time", async () => {
+  const { id, key } = await gateway.createKey();
+  for (const isolate of [1, 2]) assert.equal((await send(callOf(key), isolate)).status, 200);
+  const revoked = await gateway.admin("POST", `/admin/keys/${id}/revoke`, undefined, { "x-isolate": "1" });
+  assert.equal(revoked.status, 200);
+  assert.equal((await send(callOf(key), 1)).status, 401);
+  const before = Date.now();
+  while ((await send(callOf(key), 2)).status !== 401) {
+    assert.ok(Date.now() - before < 10_000, "still served after ten seconds");
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+});
+
+test("a budget that is reached is an event, once", async () => {
+  const { key, budgets } = await gateway.createKey({ budgets: [{ limit: 0.001, period: "total", warn_at: [0.5] }] });
+  for (const _ of [1, 2, 3]) await send(callOf(key));
+  await ledgerOf(gateway, budgets[0].id);
+  const database = await gateway.miniflare.getD1Database("DB", gateway.name);
+  const events = async () =>
+    (await database.prepare("SELECT type, subject, data FROM events WHERE subject = ? ORDER BY at").bind(budgets[0].id).all()).results;
+  for (let tries = 0; tries < 60 && (await events()).length === 0; tries += 1) await new Promise((resolve) => setTimeout(resolve, 250));
+  const [event, ...more] = await events();
+  assert.equal(event?.type, "budget.threshold");
+  const { threshold, limit } = JSON.parse(event.data);
+  assert.deepEqual([threshold, limit, more.length], [0.5, 0.001, 0]);
+});
+
+test("what the ledger object is told twice, or late, is counted once", async () => {
+  const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }] });
+  const object = await ledgerObject(gateway);
+  const rule = `${budgets[0].id}`;
+  const tell = async (route, message) => {
+    const response = await object.fetch(`http://ledger${route}`, { method: "POST", body: JSON.stringify({ version: 2, isolate: "iso_test", ...message }) });
+    assert.equal(response.status, 200, await response.clone().text());
+    return response.json();
+  };
+  await send(callOf(key));
+  const before = await ledgerOf(gateway, rule);
+  const ask = { ask: 1, keys: [{ key: id, have: 0 }], needs: [{ pot: rule, least: 1_000, want: 1_000 }] };
+  const [first, again] = [await tell("/ask", ask), await tell("/ask", ask)];
+  const [lease] = first.leases;
+  assert.equal(again.leases[0].granted, lease.granted, "asked twice, granted once");
+  const report = { lease: lease.lease, pot: lease.pot, used: 400, returned: lease.granted - 400, want: 0, renew: false };
+  const record = { request_id: "req_twice", seq: 0, at: Date.now(), key_id: id, cost_nano: 400, state: "settled_actual", total_ms: 1 };
+  for (const number of [1, 1, 2]) {
+    const message = { version: 2, isolate: "iso_test", report: number, leases: [report] };
+    await tell("/records", { batch: `iso_test.${number}`, records: [record], report: message });
+  }
+  const old = { version: 2, isolate: "iso_test", report: 1, leases: [{ ...report, used: 100, returned: 0 }] };
+  await tell("/records", { batch: "iso_test.1", records: [record], report: old });
+  const { spent } = await ledgerOf(gateway, rule);
+  assert.equal(spent, before.spent + 400);
+  const { sum, rows } = await rowsOf(gateway, id, spent);
+  assert.deepEqual([sum, rows.length], [spent, 2]);
+});

@@ -1,0 +1,94 @@
+// The gateway killed at random points while it spends from a budget, again and again, and what is left of the money.
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { startGateway } from "./gateway.mjs";
+import { callOf, ledgerOf, rowsOf, startBiller, UNDAUNTED } from "./spending.mjs";
+
+const CALLERS = 12;
+const KINDS = ["plain", "streamed", "cached", "leaving", "failing", "retried"];
+/** Calls end soon, so that those that were lost are booked soon: half a minute after their deadline. */
+const CONFIGURATION = { ...UNDAUNTED, limits: { deadlines: { total_ms: 3_000 } } };
+const BOOKED_WITHIN = 45_000;
+
+/**
+ * Kills the gateway so many times at moments that `random` draws, and starts it again on the same storage. Gives the
+ * figures of every round and of the end.
+ */
+export async function crash({ kills, limit = 1, random = Math.random, told = () => {} }) {
+  const folder = mkdtempSync(join(tmpdir(), "latchkey-crash-"));
+  const biller = await startBiller();
+  const rounds = [];
+  let gateway = await startGateway(biller, {}, { folder });
+  try {
+    await gateway.configure(CONFIGURATION);
+    const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit, period: "total" }], on_disconnect: "drain" });
+    for (let kill = 0; kill < kills; kill += 1) {
+      rounds.push(await round(gateway, biller, key, 30 + Math.floor(random() * 1_500)));
+      told(kill + 1, rounds.at(-1));
+      await gateway.close();
+      gateway = await startGateway(biller, {}, { folder });
+    }
+    return { rounds, ...(await settled(gateway, biller, id, budgets[0].id)) };
+  } finally {
+    await gateway.close();
+    await biller.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Calls at once, until the process is killed in the middle of them after so many milliseconds. */
+async function round(gateway, biller, key, after) {
+  const before = { bills: biller.bills.size, billed: biller.billed() };
+  let over = false;
+  let served = 0;
+  const caller = async (number) => {
+    for (let turn = number; !over; turn += 1) {
+      const response = await gateway.fetch("/v1/chat/completions", callOf(key, { kind: KINDS[turn % KINDS.length], output: 20, cap: 40 })).catch(() => undefined);
+      await response?.text().catch(() => undefined);
+      if (response?.status === 200) served += 1;
+      else await delay(20);
+    }
+  };
+  const callers = Array.from({ length: CALLERS }, (_, number) => caller(number));
+  await delay(after);
+  kill();
+  over = true;
+  await Promise.all(callers);
+  return { after, served, bills: biller.bills.size - before.bills, billed: biller.billed() - before.billed };
+}
+
+/** Kills the runtimes that this process has started. */
+function kill() {
+  const children = execFileSync("pgrep", ["-P", String(process.pid), "workerd"], { encoding: "utf8" });
+  for (const id of children.trim().split("\n")) process.kill(Number(id), "SIGKILL");
+}
+
+/** What everybody has, once all that was lost is booked. */
+async function settled(gateway, biller, keyId, rule) {
+  const first = await ledgerOf(gateway, rule, { patience: 1_000 });
+  await delay(first.leased === 0 ? 0 : BOOKED_WITHIN);
+  const { spent, leased, limit } = await ledgerOf(gateway, rule, { patience: 1_000 });
+  const { rows, sum } = await rowsOf(gateway, keyId, spent);
+  const booked = new Map();
+  for (const row of rows) booked.set(row.request_id, (booked.get(row.request_id) ?? 0) + (row.cost_nano ?? 0));
+  const exact = rows.filter(({ state }) => state === "settled_actual");
+  const wrong = exact.filter(({ request_id, cost_nano }) => biller.bills.get(request_id) !== BigInt(cost_nano));
+  const lost = [...biller.bills].filter(([request]) => !booked.has(request));
+  return {
+    limit,
+    spent,
+    leased,
+    sum,
+    billed: biller.billed(),
+    rows: rows.length,
+    exact: exact.length,
+    ceilings: rows.filter(({ state }) => state === "committed_ceiling").length,
+    wrong: wrong.length,
+    lost: lost.length,
+    lostCost: lost.reduce((total, [, cost]) => total + cost, 0n),
+  };
+}
