@@ -318,7 +318,8 @@ impl Ledger {
     /// Sets the alarm unless an earlier one is set.
     async fn arm(&self, wait: i64) -> Result<()> {
         let storage = self.state.storage();
-        if storage.get_alarm().await?.is_none() {
+        // One may be set for the deadline of a call, many minutes from now.
+        if storage.get_alarm().await?.is_none_or(|set| set > now().0.saturating_add(wait)) {
             storage.set_alarm(wait).await?;
         }
         Ok(())

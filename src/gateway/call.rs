@@ -189,14 +189,15 @@ impl Call {
         response
     }
 
-    /// The waits of this call: for its key, and for the upstream. The platform's clock stands still while code runs,
+    /// The waits of this call: for its key, for the ledger if it had to ask, and for the upstream. The platform's clock stands still while code runs,
     /// so waits are all that can honestly be told.
     fn server_timing(&self, now: UnixMillis) -> String {
         let Millis(key) = self.admitted.since(self.started);
         match &self.attempt {
             Some(attempt) => {
                 let Millis(upstream) = now.since(attempt.sent);
-                format!("key;dur={key}, upstream;dur={upstream}")
+                let ledger = self.funds.waited.map(|Millis(waited)| format!("ledger;dur={waited}, "));
+                format!("key;dur={key}, {}upstream;dur={upstream}", ledger.unwrap_or_default())
             }
             None => format!("key;dur={key}"),
         }
@@ -239,8 +240,8 @@ impl Call {
         let priced = usage.zip(cost).filter(|_| self.besides.is_none());
         record.prices = priced.and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
-        if let Some(ceiling) = self.funds.ceiling.filter(|_| usage.is_some()) {
-            record.charge_ceiling(ceiling);
+        if let Some(paid) = self.funds.paid {
+            record.charge(paid, self.funds.at_ceiling);
         }
         record.time(self.first_token, now);
         self.note_origin(&mut record);

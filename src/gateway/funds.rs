@@ -8,7 +8,7 @@ use crate::budget::{
 };
 use crate::chat::Usage;
 use crate::failure::{Failure, Kind};
-use crate::http::{Endpoint, Task};
+use crate::http::{Endpoint, Task, status_of};
 use crate::keys::{Grant, OnLedgerOutage, UnknownPrice};
 use crate::provider::Bucket;
 use crate::units::{Millis, NanoUsd, UnixMillis};
@@ -24,8 +24,10 @@ use super::{Gateway, Step};
 const PATIENCE: Millis = Millis(2_500);
 /// How long it waits between two tries.
 const TRY_AGAIN: Millis = Millis(150);
-/// A call is not asked for more often than this: something is wrong then.
-const MOST_TRIES: u32 = 64;
+/// How long a call waits in all until somebody asks for it: with so many before it, it is one too many.
+const LONGEST_QUEUE: Millis = Millis(10_000);
+/// Waiting calls look ever more rarely whether others' asks have helped them, up to so many times the first wait.
+const RAREST_LOOK: u64 = 10;
 /// A fair share buys at least so much output: less is no answer.
 const LEAST_OUTPUT: u64 = 256;
 
@@ -36,17 +38,32 @@ pub(super) struct Funds {
     most: Amounts,
     /// A strict budget counts it: what is not known for sure is charged at its worst case.
     strict: bool,
-    /// What was charged, where that is the worst case and not what was used.
-    pub(super) ceiling: Option<NanoUsd>,
+    /// What was charged so far, where that is known: the record says the same as the ledger.
+    pub(super) paid: Option<NanoUsd>,
+    /// Some of that is a worst case and not what was used.
+    pub(super) at_ceiling: bool,
     tries: u32,
     /// Why the ledger granted nothing the last time.
     pub(super) refused: Option<Refusal>,
     /// When it was first found that it does not fit.
     since: Option<UnixMillis>,
+    /// When it first had to wait, for the ledger or for others' asks.
+    queued: Option<UnixMillis>,
+    /// How long it waited.
+    pub(super) waited: Option<Millis>,
     /// Its request was counted.
     counted: bool,
     /// What the caller is told of limits and budgets.
     pub(super) headers: Headers,
+}
+
+impl Funds {
+    /// Nothing is waited for any more.
+    fn let_through(&mut self, now: UnixMillis) {
+        if let Some(since) = self.queued.take() {
+            self.waited = Some(Millis(self.waited.unwrap_or_default().0 + now.since(since).0));
+        }
+    }
 }
 
 impl Gateway {
@@ -56,15 +73,13 @@ impl Gateway {
         self.release(call);
         let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
         if self.purse.is_free(&grant.key.id, now) {
+            call.funds.let_through(now);
             return Ok(None);
         }
         let rules = self.purse.rules(&grant.terms);
         let most = self.most(call, &grant, &rules, body)?;
-        (call.funds.most, call.funds.ceiling) = (most, None);
+        call.funds.most = most;
         call.funds.tries += 1;
-        if call.funds.tries > MOST_TRIES {
-            return Err(unavailable("it was asked too often for one call"));
-        }
         let tags = call.tags();
         let total = self.setup.config.limits.deadlines.total;
         let wanted = Wanted {
@@ -88,15 +103,20 @@ impl Gateway {
                 let figures = self.purse.figures(&rules, &wanted.spender, &wanted.aim);
                 let headers = headers(&figures, now);
                 (call.funds.headers, call.funds.hold) = (headers, hold);
+                call.funds.let_through(now);
                 Ok(None)
             }
             Taken::Ask(message) => {
+                call.funds.queued.get_or_insert(now);
                 call.stage = Stage::Ledger;
                 Ok(Some(Step::AskLedger(serde_json::to_vec(&message).unwrap_or_default())))
             }
             Taken::Wait(wait) => {
+                if now.since(*call.funds.queued.get_or_insert(now)) > LONGEST_QUEUE {
+                    return Err(unavailable("too many calls wait for it"));
+                }
                 call.stage = Stage::Waiting;
-                Ok(Some(Step::Wait(wait)))
+                Ok(Some(Step::Wait(Millis(wait.0 * u64::from(call.funds.tries).min(RAREST_LOOK)))))
             }
             Taken::Ended(Ended::Revoked) => Err(ended("This gateway key was revoked.")),
             Taken::Ended(Ended::Disabled) => Err(ended("This gateway key is disabled.")),
@@ -133,26 +153,34 @@ impl Gateway {
         Err(self.refuse_for(call, &self.purse.refused(&rules, &refused), now))
     }
 
-    /// Ends what the call holds at what it used and is charged.
+    /// Ends what the call holds at what it used and is charged; gives that.
     ///
     /// What was held is charged where no price is known, which is never nothing, and where usage is an estimate and a
     /// strict budget has to hold: the provider may bill more than was seen here.
-    pub(super) fn pay(&mut self, call: &mut Call, usage: Option<&Usage>, cost: Option<Cost>) {
-        let Some(usage) = usage else { return self.release(call) };
-        let Some(hold) = call.funds.hold.take() else { return };
+    pub(super) fn pay(&mut self, call: &mut Call, usage: Option<&Usage>, cost: Option<Cost>) -> Option<Cost> {
+        let Some(usage) = usage else {
+            self.release(call);
+            return cost;
+        };
+        let Some(hold) = call.funds.hold.take() else { return cost };
         let most = call.funds.most;
         let charged = match cost {
             Some(cost) if !(usage.estimated && call.funds.strict) => cost.charged,
             Some(cost) => most.cost.max(cost.charged),
             None => most.cost,
         };
-        call.funds.ceiling = cost.is_none_or(|cost| cost.charged != charged).then_some(charged);
         self.purse.settle(hold, &Amounts::used(usage, charged, most.requests));
         call.funds.counted = true;
+        // Where nothing was held for an unknown price, what it costs stays unknown.
+        if cost.is_some() || charged > NanoUsd::ZERO {
+            call.funds.paid = Some(call.funds.paid.unwrap_or_default() + charged);
+            call.funds.at_ceiling |= cost.is_none_or(|cost| cost.charged != charged);
+        }
+        cost.map(|cost| Cost { charged, ..cost })
     }
 
     /// Pays for an attempt that failed although the provider may bill it: it took the request and never finished the
-    /// answer, or nobody waited for that.
+    /// answer, or nobody waited for that. The attempt has a row of its own in the ledger.
     pub(super) fn pay_for_failed(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) {
         let answered = call.attempt.as_ref().and_then(|attempt| attempt.status);
         let unfinished = matches!(failure.kind, Kind::Truncated | Kind::BadAnswer | Kind::Unavailable);
@@ -161,15 +189,15 @@ impl Gateway {
         if call.funds.hold.is_none() || call.funds.most.cost == NanoUsd::ZERO || !(took_it || given_up) {
             return;
         }
+        let before = (call.funds.paid.take(), std::mem::take(&mut call.funds.at_ceiling));
         let usage = estimate_used(call.incoming.body.len() as u64, 0);
         let cost = self.cost(call, &usage);
-        self.pay(call, Some(&usage), cost);
-        let status = crate::http::status_of(failure);
-        let mut record = call.record(status, Some(failure), Some(&usage), cost, now);
-        // The row of the call itself is the first; this one is of an attempt.
+        let cost = self.pay(call, Some(&usage), cost);
+        let mut record = call.record(status_of(failure), Some(failure), Some(&usage), cost, now);
+        // The row of the call itself is the first.
         record.seq = call.attempts;
         self.records.push(record);
-        call.funds.ceiling = None;
+        (call.funds.paid, call.funds.at_ceiling) = before;
     }
 
     /// Ends what the call holds at nothing: the provider charges nothing for the attempt.

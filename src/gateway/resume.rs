@@ -87,7 +87,7 @@ impl Gateway {
     /// Pays for an attempt that is over while its call is not. Gives what it cost.
     pub(super) fn pay_besides(&mut self, call: &mut Call, usage: &Usage) -> Option<Cost> {
         let cost = self.cost(call, usage);
-        self.pay(call, Some(usage), cost);
+        let cost = self.pay(call, Some(usage), cost);
         if let Some(tried) = call.tried.last_mut() {
             (tried.usage, tried.cost) = (Some(usage.clone()), cost);
         }

@@ -5,7 +5,7 @@ use crate::http::{Response, no_store};
 use crate::keys::OnDisconnect;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
-use crate::wire::{Closing, Cost, Layout};
+use crate::wire::{Closing, Layout};
 
 use super::attempt::Lane;
 use super::call::{Call, Stage};
@@ -131,7 +131,7 @@ impl Gateway {
         let at = call.tried.len();
         let usage = self.usage_of(call, pipe, Some(&failure));
         let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
-        self.pay(call, usage.as_ref(), cost);
+        let cost = self.pay(call, usage.as_ref(), cost);
         call.add_besides(unread(), cost);
         let step = self.failed(call, failure, now);
         if let Some(tried) = call.tried.get_mut(at) {
@@ -265,7 +265,7 @@ impl Gateway {
                 // The upstream has the prompt, and will bill it.
                 let usage = estimate(call.incoming.body.len() as u64, 0);
                 let cost = self.cost(call, &usage);
-                self.pay(call, Some(&usage), cost);
+                let cost = self.pay(call, Some(&usage), cost);
                 let (usage, cost) = call.with_besides(Some(usage), cost);
                 self.records.push(call.record(499, Some(&failure), usage.as_ref(), cost, now));
             }
@@ -292,8 +292,7 @@ impl Gateway {
         let usage = if nothing_used && !gone { None } else { self.usage_of(call, pipe, failure) };
         let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
         let status = if gone { 499 } else { 200 };
-        self.pay(call, usage.as_ref(), cost);
-        let cost = cost.map(|cost| Cost { charged: call.funds.ceiling.unwrap_or(cost.charged), ..cost });
+        let cost = self.pay(call, usage.as_ref(), cost);
         match failure {
             None => {
                 self.report_served(call, usage.as_ref(), now);

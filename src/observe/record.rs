@@ -171,9 +171,13 @@ impl Record {
         self.upstream_cost_nano = upstream.map(|amount| amount.0);
     }
 
-    /// Notes that the key is charged the most that the call could cost, because what it did cost is not known.
-    pub fn charge_ceiling(&mut self, ceiling: NanoUsd) {
-        (self.state, self.cost_nano, self.prices) = ("committed_ceiling", Some(ceiling.0), None);
+    /// Notes what the ledger was told that the key is charged: `at_ceiling`, if that is the most that the call could
+    /// cost, because what it did cost is not known.
+    pub fn charge(&mut self, charged: NanoUsd, at_ceiling: bool) {
+        self.cost_nano = Some(charged.0);
+        if at_ceiling {
+            (self.state, self.prices) = ("committed_ceiling", None);
+        }
     }
 
     /// Notes when it ended and, where known, when it first spoke.
