@@ -16,7 +16,7 @@ use crate::provider::Quirks;
 /// # Errors
 /// `BadAnswer` where the body is none; the provider's own error where it holds one.
 pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Failure> {
-    let response: Response<'b> = serde_json::from_slice(body)
+    let response: Response<'b> = crate::json::from_slice(body)
         .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
     if let Some(failure) = ending::failure(&response) {
         return Err(failure);
@@ -44,7 +44,7 @@ pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Fa
 /// # Errors
 /// `BadAnswer` where a known member has an impossible shape.
 pub(super) fn read_item(raw: &RawValue) -> Result<Item<'_>, Failure> {
-    serde_json::from_str(raw.get()).or_else(|error| {
+    crate::json::from_str(raw.get()).or_else(|error| {
         let kind = Raw::from_raw(raw).member("type").and_then(Raw::into_text);
         // Items of provider-run tools may use the same names for other things.
         match kind {

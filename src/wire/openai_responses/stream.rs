@@ -85,7 +85,7 @@ impl Decoder {
             return;
         }
         self.state = State::Started;
-        let head = response.and_then(|raw| serde_json::from_str::<Response<'_>>(raw.get()).ok());
+        let head = response.and_then(|raw| crate::json::from_str::<Response<'_>>(raw.get()).ok());
         let (id, model, created) = head.map_or((None, None, None), |head| (head.id, head.model, head.created_at));
         sink.event(Event::Start {
             id: id.unwrap_or_default(),
@@ -280,7 +280,7 @@ impl Decoder {
 
     fn finished(&mut self, response: Option<&RawValue>, sink: &mut dyn Sink) -> Decoded {
         let Some(raw) = response else { return Decoded::Corrupt("an end without its response".to_owned()) };
-        let response: Response<'_> = match serde_json::from_str(raw.get()) {
+        let response: Response<'_> = match crate::json::from_str(raw.get()) {
             Ok(response) => response,
             Err(error) => return Decoded::Corrupt(error.to_string()),
         };
@@ -388,7 +388,7 @@ impl StreamDecoder for Decoder {
         if matches!(self.state, State::Ended | State::Failed) || *frame.data == *b"[DONE]" {
             return Decoded::Taken;
         }
-        let event: StreamEvent<'_> = match serde_json::from_slice(&frame.data) {
+        let event: StreamEvent<'_> = match crate::json::from_slice(&frame.data) {
             Ok(event) => event,
             Err(error) => return Decoded::Corrupt(error.to_string()),
         };
@@ -419,7 +419,7 @@ impl StreamDecoder for Decoder {
             }
             "error" => {
                 self.state = State::Failed;
-                let told = event.error.or_else(|| serde_json::from_slice::<Raw<'_>>(&frame.data).ok());
+                let told = event.error.or_else(|| crate::json::from_slice::<Raw<'_>>(&frame.data).ok());
                 let failure = told.as_ref().map_or_else(|| Failure::bad_answer("The provider failed."), reported);
                 sink.event(Event::Failed(failure));
             }
