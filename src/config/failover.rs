@@ -20,11 +20,32 @@ pub struct Failover {
     pub retries: RetryPolicy,
     /// Whether a stream that dies after its first token is continued by the next target, where the call does not say.
     pub continues: bool,
-    /// After how long without a first token a second target is asked as well, where the call does not say; `None` is
-    /// never.
-    pub hedge: Option<Millis>,
+    /// When a second target is asked beside a slow first, where the call does not say; `None` is never.
+    pub hedge: Option<Hedge>,
     /// A stream slower than this moves on before it is committed; `None` lets all be.
     pub throughput: Option<Throughput>,
+}
+
+/// When a second target is asked beside a slow first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hedge {
+    /// After so long without an answer, or a stream's first token.
+    pub after: Millis,
+    /// Rather after what 95 of 100 streams of the target took to begin of late, where that is known.
+    pub own_p95: bool,
+    /// Of a hundred calls that may be hedged, so many are at most.
+    pub percent: u64,
+}
+
+/// What share of calls is hedged at most where nothing is said of it.
+const HEDGED_PERCENT: u64 = 10;
+
+impl Failover {
+    /// Of a hundred calls that may be hedged, so many are at most.
+    #[must_use]
+    pub fn hedge_percent(&self) -> u64 {
+        self.hedge.map_or(HEDGED_PERCENT, |hedge| hedge.percent)
+    }
 }
 
 /// The least speed of a stream.
@@ -53,7 +74,7 @@ pub(super) fn read(place: &Place<'_>) -> Failover {
         "context_length",
         "content_policy",
         "continue",
-        "hedge_ms",
+        "hedge",
         "throughput",
     ];
     for (key, place) in place.members(&known) {
@@ -66,11 +87,26 @@ pub(super) fn read(place: &Place<'_>) -> Failover {
             "context_length" => set(&mut failover.retries.context_length, place.boolean()),
             "content_policy" => set(&mut failover.retries.content_policy, place.boolean()),
             "continue" => set(&mut failover.continues, place.boolean()),
-            "hedge_ms" => failover.hedge = place.integer(50..=600_000).map(Millis),
+            "hedge" => failover.hedge = hedge(&place),
             _ => failover.throughput = throughput(&place),
         }
     }
     failover
+}
+
+fn hedge(place: &Place<'_>) -> Option<Hedge> {
+    let (mut after, mut own_p95, mut percent) = (None, false, Some(HEDGED_PERCENT));
+    for (key, place) in place.members(&["after_ms", "own_p95", "percent"]) {
+        match key {
+            "after_ms" => after = place.integer(50..=600_000),
+            "own_p95" => set(&mut own_p95, place.boolean()),
+            _ => percent = place.integer(1..=100),
+        }
+    }
+    if after.is_none() {
+        place.lacks("after_ms", "how long the first target is waited for");
+    }
+    Some(Hedge { after: Millis(after?), own_p95, percent: percent? })
 }
 
 fn throughput(place: &Place<'_>) -> Option<Throughput> {

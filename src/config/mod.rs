@@ -63,7 +63,8 @@
 //!   "experiments": {"newer": {"alias": "fast-cheap", "variants": {"new": {"share": 0.05, "candidates": ["cave/llama-6"]}}}},
 //!   "failover": {
 //!     "enabled": true, "max_attempts": 6, "same_target": 2, "backoff_ms": 250, "longest_wait_ms": 5000,
-//!     "context_length": false, "content_policy": false, "continue": false, "hedge_ms": 3000,
+//!     "context_length": false, "content_policy": false, "continue": false,
+//!     "hedge": {"after_ms": 3000, "own_p95": true, "percent": 10},
 //!     "throughput": {"tokens_per_second": 5, "within_ms": 2000}
 //!   },
 //!   "fallbacks": {"cave/llama-5": ["anthropic/claude-sonnet-4-5"]}

@@ -223,6 +223,15 @@ pub fn waited(call: u32, now: f64) -> String {
     resume(call, Input::Waited, now)
 }
 
+/// The first word is late: the step of another call that asks a second target, or `hold` where none may be asked.
+#[wasm_bindgen]
+pub fn hedge(call: u32, now: f64) -> String {
+    with(String::new(), |isolate| match isolate.gateway.hedge(CallId(call), moment(now)) {
+        Some((id, step)) => isolate.tell(id, step),
+        None => isolate.tell(CallId(call), Step::Hold),
+    })
+}
+
 /// The upstream's status line and headers, a line `name:value` for each.
 #[wasm_bindgen]
 pub fn headers(call: u32, status: u16, headers: &str, now: f64) -> String {
@@ -423,6 +432,9 @@ impl Isolate {
             .number("idle", deadlines.idle.0)
             .number("commit_after", deadlines.commit_after.0)
             .number("total", outbound.total_left.0);
+        if let Some(wait) = outbound.hedge {
+            told.number("hedge", wait.0);
+        }
         if !outbound.abortable {
             // An answer in one piece is read before it is told: both go over in one call of [`answer`].
             told.number("most", self.gateway.setup().config.limits.answer_bytes);

@@ -160,7 +160,8 @@ async function inline(step) {
 async function drive(step, request, env, ctx) {
   const live = new Live(step.call, env, ctx);
   request.signal.addEventListener("abort", () => live.gone(), { once: true });
-  const next = await advance(step, live);
+  let next = await advance(step, live);
+  if (live.rival !== undefined) next = await live.outcome(next);
   if (next.readable === undefined) live.complete();
   return next.readable === undefined ? respond(next, env, ctx) : begun(next, next.readable);
 }
@@ -266,6 +267,28 @@ class Live {
     this.left = step.total;
     const connects = step.connect < step.total;
     this.timer = setTimeout(() => this.expire(connects ? "connect" : "total"), Math.min(step.connect, step.total));
+    if (step.hedge !== undefined) setTimeout(() => this.hedge(step), step.hedge);
+  }
+
+  /** The first word is late: another target is asked as well, and whichever speaks first answers the call. */
+  hedge(step) {
+    if (this.over || this.drained || this.step !== step) return;
+    const second = JSON.parse(core.hedge(this.call, Date.now()));
+    if (second.do === "hold") return;
+    const rival = (this.rival = new Live(second.call, this.env, this.ctx));
+    this.answered = advance(second, rival).then((next) => {
+      // Either it has an answer, or it has left the call to this one.
+      if (next.do !== "finish") this.stop();
+      return next;
+    });
+    this.answered.catch(() => {});
+  }
+
+  /** What answers the call of which two targets were asked: this one, unless it failed or came second. */
+  outcome(next) {
+    if (next.do === "finish") return this.answered;
+    this.rival.end();
+    return next;
   }
 
   /** The status line came; what is left is the whole call's time. */
@@ -311,7 +334,11 @@ class Live {
 
   /** The caller went away: the upstream is aborted, or read to its end within what the platform gives. */
   gone() {
-    if (this.over || this.drained) return;
+    if (!this.over && !this.drained) this.leave();
+    this.rival?.gone();
+  }
+
+  leave() {
     if (core.gone(this.call, Date.now())) {
       this.drained = true;
       this.ctx.waitUntil(new Promise((resolve) => (this.ended = resolve)));

@@ -17,7 +17,7 @@ use super::funds::Funds;
 use super::resume::{Besides, Resume};
 use super::tried::Tried;
 use super::wishes::Wishes;
-use super::{Asked, Incoming};
+use super::{Asked, CallId, Incoming};
 
 /// One request on its way from the caller to an upstream and back.
 pub struct Call {
@@ -61,6 +61,10 @@ pub struct Call {
     pub(super) continued: bool,
     /// What it holds of budgets and limits.
     pub(super) funds: Funds,
+    /// The call that asks another target for the same answer at the same time.
+    pub(super) rival: Option<CallId>,
+    /// Two targets were asked at once.
+    pub(super) hedged: bool,
     /// The stream that is to be continued, until the next target's stream begins.
     pub(super) resume: Option<Box<Resume>>,
     /// What is billed beside the attempt that ends it.
@@ -124,6 +128,8 @@ impl Call {
             committed_early: false,
             continued: false,
             funds: Funds::default(),
+            rival: None,
+            hedged: false,
             resume: None,
             besides: None,
             unwritten: Vec::new(),

@@ -66,6 +66,9 @@ impl Gateway {
                     call.first_token = None;
                 }
             }
+            if self.leave_to_rival(call, &failure) {
+                return Ok(Step::Finish(Vec::new()));
+            }
             let next = self.decide(call, &failure, was_sent, now);
             call.remember(failure);
             let tried = match next {
@@ -220,7 +223,7 @@ impl Gateway {
 impl Call {
     /// Keeps the failure that tells the caller most: rather what a provider said of the call than that a fallback could
     /// not be asked, and of two alike the later.
-    fn remember(&mut self, failure: Failure) {
+    pub(super) fn remember(&mut self, failure: Failure) {
         let tells = |failure: &Failure| match failure.kind {
             Kind::CredentialRejected | Kind::NotFound | Kind::Unsupported | Kind::NoTarget => 0,
             _ if failure.side == Side::Gateway => 0,

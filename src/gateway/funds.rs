@@ -64,6 +64,11 @@ impl Funds {
             self.waited = Some(Millis(self.waited.unwrap_or_default().0 + now.since(since).0));
         }
     }
+
+    /// Those of a call whose request is counted elsewhere.
+    pub(super) fn counted() -> Funds {
+        Funds { counted: true, ..Funds::default() }
+    }
 }
 
 impl Gateway {

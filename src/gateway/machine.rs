@@ -10,8 +10,8 @@ use crate::json::check_depth;
 use crate::keys::{self, Grant, KeyHash, Secrets};
 use crate::observe::{Ids, RecordBuffer};
 use crate::provider::Registry;
-use crate::route::RetryBudget;
 use crate::route::router::Router;
+use crate::route::{HedgeBudget, RetryBudget};
 use crate::units::UnixMillis;
 
 use super::attempt::Attempt;
@@ -32,6 +32,8 @@ pub struct Gateway {
     pub view: View,
     /// What keeps repetitions a share of traffic.
     pub(super) retries: RetryBudget,
+    /// What keeps second targets asked at the same time a share of traffic.
+    pub(super) hedges: HedgeBudget,
     /// Where calls went, and what came of it.
     pub(super) router: Router,
     /// What this isolate may spend.
@@ -65,6 +67,7 @@ impl Gateway {
             ids,
             grants: Grants::default(),
             retries: RetryBudget::default(),
+            hedges: HedgeBudget::default(),
             router: Router::default(),
             records: RecordBuffer::default(),
             purse: Purse::new(isolate),
@@ -121,6 +124,19 @@ impl Gateway {
         (id, step)
     }
 
+    /// Takes a call out, to work on it.
+    pub(super) fn take(&mut self, id: CallId) -> Option<Call> {
+        self.calls.remove(&id)
+    }
+
+    /// Keeps a call that was made beside another.
+    pub(super) fn admit_rival(&mut self, call: Call) -> CallId {
+        self.next_call = self.next_call.wrapping_add(1);
+        let id = CallId(self.next_call);
+        self.keep(id, call);
+        id
+    }
+
     /// Something happened to a call. A call that is over, or unknown, answers with an empty [`Step::Finish`].
     pub fn resume(&mut self, id: CallId, input: Input<'_>, now: UnixMillis) -> Step {
         // What the ledger says is for the isolate as a whole, whatever became of the call that asked.
@@ -135,7 +151,7 @@ impl Gateway {
         step
     }
 
-    fn keep(&mut self, id: CallId, mut call: Call) {
+    pub(super) fn keep(&mut self, id: CallId, mut call: Call) {
         if matches!(call.stage, Stage::Over) {
             // What was used is settled by now; whatever is still held was not.
             self.release(&mut call);
@@ -176,6 +192,7 @@ impl Gateway {
         if let Some(resume) = call.resume.take() {
             return self.end_resumed(call, *resume, failure, now);
         }
+        self.outpace(call, now);
         let response = call.refuse(failure, now);
         self.note_routed_failure(call, failure);
         // A flood of bad keys must not reach the database.

@@ -15,6 +15,7 @@ mod funds_refused;
 mod grants;
 mod headers;
 mod health;
+mod hedge;
 mod hypothetical;
 mod inspect;
 mod link;
@@ -35,7 +36,7 @@ pub use feedback::Feedback;
 pub use headers::Incoming;
 pub use hypothetical::{Hypothetical, PastCall, Redecided};
 pub use link::link_fault;
-pub use machine::{Gateway, Setup};
+pub use machine::{Gateway, Load, Setup};
 
 use std::rc::Rc;
 
@@ -186,6 +187,9 @@ pub struct Outbound {
     pub deadlines: crate::config::Deadlines,
     /// What is left of the whole call.
     pub total_left: Millis,
+    /// After how long without an answer, or a stream's first word, a second target may be asked as well
+    /// ([`Gateway::hedge`]).
+    pub hedge: Option<Millis>,
     /// Whether it must be possible to abort it while the call goes on. Where not, the end of the call ends it too.
     pub abortable: bool,
     /// The answer of the built-in sandbox, instead of a network call.

@@ -60,6 +60,7 @@ impl Gateway {
         }
         let (usage, answer) = read(call, attempt, body, now)?;
         let own_cost = self.cost(call, &usage);
+        self.outpace(call, now);
         let (total, cost) = call.with_besides(Some(usage.clone()), own_cost);
         let mut closing = Closing { usage: total, cost, latchkey: None };
         // What cannot be written is a failed attempt; what can is served before it is.
@@ -135,7 +136,8 @@ fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
 
 /// An answer that has been read and only lacks its cost.
 enum Plain<'b> {
-    Patched(Surface, &'b [u8], &'b Attempt),
+    /// The last is whether reasoning is left out.
+    Patched(Surface, &'b [u8], bool),
     Chat(Surface, Answer<'b>, Naming),
     Embeddings(Endpoint, EmbeddingsAnswer<'b>, String, VectorEncoding),
     /// It costs nothing and says nothing else.
@@ -145,8 +147,8 @@ enum Plain<'b> {
 impl Plain<'_> {
     fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
         Ok(match self {
-            Plain::Patched(surface, body, attempt) => {
-                surface.patch_answer(body, closing, attempt.hide_reasoning).into_owned()
+            Plain::Patched(surface, body, hide_reasoning) => {
+                surface.patch_answer(body, closing, *hide_reasoning).into_owned()
             }
             Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing),
             Plain::Embeddings(endpoint, answer, model, encoding) => {
@@ -159,7 +161,7 @@ impl Plain<'_> {
 }
 
 /// Reads a successful body: what it used, estimated where it does not say, and the answer itself.
-fn read<'b>(call: &Call, attempt: &'b Attempt, body: &'b [u8], now: UnixMillis) -> Result<(Usage, Plain<'b>), Failure> {
+fn read<'b>(call: &Call, attempt: &Attempt, body: &'b [u8], now: UnixMillis) -> Result<(Usage, Plain<'b>), Failure> {
     let request_bytes = call.incoming.body.len() as u64;
     let quirks = &attempt.upstream.quirks;
     let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
@@ -176,7 +178,7 @@ fn read<'b>(call: &Call, attempt: &'b Attempt, body: &'b [u8], now: UnixMillis) 
             debug_assert!(attempt.lane != Lane::Translated);
             let seen = surface.see_answer(body, quirks)?;
             let usage = seen.usage.unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));
-            Ok((usage, Plain::Patched(surface, body, attempt)))
+            Ok((usage, Plain::Patched(surface, body, attempt.hide_reasoning)))
         }
         (_, format) => {
             let answer = format.read_answer(body, quirks)?;

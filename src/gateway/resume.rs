@@ -30,9 +30,9 @@ pub(super) struct Resume {
 #[derive(Clone, Debug)]
 pub(super) struct Besides {
     /// What of it the caller read; nothing of an attempt that they never saw.
-    usage: Usage,
+    pub(super) usage: Usage,
     /// What all of it cost, where that is known.
-    cost: Option<Cost>,
+    pub(super) cost: Option<Cost>,
 }
 
 impl Gateway {

@@ -95,7 +95,12 @@ impl Gateway {
         }
         // A plain call that succeeds at once, as nearly all do, spares the price of a signal.
         let connects = deadlines.connect < deadlines.total;
-        let abortable = call.asked.stream || connects || sandbox.is_some() || call.attempts > 0;
+        let hedge = self.hedges_after(call);
+        if hedge.is_some() && call.attempts == 0 {
+            self.hedges.deposit(self.setup.config.failover.hedge_percent());
+        }
+        let is_one_of_two = hedge.is_some() || call.rival.is_some();
+        let abortable = call.asked.stream || connects || sandbox.is_some() || call.attempts > 0 || is_one_of_two;
         self.claim(call, now)?;
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         let binding = attempt.upstream.binding.map(|name| Binding { name, model: attempt.model.clone() });
@@ -111,6 +116,7 @@ impl Gateway {
             body: outgoing.body,
             deadlines,
             total_left: Millis(deadlines.total.0.saturating_sub(now.since(call.started).0)),
+            hedge,
             abortable,
             sandbox,
             binding,

@@ -88,6 +88,11 @@ impl Gateway {
                 call.stage = Stage::Holding(pipe, held);
                 Step::Hold
             }
+            // Of two targets that are silent, neither is committed to.
+            Input::Silence if call.rival.is_some() => {
+                call.stage = Stage::Holding(pipe, held);
+                Step::Hold
+            }
             Input::Silence => self.commit(call, pipe, held, now),
             Input::End => match pipe.finish(&mut held) {
                 Ok(()) => {
@@ -142,6 +147,7 @@ impl Gateway {
 
     /// The status line goes out; from here on an error is an event of the stream.
     fn commit(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut held: Vec<u8>, now: UnixMillis) -> Step {
+        self.outpace(call, now);
         let relay = call.attempt.as_ref().is_some_and(|attempt| attempt.lane == Lane::Relay);
         if pipe.ended() {
             return self.complete(call, pipe, held, now);
@@ -248,6 +254,7 @@ impl Gateway {
     /// The caller is gone. Under the key's `drain` policy the answer is read to its end all the same, else the call is
     /// over; either way what was seen is recorded.
     pub(super) fn abandon(&mut self, call: &mut Call, stage: Stage, now: UnixMillis) -> Step {
+        self.outpace(call, now);
         let drains = call.grant.as_ref().is_some_and(|grant| grant.key.on_disconnect == OnDisconnect::Drain);
         let in_flight = call.attempt.as_ref().is_some_and(|attempt| attempt.in_flight);
         if drains && in_flight {
@@ -286,6 +293,7 @@ impl Gateway {
         failure: Option<&Failure>,
         now: UnixMillis,
     ) -> Closing {
+        self.outpace(call, now);
         let meter = pipe.meter();
         let nothing_used = failure.is_some() && meter.usage.is_none() && !meter.spoke;
         let gone = call.drained || failure.is_some_and(|failure| failure.kind == Kind::Disconnected);

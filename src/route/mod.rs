@@ -23,4 +23,4 @@ mod shown;
 
 pub use plan::{Candidate, Plan, Preferences, Standing};
 pub use resolve::{Resolved, resolve};
-pub use retry::{Left, Next, RetryBudget, RetryPolicy, Spent, next};
+pub use retry::{HedgeBudget, Left, Next, RetryBudget, RetryPolicy, Spent, next};

@@ -182,5 +182,46 @@ impl RetryBudget {
     }
 }
 
+/// Keeps second requests beside a slow first a share of the calls that may have one. One for each isolate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HedgeBudget {
+    /// In hundredths of a hedge.
+    balance: u64,
+    refused: u64,
+}
+
+/// A hedge, in the budget's unit.
+const HEDGE: u64 = 100;
+/// What an isolate may begin with, and the most that gathers.
+const FIRST_HEDGES: u64 = 2 * HEDGE;
+const MOST_HEDGES: u64 = 20 * HEDGE;
+
+impl Default for HedgeBudget {
+    fn default() -> HedgeBudget {
+        HedgeBudget { balance: FIRST_HEDGES, refused: 0 }
+    }
+}
+
+impl HedgeBudget {
+    /// A call came that may be hedged; of a hundred, so many are.
+    pub fn deposit(&mut self, percent: u64) {
+        self.balance = self.balance.saturating_add(percent).min(MOST_HEDGES);
+    }
+
+    /// Takes one hedge out, or counts it as refused.
+    pub fn withdraw(&mut self) -> bool {
+        let rest = self.balance.checked_sub(HEDGE);
+        self.balance = rest.unwrap_or(self.balance);
+        self.refused = self.refused.saturating_add(u64::from(rest.is_none()));
+        rest.is_some()
+    }
+
+    /// How many hedges were refused so far.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@ mod faults;
 mod funds;
 mod gemini;
 mod health;
+mod hedge;
 mod lanes;
 mod market;
 mod messages;
