@@ -303,16 +303,27 @@ impl Ledger {
         let some = "SELECT batch, records FROM outbox LIMIT ?";
         let rows: Vec<OutboxRow> =
             sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?.to_array()?;
+        let (mut moved, mut failed) = (0, None);
         for row in &rows {
             let written = match row.batch.strip_prefix(EVENT) {
                 Some(_) => store::insert_event(&self.env, &row.records).await,
                 None => store::insert_records(&self.env, &row.records).await,
             };
-            written.map_err(|error| Error::RustError(error.to_string()))?;
-            let key = vec![SqlStorageValue::String(row.batch.clone())];
-            sql.exec("DELETE FROM outbox WHERE batch = ?", key)?;
+            match written {
+                Ok(()) => {
+                    let key = vec![SqlStorageValue::String(row.batch.clone())];
+                    sql.exec("DELETE FROM outbox WHERE batch = ?", key)?;
+                    moved += 1;
+                }
+                // One that the database does not take must not hold up the others; two, and it is away.
+                Err(error) if failed.is_none() => failed = Some(error),
+                Err(error) => return Err(Error::RustError(error.to_string())),
+            }
         }
-        Ok(rows.len())
+        match failed {
+            Some(error) if moved == 0 => Err(Error::RustError(error.to_string())),
+            _ => Ok(moved),
+        }
     }
 
     /// Sets the alarm unless an earlier one is set.

@@ -149,7 +149,7 @@ test("a revoked key stops everywhere within the lease time", async () => {
 });
 
 test("a budget that is reached is an event, once", async () => {
-  const { key, budgets } = await gateway.createKey({ budgets: [{ limit: 0.001, period: "total", warn_at: [0.5] }] });
+  const { key, budgets } = await gateway.createKey({ budgets: [{ limit: 0.0014, period: "total", warn_at: [0.5] }] });
   for (const _ of [1, 2, 3]) await send(callOf(key));
   await ledgerOf(gateway, budgets[0].id);
   const database = await gateway.miniflare.getD1Database("DB", gateway.name);
@@ -159,7 +159,7 @@ test("a budget that is reached is an event, once", async () => {
   const [event, ...more] = await events();
   assert.equal(event?.type, "budget.threshold");
   const { threshold, limit } = JSON.parse(event.data);
-  assert.deepEqual([threshold, limit, more.length], [0.5, 0.001, 0]);
+  assert.deepEqual([threshold, limit, more.length], [0.5, 0.0014, 0]);
 });
 
 test("what the ledger object is told twice, or late, is counted once", async () => {
@@ -178,7 +178,7 @@ test("what the ledger object is told twice, or late, is counted once", async () 
   const [lease] = first.leases;
   assert.equal(again.leases[0].granted, lease.granted, "asked twice, granted once");
   const report = { lease: lease.lease, pot: lease.pot, used: 400, returned: lease.granted - 400, want: 0, renew: false };
-  const record = { request_id: "req_twice", seq: 0, at: Date.now(), key_id: id, cost_nano: 400, state: "settled_actual", total_ms: 1 };
+  const record = { request_id: "req_twice", seq: 0, at: Date.now(), key_id: id, cost_nano: 400, status: 200, state: "settled_actual", total_ms: 1 };
   for (const number of [1, 1, 2]) {
     const message = { version: 2, isolate: "iso_test", report: number, leases: [report] };
     await tell("/records", { batch: `iso_test.${number}`, records: [record], report: message });
