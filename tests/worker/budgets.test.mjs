@@ -162,6 +162,70 @@ test("a budget that is reached is an event, once", async () => {
   assert.deepEqual([threshold, limit, more.length], [0.5, 0.0014, 0]);
 });
 
+test("an old copy of a key at the edge brings nothing back", async () => {
+  const { id, key } = await gateway.createKey();
+  assert.equal((await send(callOf(key), 3)).status, 200);
+  const copies = await gateway.miniflare.getKVNamespace("KEYS", gateway.name);
+  const before = new Map();
+  for (const { name } of (await copies.list()).keys) before.set(name, await copies.get(name));
+  assert.equal((await gateway.admin("POST", `/admin/keys/${id}/revoke`)).status, 200);
+  for (const [name, value] of before) await copies.put(name, value);
+  assert.equal((await send(callOf(key), 4)).status, 401, "the ledger says so to an isolate that reads the old copy");
+});
+
+test("the database being away loses nothing, and holds no call up", async () => {
+  const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }] });
+  const database = await gateway.miniflare.getD1Database("DB", gateway.name);
+  assert.equal((await send(callOf(key))).status, 200);
+  await ledgerOf(gateway, budgets[0].id);
+  await database.prepare("ALTER TABLE calls RENAME TO calls_away").run();
+  for (const _ of [1, 2, 3]) assert.equal((await send(callOf(key))).status, 200);
+  const { spent } = await ledgerOf(gateway, budgets[0].id);
+  assert.equal(spent, 4 * 775_000);
+  await database.prepare("ALTER TABLE calls_away RENAME TO calls").run();
+  const { sum, rows } = await rowsOf(gateway, id, spent);
+  assert.deepEqual([sum, rows.length], [spent, 4]);
+});
+
+test("in steady traffic no call waits for the ledger", async () => {
+  const { key } = await gateway.createKey({ budgets: [{ limit: 1_000, period: "month" }], limits: [{ unit: "requests", per: "minute", max: 100_000 }] });
+  const timing = async () => (await send(callOf(key))).headers.get("server-timing");
+  assert.match(await timing(), /ledger;dur=/, "the first call asks");
+  // Leases are sized by demand: some calls later they hold what the next need.
+  for (let calls = 0; calls < 40; calls += 1) await timing();
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  const waited = [];
+  for (let calls = 0; calls < 100; calls += 1) waited.push(/ledger;dur=/.test(await timing()));
+  assert.equal(waited.filter(Boolean).length, 0);
+});
+
+test("the ledger object takes the settlements of a thousand calls a second", async (t) => {
+  const { id, budgets } = await gateway.createKey({ budgets: [{ limit: 1_000, period: "total" }] });
+  const object = await ledgerObject(gateway);
+  const tell = async (route, message) => (await object.fetch(`http://ledger${route}`, { method: "POST", body: JSON.stringify({ version: 2, ...message }) })).json();
+  const CALLS = 100;
+  const BATCHES = 40;
+  const isolates = await Promise.all(
+    Array.from({ length: ISOLATES }, async (_, number) => {
+      const isolate = `iso_load_${number}`;
+      const needs = [{ pot: budgets[0].id, least: 1_000, want: CALLS * BATCHES }];
+      const { leases } = await tell("/ask", { isolate, ask: 1, keys: [{ key: id, have: 0 }], needs });
+      return { isolate, lease: leases[0] };
+    }),
+  );
+  const started = performance.now();
+  for (let batch = 1; batch <= BATCHES; batch += 1) {
+    const { isolate, lease } = isolates[batch % ISOLATES];
+    const record = (call) => ({ request_id: `req_load_${batch}_${call}`, seq: 0, at: Date.now(), key_id: id, provider: "p", model: "m", cost_nano: 1, status: 200, state: "settled_actual", total_ms: 1 });
+    const report = { lease: lease.lease, pot: lease.pot, used: batch * CALLS, returned: 0, want: 0, renew: true };
+    const message = { version: 2, isolate, report: batch, leases: [report] };
+    await tell("/records", { batch: `${isolate}.${batch}`, records: Array.from({ length: CALLS }, (_, call) => record(call)), report: message });
+  }
+  const rate = (CALLS * BATCHES) / ((performance.now() - started) / 1_000);
+  t.diagnostic(`${Math.round(rate)} settlements a second`);
+  assert.ok(rate >= 1_000, `${rate}`);
+});
+
 test("what the ledger object is told twice, or late, is counted once", async () => {
   const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }] });
   const object = await ledgerObject(gateway);
