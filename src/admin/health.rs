@@ -9,6 +9,7 @@ use super::body::{Faults, Fields};
 use super::page::Parameters;
 use super::{AuditEntry, Call, Store, id};
 use crate::breaker::{Action, Breaker, Order, Transition, View};
+use crate::gateway::Load;
 use crate::provider::Registry;
 use crate::units::{Millis, UnixMillis};
 
@@ -24,6 +25,7 @@ pub struct RegionHealth {
 #[derive(Serialize)]
 struct Regions<'a> {
     regions: Vec<Shown<'a>>,
+    isolate: Load,
 }
 
 #[derive(Serialize)]
@@ -57,7 +59,7 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal
     });
     let has_something =
         |shown: &Shown<'_>| shown.error.is_some() || !shown.targets.is_empty() || !shown.switches.is_empty();
-    Answer::json(200, &Regions { regions: regions.filter(has_something).collect() })
+    Answer::json(200, &Regions { regions: regions.filter(has_something).collect(), isolate: call.store.load() })
 }
 
 #[derive(Serialize)]

@@ -12,6 +12,7 @@ use super::RegionHealth;
 use super::{UsageQuery, UsageRow, VariantRow};
 use crate::breaker::Order;
 use crate::budget::PotStanding;
+use crate::gateway::Load;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::units::UnixMillis;
 
@@ -95,6 +96,8 @@ pub trait Store {
     async fn append_audit(&self, audit: &AuditEntry) -> Result<(), StoreError>;
     /// What the health objects of all region groups say.
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError>;
+    /// What the isolate that answers is busy with.
+    fn load(&self) -> Load;
     /// Has the health objects of all region groups do what the operator wants; fails naming those that did not.
     async fn order_breakers(&self, order: &Order) -> Result<(), StoreError>;
 }

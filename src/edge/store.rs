@@ -20,7 +20,7 @@ use crate::admin::{
 };
 use crate::breaker::Order;
 use crate::budget::{Budget, Ended};
-use crate::gateway::Feedback;
+use crate::gateway::{Feedback, Load};
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::limit::Limit;
 use crate::units::UnixMillis;
@@ -452,6 +452,10 @@ impl Store for EdgeStore<'_> {
 
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError> {
         Ok(super::health::overview(self.env).await)
+    }
+
+    fn load(&self) -> Load {
+        super::hot::with_gateway(|gateway| gateway.load()).unwrap_or_default()
     }
 
     async fn order_breakers(&self, order: &Order) -> Result<(), StoreError> {

@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use serde::Serialize;
+
 use crate::breaker::View;
 use crate::budget::{KeyStandings, Purse};
 use crate::config::Config;
@@ -55,6 +57,17 @@ pub struct Setup {
     pub secrets: Option<Secrets>,
 }
 
+/// What one isolate is busy with, and what its budgets for trying more than once have refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Load {
+    /// Calls that wait for something; a call that asks two targets at once counts twice.
+    pub calls_under_way: usize,
+    /// Repetitions on the same target that would have been more than their share of traffic.
+    pub retries_refused: u64,
+    /// Second targets that would have been more than their share.
+    pub hedges_refused: u64,
+}
+
 impl Gateway {
     /// A gateway with a seed of 32 random bytes for its ids.
     #[must_use]
@@ -103,6 +116,16 @@ impl Gateway {
     /// What the calls under way are sent to.
     pub(super) fn calls_with_attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.calls.values().filter_map(|call| call.attempt.as_ref())
+    }
+
+    /// What it is busy with.
+    #[must_use]
+    pub fn load(&self) -> Load {
+        Load {
+            calls_under_way: self.calls.len(),
+            retries_refused: self.retries.refused(),
+            hedges_refused: self.hedges.refused(),
+        }
     }
 
     /// How many calls are under way.

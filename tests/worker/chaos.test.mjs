@@ -6,7 +6,7 @@ import { request as httpRequest } from "node:http";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { FAULTS } from "./faults.mjs";
 import { startGateway } from "./gateway.mjs";
-import { chatEnd, chatEvents, chatStart, endless, json, silence, stream } from "./replies.mjs";
+import { chatEnd, chatEvents, chatStart, endless, json, silence, stall, stream } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
 const QUESTION = [{ role: "user", content: "Say hello" }];
@@ -230,6 +230,58 @@ describe("load", () => {
   });
 });
 
+describe("a second target beside a slow first", () => {
+  const QUIET = ["slow-headers", "slow-first-token", "start-and-no-token"];
+
+  before(() => gateway.configure({ limits: LIMITS, failover: { ...FAILOVER, hedge: { after_ms: 100, percent: 100 } } }));
+  after(() => gateway.configure({ limits: LIMITS, failover: FAILOVER }));
+
+  for (const fault of FAULTS) {
+    const provider = fault.provider ?? "openai";
+    const quiet = QUIET.includes(fault.name);
+
+    test(`${fault.name}: ${quiet ? "the second answers, and the first is aborted" : "what the caller sees is the same"}`, async () => {
+      play([fault]);
+      const arrived = upstream.next();
+      const answer = await ask({ models: [`${provider}/${fault.name}-hedge`, GOOD], stream: true });
+      row(fault, { hedged: `${answer.status} ${answer.error?.code ?? "whole"}${quiet ? ", loser aborted" : ""}` });
+      assert.equal(answer.status, 200, answer.text.slice(0, 500));
+      assert.equal(answer.error === undefined, fault.elsewhere);
+      if (fault.elsewhere) assert.equal(answer.said, "Hello there");
+      if (!quiet) return;
+      assert.deepEqual(answer.attempts.map(({ reason }) => reason), ["outpaced", "served"]);
+      assert.ok(answer.attempts[0].cost === undefined || answer.attempts[0].cost > 0);
+      assert.equal(upstream.requests.length, 2);
+      const answered = Date.now();
+      assert.equal(await (await arrived).left, true, "the loser's connection is closed");
+      assert.ok(Date.now() - answered < 1_000);
+    });
+  }
+
+  test("a plain call's slow target is overtaken too", async () => {
+    play([{ name: "mute", reply: silence() }]);
+    const arrived = upstream.next();
+    const answer = await ask({ models: ["openai/mute", GOOD] });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(answer.header("x-latchkey-model"), GOOD);
+    assert.equal(answer.header("x-latchkey-attempts"), "2");
+    assert.equal(await (await arrived).left, true);
+  });
+
+  test("the first may still speak first, and then the second is aborted", async () => {
+    const late = async (_, response) => {
+      await upstream.asked("mistral-small-latest");
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.end(chatStart() + chatEvents("Late") + chatEnd());
+    };
+    play([{ name: "late", reply: late }, { name: "mistral-small", reply: silence() }]);
+    const answer = await ask({ models: ["openai/late", GOOD], stream: true });
+    assert.equal(answer.said, "Late");
+    assert.deepEqual(answer.attempts.map(({ reason }) => reason).sort(), ["outpaced", "served"]);
+    assert.equal(await upstream.last().left, true);
+  });
+});
+
 describe("callers who leave", () => {
   for (const streamed of [false, true]) {
     test(`${streamed ? "a stream's" : "a plain call's"} upstream is aborted within a second`, async () => {
@@ -249,6 +301,50 @@ describe("callers who leave", () => {
       assert.ok(Date.now() - left < 1_000, `${Date.now() - left} ms`);
     });
   }
+});
+
+describe("thousands of callers who leave", () => {
+  test("leak nothing, here or upstream", async () => {
+    const CALLERS = 5_000;
+    upstream.behave(({ json: body }) => (body?.stream ? stall(chatStart() + chatEvents("once ")) : silence()));
+    let left = 0;
+    let open = 0;
+    upstream.watch((seen) => {
+      open += 1;
+      void seen.left.then(() => (open -= 1));
+    });
+    /** One caller after another; each leaves as soon as its call has reached the provider. */
+    const line = async () => {
+      while (left < CALLERS) {
+        left += 1;
+        const model = `left-${left}`;
+        const call = httpRequest(new URL("/v1/chat/completions", gateway.url), {
+          method: "POST",
+          headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        });
+        call.on("error", () => {});
+        const closed = new Promise((resolve) => call.once("close", resolve));
+        const arrived = upstream.asked(model);
+        call.end(JSON.stringify({ model: `openai/${model}`, messages: QUESTION, stream: left % 2 === 0 }));
+        await arrived;
+        call.destroy();
+        await closed;
+      }
+    };
+    const started = Date.now();
+    await Promise.all(Array.from({ length: 32 }, line));
+    const until = Date.now() + 10_000;
+    let calls;
+    do {
+      const { json: health } = await gateway.admin("GET", "/admin/health");
+      calls = health.isolate.calls_under_way;
+    } while ((open > 0 || calls > 0) && Date.now() < until);
+    console.log(`${left} callers left within ${Date.now() - started} ms: ${open} connections and ${calls} calls remain`);
+    assert.deepEqual({ open, calls }, { open: 0, calls: 0 });
+    upstream.watch(undefined);
+    upstream.behave(undefined);
+    assert.equal((await ask({ model: GOOD })).status, 200, "and it still serves");
+  });
 });
 
 /** Calls at a fixed concurrency: statuses by count, and the 95th percentile of their time in milliseconds. */
@@ -286,8 +382,8 @@ function row(fault, facts) {
 }
 
 function printTable() {
-  const columns = ["name", "alone", "elsewhere", "continued", "attempts", "breaker"];
-  const titles = { name: "fault", alone: "caller, alone", elsewhere: "caller, with a fallback", continued: "caller, continued", attempts: "attempts", breaker: "breaker" };
+  const columns = ["name", "alone", "elsewhere", "continued", "hedged", "attempts", "breaker"];
+  const titles = { name: "fault", alone: "caller, alone", elsewhere: "caller, with a fallback", continued: "caller, continued", hedged: "caller, hedged", attempts: "attempts", breaker: "breaker" };
   const lines = [titles, ...table].map((line) => columns.map((column) => line[column] ?? ""));
   const widths = columns.map((_, at) => Math.max(...lines.map((line) => line[at].length)));
   console.log(lines.map((line) => line.map((cell, at) => cell.padEnd(widths[at])).join("  ").trimEnd()).join("\n"));

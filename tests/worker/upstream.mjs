@@ -12,9 +12,15 @@ export async function startUpstream() {
   const replies = [];
   const requests = [];
   let manner;
+  let watcher;
+  /** Who waits for a model to be asked for, by its name. */
+  const waiting = new Map();
   const server = createServer(async (request, response) => {
     const seen = await read(request, response);
-    requests.push(seen);
+    if (watcher === undefined) requests.push(seen);
+    watcher?.(seen);
+    waiting.get(seen.json?.model)?.();
+    waiting.delete(seen.json?.model);
     server.emit("seen", seen);
     const reply = replies.shift() ?? manner?.(seen) ?? synthetic(seen);
     await reply(seen, response);
@@ -39,6 +45,10 @@ export async function startUpstream() {
       replies.length = 0;
       requests.length = 0;
     },
+    /** Shows each request to `how` instead of remembering it; `undefined` ends that. */
+    watch: (how) => void (watcher = how),
+    /** Settles when a model of this name is asked for. */
+    asked: (model) => new Promise((resolve) => waiting.set(model, resolve)),
     /** The next request to arrive. */
     async next() {
       const [seen] = await once(server, "seen");

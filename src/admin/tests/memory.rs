@@ -8,6 +8,7 @@ use crate::admin::{
     StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
 };
 use crate::breaker::Order;
+use crate::gateway::Load;
 use crate::keys::KeyHash;
 use crate::units::UnixMillis;
 
@@ -385,6 +386,10 @@ impl Store for Memory {
 
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError> {
         self.run("breakers", |contents| contents.regions.clone())
+    }
+
+    fn load(&self) -> Load {
+        Load { retries_refused: 7, ..Load::default() }
     }
 
     async fn order_breakers(&self, order: &Order) -> Result<(), StoreError> {
