@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use super::answer::Refusal;
 use super::body::{Faults, Fields, assign};
 use super::key_fields::{
-    MOST_DOLLARS, countries, endpoints, environment, expiry, markup, max_price, networks, patterns, providers,
-    unknown_price,
+    MOST_DOLLARS, countries, deadlines, endpoints, environment, expiry, markup, max_price, networks, patterns,
+    providers, unknown_price,
 };
 use super::rules::{own_budgets, own_limits};
 use super::{Context, Request};
@@ -44,6 +44,7 @@ pub(super) const WRITABLE: &[&str] = &[
     "allow_provider_key",
     "default_max_tokens",
     "on_disconnect",
+    "deadlines",
     "budgets",
     "limits",
     "metadata",
@@ -113,6 +114,7 @@ fn set(
             let expected = "\"abort\" or \"drain\"";
             assign(&mut key.on_disconnect, value, |value| faults.typed(name, value, expected));
         }
+        "deadlines" => assign(&mut key.deadlines, value, |value| deadlines(name, value, faults)),
         "budgets" => {
             let before = std::mem::take(&mut key.budgets);
             assign(&mut key.budgets, value, |value| own_budgets(value, &key.id, &before, faults));

@@ -4,8 +4,9 @@ use serde_json::value::RawValue;
 
 use super::Context;
 use super::body::Faults;
+use crate::config::OwnDeadlines;
 use crate::keys::{ENDPOINTS, Factor, Markup, MaxPrice, Network, Pattern, UnknownPrice, is_endpoint_pattern};
-use crate::units::{NanoUsd, UnixMillis};
+use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// A million: what is more is a slip of units, and sums of it still fit the database's numbers.
 pub(super) const MOST_DOLLARS: NanoUsd = NanoUsd(1_000_000 * NanoUsd::DOLLAR.0);
@@ -13,6 +14,8 @@ const LONGEST_PATTERN: usize = 200;
 const MOST_PATTERNS: usize = 100;
 /// The end of the year 2286: what is later is a slip of units.
 const LATEST: i64 = 9_999_999_999_999;
+/// An hour: the longest deadline, in milliseconds.
+const MOST_WAIT: i64 = 3_600_000;
 /// A hundred times the cost: what is more is a percentage mistaken for a factor.
 const HIGHEST_FACTOR: Factor = Factor(100_000_000_000);
 
@@ -115,6 +118,26 @@ pub(super) fn max_price(path: &str, value: &RawValue, faults: &mut Faults) -> Op
         }
     }
     Some(price)
+}
+
+pub(super) fn deadlines(path: &str, value: &RawValue, faults: &mut Faults) -> Option<OwnDeadlines> {
+    let mut deadlines = OwnDeadlines::default();
+    for (name, value) in faults.object(path, value)? {
+        let path = format!("{path}.{name}");
+        let field = match name.as_str() {
+            "connect_ms" => &mut deadlines.connect,
+            "first_token_ms" => &mut deadlines.first_token,
+            "idle_ms" => &mut deadlines.idle,
+            "total_ms" => &mut deadlines.total,
+            _ => {
+                faults.add(path, "is no deadline; there are connect_ms, first_token_ms, idle_ms and total_ms");
+                continue;
+            }
+        };
+        let wait = value.and_then(|value| faults.integer(&path, value, 1..=MOST_WAIT));
+        *field = wait.and_then(|wait| u64::try_from(wait).ok()).map(Millis);
+    }
+    Some(deadlines)
 }
 
 pub(super) fn unknown_price(path: &str, value: &RawValue, faults: &mut Faults) -> Option<UnknownPrice> {

@@ -1,5 +1,7 @@
 //! How much of everything one call may take.
 
+use serde::{Deserialize, Serialize};
+
 use crate::units::Millis;
 
 /// Caps of one call. Each is named in the error of the call that passes it.
@@ -39,6 +41,38 @@ pub struct Deadlines {
     pub total: Millis,
     /// Silence after which a streamed call is committed to its target and keep-alive comments begin. 15 s.
     pub commit_after: Millis,
+}
+
+/// Deadlines of some calls, where they differ from the gateway's: those of an alias or of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OwnDeadlines {
+    /// To the upstream's status line.
+    #[serde(rename = "connect_ms", skip_serializing_if = "Option::is_none")]
+    pub connect: Option<Millis>,
+    /// To the first token.
+    #[serde(rename = "first_token_ms", skip_serializing_if = "Option::is_none")]
+    pub first_token: Option<Millis>,
+    /// Between two chunks.
+    #[serde(rename = "idle_ms", skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Millis>,
+    /// The whole call.
+    #[serde(rename = "total_ms", skip_serializing_if = "Option::is_none")]
+    pub total: Option<Millis>,
+}
+
+impl OwnDeadlines {
+    /// These, and the others where none is set.
+    #[must_use]
+    pub fn or(&self, others: Deadlines) -> Deadlines {
+        Deadlines {
+            connect: self.connect.unwrap_or(others.connect),
+            first_token: self.first_token.unwrap_or(others.first_token),
+            idle: self.idle.unwrap_or(others.idle),
+            total: self.total.unwrap_or(others.total),
+            commit_after: others.commit_after,
+        }
+    }
 }
 
 impl Default for Limits {

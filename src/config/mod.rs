@@ -88,7 +88,7 @@ mod routing;
 
 pub use diff::{Difference, diff};
 pub use failover::{Failover, Throughput};
-pub use limits::{Deadlines, Limits};
+pub use limits::{Deadlines, Limits, OwnDeadlines};
 pub use models::ModelEntry;
 pub use place::Fault;
 pub use providers::{ProviderEntry, default_quirks};

@@ -277,9 +277,11 @@ class Live {
     if (second.do === "hold") return;
     const rival = (this.rival = new Live(second.call, this.env, this.ctx));
     this.answered = advance(second, rival).then((next) => {
-      // Either it has an answer, or it has left the call to this one.
-      if (next.do !== "finish") this.stop();
-      return next;
+      // It has left the call to this one, or it has an answer, whose bytes are taken before this one is told to end.
+      if (next.do === "finish") return next;
+      const bytes = next.readable === undefined ? core.take_bytes() : undefined;
+      this.stop();
+      return { ...next, bytes };
     });
     this.answered.catch(() => {});
   }
@@ -394,7 +396,7 @@ function begun(step, readable) {
 function respond(step, env, ctx) {
   settle(env, ctx);
   if (step.do !== "respond") return new Response(null, { status: 499 });
-  return new Response(core.take_bytes(), { status: step.status, headers: step.headers });
+  return new Response(step.bytes ?? core.take_bytes(), { status: step.status, headers: step.headers });
 }
 
 /**

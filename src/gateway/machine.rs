@@ -62,8 +62,6 @@ pub struct Setup {
 pub struct Load {
     /// Calls that wait for something; a call that asks two targets at once counts twice.
     pub calls_under_way: usize,
-    /// Repetitions on the same target that would have been more than their share of traffic.
-    pub retries_refused: u64,
     /// Second targets that would have been more than their share.
     pub hedges_refused: u64,
 }
@@ -121,11 +119,7 @@ impl Gateway {
     /// What it is busy with.
     #[must_use]
     pub fn load(&self) -> Load {
-        Load {
-            calls_under_way: self.calls.len(),
-            retries_refused: self.retries.refused(),
-            hedges_refused: self.hedges.refused(),
-        }
+        Load { calls_under_way: self.calls.len(), hedges_refused: self.hedges.refused() }
     }
 
     /// How many calls are under way.

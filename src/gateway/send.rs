@@ -230,10 +230,13 @@ fn patched(surface: Surface, incoming: &Incoming, attempt: &mut Attempt, stream:
 }
 
 impl Call {
-    /// The operator's deadlines, or the key's or the caller's own, within the operator's total.
+    /// The gateway's deadlines, where neither the alias's nor the key's nor the caller's own replace them; the caller's
+    /// are within the total that the others leave.
     pub(super) fn deadlines(&self, defaults: &Deadlines) -> Deadlines {
         let wishes = &self.wishes;
         let defaults = &self.routed.as_ref().map_or(*defaults, |routed| routed.deadlines.or(*defaults));
+        let own = self.grant.as_ref().map(|grant| grant.key.deadlines);
+        let defaults = &own.map_or(*defaults, |own| own.or(*defaults));
         let total = wishes.total.unwrap_or(defaults.total).min(defaults.total);
         Deadlines {
             // A plain answer's status line comes with the answer: only who asks for it gets a deadline for that.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Key, MaxPrice, OnDisconnect, OnLedgerOutage, UnknownPrice};
 use crate::budget::{Budget, KeyStandings, Shown, Stood};
+use crate::config::OwnDeadlines;
 use crate::limit::Limit;
 use crate::units::{NanoUsd, UnixMillis};
 
@@ -45,6 +46,7 @@ pub fn describe(key: &Key, standings: Option<&KeyStandings>) -> String {
         allow_provider_key: key.allow_provider_key,
         default_max_tokens: key.default_max_tokens,
         on_disconnect: key.on_disconnect,
+        deadlines: key.deadlines,
         budgets: budgets.iter().map(Shown::budget).collect(),
         limits: limits.iter().map(Shown::limit).collect(),
     };
@@ -76,6 +78,7 @@ struct Description<'a> {
     allow_provider_key: bool,
     default_max_tokens: Option<u32>,
     on_disconnect: OnDisconnect,
+    deadlines: OwnDeadlines,
     budgets: Vec<Shown<'a, Budget>>,
     limits: Vec<Shown<'a, Limit>>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Markup;
 use crate::budget::Budget;
+use crate::config::OwnDeadlines;
 use crate::limit::Limit;
 use crate::units::{NanoUsd, UnixMillis};
 
@@ -71,6 +72,8 @@ pub struct Key {
     pub default_max_tokens: Option<u32>,
     /// What happens to the upstream when the caller goes away.
     pub on_disconnect: OnDisconnect,
+    /// Deadlines of its calls that differ from the gateway's and their alias's.
+    pub deadlines: OwnDeadlines,
     /// Its own ceilings in money.
     pub budgets: Vec<Budget>,
     /// Its own ceilings in requests, tokens and calls at once.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::classify::Kind;
 use super::condition::Condition;
 use crate::chat::Effort;
-use crate::config::Deadlines;
+use crate::config::OwnDeadlines;
 use crate::units::Millis;
 
 /// What a logical name such as `fast-cheap` stands for.
@@ -20,7 +20,7 @@ pub struct Alias {
     /// Words that can follow the name, as in `name:cheap`, and the strategy that each asks for.
     pub variants: BTreeMap<String, Strategy>,
     /// Deadlines of its calls that differ from the gateway's.
-    pub deadlines: AliasDeadlines,
+    pub deadlines: OwnDeadlines,
     /// What replaces candidates and policy for some calls: the first whose condition holds.
     pub overlays: Vec<Overlay>,
 }
@@ -201,31 +201,4 @@ pub struct LatencyBudget {
     pub first_token: Option<Millis>,
     /// To the end.
     pub total: Option<Millis>,
-}
-
-/// Deadlines of an alias's calls, where they differ from the gateway's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AliasDeadlines {
-    /// To the upstream's status line.
-    pub connect: Option<Millis>,
-    /// To the first token.
-    pub first_token: Option<Millis>,
-    /// Between two chunks.
-    pub idle: Option<Millis>,
-    /// The whole call.
-    pub total: Option<Millis>,
-}
-
-impl AliasDeadlines {
-    /// These, and the gateway's where none is set.
-    #[must_use]
-    pub fn or(&self, defaults: Deadlines) -> Deadlines {
-        Deadlines {
-            connect: self.connect.unwrap_or(defaults.connect),
-            first_token: self.first_token.unwrap_or(defaults.first_token),
-            idle: self.idle.unwrap_or(defaults.idle),
-            total: self.total.unwrap_or(defaults.total),
-            commit_after: defaults.commit_after,
-        }
-    }
 }

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::alias::{Alias, AliasDeadlines, Named, Policy, Strategy};
+use super::alias::{Alias, Named, Policy, Strategy};
 use super::classify::{Class, Hints, classify};
 use super::contender::{Contender, Figures};
 use super::decide::{BudgetState, Decision, Preferred, Situation, Warm, decide};
@@ -17,7 +17,7 @@ use super::experiment::{CONTROL, Experiment, Tally};
 use super::facts::CallFacts;
 use super::objective::Objective;
 use super::resolve::Resolved;
-use crate::config::Routing;
+use crate::config::{OwnDeadlines, Routing};
 use crate::failure::{Failure, Kind};
 use crate::keys::Grant;
 use crate::provider::Registry;
@@ -115,7 +115,7 @@ pub struct Routed {
     /// Targets to try after all of them, of those that may be tried.
     pub fallbacks: Vec<Resolved>,
     /// Deadlines that differ from the gateway's.
-    pub deadlines: AliasDeadlines,
+    pub deadlines: OwnDeadlines,
     /// Where its prompt's cache is remembered.
     pub(super) cache_key: Option<u64>,
     /// Where the length of its answer is remembered.
@@ -198,7 +198,7 @@ impl Router {
             decision,
             excluded_by,
             fallbacks,
-            deadlines: found.map_or_else(AliasDeadlines::default, |(_, alias)| alias.deadlines),
+            deadlines: found.map_or_else(OwnDeadlines::default, |(_, alias)| alias.deadlines),
             cache_key,
             name: name.to_owned(),
         })

@@ -31,4 +31,5 @@ mod scope;
 mod surface_requests;
 mod surfaces;
 mod turns;
+mod vocabulary;
 mod written;

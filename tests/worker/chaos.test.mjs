@@ -327,7 +327,7 @@ describe("thousands of callers who leave", () => {
         const arrived = upstream.asked(model);
         call.end(JSON.stringify({ model: `openai/${model}`, messages: QUESTION, stream: left % 2 === 0 }));
         await arrived;
-        call.destroy();
+        call.socket.resetAndDestroy();
         await closed;
       }
     };

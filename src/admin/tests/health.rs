@@ -70,7 +70,7 @@ fn regions_that_have_nothing_are_left_out_and_silent_ones_are_named() {
         region("oceania", Ok("nonsense")),
     ];
     let read = gateway.send("GET", "/admin/health", "");
-    assert_eq!(read.body["isolate"]["retries_refused"], 7);
+    assert_eq!(read.body["isolate"]["hedges_refused"], 7);
     let regions = read.body["regions"].as_array().expect("regions");
     let told: Vec<_> = regions.iter().map(|region| (region["region"].as_str(), region["error"].as_str())).collect();
     let unreadable = Some("its answer cannot be read");

@@ -389,7 +389,7 @@ impl Store for Memory {
     }
 
     fn load(&self) -> Load {
-        Load { retries_refused: 7, ..Load::default() }
+        Load { hedges_refused: 7, ..Load::default() }
     }
 
     async fn order_breakers(&self, order: &Order) -> Result<(), StoreError> {

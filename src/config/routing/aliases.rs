@@ -6,7 +6,8 @@ use super::super::place::Place;
 use super::conditions::{self, range};
 use super::{LONGEST, owned};
 use crate::chat::Effort;
-use crate::route::alias::{Alias, AliasDeadlines, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
+use crate::config::OwnDeadlines;
+use crate::route::alias::{Alias, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
 use crate::route::classify::Kind;
 use crate::units::Millis;
 
@@ -216,8 +217,8 @@ fn overlay(place: &Place<'_>) -> Overlay {
     overlay
 }
 
-fn deadlines(place: &Place<'_>) -> AliasDeadlines {
-    let mut deadlines = AliasDeadlines::default();
+fn deadlines(place: &Place<'_>) -> OwnDeadlines {
+    let mut deadlines = OwnDeadlines::default();
     for (key, place) in place.members(&["connect_ms", "first_token_ms", "idle_ms", "total_ms"]) {
         let wait = place.integer(100..=3_600_000).map(Millis);
         match key {
