@@ -74,7 +74,8 @@ pub enum Next {
 ///   where that was allowed.
 /// - What is the credential's fault goes to the next credential, then to the next target.
 /// - What waiting may heal goes at once to another credential (where it counts per account) or to the same model
-///   elsewhere. Only when neither is left is the target asked again, after a wait; and only after that another model.
+///   elsewhere. Only when neither is left is the target asked again, after a wait; and only after that another model. The
+///   last target of a call that was elsewhere before is asked until its attempts are spent.
 /// - A wait is drawn from zero to a bound that doubles each time (full jitter), and is never shorter than what the
 ///   upstream asked for. Each repetition on one target is paid from `budget`.
 ///
@@ -105,7 +106,7 @@ pub fn next(
         (_, Retry::SameTarget { after }) => {
             let wait = policy.wait(after, spent.of_target, chance).filter(|wait| wait.0 < spent.time_left.0);
             match wait {
-                Some(wait) if spent.of_target <= policy.same_target && budget.withdraw() => Next::Again(wait),
+                Some(wait) if policy.repeats(spent, elsewhere) && budget.withdraw(elsewhere) => Next::Again(wait),
                 _ => to_target,
             }
         }
@@ -113,6 +114,12 @@ pub fn next(
 }
 
 impl RetryPolicy {
+    /// Whether the target may be asked once more.
+    fn repeats(&self, spent: Spent, elsewhere: bool) -> bool {
+        let is_last = !elsewhere && spent.attempts > spent.of_target;
+        is_last || spent.of_target <= self.same_target
+    }
+
     /// The wait before the `repetition`th repetition, from 1; `None` where the upstream asks for more patience than
     /// there is.
     fn wait(&self, asked: Millis, repetition: u32, chance: u64) -> Option<Millis> {
@@ -129,7 +136,8 @@ impl RetryPolicy {
 /// Keeps retries a share of traffic, so that an outage is not multiplied by everybody trying again.
 ///
 /// Each call pays in a share, each repetition on the same target takes one out. A small allowance by time lets a quiet
-/// gateway try again too. One for each isolate.
+/// gateway try again too. Half of that is kept for calls that have nowhere else to go: to them a repetition is all that is
+/// left. One for each isolate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryBudget {
     /// In thousandths of a repetition.
@@ -163,11 +171,12 @@ impl RetryBudget {
         self.balance = (self.balance + SHARE).min(MOST);
     }
 
-    /// Takes one repetition out, or counts it as refused.
-    pub fn withdraw(&mut self) -> bool {
+    /// Takes one repetition out, or counts it as refused. `elsewhere` says that the call could go to another target.
+    pub fn withdraw(&mut self, elsewhere: bool) -> bool {
+        let kept = if elsewhere { ALLOWANCE / 2 } else { 0 };
         match self.balance.checked_sub(ONE) {
-            Some(rest) => self.balance = rest,
-            None => {
+            Some(rest) if rest >= kept => self.balance = rest,
+            _ => {
                 self.refused = self.refused.saturating_add(1);
                 return false;
             }

@@ -72,6 +72,7 @@ fn patience_and_attempts_end() {
     let failing = status(500, None);
     assert_eq!(decide(&failing, MODEL, spent(3, 3, 60_000)), Next::Target, "asked three times");
     assert_eq!(decide(&failing, NOTHING, spent(3, 3, 60_000)), Next::Stop);
+    assert_eq!(decide(&failing, NOTHING, spent(5, 4, 60_000)), Next::Again(Millis(7)), "all others have failed before");
     assert_eq!(decide(&failing, ALL, spent(6, 1, 60_000)), Next::Stop, "six attempts");
     assert_eq!(decide(&failing, ALL, spent(1, 1, 0)), Next::Stop, "the total deadline");
     assert_eq!(decide(&failing, NOTHING, spent(1, 1, 5)), Next::Stop, "no time for the wait");
@@ -94,7 +95,7 @@ fn the_budget_is_a_share_of_traffic_and_counts_what_it_refuses() {
     for _ in 0..10_000 {
         now = UnixMillis(now.0 + 1);
         budget.deposit(now);
-        granted += u32::from(budget.withdraw()) + u32::from(budget.withdraw());
+        granted += u32::from(budget.withdraw(false)) + u32::from(budget.withdraw(false));
     }
     assert!((2_000..2_200).contains(&granted), "{granted}");
     assert_eq!(budget.refused(), 20_000 - u64::from(granted));
@@ -107,13 +108,21 @@ fn the_budget_is_a_share_of_traffic_and_counts_what_it_refuses() {
 }
 
 #[test]
+fn half_the_allowance_is_for_calls_that_have_nowhere_else_to_go() {
+    let mut budget = RetryBudget::default();
+    assert_eq!((0..100).filter(|_| budget.withdraw(true)).count(), 5);
+    assert_eq!((0..100).filter(|_| budget.withdraw(false)).count(), 5);
+    assert_eq!(budget.refused(), 190);
+}
+
+#[test]
 fn a_quiet_gateway_may_try_again() {
     let mut budget = RetryBudget::default();
     let mut now = UnixMillis(1_000_000);
     for _ in 0..100 {
         now = UnixMillis(now.0 + 5_000);
         budget.deposit(now);
-        assert!(budget.withdraw() && budget.withdraw());
+        assert!(budget.withdraw(false) && budget.withdraw(false));
     }
 }
 
