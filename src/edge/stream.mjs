@@ -13,9 +13,6 @@ const MOST_AHEAD = 256 * 1024;
 /** Reads less than this apart, in milliseconds, are a burst; so many of them in a row start gathering. */
 const QUICK = 3;
 const QUICK_READS = 3;
-/** So many reads in a row that are at least this far apart let a stream pass that may. */
-const SLOW = 4;
-const SLOW_READS = 4;
 /** With fewer live streams in the isolate, gathering would only add latency. */
 const BUSY = 4;
 /** Pauses between two gathered reads: they grow when timers come late, which means that the isolate is short of CPU. */
@@ -65,7 +62,6 @@ export class LiveStream {
   async loop() {
     const { live } = this;
     let quick = 0;
-    let slow = 0;
     for (;;) {
       const before = this.lastRead;
       const { done, value } = await this.reader.read();
@@ -78,19 +74,17 @@ export class LiveStream {
       if (this.ahead > MOST_AHEAD) await this.catchUp();
       const gap = this.lastRead - before;
       quick = gap < QUICK ? quick + 1 : 0;
-      slow = gap < SLOW ? 0 : slow + 1;
       if (this.writer === undefined) continue;
       // The sandbox's stream is not one of the runtime's own, which alone can be drained and passed natively.
       if (this.step.sandbox !== undefined) continue;
+      if (this.mayPass) return this.pass();
       if (quick >= QUICK_READS && liveStreams >= BUSY) return this.gather();
-      if (slow >= SLOW_READS && this.mayPass) return this.pass();
     }
   }
 
   /** Reads what has come since the last read, with a pause between, while the runtime drains the upstream natively. */
   async gather() {
     const { live } = this;
-    this.gathering = true;
     this.reader.releaseLock();
     const [drained, ours] = this.upstream.body.tee();
     const stop = new AbortController();
@@ -171,8 +165,8 @@ export class LiveStream {
     if (this.writer !== undefined) {
       this.spoke = true;
       const out = core.feed(live.call, bytes, now);
-      // What may pass goes on as it came; the buffer of a gathered read is used again, so that is copied.
-      if (this.mayPass) this.write(this.gathering ? bytes.slice() : bytes);
+      // What may pass goes on as it came.
+      if (this.mayPass) this.write(bytes);
       this.write(out);
       if (core.is_over(live.call)) {
         const onward = core.pending(live.call);
@@ -253,7 +247,6 @@ export class LiveStream {
     this.begun = live.sent;
     this.lastRead = Date.now();
     this.spoke = false;
-    this.gathering = false;
     live.rest();
     this.watch();
     try {

