@@ -36,12 +36,11 @@ pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Error>
 /// Where it is no JSON, or no `T`.
 pub fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, Error> {
     let mut reader = Reader { cursor: Cursor::over(json), depth: 0 };
-    let read = T::deserialize(&mut reader).and_then(|value| {
-        reader.cursor.peek();
-        reader.cursor.clone().finish()?;
-        Ok(value)
-    });
-    read.map_err(|error| error.found(json.as_bytes(), reader.cursor.position()))
+    let read = T::deserialize(&mut reader);
+    match reader.complete(read.is_ok()) {
+        Ok(()) => read.map_err(|error| error.found(json.as_bytes(), reader.cursor.position())),
+        Err(error) => Err(error.found(json.as_bytes(), reader.cursor.position())),
+    }
 }
 
 /// Serde's view of a [`Cursor`].
@@ -54,8 +53,50 @@ struct Reader<'de> {
     depth: u32,
 }
 
+// What does not depend on the type that is read stands in functions of its own: each line that does is in the script
+// hundreds of times.
 impl<'de> Reader<'de> {
+    /// Checks that nothing follows a value that could be read.
+    #[inline(never)]
+    fn complete(&mut self, read: bool) -> Result<(), Error> {
+        self.cursor.peek();
+        if read { self.cursor.clone().finish().map_err(Error::from) } else { Ok(()) }
+    }
+
+    /// Refuses a value of another kind than `kind`.
+    #[inline(never)]
+    fn expect(&mut self, kind: Kind, expected: &dyn Expected) -> Result<(), Error> {
+        if self.cursor.kind() == Some(kind) { Ok(()) } else { Err(self.mismatch(expected)) }
+    }
+
+    /// Passes a `null`, if one is there.
+    #[inline(never)]
+    fn passed_null(&mut self) -> Result<bool, Error> {
+        let is_null = self.cursor.kind() == Some(Kind::Null);
+        if is_null {
+            self.cursor.value()?;
+        }
+        Ok(is_null)
+    }
+
+    #[inline(never)]
+    fn key(&mut self, first: &mut bool) -> Result<Option<Cow<'de, str>>, Error> {
+        if !self.follows(first, b'}')? {
+            return Ok(None);
+        }
+        if self.cursor.kind() != Some(Kind::String) {
+            return Err(SyntaxError { at: self.cursor.position(), what: "expected a key" }.into());
+        }
+        self.string().map(Some)
+    }
+
+    #[inline(never)]
+    fn colon(&mut self) -> Result<(), Error> {
+        self.cursor.take(b':', "expected `:`").map_err(Error::from)
+    }
+
     /// Passes the bracket that opens an array or object.
+    #[inline(never)]
     fn open(&mut self, bracket: u8) -> Result<(), Error> {
         self.depth += 1;
         if self.depth > DEEPEST {
@@ -68,12 +109,14 @@ impl<'de> Reader<'de> {
         self.cursor.take(bracket, "expected `[` or `{`").map_err(Error::from)
     }
 
+    #[inline(never)]
     fn close(&mut self, bracket: u8, what: &'static str) -> Result<(), Error> {
         self.depth -= 1;
         self.cursor.take(bracket, what).map_err(Error::from)
     }
 
     /// Whether another element or member follows; passes the comma before it.
+    #[inline(never)]
     fn follows(&mut self, first: &mut bool, end: u8) -> Result<bool, Error> {
         if self.cursor.peek() == Some(end) {
             return Ok(false);
@@ -86,6 +129,7 @@ impl<'de> Reader<'de> {
     }
 
     /// A string, unescaped. Passes it.
+    #[inline(never)]
     fn string(&mut self) -> Result<Cow<'de, str>, Error> {
         let inside = self.cursor.string()?;
         if memchr::memchr(b'\\', inside.as_bytes()).is_none() {
@@ -96,6 +140,7 @@ impl<'de> Reader<'de> {
             .ok_or_else(|| SyntaxError { at: self.cursor.position(), what: "a string with half of a character" }.into())
     }
 
+    #[inline(never)]
     fn number(&mut self) -> Result<Number, Error> {
         let written = self.cursor.value()?;
         let written = written.get();
@@ -177,9 +222,7 @@ fn give<'de, V: Visitor<'de>>(text: Cow<'de, str>, visitor: V) -> Result<V::Valu
 macro_rules! numbers {
     ($($method:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            if self.cursor.kind() != Some(Kind::Number) {
-                return Err(self.mismatch(&visitor));
-            }
+            self.expect(Kind::Number, &visitor)?;
             match self.number()? {
                 Number::Positive(number) => visitor.visit_u64(number),
                 Number::Negative(number) => visitor.visit_i64(number),
@@ -208,17 +251,13 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         deserialize_u32 deserialize_u64 deserialize_f32 deserialize_f64);
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.cursor.kind() != Some(Kind::Boolean) {
-            return Err(self.mismatch(&visitor));
-        }
+        self.expect(Kind::Boolean, &visitor)?;
         let is_true = self.cursor.value()?.get() == "true";
         visitor.visit_bool(is_true)
     }
 
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.cursor.kind() != Some(Kind::String) {
-            return Err(self.mismatch(&visitor));
-        }
+        self.expect(Kind::String, &visitor)?;
         give(self.string()?, visitor)
     }
 
@@ -235,17 +274,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.cursor.kind() != Some(Kind::Null) {
-            return visitor.visit_some(self);
-        }
-        self.cursor.value()?;
-        visitor.visit_none()
+        if self.passed_null()? { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.cursor.kind() != Some(Kind::Null) {
-            return Err(self.mismatch(&visitor));
-        }
+        self.expect(Kind::Null, &visitor)?;
         self.cursor.value()?;
         visitor.visit_unit()
     }
@@ -263,7 +296,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.cursor.kind() == Some(Kind::Array) { self.array(visitor) } else { Err(self.mismatch(&visitor)) }
+        self.expect(Kind::Array, &visitor)?;
+        self.array(visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
@@ -280,7 +314,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.cursor.kind() == Some(Kind::Object) { self.object(visitor) } else { Err(self.mismatch(&visitor)) }
+        self.expect(Kind::Object, &visitor)?;
+        self.object(visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -349,18 +384,14 @@ impl<'de> MapAccess<'de> for Members<'_, 'de> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        if !self.reader.follows(&mut self.first, b'}')? {
-            return Ok(None);
+        match self.reader.key(&mut self.first)? {
+            Some(key) => seed.deserialize(Key(key)).map(Some),
+            None => Ok(None),
         }
-        if self.reader.cursor.kind() != Some(Kind::String) {
-            return Err(SyntaxError { at: self.reader.cursor.position(), what: "expected a key" }.into());
-        }
-        let key = self.reader.string()?;
-        seed.deserialize(Key(key)).map(Some)
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        self.reader.cursor.take(b':', "expected `:`")?;
+        self.reader.colon()?;
         seed.deserialize(&mut *self.reader)
     }
 }
@@ -390,6 +421,11 @@ impl<'de> Deserializer<'de> for Key<'de> {
         give(self.0, visitor)
     }
 
+    /// The name of a field, which nobody keeps.
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str(&self.0)
+    }
+
     numbers_in_keys!(deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 deserialize_u8 deserialize_u16
         deserialize_u32 deserialize_u64);
 
@@ -411,8 +447,7 @@ impl<'de> Deserializer<'de> for Key<'de> {
     }
 
     forward_to_deserialize_any! {
-        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier
-        ignored_any
+        bool f32 f64 char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct ignored_any
     }
 }
 
@@ -427,7 +462,7 @@ impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Error> {
         let variant = seed.deserialize(&mut *self.reader)?;
-        self.reader.cursor.take(b':', "expected `:`")?;
+        self.reader.colon()?;
         Ok((variant, self))
     }
 }
