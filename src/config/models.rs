@@ -156,7 +156,7 @@ fn check_price(place: &Place<'_>, price: &mut Price) {
     {
         place.fault("`until` must be after `from`");
     }
-    price.above.sort_by_key(|above| above.tokens);
+    price.above.sort_unstable_by_key(|above| above.tokens);
     let same = |pair: &[LongPrompt]| matches!(pair, [first, second] if first.tokens == second.tokens);
     if price.above.windows(2).any(same) {
         place.fault("two of `tiers_above` begin at the same length");

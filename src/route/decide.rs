@@ -361,7 +361,7 @@ impl Slowness {
         let mut times: Vec<f64> = seen.clone().filter_map(known).collect();
         let mut tails: Vec<f64> = seen.filter_map(|seen| seen.first_token_p95.map(|p95| p95.0 as f64)).collect();
         let median = |times: &mut Vec<f64>| {
-            times.sort_by(f64::total_cmp);
+            times.sort_unstable_by(f64::total_cmp);
             times.get(times.len() / 2).copied()
         };
         Slowness { median: median(&mut times).unwrap_or(1_000.0), median_p95: median(&mut tails).unwrap_or(f64::MAX) }

@@ -249,8 +249,8 @@ impl Ledger {
                 Rule::Limit(limit) => limits.push(limit.clone()),
             }
         }
-        budgets.sort_by(|one, other| one.id.cmp(&other.id));
-        limits.sort_by(|one, other| one.id.cmp(&other.id));
+        budgets.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        limits.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         (budgets, limits)
     }
 

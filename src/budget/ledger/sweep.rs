@@ -148,7 +148,7 @@ impl Ledger {
             .filter(|(name, pot)| pot.leased == 0 && now.since(pot.used_at) > EVERY && may_go(name))
             .map(|(name, pot)| (pot.used_at, name.clone()))
             .collect();
-        resting.sort();
+        resting.sort_unstable();
         for (_, name) in resting.into_iter().take(MOST_POTS / 10) {
             self.pots.remove(&name);
             self.changed.insert(Row::Pot(name));

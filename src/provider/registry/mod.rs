@@ -46,7 +46,7 @@ impl Registry {
         if variable("SANDBOX").map_or(local, |switch| switch == "on") {
             upstreams.push(Upstream::sandbox());
         }
-        upstreams.sort_by(|one, other| one.id.cmp(&other.id));
+        upstreams.sort_unstable_by(|one, other| one.id.cmp(&other.id));
         Registry {
             upstreams: upstreams.into_iter().map(Rc::new).collect(),
             models: config.models.clone(),
