@@ -168,6 +168,7 @@ async fn first_call(target: &Target) -> Outcomes<Duration> {
     let workload = Workload {
         name: String::new(),
         provider: name,
+        route: None,
         stream: false,
         include_usage: true,
         callers: 1,
