@@ -114,6 +114,7 @@ impl Asked {
             Some(None) => return Err(Failure::bad_request("model", "`model` must be a string.")),
         };
         let (content, name, what) = match endpoint.task() {
+            Task::Chat if endpoint == Endpoint::Responses => (&written.input, "input", "a string or a list of items"),
             Task::Chat | Task::Count => (&written.messages, "messages", "a list of messages"),
             Task::Embeddings => (&written.input, "input", "a string or a list of strings"),
             Task::Completions => (&written.prompt, "prompt", "a string or a list of strings"),

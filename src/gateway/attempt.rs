@@ -179,6 +179,7 @@ impl Attempt {
             now,
             hide_reasoning: self.hide_reasoning,
             include_usage,
+            echo: call.surface().echo(&call.incoming.body),
         }
     }
 }

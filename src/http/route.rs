@@ -29,6 +29,8 @@ pub enum Endpoint {
     Embeddings,
     /// `POST /v1/completions`, the legacy form.
     Completions,
+    /// `POST /v1/responses`.
+    Responses,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1/messages/count_tokens`.
@@ -64,6 +66,7 @@ impl Endpoint {
     pub fn surface(self) -> Surface {
         match self {
             Endpoint::ChatCompletions | Endpoint::Embeddings | Endpoint::Completions => Surface::OpenAiChat,
+            Endpoint::Responses => Surface::OpenAiResponses,
             Endpoint::Messages | Endpoint::CountMessages => Surface::Anthropic,
             Endpoint::GenerateContent
             | Endpoint::StreamGenerateContent
@@ -78,6 +81,7 @@ impl Endpoint {
     pub fn task(self) -> Task {
         match self {
             Endpoint::ChatCompletions
+            | Endpoint::Responses
             | Endpoint::Messages
             | Endpoint::GenerateContent
             | Endpoint::StreamGenerateContent => Task::Chat,
@@ -94,6 +98,7 @@ impl Endpoint {
             Endpoint::ChatCompletions => "chat/completions",
             Endpoint::Embeddings => "embeddings",
             Endpoint::Completions => "completions",
+            Endpoint::Responses => "responses",
             Endpoint::Messages => "messages",
             Endpoint::CountMessages => "messages/count_tokens",
             Endpoint::GenerateContent => "generateContent",
@@ -125,6 +130,7 @@ pub fn surface_of(path: &str) -> Surface {
     match path.trim_start_matches('/') {
         path if path.starts_with("v1beta/") => Surface::Gemini,
         path if path.contains("v1/messages") => Surface::Anthropic,
+        path if path.contains("v1/responses") => Surface::OpenAiResponses,
         _ => Surface::default(),
     }
 }
@@ -141,6 +147,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "chat/completions" => (Route::Call(Endpoint::ChatCompletions), "POST"),
         "embeddings" => (Route::Call(Endpoint::Embeddings), "POST"),
         "completions" => (Route::Call(Endpoint::Completions), "POST"),
+        "responses" => (Route::Call(Endpoint::Responses), "POST"),
         "messages" => (Route::Call(Endpoint::Messages), "POST"),
         "messages/count_tokens" => (Route::Call(Endpoint::CountMessages), "POST"),
         "models" => (Route::Models, "GET"),
@@ -217,6 +224,8 @@ mod tests {
         assert_eq!(route("GET", "/v1/generation"), Ok(Route::Generation));
         assert_eq!(route("POST", "/v1/feedback"), Ok(Route::Feedback));
         assert_eq!(route("GET", "/v1/models/%zz%"), Ok(Route::Model("%zz%".to_owned())));
+        assert_eq!(route("POST", "/v1/responses"), Ok(Route::Call(Endpoint::Responses)));
+        assert_eq!(surface_of("/v1/responses/none"), Surface::OpenAiResponses);
         for (path, model) in [
             ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini-2.5-flash"),
             ("/v1beta/models/openai%2Fgpt-4o:streamGenerateContent", "openai/gpt-4o"),

@@ -15,6 +15,8 @@ impl<'a> Raw<'a> {
     pub const NULL: Raw<'static> = Raw(Cow::Borrowed("null"));
     /// `{}`.
     pub const EMPTY_OBJECT: Raw<'static> = Raw(Cow::Borrowed("{}"));
+    /// `[]`
+    pub const EMPTY_ARRAY: Raw<'static> = Raw(Cow::Borrowed("[]"));
 
     /// Checks that `json` is one JSON value.
     ///

@@ -9,6 +9,7 @@ pub const ENDPOINTS: &[&str] = &[
     "chat/completions",
     "completions",
     "embeddings",
+    "responses",
     "messages",
     "messages/count_tokens",
     "generateContent",

@@ -229,6 +229,8 @@ pub struct Naming {
     pub hide_reasoning: bool,
     /// Whether the caller asked for the usage chunk of a stream.
     pub include_usage: bool,
+    /// What an answer repeats of its request, on the surface whose answers do.
+    pub echo: Option<Raw<'static>>,
 }
 
 /// Writes a stream in a surface's protocol. What events produce gathers in a buffer that [`StreamWriter::take`] empties.

@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use super::drive::StreamPatcher;
 use super::{Adjusted, Closing, Format, Naming, Outgoing, StreamWriter};
-use super::{anthropic, gemini, openai_chat};
+use super::{anthropic, gemini, openai_chat, openai_responses};
 use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Usage, VectorEncoding};
 use crate::failure::Failure;
-use crate::json::Object;
+use crate::json::{Object, Raw};
 use crate::provider::{Hosting, ModelFacts, Quirks};
 
 /// The protocol a caller speaks.
@@ -16,6 +16,8 @@ pub enum Surface {
     /// OpenAI Chat Completions, and what stands beside it in that API.
     #[default]
     OpenAiChat,
+    /// OpenAI Responses.
+    OpenAiResponses,
     /// Anthropic Messages.
     Anthropic,
     /// Gemini generateContent.
@@ -80,6 +82,7 @@ impl Surface {
     pub fn format(self) -> Format {
         match self {
             Surface::OpenAiChat => Format::OpenAiChat,
+            Surface::OpenAiResponses => Format::OpenAiResponses,
             Surface::Anthropic => Format::Anthropic,
             Surface::Gemini => Format::Gemini,
         }
@@ -92,6 +95,7 @@ impl Surface {
     pub fn read_request(self, body: &[u8]) -> Result<Request<'_>, Failure> {
         match self {
             Surface::OpenAiChat => openai_chat::read_request(body),
+            Surface::OpenAiResponses => openai_responses::read_request(body),
             Surface::Anthropic => anthropic::read_request(body),
             Surface::Gemini => gemini::read_request(body),
         }
@@ -105,6 +109,7 @@ impl Surface {
         match self {
             Surface::OpenAiChat => wish.is_some_and(|wish| wish.exclude),
             Surface::Anthropic => wish.is_none_or(|wish| wish.exclude || wish.enabled != Some(true)),
+            Surface::OpenAiResponses => wish.is_none_or(|wish| wish.exclude),
             Surface::Gemini => wish.is_none_or(|wish| wish.exclude),
         }
     }
@@ -130,6 +135,7 @@ impl Surface {
                 let outgoing = Outgoing { path, headers: Vec::new(), body: patched.body.into_owned() };
                 Ok(Patched { outgoing, hide_reasoning: patched.hide_reasoning })
             }
+            Surface::OpenAiResponses => openai_responses::patch_request(body, patch, quirks, adjusted),
             Surface::Anthropic => anthropic::patch_request(body, patch, quirks.hosting, header, adjusted),
             Surface::Gemini => gemini::patch_request(body, patch, quirks.hosting, adjusted),
         }
@@ -145,6 +151,7 @@ impl Surface {
                 let plain = openai_chat::read_plain(body, quirks)?;
                 Ok(Seen { usage: plain.usage, output_bytes: plain.output_bytes })
             }
+            Surface::OpenAiResponses => openai_responses::see_answer(body, quirks),
             Surface::Anthropic => anthropic::see_answer(body, quirks),
             Surface::Gemini => gemini::see_answer(body, quirks),
         }
@@ -155,6 +162,7 @@ impl Surface {
     pub fn patch_answer<'b>(self, body: &'b [u8], closing: &Closing, hide_reasoning: bool) -> Cow<'b, [u8]> {
         match self {
             Surface::OpenAiChat => openai_chat::patch_answer(body, closing, hide_reasoning),
+            Surface::OpenAiResponses => openai_responses::patch_answer(body, closing),
             Surface::Anthropic => anthropic::patch_answer(body, closing),
             Surface::Gemini => gemini::patch_answer(body, closing),
         }
@@ -165,6 +173,7 @@ impl Surface {
     pub fn write_answer(self, answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Vec<u8> {
         match self {
             Surface::OpenAiChat => openai_chat::write_answer(answer, naming, closing),
+            Surface::OpenAiResponses => openai_responses::write_answer(answer, naming, closing),
             Surface::Anthropic => anthropic::write_answer(answer, naming, closing),
             Surface::Gemini => gemini::write_answer(answer, naming, closing),
         }
@@ -175,6 +184,7 @@ impl Surface {
     pub fn writer(self, naming: Naming, layout: Layout) -> Box<dyn StreamWriter> {
         match self {
             Surface::OpenAiChat => Box::new(openai_chat::Writer::new(naming)),
+            Surface::OpenAiResponses => Box::new(openai_responses::Writer::new(naming)),
             Surface::Anthropic => Box::new(anthropic::Writer::new(naming)),
             Surface::Gemini => Box::new(gemini::Writer::new(naming, layout)),
         }
@@ -185,6 +195,7 @@ impl Surface {
     pub fn patcher(self, naming: Naming, quirks: &Quirks, layout: Layout) -> Box<dyn StreamPatcher> {
         match self {
             Surface::OpenAiChat => Box::new(openai_chat::Patcher::new(naming, quirks)),
+            Surface::OpenAiResponses => Box::new(openai_responses::Patcher::new(naming, quirks)),
             Surface::Anthropic => Box::new(anthropic::Patcher::new(quirks)),
             Surface::Gemini => Box::new(gemini::Patcher::new(quirks, layout)),
         }
@@ -194,7 +205,7 @@ impl Surface {
     #[must_use]
     pub fn write_failure(self, failure: &Failure) -> Vec<u8> {
         match self {
-            Surface::OpenAiChat => openai_chat::write_failure(failure),
+            Surface::OpenAiChat | Surface::OpenAiResponses => openai_chat::write_failure(failure),
             Surface::Anthropic => anthropic::write_failure(failure),
             Surface::Gemini => gemini::write_failure(failure),
         }
@@ -208,7 +219,9 @@ impl Surface {
         match self {
             Surface::OpenAiChat => openai_chat::read_embeddings_request(body),
             Surface::Gemini => gemini::read_embeddings_request(body, batch),
-            Surface::Anthropic => Err(Failure::unsupported("model", "This API has no embeddings.")),
+            Surface::OpenAiResponses | Surface::Anthropic => {
+                Err(Failure::unsupported("model", "This API has no embeddings."))
+            }
         }
     }
 
@@ -236,7 +249,7 @@ impl Surface {
         match self {
             // Hosts count in other places, and not what is asked here.
             Surface::Anthropic if quirks.hosting == Hosting::Own => "/v1/messages/count_tokens".to_owned(),
-            Surface::OpenAiChat | Surface::Anthropic => String::new(),
+            Surface::OpenAiChat | Surface::OpenAiResponses | Surface::Anthropic => String::new(),
             Surface::Gemini => gemini::count_path(model, quirks.hosting),
         }
     }
@@ -256,11 +269,18 @@ impl Surface {
         out
     }
 
+    /// What an answer repeats of the request in `body`; nothing on surfaces whose answers do not.
+    #[must_use]
+    pub fn echo(self, body: &[u8]) -> Option<Raw<'static>> {
+        if self == Surface::OpenAiResponses { openai_responses::echo(body) } else { None }
+    }
+
     /// How an answer's id begins where the gateway has to make one.
     #[must_use]
     pub fn id_prefix(self) -> &'static str {
         match self {
             Surface::OpenAiChat => "chatcmpl-",
+            Surface::OpenAiResponses => "resp_",
             Surface::Anthropic => "msg_",
             Surface::Gemini => "",
         }

@@ -65,5 +65,6 @@ fn naming() -> Naming {
         now: UnixMillis(0),
         hide_reasoning: false,
         include_usage: true,
+        echo: None,
     }
 }

@@ -14,7 +14,7 @@ use super::corpus::{Recording, corpus};
 use super::scope::{Scope, scope};
 use super::turns;
 
-pub const SURFACES: [Surface; 2] = [Surface::Anthropic, Surface::Gemini];
+pub const SURFACES: [Surface; 3] = [Surface::OpenAiResponses, Surface::Anthropic, Surface::Gemini];
 const CAPS: Caps = Caps { event: 8 << 20, answer: 64 << 20 };
 
 pub fn naming() -> Naming {
@@ -24,6 +24,7 @@ pub fn naming() -> Naming {
         now: UnixMillis(1_763_700_000_000),
         hide_reasoning: false,
         include_usage: true,
+        echo: None,
     }
 }
 
@@ -90,8 +91,10 @@ fn streams_of_the_same_protocol_pass_with_nothing_lost() {
                 same(surface, &recording.id, &answer, &turns::gathered(surface, &text));
             }
             let (mut before, after) = (turns::events(surface, body), turns::events(surface, &text));
-            // One recording holds two answers end to end (`anthropic.server-tools-stream.806c4a77f9`).
-            if let Some(end) = before.iter().position(|event| event["type"] == "message_stop") {
+            // Two recordings hold several answers end to end (`anthropic.server-tools-stream.806c4a77f9`,
+            // `openai.responses-stream.4ed0c1c296`).
+            let ends = ["message_stop", "response.completed"];
+            if let Some(end) = before.iter().position(|event| ends.iter().any(|end| event["type"] == **end)) {
                 before.truncate(end + 1);
             }
             assert_eq!(before.len(), after.len(), "{}: an event was lost or made up", recording.id);
@@ -248,6 +251,7 @@ fn plainly(surface: Surface, part: &Part<'_>) -> Option<Value> {
 fn native(surface: Surface) -> &'static str {
     match surface {
         Surface::OpenAiChat => "",
+        Surface::OpenAiResponses => "openai-responses-v1",
         Surface::Anthropic => "anthropic-claude-v1",
         Surface::Gemini => "google-gemini-v1",
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// The data of a stream's events.
 pub fn events(surface: Surface, text: &str) -> Vec<Value> {
     match surface {
-        Surface::OpenAiChat | Surface::Anthropic | Surface::Gemini => data(text),
+        Surface::OpenAiChat | Surface::OpenAiResponses | Surface::Anthropic | Surface::Gemini => data(text),
     }
 }
 
@@ -20,6 +20,7 @@ fn data(text: &str) -> Vec<Value> {
 pub fn gathered(surface: Surface, text: &str) -> Value {
     match surface {
         Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::OpenAiResponses => items(text),
         Surface::Anthropic => message(text),
         Surface::Gemini => response(text),
     }
@@ -86,6 +87,81 @@ fn message(text: &str) -> Value {
     message
 }
 
+/// As the official SDK does it: items and their parts grow by deltas, and the last event has to say the same again.
+///
+/// What a provider's own tools do is told by events of other kinds, which change nothing here.
+fn items(text: &str) -> Value {
+    let mut output: Vec<Value> = Vec::new();
+    let mut whole = Value::Null;
+    for (number, event) in data(text).into_iter().enumerate() {
+        assert!(whole.is_null(), "nothing follows the end: {event}");
+        if !event["sequence_number"].is_null() {
+            assert_eq!(event["sequence_number"], json!(number), "{event}");
+        }
+        let at = usize::try_from(event["output_index"].as_u64().unwrap_or(0)).expect("small");
+        let kind = event["type"].as_str().expect("a type");
+        assert!(number > 0 || kind == "response.created", "it begins with {kind}");
+        let grow = |field: &mut Value| {
+            let said = format!("{}{}", field.as_str().expect("a string"), event["delta"].as_str().expect("a delta"));
+            *field = json!(said);
+        };
+        match kind {
+            "response.output_item.added" => {
+                assert_eq!(at, output.len(), "items follow one another: {event}");
+                output.push(event["item"].clone());
+            }
+            "response.content_part.added" => {
+                output[at]["content"].as_array_mut().expect("parts").push(event["part"].clone());
+            }
+            "response.reasoning_summary_part.added" => {
+                output[at]["summary"].as_array_mut().expect("parts").push(event["part"].clone());
+            }
+            "response.output_text.delta" | "response.reasoning_text.delta" => {
+                grow(&mut output[at]["content"][part(&event, "content_index")]["text"])
+            }
+            "response.refusal.delta" => grow(&mut output[at]["content"][part(&event, "content_index")]["refusal"]),
+            "response.reasoning_summary_text.delta" => {
+                grow(&mut output[at]["summary"][part(&event, "summary_index")]["text"]);
+            }
+            "response.function_call_arguments.delta" => grow(&mut output[at]["arguments"]),
+            "response.custom_tool_call_input.delta" => grow(&mut output[at]["input"]),
+            "response.output_item.done" => {
+                let item = &event["item"];
+                let is_call =
+                    item["type"].as_str().is_some_and(|kind| kind.ends_with("n_call") || kind == "custom_tool_call");
+                for key in ["arguments", "input"].into_iter().filter(|_| is_call) {
+                    // A call without arguments may be told so only now.
+                    assert!(output[at][key] == item[key] || output[at][key] == "", "{event}");
+                }
+                for (list, text) in [("content", "text"), ("content", "refusal"), ("summary", "text")] {
+                    let told = item[list].as_array().into_iter().flatten();
+                    for (before, after) in output[at][list].as_array().into_iter().flatten().zip(told) {
+                        assert_eq!(before[text], after[text], "{event}");
+                    }
+                }
+                output[at] = item.clone();
+            }
+            "response.completed" | "response.incomplete" => whole = event["response"].clone(),
+            _ => {}
+        }
+    }
+    assert!(whole.is_object(), "{text}");
+    // Some leave the items out of the end; some encrypt what was thought anew for it (`azure.responses-stream.a226e7d229`).
+    let told = whole["output"].as_array().cloned().unwrap_or_default();
+    for (before, after) in output.iter().zip(&told) {
+        for key in ["type", "content", "summary", "arguments", "call_id", "name"] {
+            assert_eq!(before[key], after[key], "{text}");
+        }
+    }
+    assert!(told.is_empty() || told.len() == output.len(), "{text}");
+    whole["output"] = Value::Array(output);
+    whole
+}
+
+fn part(event: &Value, key: &str) -> usize {
+    usize::try_from(event[key].as_u64().unwrap_or(0)).expect("small")
+}
+
 /// As clients do it: the parts of all objects, one after the other; usage and the end are the last object's.
 fn response(text: &str) -> Value {
     let mut parts = Vec::new();
@@ -108,6 +184,11 @@ fn response(text: &str) -> Value {
 pub fn next_turn(surface: Surface, answer: &Value) -> Value {
     match surface {
         Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::OpenAiResponses => {
+            let mut input = vec![json!({"role": "user", "content": "?"})];
+            input.extend(answer["output"].as_array().expect("items").iter().cloned());
+            json!({"model": "m", "input": input})
+        }
         Surface::Anthropic => {
             let answer = json!({"role": "assistant", "content": answer["content"]});
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "?"}, answer]})
@@ -132,6 +213,14 @@ pub fn usage(surface: Surface, answer: &Value) -> [u64; 4] {
             let output = of("totalTokenCount").saturating_sub(input);
             [input.saturating_sub(cached), cached, 0, output]
         }
+        Surface::OpenAiResponses => {
+            let usage = &answer["usage"];
+            let details = &usage["input_tokens_details"];
+            let (cached, written) = (of(details, "cached_tokens"), of(details, "cache_write_tokens"));
+            let either = |new: &str, old: &str| of(usage, new).max(of(usage, old));
+            let fresh = either("input_tokens", "prompt_tokens") - cached - written;
+            [fresh, cached, written, either("output_tokens", "completion_tokens")]
+        }
         Surface::Anthropic => {
             ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
                 .map(|key| of(&answer["usage"], key))
@@ -141,6 +230,9 @@ pub fn usage(surface: Surface, answer: &Value) -> [u64; 4] {
 
 /// Takes out what the gateway adds to an event.
 pub fn without_cost(event: &mut Value) {
+    if event["response"]["usage"].is_object() {
+        without_cost(&mut event["response"]);
+    }
     for key in ["usage", "usageMetadata"] {
         if let Some(usage) = event.get_mut(key).and_then(Value::as_object_mut) {
             usage.remove("cost");
@@ -153,6 +245,15 @@ pub fn without_cost(event: &mut Value) {
 pub fn assert_broken(surface: Surface, text: &str, id: &str) {
     match surface {
         Surface::OpenAiChat => panic!("its tests stand elsewhere"),
+        Surface::OpenAiResponses => {
+            let events = data(text);
+            let [.., told, last] = events.as_slice() else { panic!("{id}: {text}") };
+            assert_eq!((&told["type"], &last["type"]), (&json!("error"), &json!("response.failed")), "{id}: {text}");
+            assert!(told["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{id}");
+            assert_eq!(last["response"]["status"], "failed", "{id}");
+            let ends = ["response.completed", "response.incomplete"];
+            assert!(events.iter().all(|event| !ends.iter().any(|end| event["type"] == **end)), "{id}: {text}");
+        }
         Surface::Anthropic => {
             let events = data(text);
             let last = events.last().unwrap_or_else(|| panic!("{id}: nothing at all"));

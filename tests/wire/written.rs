@@ -22,6 +22,7 @@ fn naming() -> Naming {
         now: UnixMillis(1_763_700_000_000),
         hide_reasoning: false,
         include_usage: true,
+        echo: None,
     }
 }
 

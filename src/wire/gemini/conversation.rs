@@ -18,6 +18,7 @@ fn naming() -> Naming {
         now: UnixMillis(0),
         hide_reasoning: false,
         include_usage: false,
+        echo: None,
     }
 }
 

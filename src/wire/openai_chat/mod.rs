@@ -30,6 +30,7 @@ mod writer;
 
 pub(super) use error::reported;
 pub(super) use ids::fnv;
+pub(super) use read::linked;
 pub(super) use thinking::level;
 
 pub use answer::read_answer;

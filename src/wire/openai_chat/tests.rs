@@ -28,6 +28,7 @@ fn naming(include_usage: bool) -> Naming {
         now: UnixMillis(1_700_000_000_000),
         hide_reasoning: false,
         include_usage,
+        echo: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod answer;
 mod ending;
 mod request;
 mod stream;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -17,6 +18,7 @@ mod usage;
 pub use answer::read_answer;
 pub use request::write_request;
 pub use stream::Decoder;
+pub use surface::{Patcher, Writer, echo, patch_answer, patch_request, read_request, see_answer, write_answer};
 
 /// Where calls go, below the base URL.
 pub(in crate::wire) const PATH: &str = "/responses";

@@ -164,7 +164,7 @@ fn file<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>, members: &mut Members<'a
 }
 
 /// A data URL is the thing itself.
-pub(super) fn linked(url: Text<'_>) -> Source<'_> {
+pub(in crate::wire) fn linked(url: Text<'_>) -> Source<'_> {
     match media::data_url(&url) {
         Some((media_type, data)) => Source::Inline { media_type, data },
         None => Source::Url(url),

@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Text};
 use crate::wire::place::Place;
 
+pub(in crate::wire) use content::linked;
 pub(super) use reasoning::TEXT_SIGNATURE_ID;
 
 /// Reads the body of `POST /v1/chat/completions`.

@@ -1,0 +1,25 @@
+//! OpenAI Responses as what callers speak: `POST /v1/responses`.
+
+mod echo;
+mod failure;
+mod items;
+mod patch;
+mod patcher;
+mod read;
+mod reply;
+mod tools;
+mod usage;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use echo::echo;
+pub use patch::{patch_answer, patch_request, see_answer};
+pub use patcher::Patcher;
+pub use read::read_request;
+pub use reply::write_answer;
+pub use writer::Writer;
+
+/// How this protocol's own models' reasoning is named.
+const SIGNED: &str = "openai-responses-v1";

@@ -1,0 +1,211 @@
+//! Requests to, and answers of, an upstream that speaks Responses itself: the caller's own JSON, with only what must
+//! change changed.
+
+use std::borrow::Cow;
+
+use crate::chat::SignatureRole;
+use crate::failure::Failure;
+use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
+use crate::provider::{Capabilities, Quirks};
+use crate::wire::carried::{self, Owner};
+use crate::wire::losses::GATEWAY;
+use crate::wire::openai_chat::write_cost;
+use crate::wire::openai_responses::{PATH, read_answer};
+use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
+
+use super::SIGNED;
+use super::read::refuse_elsewhere;
+
+const ENCRYPTED: &str = "reasoning.encrypted_content";
+
+/// Puts a caller's request right: the model's name, what is said to the gateway, an output limit where the key has one,
+/// nothing kept at the provider, and thoughts that can come back: encrypted, and without those of others.
+///
+/// # Errors
+/// `BadRequest` where the body is no JSON object; `Unsupported` for what would be kept at the provider.
+pub fn patch_request(
+    body: &[u8],
+    patch: &RequestPatch<'_>,
+    quirks: &Quirks,
+    adjusted: &mut Adjusted,
+) -> Result<Patched, Failure> {
+    let mut cursor = Cursor::new(body)?;
+    if !matches!(cursor.kind(), Some(Kind::Object) | None) {
+        let message = "The body of the request must be a JSON object.";
+        return Err(Failure::new(crate::failure::Kind::BadRequest, message));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    cursor.finish()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let value = |member: &Member<'_>| Cursor::at(text, member.value.start).value();
+    for member in &members {
+        refuse_elsewhere(&member.key, &value(member)?)?;
+    }
+    let mut edits = Edits::of(body);
+    let mut model = Vec::new();
+    Text::escape(patch.model).write(&mut model);
+    for member in members.iter().filter(|member| member.key == "model") {
+        edits.replace(member.value.clone(), model.clone());
+    }
+    let last = |key: &str| members.iter().rfind(|member| member.key == key);
+    let said = |key: &str| last(key).map(value).transpose().map(|value| value.filter(|value| !value.is_null()));
+    if said("store")?.is_some_and(|store| store.boolean() == Some(true)) {
+        adjusted.note("store", Change::Dropped);
+    }
+    let most = match said("max_output_tokens")? {
+        Some(_) => None,
+        None => patch.default_max_tokens.map(|most| most.to_string()),
+    };
+    let thinks = patch.facts.capabilities.is_some_and(|can| can.has(Capabilities::REASONING));
+    let include = if thinks { with_encrypted(said("include")?.as_ref()) } else { None };
+    let mut inserted: Vec<(&str, &[u8])> = vec![("store", b"false")];
+    inserted.extend(most.iter().map(|most| ("max_output_tokens", most.as_bytes())));
+    inserted.extend(include.iter().map(|include| ("include", include.as_bytes())));
+    let removed =
+        |member: &Member<'_>| GATEWAY.contains(&&*member.key) || inserted.iter().any(|(key, _)| *key == member.key);
+    edits.object(open, &members, removed, &inserted);
+    if let Some(input) = last("input") {
+        own_thoughts(text, input, quirks, &mut edits, adjusted)?;
+    }
+    let outgoing = Outgoing { path: PATH.to_owned(), headers: Vec::new(), body: edits.apply().into_owned() };
+    Ok(Patched { outgoing, hide_reasoning: false })
+}
+
+/// `include` with encrypted reasoning in it; `None` where it is in it already.
+fn with_encrypted(include: Option<&Raw<'_>>) -> Option<String> {
+    let given: Vec<String> = include.and_then(|list| list.read().ok()).unwrap_or_default();
+    if given.iter().any(|word| word == ENCRYPTED) {
+        return None;
+    }
+    let mut words: Vec<String> = given.iter().map(|word| Raw::of(word).get().to_owned()).collect();
+    words.push(format!("\"{ENCRYPTED}\""));
+    Some(format!("[{}]", words.join(",")))
+}
+
+/// Takes out what this provider cannot read of earlier thoughts: those of others, and those that it was to remember.
+fn own_thoughts(
+    text: &str,
+    input: &Member<'_>,
+    quirks: &Quirks,
+    edits: &mut Edits<'_>,
+    adjusted: &mut Adjusted,
+) -> Result<(), Failure> {
+    let mut cursor = Cursor::at(text, input.value.start);
+    if cursor.kind() != Some(Kind::Array) {
+        return Ok(());
+    }
+    let (mut kept, mut changed) = (Vec::new(), false);
+    cursor.items(|index, cursor| {
+        let item = cursor.value()?;
+        let kind = item.member("type").and_then(Raw::into_text);
+        match kind.as_ref().map(Text::escaped) {
+            Some("reasoning") => match thought(&item, quirks) {
+                Thought::AsItIs => kept.push(Cow::Owned(item.get().to_owned())),
+                Thought::Unwrapped(own) => {
+                    changed = true;
+                    kept.push(Cow::Owned(own));
+                }
+                Thought::Lost => {
+                    changed = true;
+                    adjusted.note("reasoning", Change::Dropped);
+                }
+            },
+            Some("item_reference") => {
+                let message = "Items are not kept by id: send the item itself, or `previous_response_id`.";
+                return Err(Failure::unsupported(format!("input.{index}"), message));
+            }
+            _ => kept.push(Cow::Owned(item.get().to_owned())),
+        }
+        Ok(())
+    })?;
+    if changed {
+        edits.replace(input.value.clone(), format!("[{}]", kept.join(",")).into_bytes());
+    }
+    Ok(())
+}
+
+/// What becomes of an item of reasoning.
+enum Thought {
+    AsItIs,
+    /// It was wrapped, and is this provider's after all.
+    Unwrapped(String),
+    Lost,
+}
+
+fn thought(item: &Raw<'_>, quirks: &Quirks) -> Thought {
+    let Some(data) = item.member("encrypted_content").and_then(Raw::into_text).filter(|data| !data.is_empty()) else {
+        // In the open it can be read by everyone.
+        let open = item.member("content").is_some_and(|content| content.is_array() && content.compact() != "[]");
+        return if open { Thought::AsItIs } else { Thought::Lost };
+    };
+    let wrapped = data.escaped().starts_with(carried::MARK);
+    match carried::unwrap(data, SIGNED, SignatureRole::Replaces) {
+        Some(_) if !wrapped => Thought::AsItIs,
+        Some((signature, Owner::Here)) if signature.format.escaped() == quirks.signed => {
+            let mut out = Vec::new();
+            let mut object = Object::open(&mut out);
+            object.string("type", "reasoning");
+            if let Some(id) = &signature.id {
+                object.text("id", id);
+            }
+            object.raw("summary", &item.member("summary").unwrap_or(Raw::EMPTY_ARRAY));
+            object.text("encrypted_content", &signature.data);
+            object.close();
+            String::from_utf8(out).map_or(Thought::Lost, Thought::Unwrapped)
+        }
+        _ => Thought::Lost,
+    }
+}
+
+/// Reads what must be known of an answer before it is sent on.
+///
+/// # Errors
+/// `BadAnswer` where it is none; the provider's own error where a 200 holds one.
+pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
+    Ok(Seen { usage: read_answer(body, quirks)?.usage, output_bytes: body.len() as u64 })
+}
+
+/// The upstream's own answer with cost and the gateway's facts put in.
+#[must_use]
+pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing) -> Cow<'b, [u8]> {
+    // What cannot be walked was never read either; it goes on as it came.
+    patched(body, closing).unwrap_or(Cow::Borrowed(body))
+}
+
+fn patched<'b>(body: &'b [u8], closing: &Closing) -> Result<Cow<'b, [u8]>, SyntaxError> {
+    let mut cursor = Cursor::new(body)?;
+    if cursor.kind() != Some(Kind::Object) {
+        return Ok(Cow::Borrowed(body));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut edits = Edits::of(body);
+    if let Some(usage) = members.iter().rfind(|member| member.key == "usage") {
+        costs(text, usage, closing, &mut edits)?;
+    }
+    if let Some(latchkey) = &closing.latchkey {
+        let inserted: [(&str, &[u8]); 1] = [("latchkey", latchkey.get().as_bytes())];
+        edits.object(open, &members, |member| member.key == "latchkey", &inserted);
+    }
+    Ok(edits.apply())
+}
+
+fn costs(text: &str, usage: &Member<'_>, closing: &Closing, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, usage.value.start);
+    if closing.cost.is_none() || cursor.kind() != Some(Kind::Object) {
+        return Ok(());
+    }
+    let members = cursor.spans()?;
+    let mut added = Vec::new();
+    let mut object = Object::open(&mut added);
+    write_cost(closing.cost.as_ref(), &mut object);
+    object.close();
+    let costs = Cursor::new(&added)?.spans()?;
+    let inserted: Vec<(&str, &[u8])> =
+        costs.iter().filter_map(|member| Some((member.key.as_ref(), added.get(member.value.clone())?))).collect();
+    let replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
+    edits.object(usage.value.start, &members, replaced, &inserted);
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Sends the stream of an upstream that speaks Responses itself on, reading along.
+
+use serde::Deserialize;
+
+use crate::chat::{Event, Sink};
+use crate::failure::Failure;
+use crate::json::{Object, Raw};
+use crate::provider::Quirks;
+use crate::wire::drive::StreamPatcher;
+use crate::wire::openai_responses::Decoder;
+use crate::wire::{Closing, Decoded, Naming, StreamDecoder, sse::Frame};
+
+use super::{failure, patch};
+
+/// Sends events on as they came.
+///
+/// Held back are the end, which gets its cost when the gateway closes, so that no broken stream looks finished, and
+/// errors, which the gateway tells in its own words.
+#[derive(Debug)]
+pub struct Patcher {
+    decoder: Decoder,
+    naming: Naming,
+    /// The upstream's id of the response.
+    id: Option<String>,
+    /// The number of the next event.
+    sequence: u64,
+    /// The data of the last event.
+    end: Option<Vec<u8>>,
+}
+
+/// The end of a stream.
+#[derive(Deserialize)]
+struct End<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: crate::json::Text<'a>,
+    #[serde(borrow)]
+    response: Raw<'a>,
+    #[serde(default)]
+    sequence_number: Option<u64>,
+}
+
+impl Patcher {
+    /// A patcher for one stream.
+    #[must_use]
+    pub fn new(naming: Naming, quirks: &Quirks) -> Patcher {
+        Patcher { decoder: Decoder::new(quirks), naming, id: None, sequence: 0, end: None }
+    }
+}
+
+impl StreamPatcher for Patcher {
+    fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
+        if self.decoder.ended() {
+            return Decoded::Taken;
+        }
+        let mut failed = false;
+        let id = &mut self.id;
+        let decoded = self.decoder.push(frame, &mut |event: Event<'_>| {
+            if let Event::Start { id: given, .. } = &event
+                && !given.is_empty()
+            {
+                *id = Some(given.decode().into_owned());
+            }
+            failed |= matches!(event, Event::Failed(_));
+            meter.event(event);
+        });
+        if failed || matches!(decoded, Decoded::Corrupt(_)) {
+            return decoded;
+        }
+        if self.decoder.ended() {
+            self.end = Some(frame.data.to_vec());
+            return decoded;
+        }
+        self.sequence = self.sequence.saturating_add(1);
+        out.extend_from_slice(frame.raw);
+        if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
+            // The last event of a body may lack its blank line.
+            out.extend_from_slice(b"\n\n");
+        }
+        decoded
+    }
+
+    fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
+        self.decoder.finish(meter)
+    }
+
+    fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
+        let Some(data) = self.end.take() else { return };
+        let Ok(end) = serde_json::from_slice::<End<'_>>(&data) else { return };
+        let patched = patch::patch_answer(end.response.get().as_bytes(), closing);
+        for piece in [b"event: ", end.kind.escaped().as_bytes(), b"\ndata: "] {
+            out.extend_from_slice(piece);
+        }
+        let mut event = Object::open(out);
+        event.text("type", &end.kind).number("sequence_number", end.sequence_number.unwrap_or(self.sequence));
+        // An event's data is one line; between tokens a line end is only space.
+        let line = patched.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
+        event.key("response").extend(line);
+        event.close();
+        out.extend_from_slice(b"\n\n");
+    }
+
+    fn fail(&mut self, failure: &Failure, _: &Closing, out: &mut Vec<u8>) {
+        let head = failure::Head {
+            id: self.id.as_deref().unwrap_or(&self.naming.fallback_id),
+            model: &self.naming.model,
+            created_at: self.naming.now.seconds(),
+            sequence: self.sequence,
+        };
+        failure::write_events(failure, &head, out);
+    }
+
+    fn keep_alive(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b": keep-alive\n\n");
+    }
+
+    fn ended(&self) -> bool {
+        self.decoder.ended()
+    }
+}

@@ -1,0 +1,282 @@
+//! Writes what a caller of Responses gets: a whole answer, and the pieces that a stream shares with it.
+
+use crate::chat::{Answer, Citation, EndKind, EndReason, Media, Part, Signature};
+use crate::json::{Array, Object, Raw, Text};
+use crate::wire::carried::{self, Owner};
+use crate::wire::{Closing, Naming};
+
+use super::{SIGNED, echo, usage};
+
+/// An item of an answer, complete.
+#[derive(Debug)]
+pub(super) enum Item {
+    Message {
+        text: Text<'static>,
+        annotations: Vec<Citation<'static>>,
+    },
+    Refusal {
+        text: Text<'static>,
+    },
+    Reasoning {
+        text: Text<'static>,
+        carried: Option<Text<'static>>,
+    },
+    Call {
+        call_id: Text<'static>,
+        name: Text<'static>,
+        arguments: Text<'static>,
+    },
+    /// The call of a tool that takes free text.
+    FreeCall {
+        call_id: Text<'static>,
+        name: Text<'static>,
+        input: Text<'static>,
+    },
+    Picture {
+        data: Text<'static>,
+        media_type: Text<'static>,
+    },
+}
+
+/// What a response is called, and when it came.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub id: String,
+    pub model: String,
+    pub created_at: i64,
+}
+
+impl Head {
+    pub fn of(model: &Text<'_>, created: Option<i64>, naming: &Naming) -> Head {
+        Head {
+            id: naming.fallback_id.clone(),
+            model: if model.is_empty() { naming.model.clone() } else { model.decode().into_owned() },
+            created_at: created.unwrap_or_else(|| naming.now.seconds()),
+        }
+    }
+
+    /// The id of an item: of its kind, within this response.
+    pub fn item_id(&self, prefix: &str, index: u64) -> String {
+        let stem = self.id.strip_prefix("resp_").unwrap_or(&self.id);
+        format!("{prefix}_{stem}_{index}")
+    }
+}
+
+/// Writes a whole answer: its first choice, for there are no others here.
+#[must_use]
+pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Vec<u8> {
+    let head = Head::of(&answer.model, answer.created, naming);
+    let free = echo::free_form_tools(naming.echo.as_ref());
+    let mut items = Vec::new();
+    let choice = answer.choices.first();
+    for part in choice.map(|choice| choice.parts.as_slice()).unwrap_or_default() {
+        push(part, naming.hide_reasoning, &free, &mut items);
+    }
+    for media in choice.map(|choice| choice.media.as_slice()).unwrap_or_default() {
+        items.extend(picture(media));
+    }
+    let plain = EndReason::plain(EndKind::Other);
+    let end = choice.map_or(&plain, |choice| &choice.end);
+    let mut out = Vec::with_capacity(1024);
+    let mut response = Object::open(&mut out);
+    write_response(&head, Some(end), &items, naming, Some(closing), &mut response);
+    response.close();
+    out
+}
+
+/// The items of a part; a signature that has no place in an item of this kind stands in one of its own.
+fn push(part: &Part<'_>, hide: bool, free: &[Text<'_>], items: &mut Vec<Item>) {
+    match part {
+        Part::Text { text, citations, signature, .. } => {
+            if !text.is_empty() || !citations.is_empty() {
+                let annotations = citations.iter().map(|citation| citation.clone().into_owned()).collect();
+                items.push(Item::Message { text: text.clone().into_owned(), annotations });
+            }
+            items.extend(signature.as_ref().map(|signature| apart(signature, &Owner::Text)));
+        }
+        Part::Refusal { text } => items.push(Item::Refusal { text: text.clone().into_owned() }),
+        Part::Reasoning { text, signature } => {
+            let shown = if hide { Text::EMPTY } else { text.clone().into_owned() };
+            let carried = signature.as_ref().map(carry);
+            if !shown.is_empty() || carried.is_some() {
+                items.push(Item::Reasoning { text: shown, carried });
+            }
+        }
+        Part::ToolCall { id, name, arguments, signature } => {
+            let owner = Owner::Call(id.decode().into_owned());
+            items.extend(signature.as_ref().map(|signature| apart(signature, &owner)));
+            items.push(call(id, name, arguments.quoted().into_owned(), free));
+        }
+        _ => {}
+    }
+}
+
+/// What a thought is carried in: the token itself where it is this protocol's own.
+pub(super) fn carry(signature: &Signature<'_>) -> Text<'static> {
+    carried::wrap(signature, SIGNED, &Owner::Here).into_owned()
+}
+
+/// A signature in an item of its own.
+pub(super) fn apart(signature: &Signature<'_>, owner: &Owner) -> Item {
+    Item::Reasoning { text: Text::EMPTY, carried: Some(carried::wrap(signature, SIGNED, owner).into_owned()) }
+}
+
+/// A call, of a function or of a tool that takes free text.
+pub(super) fn call(id: &Text<'_>, name: &Text<'_>, arguments: Text<'static>, free: &[Text<'_>]) -> Item {
+    let (call_id, name) = (id.clone().into_owned(), name.clone().into_owned());
+    if free.contains(&name) {
+        let plain = arguments.decode();
+        let given = Raw::parse(&plain).ok().and_then(|given| given.member("input")?.into_text());
+        // What the model wrote instead is not lost.
+        let input = given.map_or_else(|| arguments.clone(), Text::into_owned);
+        return Item::FreeCall { call_id, name, input };
+    }
+    let arguments = if arguments.is_empty() { Text::from_escaped("{}") } else { arguments };
+    Item::Call { call_id, name, arguments }
+}
+
+pub(super) fn picture(media: &Media<'_>) -> Option<Item> {
+    (media.kind == crate::chat::MediaKind::Image).then(|| Item::Picture {
+        data: media.data.clone().into_owned(),
+        media_type: media.media_type.clone().into_owned(),
+    })
+}
+
+/// Writes the members of a response. Without an end it is still being made.
+pub(super) fn write_response(
+    head: &Head,
+    end: Option<&EndReason<'_>>,
+    items: &[Item],
+    naming: &Naming,
+    closing: Option<&Closing>,
+    response: &mut Object<'_>,
+) {
+    response.string("id", &head.id).string("object", "response").number("created_at", head.created_at);
+    let why = match end.map(|end| end.kind) {
+        Some(EndKind::Length) => Some("max_output_tokens"),
+        Some(EndKind::ContentFilter) => Some("content_filter"),
+        _ => None,
+    };
+    let status = match (end, why) {
+        (None, _) => "in_progress",
+        (_, Some(_)) => "incomplete",
+        (_, None) => "completed",
+    };
+    response.string("status", status).boolean("background", false).null("error");
+    match why {
+        Some(reason) => response.object("incomplete_details", |details| {
+            details.string("reason", reason);
+        }),
+        None => response.null("incomplete_details"),
+    };
+    response.string("model", &head.model);
+    response.array("output", |output| {
+        for (index, item) in (0..).zip(items) {
+            output.object(|object| item.write(head, index, true, object));
+        }
+    });
+    echo::write(naming.echo.as_ref(), end.is_none(), response);
+    let usage = closing.and_then(|closing| Some((closing.usage.as_ref()?, closing)));
+    let tier = usage.and_then(|(usage, _)| usage.service_tier.as_deref());
+    response.string("service_tier", tier.unwrap_or("default"));
+    match usage {
+        Some((counted, closing)) => response.object("usage", |object| usage::write(counted, closing, object)),
+        None => response.null("usage"),
+    };
+    if let Some(latchkey) = closing.and_then(|closing| closing.latchkey.as_ref()) {
+        response.raw("latchkey", latchkey);
+    }
+}
+
+impl Item {
+    /// How the ids of its kind begin.
+    pub fn prefix(&self) -> &'static str {
+        match self {
+            Item::Message { .. } | Item::Refusal { .. } => "msg",
+            Item::Reasoning { .. } => "rs",
+            Item::Call { .. } => "fc",
+            Item::FreeCall { .. } => "ctc",
+            Item::Picture { .. } => "ig",
+        }
+    }
+
+    /// Writes its members; one that is not complete has only its head.
+    pub fn write(&self, head: &Head, index: u64, complete: bool, item: &mut Object<'_>) {
+        item.string("id", &head.item_id(self.prefix(), index));
+        let status = if complete { "completed" } else { "in_progress" };
+        match self {
+            Item::Message { .. } | Item::Refusal { .. } => {
+                item.string("type", "message").string("status", status).string("role", "assistant");
+                item.array("content", |content| {
+                    if complete {
+                        content.object(|part| self.write_part(true, part));
+                    }
+                });
+            }
+            Item::Reasoning { text, carried } => {
+                item.string("type", "reasoning").array("summary", |summary| {
+                    if complete && !text.is_empty() {
+                        summary.object(|part| self.write_part(true, part));
+                    }
+                });
+                if let Some(carried) = carried.as_ref().filter(|_| complete) {
+                    item.text("encrypted_content", carried);
+                }
+            }
+            Item::Call { call_id, name, arguments } => {
+                item.string("type", "function_call").string("status", status);
+                item.text("arguments", if complete { arguments } else { &Text::EMPTY });
+                item.text("call_id", call_id).text("name", name);
+            }
+            Item::FreeCall { call_id, name, input } => {
+                item.string("type", "custom_tool_call").string("status", status);
+                item.text("input", if complete { input } else { &Text::EMPTY });
+                item.text("call_id", call_id).text("name", name);
+            }
+            Item::Picture { data, media_type } => {
+                let format = media_type.escaped().strip_prefix("image/").unwrap_or("png").to_owned();
+                item.string("type", "image_generation_call").string("status", status);
+                item.string("output_format", &format).text("result", data);
+            }
+        }
+    }
+
+    /// Writes the one part that a message or its thought has.
+    pub fn write_part(&self, complete: bool, part: &mut Object<'_>) {
+        match self {
+            Item::Message { text, annotations } => {
+                part.string("type", "output_text").text("text", if complete { text } else { &Text::EMPTY });
+                part.array("annotations", |list| {
+                    for citation in annotations.iter().filter(|_| complete) {
+                        write_citation(citation, list);
+                    }
+                });
+                part.array("logprobs", |_| {});
+            }
+            Item::Refusal { text } => {
+                part.string("type", "refusal").text("refusal", if complete { text } else { &Text::EMPTY });
+            }
+            Item::Reasoning { text, .. } => {
+                part.string("type", "summary_text").text("text", if complete { text } else { &Text::EMPTY });
+            }
+            Item::Call { .. } | Item::FreeCall { .. } | Item::Picture { .. } => {}
+        }
+    }
+}
+
+/// A source of the text. Numbers and title are always there, because clients that check the shape want them.
+pub(super) fn write_citation(citation: &Citation<'_>, list: &mut Array<'_>) {
+    if let Some(url) = &citation.url {
+        list.object(|annotation| write_url_citation(url, citation, annotation));
+    }
+}
+
+pub(super) fn write_url_citation(url: &Text<'_>, citation: &Citation<'_>, annotation: &mut Object<'_>) {
+    let start = citation.start.unwrap_or(0);
+    annotation
+        .string("type", "url_citation")
+        .text("url", url)
+        .text("title", citation.title.as_ref().unwrap_or(url))
+        .number("start_index", start)
+        .number("end_index", citation.end.unwrap_or(start));
+}

@@ -1,0 +1,236 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::{BlockKind, EndKind, EndReason, Event, Part, Role, Signature, SignatureRole, Sink, Tool, ToolChoice};
+use crate::failure::{Failure, Kind};
+use crate::json::Text;
+use crate::provider::{Capabilities, ModelFacts, Quirks};
+use crate::units::UnixMillis;
+use crate::wire::carried::{self, Owner};
+use crate::wire::{Adjusted, Closing, InlinedMedia, Naming, RequestPatch, StreamWriter, Target};
+
+fn request(input: Value, more: Value) -> String {
+    let mut body = json!({"model": "m", "input": input});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.to_string()
+}
+
+fn naming(body: &str) -> Naming {
+    Naming {
+        fallback_id: "resp_1".to_owned(),
+        model: "m".to_owned(),
+        now: UnixMillis(1_763_700_000_000),
+        hide_reasoning: false,
+        include_usage: true,
+        echo: echo(body.as_bytes()),
+    }
+}
+
+fn text(word: &str) -> Text<'_> {
+    Text::escape(word)
+}
+
+#[test]
+fn every_fault_names_its_place() {
+    let cases = [
+        (json!("hi"), json!({"model": 3}), "model"),
+        (json!(3), json!({}), "input"),
+        (json!([]), json!({}), "input"),
+        (json!([3]), json!({}), "input.0"),
+        (json!([{"role": "user"}]), json!({}), "input.0.content"),
+        (json!([{"role": "critic", "content": "x"}]), json!({}), "input.0.role"),
+        (json!([{"role": "user", "content": [{"text": "x"}]}]), json!({}), "input.0.content.0.type"),
+        (json!([{"role": "user", "content": [{"type": "input_image"}]}]), json!({}), "input.0.content.0.image_url"),
+        (json!([{"type": "function_call", "call_id": "c", "arguments": "{}"}]), json!({}), "input.0.name"),
+        (json!([{"type": "function_call", "call_id": "c", "name": "f"}]), json!({}), "input.0.arguments"),
+        (json!([{"type": "function_call_output", "output": "x"}]), json!({}), "input.0.call_id"),
+        (json!([{"type": "item_reference", "id": "msg_1"}]), json!({}), "input.0"),
+        (json!("hi"), json!({"tools": [{"type": "function"}]}), "tools.0.name"),
+        (json!("hi"), json!({"tool_choice": "some"}), "tool_choice"),
+        (json!("hi"), json!({"reasoning": {"effort": "lots"}}), "reasoning.effort"),
+        (json!("hi"), json!({"text": {"format": {"type": "json_schema", "name": "n"}}}), "text.format.schema"),
+        (json!("hi"), json!({"conversation": "conv_1"}), "conversation"),
+        (json!("hi"), json!({"background": true}), "background"),
+        (json!("hi"), json!({"previous_response_id": "resp_0"}), "previous_response_id"),
+    ];
+    for (input, more, place) in cases {
+        let body = request(input, more);
+        let failure = read_request(body.as_bytes()).expect_err(&body);
+        assert_eq!(failure.param.as_deref(), Some(place), "{body}: {failure}");
+    }
+    for body in ["", "[]", "{", r#"{"model":"m"}"#] {
+        assert!(read_request(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn tools_of_the_provider_alone_are_refused_elsewhere_and_the_rest_is_listed() {
+    let body = request(json!("hi"), json!({"tools": [{"type": "code_interpreter"}]}));
+    let failure = read_request(body.as_bytes()).unwrap().untranslatable.unwrap();
+    assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Unsupported, Some("tools.0")));
+    let body = request(
+        json!([{"type": "web_search_call", "id": "ws"}, {"role": "user", "content": "hi"}]),
+        json!({"truncation": "auto", "max_tool_calls": 3, "text": {"verbosity": "low"}, "store": true,
+            "tools": [{"type": "web_search", "search_context_size": "low"}], "tool_choice": {"type": "web_search"}}),
+    );
+    let request = read_request(body.as_bytes()).unwrap();
+    assert_eq!(request.unsayable, ["web_search_call", "max_tool_calls", "store", "text.verbosity", "truncation"]);
+    assert!(request.web_search.is_some() && request.untranslatable.is_none() && request.tool_choice.is_none());
+}
+
+/// What an agent of Codex's kind sends: free-form tools, encrypted thoughts and its own bookkeeping.
+const AGENT: &str = include_str!("../../../../tests/fixtures/agents/codex.json");
+
+#[test]
+fn what_a_coding_agent_sends_is_understood() {
+    let request = read_request(AGENT.as_bytes()).unwrap();
+    assert_eq!(request.untranslatable, None);
+    assert_eq!(request.messages[0].role, Role::System);
+    let names: Vec<_> = request
+        .tools
+        .iter()
+        .map(|tool| match tool {
+            Tool::Function { name, parameters, .. } => (name.decode().into_owned(), parameters.is_some()),
+            Tool::Native(raw) => panic!("{raw:?}"),
+        })
+        .collect();
+    assert_eq!(names, [("shell".to_owned(), true), ("update_plan".to_owned(), true), ("apply_patch".to_owned(), true)]);
+    let calls: Vec<_> = request
+        .messages
+        .iter()
+        .flat_map(|message| &message.parts)
+        .filter_map(|part| match part {
+            Part::ToolCall { id, arguments, .. } => Some((id.escaped(), arguments.object().unwrap().get().to_owned())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(calls[0].1, r#"{"command":["ls"]}"#);
+    assert!(calls[1].1.starts_with(r#"{"input":"*** Begin Patch\n"#), "{calls:?}");
+    assert_eq!(request.tool_choice, Some(ToolChoice::Auto));
+}
+
+#[test]
+fn free_text_comes_back_as_it_was_said() {
+    let mut writer = Writer::new(naming(AGENT));
+    writer.event(Event::Start { id: text("a"), model: text("claude"), created: None });
+    writer.event(Event::ToolCallStart { choice: 0, block: 0, id: text("call_9"), name: text("apply_patch") });
+    for piece in [r#"{"input":"*** Begin"#, r#" Patch\n"}"#] {
+        writer.event(Event::ToolCallDelta { choice: 0, block: 0, arguments: Text::escape(piece) });
+    }
+    writer.event(Event::BlockEnd { choice: 0, block: 0 });
+    writer.event(Event::End { choice: 0, reason: EndReason::plain(EndKind::ToolCalls) });
+    writer.close(&Closing::default());
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let out = String::from_utf8(out).unwrap();
+    let last = out.trim_end().lines().last().unwrap().strip_prefix("data: ").unwrap();
+    let event: Value = serde_json::from_str(last).unwrap();
+    let item = &event["response"]["output"][0];
+    assert_eq!(
+        (&item["type"], &item["input"], &item["call_id"]),
+        (&json!("custom_tool_call"), &json!("*** Begin Patch\n"), &json!("call_9"))
+    );
+    assert_eq!(event["response"]["tools"].as_array().unwrap().len(), 4, "the last event repeats the request");
+    assert!(out.contains("event: response.custom_tool_call_input.done"), "{out}");
+}
+
+/// A model of another protocol signs a call: the caller carries that in an item of its own, and it comes back.
+#[test]
+fn signatures_of_others_travel_in_items_of_reasoning() {
+    let signature = |format: &'static str| Signature {
+        format: text(format),
+        data: text("c2lnbmVk"),
+        id: None,
+        role: SignatureRole::Signs,
+    };
+    let mut writer = Writer::new(naming("{}"));
+    writer.event(Event::Start { id: text("a"), model: text("gemini"), created: None });
+    writer.event(Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Text });
+    writer.event(Event::TextDelta { choice: 0, block: 0, text: text("I look.") });
+    writer.event(Event::BlockSignature { choice: 0, block: 0, signature: signature("google-gemini-v1") });
+    writer.event(Event::BlockEnd { choice: 0, block: 0 });
+    writer.event(Event::ToolCallStart { choice: 0, block: 1, id: text("call_1"), name: text("look") });
+    writer.event(Event::BlockSignature { choice: 0, block: 1, signature: signature("google-gemini-v1") });
+    writer.event(Event::ToolCallDelta { choice: 0, block: 1, arguments: text("{}") });
+    writer.event(Event::BlockEnd { choice: 0, block: 1 });
+    writer.close(&Closing::default());
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let out = String::from_utf8(out).unwrap();
+    let last: Value = serde_json::from_str(&out.trim_end().lines().last().unwrap()[6..]).unwrap();
+    let body = request(last["response"]["output"].clone(), json!({}));
+    let read = read_request(body.as_bytes()).unwrap();
+    let signed: Vec<_> = read.messages[0]
+        .parts
+        .iter()
+        .map(|part| match part {
+            Part::Text { signature, .. } | Part::ToolCall { signature, .. } => {
+                signature.as_ref().unwrap().format.escaped()
+            }
+            part => panic!("{part:?}"),
+        })
+        .collect();
+    assert_eq!(signed, ["google-gemini-v1"; 2]);
+}
+
+fn patched(body: &str, quirks: &Quirks) -> Result<(Value, String), Failure> {
+    let can = Capabilities(Capabilities::REASONING);
+    let facts = ModelFacts { capabilities: Some(can), ..ModelFacts::default() };
+    let patch = RequestPatch { model: "their-model", stream: true, facts: &facts, default_max_tokens: Some(100) };
+    let mut adjusted = Adjusted::default();
+    let made = patch_request(body.as_bytes(), &patch, quirks, &mut adjusted)?;
+    Ok((serde_json::from_slice(&made.outgoing.body).unwrap(), adjusted.header()))
+}
+
+#[test]
+fn a_request_of_the_same_protocol_keeps_everything_but_what_others_would_keep() {
+    let foreign =
+        Signature { format: text("anthropic-claude-v1"), data: text("EqQB"), id: None, role: SignatureRole::Signs };
+    let xai = Signature { format: text("xai-responses-v1"), id: Some(text("rs_x")), ..foreign.clone() };
+    let wrap = |signature: &Signature<'_>| carried::wrap(signature, SIGNED, &Owner::Here).decode().into_owned();
+    let body = request(
+        json!([{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
+            {"type": "reasoning", "id": "rs_2", "summary": []},
+            {"type": "reasoning", "summary": [], "encrypted_content": wrap(&foreign)},
+            {"type": "reasoning", "summary": [], "encrypted_content": wrap(&xai)},
+            {"role": "user", "content": "hi"}]),
+        json!({"tools": [{"type": "mcp", "server_label": "x"}], "something_new": 1, "store": true, "include": ["a"],
+            "provider": {"order": ["x"]}}),
+    );
+    let (made, adjusted) = patched(&body, &Quirks::NONE).unwrap();
+    assert_eq!(made["store"], false);
+    assert_eq!(
+        (&made["model"], &made["max_output_tokens"], &made["something_new"]),
+        (&json!("their-model"), &json!(100), &json!(1))
+    );
+    assert_eq!(made["include"], json!(["a", "reasoning.encrypted_content"]));
+    assert_eq!(made["tools"], json!([{"type": "mcp", "server_label": "x"}]));
+    assert!(made["provider"].is_null(), "{made}");
+    assert_eq!(made["input"].as_array().unwrap().len(), 2, "{made}");
+    assert_eq!(adjusted, "store=dropped, reasoning=dropped");
+    let (made, _) = patched(&body, &Quirks { signed: "xai-responses-v1", ..Quirks::NONE }).unwrap();
+    assert_eq!(
+        made["input"][1],
+        json!({"type": "reasoning", "id": "rs_x", "summary": [], "encrypted_content": "EqQB"})
+    );
+    for kept in [json!({"conversation": "c"}), json!({"prompt": {"id": "p"}}), json!({"background": true})] {
+        let failure = patched(&request(json!("hi"), kept), &Quirks::NONE).unwrap_err();
+        assert_eq!(failure.kind, Kind::Unsupported);
+    }
+}
+
+#[test]
+fn a_request_translated_to_its_own_protocol_says_the_same_of_a_shape() {
+    let body = request(
+        json!("hi"),
+        json!({"text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": true}},
+            "reasoning": {"effort": "low", "summary": "auto"}}),
+    );
+    let read = read_request(body.as_bytes()).unwrap();
+    let facts = ModelFacts::default();
+    let target = Target { model: "m", quirks: &Quirks::NONE, facts: &facts, inlined: &InlinedMedia::new() };
+    let made = crate::wire::Format::OpenAiResponses.write_request(&read, &target, &mut Adjusted::default()).unwrap();
+    let made: Value = serde_json::from_slice(&made.body).unwrap();
+    assert_eq!(made["text"]["format"]["schema"], json!({"type": "object"}));
+    assert_eq!(made["reasoning"], json!({"effort": "low", "summary": "auto"}));
+}

@@ -1,0 +1,149 @@
+//! Callers who speak OpenAI Responses, to upstreams of every format.
+
+use latchkey::gateway::Input;
+use serde_json::{Value, json};
+
+use crate::world::{World, header, json as read, refused, sent};
+
+const PLAIN: &str = r#"{"id":"resp_up","object":"response","created_at":1,"status":"completed","model":"gpt-5","output":[{"type":"message","id":"msg_1","role":"assistant","status":"completed","content":[{"type":"output_text","text":"Hi!","annotations":[]}]}],"usage":{"input_tokens":10,"input_tokens_details":{"cached_tokens":4},"output_tokens":2,"output_tokens_details":{"reasoning_tokens":0},"total_tokens":12},"unmodelled":1}"#;
+
+const CLAUDE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"thinking","thinking":"hm","signature":"EqQB"},{"type":"tool_use","id":"toolu_1","name":"f","input":{"a":1}}],"stop_reason":"tool_use","stop_sequence":null,"usage":{"input_tokens":12,"output_tokens":3}}"#;
+
+fn hello(model: &str, more: &str) -> String {
+    format!(r#"{{"model":"{model}","input":"Hi"{more}}}"#)
+}
+
+/// The events of a stream.
+fn events(text: &str) -> Vec<Value> {
+    text.lines().filter_map(|line| line.strip_prefix("data: ")).map(|data| read(data.as_bytes())).collect()
+}
+
+#[test]
+fn a_provider_that_speaks_it_gets_the_callers_own_request() {
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/responses", &hello("openai/gpt-5", r#","unmodelled":[1],"store":true"#));
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.openai.com/v1/responses");
+    let request = read(&outbound.body);
+    assert_eq!((&request["model"], &request["unmodelled"]), (&json!("gpt-5"), &json!([1])));
+    assert_eq!((&request["store"], &request["include"]), (&json!(false), &json!(["reasoning.encrypted_content"])));
+    let response = world.answer(id, 200, &[], PLAIN);
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("store=dropped"));
+    let answer = read(&response.body);
+    assert_eq!((&answer["id"], &answer["unmodelled"]), (&json!("resp_up"), &json!(1)));
+    assert!(answer["usage"]["cost"].as_f64().is_some_and(|cost| cost > 0.0), "{answer}");
+    let record = world.only_record();
+    assert_eq!((record.endpoint, record.lane, record.status), ("responses", "patched", 200));
+}
+
+#[test]
+fn another_protocol_is_translated_and_its_thoughts_come_back() {
+    let mut world = World::default();
+    let more = r#","instructions":"Be brief.","tools":[{"type":"function","name":"f","parameters":{"type":"object"}}],
+        "reasoning":{"effort":"low","summary":"auto"},"truncation":"auto""#;
+    let (id, step) = world.post("/v1/responses", &hello("anthropic/claude-sonnet-4-5", more));
+    let request = read(&sent(step).body);
+    assert_eq!(request["system"][0]["text"], "Be brief.");
+    let response = world.answer(id, 200, &[], CLAUDE);
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("truncation=dropped"));
+    let answer = read(&response.body);
+    assert_eq!((&answer["object"], &answer["status"]), (&json!("response"), &json!("completed")));
+    assert_eq!(answer["tools"][0]["name"], "f", "it repeats its request");
+    let output = answer["output"].as_array().expect("items").clone();
+    let kinds: Vec<_> = output.iter().map(|item| item["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["reasoning", "function_call"]);
+    assert_eq!((&output[1]["call_id"], &output[1]["arguments"]), (&json!("toolu_1"), &json!(r#"{"a":1}"#)));
+
+    let mut input = vec![json!({"role": "user", "content": "Hi"})];
+    input.extend(output);
+    input.push(json!({"type": "function_call_output", "call_id": "toolu_1", "output": "7"}));
+    let next = |model: &str| {
+        let tools = json!([{"type": "function", "name": "f", "parameters": {"type": "object"}}]);
+        json!({"model": model, "input": input, "tools": tools, "reasoning": {"effort": "low", "summary": "auto"}})
+            .to_string()
+    };
+    let back = read(&sent(world.post("/v1/responses", &next("anthropic/claude-sonnet-4-5")).1).body);
+    let thought = &back["messages"][1]["content"][0];
+    assert_eq!((&thought["thinking"], &thought["signature"]), (&json!("hm"), &json!("EqQB")), "{back}");
+    let (id, step) = world.post("/v1/responses", &next("openai/gpt-5"));
+    let elsewhere = read(&sent(step).body);
+    let kinds: Vec<_> = elsewhere["input"].as_array().unwrap().iter().map(|item| item["type"].clone()).collect();
+    assert_eq!(kinds, [Value::Null, json!("function_call"), json!("function_call_output")]);
+    let response = world.answer(id, 200, &[], PLAIN);
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("reasoning=dropped"));
+}
+
+#[test]
+fn a_stream_has_every_event_in_its_place_and_never_ends_well_when_cut() {
+    let chunks = [
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"llama","choices":[{"index":0,"delta":{"role":"assistant","content":"He"},"finish_reason":null}]}"#,
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"llama","choices":[{"index":0,"delta":{"content":"y"},"finish_reason":null}]}"#,
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"llama","choices":[{"index":0,"delta":{},"finish_reason":"length"}]}"#,
+        r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"llama","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":1,"total_tokens":11}}"#,
+        "data: [DONE]",
+    ]
+    .map(|chunk| format!("{chunk}\n\n"));
+    let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
+    let own = r#"{"version":1,"failover":{"enabled":false},"health":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
+    let mut world = World::with(latchkey::keys::Key::default(), Some(own));
+    let (id, step) = world.post("/v1/responses", &hello("own/llama", r#","stream":true"#));
+    assert_eq!(sent(step).url, "https://own.example/v1/chat/completions");
+    let streamed = world.stream(id, &pieces, Input::End);
+    assert_eq!(header(&streamed.head, "content-type"), Some("text/event-stream; charset=utf-8"));
+    let events = events(&streamed.text);
+    let names: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let expected = [
+        "response.created",
+        "response.in_progress",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.output_text.delta",
+        "response.output_text.done",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.incomplete",
+    ];
+    assert_eq!(names, expected);
+    assert!((0..).zip(&events).all(|(number, event)| event["sequence_number"] == json!(number)), "{events:?}");
+    let end = &events[9]["response"];
+    assert_eq!(
+        (&end["incomplete_details"]["reason"], &end["usage"]["input_tokens"]),
+        (&json!("max_output_tokens"), &json!(10))
+    );
+    assert_eq!(end["output"][0]["content"][0]["text"], "Hey");
+
+    let (id, step) = world.post("/v1/responses", &hello("own/llama", r#","stream":true"#));
+    sent(step);
+    let streamed = world.stream(id, &pieces[..2], Input::Broken("reset"));
+    let events = self::events(&streamed.text);
+    let [.., error, last] = events.as_slice() else { panic!("{events:?}") };
+    assert_eq!((&error["type"], &last["type"]), (&json!("error"), &json!("response.failed")));
+}
+
+/// A model that its provider serves over Responses alone, for a caller of Chat Completions.
+#[test]
+fn callers_of_other_protocols_reach_models_of_responses() {
+    let mut world = World::default();
+    let body = r#"{"model":"openai/gpt-5.3-codex","messages":[{"role":"user","content":"Hi"}]}"#;
+    let (id, step) = world.post("/v1/chat/completions", body);
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.openai.com/v1/responses");
+    assert_eq!(read(&outbound.body)["input"], json!([{"role": "user", "content": "Hi"}]));
+    let answer = read(&world.answer(id, 200, &[], PLAIN).body);
+    assert_eq!(answer["choices"][0]["message"]["content"], "Hi!");
+    assert_eq!(world.only_record().lane, "translated");
+}
+
+#[test]
+fn what_would_have_to_be_remembered_is_refused() {
+    let mut world = World::default();
+    for more in [r#","previous_response_id":"resp_1""#, r#","conversation":"conv_1""#, r#","background":true"#] {
+        for model in ["openai/gpt-5", "anthropic/claude-sonnet-4-5"] {
+            let (status, body) = refused(world.post("/v1/responses", &hello(model, more)).1);
+            assert_eq!((status, &body["error"]["code"]), (400, &json!("unsupported_parameter")), "{more}: {body}");
+        }
+    }
+    let (status, body) = refused(world.post("/v1/responses", r#"{"model":"openai/gpt-5"}"#).1);
+    assert_eq!((status, &body["error"]["param"]), (400, &json!("input")));
+}
