@@ -34,6 +34,7 @@ struct Shown<'a> {
     error: Option<&'a str>,
     targets: Vec<&'a RawValue>,
     switches: Vec<&'a RawValue>,
+    retries_refused: u64,
 }
 
 #[derive(Default, Deserialize)]
@@ -42,6 +43,9 @@ struct Overview<'a> {
     targets: Vec<&'a RawValue>,
     #[serde(borrow)]
     switches: Vec<&'a RawValue>,
+    /// Missing from an object of an earlier build.
+    #[serde(default)]
+    retries_refused: u64,
 }
 
 /// `GET /admin/health`: all targets of all region groups that have any, and the groups that did not answer.
@@ -55,7 +59,8 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal
             Ok(Err(_)) => (Overview::default(), Some("its answer cannot be read")),
             Err(error) => (Overview::default(), Some(error.as_str())),
         };
-        Shown { region: found.region, error, targets: overview.targets, switches: overview.switches }
+        let Overview { targets, switches, retries_refused } = overview;
+        Shown { region: found.region, error, targets, switches, retries_refused }
     });
     let has_something =
         |shown: &Shown<'_>| shown.error.is_some() || !shown.targets.is_empty() || !shown.switches.is_empty();

@@ -50,6 +50,8 @@ pub(super) struct Exchange {
     pub(super) is_urgent: bool,
     /// Something failed.
     pub(super) has_news: bool,
+    /// Repetitions that were refused since the last batch.
+    pub(super) refused_retries: u64,
     /// A block is over, and a call wanted its target.
     pub(super) asks: Cell<bool>,
 }
@@ -125,6 +127,7 @@ impl View {
             isolate: self.exchange.isolate.clone(),
             batch: self.exchange.number,
             policy: self.policy,
+            refused_retries: std::mem::take(&mut self.exchange.refused_retries),
             all: now.since(self.exchange.heard_all) >= self.policy.snapshot_age,
             ..Batch::default()
         };

@@ -1,3 +1,4 @@
+use crate::chat::Flaw;
 use crate::failure::{Failure, Kind, Side};
 use crate::units::{Millis, UnixMillis};
 
@@ -25,7 +26,7 @@ pub enum What {
         output_tokens: u64,
     },
     /// An answer came, but it is empty, breaks the schema it was asked to keep, or holds a malformed tool call.
-    Poor,
+    Poor(Flaw),
     /// 429, 5xx, a broken connection, a cut stream, no answer within the operator's own deadlines.
     Failed {
         /// How long the provider asked to wait.

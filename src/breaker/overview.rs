@@ -14,6 +14,8 @@ pub struct Overview<'r> {
     pub targets: Vec<Shown<'r>>,
     /// In the order of their subjects.
     pub switches: Vec<&'r Switch>,
+    /// Repetitions on failing targets that the budgets of the isolates refused, all told.
+    pub retries_refused: u64,
 }
 
 /// One target.
@@ -55,7 +57,7 @@ impl Region {
             target.shown(id, switch, &self.policy, now)
         });
         let switches = self.switches.values().filter(|switch| switch.holds(now));
-        Overview { targets: targets.collect(), switches: switches.collect() }
+        Overview { targets: targets.collect(), switches: switches.collect(), retries_refused: self.refused_retries }
     }
 }
 

@@ -32,6 +32,9 @@ pub struct Batch {
     pub asks: Vec<TargetId>,
     /// What it saw.
     pub reports: Vec<Report>,
+    /// Repetitions on a failing target that its budget refused since its last batch.
+    #[serde(skip_serializing_if = "is_default")]
+    pub refused_retries: u64,
 }
 
 /// What one isolate saw of one target since its last batch.

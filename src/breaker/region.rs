@@ -39,6 +39,9 @@ pub struct Region {
     transitions: u64,
     /// Those that are not in the audit trail yet.
     waiting: Vec<Transition>,
+    /// How many repetitions the budgets of the isolates refused, all told.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) refused_retries: u64,
     /// When this was last written.
     stored: UnixMillis,
 }
@@ -119,6 +122,7 @@ impl Region {
         }
         if self.is_new(batch, now) {
             self.policy = batch.policy;
+            self.refused_retries = self.refused_retries.saturating_add(batch.refused_retries);
             for report in &batch.reports {
                 self.report(report, &batch.isolate, now, next(&mut chance));
             }
@@ -411,4 +415,9 @@ fn moved(average: Option<u64>, value: u64, samples: u64) -> u64 {
         kept = kept * (100 - WEIGHT) / 100;
     }
     (average.saturating_mul(kept) + value.saturating_mul(1_000_000 - kept)) / 1_000_000
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // As serde calls it.
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

@@ -151,6 +151,23 @@ impl View {
         Millis(self.policy.probe.0 / 2)
     }
 
+    /// Targets whose block has been over for so long (twice the age that a snapshot may have) that nobody can be calling
+    /// them: the first such call would have asked for the probe.
+    #[must_use]
+    pub fn unattended(&self, now: UnixMillis) -> Vec<TargetId> {
+        let is_unattended =
+            |target: &&TargetId| match self.targets.get(target.as_str()).map(|entry| entry.health.breaker) {
+                Some(Breaker::Blocking { until, .. } | Breaker::Probing { until, .. }) => {
+                    now >= until.plus(Millis(self.policy.snapshot_age.0 * 2)) && target.as_str() == target.target()
+                }
+                _ => false,
+            };
+        let mut found: Vec<TargetId> = self.targets.keys().filter(is_unattended).cloned().collect();
+        found.retain(|target| self.switched(target.as_str(), now).is_none());
+        found.sort_unstable();
+        found
+    }
+
     /// How a target has been doing; `None` for one that nothing is known of.
     #[must_use]
     pub fn figures(&self, target: &str) -> Option<Figures> {
@@ -162,6 +179,14 @@ impl View {
         if let Some(entry) = self.entry(target, now) {
             entry.figures.headroom = Some(headroom);
             entry.pending.headroom = Some(headroom);
+        }
+    }
+
+    /// Notes that the budget for repetitions refused so many.
+    pub fn note_refused_retries(&mut self, more: u64) {
+        if more > 0 && self.policy.enabled {
+            self.exchange.refused_retries = self.exchange.refused_retries.saturating_add(more);
+            self.exchange.has_news = true;
         }
     }
 
@@ -178,7 +203,7 @@ impl View {
         if changed {
             entry.ahead = Ahead::Pending;
             self.exchange.is_urgent = true;
-        } else if matches!(outcome.what, What::Failed { .. } | What::Refused { .. } | What::Poor) {
+        } else if matches!(outcome.what, What::Failed { .. } | What::Refused { .. } | What::Poor(_)) {
             self.exchange.has_news = true;
         }
     }
@@ -228,7 +253,7 @@ impl Entry {
         let mut tally = Tally::default();
         match what {
             What::Served { .. } => tally.served = 1,
-            What::Poor => (tally.served, tally.poor) = (1, 1),
+            What::Poor(_) => (tally.served, tally.poor) = (1, 1),
             What::Refused { .. } => (tally.failed, tally.run, tally.refused) = (1, 1, true),
             What::Failed { retry_after, .. } => {
                 (tally.failed, tally.run, tally.retry_after) = (1, 1, retry_after);
@@ -254,7 +279,7 @@ impl Entry {
             return false;
         }
         let served = match what {
-            What::Served { .. } | What::Poor => Some(true),
+            What::Served { .. } | What::Poor(_) => Some(true),
             What::Failed { .. } | What::Refused { .. } => Some(false),
             What::Void => None,
         };
@@ -278,7 +303,7 @@ impl Entry {
                 return;
             }
             What::Void => return,
-            What::Poor => ("poor", None),
+            What::Poor(flaw) => (flaw.as_str(), None),
             What::Failed { kind, status, .. } => (name_of(kind), status),
             What::Refused { status } => ("credential_rejected", status),
         };

@@ -5,8 +5,10 @@
 //! spans ([`crate::json::Text`]).
 
 mod answer;
+mod conform;
 mod embeddings;
 mod event;
+mod flaw;
 mod fold;
 mod request;
 mod unfold;
@@ -15,6 +17,7 @@ mod usage;
 pub use answer::{Answer, Choice};
 pub use embeddings::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Vector, VectorEncoding};
 pub use event::{BlockKind, Citation, EndKind, EndReason, Event, Media, MediaKind, Signature, SignatureRole, Sink};
+pub use flaw::{Flaw, Judge, Shape};
 pub use fold::Fold;
 pub use request::{
     Arguments, CacheMark, Effort, Message, OutputShape, Part, Reasoning, Request, Role, Sampling, Source, Tool,

@@ -20,6 +20,8 @@ pub struct Asked {
     pub layout: Layout,
     /// Whether the usage chunk of the stream is wanted.
     pub include_usage: bool,
+    /// Whether the answer may have to be JSON.
+    pub structured: bool,
     /// Whether targets that cannot honour every parameter are out.
     pub require_parameters: bool,
     /// The caller's own end user, as the body names them.
@@ -50,6 +52,12 @@ struct Written<'a> {
     models: Option<Raw<'a>>,
     #[serde(borrow, default)]
     user: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    response_format: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    output_config: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    output_format: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -91,6 +99,7 @@ impl Asked {
             model: model.to_owned(),
             stream,
             layout: if events { Layout::Events } else { Layout::Array },
+            structured: memchr::memmem::find(&incoming.body, b"application/json").is_some(),
             ..Asked::default()
         })
     }
@@ -132,6 +141,7 @@ impl Asked {
             }
             _ => false,
         };
+        let shapes = [&written.response_format, &written.output_config, &written.output_format];
         let provider = written.provider.filter(Raw::is_object);
         let objective = provider.as_ref().map(Objective::read).transpose()?.flatten();
         let (require_parameters, preferences) = preferences(provider, models)?;
@@ -140,6 +150,7 @@ impl Asked {
             stream: stream && matches!(endpoint.task(), Task::Chat | Task::Completions),
             layout: Layout::default(),
             include_usage: wants_usage(written.stream_options.as_ref())?,
+            structured: shapes.into_iter().flatten().any(Raw::is_object),
             require_parameters,
             user: written
                 .user

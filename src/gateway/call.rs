@@ -1,6 +1,6 @@
 use std::rc::Rc;
 
-use crate::chat::Usage;
+use crate::chat::{Flaw, Shape, Usage};
 use crate::failure::Failure;
 use crate::http::{Endpoint, Response, failure_response, no_store, surface_of};
 use crate::keys::{Grant, Network, OnAnomaly};
@@ -49,6 +49,10 @@ pub struct Call {
     pub(super) routed: Option<Box<Routed>>,
     /// What the caller sent, while a candidate changes something in it.
     pub(super) original_body: Option<Vec<u8>>,
+    /// It is the gateway's own, and asks whether its target is back.
+    pub(super) is_probe: bool,
+    /// What is wrong with the answer that came.
+    pub(super) flaw: Option<Flaw>,
     /// What the caller reads if nothing succeeds.
     pub(super) failure: Option<Failure>,
     /// What its headers ask of the gateway.
@@ -122,6 +126,8 @@ impl Call {
             plan: None,
             routed: None,
             original_body: None,
+            is_probe: false,
+            flaw: None,
             failure: None,
             wishes: Wishes::default(),
             config: 0,
@@ -152,6 +158,14 @@ impl Call {
             }
         }
         self.dress(response, now)
+    }
+
+    /// The JSON that its answer has to be, where it has to be any.
+    pub(super) fn shape(&self) -> Option<Shape> {
+        if !self.asked.structured {
+            return None;
+        }
+        Shape::of(&self.surface().read_request(&self.incoming.body).ok()?.output)
     }
 
     /// What the caller speaks.

@@ -110,7 +110,7 @@ impl Gateway {
     fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, now: UnixMillis) -> Next {
         let failover = self.setup.config.failover;
         // For a caller who left, nothing is begun anew.
-        if !failover.enabled || call.drained || self.plan(call).is_err() {
+        if !failover.enabled || call.drained || call.is_probe || self.plan(call).is_err() {
             return Next::Stop;
         }
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;
@@ -134,7 +134,10 @@ impl Gateway {
         let names_more = call.asked.preferences.as_ref().is_some_and(|wishes| !wishes.models.is_empty());
         policy.context_length |= names_more;
         policy.content_policy |= names_more;
-        next(failure, left, spent, &policy, &mut self.retries, self.ids.chance())
+        let before = self.retries.refused();
+        let next = next(failure, left, spent, &policy, &mut self.retries, self.ids.chance());
+        self.view.note_refused_retries(self.retries.refused() - before);
+        next
     }
 
     /// Sees to it that the call has a plan of the targets that it has not tried.

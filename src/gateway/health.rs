@@ -117,12 +117,18 @@ impl Gateway {
         self.note_routed(call, tokens.0, tokens.1, now);
         let Some(attempt) = &call.attempt else { return };
         let spoke = call.first_token.unwrap_or(now);
-        let what = What::Served {
+        let served = What::Served {
             first_token: call.asked.stream.then(|| spoke.since(attempt.sent)),
             generation: now.since(spoke),
             output_tokens: usage.map_or(0, Usage::completion_tokens),
         };
-        self.report(attempt, what, what, now);
+        // What a caller's own key gets says nothing of what ours would.
+        let of_target = match call.flaw {
+            _ if attempt.own_key => What::Void,
+            Some(flaw) => What::Poor(flaw),
+            None => served,
+        };
+        self.report(attempt, of_target, served, now);
     }
 
     /// The attempt under way has failed. What the caller's own key or deadline had a part in says nothing.

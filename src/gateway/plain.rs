@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Answer, EmbeddingsAnswer, Usage, VectorEncoding};
+use crate::chat::{Answer, EmbeddingsAnswer, Flaw, Judge, Usage, VectorEncoding, unfold};
 use crate::failure::Failure;
 use crate::http::{Endpoint, Response, Task};
 use crate::json::Raw;
@@ -69,6 +69,8 @@ impl Gateway {
             closing.latchkey = call.explanation(served.as_ref());
         }
         let written = answer.write(&closing)?;
+        let flaw = answer.flaw(call);
+        call.flaw = flaw;
         call.first_token = Some(now);
         self.report_served(call, Some(&usage), now);
         self.pay(call, Some(&usage), own_cost);
@@ -99,6 +101,9 @@ impl Gateway {
             Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps)
         };
         if is_chat && body.starts_with(b"{") {
+            if let Some(shape) = call.shape() {
+                pipe.expect(shape);
+            }
             pipe.take_whole(&format.read_answer(body, quirks)?, &mut out);
         } else {
             pipe.feed(&as_events(body, format)?, &mut out);
@@ -136,8 +141,9 @@ fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
 
 /// An answer that has been read and only lacks its cost.
 enum Plain<'b> {
-    /// The last is whether reasoning is left out.
-    Patched(Surface, &'b [u8], bool),
+    /// With whether reasoning is left out, and whether it is worth being judged: most answers show at a glance that they
+    /// say something.
+    Patched(Surface, &'b [u8], bool, bool),
     Chat(Surface, Answer<'b>, Naming),
     Embeddings(Endpoint, EmbeddingsAnswer<'b>, String, VectorEncoding),
     /// It costs nothing and says nothing else.
@@ -147,7 +153,7 @@ enum Plain<'b> {
 impl Plain<'_> {
     fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
         Ok(match self {
-            Plain::Patched(surface, body, hide_reasoning) => {
+            Plain::Patched(surface, body, hide_reasoning, _) => {
                 surface.patch_answer(body, closing, *hide_reasoning).into_owned()
             }
             Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing),
@@ -158,6 +164,27 @@ impl Plain<'_> {
             Plain::Count(body) => body.to_vec(),
         })
     }
+
+    fn flaw(&self, call: &Call) -> Option<Flaw> {
+        let mut judge = Judge::new(call.shape());
+        match self {
+            Plain::Chat(_, answer, _) => unfold(answer, &mut judge),
+            Plain::Patched(_, body, attempt, true) => {
+                let upstream = &attempt.upstream;
+                unfold(&upstream.format.read_answer(body, &upstream.quirks).ok()?, &mut judge);
+            }
+            Plain::Patched(..) | Plain::Embeddings(..) | Plain::Count(_) => return None,
+        }
+        judge.flaw()
+    }
+}
+
+/// A message of so many bytes, with its role and all, may say nothing.
+const SHORT: u64 = 128;
+
+/// Whether an answer holds calls whose arguments are text, and may be broken.
+fn calls_tools(body: &[u8]) -> bool {
+    memchr::memmem::find(body, b"\"arguments\"").is_some()
 }
 
 /// Reads a successful body: what it used, estimated where it does not say, and the answer itself.
@@ -178,7 +205,9 @@ fn read<'b>(call: &Call, attempt: &Attempt, body: &'b [u8], now: UnixMillis) -> 
             debug_assert!(attempt.lane != Lane::Translated);
             let seen = surface.see_answer(body, quirks)?;
             let usage = seen.usage.unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));
-            Ok((usage, Plain::Patched(surface, body, attempt.hide_reasoning)))
+            let is_chat = endpoint.task() == Task::Chat;
+            let doubtful = seen.output_bytes <= SHORT || call.asked.structured || calls_tools(body);
+            Ok((usage, Plain::Patched(surface, body, attempt.hide_reasoning, is_chat && doubtful)))
         }
         (_, format) => {
             let answer = format.read_answer(body, quirks)?;

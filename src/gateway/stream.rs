@@ -42,6 +42,9 @@ impl Gateway {
         }
         let failover = &self.setup.config.failover;
         pipe.count_all(failover.enabled && failover.throughput.is_some());
+        if let Some(shape) = call.shape() {
+            pipe.expect(shape);
+        }
         call.stage = Stage::Holding(Box::new(pipe), Vec::new());
         Step::Hold
     }
@@ -303,6 +306,8 @@ impl Gateway {
         let cost = self.pay(call, usage.as_ref(), cost);
         match failure {
             None => {
+                // What two models said between them is no one's fault.
+                call.flaw = meter.judge.flaw().filter(|_| !call.continued);
                 self.report_served(call, usage.as_ref(), now);
                 call.note_served(now);
             }

@@ -1,7 +1,7 @@
 //! Drives one stream: bytes of the upstream in, bytes for the caller out, and on the way everything that must be known
 //! of it (usage, the first real token, the end, an error).
 
-use crate::chat::{Answer, EndKind, Event, Sink, Usage, unfold};
+use crate::chat::{Answer, EndKind, Event, Judge, Shape, Sink, Usage, unfold};
 use crate::failure::Failure;
 use crate::provider::Quirks;
 
@@ -30,6 +30,8 @@ pub struct Meter {
     pub counts_all: bool,
     /// The error that the upstream reported in its stream.
     pub failed: Option<Failure>,
+    /// Whether the answer is any good.
+    pub judge: Judge,
 }
 
 impl Meter {
@@ -37,6 +39,7 @@ impl Meter {
         if let Some(said) = &mut self.said {
             said.note(event);
         }
+        self.judge.note(event);
         match event {
             Event::TextDelta { text, .. }
             | Event::ReasoningDelta { text, .. }
@@ -175,6 +178,11 @@ impl Pipe {
         Pipe { reader: framing.reader(caps.event), lane, meter: Meter::default(), fault: None, left: caps.answer }
     }
 
+    /// Has the answer judged by whether it is JSON of this shape.
+    pub fn expect(&mut self, shape: Shape) {
+        self.meter.judge = Judge::new(Some(shape));
+    }
+
     /// Takes bytes of the upstream; appends what the caller gets to `out`.
     ///
     /// After a fault (an error event, an unreadable event, an event over the cap) nothing more is taken.
@@ -297,7 +305,9 @@ impl Lane {
             return;
         }
         meter.events = meter.events.saturating_add(1);
-        if meter.spoke && meter.said.is_none() && !meter.counts_all && self.is_passed_by(frame) {
+        let must_read = meter.said.is_some() || meter.counts_all || meter.judge.wants_text();
+        if meter.spoke && !must_read && self.is_passed_by(frame) {
+            meter.judge.passed_by();
             meter.output_bytes = meter.output_bytes.saturating_add(openai_chat::BYTES_A_CHUNK);
             if matches!(self, Lane::Patched(_)) {
                 out.extend_from_slice(frame.raw);

@@ -12,6 +12,7 @@ mod lanes;
 mod market;
 mod messages;
 mod money;
+mod quality;
 mod responses;
 mod resume;
 mod routing;
