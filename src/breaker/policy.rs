@@ -38,6 +38,9 @@ pub struct Policy {
     /// What an isolate knows from the object is at most so old when a call begins. 15 s: kill switches bite within it.
     #[serde(rename = "snapshot_age_ms")]
     pub snapshot_age: Millis,
+    /// Whether blocked targets that nobody calls are probed once a minute, with a call of the gateway's own. Off.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub active_probe: bool,
     /// The longest that a call, the first after a pause, waits for the object. 250 ms.
     #[serde(rename = "patience_ms")]
     pub patience: Millis,
@@ -59,6 +62,7 @@ impl Default for Policy {
             forget: Millis(600_000),
             minimum_samples: 20,
             snapshot_age: Millis(15_000),
+            active_probe: false,
             patience: Millis(250),
         }
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::protocol::{Batch, Position, Reply};
 use super::*;
+use crate::chat::Flaw;
 use crate::failure::Kind;
 use crate::units::{Millis, UnixMillis};
 
@@ -169,9 +170,9 @@ fn half_of_many_calls_failing_blocks_without_three_in_a_row() {
 #[test]
 fn poor_answers_have_a_threshold_of_their_own() {
     let mut world = World::new(1);
-    (0..10).for_each(|_| world.tell(0, What::Poor));
+    (0..10).for_each(|_| world.tell(0, What::Poor(Flaw::Empty)));
     assert_eq!(world.verdict(0), Verdict::Pass, "too few");
-    (0..10).for_each(|_| world.tell(0, What::Poor));
+    (0..10).for_each(|_| world.tell(0, What::Poor(Flaw::Empty)));
     assert!(matches!(world.verdict(0), Verdict::Blocked { .. }));
 }
 
@@ -260,6 +261,59 @@ fn a_batch_counts_once_however_often_it_comes() {
 }
 
 #[test]
+fn a_block_that_nobody_ends_is_unattended_until_it_is_probed() {
+    let mut world = World::new(2);
+    let until = world.block();
+    world.now = until.plus(Millis(29_999));
+    assert_eq!(world.views[1].unattended(world.now), []);
+    world.pass(1);
+    assert_eq!(world.views[1].unattended(world.now), [TargetId::from(TARGET)]);
+    let _ = world.verdict(1);
+    world.exchange(1);
+    assert!(world.views[1].take_probe(TARGET, world.now));
+    assert_eq!(world.views[1].unattended(world.now), [], "it is being probed");
+    world.views[1].report(TARGET, Outcome { what: SERVED, sent: world.now, probe: true }, world.now);
+    world.exchange(1);
+    world.exchange(0);
+    assert_eq!(world.verdict(0), Verdict::Pass);
+}
+
+#[test]
+fn the_object_writes_when_a_breaker_changes_and_else_once_a_minute() {
+    let mut world = World::new(1);
+    let mut written = Vec::new();
+    for second in 0..200 {
+        let before = world.region.transitions();
+        match second {
+            90..93 => world.tell(0, FAILED),
+            _ => world.tell(0, SERVED),
+        }
+        world.exchange(0);
+        if world.region.should_store(before, world.now) {
+            world.region.store(world.now);
+            written.push(second);
+        }
+        world.pass(1_000);
+    }
+    // The third failure blocks it; ten seconds later (and some, by chance) it is probed, and passes.
+    assert_eq!(written.first(), Some(&0));
+    assert!(written.contains(&60) && written.contains(&92), "{written:?}");
+    assert!(written.len() <= 7, "{written:?}");
+}
+
+#[test]
+fn refused_repetitions_are_counted_once() {
+    let mut world = World::new(2);
+    for (isolate, more) in [(0, 3), (1, 2), (0, 0)] {
+        world.views[isolate].note_refused_retries(more);
+        world.exchange_losing(isolate, false, true);
+        world.pass(40_000);
+        world.exchange(isolate);
+    }
+    assert_eq!(world.region.overview(world.now).retries_refused, 5);
+}
+
+#[test]
 fn figures_come_with_the_reply_once_there_are_enough_samples() {
     let mut world = World::new(2);
     (0..19).for_each(|_| world.tell(0, SERVED));
@@ -321,6 +375,7 @@ fn targets_and_isolates_of_the_object_are_capped() {
 /// Blocks and probes so short that a few hundred events see many of them.
 const HASTY: Policy = Policy {
     enabled: true,
+    active_probe: false,
     failures_in_a_row: 3,
     error_percent: 50,
     minimum_calls: 20,

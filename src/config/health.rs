@@ -4,8 +4,9 @@ use super::place::Place;
 use crate::breaker::Policy;
 use crate::units::Millis;
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "enabled",
+    "active_probe",
     "failures_in_a_row",
     "error_percent",
     "minimum_calls",
@@ -26,6 +27,8 @@ pub(super) fn read(place: &Place<'_>) -> Policy {
     for (key, place) in place.members(&KNOWN) {
         if key == "enabled" {
             policy.enabled = place.boolean().unwrap_or(policy.enabled);
+        } else if key == "active_probe" {
+            policy.active_probe = place.boolean().unwrap_or(policy.active_probe);
         } else if let Some((count, range)) = count(&mut policy, key) {
             if let Some(value) = place.integer(range).and_then(|value| u32::try_from(value).ok()) {
                 *count = value;

@@ -46,7 +46,8 @@
 //!     "enabled": true, "failures_in_a_row": 3, "error_percent": 50, "minimum_calls": 20,
 //!     "poor_percent": 50, "poor_minimum_calls": 20, "window_ms": 60000,
 //!     "block_ms": 10000, "longest_block_ms": 300000, "probe_ms": 30000, "forget_ms": 600000,
-//!     "minimum_samples": 20, "snapshot_age_ms": 15000, "patience_ms": 250
+//!     "minimum_samples": 20, "snapshot_age_ms": 15000, "patience_ms": 250,
+//!     "active_probe": false
 //!   },
 //!   "targets": {"cave/*": {"jurisdictions": ["eu"], "zero_retention": true, "no_training": true}},
 //!   "aliases": {

@@ -25,14 +25,14 @@ use crate::breaker::{Due, Order, Region, View};
 use crate::units::UnixMillis;
 
 /// A region group, the continents (as the platform abbreviates them) whose calls it serves, and where its object is.
-struct Group {
+pub(super) struct Group {
     name: &'static str,
     continents: &'static [&'static str],
     hint: &'static str,
 }
 
 /// Every region group. The first serves whatever comes from nowhere.
-const GROUPS: [Group; 6] = [
+pub(super) const GROUPS: [Group; 6] = [
     Group { name: "north-america", continents: &["NA"], hint: "enam" },
     Group { name: "europe", continents: &["EU"], hint: "weur" },
     Group { name: "asia", continents: &["AS"], hint: "apac" },
@@ -42,7 +42,7 @@ const GROUPS: [Group; 6] = [
 ];
 
 /// Beside the answers, an isolate waits so long for a reply.
-const REPLY: Duration = Duration::from_secs(2);
+pub(super) const REPLY: Duration = Duration::from_secs(2);
 /// The operator waits longer.
 const OPERATOR: Duration = Duration::from_secs(5);
 /// Bytes of one batch.
@@ -273,7 +273,7 @@ fn group(continent: &str) -> &'static Group {
     GROUPS.iter().find(|group| group.continents.contains(&continent)).unwrap_or(first)
 }
 
-async fn ask(
+pub(super) async fn ask(
     env: &Env,
     group: &Group,
     path: &str,
@@ -301,11 +301,11 @@ async fn ask(
     }
 }
 
-fn now() -> UnixMillis {
+pub(super) fn now() -> UnixMillis {
     UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
-fn chance() -> Result<u64> {
+pub(super) fn chance() -> Result<u64> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| Error::RustError(error.to_string()))?;
     Ok(u64::from_le_bytes(bytes))

@@ -167,6 +167,14 @@ pub fn begin(head: &str, body: Vec<u8>, oversize: bool, now: f64) -> String {
     })
 }
 
+/// A call of the gateway's own to a blocked target begins.
+pub(super) fn begin_probe(target: &str, now: f64) -> String {
+    with(String::new(), |isolate| {
+        let (id, step) = isolate.gateway.begin_probe(target, moment(now));
+        isolate.tell(id, step)
+    })
+}
+
 /// The answer to a look-up of a key.
 pub(super) fn granted(call: u32, found: Result<Option<Grant>, String>, now: f64) -> String {
     resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now)

@@ -10,6 +10,7 @@ mod hot;
 mod lease;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
+mod probe;
 mod store;
 mod upkeep;
 mod usage;

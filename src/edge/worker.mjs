@@ -61,9 +61,22 @@ export default {
   /** Once a minute: see src/admin/upkeep.rs. */
   async scheduled(controller, env, ctx) {
     await setUp(undefined, env, ctx);
-    await core.keep_up(env, controller.scheduledTime);
+    await Promise.all([core.keep_up(env, controller.scheduledTime), probe(env, ctx)]);
   },
 };
+
+/** Asks blocked targets that nobody calls whether they are back, where that is wanted: see src/edge/probe.rs. */
+async function probe(env, ctx) {
+  const nobody = { signal: new AbortController().signal };
+  const targets = JSON.parse(await core.claim_probes(env));
+  const asked = targets.map(async (target) => {
+    const answer = await drive(JSON.parse(core.begin_probe(target, Date.now())), nobody, env, ctx);
+    await answer.arrayBuffer();
+    core.probed(target, answer.status);
+  });
+  await Promise.allSettled(asked);
+  if (targets.length > 0) await core.report_probes(env);
+}
 
 /** Reads the environment once and the configuration document now and then, beside the calls. */
 async function setUp(request, env, ctx) {

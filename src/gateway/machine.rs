@@ -130,10 +130,19 @@ impl Gateway {
 
     /// A request came. Everything that can be refused without a look-up is refused here.
     pub fn begin(&mut self, incoming: Incoming, now: UnixMillis) -> (CallId, Step) {
+        self.begin_with(incoming, now, |gateway, call| gateway.admit(call, now))
+    }
+
+    pub(super) fn begin_with(
+        &mut self,
+        incoming: Incoming,
+        now: UnixMillis,
+        first: impl FnOnce(&mut Gateway, &mut Call) -> Result<Step, Failure>,
+    ) -> (CallId, Step) {
         self.next_call = self.next_call.wrapping_add(1);
         let id = CallId(self.next_call);
         let mut call = Call::new(self.ids.mint(), incoming, now);
-        let step = match self.admit(&mut call, now) {
+        let step = match first(self, &mut call) {
             Ok(step) => step,
             Err(failure) => self.end_with(&mut call, &failure, now),
         };

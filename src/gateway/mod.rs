@@ -21,6 +21,7 @@ mod inspect;
 mod link;
 mod machine;
 mod plain;
+mod probe;
 mod resume;
 mod routed;
 mod send;

@@ -78,3 +78,16 @@ fn what_the_operator_switched_off_is_not_asked_even_with_nothing_else_left() {
     let (status, body) = refused(world.chat(BODY).1);
     assert_eq!((status, body["error"]["code"].as_str()), (503, Some("no_target")));
 }
+
+#[test]
+fn a_probe_asks_its_target_though_it_is_blocked_once_and_nobody_else() {
+    let mut world = world();
+    block(&mut world, "openai/gpt-4o");
+    for status in [200, 503] {
+        let (id, step) = world.gateway.begin_probe("openai/gpt-4o", world.now);
+        let request = sent(world.after_ledger(id, step));
+        assert!(request.url.contains("openai"));
+        assert_eq!(world.answer(id, status, &[], ANSWER).status, status);
+        assert_eq!(world.only_record().key_id, "probe", "what it costs is counted");
+    }
+}

@@ -110,7 +110,7 @@ impl World {
     }
 
     /// The step that follows once the ledger has answered what it was asked.
-    fn after_ledger(&mut self, id: CallId, mut step: Step) -> Step {
+    pub fn after_ledger(&mut self, id: CallId, mut step: Step) -> Step {
         if let Step::AskStandings(terms) = &step {
             let found = self.ledger.as_mut().map(|ledger| Box::new(ledger.standings_of_key(terms, self.now)));
             let found = found.ok_or_else(|| "it is away".to_owned());

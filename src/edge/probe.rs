@@ -1,0 +1,106 @@
+//! Probes by the schedule: of blocked targets that nobody calls, where the operator wants that.
+
+use std::cell::RefCell;
+
+use futures::future::join_all;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::Env;
+
+use super::health::{GROUPS, Group, REPLY, ask, chance, now};
+use super::hot;
+use crate::breaker::{Outcome, TargetId, Verdict, View, What};
+use crate::failure::Kind;
+use crate::units::Millis;
+
+/// So many targets are probed at once.
+const MOST_TARGETS: usize = 8;
+
+/// The schedule's own talk with one region group, and the targets whose probe it has.
+struct Talk {
+    group: &'static Group,
+    view: View,
+    probed: Vec<TargetId>,
+}
+
+thread_local! {
+    static TALKS: RefCell<Vec<Talk>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Asks the objects of all region groups for the probes of targets that nobody calls; gives the targets (a JSON list)
+/// that are now to be called with [`begin_probe`].
+#[wasm_bindgen]
+pub async fn claim_probes(env: Env) -> String {
+    let policy = hot::with_gateway(|gateway| gateway.setup().config.health).unwrap_or_default();
+    if !policy.enabled || !policy.active_probe {
+        return "[]".to_owned();
+    }
+    let claimed = GROUPS.iter().map(|group| {
+        let view = View::new(policy, chance().unwrap_or_default());
+        claim(&env, Talk { group, view, probed: Vec::new() })
+    });
+    let talks: Vec<Talk> = join_all(claimed).await.into_iter().filter(|talk| !talk.probed.is_empty()).collect();
+    let mut targets: Vec<String> = talks.iter().flat_map(|talk| talk.probed.iter().map(ToString::to_string)).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    TALKS.set(talks);
+    serde_json::to_string(&targets).unwrap_or_default()
+}
+
+async fn claim(env: &Env, mut talk: Talk) -> Talk {
+    if !exchange(env, &mut talk).await {
+        return talk;
+    }
+    let mut unattended = talk.view.unattended(now());
+    unattended.truncate(MOST_TARGETS);
+    if unattended.is_empty() {
+        return talk;
+    }
+    // To be told that it is blocked is to ask for its probe.
+    unattended.retain(|target| matches!(talk.view.verdict(target.as_str(), now()), Verdict::Blocked { .. }));
+    if exchange(env, &mut talk).await {
+        unattended.retain(|target| talk.view.take_probe(target.as_str(), now()));
+        talk.probed = unattended;
+    }
+    talk
+}
+
+/// Begins the call that probes a target; its first step.
+#[wasm_bindgen]
+pub fn begin_probe(target: &str, now: f64) -> String {
+    hot::begin_probe(target, now)
+}
+
+/// The probe of a target was answered with this status, as callers would read it.
+#[wasm_bindgen]
+pub fn probed(target: &str, status: u16) {
+    let what = match status {
+        200..=299 => What::Served { first_token: None, generation: Millis(0), output_tokens: 0 },
+        429 | 500..=599 => What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(status) },
+        _ => What::Void,
+    };
+    let outcome = Outcome { what, sent: now(), probe: true };
+    TALKS.with_borrow_mut(|talks| {
+        for talk in talks.iter_mut().filter(|talk| talk.probed.iter().any(|probed| probed.as_str() == target)) {
+            talk.view.report(target, outcome, now());
+        }
+    });
+}
+
+/// Tells the objects what came of the probes.
+#[wasm_bindgen]
+pub async fn report_probes(env: Env) {
+    let told = TALKS.take().into_iter().map(|mut talk| {
+        let env = &env;
+        async move { exchange(env, &mut talk).await }
+    });
+    join_all(told).await;
+}
+
+/// Whether the object was heard.
+async fn exchange(env: &Env, talk: &mut Talk) -> bool {
+    let Some(batch) = talk.view.batch(now()) else { return false };
+    match ask(env, talk.group, "/batch", Some(batch), REPLY).await {
+        Ok(reply) => talk.view.absorb(&reply, now()).is_ok(),
+        Err(_) => false,
+    }
+}
