@@ -3,10 +3,12 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { SECRETS, startGateway } from "./gateway.mjs";
-import { json, synthetic } from "./replies.mjs";
+import { json, silence, synthetic } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
 const ISOLATES = 8;
+/** One more Worker, which serves nobody and only has the schedule. */
+const IDLE = ISOLATES + 1;
 const TARGET = "openai/gpt-4o-mini";
 const OTHER = "mistral/mistral-small-latest";
 /** Blocks and news so short that a test can wait for them. */
@@ -16,7 +18,11 @@ const HEALTH = {
   probe_ms: 4_000,
   snapshot_age_ms: 1_000,
   patience_ms: 250,
+  poor_minimum_calls: 5,
+  active_probe: true,
 };
+/** Two servers of one model. */
+const server = (id) => ({ base_url: `${upstream.url}/${id}`, auth: "bearer", models: ["llama-5"] });
 /** From a change at the object until every isolate under traffic knows: a snapshot's age, and a reply. */
 const NEWS = HEALTH.snapshot_age_ms + 1_500;
 const FAILED = json({ error: { message: "Try later.", type: "server_error" } }, { status: 503 });
@@ -29,8 +35,10 @@ let seen;
 
 before(async () => {
   upstream = await startUpstream();
-  gateway = await startGateway(upstream, {}, { isolates: ISOLATES, troubled: true });
-  const put = await gateway.admin("PUT", "/admin/config", { version: 1, health: HEALTH }, { "if-match": "*" });
+  const keys = { CAVE_API_KEY: "cave-key-for-tests", DEN_API_KEY: "den-key-for-tests" };
+  gateway = await startGateway(upstream, keys, { isolates: IDLE, troubled: true });
+  const config = { version: 1, health: HEALTH, providers: { cave: server("cave"), den: server("den") } };
+  const put = await gateway.admin("PUT", "/admin/config", config, { "if-match": "*" });
   assert.equal(put.status, 200, put.text);
   ({ key } = await gateway.createKey());
 });
@@ -44,7 +52,7 @@ beforeEach(async () => {
   await gateway.trouble(0);
   upstream.forget();
   upstream.behave();
-  for (const target of ["openai", "mistral"]) {
+  for (const target of ["openai", "mistral", "cave", "den"]) {
     assert.equal((await gateway.admin("POST", "/admin/health/reset", { target })).status, 200);
   }
   await everywhere(async (isolate) => (await call(isolate, { model: TARGET })).status === 200, "all is well");
@@ -52,16 +60,18 @@ beforeEach(async () => {
 });
 
 /** One call through an isolate (from 1). */
-async function call(isolate, body) {
+async function call(isolate, body, signal) {
   const begun = performance.now();
   const response = await gateway.fetch("/v1/chat/completions", {
     method: "POST",
     headers: { authorization: `Bearer ${key}`, "content-type": "application/json", "x-isolate": String(isolate) },
     body: JSON.stringify({ messages: [{ role: "user", content: "Say hello" }], ...body }),
+    signal,
   });
   const answer = await response.json();
   const provider = response.headers.get("x-latchkey-provider");
-  return { status: response.status, provider, answer, took: performance.now() - begun };
+  const attempts = response.headers.get("x-latchkey-attempts");
+  return { status: response.status, provider, attempts, answer, took: performance.now() - begun };
 }
 
 /** Waits until `holds` does, within reason. */
@@ -110,6 +120,7 @@ async function trip() {
     await call(1, { model: TARGET });
     return (await breaker())?.state === "blocking";
   }, "the breaker trips");
+  seen.begun.length = 0;
 }
 
 describe("a target that fails", () => {
@@ -169,6 +180,43 @@ describe("a target that fails", () => {
     assert.equal((await breaker()).state, "passing");
   });
 
+  test("is probed by another isolate when the first says nothing of its probe", async () => {
+    await trip();
+    let silent = true;
+    openai((request, response) => {
+      if (!silent) return synthetic(request)(request, response);
+      silent = false;
+      return silence()(request, response);
+    });
+    const caller = new AbortController();
+    await until(() => {
+      call(1, { model: TARGET }, caller.signal).catch(() => {});
+      return seen.begun.length === 1;
+    }, "an isolate probes it");
+    await until(async () => (await call(2, { model: TARGET })).status === 200, "another one's probe is served");
+    const gap = seen.begun[1] - seen.begun[0];
+    // It was granted before it was sent.
+    assert.ok(gap >= HEALTH.probe_ms / 2, `the second probe came after ${gap} ms`);
+    assert.equal((await breaker()).state, "passing");
+    caller.abort();
+  });
+
+  test("and that nobody calls is probed by the schedule, in an isolate that never had a request", async () => {
+    await trip();
+    openai(undefined);
+    const idle = await gateway.miniflare.getWorker(`latchkey-${IDLE}`);
+    const scheduled = () => idle.scheduled({ scheduledTime: new Date(), cron: "* * * * *" });
+    await scheduled();
+    assert.equal(seen.begun.length, 0, "not while it is blocked");
+    await until(async () => {
+      await scheduled();
+      return (await breaker()).state === "passing";
+    }, "it is back");
+    assert.equal(seen.begun.length, 1);
+    assert.equal(upstream.last().json.max_tokens, 16);
+    await everywhere(async (isolate) => (await call(isolate, { model: TARGET })).status === 200, "all hear of it");
+  });
+
   test("is passed over for another one", async () => {
     await trip();
     await everywhere(async (isolate) => {
@@ -178,6 +226,67 @@ describe("a target that fails", () => {
       assert.equal(provider, "mistral");
       return seen.begun.length === asked;
     }, "only the other one is asked");
+  });
+});
+
+describe("an answer that came whole", () => {
+  test("counts against its target when it says nothing", async () => {
+    openai(json({ choices: [{ index: 0, message: { role: "assistant", content: "" }, finish_reason: "stop" }] }));
+    await until(async () => {
+      const { status } = await call(1, { model: TARGET });
+      return status === 503;
+    }, "five empty answers of ten block it");
+    await until(async () => (await breaker()).state === "blocking", "the object knows");
+    assert.equal((await breaker()).last_errors.at(-1).kind, "empty_answer");
+  });
+
+  test("and leaves little of its provider's limit sends the next calls of all isolates elsewhere", async () => {
+    const low = {
+      "x-ratelimit-limit-requests": "1000",
+      "x-ratelimit-remaining-requests": "3",
+      "x-ratelimit-reset-requests": "1m0s",
+    };
+    const asked = { cave: 0, den: 0 };
+    upstream.behave((request) => {
+      const name = request.path.split("/")[1];
+      if (!(name in asked)) return synthetic(request);
+      asked[name] += 1;
+      const answer = { choices: [{ index: 0, message: { role: "assistant", content: "Hello" }, finish_reason: "stop" }] };
+      return json(answer, { headers: name === "cave" ? low : {} });
+    });
+    const body = { model: "llama-5", provider: { order: ["cave", "den"] } };
+    assert.equal((await call(1, body)).provider, "cave");
+    await everywhere(async (isolate) => (await call(isolate, body)).provider === "den", "it is spared");
+    const before = asked.cave;
+    for (let isolate = 1; isolate <= ISOLATES; isolate += 1) await call(isolate, body);
+    assert.equal(asked.cave, before);
+  });
+});
+
+describe("a call", () => {
+  test("under a millisecond's deadline of the caller's says nothing of a slow target", async () => {
+    openai(undefined, 50);
+    for (let turn = 0; turn < 10; turn += 1) {
+      const response = await gateway.fetch("/v1/chat/completions", {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json", "x-latchkey-timeout-ms": "1" },
+        body: JSON.stringify({ model: TARGET, messages: [{ role: "user", content: "Hi" }] }),
+      });
+      assert.equal(response.status, 504, await response.text());
+    }
+    assert.equal((await call(1, { model: TARGET })).status, 200);
+  });
+
+  test("to what the sandbox stages is served elsewhere, and the next one goes there at once", async () => {
+    const body = { model: "sandbox/status-503", models: ["sandbox/echo"] };
+    const first = await call(1, body);
+    assert.deepEqual([first.status, first.provider, first.attempts], [200, "sandbox", "4"]);
+    const second = await call(1, body);
+    assert.deepEqual([second.status, second.attempts], [200, "1"]);
+    const { json: health } = await gateway.admin("GET", "/admin/health");
+    const states = health.regions.flatMap(({ targets }) => targets).filter(({ target }) => target.startsWith("sandbox/"));
+    assert.equal(states.find(({ target }) => target === "sandbox/status-503")?.state ?? "blocking", "blocking");
+    assert.equal((await gateway.admin("POST", "/admin/health/reset", { target: "sandbox" })).status, 200);
   });
 });
 
