@@ -169,9 +169,9 @@ impl Plain<'_> {
         let mut judge = Judge::new(call.shape());
         match self {
             Plain::Chat(_, answer, _) => unfold(answer, &mut judge),
-            Plain::Patched(_, body, attempt, true) => {
-                let upstream = &attempt.upstream;
-                unfold(&upstream.format.read_answer(body, &upstream.quirks).ok()?, &mut judge);
+            Plain::Patched(_, body, _, true) => {
+                let attempt = call.attempt.as_ref()?;
+                unfold(&attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?, &mut judge);
             }
             Plain::Patched(..) | Plain::Embeddings(..) | Plain::Count(_) => return None,
         }
