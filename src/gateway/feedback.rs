@@ -41,7 +41,7 @@ impl Feedback {
     /// # Errors
     /// `BadRequest` naming the field.
     pub fn read(body: &[u8], key_id: &str, at: UnixMillis) -> Result<Feedback, Failure> {
-        let written: Written<'_> = serde_json::from_slice(body)
+        let written: Written<'_> = crate::json::from_slice(body)
             .map_err(|error| Failure::new(Kind::BadRequest, format!("The body must be a JSON object: {error}.")))?;
         let word = |raw: &Option<Raw<'_>>| raw.as_ref().and_then(Raw::text).map(|text| text.decode().into_owned());
         let fits = |text: &String| {

@@ -8,6 +8,7 @@ mod asked;
 mod attempt;
 mod call;
 mod compare;
+mod escalate;
 mod failover;
 mod feedback;
 mod funds;

@@ -58,6 +58,10 @@ impl Gateway {
         if call.asked.stream {
             return self.stream_whole(call, body, now);
         }
+        if let Some(step) = self.escalate(call, body, now) {
+            return Ok(step);
+        }
+        let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
         let (usage, answer) = read(call, attempt, body, now)?;
         let own_cost = self.cost(call, &usage);
         self.outpace(call, now);
@@ -140,7 +144,7 @@ fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
 }
 
 /// An answer that has been read and only lacks its cost.
-enum Plain<'b> {
+pub(super) enum Plain<'b> {
     /// With whether reasoning is left out, and whether it is worth being judged: most answers show at a glance that they
     /// say something.
     Patched(Surface, &'b [u8], bool, bool),
@@ -188,7 +192,12 @@ fn calls_tools(body: &[u8]) -> bool {
 }
 
 /// Reads a successful body: what it used, estimated where it does not say, and the answer itself.
-fn read<'b>(call: &Call, attempt: &Attempt, body: &'b [u8], now: UnixMillis) -> Result<(Usage, Plain<'b>), Failure> {
+pub(super) fn read<'b>(
+    call: &Call,
+    attempt: &Attempt,
+    body: &'b [u8],
+    now: UnixMillis,
+) -> Result<(Usage, Plain<'b>), Failure> {
     let request_bytes = call.incoming.body.len() as u64;
     let quirks = &attempt.upstream.quirks;
     let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::check::Check;
 use super::classify::Kind;
 use super::condition::Condition;
 use crate::chat::Effort;
@@ -53,6 +54,8 @@ pub struct Named {
     pub kinds: Vec<Kind>,
     /// What it changes in the request.
     pub overrides: Overrides,
+    /// What its answers must be, where that is written.
+    pub check: Option<Check>,
 }
 
 /// What a candidate changes in the request. What is not named stays as the caller wrote it.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::alias::{Alias, Named, Overrides};
+use super::check::Check;
 use super::condition::Condition;
 use super::contender::{Contender, Traits};
 use super::resolve::{Resolved, resolve};
@@ -26,6 +27,8 @@ pub struct Expanded {
     pub contenders: Vec<Contender>,
     /// What each source changes in the request, by [`Contender::source`].
     pub overrides: Vec<Overrides>,
+    /// What the answers of each source must be, by [`Contender::source`].
+    pub checks: Vec<Option<Check>>,
     /// What is written and cannot be called here.
     pub not_set_up: Vec<String>,
 }
@@ -59,6 +62,7 @@ impl<'e> Expansion<'e> {
     pub fn of_targets(mut self, targets: impl IntoIterator<Item = Resolved>) -> Expanded {
         let named = Named { weight: 1, difficulty: (1, 5), ..Named::default() };
         self.expanded.overrides.push(Overrides::default());
+        self.expanded.checks.push(None);
         for target in targets {
             self.push(&named, &Condition::Always, 0, &target.provider, &target.model);
         }
@@ -82,6 +86,7 @@ impl<'e> Expansion<'e> {
         }
         let source = self.expanded.overrides.len();
         self.expanded.overrides.push(changes.clone());
+        self.expanded.checks.push(named.check.clone());
         let before = self.expanded.contenders.len();
         for target in self.targets(named) {
             self.push(named, &when, source, &target.provider, &target.model);

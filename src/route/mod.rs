@@ -2,6 +2,7 @@
 
 pub mod alias;
 pub mod chance;
+pub mod check;
 pub mod classify;
 pub mod condition;
 pub mod contender;

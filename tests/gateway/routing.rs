@@ -209,6 +209,32 @@ fn a_call_is_told_why_it_went_where_it_went() {
 }
 
 #[test]
+fn an_answer_that_fails_its_check_goes_to_the_next_candidate_and_is_paid() {
+    let document = r#"{"version":1,"aliases":{"data":{"candidates":[
+        {"model":"openai/gpt-4o-mini","check":{"json":["city"],"no_refusal":true}},"openai/gpt-4o"]}}}"#;
+    let mut world = world(document);
+    let (id, step) = world.send("/v1/chat/completions", &asking("data", "Where?"), &[("x-latchkey-explain", "true")]);
+    assert!(String::from_utf8_lossy(&sent(step).body).contains("gpt-4o-mini"));
+    let next = sent(world.refuse(id, 200, &[("content-type", "application/json")], ANSWER));
+    assert!(!String::from_utf8_lossy(&next.body).contains("mini"), "the next tier");
+    let better = ANSWER.replace("\"content\":\"Hi\"", r#""content":"{\"city\":\"Rome\"}""#);
+    let told = parsed(&world.answer(id, 200, &[], &better).body);
+    assert!(told["choices"][0]["message"]["content"].as_str().is_some_and(|text| text.contains("Rome")), "{told}");
+    let attempts = told["latchkey"]["attempts"].as_array().expect("attempts");
+    let reasons: Vec<&str> = attempts.iter().filter_map(|attempt| attempt["reason"].as_str()).collect();
+    assert_eq!(reasons, ["check_json", "served"]);
+    assert!(attempts[0]["cost"].as_f64().is_some_and(|cost| cost > 0.0), "both are paid for: {told}");
+    assert_eq!(told["usage"]["total_tokens"], 22, "and counted");
+
+    // With nobody else left, what there is is better than nothing.
+    let alone = document.replace(",\"openai/gpt-4o\"]", "]");
+    let mut world = self::world(&alone);
+    let (id, step) = world.send("/v1/chat/completions", &asking("data", "Where?"), &[]);
+    sent(step);
+    assert_eq!(world.answer(id, 200, &[], ANSWER).status, 200);
+}
+
+#[test]
 fn fallbacks_are_what_the_rules_demand_too() {
     let document = r#"{"version":1,"failover":{"same_target":0},
         "rules":[{"name":"no giants","when":{"tag":"small"},"ignore":["anthropic/*"]}],

@@ -7,7 +7,9 @@ use super::conditions::{self, range};
 use super::{LONGEST, owned};
 use crate::chat::Effort;
 use crate::config::OwnDeadlines;
+use crate::keys::Pattern;
 use crate::route::alias::{Alias, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
+use crate::route::check::Check;
 use crate::route::classify::Kind;
 use crate::units::Millis;
 
@@ -159,7 +161,7 @@ fn candidate(place: &Place<'_>) -> Named {
         named.model = place.text(LONGEST).unwrap_or_default().to_owned();
         return named;
     }
-    for (key, place) in place.members(&["model", "latest", "weight", "when", "difficulty", "kinds", "with"]) {
+    for (key, place) in place.members(&["model", "latest", "weight", "when", "difficulty", "kinds", "check", "with"]) {
         match key {
             "model" => named.model = place.text(LONGEST).unwrap_or_default().to_owned(),
             "latest" => named.latest = place.boolean().unwrap_or_default(),
@@ -173,6 +175,7 @@ fn candidate(place: &Place<'_>) -> Named {
                 let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
                 named.kinds = place.items(kinds.len()).iter().filter_map(|item| item.word(&kinds)).collect();
             }
+            "check" => named.check = Some(check(&place)),
             _ => named.overrides = overrides(&place),
         }
     }
@@ -183,6 +186,23 @@ fn candidate(place: &Place<'_>) -> Named {
         place.fault("`latest` chooses among what a pattern matches: write a `*` in `model`");
     }
     named
+}
+
+fn check(place: &Place<'_>) -> Check {
+    let mut check = Check::default();
+    for (key, place) in place.members(&["json", "matches", "least_characters", "no_refusal", "least_confidence"]) {
+        match key {
+            "json" => check.json = Some(owned(&place, 100)),
+            "matches" => check.matches = owned(&place, 20).iter().map(|text| Pattern::new(text)).collect(),
+            "least_characters" => {
+                let least = place.integer(1..=100_000).and_then(|least| usize::try_from(least).ok());
+                check.least_characters = least.unwrap_or_default();
+            }
+            "no_refusal" => check.no_refusal = place.boolean().unwrap_or_default(),
+            _ => check.least_confidence = place.decimal(0.0, 1.0),
+        }
+    }
+    check
 }
 
 fn overrides(place: &Place<'_>) -> Overrides {
