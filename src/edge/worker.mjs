@@ -1,5 +1,5 @@
 // The Worker's entry. It does the I/O of a call and decides nothing: every decision is a step of the Rust state machine
-// (src/gateway), reached through the functions of src/edge/hot.rs. Routes outside /v1 go to the Rust fetch handler.
+// (src/gateway), reached through the functions of src/edge/hot.rs. Other routes go to the Rust fetch handler.
 //
 // Why JavaScript at all: each crossing between wasm and the runtime's objects costs, so the loop that reads and writes
 // chunks stands on this side, and only bytes cross.
@@ -37,6 +37,9 @@ const DISCARDED = 32 * 1024 * 1024;
 /** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
 const DRAIN = 25_000;
 
+/** Paths of calls; all others are the Rust fetch handler's. */
+const CALLS = /^\/(v1|v1beta|v2|model)\//;
+
 let isolate;
 /** Who is writing records, if anybody is. */
 let flushing;
@@ -51,7 +54,7 @@ export default {
       if (request.method === "OPTIONS") return preflight();
       if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx);
       if (path === "/v1/compare" && request.method === "POST") return await comparison(request, env, ctx);
-      if (path.startsWith("/v1/") || path.startsWith("/v1beta/")) return await call(request, url.slice(start), env, ctx);
+      if (CALLS.test(path)) return await call(request, url.slice(start), env, ctx);
       return await new RustWorker(ctx, env).fetch(request);
     } catch (error) {
       return crashed(error, env, ctx);

@@ -93,15 +93,15 @@ impl Asked {
         if incoming.body.trim_ascii_start().first() != Some(&b'{') {
             return Err(Failure::new(Kind::BadRequest, "The body must be a JSON object."));
         }
-        let stream = endpoint == Endpoint::StreamGenerateContent;
+        let stream = matches!(endpoint, Endpoint::StreamGenerateContent | Endpoint::ConverseStream);
         let events = !stream || incoming.parameter("alt") == Some("sse");
-        Ok(Asked {
-            model: model.to_owned(),
-            stream,
-            layout: if events { Layout::Events } else { Layout::Array },
-            structured: memchr::memmem::find(&incoming.body, b"application/json").is_some(),
-            ..Asked::default()
-        })
+        let layout = match endpoint {
+            Endpoint::ConverseStream => Layout::EventStream,
+            _ if events => Layout::Events,
+            _ => Layout::Array,
+        };
+        let structured = memchr::memmem::find(&incoming.body, b"application/json").is_some();
+        Ok(Asked { model: model.to_owned(), stream, layout, structured, ..Asked::default() })
     }
 
     /// Reads what a body of `endpoint` asks for.

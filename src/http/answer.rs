@@ -40,6 +40,9 @@ pub fn failure_response(failure: &Failure, surface: Surface) -> Response {
         response = response.header("retry-after", wait.0.div_ceil(1000).to_string());
         response = response.header("retry-after-ms", wait.0.to_string());
     }
+    if let Some((name, value)) = surface.failure_header(failure) {
+        response = response.header(name, value);
+    }
     if failure.kind == Kind::MethodNotAllowed
         && let Some(allowed) = &failure.cause
     {

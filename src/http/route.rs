@@ -45,6 +45,12 @@ pub enum Endpoint {
     EmbedContent,
     /// `POST /v1beta/models/{model}:batchEmbedContents`.
     BatchEmbedContents,
+    /// `POST /v2/chat`.
+    CohereChat,
+    /// `POST /model/{model}/converse`.
+    Converse,
+    /// `POST /model/{model}/converse-stream`.
+    ConverseStream,
 }
 
 /// What is done at an endpoint, whatever its caller speaks.
@@ -73,6 +79,8 @@ impl Endpoint {
             | Endpoint::CountTokens
             | Endpoint::EmbedContent
             | Endpoint::BatchEmbedContents => Surface::Gemini,
+            Endpoint::Converse | Endpoint::ConverseStream => Surface::Bedrock,
+            Endpoint::CohereChat => Surface::Cohere,
         }
     }
 
@@ -84,7 +92,10 @@ impl Endpoint {
             | Endpoint::Responses
             | Endpoint::Messages
             | Endpoint::GenerateContent
-            | Endpoint::StreamGenerateContent => Task::Chat,
+            | Endpoint::StreamGenerateContent
+            | Endpoint::Converse
+            | Endpoint::ConverseStream
+            | Endpoint::CohereChat => Task::Chat,
             Endpoint::Embeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => Task::Embeddings,
             Endpoint::Completions => Task::Completions,
             Endpoint::CountMessages | Endpoint::CountTokens => Task::Count,
@@ -106,6 +117,9 @@ impl Endpoint {
             Endpoint::CountTokens => "countTokens",
             Endpoint::EmbedContent => "embedContent",
             Endpoint::BatchEmbedContents => "batchEmbedContents",
+            Endpoint::CohereChat => "chat",
+            Endpoint::Converse => "converse",
+            Endpoint::ConverseStream => "converse-stream",
         }
     }
 
@@ -129,6 +143,8 @@ impl Endpoint {
 pub fn surface_of(path: &str) -> Surface {
     match path.trim_start_matches('/') {
         path if path.starts_with("v1beta/") => Surface::Gemini,
+        path if path.starts_with("model/") => Surface::Bedrock,
+        path if path.starts_with("v2/") => Surface::Cohere,
         path if path.contains("v1/messages") => Surface::Anthropic,
         path if path.contains("v1/responses") => Surface::OpenAiResponses,
         _ => Surface::default(),
@@ -150,10 +166,15 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "responses" => (Route::Call(Endpoint::Responses), "POST"),
         "messages" => (Route::Call(Endpoint::Messages), "POST"),
         "messages/count_tokens" => (Route::Call(Endpoint::CountMessages), "POST"),
+        "v2/chat" => (Route::Call(Endpoint::CohereChat), "POST"),
         "models" => (Route::Models, "GET"),
         "key" => (Route::Key, "GET"),
         "generation" => (Route::Generation, "GET"),
         "feedback" => (Route::Feedback, "POST"),
+        _ if converse(path).is_some() => {
+            let (model, endpoint) = converse(path).unwrap_or(("", Endpoint::Converse));
+            (Route::CallOf(endpoint, percent_decode(model)), "POST")
+        }
         _ => match path.strip_prefix("models/") {
             Some(named) if method_of(named).is_some() => {
                 let (model, endpoint) = method_of(named).unwrap_or(("", Endpoint::GenerateContent));
@@ -184,6 +205,14 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
 fn method_of(named: &str) -> Option<(&str, Endpoint)> {
     let (model, method) = named.rsplit_once(':').or_else(|| named.rsplit_once("%3A"))?;
     Endpoint::of_method(method).filter(|_| !model.is_empty()).map(|endpoint| (model, endpoint))
+}
+
+/// A model between `model/` and one of Converse's methods; it may have slashes of its own.
+fn converse(path: &str) -> Option<(&str, Endpoint)> {
+    let (model, method) = path.strip_prefix("model/")?.rsplit_once('/')?;
+    let endpoints = [Endpoint::Converse, Endpoint::ConverseStream];
+    let endpoint = endpoints.into_iter().find(|endpoint| endpoint.as_str() == method)?;
+    (!model.is_empty()).then_some((model, endpoint))
 }
 
 /// Paths come from outside and go into an error message.
@@ -237,6 +266,17 @@ mod tests {
         assert_eq!(route("GET", "/v1beta/models/x:generateContent").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
         assert_eq!(route("GET", "/v1beta/models/x:free"), Ok(Route::Model("x:free".to_owned())));
         assert_eq!(surface_of("/v1beta/nothing"), Surface::Gemini);
+        for (path, model) in [
+            (
+                "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse",
+                "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            ),
+            ("/model/openai/gpt-4o/converse", "openai/gpt-4o"),
+        ] {
+            assert_eq!(route("POST", path), Ok(Route::CallOf(Endpoint::Converse, model.to_owned())), "{path}");
+        }
+        assert_eq!(route("POST", "/model//converse").map_err(|f| f.kind), Err(Kind::NotFound));
+        assert_eq!(surface_of("/model/x/nothing"), Surface::Bedrock);
         assert_eq!(route("GET", "/v1/chat/completions").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
         assert_eq!(route("POST", "/v1/nothing").map_err(|f| f.kind), Err(Kind::NotFound));
         assert_eq!(route("GET", "/v1/models/").map_err(|f| f.kind), Ok(()).map(|()| Route::Models));

@@ -17,6 +17,9 @@ pub const ENDPOINTS: &[&str] = &[
     "countTokens",
     "embedContent",
     "batchEmbedContents",
+    "chat",
+    "converse",
+    "converse-stream",
     "models",
     "key",
 ];

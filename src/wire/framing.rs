@@ -1,6 +1,6 @@
 //! How the events of a stream are told apart: each format has one of these ways, whatever the chunk boundaries.
 
-mod event_stream;
+pub mod event_stream;
 mod lines;
 
 use super::sse::{self, Frame};

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::drive::StreamPatcher;
 use super::{Adjusted, Closing, Format, Naming, Outgoing, StreamWriter};
-use super::{anthropic, gemini, openai_chat, openai_responses};
+use super::{anthropic, bedrock, cohere, gemini, openai_chat, openai_responses};
 use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Usage, VectorEncoding};
 use crate::failure::Failure;
 use crate::json::{Object, Raw};
@@ -22,6 +22,10 @@ pub enum Surface {
     Anthropic,
     /// Gemini generateContent.
     Gemini,
+    /// Bedrock Converse and ConverseStream.
+    Bedrock,
+    /// Cohere Chat, version 2.
+    Cohere,
 }
 
 /// How the objects of a stream follow one another.
@@ -32,6 +36,8 @@ pub enum Layout {
     Events,
     /// As the items of one JSON array.
     Array,
+    /// As the messages of AWS's binary event stream.
+    EventStream,
 }
 
 impl Layout {
@@ -41,6 +47,7 @@ impl Layout {
         match self {
             Layout::Events => "text/event-stream; charset=utf-8",
             Layout::Array => "application/json; charset=utf-8",
+            Layout::EventStream => "application/vnd.amazon.eventstream",
         }
     }
 }
@@ -85,6 +92,8 @@ impl Surface {
             Surface::OpenAiResponses => Format::OpenAiResponses,
             Surface::Anthropic => Format::Anthropic,
             Surface::Gemini => Format::Gemini,
+            Surface::Bedrock => Format::Bedrock,
+            Surface::Cohere => Format::Cohere,
         }
     }
 
@@ -98,6 +107,8 @@ impl Surface {
             Surface::OpenAiResponses => openai_responses::read_request(body),
             Surface::Anthropic => anthropic::read_request(body),
             Surface::Gemini => gemini::read_request(body),
+            Surface::Bedrock => bedrock::read_request(body),
+            Surface::Cohere => cohere::read_request(body),
         }
     }
 
@@ -111,6 +122,8 @@ impl Surface {
             Surface::Anthropic => wish.is_none_or(|wish| wish.exclude || wish.enabled != Some(true)),
             Surface::OpenAiResponses => wish.is_none_or(|wish| wish.exclude),
             Surface::Gemini => wish.is_none_or(|wish| wish.exclude),
+            // There thoughts always come where there are any.
+            Surface::Bedrock | Surface::Cohere => false,
         }
     }
 
@@ -138,6 +151,8 @@ impl Surface {
             Surface::OpenAiResponses => openai_responses::patch_request(body, patch, quirks, adjusted),
             Surface::Anthropic => anthropic::patch_request(body, patch, quirks.hosting, header, adjusted),
             Surface::Gemini => gemini::patch_request(body, patch, quirks.hosting, adjusted),
+            Surface::Bedrock => bedrock::patch_request(body, patch, adjusted),
+            Surface::Cohere => cohere::patch_request(body, patch),
         }
     }
 
@@ -154,6 +169,8 @@ impl Surface {
             Surface::OpenAiResponses => openai_responses::see_answer(body, quirks),
             Surface::Anthropic => anthropic::see_answer(body, quirks),
             Surface::Gemini => gemini::see_answer(body, quirks),
+            Surface::Bedrock => bedrock::see_answer(body, quirks),
+            Surface::Cohere => cohere::see_answer(body, quirks),
         }
     }
 
@@ -165,6 +182,8 @@ impl Surface {
             Surface::OpenAiResponses => openai_responses::patch_answer(body, closing),
             Surface::Anthropic => anthropic::patch_answer(body, closing),
             Surface::Gemini => gemini::patch_answer(body, closing),
+            Surface::Bedrock => bedrock::patch_answer(body, closing),
+            Surface::Cohere => cohere::patch_answer(body, closing),
         }
     }
 
@@ -176,6 +195,8 @@ impl Surface {
             Surface::OpenAiResponses => openai_responses::write_answer(answer, naming, closing),
             Surface::Anthropic => anthropic::write_answer(answer, naming, closing),
             Surface::Gemini => gemini::write_answer(answer, naming, closing),
+            Surface::Bedrock => bedrock::write_answer(answer, naming, closing),
+            Surface::Cohere => cohere::write_answer(answer, naming, closing),
         }
     }
 
@@ -187,6 +208,8 @@ impl Surface {
             Surface::OpenAiResponses => Box::new(openai_responses::Writer::new(naming)),
             Surface::Anthropic => Box::new(anthropic::Writer::new(naming)),
             Surface::Gemini => Box::new(gemini::Writer::new(naming, layout)),
+            Surface::Bedrock => Box::new(bedrock::Writer::new(naming)),
+            Surface::Cohere => Box::new(cohere::Writer::new(naming)),
         }
     }
 
@@ -198,6 +221,8 @@ impl Surface {
             Surface::OpenAiResponses => Box::new(openai_responses::Patcher::new(naming, quirks)),
             Surface::Anthropic => Box::new(anthropic::Patcher::new(quirks)),
             Surface::Gemini => Box::new(gemini::Patcher::new(quirks, layout)),
+            Surface::Bedrock => Box::new(bedrock::Patcher::new(quirks)),
+            Surface::Cohere => Box::new(cohere::Patcher::new(quirks)),
         }
     }
 
@@ -208,7 +233,15 @@ impl Surface {
             Surface::OpenAiChat | Surface::OpenAiResponses => openai_chat::write_failure(failure),
             Surface::Anthropic => anthropic::write_failure(failure),
             Surface::Gemini => gemini::write_failure(failure),
+            Surface::Bedrock => bedrock::write_failure(failure),
+            Surface::Cohere => cohere::write_failure(failure),
         }
+    }
+
+    /// The header by which an error answer says what it is, where that is no matter of its body.
+    #[must_use]
+    pub fn failure_header(self, failure: &Failure) -> Option<(&'static str, &'static str)> {
+        (self == Surface::Bedrock).then(|| ("x-amzn-errortype", bedrock::exception(failure.kind)))
     }
 
     /// Reads a call for embeddings; `batch` says whether it is of the endpoint for several.
@@ -219,7 +252,7 @@ impl Surface {
         match self {
             Surface::OpenAiChat => openai_chat::read_embeddings_request(body),
             Surface::Gemini => gemini::read_embeddings_request(body, batch),
-            Surface::OpenAiResponses | Surface::Anthropic => {
+            Surface::OpenAiResponses | Surface::Anthropic | Surface::Bedrock | Surface::Cohere => {
                 Err(Failure::unsupported("model", "This API has no embeddings."))
             }
         }
@@ -249,7 +282,11 @@ impl Surface {
         match self {
             // Hosts count in other places, and not what is asked here.
             Surface::Anthropic if quirks.hosting == Hosting::Own => "/v1/messages/count_tokens".to_owned(),
-            Surface::OpenAiChat | Surface::OpenAiResponses | Surface::Anthropic => String::new(),
+            Surface::OpenAiChat
+            | Surface::OpenAiResponses
+            | Surface::Anthropic
+            | Surface::Bedrock
+            | Surface::Cohere => String::new(),
             Surface::Gemini => gemini::count_path(model, quirks.hosting),
         }
     }
@@ -282,7 +319,7 @@ impl Surface {
             Surface::OpenAiChat => "chatcmpl-",
             Surface::OpenAiResponses => "resp_",
             Surface::Anthropic => "msg_",
-            Surface::Gemini => "",
+            Surface::Gemini | Surface::Bedrock | Surface::Cohere => "",
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod answers;
 mod conformance;
+mod converse;
 mod corpus;
 mod decode;
 mod embeddings;

@@ -1,12 +1,17 @@
 //! What a client of each surface makes of an answer, written without the code under test.
 
+use std::collections::BTreeMap;
+
 use latchkey::wire::Surface;
 use serde_json::{Value, json};
 
 /// The data of a stream's events.
 pub fn events(surface: Surface, text: &str) -> Vec<Value> {
     match surface {
-        Surface::OpenAiChat | Surface::OpenAiResponses | Surface::Anthropic | Surface::Gemini => data(text),
+        Surface::OpenAiChat | Surface::OpenAiResponses | Surface::Anthropic | Surface::Gemini | Surface::Cohere => {
+            data(text)
+        }
+        Surface::Bedrock => converse_events(text).map(|(_, data)| data).collect(),
     }
 }
 
@@ -23,6 +28,8 @@ pub fn gathered(surface: Surface, text: &str) -> Value {
         Surface::OpenAiResponses => items(text),
         Surface::Anthropic => message(text),
         Surface::Gemini => response(text),
+        Surface::Bedrock => converse(text),
+        Surface::Cohere => chat(text),
     }
 }
 
@@ -180,6 +187,129 @@ fn response(text: &str) -> Value {
     })
 }
 
+/// What a caller got, as text: binary messages are a line each, name and payload.
+pub fn shown(surface: Surface, bytes: Vec<u8>) -> String {
+    if surface != Surface::Bedrock {
+        return String::from_utf8(bytes).expect("text");
+    }
+    super::expected::aws_events(&bytes).into_iter().map(|(name, data)| format!("{name} {data}\n")).collect()
+}
+
+/// As the SDK's events are put together: contents and calls by their numbers.
+fn chat(text: &str) -> Value {
+    let (mut content, mut calls, mut answer) = (Vec::<Value>::new(), Vec::<Value>::new(), json!({}));
+    let append = |place: &mut Value, more: &Value| {
+        *place = json!(format!("{}{}", place.as_str().unwrap_or_default(), more.as_str().unwrap_or_default()));
+    };
+    for event in data(text) {
+        let message = &event["delta"]["message"];
+        let at = event["index"].as_u64().map_or(0, |index| usize::try_from(index).expect("small"));
+        match event["type"].as_str().expect("a type") {
+            "message-start" => answer["id"] = event["id"].clone(),
+            "content-start" => {
+                assert_eq!(at, content.len(), "{event}");
+                content.push(message["content"].clone());
+            }
+            "content-delta" => {
+                for key in ["text", "thinking"] {
+                    if message["content"][key].is_string() {
+                        append(&mut content[at][key], &message["content"][key]);
+                    }
+                }
+            }
+            "tool-call-start" => {
+                assert_eq!(at, calls.len(), "{event}");
+                calls.push(message["tool_calls"].clone());
+            }
+            "tool-call-delta" => {
+                append(&mut calls[at]["function"]["arguments"], &message["tool_calls"]["function"]["arguments"]);
+            }
+            "message-end" => {
+                answer["finish_reason"] = event["delta"]["finish_reason"].clone();
+                answer["usage"] = event["delta"]["usage"].clone();
+            }
+            "content-end" | "tool-call-end" | "citation-start" | "citation-end" | "tool-plan-delta" => {}
+            other => panic!("{other}"),
+        }
+    }
+    assert!(answer["finish_reason"].is_string() && text.ends_with("data: [DONE]\n\n"), "{text}");
+    answer["message"] = json!({"role": "assistant", "content": content, "tool_calls": calls});
+    answer
+}
+
+fn converse_events(text: &str) -> impl Iterator<Item = (&str, Value)> {
+    text.lines().map(|line| {
+        let (name, data) = line.split_once(' ').expect("name and payload");
+        (name, serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}")))
+    })
+}
+
+/// As clients do it: blocks by their number, each begun before its deltas where it is a call.
+fn converse(text: &str) -> Value {
+    let (mut blocks, mut answer) = (BTreeMap::<u64, Value>::new(), json!({}));
+    let mut inputs = BTreeMap::<u64, String>::new();
+    for (name, event) in converse_events(text) {
+        assert!(answer["usage"].is_null(), "nothing follows the end: {event}");
+        let index = event["contentBlockIndex"].as_u64();
+        match name {
+            "messageStart" => assert_eq!(event["role"], "assistant"),
+            "contentBlockStart" => {
+                let index = index.expect("an index");
+                assert!(blocks.insert(index, event["start"].clone()).is_none(), "begun once");
+                inputs.insert(index, String::new());
+            }
+            "contentBlockDelta" => {
+                let index = index.expect("an index");
+                let delta = &event["delta"];
+                if let Some(piece) = delta["toolUse"]["input"].as_str() {
+                    inputs.get_mut(&index).expect("a call that has begun").push_str(piece);
+                } else {
+                    let block = blocks.entry(index).or_insert_with(|| json!({}));
+                    add(block, delta);
+                }
+            }
+            "contentBlockStop" => {
+                let index = index.expect("an index");
+                if let Some(input) = inputs.remove(&index) {
+                    let block = &mut blocks.get_mut(&index).expect("a block")["toolUse"];
+                    block["input"] = serde_json::from_str(&input).unwrap_or(json!({"invalid_json": input}));
+                }
+            }
+            "messageStop" => answer["stopReason"] = event["stopReason"].clone(),
+            "metadata" => answer["usage"] = event["usage"].clone(),
+            other => panic!("{other}"),
+        }
+    }
+    assert!(answer["stopReason"].is_string() && answer["usage"].is_object(), "{text}");
+    answer["output"] = json!({"message": {"role": "assistant", "content": blocks.into_values().collect::<Vec<_>>()}});
+    answer
+}
+
+/// Adds a delta to a block, which has the members that a whole one would have.
+fn add(block: &mut Value, delta: &Value) {
+    if let Some(text) = delta["text"].as_str() {
+        block["text"] = json!(format!("{}{text}", block["text"].as_str().unwrap_or_default()));
+    }
+    let reasoning = &delta["reasoningContent"];
+    if let Some(text) = reasoning["text"].as_str() {
+        let shown = &mut block["reasoningContent"]["reasoningText"]["text"];
+        *shown = json!(format!("{}{text}", shown.as_str().unwrap_or_default()));
+    }
+    if reasoning["signature"].is_string() {
+        block["reasoningContent"]["reasoningText"]["signature"] = reasoning["signature"].clone();
+        block["reasoningContent"]["reasoningText"]["text"]
+            .as_str()
+            .is_none()
+            .then(|| block["reasoningContent"]["reasoningText"]["text"] = json!(""));
+    }
+    if reasoning["redactedContent"].is_string() {
+        block["reasoningContent"] = json!({"redactedContent": reasoning["redactedContent"]});
+    }
+    if delta["image"].is_object() {
+        block["image"] = delta["image"].clone();
+    }
+}
+
 /// The request in which the caller sends an answer back as a turn.
 pub fn next_turn(surface: Surface, answer: &Value) -> Value {
     match surface {
@@ -192,6 +322,13 @@ pub fn next_turn(surface: Surface, answer: &Value) -> Value {
         Surface::Anthropic => {
             let answer = json!({"role": "assistant", "content": answer["content"]});
             json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "?"}, answer]})
+        }
+        Surface::Cohere => {
+            json!({"model": "m", "messages": [{"role": "user", "content": "?"}, answer["message"]]})
+        }
+        Surface::Bedrock => {
+            let question = json!({"role": "user", "content": [{"text": "?"}]});
+            json!({"messages": [question, answer["output"]["message"]]})
         }
         Surface::Gemini => {
             let question = json!({"role": "user", "parts": [{"text": "?"}]});
@@ -221,6 +358,12 @@ pub fn usage(surface: Surface, answer: &Value) -> [u64; 4] {
             let fresh = either("input_tokens", "prompt_tokens") - cached - written;
             [fresh, cached, written, either("output_tokens", "completion_tokens")]
         }
+        Surface::Cohere => {
+            let billed = &answer["usage"]["billed_units"];
+            [of(billed, "input_tokens"), 0, 0, of(billed, "output_tokens")]
+        }
+        Surface::Bedrock => ["inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens", "outputTokens"]
+            .map(|key| of(&answer["usage"], key)),
         Surface::Anthropic => {
             ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens"]
                 .map(|key| of(&answer["usage"], key))
@@ -260,6 +403,22 @@ pub fn assert_broken(surface: Surface, text: &str, id: &str) {
             assert_eq!(last["type"], "error", "{id}: {text}");
             assert!(last["error"]["message"].as_str().is_some_and(|message| !message.is_empty()), "{id}");
             assert!(events.iter().all(|event| event["type"] != "message_stop"), "{id}: {text}");
+        }
+        Surface::Cohere => {
+            let events = data(text);
+            let last = events.last().unwrap_or_else(|| panic!("{id}: nothing at all"));
+            assert!(last["delta"]["error"].as_str().is_some_and(|message| !message.is_empty()), "{id}: {text}");
+            assert!(
+                !text.contains("data: [DONE]") && events.iter().all(|event| event["delta"]["usage"].is_null()),
+                "{id}"
+            );
+        }
+        Surface::Bedrock => {
+            let events: Vec<(&str, Value)> = converse_events(text).collect();
+            let (last, payload) = events.last().unwrap_or_else(|| panic!("{id}: nothing at all"));
+            assert!(last.starts_with("exception:"), "{id}: {text}");
+            assert!(payload["message"].as_str().is_some_and(|message| !message.is_empty()), "{id}");
+            assert!(events.iter().all(|(name, _)| *name != "messageStop"), "{id}: {text}");
         }
         Surface::Gemini => {
             let objects = data(text);

@@ -1,4 +1,4 @@
-//! Bedrock's Converse and ConverseStream: one protocol for the models of many makers, under AWS's own rules.
+//! Bedrock's Converse and ConverseStream, as what callers speak (`surface`) and as what upstreams speak: one protocol for the models of many makers, under AWS's own rules.
 //!
 //! A conversation obeys the same order as in Anthropic Messages, whose rules were Converse's model; what is decided
 //! there (turns, the answer's shape, forced tools, thinking) is decided once and only said in other words here.
@@ -12,6 +12,7 @@ mod ending;
 mod error;
 mod request;
 mod stream;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -21,6 +22,9 @@ pub use answer::read_answer;
 pub use error::read_error;
 pub use request::{links_to_inline, write_request};
 pub use stream::Decoder;
+pub use surface::{
+    Patcher, Writer, exception, patch_answer, patch_request, read_request, see_answer, write_answer, write_failure,
+};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

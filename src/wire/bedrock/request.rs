@@ -20,7 +20,7 @@ use crate::wire::anthropic::request::turns::{self, Conversation, Speaker};
 use crate::wire::anthropic::request::{names, tools as choices};
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
 
-pub use media::links_to_inline;
+pub use media::{links_to_inline, media_type};
 
 /// The longest id of a call and name of a tool.
 const LONGEST_NAME: usize = 64;

@@ -1,4 +1,4 @@
-//! Cohere's own Chat API, version 2, and its embeddings.
+//! Cohere's own Chat API, version 2, as what callers speak (`surface`) and as what upstreams speak, and its embeddings.
 //!
 //! Its OpenAI-compatible layer leaves out what its models are for: citations, documents, plans and thinking. Here they
 //! are kept.
@@ -11,6 +11,7 @@ mod ending;
 mod error;
 mod request;
 mod stream;
+mod surface;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -20,6 +21,9 @@ pub use embeddings::{read_embeddings, write_embeddings};
 pub use error::read_error;
 pub use request::write_request;
 pub use stream::Decoder;
+pub use surface::{
+    Patcher, Writer, patch_answer, patch_request, read_request, see_answer, write_answer, write_failure,
+};
 
 use crate::chat::Request;
 use crate::wire::Target;

@@ -17,6 +17,11 @@ const PRELUDE: usize = 12;
 /// A prelude and the message's own checksum.
 const LEAST: usize = PRELUDE + 4;
 
+/// The type of a header that is text.
+const STRING: u8 = 7;
+/// What payloads are.
+const JSON: &str = "application/json";
+
 /// Cuts bytes into messages.
 #[derive(Debug)]
 pub struct Reader {
@@ -119,6 +124,37 @@ const fn table() -> [u32; 256] {
     table
 }
 
+/// Writes an event.
+pub fn write_event(kind: &str, payload: &[u8], out: &mut Vec<u8>) {
+    write(&[(":event-type", kind), (":content-type", JSON), (":message-type", "event")], payload, out);
+}
+
+/// Writes an exception, which ends a stream: SDKs throw it.
+pub fn write_exception(kind: &str, payload: &[u8], out: &mut Vec<u8>) {
+    write(&[(":exception-type", kind), (":content-type", JSON), (":message-type", "exception")], payload, out);
+}
+
+fn write(headers: &[(&str, &str)], payload: &[u8], out: &mut Vec<u8>) {
+    let length = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes();
+    let packed: usize = headers.iter().map(|(name, value)| 1 + name.len() + 3 + value.len()).sum();
+    let begin = out.len();
+    out.extend_from_slice(&length(LEAST + packed + payload.len()));
+    out.extend_from_slice(&length(packed));
+    let sum = checksum(out.get(begin..).unwrap_or_default());
+    out.extend_from_slice(&sum.to_be_bytes());
+    for (name, value) in headers {
+        // Names and values are ours, and short.
+        out.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        out.extend_from_slice(name.as_bytes());
+        out.push(STRING);
+        out.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+        out.extend_from_slice(value.as_bytes());
+    }
+    out.extend_from_slice(payload);
+    let sum = checksum(out.get(begin..).unwrap_or_default());
+    out.extend_from_slice(&sum.to_be_bytes());
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let word = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_be_bytes(word.try_into().ok()?))
@@ -219,28 +255,30 @@ mod tests {
     use proptest::prelude::*;
 
     fn message(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
-        let mut packed = Vec::new();
-        for (name, value) in headers {
-            packed.push(u8::try_from(name.len()).expect("a short name"));
-            packed.extend_from_slice(name.as_bytes());
-            packed.push(7);
-            packed.extend_from_slice(&u16::try_from(value.len()).expect("a short value").to_be_bytes());
-            packed.extend_from_slice(value.as_bytes());
-        }
-        let length = |bytes: usize| u32::try_from(bytes).expect("a short message").to_be_bytes();
         let mut message = Vec::new();
-        message.extend_from_slice(&length(LEAST + packed.len() + payload.len()));
-        message.extend_from_slice(&length(packed.len()));
-        message.extend_from_slice(&checksum(&message).to_be_bytes());
-        message.extend_from_slice(&packed);
-        message.extend_from_slice(payload);
-        message.extend_from_slice(&checksum(&message).to_be_bytes());
+        write(headers, payload, &mut message);
         message
+    }
+
+    /// A message of a recording, byte by byte: `bedrock.thinking-stream.58788c18fe` begins with it.
+    #[test]
+    fn what_is_written_is_what_the_provider_writes() {
+        let recorded = base64::engine::general_purpose::STANDARD.decode(RECORDED).expect("base64");
+        let mut written = Vec::new();
+        let mut reader = Reader::new(1000, false);
+        let read = reader.feed(&recorded, &mut |frame| {
+            write_event(&String::from_utf8_lossy(frame.event), &frame.data, &mut written);
+        });
+        assert_eq!((read, written), (Ok(()), recorded));
     }
 
     fn event(kind: &str, payload: &str) -> Vec<u8> {
         message(&[(":event-type", kind), (":message-type", "event")], payload.as_bytes())
     }
+
+    const RECORDED: &str = "AAAAsgAAAFKKQLTFCzpldmVudC10eXBlBwAMbWVzc2FnZVN0YXJ0DTpjb250ZW50LXR5cGUHABBhcHBsaWNhdGlvbi9q\
+        c29uDTptZXNzYWdlLXR5cGUHAAVldmVudHsicCI6ImFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVow\
+        Iiwicm9sZSI6ImFzc2lzdGFudCJ9QP+CaA==";
 
     type Seen = Vec<(String, String)>;
 

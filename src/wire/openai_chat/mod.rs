@@ -13,7 +13,7 @@ mod finish;
 mod ids;
 mod media;
 mod patch;
-mod read;
+pub(in crate::wire) mod read;
 #[cfg(test)]
 mod recorded;
 mod reply;

@@ -169,6 +169,13 @@ fn format(expected: Medium, media_type: &str) -> Option<(Medium, &'static str)> 
     Some((*medium, format))
 }
 
+/// The media type that one of the protocol's words stands for, in the block `member`. Some clients write the type itself
+/// (`bedrock.audio-video.1c86be2016`).
+pub fn media_type(member: &str, format: &str) -> Option<&'static str> {
+    let mut rows = FORMATS.iter().filter(|(medium, ..)| medium.member() == member);
+    rows.find(|(_, media_type, known)| *known == format || *media_type == format).map(|(_, media_type, _)| *media_type)
+}
+
 /// The media type that the ending of a stored file's name stands for.
 fn by_name(expected: Medium, link: &str) -> &'static str {
     let ending = link.rsplit_once('.').map_or("", |(_, ending)| ending).to_ascii_lowercase();

@@ -17,7 +17,7 @@ impl Frames {
     /// Writes one object.
     pub fn write(&mut self, json: &[u8], out: &mut Vec<u8>) {
         match self.layout {
-            Layout::Events => {
+            Layout::Events | Layout::EventStream => {
                 out.extend_from_slice(b"data: ");
                 // An event's data is one line; between tokens a line end is only space.
                 out.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
@@ -40,7 +40,7 @@ impl Frames {
     /// Something harmless that keeps proxies from hanging up.
     pub fn keep_alive(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(match self.layout {
-            Layout::Events => b": keep-alive\n\n".as_slice(),
+            Layout::Events | Layout::EventStream => b": keep-alive\n\n".as_slice(),
             Layout::Array => b"\n",
         });
     }

@@ -4,10 +4,10 @@
 //! as written in [`Request::unknown`], and with it what the gateway itself reads (`models`, `provider`, …). A fault
 //! is a 400 that names its place. Of repeated keys the last counts, as in the parsers that callers' bodies usually meet.
 
-mod content;
+pub(in crate::wire) mod content;
 mod messages;
 mod reasoning;
-mod tools;
+pub(in crate::wire) mod tools;
 
 use std::borrow::Cow;
 

@@ -17,7 +17,7 @@ struct Described<'a> {
 }
 
 /// Reads `tools`, or the `functions` of the format before.
-pub(super) fn read_list<'a>(
+pub(in crate::wire) fn read_list<'a>(
     place: &Place<'_>,
     cursor: &mut Cursor<'a>,
     tools: &mut Vec<Tool<'a>>,
@@ -160,7 +160,7 @@ fn allowed_tools<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>) -> Result<ToolC
 }
 
 /// Reads an assistant's `tool_calls`.
-pub(super) fn read_calls<'a>(
+pub(in crate::wire) fn read_calls<'a>(
     place: &Place<'_>,
     cursor: &mut Cursor<'a>,
     calls: &mut Vec<Part<'a>>,

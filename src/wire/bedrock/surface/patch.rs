@@ -1,0 +1,155 @@
+//! Requests to, and answers of, an upstream that speaks Converse itself: the caller's own JSON, with only what must
+//! change changed.
+
+use std::borrow::Cow;
+
+use crate::failure::Failure;
+use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError};
+use crate::provider::{Quirks, percent_encoded};
+use crate::wire::bedrock::read_answer;
+use crate::wire::carried::MARK;
+use crate::wire::losses::GATEWAY;
+use crate::wire::openai_chat::write_cost;
+use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
+
+/// Puts a caller's request right: what is said to the gateway is taken out, an output limit put in where there is none,
+/// and thoughts of other providers' models, which would be refused, are left out.
+///
+/// # Errors
+/// `BadRequest` where the body is no JSON object.
+pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjusted) -> Result<Patched, Failure> {
+    let mut cursor = Cursor::new(body)?;
+    if !matches!(cursor.kind(), Some(Kind::Object) | None) {
+        let message = "The body of the request must be a JSON object.";
+        return Err(Failure::new(crate::failure::Kind::BadRequest, message));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    cursor.finish()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut edits = Edits::of(body);
+    let limit = patch.default_max_tokens.map(|most| most.to_string());
+    let whole = limit.as_ref().map(|limit| format!("{{\"maxTokens\":{limit}}}"));
+    let mut inserted: Vec<(&str, &[u8])> = Vec::new();
+    match (members.iter().rfind(|member| member.key == "inferenceConfig"), &limit, &whole) {
+        (Some(config), Some(limit), _) => limit_output(text, config, limit, &mut edits)?,
+        (None, _, Some(whole)) => inserted.push(("inferenceConfig", whole.as_bytes())),
+        _ => {}
+    }
+    // The path says the model.
+    let is_ours = |member: &Member<'_>| member.key == "modelId" || GATEWAY.contains(&&*member.key);
+    edits.object(open, &members, is_ours, &inserted);
+    if memchr::memmem::find(body, MARK.as_bytes()).is_some()
+        && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
+    {
+        foreign_thoughts(text, messages.value.start, &mut edits, adjusted)?;
+    }
+    let method = if patch.stream { "converse-stream" } else { "converse" };
+    let path = format!("/model/{}/{method}", percent_encoded(patch.model));
+    let outgoing = Outgoing { path, headers: Vec::new(), body: edits.apply().into_owned() };
+    Ok(Patched { outgoing, hide_reasoning: false })
+}
+
+fn limit_output(text: &str, config: &Member<'_>, limit: &str, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, config.value.start);
+    if cursor.kind() != Some(Kind::Object) {
+        return Ok(());
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    if !members.iter().any(|member| member.key == "maxTokens") {
+        edits.object(open, &members, |_| false, &[("maxTokens", limit.as_bytes())]);
+    }
+    Ok(())
+}
+
+/// Takes the blocks out that hold what another provider's model signed. A turn of nothing else keeps one word for it.
+fn foreign_thoughts(
+    text: &str,
+    position: usize,
+    edits: &mut Edits<'_>,
+    adjusted: &mut Adjusted,
+) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, position);
+    if cursor.kind() != Some(Kind::Array) {
+        return Ok(());
+    }
+    cursor.items(|_, cursor| {
+        if cursor.kind() != Some(Kind::Object) {
+            return cursor.value().map(drop);
+        }
+        let members = cursor.spans()?;
+        let Some(content) = members.iter().rfind(|member| member.key == "content") else { return Ok(()) };
+        let mut cursor = Cursor::at(text, content.value.start);
+        if cursor.kind() != Some(Kind::Array) {
+            return Ok(());
+        }
+        let (mut kept, mut dropped) = (Vec::new(), false);
+        cursor.items(|_, cursor| {
+            let block = cursor.value()?;
+            if is_foreign(&block) {
+                dropped = true
+            } else {
+                kept.push(block.compact().into_owned())
+            }
+            Ok::<(), SyntaxError>(())
+        })?;
+        if dropped {
+            adjusted.note("reasoningContent", Change::Dropped);
+            let kept = if kept.is_empty() { "{\"text\":\"(no text)\"}".to_owned() } else { kept.join(",") };
+            edits.replace(content.value.clone(), format!("[{kept}]").into_bytes());
+        }
+        Ok(())
+    })
+}
+
+fn is_foreign(block: &Raw<'_>) -> bool {
+    block.member("reasoningContent").is_some_and(|reasoning| reasoning.get().contains(MARK))
+}
+
+/// Reads what must be known of an answer before it is sent on.
+///
+/// # Errors
+/// `BadAnswer` where it is none.
+pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
+    Ok(Seen { usage: read_answer(body, quirks)?.usage, output_bytes: body.len() as u64 })
+}
+
+/// The upstream's own answer, or the `metadata` of a stream, with cost and the gateway's facts put in: both have their
+/// `usage` at the top.
+#[must_use]
+pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing) -> Cow<'b, [u8]> {
+    // What cannot be walked was never read either; it goes on as it came.
+    patched(body, closing).unwrap_or(Cow::Borrowed(body))
+}
+
+fn patched<'b>(body: &'b [u8], closing: &Closing) -> Result<Cow<'b, [u8]>, SyntaxError> {
+    let mut cursor = Cursor::new(body)?;
+    if cursor.kind() != Some(Kind::Object) {
+        return Ok(Cow::Borrowed(body));
+    }
+    let open = cursor.position();
+    let members = cursor.spans()?;
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let mut edits = Edits::of(body);
+    let mut added = Vec::new();
+    let mut object = Object::open(&mut added);
+    write_cost(closing.cost.as_ref(), &mut object);
+    object.close();
+    let costs = Cursor::new(&added)?.spans()?;
+    let inserted: Vec<(&str, &[u8])> =
+        costs.iter().filter_map(|member| Some((member.key.as_ref(), added.get(member.value.clone())?))).collect();
+    if let Some(usage) = members.iter().rfind(|member| member.key == "usage").filter(|_| !inserted.is_empty()) {
+        let mut cursor = Cursor::at(text, usage.value.start);
+        if cursor.kind() == Some(Kind::Object) {
+            let members = cursor.spans()?;
+            let replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
+            edits.object(usage.value.start, &members, replaced, &inserted);
+        }
+    }
+    if let Some(latchkey) = &closing.latchkey {
+        let inserted: [(&str, &[u8]); 1] = [("latchkey", latchkey.get().as_bytes())];
+        edits.object(open, &members, |member| member.key == "latchkey", &inserted);
+    }
+    Ok(edits.apply())
+}

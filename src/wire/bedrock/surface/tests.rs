@@ -1,0 +1,232 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chat::{
+    BlockKind, CacheMark, EndKind, EndReason, Event, Part, Role, Signature, SignatureRole, Sink, Source,
+};
+use crate::chat::{Tool, ToolChoice, Usage};
+use crate::failure::{Failure, Kind};
+use crate::json::Text;
+use crate::provider::ModelFacts;
+use crate::units::UnixMillis;
+use crate::wire::carried::{self, Owner};
+use crate::wire::framing::Framing;
+use crate::wire::{Adjusted, Closing, Naming, RequestPatch, StreamWriter};
+
+fn with(content: Value, more: Value) -> String {
+    let mut body = json!({"messages": [{"role": "user", "content": content}]});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.to_string()
+}
+
+fn naming() -> Naming {
+    Naming {
+        fallback_id: "id".to_owned(),
+        model: "m".to_owned(),
+        now: UnixMillis(0),
+        hide_reasoning: false,
+        include_usage: true,
+    }
+}
+
+#[test]
+fn every_fault_names_its_place() {
+    let hi = json!([{"text": "hi"}]);
+    for (body, place) in [
+        (with(json!([{"text": 3}]), json!({})), "messages.0.content.0.text"),
+        (with(json!([{"image": {"format": "png"}}]), json!({})), "messages.0.content.0.image.source"),
+        (
+            with(json!([{"image": {"format": "tga", "source": {"bytes": "AA"}}}]), json!({})),
+            "messages.0.content.0.image.format",
+        ),
+        (with(json!([{"toolUse": {"name": "f", "input": {}}}]), json!({})), "messages.0.content.0.toolUse.toolUseId"),
+        (with(json!([{"toolResult": {"content": []}}]), json!({})), "messages.0.content.0.toolResult.toolUseId"),
+        (with(hi.clone(), json!({"inferenceConfig": {"maxTokens": "x"}})), "inferenceConfig.maxTokens"),
+        (with(hi.clone(), json!({"toolConfig": {"tools": [{"toolSpec": {}}]}})), "toolConfig.tools.0.toolSpec.name"),
+        (with(hi.clone(), json!({"toolConfig": {"toolChoice": {"tool": {}}}})), "toolConfig.toolChoice.tool.name"),
+        (json!({"messages": [{"role": "critic", "content": hi}]}).to_string(), "messages.0.role"),
+        ("{}".to_owned(), "messages"),
+    ] {
+        let failure = read_request(body.as_bytes()).expect_err(&body);
+        assert_eq!(failure.param.as_deref(), Some(place), "{body}");
+    }
+    for body in ["", "[]", "{"] {
+        assert!(read_request(body.as_bytes()).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn a_whole_request_is_read() {
+    let body = json!({
+        "system": [{"text": "Be brief."}, {"cachePoint": {"type": "default", "ttl": "1h"}}],
+        "messages": [
+            {"role": "user", "content": [
+                {"text": "Look:"},
+                {"image": {"format": "jpeg", "source": {"bytes": "AA=="}}},
+                {"document": {"format": "pdf", "name": "Report", "source": {"s3Location": {"uri": "s3://b/r.pdf"}}}},
+                {"cachePoint": {"type": "default"}},
+            ]},
+            {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t1", "name": "f", "input": {"a": 1}}}]},
+            {"role": "user", "content": [
+                {"toolResult": {"toolUseId": "t1", "status": "error", "content": [{"json": {"b": 2}}, {"text": "no"}]}},
+                {"text": "Again"},
+            ]},
+        ],
+        "inferenceConfig": {"maxTokens": 9, "temperature": 0.50, "topP": 1, "stopSequences": ["x"]},
+        "toolConfig": {
+            "tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}, {"cachePoint": {"type": "default"}}],
+            "toolChoice": {"any": {}},
+        },
+        "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 2000}, "top_k": 5, "odd": 1},
+        "performanceConfig": {"latency": "optimized"},
+        "requestMetadata": {"team": "a"},
+    })
+    .to_string();
+    let request = read_request(body.as_bytes()).expect("a request");
+    let roles: Vec<Role> = request.messages.iter().map(|message| message.role).collect();
+    assert_eq!(roles, [Role::System, Role::User, Role::Assistant, Role::Tool, Role::User]);
+    assert!(matches!(&request.messages[0].parts[0], Part::Text { cache: Some(CacheMark::Hour), .. }));
+    let [
+        Part::Text { .. },
+        Part::Image { source: Source::Inline { media_type, .. }, .. },
+        Part::File { source: Source::Url(uri), cache: Some(CacheMark::Short), .. },
+    ] = request.messages[1].parts.as_slice()
+    else {
+        panic!("{request:?}")
+    };
+    assert!(media_type.is("image/jpeg") && uri.is("s3://b/r.pdf"));
+    let Part::ToolResult { parts, is_error: true, .. } = &request.messages[3].parts[0] else { panic!("{request:?}") };
+    assert!(matches!(&parts[0], Part::Text { text, .. } if text.is("{\"b\":2}")));
+    let sampling = &request.sampling;
+    assert_eq!(sampling.temperature.as_ref().map(|number| number.get().to_owned()).as_deref(), Some("0.5"));
+    assert_eq!((request.max_output_tokens, sampling.stop.len()), (Some(9), 1));
+    assert!(matches!(&request.tools[..], [Tool::Function { cache: Some(CacheMark::Short), .. }]));
+    assert_eq!(request.tool_choice, Some(ToolChoice::Required));
+    assert_eq!(request.reasoning.as_ref().and_then(|wish| wish.max_tokens), Some(2000));
+    assert_eq!(request.unsayable, ["odd", "performanceConfig"]);
+    assert!(request.untranslatable.is_none() && sampling.top_k.is_some());
+}
+
+#[test]
+fn what_is_marked_for_a_guardrail_is_still_said() {
+    let marked = json!([{"guardContent": {"text": {"text": "Tokyo", "qualifiers": ["query"]}}}, {"text": " "}, {"cachePoint": {"type": "default"}}]);
+    let body = with(marked, json!({}));
+    let request = read_request(body.as_bytes()).expect("a request");
+    let [Part::Text { text, cache: Some(CacheMark::Short), .. }, _] = request.messages[0].parts.as_slice() else {
+        panic!("{request:?}")
+    };
+    assert!(text.is("Tokyo"));
+}
+
+#[test]
+fn what_a_guardrail_would_hold_back_is_never_lost_in_silence() {
+    let body = with(json!([{"text": "hi"}]), json!({"guardrailConfig": {"guardrailIdentifier": "g"}}));
+    let request = read_request(body.as_bytes()).expect("a request");
+    assert_eq!(request.untranslatable.map(|failure| failure.kind), Some(Kind::Unsupported));
+}
+
+/// What signs a call elsewhere comes back to the call, through a field that SDKs keep as bytes.
+#[test]
+fn a_signature_without_a_field_comes_back_to_its_call() {
+    let signature = Signature {
+        format: Text::from_escaped("google-gemini-v1"),
+        data: Text::from_escaped("c2ln"),
+        id: None,
+        role: SignatureRole::Signs,
+    };
+    let wrapped = carried::wrap(&signature, "anthropic-claude-v1", &Owner::Call("t1".to_owned()));
+    let content = json!([
+        {"toolUse": {"toolUseId": "t1", "name": "f", "input": {}}},
+        {"reasoningContent": {"redactedContent": wrapped.decode()}},
+    ]);
+    let body = json!({"messages": [{"role": "assistant", "content": content}]}).to_string();
+    let request = read_request(body.as_bytes()).expect("a request");
+    let [Part::ToolCall { signature: Some(read), .. }] = request.messages[0].parts.as_slice() else {
+        panic!("{request:?}")
+    };
+    assert_eq!(*read, signature);
+}
+
+fn frames(bytes: &[u8]) -> Vec<(String, Value)> {
+    let mut frames = Vec::new();
+    let mut reader = Framing::EventStream.reader(1 << 16);
+    let read = reader.feed(bytes, &mut |frame| {
+        let name = String::from_utf8_lossy(frame.event).into_owned();
+        frames.push((name, serde_json::from_slice(&frame.data).expect("JSON")));
+    });
+    read.expect("both checksums are right");
+    frames
+}
+
+#[test]
+fn a_stream_numbers_its_blocks_and_ends_with_the_usage() {
+    let mut writer = Writer::new(naming());
+    let text = |plain: &'static str| Text::from_escaped(plain);
+    writer.event(Event::Start { id: text("x"), model: text("m"), created: None });
+    writer.event(Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Text });
+    writer.event(Event::TextDelta { choice: 0, block: 0, text: text("Hi") });
+    writer.event(Event::BlockEnd { choice: 0, block: 0 });
+    writer.event(Event::ToolCallStart { choice: 0, block: 1, id: text("t1"), name: text("f") });
+    writer.event(Event::ToolCallDelta { choice: 0, block: 1, arguments: text("{}") });
+    writer.event(Event::BlockEnd { choice: 0, block: 1 });
+    writer.event(Event::End { choice: 0, reason: EndReason::plain(EndKind::ToolCalls) });
+    let usage = Usage { input_fresh: 3, input_cache_read: Some(2), output_text: 4, ..Usage::default() };
+    writer.close(&Closing { usage: Some(usage), ..Closing::default() });
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let frames = frames(&out);
+    let names: Vec<&str> = frames.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "messageStart",
+            "contentBlockDelta",
+            "contentBlockStop",
+            "contentBlockStart",
+            "contentBlockDelta",
+            "contentBlockStop",
+            "messageStop",
+            "metadata"
+        ]
+    );
+    assert_eq!(frames[1].1, json!({"contentBlockIndex": 0, "delta": {"text": "Hi"}}));
+    assert_eq!(frames[3].1["start"], json!({"toolUse": {"toolUseId": "t1", "name": "f"}}));
+    assert_eq!(frames[6].1, json!({"stopReason": "tool_use"}));
+    let counts = json!({"inputTokens": 3, "outputTokens": 4, "totalTokens": 9, "cacheReadInputTokens": 2, "cacheWriteInputTokens": 0});
+    assert_eq!(frames[7].1["usage"], counts);
+}
+
+#[test]
+fn a_broken_stream_ends_with_an_exception() {
+    let mut writer = Writer::new(naming());
+    writer.keep_alive();
+    writer.fail(&Failure::new(Kind::RateLimited, "Slow down."), &Closing::default());
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let frames = frames(&out);
+    let names: Vec<&str> = frames.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["messageStart", "ping", "exception:throttlingException"]);
+    assert_eq!(frames[2].1["message"], "Slow down.");
+}
+
+#[test]
+fn a_patched_request_keeps_what_nobody_here_models() {
+    let facts = ModelFacts::default();
+    let patch = RequestPatch { model: "us.a:0", stream: true, facts: &facts, default_max_tokens: Some(7) };
+    let foreign = format!("{}AAAA", carried::MARK);
+    let body = json!({
+        "messages": [{"role": "assistant", "content": [{"reasoningContent": {"redactedContent": foreign}}]}],
+        "inferenceConfig": {"topP": 0.5},
+        "guardrailConfig": {"guardrailIdentifier": "g"},
+        "provider": {"only": ["bedrock"]},
+    })
+    .to_string();
+    let mut adjusted = Adjusted::default();
+    let patched = patch_request(body.as_bytes(), &patch, &mut adjusted).expect("a request");
+    assert_eq!(patched.outgoing.path, "/model/us.a%3A0/converse-stream");
+    let sent: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
+    assert_eq!(sent["inferenceConfig"], json!({"topP": 0.5, "maxTokens": 7}));
+    assert_eq!(sent["messages"][0]["content"], json!([{"text": "(no text)"}]));
+    assert_eq!((sent["guardrailConfig"].is_object(), sent.get("provider")), (true, None));
+    assert_eq!(adjusted.header(), "reasoningContent=dropped");
+}

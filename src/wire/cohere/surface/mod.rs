@@ -1,0 +1,21 @@
+//! Cohere's Chat, version 2, as what callers speak.
+//!
+//! It has no field for signatures: what a model signed cannot come back through it, and the next turn goes on without.
+
+mod failure;
+mod messages;
+mod patch;
+mod patcher;
+mod read;
+mod reply;
+#[cfg(test)]
+mod tests;
+mod usage;
+mod writer;
+
+pub use failure::write_failure;
+pub use patch::{patch_answer, patch_request, see_answer};
+pub use patcher::Patcher;
+pub use read::read_request;
+pub use reply::write_answer;
+pub use writer::Writer;

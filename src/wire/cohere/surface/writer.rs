@@ -1,0 +1,258 @@
+//! Writes a stream for a caller of `/v2/chat`: typed events, contents and calls numbered apart.
+//!
+//! Source: <https://docs.cohere.com/v2/docs/streaming>; recordings `cohere.thinking-stream.5c8eed34d5`,
+//! `cohere.tools-stream.9c0b37e9f3`.
+
+use std::collections::BTreeMap;
+
+use crate::chat::{Arguments, BlockKind, EndKind, EndReason, Event, Sink};
+use crate::failure::Failure;
+use crate::json::{Object, Text};
+use crate::wire::{Closing, Naming, StreamWriter};
+
+use super::{reply, usage};
+
+/// Writes `message-start`, contents, calls, citations and `message-end`.
+#[derive(Debug)]
+pub struct Writer {
+    naming: Naming,
+    out: Vec<u8>,
+    id: Text<'static>,
+    started: bool,
+    contents: u32,
+    calls: u32,
+    citations: u32,
+    /// Open blocks by the hub's number.
+    blocks: BTreeMap<u32, Block>,
+    end: Option<EndReason<'static>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Block {
+    /// Its number among the contents, once it has any.
+    Content {
+        thinks: bool,
+        index: Option<u32>,
+    },
+    Call {
+        index: u32,
+    },
+}
+
+impl Writer {
+    /// A writer for one stream.
+    #[must_use]
+    pub fn new(naming: Naming) -> Writer {
+        Writer {
+            naming,
+            out: Vec::new(),
+            id: Text::EMPTY,
+            started: false,
+            contents: 0,
+            calls: 0,
+            citations: 0,
+            blocks: BTreeMap::new(),
+            end: None,
+        }
+    }
+
+    /// `message-start`, before anything else.
+    fn start(&mut self) {
+        if std::mem::replace(&mut self.started, true) {
+            return;
+        }
+        let Writer { naming, id, out, .. } = self;
+        write_event(
+            "message-start",
+            |event| {
+                reply::write_id(id, naming, event);
+                event.object("delta", |delta| {
+                    delta.object("message", |message| {
+                        message.string("role", "assistant").array("content", |_| {}).string("tool_plan", "");
+                        message.array("tool_calls", |_| {}).array("citations", |_| {});
+                    });
+                });
+            },
+            out,
+        );
+    }
+
+    /// An event with a number and a `delta.message`.
+    fn message(&mut self, name: &str, index: u32, members: impl FnOnce(&mut Object<'_>)) {
+        self.start();
+        write_event(
+            name,
+            |event| {
+                event.number("index", index).object("delta", |delta| {
+                    delta.object("message", members);
+                });
+            },
+            &mut self.out,
+        );
+    }
+
+    /// An event that ends something.
+    fn ended(&mut self, name: &str, index: u32) {
+        write_event(
+            name,
+            |event| {
+                event.number("index", index);
+            },
+            &mut self.out,
+        );
+    }
+
+    fn words(&mut self, block: u32, text: &Text<'_>) {
+        if text.is_empty() {
+            return;
+        }
+        match self.blocks.get(&block).copied() {
+            Some(Block::Content { thinks, index }) => {
+                let key = if thinks { "thinking" } else { "text" };
+                let index = index.unwrap_or_else(|| self.begin(block, thinks, key));
+                self.message("content-delta", index, |message| {
+                    message.object("content", |content| {
+                        content.text(key, text);
+                    });
+                });
+            }
+            Some(Block::Call { index }) => self.message("tool-call-delta", index, |message| {
+                message.object("tool_calls", |call| {
+                    call.object("function", |function| {
+                        function.text("arguments", text);
+                    });
+                });
+            }),
+            None => {}
+        }
+    }
+
+    fn begin(&mut self, block: u32, thinks: bool, key: &str) -> u32 {
+        let index = self.contents;
+        self.contents = index.saturating_add(1);
+        self.blocks.insert(block, Block::Content { thinks, index: Some(index) });
+        self.message("content-start", index, |message| {
+            message.object("content", |content| {
+                content.string("type", key).string(key, "");
+            });
+        });
+        index
+    }
+
+    fn begin_call(&mut self, block: u32, id: &Text<'_>, name: &Text<'_>) {
+        let index = self.calls;
+        self.calls = index.saturating_add(1);
+        self.blocks.insert(block, Block::Call { index });
+        self.message("tool-call-start", index, |message| {
+            message.object("tool_calls", |call| {
+                reply::write_call(id, name, &Arguments::Quoted(Text::EMPTY), call);
+            });
+        });
+    }
+
+    fn end_block(&mut self, block: u32) {
+        match self.blocks.remove(&block) {
+            Some(Block::Content { index: Some(index), .. }) => self.ended("content-end", index),
+            Some(Block::Call { index }) => self.ended("tool-call-end", index),
+            Some(Block::Content { index: None, .. }) | None => {}
+        }
+    }
+}
+
+impl Sink for Writer {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start { id, .. } => self.id = id.into_owned(),
+            Event::BlockStart { choice: 0, block, kind } => {
+                let thinks = kind == BlockKind::Reasoning;
+                if !(thinks && self.naming.hide_reasoning) {
+                    self.blocks.insert(block, Block::Content { thinks, index: None });
+                }
+            }
+            Event::ToolCallStart { choice: 0, block, id, name } => self.begin_call(block, &id, &name),
+            Event::TextDelta { choice: 0, block, text }
+            | Event::ReasoningDelta { choice: 0, block, text }
+            | Event::RefusalDelta { choice: 0, block, text }
+            | Event::ToolCallDelta { choice: 0, block, arguments: text } => self.words(block, &text),
+            Event::BlockCitation { choice: 0, block, citation } => {
+                let at = match self.blocks.get(&block) {
+                    Some(Block::Content { index: Some(index), .. }) => usize::try_from(*index).unwrap_or(0),
+                    _ => 0,
+                };
+                let index = self.citations;
+                self.citations = index.saturating_add(1);
+                self.message("citation-start", index, |message| {
+                    message.object("citations", |object| reply::write_citation(at, &citation, object));
+                });
+                self.ended("citation-end", index);
+            }
+            Event::BlockEnd { choice: 0, block } => self.end_block(block),
+            Event::End { choice: 0, reason } => {
+                self.end = Some(EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) });
+            }
+            // There is one choice and no media; usage comes with the end, and failures are the gateway's to tell.
+            _ => {}
+        }
+    }
+}
+
+impl StreamWriter for Writer {
+    fn take(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.out);
+    }
+
+    fn close(&mut self, closing: &Closing) {
+        self.start();
+        let plain = EndReason::plain(EndKind::Other);
+        let reason = reply::finish_reason(self.end.as_ref().unwrap_or(&plain), self.calls > 0);
+        write_event(
+            "message-end",
+            |event| {
+                event.object("delta", |delta| {
+                    delta.string("finish_reason", reason).object("usage", |object| usage::write(closing, object));
+                });
+                if let Some(latchkey) = &closing.latchkey {
+                    event.raw("latchkey", latchkey);
+                }
+            },
+            &mut self.out,
+        );
+        self.out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn fail(&mut self, failure: &Failure, _: &Closing) {
+        write_failure_event(failure, &mut self.out);
+    }
+
+    fn keep_alive(&mut self) {
+        self.out.extend_from_slice(b": keep-alive\n\n");
+    }
+}
+
+/// The end of a stream that broke off, as the provider tells it (`cohere.tools-stream.99e67fcab5`): an error in place of
+/// the usage, and no `[DONE]` behind it.
+pub(super) fn write_failure_event(failure: &Failure, out: &mut Vec<u8>) {
+    write_event(
+        "message-end",
+        |event| {
+            event.object("delta", |delta| {
+                delta.string("finish_reason", "ERROR").string("error", &failure.message);
+                if let Some(code) = &failure.code {
+                    delta.string("error_type", code);
+                }
+            });
+        },
+        out,
+    );
+}
+
+fn write_event(name: &str, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
+    for piece in ["event: ", name, "\ndata: "] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    let mut event = Object::open(out);
+    event.string("type", name);
+    members(&mut event);
+    event.close();
+    out.extend_from_slice(b"\n\n");
+}
