@@ -38,7 +38,7 @@ pub use feedback::Feedback;
 pub use headers::Incoming;
 pub use hypothetical::{Hypothetical, PastCall, Redecided};
 pub use link::link_fault;
-pub use machine::{Gateway, Setup};
+pub use machine::{Gateway, Load, Setup};
 
 use std::rc::Rc;
 

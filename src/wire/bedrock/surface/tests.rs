@@ -26,6 +26,7 @@ fn naming() -> Naming {
         now: UnixMillis(0),
         hide_reasoning: false,
         include_usage: true,
+        echo: None,
     }
 }
 
