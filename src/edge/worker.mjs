@@ -28,8 +28,8 @@ const RECORDS_WAIT = 1_000;
 const HEALTH_WAIT = 5_000;
 /** What `health_due` says when a target was just blocked, or a probe came back. */
 const AT_ONCE = 2;
-/** How often leases are renewed while calls are under way, in milliseconds: some times within their ten seconds. */
-const LEASES_WAIT = 2_000;
+/** How often leases are renewed while calls are under way, in milliseconds: twice within the demand they are sized for. */
+const LEASES_WAIT = 1_000;
 /** After how long another request does the writing, in milliseconds. */
 const TAKE_OVER = 12_000;
 /** How many bytes of a body over the limit are still taken. */
