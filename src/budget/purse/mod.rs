@@ -224,6 +224,3 @@ impl Purse {
 fn name_of(request: &str, hold: Hold) -> String {
     format!("{request}.{}", hold.0)
 }
-
-#[cfg(test)]
-mod tests;
