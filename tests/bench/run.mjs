@@ -4,6 +4,7 @@
 //   npm run bench -- --quick                         only what has a bar, in short rounds
 //   npm run bench -- --workloads 'plain-*' --rounds 7
 //   npm run bench -- --soak                          and fifty thousand calls for the memory
+//   npm run bench -- --bare                          and the gateway without failover and breakers
 //   npm run bench -- --peers                         and other gateways, installed into .cache/peers
 //   npm run bench -- --floor-only                    the floor alone: what this machine can do
 //   npm run bench -- --prepare                       writes the settings, measures nothing
@@ -21,7 +22,7 @@ import { ensurePackages, node, wrangler, WRANGLER_ENV } from "../tools/toolchain
 import { peers } from "./peers.mjs";
 import { deployed, floor, gateway } from "./workerd.mjs";
 
-const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204 };
+const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204, bare: 9205 };
 const UPSTREAM = `http://127.0.0.1:${PORTS.upstream}`;
 
 /** Settings, logs and figures of the last run. */
@@ -31,6 +32,9 @@ const FOLDER = join(ROOT, "target", "bench");
 const LARGEST_SCRIPT = 1024 * 1024;
 
 const MODELS = { openai: "gpt-4o", anthropic: "claude-sonnet-4-5", gemini: "gemini-2.5-flash" };
+
+/** Turns off what follows failures: what it costs while nothing fails shows against the gateway as it is. */
+const BARE = { failover: { enabled: false }, health: { enabled: false } };
 
 /** What is decided by routing: among fifty targets, and by the classifier. */
 const ALIASES = {
@@ -51,6 +55,7 @@ async function bench() {
     const bundle = await bundleGateway();
     fits = reportSize(bundle);
     targets.push(await gatewayTarget(bundle));
+    if (options.bare) targets.push({ ...(await gatewayTarget(bundle, "bare", BARE)), measured: false });
   }
   if (options.peers) targets.push(...(await peers({ ports: PORTS, upstream: UPSTREAM, models: MODELS, log })));
   const plan = {
@@ -74,7 +79,7 @@ function parse() {
   const text = { type: "string" };
   try {
     return parseArgs({
-      options: { quick: flag, soak: flag, peers: flag, "floor-only": flag, prepare: flag, rounds: text, workloads: text },
+      options: { quick: flag, soak: flag, peers: flag, bare: flag, "floor-only": flag, prepare: flag, rounds: text, workloads: text },
     }).values;
   } catch (error) {
     throw new Stop(error.message);
@@ -137,8 +142,8 @@ function floorTarget() {
   };
 }
 
-async function gatewayTarget(bundle) {
-  const base = `http://127.0.0.1:${PORTS.gateway}`;
+async function gatewayTarget(bundle, name = "gateway", switches = {}) {
+  const base = `http://127.0.0.1:${PORTS[name]}`;
   const secret = () => randomBytes(32).toString("base64url");
   const variables = {
     ADMIN_KEY: secret(),
@@ -151,16 +156,16 @@ async function gatewayTarget(bundle) {
     GEMINI_API_KEY: "none",
     GEMINI_BASE_URL: UPSTREAM,
   };
-  const start = gateway(FOLDER, PORTS.gateway, bundle, variables);
-  const key = await step("Making a gateway key", () => makeKey(start, base, variables.ADMIN_KEY));
+  const start = gateway(join(FOLDER, name), PORTS[name], bundle, variables);
+  const key = await step("Making a gateway key", () => makeKey(start, base, variables.ADMIN_KEY, switches));
   const url = `${base}/v1/chat/completions`;
   const route = (provider) => ({ url, model: `${provider}/${MODELS[provider]}`, protocol: "openai" });
   return {
-    name: "gateway",
+    name,
     measured: true,
     command: start,
-    log: log("gateway"),
-    port: PORTS.gateway,
+    log: log(name),
+    port: PORTS[name],
     headers: { authorization: `Bearer ${key}` },
     routes: {
       openai: route("openai"),
@@ -173,7 +178,7 @@ async function gatewayTarget(bundle) {
 }
 
 /** Starts the gateway once for its admin API; the key stays in its storage. */
-async function makeKey([program, ...args], base, adminKey) {
+async function makeKey([program, ...args], base, adminKey, switches) {
   const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
   try {
     await ready(base, child);
@@ -188,7 +193,7 @@ async function makeKey([program, ...args], base, adminKey) {
     const relaying = await fetch(`${base}/admin/config`, {
       method: "PUT",
       headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json", "if-match": "*" },
-      body: JSON.stringify({ version: 1, lanes: { relay: true }, aliases: ALIASES }),
+      body: JSON.stringify({ version: 1, lanes: { relay: true }, aliases: ALIASES, ...switches }),
     });
     if (!relaying.ok) throw new Stop(`No configuration: status ${relaying.status}, ${await relaying.text()}`);
     return JSON.parse(body).key;
