@@ -69,6 +69,14 @@ impl Funds {
     pub(super) fn counted() -> Funds {
         Funds { counted: true, ..Funds::default() }
     }
+
+    /// Takes over what another call for the same request was charged.
+    pub(super) fn add_paid(&mut self, other: &mut Funds) {
+        if let Some(paid) = other.paid.take() {
+            self.paid = Some(self.paid.unwrap_or_default() + paid);
+        }
+        self.at_ceiling |= std::mem::take(&mut other.at_ceiling);
+    }
 }
 
 impl Gateway {

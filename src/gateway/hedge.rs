@@ -121,6 +121,7 @@ impl Call {
     /// Takes over what another call for the same request tried, and what it has not.
     fn absorb(&mut self, other: &mut Call) {
         self.attempts += other.attempts;
+        self.funds.add_paid(&mut other.funds);
         self.tried.append(&mut other.tried);
         self.tried.sort_by_key(|tried| tried.started);
         if self.plan.is_none() {
