@@ -96,15 +96,16 @@ pub(super) fn read(place: &Place<'_>) -> Failover {
 
 fn hedge(place: &Place<'_>) -> Option<Hedge> {
     let (mut after, mut own_p95, mut percent) = (None, false, Some(HEDGED_PERCENT));
-    for (key, place) in place.members(&["after_ms", "own_p95", "percent"]) {
+    let members = place.members(&["after_ms", "own_p95", "percent"]);
+    if !members.iter().any(|(key, _)| *key == "after_ms") {
+        place.lacks("after_ms", "how long the first target is waited for");
+    }
+    for (key, place) in members {
         match key {
             "after_ms" => after = place.integer(50..=600_000),
             "own_p95" => set(&mut own_p95, place.boolean()),
             _ => percent = place.integer(1..=100),
         }
-    }
-    if after.is_none() {
-        place.lacks("after_ms", "how long the first target is waited for");
     }
     Some(Hedge { after: Millis(after?), own_p95, percent: percent? })
 }
