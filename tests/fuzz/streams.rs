@@ -4,7 +4,7 @@ use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
 use latchkey::wire::drive::{Caps, Pipe};
 use latchkey::wire::openai_chat::{Patcher, Writer};
-use latchkey::wire::{Closing, Format, Naming};
+use latchkey::wire::{Closing, Format, Layout, Naming, Surface};
 
 /// The output that a byte of input may cause: a chunk repeats the answer's id and model, which are bounded.
 const MOST_GROWTH: usize = 4096;
@@ -19,6 +19,10 @@ pub fn check(format: Format, input: &[u8]) {
     let Some((cut, body)) = input.split_first() else { return };
     let lanes: &[fn(Format) -> Pipe] = match format {
         Format::OpenAiChat => &[translated, patched, relayed],
+        Format::Anthropic => &[translated, |_| own(Surface::Anthropic)],
+        Format::Gemini => &[translated, |_| own(Surface::Gemini)],
+        Format::Bedrock => &[translated, |_| own(Surface::Bedrock)],
+        Format::Cohere => &[translated, |_| own(Surface::Cohere)],
         _ => &[translated],
     };
     for lane in lanes {
@@ -52,6 +56,11 @@ fn translated(format: Format) -> Pipe {
 
 fn patched(_: Format) -> Pipe {
     Pipe::patched(Box::new(Patcher::new(naming(), &Quirks::NONE)), CAPS)
+}
+
+/// To a caller who speaks the same protocol.
+fn own(surface: Surface) -> Pipe {
+    Pipe::patched(surface.patcher(naming(), &Quirks::NONE, Layout::Events), CAPS)
 }
 
 fn relayed(format: Format) -> Pipe {
