@@ -57,7 +57,7 @@ impl Shape {
     }
 
     fn is_kept_by(&self, text: &str) -> bool {
-        match serde_json::from_str::<Value>(text) {
+        match crate::json::from_str::<Value>(text) {
             Err(_) => false,
             Ok(value) => match self {
                 Shape::Object => value.is_object(),
@@ -113,7 +113,7 @@ impl Judge {
         let decoded = |escaped: &String| Text::from_escaped(escaped.as_str()).decode().into_owned();
         let is_object = |arguments: &String| {
             let arguments = decoded(arguments);
-            arguments.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(&arguments).is_ok()
+            arguments.trim_start().starts_with('{') && crate::json::from_str::<IgnoredAny>(&arguments).is_ok()
         };
         if !self.calls.values().all(is_object) {
             return Some(Flaw::MalformedCall);

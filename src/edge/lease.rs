@@ -54,7 +54,7 @@ pub async fn ask_ledger(env: Env, call: u32) -> String {
 /// Asks the ledger how everything stands that the call's key is subject to (its terms are the bytes of its step).
 #[wasm_bindgen]
 pub async fn ask_standings(env: Env, call: u32) -> String {
-    let found = match serde_json::from_slice(&hot::take_bytes()) {
+    let found = match crate::json::from_slice(&hot::take_bytes()) {
         Ok(terms) => standings(&env, Wondered { terms: Some(terms), ..Wondered::default() }).await,
         Err(error) => Err(error.into()),
     };

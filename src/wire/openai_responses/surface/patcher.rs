@@ -85,7 +85,7 @@ impl StreamPatcher for Patcher {
 
     fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
         let Some(data) = self.end.take() else { return };
-        let Ok(end) = serde_json::from_slice::<End<'_>>(&data) else { return };
+        let Ok(end) = crate::json::from_slice::<End<'_>>(&data) else { return };
         let patched = patch::patch_answer(end.response.get().as_bytes(), closing);
         for piece in [b"event: ", end.kind.escaped().as_bytes(), b"\ndata: "] {
             out.extend_from_slice(piece);
