@@ -1,0 +1,73 @@
+// Thousands of callers who leave in the middle of their calls: what they leave behind, here and at the provider.
+
+import assert from "node:assert/strict";
+import { request as httpRequest } from "node:http";
+import { after, before, test } from "node:test";
+import { startGateway } from "./gateway.mjs";
+import { chatEvents, chatStart, silence, stall } from "./replies.mjs";
+import { startUpstream } from "./upstream.mjs";
+
+const CALLERS = 5_000;
+const QUESTION = [{ role: "user", content: "Say hello" }];
+
+let upstream;
+let gateway;
+let key;
+
+before(async () => {
+  upstream = await startUpstream();
+  gateway = await startGateway(upstream);
+  ({ key } = await gateway.createKey());
+});
+
+after(async () => {
+  await gateway?.close();
+  await upstream?.close();
+});
+
+test("leave no call and no connection behind", async () => {
+  upstream.behave(({ json: body }) => (body?.stream ? stall(chatStart() + chatEvents("once ")) : silence()));
+  let left = 0;
+  let open = 0;
+  upstream.watch((seen) => {
+    open += 1;
+    void seen.left.then(() => (open -= 1));
+  });
+  /** One caller after another; each leaves as soon as its call has reached the provider. */
+  const line = async () => {
+    while (left < CALLERS) {
+      left += 1;
+      await leave(`left-${left}`, left % 2 === 0);
+    }
+  };
+  const started = Date.now();
+  await Promise.all(Array.from({ length: 32 }, line));
+  const until = Date.now() + 10_000;
+  let calls;
+  do {
+    const { json: health } = await gateway.admin("GET", "/admin/health");
+    calls = health.isolate.calls_under_way;
+  } while ((open > 0 || calls > 0) && Date.now() < until);
+  console.log(`${left} callers left within ${Date.now() - started} ms: ${open} connections and ${calls} calls remain`);
+  assert.deepEqual({ open, calls }, { open: 0, calls: 0 });
+
+  upstream.watch(undefined);
+  upstream.behave(undefined);
+  const answer = await gateway.client(key).chat.completions.create({ model: "openai/gpt-4o", messages: QUESTION });
+  assert.equal(answer.choices[0].message.content, "Hello there", "and it still serves");
+});
+
+/** A caller whose connection breaks once the provider was asked for `model`. */
+async function leave(model, streamed) {
+  const call = httpRequest(new URL("/v1/chat/completions", gateway.url), {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+  });
+  call.on("error", () => {});
+  const closed = new Promise((resolve) => call.once("close", resolve));
+  const arrived = upstream.asked(model);
+  call.end(JSON.stringify({ model: `openai/${model}`, messages: QUESTION, stream: streamed }));
+  await arrived;
+  call.socket.resetAndDestroy();
+  await closed;
+}
