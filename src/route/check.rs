@@ -65,10 +65,12 @@ fn is_object(text: &str, members: &[String]) -> bool {
 
 /// The mean probability (geometric) of the tokens of OpenAI's `logprobs`.
 fn confidence(logprobs: &Raw<'_>) -> Option<f64> {
+    // Answers that were put together own theirs, and what is owned has to be borrowed before it is walked.
+    let logprobs = logprobs.borrowed();
     let tokens = logprobs.member("content")?;
     let tokens: Vec<Raw<'_>> = tokens.read_borrowed().ok()?;
-    let known: Vec<f64> =
-        tokens.iter().filter_map(|token| token.member("logprob").and_then(|raw| raw.number())).collect();
+    let logprob = |token: &Raw<'_>| token.borrowed().member("logprob").and_then(|raw| raw.number());
+    let known: Vec<f64> = tokens.iter().filter_map(logprob).collect();
     (!known.is_empty()).then(|| (known.iter().sum::<f64>() / known.len() as f64).exp())
 }
 
