@@ -75,7 +75,7 @@ pub enum Next {
 /// - What is the credential's fault goes to the next credential, then to the next target.
 /// - What waiting may heal goes at once to another credential (where it counts per account) or to the same model
 ///   elsewhere. Only when neither is left is the target asked again, after a wait; and only after that another model. The
-///   last target of a call that was elsewhere before is asked until its attempts are spent.
+///   last target of a call that was elsewhere before is asked until its attempts are spent, unless none is repeated.
 /// - A wait is drawn from zero to a bound that doubles each time (full jitter), and is never shorter than what the
 ///   upstream asked for. Each repetition on one target is paid from `budget`.
 ///
@@ -117,7 +117,7 @@ impl RetryPolicy {
     /// Whether the target may be asked once more.
     fn repeats(&self, spent: Spent, elsewhere: bool) -> bool {
         let is_last = !elsewhere && spent.attempts > spent.of_target;
-        is_last || spent.of_target <= self.same_target
+        self.same_target > 0 && (is_last || spent.of_target <= self.same_target)
     }
 
     /// The wait before the `repetition`th repetition, from 1; `None` where the upstream asks for more patience than

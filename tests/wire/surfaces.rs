@@ -190,9 +190,9 @@ fn same(surface: Surface, id: &str, answer: &Answer<'_>, written: &Value) {
 }
 
 /// Gemini's callers get calls whole, when their arguments are: words said before that come first, as the lone blanks
-/// between two calls of `avian.tools-stream.7b8e33e4b7` do.
+/// between two calls of `avian.tools-stream.7b8e33e4b7` do. Cohere's calls have a list of their own.
 fn in_order(surface: Surface, mut parts: Vec<Value>) -> Vec<Value> {
-    if surface == Surface::Gemini {
+    if matches!(surface, Surface::Gemini | Surface::Cohere) {
         parts.sort_by_key(|part| part["call"].is_string());
     }
     parts
@@ -232,6 +232,8 @@ fn buckets(surface: Surface, usage: &Usage) -> [u64; 4] {
 fn plainly(surface: Surface, part: &Part<'_>) -> Option<Value> {
     let signed = |signature: &Option<Signature<'_>>| match signature {
         None => Value::Null,
+        // There is no place for one there.
+        Some(_) if surface == Surface::Cohere => Value::Null,
         Some(Signature { format, data, id, role }) => json!([
             format.decode(),
             data.decode(),
@@ -243,6 +245,7 @@ fn plainly(surface: Surface, part: &Part<'_>) -> Option<Value> {
     };
     match part {
         Part::Text { text, signature: None, .. } | Part::Reasoning { text, signature: None } if text.is_empty() => None,
+        Part::Text { text, .. } | Part::Reasoning { text, .. } if surface == Surface::Cohere && text.is_empty() => None,
         Part::Text { text, signature, .. } => Some(json!({"text": text.decode(), "signature": signed(signature)})),
         Part::Reasoning { text, signature } => Some(json!({"thought": text.decode(), "signature": signed(signature)})),
         Part::ToolCall { id, name, arguments, signature } => Some(json!({

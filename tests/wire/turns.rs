@@ -198,6 +198,7 @@ pub fn shown(surface: Surface, bytes: Vec<u8>) -> String {
 /// As the SDK's events are put together: contents and calls by their numbers.
 fn chat(text: &str) -> Value {
     let (mut content, mut calls, mut answer) = (Vec::<Value>::new(), Vec::<Value>::new(), json!({}));
+    let mut plan = Value::Null;
     let append = |place: &mut Value, more: &Value| {
         *place = json!(format!("{}{}", place.as_str().unwrap_or_default(), more.as_str().unwrap_or_default()));
     };
@@ -228,12 +229,16 @@ fn chat(text: &str) -> Value {
                 answer["finish_reason"] = event["delta"]["finish_reason"].clone();
                 answer["usage"] = event["delta"]["usage"].clone();
             }
-            "content-end" | "tool-call-end" | "citation-start" | "citation-end" | "tool-plan-delta" => {}
+            "tool-plan-delta" => append(&mut plan, &message["tool_plan"]),
+            "content-end" | "tool-call-end" | "citation-start" | "citation-end" => {}
             other => panic!("{other}"),
         }
     }
     assert!(answer["finish_reason"].is_string() && text.ends_with("data: [DONE]\n\n"), "{text}");
     answer["message"] = json!({"role": "assistant", "content": content, "tool_calls": calls});
+    if plan.is_string() {
+        answer["message"]["tool_plan"] = plan;
+    }
     answer
 }
 
