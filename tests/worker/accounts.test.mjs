@@ -26,6 +26,11 @@ const KINDS = {
   limits: [{ scope: { type: "account" }, unit: "tokens", per: "minute", max: 5000 }, { max: 6000 }],
 };
 
+/** What the operator set, apart from what the ledger counts by it (`remaining`, `spent`, …). */
+function figured({ spent, held, leased, remaining, resets_at, ...facts }) {
+  return { facts, figures: { spent, held, leased, remaining, resets_at } };
+}
+
 describe("each kind", () => {
   for (const [kind, [body, change]] of Object.entries(KINDS)) {
     test(`${kind}: made, read, listed, changed, deleted, made again`, async () => {
@@ -33,8 +38,9 @@ describe("each kind", () => {
       const made = await gateway.admin("POST", base, body);
       assert.equal(made.status, 201, made.text);
       const path = `${base}/${encodeURIComponent(made.json.id)}`;
-      assert.deepEqual((await gateway.admin("GET", path)).json, made.json);
-      assert.deepEqual((await gateway.admin("GET", base)).json, { data: [made.json], next_cursor: null });
+      assert.deepEqual(figured((await gateway.admin("GET", path)).json).facts, made.json);
+      const listed = (await gateway.admin("GET", base)).json;
+      assert.deepEqual({ ...listed, data: listed.data.map((one) => figured(one).facts) }, { data: [made.json], next_cursor: null });
       const changed = await gateway.admin("PATCH", path, change);
       assert.deepEqual(changed.json, { ...made.json, ...change, updated_at: changed.json.updated_at });
       assert.equal((await gateway.admin("DELETE", path)).status, 200);
@@ -96,5 +102,12 @@ test("a key shows its own budgets and limits, to the operator and to its holder"
   });
   assert.equal(made.budgets[0].scope.id, made.id);
   const own = await (await gateway.fetch("/v1/key", { headers: { authorization: `Bearer ${made.key}` } })).json();
-  assert.deepEqual([own.budgets, own.limits], [made.budgets, made.limits]);
+  const facts = (list) => list.map((one) => figured(one).facts);
+  // What the account may do as a whole binds the key too.
+  const ofKey = own.limits.filter(({ scope }) => scope.type === "key");
+  assert.deepEqual([facts(own.budgets), facts(ofKey)], [made.budgets, made.limits]);
+  const { resets_at, ...spent } = figured(own.budgets[0]).figures;
+  assert.deepEqual(spent, { spent: 0, held: 0, leased: 0, remaining: 5 });
+  assert.equal(new Date(resets_at).toLocaleTimeString("en-GB", { timeZone: "Europe/Berlin" }), "00:00:00");
+  assert.equal(figured(ofKey[0]).figures.remaining, 60);
 });
