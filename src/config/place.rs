@@ -49,9 +49,11 @@ impl<'d> Place<'d> {
         }
     }
 
-    /// Notes that a member is missing here.
+    /// Notes that a member is missing here. What is no object at all has been noted as that.
     pub(super) fn lacks(&self, key: &str, why: &str) {
-        self.below(key, self.node).fault(format!("is missing: {why}"));
+        if let Node::Members(_) = self.node {
+            self.below(key, self.node).fault(format!("is missing: {why}"));
+        }
     }
 
     /// The members of an object whose keys are free, each key once.

@@ -15,7 +15,7 @@ use crate::route::contender::Traits;
 use crate::route::demands::Rule;
 use crate::route::experiment::Experiment;
 
-pub(super) use aliases::{check_cycles, read as aliases};
+pub(super) use aliases::read as aliases;
 pub(super) use experiments::read as experiments;
 pub(super) use rules::read as rules;
 pub(super) use targets::read as targets;

@@ -36,23 +36,17 @@ pub(in super::super) fn read(place: &Place<'_>) -> BTreeMap<String, Alias> {
         place.fault(format!("has {} aliases; at most {MAX_ALIASES} are allowed", entries.len()));
     }
     let mut aliases = BTreeMap::new();
-    for (name, place) in entries.into_iter().take(MAX_ALIASES) {
+    for (name, place) in entries.iter().take(MAX_ALIASES) {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b':';
         if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
             place.fault("an alias has 1 to 80 printable characters without blanks and `:`");
         }
-        aliases.insert(name.to_owned(), alias(&place));
+        aliases.insert((*name).to_owned(), alias(place));
+    }
+    for (name, place) in entries.iter().filter(|(name, _)| leads_to(&aliases, name, name, 0)) {
+        place.fault(format!("`{name}` stands for itself by way of its candidates"));
     }
     aliases
-}
-
-/// Notes every alias that leads back to itself.
-pub(in super::super) fn check_cycles(place: &Place<'_>, aliases: &BTreeMap<String, Alias>) {
-    for (name, place) in place.entries() {
-        if leads_to(aliases, name, name, 0) {
-            place.fault("stands for itself by way of its candidates");
-        }
-    }
 }
 
 fn leads_to(aliases: &BTreeMap<String, Alias>, from: &str, to: &str, depth: usize) -> bool {
