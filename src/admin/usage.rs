@@ -20,7 +20,7 @@ const USUAL_ROWS: u32 = 1_000;
 /// Rows of each list in the answer of `/admin/spend`.
 const MOST_SPENDERS: u32 = 10;
 
-/// `GET /admin/usage`: sums by `group_by` (any of `key,team,user,tag,model,provider,day,hour`), as JSON or CSV.
+/// `GET /admin/usage`: sums by `group_by` (any of `key,team,user,tag,model,provider,variant,day,hour`), as JSON or CSV.
 pub(super) async fn usage<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
     let mut parameters = Parameters::read(call.request.query);
     let mut query = period(&mut parameters, call.request.now);
@@ -96,7 +96,8 @@ fn group_by(parameters: &mut Parameters) -> Vec<Dimension> {
         match Dimension::parse(word) {
             Some(dimension) if dimensions.contains(&dimension) => parameters.fault("group_by", "names one twice"),
             Some(dimension) => dimensions.push(dimension),
-            None => parameters.fault("group_by", "must be some of key, team, user, tag, model, provider, day, hour"),
+            None => parameters
+                .fault("group_by", "must be some of key, team, user, tag, model, provider, variant, day, hour"),
         }
     }
     dimensions
@@ -106,7 +107,7 @@ fn group_by(parameters: &mut Parameters) -> Vec<Dimension> {
 /// what callers write.
 fn csv(group_by: &[Dimension], rows: &[UsageRow]) -> String {
     let sums = "calls,failed_calls,estimated_calls,unpriced_calls,input_tokens,cached_tokens,output_tokens,\
-                reasoning_tokens,cost,upstream_cost";
+                reasoning_tokens,cost,upstream_cost,cache_hit_rate";
     let mut names: Vec<&str> = group_by.iter().map(|dimension| dimension.field()).collect();
     names.push(sums);
     let mut text = names.join(",") + "\r\n";
@@ -124,6 +125,7 @@ fn csv(group_by: &[Dimension], rows: &[UsageRow]) -> String {
         ];
         cells.extend(counts.map(|count| count.to_string()));
         cells.extend([row.cost_nano, row.upstream_cost_nano].map(|amount| NanoUsd(amount).to_string()));
+        cells.push(hit_rate(row).map_or(String::new(), |rate| rate.to_string()));
         text.push_str(&cells.join(","));
         text.push_str("\r\n");
     }
@@ -174,6 +176,8 @@ struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     provider: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     day: Option<UnixMillis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hour: Option<UnixMillis>,
@@ -189,6 +193,8 @@ struct Sums {
     unpriced_calls: i64,
     input_tokens: i64,
     cached_tokens: i64,
+    /// The share of the input that was read from a prompt cache; nothing where there was no input.
+    cache_hit_rate: Option<f64>,
     output_tokens: i64,
     reasoning_tokens: i64,
     cost: NanoUsd,
@@ -204,6 +210,7 @@ impl<'a> Shown<'a> {
             tag: row.tag.as_deref(),
             model: row.model.as_deref(),
             provider: row.provider.as_deref(),
+            variant: row.variant.as_deref(),
             day: row.day,
             hour: row.hour,
             sums: Sums::of(row),
@@ -220,10 +227,17 @@ impl Sums {
             unpriced_calls: row.unpriced_calls,
             input_tokens: row.input_tokens,
             cached_tokens: row.cached_tokens,
+            cache_hit_rate: hit_rate(row),
             output_tokens: row.output_tokens,
             reasoning_tokens: row.reasoning_tokens,
             cost: NanoUsd(row.cost_nano),
             upstream_cost: NanoUsd(row.upstream_cost_nano),
         }
     }
+}
+
+/// To four decimals: more would be noise.
+fn hit_rate(row: &UsageRow) -> Option<f64> {
+    let share = row.cached_tokens as f64 / row.input_tokens as f64;
+    (row.input_tokens > 0).then(|| (share * 10_000.0).round() / 10_000.0)
 }

@@ -14,6 +14,7 @@ pub enum Dimension {
     Tag,
     Model,
     Provider,
+    Variant,
     Day,
     Hour,
 }
@@ -48,6 +49,7 @@ pub struct UsageRow {
     pub tag: Option<String>,
     pub model: Option<String>,
     pub provider: Option<String>,
+    pub variant: Option<String>,
     pub day: Option<UnixMillis>,
     pub hour: Option<UnixMillis>,
     pub calls: i64,
@@ -64,8 +66,15 @@ pub struct UsageRow {
 
 impl Dimension {
     /// Those that a sum can be limited to one value of.
-    pub const FILTERS: [Dimension; 6] =
-        [Dimension::Key, Dimension::Team, Dimension::User, Dimension::Tag, Dimension::Model, Dimension::Provider];
+    pub const FILTERS: [Dimension; 7] = [
+        Dimension::Key,
+        Dimension::Team,
+        Dimension::User,
+        Dimension::Tag,
+        Dimension::Model,
+        Dimension::Provider,
+        Dimension::Variant,
+    ];
 
     /// Reads the word that `group_by` has for it.
     #[must_use]
@@ -77,6 +86,7 @@ impl Dimension {
             "tag" => Dimension::Tag,
             "model" => Dimension::Model,
             "provider" => Dimension::Provider,
+            "variant" => Dimension::Variant,
             "day" => Dimension::Day,
             "hour" => Dimension::Hour,
             _ => return None,
@@ -93,9 +103,20 @@ impl Dimension {
             Dimension::Tag => "tag",
             Dimension::Model => "model",
             Dimension::Provider => "provider",
+            Dimension::Variant => "variant",
             Dimension::Day => "day",
             Dimension::Hour => "hour",
         }
+    }
+}
+
+impl UsageQuery {
+    /// Whether calls are told apart by the variant of an experiment. The sums are not kept by that, so then they are
+    /// made of the calls themselves, of those that took part in one.
+    #[must_use]
+    pub fn asks_for_variants(&self) -> bool {
+        let filters = self.filters.iter().map(|(dimension, _)| dimension);
+        self.group_by.iter().chain(filters).any(|dimension| *dimension == Dimension::Variant)
     }
 }
 
@@ -110,6 +131,7 @@ impl UsageRow {
             Dimension::Tag => &self.tag,
             Dimension::Model => &self.model,
             Dimension::Provider => &self.provider,
+            Dimension::Variant => &self.variant,
             Dimension::Day => return self.day.map_or(String::new(), |at| at.0.to_string()),
             Dimension::Hour => return self.hour.map_or(String::new(), |at| at.0.to_string()),
         };

@@ -1,4 +1,4 @@
-//! The statement that adds up what the `usage` table has.
+//! The statement that adds up what the `usage` table has, or, where variants are told apart, the calls themselves.
 
 use wasm_bindgen::JsValue;
 
@@ -6,6 +6,17 @@ use crate::admin::{Dimension, UsageQuery};
 
 /// A row for each tag: `a, b` is cut at the commas. No tags at all give one row with an empty one.
 const TAGS: &str = r#"json_each('["' || replace(replace(replace(u.tags, '\', '\\'), '"', '\"'), ',', '","') || '"]')"#;
+/// Calls that took part in an experiment, as rows of the `usage` table would be that had only one call.
+const CALLS: &str = "(SELECT at / 3600000 * 3600000 AS at, key_id, coalesce(team_id, '') AS team_id, \
+    coalesce(user, '') AS user, coalesce(tags, '') AS tags, provider, model, record->>'variant' AS variant, \
+    seq = 0 AS calls, seq = 0 AND status >= 400 AS failed_calls, \
+    state IN ('settled_estimate', 'committed_ceiling') AS estimated_calls, \
+    state <> 'released' AND cost_nano IS NULL AS unpriced_calls, \
+    input_fresh + input_cache_read + input_cache_write + input_cache_write_1h + input_audio + input_image \
+      AS input_tokens, \
+    input_cache_read AS cached_tokens, output_text + output_reasoning + output_audio + output_image AS output_tokens, \
+    output_reasoning AS reasoning_tokens, coalesce(cost_nano, 0) AS cost_nano, \
+    coalesce(upstream_cost_nano, 0) AS upstream_cost_nano FROM calls WHERE record->>'variant' IS NOT NULL)";
 /// What is summed.
 pub(super) const SUMS: [&str; 10] = [
     "calls",
@@ -50,8 +61,9 @@ pub(super) fn statement(query: &UsageQuery) -> (String, Vec<JsValue>) {
         parts => format!(" {word} {}", parts.join(", ")),
     };
     let statement = format!(
-        "SELECT {} FROM usage AS u{} WHERE {}{}{} LIMIT ? OFFSET ?",
+        "SELECT {} FROM {} AS u{} WHERE {}{}{} LIMIT ? OFFSET ?",
         columns.join(", "),
+        if query.asks_for_variants() { CALLS } else { "usage" },
         if by_tag { format!(" JOIN {TAGS} AS t") } else { String::new() },
         conditions.join(" AND "),
         clause("GROUP BY", &groups),
@@ -69,6 +81,7 @@ fn expression(dimension: Dimension) -> &'static str {
         Dimension::Tag => "trim(t.value)",
         Dimension::Model => "u.model",
         Dimension::Provider => "u.provider",
+        Dimension::Variant => "u.variant",
         Dimension::Day => "u.at / 86400000 * 86400000",
         Dimension::Hour => "u.at",
     }

@@ -55,6 +55,29 @@ fn sums_are_told_apart_by_what_was_asked_for() {
 }
 
 #[test]
+fn variants_are_told_apart_where_that_is_asked_for() {
+    let gateway = gateway_with_calls();
+    for (row, variant) in gateway.store.contents.borrow_mut().calls.iter_mut().zip(["e:control", "e:new"]) {
+        row.variant = Some(variant.to_owned());
+    }
+    let asked = gateway.send("GET", "/admin/usage?group_by=variant,key", "");
+    assert_eq!(
+        (asked.column("variant"), asked.column("calls")),
+        (vec!["e:new".into(), "e:control".into()], vec!["1".into(); 2])
+    );
+    let one = gateway.send("GET", "/admin/usage?variant=e:new", "");
+    assert_eq!(one.body["data"][0]["cost"].to_string(), "0.04");
+}
+
+#[test]
+fn how_often_prompts_are_cached_is_a_figure_of_each_key() {
+    let gateway = gateway_with_calls();
+    gateway.store.contents.borrow_mut().calls[0].input_cache_read = 30;
+    let by_key = gateway.send("GET", "/admin/usage?group_by=key", "");
+    assert_eq!(by_key.column("cache_hit_rate"), ["0.6", "0.0"]);
+}
+
+#[test]
 fn times_are_whole_hours() {
     let gateway = gateway_with_calls();
     let asked = gateway.send("GET", &format!("/admin/usage?from={}&until={}", DAY + 7, DAY + HOUR + 7), "");
@@ -82,9 +105,9 @@ fn a_table_holds_no_formulas() {
     assert_eq!(
         rest.body,
         "tag,calls,failed_calls,estimated_calls,unpriced_calls,input_tokens,cached_tokens,output_tokens,\
-         reasoning_tokens,cost,upstream_cost\r\n\
-         b,1,0,0,0,10,0,0,0,0.004,0.002\r\n\
-         '=cmd,1,0,0,0,10,0,0,0,0.04,0.02\r\n"
+         reasoning_tokens,cost,upstream_cost,cache_hit_rate\r\n\
+         b,1,0,0,0,10,0,0,0,0.004,0.002,0\r\n\
+         '=cmd,1,0,0,0,10,0,0,0,0.04,0.02,0\r\n"
     );
 }
 
@@ -97,7 +120,8 @@ fn spend_names_the_dearest_first() {
     assert_eq!(
         spend.body["models"],
         json!([{ "model": "gpt-4o", "calls": 3, "failed_calls": 0, "estimated_calls": 0,
-        "unpriced_calls": 0, "input_tokens": 30, "cached_tokens": 0, "output_tokens": 0, "reasoning_tokens": 0,
+        "unpriced_calls": 0, "input_tokens": 30, "cached_tokens": 0, "cache_hit_rate": 0.0, "output_tokens": 0,
+        "reasoning_tokens": 0,
         "cost": 0.444, "upstream_cost": 0.222 }])
     );
 }
