@@ -35,7 +35,7 @@ pub trait Decider: Debug {
     /// Where it is no call.
     fn explain(&self, asked: Hypothetical, document: Option<&str>, now: UnixMillis) -> Result<String, Failure>;
     /// See [`crate::gateway::Gateway::redecide`].
-    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Option<Redecided>>;
+    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Redecided>;
 }
 
 /// `POST /admin/route/explain`.
@@ -193,6 +193,16 @@ struct Replayed<'a> {
     before: Sums<'a>,
     after: Sums<'a>,
     changes: Vec<Change<'a>>,
+    /// Calls for which the draft asks something that their records do not tell.
+    uncertain_calls: usize,
+    uncertain: Vec<Uncertain<'a>>,
+}
+
+#[derive(Serialize)]
+struct Uncertain<'a> {
+    request_id: &'a str,
+    /// Each with where it stands; it was taken not to hold.
+    conditions: &'a [String],
 }
 
 #[derive(Default, Serialize)]
@@ -218,37 +228,42 @@ struct Change<'a> {
 }
 
 impl<'a> Replayed<'a> {
-    fn of(rows: &'a [CallRow], before: &'a [Option<Redecided>], after: &'a [Option<Redecided>]) -> Replayed<'a> {
-        let target = |decided: &'a Option<Redecided>| decided.as_ref().map(|decided| decided.target.as_str());
-        let cost = |decided: &Option<Redecided>| decided.as_ref().and_then(|decided| decided.cost);
+    fn of(rows: &'a [CallRow], before: &'a [Redecided], after: &'a [Redecided]) -> Replayed<'a> {
         let pairs = || rows.iter().zip(before.iter().zip(after));
-        let changed = || pairs().filter(|(_, (before, after))| target(before) != target(after));
-        let change = |(row, (before, after)): (&'a CallRow, (&'a Option<Redecided>, &'a Option<Redecided>))| Change {
+        let changed = || pairs().filter(|(_, (before, after))| before.target != after.target);
+        let change = |(row, (before, after)): (&'a CallRow, (&'a Redecided, &'a Redecided))| Change {
             request_id: &row.request_id,
             asked: row.asked.as_deref().unwrap_or(&row.model),
             served_by: format!("{}/{}", row.provider, row.model),
-            before: target(before),
-            after: target(after),
-            cost_before: cost(before),
-            cost_after: cost(after),
+            before: before.target.as_deref(),
+            after: after.target.as_deref(),
+            cost_before: before.cost,
+            cost_after: after.cost,
+        };
+        let uncertain = || rows.iter().zip(after).filter(|(_, after)| !after.not_evaluated.is_empty());
+        let told = |(row, after): (&'a CallRow, &'a Redecided)| Uncertain {
+            request_id: &row.request_id,
+            conditions: &after.not_evaluated,
         };
         Replayed {
             calls: rows.len(),
             changed: changed().count(),
-            refused: pairs().filter(|(_, (before, after))| before.is_some() && after.is_none()).count(),
+            refused: pairs().filter(|(_, (before, after))| before.target.is_some() && after.target.is_none()).count(),
             before: Sums::of(before),
             after: Sums::of(after),
             changes: changed().take(MOST_CHANGES).map(change).collect(),
+            uncertain_calls: uncertain().count(),
+            uncertain: uncertain().take(MOST_CHANGES).map(told).collect(),
         }
     }
 }
 
 impl<'a> Sums<'a> {
-    fn of(decided: &'a [Option<Redecided>]) -> Sums<'a> {
+    fn of(decided: &'a [Redecided]) -> Sums<'a> {
         let mut sums = Sums::default();
         let (mut waits, mut known) = (0u64, 0u64);
-        for one in decided.iter().flatten() {
-            *sums.targets.entry(&one.target).or_default() += 1;
+        for (one, target) in decided.iter().filter_map(|one| Some((one, one.target.as_deref()?))) {
+            *sums.targets.entry(target).or_default() += 1;
             match one.cost {
                 Some(cost) => sums.cost += cost,
                 None => sums.unpriced_calls += 1,

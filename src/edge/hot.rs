@@ -124,9 +124,8 @@ impl Decider for OwnGateway {
         under(document, |gateway| gateway.explain(asked, now)).unwrap_or_else(|| Err(not_set_up()))
     }
 
-    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Option<Redecided>> {
-        let decided = under(document, |gateway| gateway.redecide(calls, now)).unwrap_or_default();
-        decided.into_iter().map(Result::ok).collect()
+    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Redecided> {
+        under(document, |gateway| gateway.redecide(calls, now)).unwrap_or_default()
     }
 }
 

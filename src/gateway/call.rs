@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::chat::{Flaw, Shape, Usage};
@@ -49,8 +50,10 @@ pub struct Call {
     pub(super) routed: Option<Box<Routed>>,
     /// What the caller sent, while a candidate changes something in it.
     pub(super) original_body: Option<Vec<u8>>,
-    /// It is the gateway's own, and asks whether its target is back.
-    pub(super) is_probe: bool,
+    /// What it is made for.
+    pub(super) role: Role,
+    /// Of a past call: the conditions that hang on what its record does not tell.
+    pub(super) unrecorded: BTreeSet<String>,
     /// What is wrong with the answer that came.
     pub(super) flaw: Option<Flaw>,
     /// What the caller reads if nothing succeeds.
@@ -81,6 +84,17 @@ pub struct Call {
     pub(super) drained: bool,
     /// Where it is.
     pub(super) stage: Stage,
+}
+
+/// What a call is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// For somebody who called.
+    Caller,
+    /// To find out whether a blocked target is back.
+    Probe,
+    /// It was made already, and is only decided again.
+    Past,
 }
 
 /// What a call is waiting for.
@@ -126,7 +140,8 @@ impl Call {
             plan: None,
             routed: None,
             original_body: None,
-            is_probe: false,
+            role: Role::Caller,
+            unrecorded: BTreeSet::new(),
             flaw: None,
             failure: None,
             wishes: Wishes::default(),
@@ -280,6 +295,7 @@ impl Call {
         record.missed = routed.variant.is_some() && target.is_some() && !is_tried;
         record.task = routed.class.map(|class| class.kind.name());
         record.difficulty = routed.class.map(|class| class.difficulty);
+        record.routing = self.wishes.explain.then(|| routed.explained()).flatten();
     }
 
     /// Where a call of a watched key comes from; of others nobody asks.

@@ -8,7 +8,7 @@ use crate::route::{Candidate, Left, Next, Plan, Preferences, Spent, Standing, ne
 use crate::units::{Millis, UnixMillis};
 
 use super::attempt::Attempt;
-use super::call::{Call, Stage};
+use super::call::{Call, Role, Stage};
 use super::health::all_blocked;
 use super::send::no_attempt;
 use super::settle::estimate;
@@ -110,7 +110,7 @@ impl Gateway {
     fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, now: UnixMillis) -> Next {
         let failover = self.setup.config.failover;
         // For a caller who left, nothing is begun anew.
-        if !failover.enabled || call.drained || call.is_probe || self.plan(call).is_err() {
+        if !failover.enabled || call.drained || call.role != Role::Caller || self.plan(call).is_err() {
             return Next::Stop;
         }
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;

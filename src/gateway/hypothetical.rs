@@ -5,7 +5,7 @@
 use std::rc::Rc;
 
 use crate::chat::Usage;
-use crate::failure::{Failure, Kind};
+use crate::failure::Failure;
 use crate::http::{Endpoint, Route, failure_response, route};
 use crate::json::{Object, Raw};
 use crate::keys::Grant;
@@ -17,7 +17,7 @@ use crate::route::reading::Reading;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::Surface;
 
-use super::call::Call;
+use super::call::{Call, Role};
 use super::wishes::Wishes;
 use super::{Asked, Gateway, Incoming, Setup};
 
@@ -56,14 +56,17 @@ pub struct PastCall {
 }
 
 /// Where a past call would go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Redecided {
-    /// The first target: `provider/model`.
-    pub target: String,
+    /// The first target: `provider/model`; none where it would be refused.
+    pub target: Option<String>,
     /// What its tokens cost there now.
     pub cost: Option<NanoUsd>,
     /// How long half of the calls wait there for the first token.
     pub first_token: Option<Millis>,
+    /// Conditions that hang on what its record does not tell, each with where it stands. They were taken not to hold
+    /// (under `not`: to hold).
+    pub not_evaluated: Vec<String>,
 }
 
 impl Gateway {
@@ -96,8 +99,8 @@ impl Gateway {
         Ok(String::from_utf8(json).unwrap_or_default())
     }
 
-    /// Where past calls would go, in their order, or why not. Each gets the same chance whenever it is asked.
-    pub fn redecide(&mut self, calls: &[PastCall], now: UnixMillis) -> Vec<Result<Redecided, Failure>> {
+    /// Where past calls would go, in their order. Each gets the same chance whenever it is asked.
+    pub fn redecide(&mut self, calls: &[PastCall], now: UnixMillis) -> Vec<Redecided> {
         let kept = std::mem::take(&mut self.router);
         let decided = calls.iter().map(|past| self.redecide_one(past, now)).collect();
         self.router = kept;
@@ -112,9 +115,10 @@ impl Gateway {
         done
     }
 
-    fn redecide_one(&mut self, past: &PastCall, now: UnixMillis) -> Result<Redecided, Failure> {
+    fn redecide_one(&mut self, past: &PastCall, now: UnixMillis) -> Redecided {
         let incoming = Incoming { method: "POST".to_owned(), ..Incoming::default() };
         let mut call = Call::new(past.request_id.clone(), incoming, now);
+        call.role = Role::Past;
         call.endpoint = endpoint(&format!("/v1/{}", past.endpoint)).ok();
         call.asked = Asked { model: past.model.clone(), ..Asked::default() };
         call.grant = Some(past.grant.clone());
@@ -131,18 +135,21 @@ impl Gateway {
             hints: Hints { messages: 1, tokens, ..Hints::default() },
             ..Reading::default()
         };
-        self.route_as(&mut call, reading, past.class, hash(&past.request_id), now)?;
-        let nowhere = || Failure::new(Kind::NoTarget, "It would go nowhere.");
-        let routed = call.routed.as_deref().ok_or_else(nowhere)?;
-        let first = routed.decision.order.first().ok_or_else(nowhere)?;
-        let contender = routed.expanded.contenders.get(first.contender).ok_or_else(nowhere)?;
+        let decided = self.route_as(&mut call, reading, past.class, hash(&past.request_id), now);
+        let not_evaluated = std::mem::take(&mut call.unrecorded).into_iter().collect();
+        let refused = Redecided { not_evaluated, ..Redecided::default() };
+        let Some(routed) = call.routed.as_deref().filter(|_| decided.is_ok()) else { return refused };
+        let first = routed.decision.order.first().map(|ranked| ranked.contender);
+        let Some(contender) = first.and_then(|first| routed.expanded.contenders.get(first)) else { return refused };
         // For the next of its session: where its prompt would be cached by now.
         self.router.served(routed, &contender.target, tokens, output, now);
-        Ok(Redecided {
-            target: contender.target.to_string(),
+        let figures = first.and_then(|first| routed.figures.get(first));
+        Redecided {
+            target: Some(contender.target.to_string()),
             cost: contender.price.as_ref().and_then(|price| cost(&past.usage, price)),
-            first_token: routed.figures.get(first.contender).and_then(|figures| figures.first_token_p50),
-        })
+            first_token: figures.and_then(|figures| figures.first_token_p50),
+            ..refused
+        }
     }
 }
 

@@ -90,8 +90,8 @@ impl Gateway {
     /// Takes a new configuration.
     pub fn set_up(&mut self, setup: Setup) {
         self.view.set_policy(setup.config.health);
+        self.router.reset(&self.setup.config.routing, &setup.config.routing);
         self.setup = setup;
-        self.router.reset();
     }
 
     /// What it is set up with.

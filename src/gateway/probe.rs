@@ -9,7 +9,7 @@ use crate::keys::{Grant, Key};
 use crate::route::Candidate;
 use crate::units::UnixMillis;
 
-use super::call::Call;
+use super::call::{Call, Role};
 use super::{Asked, CallId, Gateway, Incoming, Step};
 
 /// Under which key such calls are recorded, and what they cost is counted.
@@ -31,7 +31,7 @@ impl Gateway {
     }
 
     fn probe(&mut self, call: &mut Call, target: &str, now: UnixMillis) -> Result<Step, Failure> {
-        call.is_probe = true;
+        call.role = Role::Probe;
         call.endpoint = Some(Endpoint::ChatCompletions);
         call.asked = Asked::read(Endpoint::ChatCompletions, &call.incoming.body)?;
         let key = Key { id: KEY.to_owned(), name: "probes of blocked targets".to_owned(), ..Key::default() };

@@ -1,7 +1,7 @@
 //! Calls whose model string is not all there is to say: aliases, rules, strategies.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::breaker::Verdict;
 use crate::budget::{Aim, Rule};
@@ -19,12 +19,12 @@ use crate::route::router::{Request, Routed, concerns};
 use crate::route::{Candidate, Plan, Preferences, Resolved};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
-use super::call::Call;
+use super::call::{Call, Role};
 use super::send::no_attempt;
 use super::{Gateway, Incoming};
 
-/// Headers in which other gateways' callers name a session.
-const SESSION_HEADERS: [&str; 2] = ["x-session-id", "x-litellm-session-id"];
+/// Headers in which other gateways' callers send metadata: a JSON object.
+const METADATA_HEADERS: [&str; 2] = ["x-portkey-metadata", "x-litellm-spend-logs-metadata"];
 
 impl Gateway {
     /// Decides where a call goes, and gives it a plan; nothing where its model says all.
@@ -97,9 +97,7 @@ impl Gateway {
         let Reading { prompt, needs, output_tokens, user, session, metadata, hints, last, service_tier, prefix } =
             reading;
         let wishes = &call.wishes;
-        let header = |name: &str| call.incoming.header(name);
         let session = wishes.session.clone().or(session);
-        let session = session.or_else(|| SESSION_HEADERS.iter().find_map(|name| header(name)).map(str::to_owned));
         let key = &grant.key;
         let own_metadata =
             key.metadata.iter().map(|(name, value)| (Cow::from(name.as_str()), Cow::from(value.as_str())));
@@ -110,7 +108,7 @@ impl Gateway {
             environment: &key.environment,
             user: wishes.user.clone().or(user).map(Cow::Owned),
             session: session.map(Cow::Owned),
-            tags: tags(&call.incoming, wishes.tags.as_deref()),
+            tags: call.tags(),
             metadata: metadata.into_iter().chain(header_metadata(&call.incoming)).chain(own_metadata).collect(),
             headers: &call.incoming.headers,
             model: &call.asked.model,
@@ -135,10 +133,13 @@ impl Gateway {
             budget,
             seed,
             explains: call.wishes.explain,
+            unrecorded: (call.role == Role::Past).then(BTreeSet::new),
             now,
         };
         let routed = router.route(&mut request);
+        let unrecorded = request.unrecorded.take().unwrap_or_default();
         self.router = router;
+        call.unrecorded = unrecorded;
         let routed = routed?;
         call.plan = Some(Box::new(plan_of(&routed, &preferences.order)));
         call.routed = Some(Box::new(routed));
@@ -224,17 +225,10 @@ fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
     Plan::of(targets)
 }
 
-/// Tags from our header and the one of LiteLLM.
-fn tags<'c>(incoming: &'c Incoming, ours: Option<&'c str>) -> Vec<&'c str> {
-    let theirs = incoming.header("x-litellm-tags");
-    let all = ours.into_iter().chain(theirs).flat_map(|list| list.split(','));
-    all.map(str::trim).filter(|tag| !tag.is_empty()).take(32).collect()
-}
-
-/// Metadata in the header in which Portkey's callers send it.
+/// Metadata in the headers in which other gateways' callers send it.
 fn header_metadata(incoming: &Incoming) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
-    let header = incoming.header("x-portkey-metadata").filter(|json| json.len() <= 4_096);
-    header.and_then(|json| Raw::parse(json).ok()).map(|raw| metadata(&raw)).unwrap_or_default()
+    let headers = METADATA_HEADERS.iter().filter_map(|name| incoming.header(name)).filter(|json| json.len() <= 4_096);
+    headers.filter_map(|json| Raw::parse(json).ok()).flat_map(|raw| metadata(&raw)).collect()
 }
 
 impl Call {

@@ -134,6 +134,9 @@ pub struct Record {
     /// The difficulty of its task, 1 to 5, where the classifier was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<u8>,
+    /// Who was considered, excluded and scored how, where the call asked for that: a JSON object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub routing: Option<String>,
     /// Whether it has been written to the log.
     #[serde(skip)]
     pub logged: bool,
@@ -197,10 +200,17 @@ pub struct RecordBuffer {
 
 /// With the database away for long, the newest records are kept: an isolate has 128 MB for everything.
 const MOST_WAITING: usize = 4096;
+/// With more than this waiting, explanations are given up before anything else: one can have as much as fifty records.
+const MOST_EXPLAINED: usize = 256;
+/// Bytes of explanations that are taken together; what is taken is one row of the ledger, which holds two megabytes.
+const MOST_EXPLANATION: usize = 800_000;
 
 impl RecordBuffer {
     /// Keeps a record until it is taken.
-    pub fn push(&mut self, record: Record) {
+    pub fn push(&mut self, mut record: Record) {
+        if self.waiting.len() >= MOST_EXPLAINED {
+            record.routing = None;
+        }
         if self.waiting.len() >= MOST_WAITING {
             self.waiting.drain(..MOST_WAITING / 4);
             self.dropped += MOST_WAITING as u64 / 4;
@@ -208,9 +218,14 @@ impl RecordBuffer {
         self.waiting.push(record);
     }
 
-    /// Takes up to `most` records, oldest first.
+    /// Takes up to `most` records, oldest first; fewer where they are long.
     pub fn take(&mut self, most: usize) -> Vec<Record> {
-        let count = most.min(self.waiting.len());
+        let mut bytes = 0;
+        let fits = |record: &&Record| {
+            bytes += record.routing.as_ref().map_or(0, String::len);
+            bytes <= MOST_EXPLANATION
+        };
+        let count = self.waiting.iter().take(most).take_while(fits).count();
         self.waiting.drain(..count).collect()
     }
 
@@ -252,6 +267,19 @@ mod tests {
             serde_json::to_string(&record).expect("JSON"),
             r#"{"request_id":"req_1","seq":0,"at":0,"key_id":"","endpoint":"","provider":"","model":"","status":0,"stream":false,"lane":"","attempts":0,"input_fresh":3,"state":"released","total_ms":0}"#
         );
+    }
+
+    #[test]
+    fn explanations_neither_fill_the_memory_nor_overfill_a_batch() {
+        let mut buffer = RecordBuffer::default();
+        for seq in 0..1_000 {
+            buffer.push(Record { seq, routing: Some("x".repeat(20_000)), ..Record::default() });
+        }
+        let first = buffer.take(1_000);
+        assert_eq!(first.len(), MOST_EXPLANATION / 20_000);
+        let explained =
+            buffer.take(1_000).len() + buffer.waiting.iter().filter(|record| record.routing.is_some()).count();
+        assert_eq!(first.len() + explained, MOST_EXPLAINED);
     }
 
     #[test]

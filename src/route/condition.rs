@@ -141,16 +141,45 @@ impl Condition {
         }
     }
 
-    /// Whether the prompt must have been read to answer it.
+    /// Whether it holds for a call of which only the record is left, as far as that tells: no headers, no metadata, no
+    /// word of the prompt. `None` where it hangs on something else.
     #[must_use]
-    pub fn reads_prompt(&self) -> bool {
+    pub fn holds_by_record(&self, call: &CallFacts<'_>) -> Option<bool> {
         match self {
-            Condition::Always => false,
-            Condition::All(several) | Condition::Any(several) => several.iter().any(Condition::reads_prompt),
-            Condition::Not(one) => one.reads_prompt(),
-            Condition::Is(subject, _) => matches!(subject, Subject::Kind | Subject::Metadata(_) | Subject::User),
-            Condition::Within(..) | Condition::Holds(_) | Condition::Needs(_) | Condition::Mentions(_) => true,
+            Condition::All(all) => settled(all, call, false),
+            Condition::Any(any) => settled(any, call, true),
+            Condition::Not(one) => one.holds_by_record(call).map(|holds| !holds),
+            _ => self.unrecorded(call).is_none().then(|| self.holds(call)),
         }
+    }
+
+    /// Notes what it asks for that no record tells.
+    pub fn note_unrecorded(&self, call: &CallFacts<'_>, note: &mut dyn FnMut(String)) {
+        match self {
+            Condition::All(several) | Condition::Any(several) => {
+                several.iter().for_each(|one| one.note_unrecorded(call, note));
+            }
+            Condition::Not(one) => one.note_unrecorded(call, note),
+            _ => self.unrecorded(call).into_iter().for_each(note),
+        }
+    }
+
+    fn unrecorded(&self, call: &CallFacts<'_>) -> Option<String> {
+        let unclassified = call.class.is_none();
+        let name = match self {
+            Condition::Is(Subject::Metadata(name), _) => return Some(format!("metadata.{name}")),
+            Condition::Is(Subject::Header(name), _) => return Some(format!("header.{name}")),
+            Condition::Is(Subject::Kind, _) if unclassified => "kind",
+            Condition::Within(Measure::Difficulty, ..) if unclassified => "difficulty",
+            Condition::Within(Measure::OutputTokens, ..) => "output_tokens",
+            Condition::Within(Measure::Messages, ..) => "messages",
+            Condition::Within(Measure::Tools, ..) => "tools",
+            Condition::Holds(_) => "content",
+            Condition::Needs(_) => "needs",
+            Condition::Mentions(_) => "mentions",
+            _ => return None,
+        };
+        Some(name.to_owned())
     }
 
     /// Whether the classifier's opinion is asked for.
@@ -163,5 +192,38 @@ impl Condition {
             Condition::Within(measure, ..) => *measure == Measure::Difficulty,
             _ => false,
         }
+    }
+}
+
+/// Whether one of several is `decisive` for all of them, or all are known not to be.
+fn settled(several: &[Condition], call: &CallFacts<'_>, decisive: bool) -> Option<bool> {
+    let known: Vec<Option<bool>> = several.iter().map(|one| one.holds_by_record(call)).collect();
+    if known.contains(&Some(decisive)) {
+        return Some(decisive);
+    }
+    (!known.contains(&None)).then_some(!decisive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_record_does_not_tell_is_said_unless_it_does_not_matter() {
+        let team = |name: &str| Condition::Is(Subject::Team, vec![Pattern::new(name)]);
+        let words = Condition::Mentions(vec!["x".to_owned()]);
+        let role = Condition::Is(Subject::Metadata("role".to_owned()), vec![Pattern::new("*")]);
+        let call = CallFacts { team: Some("a"), ..CallFacts::default() };
+        assert_eq!(team("a").holds_by_record(&call), Some(true));
+        assert_eq!(words.holds_by_record(&call), None);
+        assert_eq!(Condition::All(vec![team("b"), words.clone()]).holds_by_record(&call), Some(false));
+        assert_eq!(Condition::Any(vec![team("a"), words.clone()]).holds_by_record(&call), Some(true));
+        let open = Condition::All(vec![team("a"), Condition::Not(Box::new(words)), role]);
+        assert_eq!(open.holds_by_record(&call), None);
+        let mut told = Vec::new();
+        open.note_unrecorded(&call, &mut |name| told.push(name));
+        assert_eq!(told, ["mentions", "metadata.role"]);
+        let hard = Condition::Within(Measure::Difficulty, 4, 5);
+        assert_eq!(hard.holds_by_record(&call), None, "the classifier was not asked, and cannot be");
     }
 }

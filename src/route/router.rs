@@ -4,11 +4,12 @@
 //! prompts are cached, where calls went lately, how experiments go. Nothing of it must be right for a call to be
 //! served, and the order is a pure function of it, the call and the seed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use super::alias::{Alias, Named, Policy, Strategy};
 use super::classify::{Class, Hints, classify};
+use super::condition::Condition;
 use super::contender::{Contender, Figures};
 use super::decide::{BudgetState, Decision, Preferred, Situation, Warm, decide};
 use super::demands::{Demands, Exclusion, Rule};
@@ -85,6 +86,8 @@ pub struct Request<'r> {
     pub seed: u64,
     /// Whether somebody wants to know what scores are made of.
     pub explains: bool,
+    /// Of a call of which only the record is left: the conditions that hang on what that does not tell.
+    pub unrecorded: Option<BTreeSet<String>>,
     /// The time.
     pub now: UnixMillis,
 }
@@ -141,10 +144,16 @@ pub fn concerns(routing: &Routing, model: &str, has_objective: bool) -> bool {
 }
 
 impl Router {
-    /// Forgets what names stand for, because the configuration changed.
-    pub fn reset(&mut self) {
+    /// Forgets what names stand for, because the configuration changed, and how those experiments go that it changed.
+    pub fn reset(&mut self, before: &Routing, after: &Routing) {
         self.expanded.clear();
         self.went_to.clear();
+        let part = |routing: &Routing, id: &str| {
+            let experiment = routing.experiments.get(id).cloned();
+            let alias = experiment.as_ref().and_then(|experiment| routing.aliases.get(&experiment.alias)).cloned();
+            (experiment, alias)
+        };
+        self.tallies.retain(|(id, _), _| part(before, id) == part(after, id));
     }
 
     /// Decides where a call goes.
@@ -154,7 +163,8 @@ impl Router {
     /// `ContextLength`, `Unsupported` or `NoTarget` where what the call needs, or a rule demands, leaves none.
     pub fn route(&mut self, request: &mut Request<'_>) -> Result<Routed, Failure> {
         let routing = request.routing;
-        let rules: Vec<&Rule> = routing.rules.iter().filter(|rule| self.holds(&rule.when, request)).collect();
+        let all = routing.rules.iter();
+        let rules: Vec<&Rule> = all.filter(|rule| holds(&rule.when, ("rules", &rule.name), request)).collect();
         let asked = request.facts.model;
         let (name, wanted) = Router::name(routing, &rules, asked);
         let found = find_alias(&routing.aliases, name).filter(|_| !is_exact(request, name));
@@ -162,7 +172,7 @@ impl Router {
             Some((alias, _)) => self.variant(alias, request),
             None => (None, None),
         };
-        let (policy, candidates) = self.candidates(found.map(|(_, alias)| alias), variant.as_ref(), wanted, request);
+        let (policy, candidates) = Router::candidates(found, variant.as_ref(), wanted, request);
         let expanded = match &candidates {
             Some((key, named)) => self.expand(&format!("{name}\n{key}"), named, request),
             None => {
@@ -171,8 +181,12 @@ impl Router {
             }
         };
         let policy = with_wishes(policy, &rules, request.objective);
-        if policy.strategy == Strategy::Prompt {
-            see_class(request);
+        match &mut request.unrecorded {
+            _ if policy.strategy != Strategy::Prompt => {}
+            Some(unrecorded) if request.facts.class.is_none() => {
+                unrecorded.insert(format!("strategy.{}: kind and difficulty", Strategy::Prompt.name()));
+            }
+            _ => see_class(request),
         }
         let mut demands = request.objective.demands.clone();
         rules.iter().for_each(|rule| demands.join(&rule.demands));
@@ -236,13 +250,6 @@ impl Router {
         experiment.stop.verdict(&tally(variant), &tally(CONTROL))
     }
 
-    fn holds(&self, condition: &super::condition::Condition, request: &mut Request<'_>) -> bool {
-        if condition.reads_class() {
-            see_class(request);
-        }
-        condition.holds(&request.facts)
-    }
-
     /// The name that counts, and the strategy that a word after it asks for.
     fn name<'n>(routing: &Routing, rules: &[&'n Rule], asked: &'n str) -> (&'n str, Option<Strategy>) {
         if let Some(alias) = rules.iter().find_map(|rule| rule.alias.as_deref()) {
@@ -265,7 +272,7 @@ impl Router {
         let Some((id, experiment)) = experiments.iter().find(|(_, experiment)| experiment.alias == alias) else {
             return (None, None);
         };
-        if experiment.variants.is_empty() || !self.holds(&experiment.when, request) {
+        if experiment.variants.is_empty() || !holds(&experiment.when, ("experiments", id), request) {
             return (None, None);
         }
         let drawn = experiment.variant(id, &request.facts, request.seed);
@@ -275,20 +282,19 @@ impl Router {
 
     /// Policy and candidates of a call: of the variant, else of the overlay, else of the alias. None without an alias.
     fn candidates(
-        &self,
-        alias: Option<&Alias>,
+        alias: Option<(&str, &Alias)>,
         variant: Option<&(String, Vec<Named>)>,
         wanted: Option<Strategy>,
         request: &mut Request<'_>,
     ) -> (Policy, Option<(String, Vec<Named>)>) {
-        let Some(alias) = alias else {
+        let Some((name, alias)) = alias else {
             let strategy = wanted.unwrap_or_default();
             return (Policy { strategy, ..Policy::default() }, None);
         };
         let mut policy = alias.policy.clone();
         let mut chosen = (String::new(), &alias.candidates);
         let mut overlays = alias.overlays.iter().enumerate();
-        if let Some((at, overlay)) = overlays.find(|(_, overlay)| self.holds(&overlay.when, request)) {
+        if let Some((at, overlay)) = overlays.find(|(_, overlay)| holds(&overlay.when, ("overlays", name), request)) {
             policy.strategy = overlay.strategy.unwrap_or(policy.strategy);
             if !overlay.candidates.is_empty() {
                 chosen = (format!("overlay {at}"), &overlay.candidates);
@@ -300,6 +306,9 @@ impl Router {
         policy.strategy = wanted.unwrap_or(policy.strategy);
         if chosen.1.iter().any(|named| named.when.reads_class()) {
             see_class(request);
+        }
+        for named in chosen.1 {
+            note_unrecorded(&named.when, ("candidates", &named.model), &request.facts, &mut request.unrecorded);
         }
         (policy, Some((chosen.0, chosen.1.clone())))
     }
@@ -409,6 +418,30 @@ fn fallbacks(request: &Request<'_>, alias: &Alias, tried_out: bool, demands: &De
         model: contender.model.to_string(),
     };
     expanded.contenders.iter().filter(may).map(target).collect()
+}
+
+/// Whether a condition holds; `whose` it is says where it stands.
+fn holds(condition: &Condition, whose: (&str, &str), request: &mut Request<'_>) -> bool {
+    if request.unrecorded.is_some() {
+        note_unrecorded(condition, whose, &request.facts, &mut request.unrecorded);
+    } else if condition.reads_class() {
+        see_class(request);
+    }
+    condition.holds(&request.facts)
+}
+
+/// Notes what a condition asks for that the record of a past call does not tell, where the answer hangs on that.
+fn note_unrecorded(
+    condition: &Condition,
+    (section, name): (&str, &str),
+    facts: &CallFacts<'_>,
+    unrecorded: &mut Option<BTreeSet<String>>,
+) {
+    if let Some(unrecorded) = unrecorded.as_mut().filter(|_| condition.holds_by_record(facts).is_none()) {
+        condition.note_unrecorded(facts, &mut |what| {
+            unrecorded.insert(format!("{section}.{name}: {what}"));
+        });
+    }
 }
 
 /// Asks the classifier, once.

@@ -5,7 +5,20 @@ use super::demands::Exclusion;
 use super::router::Routed;
 use crate::json::Object;
 
+/// A decision among many more than any alias should have is not kept.
+const LONGEST: usize = 24_000;
+
 impl Routed {
+    /// All that [`Routed::write`] writes, as an object to be kept.
+    #[must_use]
+    pub fn explained(&self) -> Option<String> {
+        let mut json = Vec::with_capacity(1_024);
+        let mut object = Object::open(&mut json);
+        self.write(&mut object);
+        object.close();
+        String::from_utf8(json).ok().filter(|json| json.len() <= LONGEST)
+    }
+
     /// Writes who was considered, who is out and why, the scores and what they were made of.
     pub fn write(&self, object: &mut Object<'_>) {
         if let Some(alias) = &self.alias {

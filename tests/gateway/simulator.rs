@@ -176,6 +176,7 @@ impl Simulator {
             budget,
             seed: number,
             explains: false,
+            unrecorded: None,
             now,
         };
         self.router.route(&mut request).ok()

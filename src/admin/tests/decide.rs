@@ -57,9 +57,8 @@ impl Decider for Isolate {
         self.under(document, |gateway| gateway.explain(asked, now))
     }
 
-    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Option<Redecided>> {
-        let decided = self.under(document, |gateway| gateway.redecide(calls, now));
-        decided.into_iter().map(Result::ok).collect()
+    fn redecide(&self, calls: &[PastCall], document: Option<&str>, now: UnixMillis) -> Vec<Redecided> {
+        self.under(document, |gateway| gateway.redecide(calls, now))
     }
 }
 
@@ -144,4 +143,36 @@ fn a_replay_shows_what_a_draft_would_change() {
     assert_eq!(told["after"]["cost"].to_string(), "0.0021");
     assert_eq!(told["changes"][0]["served_by"], "openai/gpt-4o");
     assert_eq!(gateway.send("POST", "/admin/route/replay", "{}").status, 400);
+}
+
+#[test]
+fn a_replay_says_which_conditions_it_could_not_evaluate() {
+    let gateway = Gateway::new();
+    for (number, team) in [(0, "batch"), (1, "web")] {
+        let row = CallRow {
+            request_id: format!("req_{number}"),
+            at: UnixMillis(number),
+            key_id: "key_gone".to_owned(),
+            endpoint: "chat/completions".to_owned(),
+            provider: "openai".to_owned(),
+            model: "gpt-4o".to_owned(),
+            asked: Some("any".to_owned()),
+            tags: Some(team.to_owned()),
+            ..CallRow::default()
+        };
+        gateway.store.contents.borrow_mut().calls.push(row);
+    }
+    let draft = json!({"version": 1,
+        "aliases": {"any": {"candidates": [{"model": "openai/gpt-4o", "when": {"header": {"x-app": "a"}}}, "openai/gpt-4o-mini"]}},
+        "rules": [{"name": "secrets", "when": {"tag": "batch", "mentions": ["secret"]}, "only": ["*/*mini"]},
+                  {"name": "tagged", "when": {"tag": "web"}, "ignore": ["*/gpt-3*"]}]});
+    let told = gateway.send("POST", "/admin/route/replay", &json!({"config": draft}).to_string()).body;
+    let uncertain = json!([
+        {"request_id": "req_0", "conditions": ["candidates.openai/gpt-4o: header.x-app", "rules.secrets: mentions"]},
+        {"request_id": "req_1", "conditions": ["candidates.openai/gpt-4o: header.x-app"]},
+    ]);
+    assert_eq!((&told["uncertain_calls"], &told["uncertain"]), (&json!(2), &uncertain), "{told}");
+    assert_eq!(told["after"]["targets"], json!({"openai/gpt-4o-mini": 2}), "what is not known does not hold");
+    let certain = gateway.send("POST", "/admin/route/replay", &format!(r#"{{"config": {IN_FORCE}}}"#)).body;
+    assert_eq!((&certain["uncertain_calls"], &certain["uncertain"]), (&json!(0), &json!([])), "{certain}");
 }

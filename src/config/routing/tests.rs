@@ -73,6 +73,26 @@ fn a_rule_means_what_it_says() {
 }
 
 #[test]
+fn what_has_the_wrong_type_is_told_once() {
+    for section in ["providers", "models", "limits", "lanes", "failover", "fallbacks", "health", "targets", "aliases"]
+        .into_iter()
+        .chain(["rules", "experiments"])
+    {
+        let found = faults(&format!(r#""{section}": 3"#));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].starts_with(section), "{found:?}");
+    }
+    for (written, path) in [
+        (r#""aliases": {"a": 3}"#, "aliases.a"),
+        (r#""aliases": {"a": {"candidates": [3]}}"#, "aliases.a.candidates.0"),
+        (r#""rules": [3]"#, "rules.0"),
+    ] {
+        let found = faults(written);
+        assert_eq!(found.iter().filter(|fault| fault.starts_with(&format!("{path}: "))).count(), 1, "{found:?}");
+    }
+}
+
+#[test]
 fn every_fault_is_found_with_its_path() {
     let found = faults(
         r#""aliases": {
@@ -94,9 +114,9 @@ fn every_fault_is_found_with_its_path() {
         "aliases.none.explore: expected a number from 0 to 0.5",
         "aliases.none.budget_steps: steps must ascend",
         "aliases.none.candidates: is missing",
-        "aliases.a: stands for itself",
-        "aliases.b: stands for itself",
-        "aliases.c: stands for itself",
+        "aliases.a: `a` stands for itself",
+        "aliases.b: `b` stands for itself",
+        "aliases.c: `c` stands for itself",
         "rules.0.when.colour: is not known here",
         "rules.0.when.input_tokens: expected `from`, `to` or both",
         "rules.0.when.difficulty: `from` must not be above `to`",
@@ -165,8 +185,6 @@ fn conditions_hold_for_the_calls_they_describe() {
 
 #[test]
 fn what_a_condition_must_read_is_known() {
-    assert!(!condition(r#"{"tag": "a", "header": {"x": "y"}}"#).reads_prompt());
-    assert!(condition(r#"{"any": [{"tag": "a"}, {"not": {"mentions": ["x"]}}]}"#).reads_prompt());
     assert!(condition(r#"{"kind": "code"}"#).reads_class());
     assert!(condition(r#"{"not": {"difficulty": {"from": 3}}}"#).reads_class());
     assert!(!condition(r#"{"messages": {"from": 3}}"#).reads_class());

@@ -60,6 +60,7 @@ impl World {
             budget: None,
             seed: 1,
             explains: false,
+            unrecorded: None,
             now: NOW,
         };
         change(&mut request);

@@ -54,6 +54,7 @@ fn main() {
                 budget: None,
                 seed: round as u64,
                 explains: false,
+                unrecorded: None,
                 now: UnixMillis(START),
             };
             black_box(router.route(&mut request)).is_ok()
