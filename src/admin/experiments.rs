@@ -13,6 +13,8 @@ use crate::units::UnixMillis;
 
 /// What is shown where no `from` is given: 30 days.
 const USUAL_TIME: i64 = 30 * 24 * 3_600_000;
+/// Versions of the configuration that are looked at for when an experiment began.
+const MOST_VERSIONS: u32 = 50;
 /// The normal deviate that 95 of 100 lie within.
 const CONFIDENT: f64 = 1.96;
 
@@ -34,6 +36,18 @@ pub struct VariantRow {
     pub scored: u64,
     pub score: f64,
     pub score_squares: f64,
+}
+
+/// What one version of the configuration says of an experiment and of its alias: JSON, as it is written there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ExperimentVersion {
+    /// When the version was written.
+    pub created_at: UnixMillis,
+    /// The experiment, if it is there.
+    pub experiment: Option<String>,
+    /// The alias, if it is there.
+    pub alias: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -90,13 +104,17 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answe
 }
 
 /// Takes the share of every variant that does too badly, in a new version of the configuration: so it takes effect
-/// everywhere, stands in the audit log, and can be taken back. Counted is what came since the document was last changed.
+/// everywhere, stands in the audit log, and can be taken back. Counted is what came since the experiment and its alias
+/// were last written otherwise, whatever else of the configuration has changed meanwhile.
 pub(super) async fn stop<S: Store>(call: &Call<'_, S>) -> Result<(), Refusal> {
     let Some(current) = call.store.config().await? else { return Ok(()) };
     let Ok(config) = config::read(current.document.as_bytes()) else { return Ok(()) };
     let mut document = current.document.clone();
-    for (id, experiment) in &config.routing.experiments {
-        let rows = call.store.variants(id, current.version.created_at, call.request.now).await?;
+    let running = |experiment: &Experiment| experiment.variants.iter().any(|variant| variant.share > 0.0);
+    for (id, experiment) in config.routing.experiments.iter().filter(|(_, experiment)| running(experiment)) {
+        let history = call.store.experiment_history(id, &experiment.alias, MOST_VERSIONS).await?;
+        let since = unchanged_since(&history).unwrap_or(current.version.created_at);
+        let rows = call.store.variants(id, since, call.request.now).await?;
         let row = |name: &str| rows.iter().find(|row| row.variant == name);
         let Some(control) = row(CONTROL) else { continue };
         for variant in experiment.variants.iter().filter(|variant| variant.share > 0.0) {
@@ -109,6 +127,13 @@ pub(super) async fn stop<S: Store>(call: &Call<'_, S>) -> Result<(), Refusal> {
         return Ok(());
     }
     put_in_force(call, &current, &document).await
+}
+
+/// Since when an experiment is as the newest of these versions, which comes first, has it.
+fn unchanged_since(history: &[ExperimentVersion]) -> Option<UnixMillis> {
+    let newest = history.first()?;
+    let same = |version: &&ExperimentVersion| version.experiment == newest.experiment && version.alias == newest.alias;
+    history.iter().take_while(same).last().map(|version| version.created_at)
 }
 
 fn verdict(experiment: &Experiment, variant: &VariantRow, control: &VariantRow) -> Option<&'static str> {
@@ -198,6 +223,19 @@ mod tests {
         let mean = Estimate::of_mean(8, 40.0, 232.0).expect("some values");
         assert!((mean.mean - 5.0).abs() < 1e-9 && (mean.high - mean.mean - 1.4816).abs() < 1e-3, "{}", mean.high);
         assert!(Estimate::of_mean(0, 0.0, 0.0).is_none() && Estimate::of_share(0, 0).is_none());
+    }
+
+    #[test]
+    fn an_experiment_began_when_it_was_last_written_otherwise() {
+        let version = |at: i64, experiment: &str, alias: &str| ExperimentVersion {
+            created_at: UnixMillis(at),
+            experiment: Some(experiment.to_owned()),
+            alias: Some(alias.to_owned()),
+        };
+        let history = [version(5, "new", "a"), version(4, "new", "a"), version(3, "old", "a"), version(2, "new", "a")];
+        assert_eq!(unchanged_since(&history), Some(UnixMillis(4)));
+        assert_eq!(unchanged_since(&[version(5, "new", "b"), version(4, "new", "a")]), Some(UnixMillis(5)));
+        assert_eq!(unchanged_since(&[]), None);
     }
 
     #[test]

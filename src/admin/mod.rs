@@ -41,7 +41,7 @@ mod webhooks;
 pub use answer::{Fault, Response};
 pub use decide::Decider;
 pub use deliver::{Courier, Delivery, deliver};
-pub use experiments::VariantRow;
+pub use experiments::{ExperimentVersion, VariantRow};
 pub use generation::generation;
 pub use health::{RegionHealth, provider_health};
 pub use providers::ProviderStatus;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::RegionHealth;
-use super::{UsageQuery, UsageRow, VariantRow};
+use super::{ExperimentVersion, UsageQuery, UsageRow, VariantRow};
 use crate::breaker::Order;
 use crate::budget::PotStanding;
 use crate::gateway::Load;
@@ -85,6 +85,13 @@ pub trait Store {
         from: UnixMillis,
         until: UnixMillis,
     ) -> Result<Vec<VariantRow>, StoreError>;
+    /// What the latest versions of the configuration say of an experiment and an alias, newest first.
+    async fn experiment_history(
+        &self,
+        experiment: &str,
+        alias: &str,
+        most: u32,
+    ) -> Result<Vec<ExperimentVersion>, StoreError>;
     /// Audit entries, newest first, from the one after `before`; of one subject, if it is named.
     async fn audit(
         &self,
@@ -327,6 +334,8 @@ pub struct CallRow {
     pub variant: Option<String>,
     pub task: Option<String>,
     pub difficulty: Option<u8>,
+    /// Only where all rows of one call are asked for: it is long.
+    pub routing: Option<String>,
 }
 
 impl CallRow {

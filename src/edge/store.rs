@@ -17,8 +17,8 @@ use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, con
 use super::ledger::{Definitions, Wondered};
 use super::usage;
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Kind, Pots, RegionHealth, Store, StoreError, StoredConfig,
-    StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, Pots, RegionHealth, Store, StoreError,
+    StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
 };
 use crate::breaker::Order;
 use crate::budget::{Budget, Ended};
@@ -400,7 +400,9 @@ impl Store for EdgeStore<'_> {
     }
 
     async fn call_rows(&self, request_id: &str) -> Result<Vec<CallRow>, StoreError> {
-        let statement = format!("SELECT {CALL_COLUMNS} FROM calls WHERE request_id = ?1 ORDER BY seq LIMIT 100");
+        let statement = format!(
+            "SELECT {CALL_COLUMNS}, record->>'routing' AS routing FROM calls WHERE request_id = ?1 ORDER BY seq LIMIT 100"
+        );
         self.rows(&statement, &[request_id.into()]).await
     }
 
@@ -431,6 +433,19 @@ impl Store for EdgeStore<'_> {
                count(score) AS scored, total(score) AS score, total(score * score) AS score_squares \
              FROM one GROUP BY variant";
         self.rows(statement, &[experiment.into(), number(from.0), number(until.0)]).await
+    }
+
+    async fn experiment_history(
+        &self,
+        experiment: &str,
+        alias: &str,
+        most: u32,
+    ) -> Result<Vec<ExperimentVersion>, StoreError> {
+        let statement = "SELECT created_at, \
+               (SELECT value FROM json_each(document, '$.experiments') WHERE key = ?1) AS experiment, \
+               (SELECT value FROM json_each(document, '$.aliases') WHERE key = ?2) AS alias \
+             FROM config_versions ORDER BY version DESC LIMIT ?3";
+        self.rows(statement, &[experiment.into(), alias.into(), most.into()]).await
     }
 
     async fn audit(

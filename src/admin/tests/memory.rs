@@ -3,9 +3,11 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
+use serde_json::Value;
+
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, Kind, Old, Pots, RegionHealth, Store,
-    StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, ExperimentVersion, Kind, Old, Pots,
+    RegionHealth, Store, StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
 };
 use crate::breaker::Order;
 use crate::gateway::Load;
@@ -107,6 +109,7 @@ fn groups_of<'a>(row: &'a CallRow, query: &UsageQuery) -> Vec<(UsageRow, &'a Cal
         tag: Some(tag.to_owned()),
         model: Some(row.model.clone()),
         provider: Some(row.provider.clone()),
+        variant: told(&row.variant),
         day: Some(UnixMillis(row.at.0 / 86_400_000 * 86_400_000)),
         hour: Some(UnixMillis(row.at.0 / 3_600_000 * 3_600_000)),
         ..UsageRow::default()
@@ -122,6 +125,7 @@ fn groups_of<'a>(row: &'a CallRow, query: &UsageQuery) -> Vec<(UsageRow, &'a Cal
             tag: groups.tag.filter(|_| asked(Dimension::Tag)),
             model: groups.model.filter(|_| asked(Dimension::Model)),
             provider: groups.provider.filter(|_| asked(Dimension::Provider)),
+            variant: groups.variant.filter(|_| asked(Dimension::Variant)),
             day: groups.day.filter(|_| asked(Dimension::Day)),
             hour: groups.hour.filter(|_| asked(Dimension::Hour)),
             ..UsageRow::default()
@@ -345,9 +349,30 @@ impl Store for Memory {
         })
     }
 
+    async fn experiment_history(
+        &self,
+        experiment: &str,
+        alias: &str,
+        limit: u32,
+    ) -> Result<Vec<ExperimentVersion>, StoreError> {
+        self.run("experiment_history", |contents| {
+            let versions = contents.configs.iter().rev().map(|stored| {
+                let document: Value = serde_json::from_str(&stored.document).expect("a document");
+                let member = |section: &str, name: &str| document[section].get(name).map(Value::to_string);
+                ExperimentVersion {
+                    created_at: stored.version.created_at,
+                    experiment: member("experiments", experiment),
+                    alias: member("aliases", alias),
+                }
+            });
+            most(versions, limit)
+        })
+    }
+
     async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, StoreError> {
         self.run("usage", |contents| {
             let within = contents.calls.iter().filter(|row| (query.from..query.until).contains(&row.at));
+            let within = within.filter(|row| row.variant.is_some() || !query.asks_for_variants());
             let mut sums: BTreeMap<Vec<String>, UsageRow> = BTreeMap::new();
             if query.group_by.is_empty() {
                 sums.insert(Vec::new(), UsageRow::default());
@@ -356,7 +381,8 @@ impl Store for Memory {
                 let place = query.group_by.iter().map(|dimension| format!("{:0>20}", groups.group(*dimension)));
                 let sum = sums.entry(place.collect()).or_insert(groups);
                 sum.calls += i64::from(row.seq == 0);
-                sum.input_tokens += row.input_fresh;
+                sum.input_tokens += row.input_fresh + row.input_cache_read;
+                sum.cached_tokens += row.input_cache_read;
                 sum.cost_nano += row.cost_nano.unwrap_or(0);
                 sum.upstream_cost_nano += row.upstream_cost_nano.unwrap_or(0);
             }

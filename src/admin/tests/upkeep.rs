@@ -178,12 +178,17 @@ fn a_variant_that_fails_too_often_loses_its_share_and_no_other_does() {
     assert_eq!((&variants[1]["error_rate"]["mean"], &variants[1]["calls"]), (&json!(0.5), &json!(20)), "{figures}");
     assert!(variants[3]["error_rate"].is_null(), "nothing is known of what was never called");
 
+    // Another part of the document changes: the experiment goes on counting.
+    let mut other = document.clone();
+    other["limits"] = json!({"json_depth": 20});
+    let pushed = gateway.send_with("PUT", "/admin/config", &other.to_string(), Some("Bearer the admin key"), Some("*"));
+    assert_eq!(pushed.status, 200, "{}", pushed.body);
     assert_eq!(scheduled(&gateway, &post), []);
     let stopped = gateway.send("GET", "/admin/config", "").body;
     let share = |name: &str| stopped["experiments"]["e"]["variants"][name]["share"].clone();
     assert_eq!((share("bad"), share("good"), share("new")), (json!(0), json!(0.2), json!(0.3)));
     let versions = gateway.send("GET", "/admin/config/versions", "").body;
-    assert_eq!(versions["data"].as_array().map(Vec::len), Some(2), "{versions}");
+    assert_eq!(versions["data"].as_array().map(Vec::len), Some(3), "{versions}");
     let audit = gateway.send("GET", "/admin/audit", "").body;
     assert_eq!(
         (&audit["data"][0]["action"], &audit["data"][0]["actor"]),
@@ -191,6 +196,12 @@ fn a_variant_that_fails_too_often_loses_its_share_and_no_other_does() {
     );
     assert_eq!(scheduled(&gateway, &post), []);
     assert_eq!(gateway.send("GET", "/admin/config/versions", "").body, versions, "once");
+
+    // Brought back, it begins anew: what was counted before does not stop it at once.
+    assert_eq!(gateway.send("POST", "/admin/config/rollback", r#"{"version": 2}"#).status, 200);
+    assert_eq!(scheduled(&gateway, &post), []);
+    let again = gateway.send("GET", "/admin/config", "").body;
+    assert_eq!(again["experiments"]["e"]["variants"]["bad"]["share"], json!(0.1));
 }
 
 #[test]
