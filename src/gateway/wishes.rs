@@ -1,9 +1,13 @@
 use crate::failure::Failure;
+use crate::json::Raw;
 use crate::units::Millis;
 
 use super::Incoming;
 
-/// What the headers of one call ask of the gateway itself: `x-latchkey-…`.
+/// What the headers of one call ask of the gateway itself: `x-latchkey-…`, and those of other gateways that mean the
+/// same. Ours count before theirs; tags add up.
+///
+/// Sources: <https://docs.litellm.ai/docs/proxy/request_headers>, <https://portkey.ai/docs/api-reference/headers>.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wishes {
     /// The caller's own end user.
@@ -33,10 +37,14 @@ impl Wishes {
     /// # Errors
     /// `BadRequest` naming the header that says nothing of its kind.
     pub(super) fn read(incoming: &Incoming) -> Result<Wishes, Failure> {
-        let mut wishes = Wishes::default();
+        let (mut wishes, mut theirs) = (Wishes::default(), Wishes::default());
         for (name, value) in &incoming.headers {
-            let Some(wish) = name.strip_prefix("x-latchkey-") else { continue };
+            let Some(extension) = name.strip_prefix("x-") else { continue };
             let value = value.trim();
+            let Some(wish) = extension.strip_prefix("latchkey-") else {
+                theirs.note(extension, value)?;
+                continue;
+            };
             match wish {
                 "user" => wishes.user = label("x-latchkey-user", value)?,
                 "session" => wishes.session = label("x-latchkey-session", value)?,
@@ -53,7 +61,43 @@ impl Wishes {
                 _ => {}
             }
         }
+        wishes.complete_with(theirs);
         Ok(wishes)
+    }
+
+    /// Notes a header of another gateway's callers, by its name behind `x-`.
+    fn note(&mut self, name: &str, value: &str) -> Result<(), Failure> {
+        match name {
+            "litellm-end-user-id" => self.user = label("x-litellm-end-user-id", value)?,
+            "litellm-customer-id" => self.user = label("x-litellm-customer-id", value)?,
+            "litellm-session-id" => self.session = label("x-litellm-session-id", value)?,
+            "session-id" => self.session = label("x-session-id", value)?,
+            "litellm-tags" => self.tags = label("x-litellm-tags", value)?,
+            "litellm-timeout" => self.total = Some(seconds("x-litellm-timeout", value)?),
+            "litellm-stream-timeout" => self.first_token = Some(seconds("x-litellm-stream-timeout", value)?),
+            "portkey-request-timeout" => self.total = Some(wait("x-portkey-request-timeout", value)?),
+            "portkey-metadata" => {
+                let user = Raw::parse(value)
+                    .ok()
+                    .and_then(|raw| raw.member("_user")?.text().map(|text| text.decode().into_owned()));
+                if let Some(user) = user {
+                    self.user = label("x-portkey-metadata", &user)?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn complete_with(&mut self, theirs: Wishes) {
+        self.user = self.user.take().or(theirs.user);
+        self.session = self.session.take().or(theirs.session);
+        self.first_token = self.first_token.or(theirs.first_token);
+        self.total = self.total.or(theirs.total);
+        self.tags = match (self.tags.take(), theirs.tags) {
+            (Some(ours), Some(theirs)) => Some(format!("{ours}, {theirs}")),
+            (ours, theirs) => ours.or(theirs),
+        };
     }
 
     /// Whether the caller set a deadline: what misses it says nothing of an upstream's health.
@@ -89,6 +133,14 @@ fn wait(name: &'static str, value: &str) -> Result<Millis, Failure> {
     }
 }
 
+/// Seconds, with decimals.
+fn seconds(name: &'static str, value: &str) -> Result<Millis, Failure> {
+    match value.parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds < 1e6 => Ok(Millis(((seconds * 1_000.0) as u64).max(1))),
+        _ => Err(Failure::bad_request(name, format!("`{name}` must be a number of seconds above 0."))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +170,48 @@ mod tests {
     }
 
     #[test]
+    fn headers_of_other_gateways_mean_the_same() {
+        let theirs = read(&[
+            ("x-litellm-end-user-id", "ada"),
+            ("x-litellm-session-id", "s1"),
+            ("x-litellm-tags", "a,b"),
+            ("x-litellm-timeout", "2.5"),
+            ("x-litellm-stream-timeout", "1"),
+            ("x-litellm-num-retries", "many"),
+        ])
+        .expect("good headers");
+        assert_eq!((theirs.user.as_deref(), theirs.session.as_deref()), (Some("ada"), Some("s1")));
+        assert_eq!((theirs.total, theirs.first_token), (Some(Millis(2_500)), Some(Millis(1_000))));
+        assert_eq!(theirs.tags.as_deref(), Some("a,b"));
+        let portkey = read(&[
+            ("x-portkey-metadata", r#"{"_user": "eve", "team": "a"}"#),
+            ("x-portkey-request-timeout", "900"),
+            ("x-session-id", "s2"),
+        ])
+        .expect("good headers");
+        assert_eq!((portkey.user.as_deref(), portkey.total), (Some("eve"), Some(Millis(900))));
+        assert_eq!(portkey.session.as_deref(), Some("s2"));
+        assert_eq!(read(&[("x-litellm-customer-id", "ida")]).expect("good").user.as_deref(), Some("ida"));
+    }
+
+    #[test]
+    fn ours_count_before_theirs_and_tags_add_up() {
+        let both = read(&[
+            ("x-latchkey-user", "ours"),
+            ("x-litellm-end-user-id", "theirs"),
+            ("x-latchkey-timeout-ms", "10"),
+            ("x-portkey-request-timeout", "900"),
+            ("x-litellm-tags", "b"),
+            ("x-latchkey-tags", "a"),
+        ])
+        .expect("good headers");
+        assert_eq!(
+            (both.user.as_deref(), both.total, both.tags.as_deref()),
+            (Some("ours"), Some(Millis(10)), Some("a, b"))
+        );
+    }
+
+    #[test]
     fn what_says_nothing_is_named() {
         let long = "x".repeat(300);
         for (name, value) in [
@@ -127,6 +221,9 @@ mod tests {
             ("x-latchkey-timeout-ms", "0"),
             ("x-latchkey-connect-timeout-ms", "1.5"),
             ("x-latchkey-hedge-ms", "-1"),
+            ("x-litellm-timeout", "soon"),
+            ("x-litellm-stream-timeout", "0"),
+            ("x-portkey-request-timeout", "1.5"),
         ] {
             assert_eq!(read(&[(name, value)]).expect_err(name).param.as_deref(), Some(name));
         }
