@@ -1,6 +1,7 @@
 //! `GET /v1/generation`: what one call did and cost, told to the key that made it. The names are OpenRouter's.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::CallRow;
 use crate::units::{NanoUsd, UnixMillis};
@@ -36,6 +37,7 @@ pub fn generation(rows: &[CallRow], key_id: &str) -> Option<String> {
         user: first.user.as_deref(),
         session: first.session.as_deref(),
         tags: first.tags.as_deref(),
+        routing: first.routing.as_deref().and_then(|json| serde_json::from_str(json).ok()),
     };
     serde_json::to_string(&Body { data }).ok()
 }
@@ -77,6 +79,8 @@ struct Generation<'a> {
     user: Option<&'a str>,
     session: Option<&'a str>,
     tags: Option<&'a str>,
+    /// What the explanation of the call said, where it asked for one.
+    routing: Option<&'a RawValue>,
 }
 
 #[cfg(test)]
@@ -96,6 +100,7 @@ mod tests {
             output_reasoning: 6,
             cost_nano: Some(2_000_000),
             cause: Some("for the operator".to_owned()),
+            routing: Some(r#"{"strategy":"ordered","candidates":[{"target":"p/m"}]}"#.to_owned()),
             state: "committed_ceiling".to_owned(),
             ..CallRow::default()
         };
@@ -114,6 +119,7 @@ mod tests {
         assert_eq!((&data["tokens_prompt"], &data["tokens_completion"]), (&6.into(), &11.into()));
         assert_eq!(data["total_cost"].to_string(), "0.0015");
         assert!(data["upstream_inference_cost"].is_null(), "not known, not zero");
+        assert_eq!(data["routing"]["candidates"][0]["target"], "p/m");
         assert!(!body.contains("for the operator"));
         assert_eq!(generation(&[row], "key_2"), None, "somebody else's");
         assert_eq!(generation(&[], "key_1"), None);
