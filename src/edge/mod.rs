@@ -11,6 +11,7 @@ mod lease;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
 mod probe;
+mod rows;
 mod store;
 mod upkeep;
 mod usage;

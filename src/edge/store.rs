@@ -9,12 +9,12 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{JSON, Reflect};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, console_error};
 
 use super::ledger::{Definitions, Wondered};
+use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
 use super::usage;
 use crate::admin::{
     AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, Pots, RegionHealth, Store, StoreError,
@@ -515,79 +515,6 @@ const SELECT_KEYS: &str = "SELECT record, change, deleted_at, \
     (SELECT record FROM teams WHERE id = json_extract(keys.record, '$.team_id')) AS team, \
     (SELECT json_group_array(json_object('hash', hash, 'expires_at', expires_at)) \
      FROM key_hashes WHERE key_id = keys.id) AS hashes FROM keys";
-
-#[derive(Deserialize)]
-struct KeyRow {
-    record: String,
-    change: String,
-    deleted_at: Option<i64>,
-    team: Option<String>,
-    hashes: String,
-}
-
-#[derive(Deserialize)]
-struct HashRow {
-    hash: String,
-    expires_at: Option<UnixMillis>,
-}
-
-impl KeyRow {
-    fn read(self) -> Result<StoredKey, StoreError> {
-        let unreadable = |error: crate::json::Error| StoreError { message: format!("a key's row: {error}") };
-        let key: Key = crate::json::from_str(&self.record).map_err(unreadable)?;
-        let hashes: Vec<HashRow> = crate::json::from_str(&self.hashes).map_err(unreadable)?;
-        let hashes = hashes
-            .into_iter()
-            .filter_map(|row| Some(StoredHash { hash: KeyHash::parse(&row.hash)?, expires_at: row.expires_at }));
-        let team = self.team.as_deref().map(crate::json::from_str).transpose().map_err(unreadable)?;
-        let deleted = self.deleted_at.is_some();
-        Ok(StoredKey { key, hashes: hashes.collect(), change: self.change, deleted, team })
-    }
-}
-
-#[derive(Deserialize)]
-struct RecordRow {
-    id: String,
-    record: String,
-    change: String,
-    created_at: UnixMillis,
-    updated_at: UnixMillis,
-    deleted_at: Option<i64>,
-}
-
-impl RecordRow {
-    fn read(self) -> StoredRecord {
-        let RecordRow { id, record, change, created_at, updated_at, deleted_at } = self;
-        StoredRecord { id, record, change, created_at, updated_at, deleted: deleted_at.is_some() }
-    }
-}
-
-fn table_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Team => "teams",
-        Kind::User => "users",
-        Kind::Budget => "budgets",
-        Kind::Limit => "limits",
-        Kind::Webhook => "webhooks",
-    }
-}
-
-#[derive(Deserialize)]
-struct ConfigRow {
-    version: u32,
-    document: String,
-    created_at: UnixMillis,
-    change: String,
-    restores: Option<u32>,
-    published: u8,
-}
-
-impl ConfigRow {
-    fn read(self) -> StoredConfig {
-        let ConfigRow { version, document, created_at, change, restores, published } = self;
-        StoredConfig { version: ConfigVersion { version, created_at, change, restores, published }, document }
-    }
-}
 
 /// `condition` may refer to the entry's id as `?1`.
 fn audit_statement(
