@@ -12,7 +12,7 @@ const MAX_LINES: usize = 700;
 
 /// Who may know whom: a module names only modules of its own level or above it in this list.
 const LEVELS: [&[&str]; 6] = [
-    &["units", "failure", "json", "secret"],
+    &["units", "failure", "json", "secret", "sorted"],
     &["chat"],
     &["provider", "wire", "route", "keys", "config", "breaker", "budget", "limit", "observe", "sandbox", "http"],
     &["gateway"],

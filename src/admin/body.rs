@@ -1,6 +1,6 @@
 //! Reads a JSON body field by field and collects everything that is wrong with it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -8,6 +8,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor}
 use serde_json::value::RawValue;
 
 use super::answer::{Fault, Refusal};
+use crate::sorted::SortedMap;
 use crate::units::NanoUsd;
 
 /// No object that an operator writes about a key is longer.
@@ -142,7 +143,7 @@ impl Faults {
     }
 
     /// An object of texts: at most `most`, names of 1 to 40 and values of at most 500 characters.
-    pub fn notes(&mut self, path: &str, value: &RawValue, most: usize) -> Option<BTreeMap<String, String>> {
+    pub fn notes(&mut self, path: &str, value: &RawValue, most: usize) -> Option<SortedMap<String, String>> {
         let Ok(fields) = crate::json::from_str::<Fields<'_>>(value.get()) else {
             self.add(path, "must be an object of texts");
             return None;
@@ -152,7 +153,7 @@ impl Faults {
             self.add(path, format!("must have at most {most} entries"));
             return None;
         }
-        let mut notes = BTreeMap::new();
+        let mut notes = SortedMap::new();
         for (name, value) in fields {
             let path = below(path, &name);
             if !(1..=40).contains(&name.chars().count()) {

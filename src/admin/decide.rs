@@ -1,6 +1,5 @@
 //! `/admin/route`: why a call would go where it would, and what a draft of the configuration would change.
 
-use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::rc::Rc;
 
@@ -16,6 +15,7 @@ use crate::gateway::{Hypothetical, Incoming, PastCall, Redecided};
 use crate::http::failure_response;
 use crate::keys::{Grant, Key};
 use crate::route::classify::{Class, Kind};
+use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::Surface;
 
@@ -44,7 +44,7 @@ pub(super) async fn explain<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refu
     let mut faults = Faults::default();
     let (mut request, mut document, mut key, mut seed) = (None, None, None, None);
     let mut endpoint = "chat/completions".to_owned();
-    let mut headers = BTreeMap::new();
+    let mut headers = SortedMap::new();
     for (name, value) in Fields::read(call.request.body)?.each_once("", &mut faults) {
         let Some(value) = value else { continue };
         match name.as_str() {
@@ -114,7 +114,7 @@ pub(super) async fn replay<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refus
     // Corrections are no calls of their own, and what never was sent has nothing to compare.
     rows.retain(|row| row.seq == 0 && !row.provider.is_empty());
     rows.reverse();
-    let mut grants: BTreeMap<&str, Rc<Grant>> = BTreeMap::new();
+    let mut grants: SortedMap<&str, Rc<Grant>> = SortedMap::new();
     for row in &rows {
         if !grants.contains_key(row.key_id.as_str()) {
             // Of a key that is gone, nothing is known but its id.
@@ -212,7 +212,7 @@ struct Sums<'a> {
     unpriced_calls: usize,
     /// The mean, over calls, of the median at their target.
     first_token_ms: Option<u64>,
-    targets: BTreeMap<&'a str, usize>,
+    targets: SortedMap<&'a str, usize>,
 }
 
 #[derive(Serialize)]
@@ -263,7 +263,7 @@ impl<'a> Sums<'a> {
         let mut sums = Sums::default();
         let (mut waits, mut known) = (0u64, 0u64);
         for (one, target) in decided.iter().filter_map(|one| Some((one, one.target.as_deref()?))) {
-            *sums.targets.entry(target).or_default() += 1;
+            *sums.targets.get_or_default(target) += 1;
             match one.cost {
                 Some(cost) => sums.cost += cost,
                 None => sums.unpriced_calls += 1,

@@ -4,8 +4,6 @@
 //! They differ in their fields alone, so a kind says how its fields are read ([`Resource`]) and everything else is
 //! here: made, listed, read, changed and deleted, each change with its audit entry.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -17,6 +15,7 @@ use super::publish::publish_team;
 use super::{Call, Kind, Pots, Request, Store, StoredRecord, id};
 use crate::budget::{Budget, Figures, PotName, PotStanding};
 use crate::limit::Limit;
+use crate::sorted::SortedMap;
 
 use super::teams::Team;
 use super::users::User;
@@ -96,7 +95,7 @@ async fn pots<S: Store>(call: &Call<'_, S>, kind: Kind, ids: Vec<String>) -> Pot
 
 /// Adds what is spent and left to a shown budget or limit, or, where each spender has a part of their own, that of the
 /// spenders with the least left, in `spenders`.
-fn with_figures(kind: Kind, shown: String, pots: Option<&BTreeMap<String, PotStanding>>) -> String {
+fn with_figures(kind: Kind, shown: String, pots: Option<&SortedMap<String, PotStanding>>) -> String {
     let Some(pots) = pots.filter(|pots| !pots.is_empty()) else { return shown };
     let figures = |standing: &PotStanding| {
         let figures = if kind == Kind::Budget { Figures::of_budget(standing) } else { Figures::of_limit(standing) };

@@ -4,8 +4,6 @@
 //! database is one transaction with its audit entry. Any call may fail although it took effect; that is why every
 //! change carries an id of its own, by which it is recognised when it is read back.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::RegionHealth;
@@ -14,10 +12,11 @@ use crate::breaker::Order;
 use crate::budget::PotStanding;
 use crate::gateway::Load;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
+use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
 /// How budgets and limits stand: by rule, then by pot.
-pub type Pots = BTreeMap<String, BTreeMap<String, PotStanding>>;
+pub type Pots = SortedMap<String, SortedMap<String, PotStanding>>;
 
 /// The database and the edge copies.
 #[allow(async_fn_in_trait, reason = "one isolate is one thread: nothing here is ever sent to another")]

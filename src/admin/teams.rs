@@ -1,7 +1,5 @@
 //! Teams: whose keys share a mark-up, budgets and limits, and can be switched off together.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -11,6 +9,7 @@ use super::key_fields::markup;
 use super::records::Resource;
 use super::{Call, Kind, Store};
 use crate::keys::{Markup, TeamTerms};
+use crate::sorted::SortedMap;
 
 const LONGEST_NAME: usize = 100;
 const MOST_NOTES: usize = 50;
@@ -27,7 +26,7 @@ pub(super) struct Team {
     /// What is charged for what the calls of its keys cost, unless a key says otherwise.
     markup: Option<Markup>,
     /// The operator's own notes.
-    metadata: BTreeMap<String, String>,
+    metadata: SortedMap<String, String>,
 }
 
 impl Resource for Team {

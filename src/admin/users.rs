@@ -2,8 +2,7 @@
 //!
 //! A user needs no record to be counted or limited; a record gives the id a name, and notes.
 
-use std::collections::BTreeMap;
-
+use crate::sorted::SortedMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -22,7 +21,7 @@ pub(super) struct User {
     id: String,
     name: String,
     /// The operator's own notes.
-    metadata: BTreeMap<String, String>,
+    metadata: SortedMap<String, String>,
 }
 
 impl Resource for User {

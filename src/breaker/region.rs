@@ -1,10 +1,9 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::chance::next;
 use super::protocol::{Batch, LastError, News, OLDEST, PROTOCOL, Position, Probed, Reply, Report, Switch};
 use super::{Breaker, Figures, Headroom, Health, Policy, SlidingSketch, Tally, TargetId, target};
+use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
 
 /// So many targets are followed; passing ones that were called longest ago make room.
@@ -31,10 +30,10 @@ const WEIGHT: u64 = 10;
 #[serde(default)]
 pub struct Region {
     pub(super) policy: Policy,
-    pub(super) targets: BTreeMap<TargetId, Target>,
-    pub(super) switches: BTreeMap<String, Switch>,
+    pub(super) targets: SortedMap<TargetId, Target>,
+    pub(super) switches: SortedMap<String, Switch>,
     /// The last batch of each isolate, and when it came.
-    isolates: BTreeMap<String, (u64, UnixMillis)>,
+    isolates: SortedMap<String, (u64, UnixMillis)>,
     /// How many transitions there were.
     transitions: u64,
     /// Those that are not in the audit trail yet.
@@ -201,7 +200,7 @@ impl Region {
             let middle = seen.get(seen.len() / 2).copied().unwrap_or(now);
             self.isolates.retain(|_, (_, seen)| *seen > middle);
         }
-        let last = self.isolates.entry(batch.isolate.clone()).or_default();
+        let last = self.isolates.get_or_default(batch.isolate.clone());
         let is_new = batch.batch > last.0;
         *last = (batch.batch.max(last.0), now);
         is_new
@@ -213,7 +212,7 @@ impl Region {
         }
         self.make_room(&report.target);
         let policy = self.policy;
-        let target = self.targets.entry(report.target.clone()).or_default();
+        let target = self.targets.get_or_default(report.target.clone());
         target.used = now;
         target.note(report, now);
         let before = target.health.breaker;

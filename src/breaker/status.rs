@@ -1,7 +1,6 @@
-use std::collections::BTreeMap;
-
 use super::protocol::Position;
 use super::{Verdict, View};
+use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
 /// How the targets of one provider are doing, for a status page.
@@ -31,16 +30,16 @@ impl ProviderHealth {
 impl View {
     /// How the providers are doing, as far as anything is known of them.
     #[must_use]
-    pub fn providers(&self, now: UnixMillis) -> BTreeMap<&str, ProviderHealth> {
-        let mut providers = BTreeMap::<&str, ProviderHealth>::new();
+    pub fn providers(&self, now: UnixMillis) -> SortedMap<&str, ProviderHealth> {
+        let mut providers = SortedMap::<&str, ProviderHealth>::new();
         for target in self.targets.keys().filter(|target| target.as_str() == target.target()) {
-            let health = providers.entry(target.provider()).or_default();
+            let health = providers.get_or_default(target.provider());
             health.targets += 1;
             health.blocked += u32::from(self.verdict(target.as_str(), now) != Verdict::Pass);
         }
         let off = self.switches.iter().filter(|switch| switch.holds(now) && switch.position == Position::Block);
         for switch in off.filter(|switch| !switch.subject.contains('/')) {
-            providers.entry(&switch.subject).or_default().is_off = true;
+            providers.get_or_default(&switch.subject).is_off = true;
         }
         providers
     }

@@ -232,7 +232,7 @@ fn switches_travel_with_the_reply_and_end_by_themselves() {
     assert_eq!(world.verdict(0), Verdict::Off);
     assert_eq!(world.views[0].verdict("cave/other#2", world.now), Verdict::Off);
     assert_eq!(world.views[0].verdict("cavern/other", world.now), Verdict::Pass);
-    assert_eq!(world.views[0].providers(world.now)["cave"].word(), "off");
+    assert_eq!(world.views[0].providers(world.now).get("cave").unwrap().word(), "off");
     // What is off stays off, whatever else is allowed.
     world.region.order(&order(Action::Allow, TARGET, None), world.now).expect("taken");
     world.exchange(0);

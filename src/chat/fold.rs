@@ -1,9 +1,8 @@
 //! Folds the events of a stream into the answer that its unary twin would have been.
 
-use std::collections::BTreeMap;
-
 use crate::failure::Failure;
 use crate::json::{Raw, Text};
+use crate::sorted::SortedMap;
 
 use super::{Answer, Arguments, BlockKind, Choice, EndKind, EndReason, Event, Media, MediaKind, Part, Sink, Usage};
 
@@ -13,14 +12,14 @@ pub struct Fold {
     id: Text<'static>,
     model: Text<'static>,
     created: Option<i64>,
-    choices: BTreeMap<u32, Building>,
+    choices: SortedMap<u32, Building>,
     usage: Option<Usage>,
     failed: Option<Failure>,
 }
 
 #[derive(Debug, Default)]
 struct Building {
-    parts: BTreeMap<u32, Part<'static>>,
+    parts: SortedMap<u32, Part<'static>>,
     media: Vec<Media<'static>>,
     logprobs: Vec<Raw<'static>>,
     end: Option<EndReason<'static>>,
@@ -63,11 +62,11 @@ impl Fold {
     }
 
     fn insert(&mut self, choice: u32, block: u32, part: Part<'static>) {
-        self.choices.entry(choice).or_default().parts.insert(block, part);
+        self.choices.get_or_default(choice).parts.insert(block, part);
     }
 
     fn media(&mut self, choice: u32, piece: Media<'_>) {
-        let media = &mut self.choices.entry(choice).or_default().media;
+        let media = &mut self.choices.get_or_default(choice).media;
         let piece = Media {
             kind: piece.kind,
             id: piece.id.map(Text::into_owned),
@@ -143,12 +142,12 @@ impl Sink for Fold {
             Event::MediaDelta { choice, media } => self.media(choice, media),
             Event::BlockEnd { .. } => {}
             Event::LogprobsDelta { choice, logprobs } => {
-                self.choices.entry(choice).or_default().logprobs.push(logprobs.into_owned());
+                self.choices.get_or_default(choice).logprobs.push(logprobs.into_owned());
             }
             Event::Usage(usage) => self.usage = Some(usage),
             Event::End { choice, reason } => {
                 let end = EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) };
-                self.choices.entry(choice).or_default().end = Some(end);
+                self.choices.get_or_default(choice).end = Some(end);
             }
             Event::Failed(failure) => self.failed = Some(failure),
         }

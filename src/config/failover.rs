@@ -1,9 +1,8 @@
 //! What follows a failure: the `failover` and `fallbacks` sections.
 
-use std::collections::BTreeMap;
-
 use super::place::Place;
 use crate::route::RetryPolicy;
+use crate::sorted::SortedMap;
 use crate::units::Millis;
 
 /// Fallbacks of one model, and models that have some.
@@ -125,8 +124,8 @@ fn throughput(place: &Place<'_>) -> Option<Throughput> {
 }
 
 /// Models to try after each model, in order.
-pub(super) fn fallbacks(place: &Place<'_>) -> BTreeMap<String, Vec<String>> {
-    let mut all = BTreeMap::new();
+pub(super) fn fallbacks(place: &Place<'_>) -> SortedMap<String, Vec<String>> {
+    let mut all = SortedMap::new();
     for (model, place) in place.entries() {
         let models = place.items(MAX_FALLBACKS);
         let models: Vec<String> =

@@ -96,17 +96,16 @@ pub use providers::{ProviderEntry, default_quirks};
 pub use read::read;
 pub use routing::Routing;
 
-use std::collections::BTreeMap;
-
 use crate::breaker::Policy;
+use crate::sorted::SortedMap;
 
 /// What a configuration document means.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Servers of the operator's own and departures of built-in rows, by id.
-    pub providers: BTreeMap<String, ProviderEntry>,
+    pub providers: SortedMap<String, ProviderEntry>,
     /// Models that the catalogue lacks or knows otherwise, by `provider/id`.
-    pub models: BTreeMap<String, ModelEntry>,
+    pub models: SortedMap<String, ModelEntry>,
     /// How much of everything one call may take.
     pub limits: Limits,
     /// Which of the cheaper ways an answer may take.
@@ -118,7 +117,7 @@ pub struct Config {
     /// What follows a failure.
     pub failover: Failover,
     /// Models to try after each model, by the string that callers write.
-    pub fallbacks: BTreeMap<String, Vec<String>>,
+    pub fallbacks: SortedMap<String, Vec<String>>,
 }
 
 /// Which of the cheaper ways an answer may take when caller and upstream speak the same protocol.

@@ -1,11 +1,10 @@
 //! The `models` section: models that the catalogue lacks, and other limits or prices for those it has.
 
-use std::collections::BTreeMap;
-
 use super::ProviderEntry;
 use super::place::Place;
 use crate::provider::models::Mode;
 use crate::provider::{self, Bucket, Capabilities, Hours, LongPrompt, Price, Rates, SANDBOX, Validity};
+use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// 100,000 dollars per million tokens: whoever writes more has mistaken the unit.
@@ -59,8 +58,8 @@ const MODES: [(&str, Mode); 4] = [
 ];
 
 /// The models of the document by `provider/id`.
-pub(super) fn read(place: &Place<'_>, declared: &BTreeMap<String, ProviderEntry>) -> BTreeMap<String, ModelEntry> {
-    let mut models = BTreeMap::new();
+pub(super) fn read(place: &Place<'_>, declared: &SortedMap<String, ProviderEntry>) -> SortedMap<String, ModelEntry> {
+    let mut models = SortedMap::new();
     for (key, place) in place.entries() {
         let provider =
             key.split_once('/').filter(|(_, id)| !id.is_empty() && key.len() <= 256).map(|(provider, _)| provider);

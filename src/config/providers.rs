@@ -1,12 +1,11 @@
 //! The `providers` section: servers of the operator's own, and departures of built-in rows.
 
-use std::collections::BTreeMap;
-
 use url::Url;
 
 use super::place::Place;
 use super::quirks;
 use crate::provider::{self, Auth, Endpoints, Quirks, SANDBOX};
+use crate::sorted::SortedMap;
 use crate::wire::Format;
 
 /// What the operator says of one provider. What is not said is as in the built-in row, or the default.
@@ -53,8 +52,8 @@ const KEY_HEADERS: [(&str, &str); 7] = [
 ];
 
 /// The providers of the document by id.
-pub(super) fn read(place: &Place<'_>) -> BTreeMap<String, ProviderEntry> {
-    let mut providers = BTreeMap::new();
+pub(super) fn read(place: &Place<'_>) -> SortedMap<String, ProviderEntry> {
+    let mut providers = SortedMap::new();
     for (id, place) in place.entries() {
         let well_formed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if id.is_empty() || id.len() > 40 || !id.bytes().all(well_formed) {

@@ -6,14 +6,13 @@ mod experiments;
 mod rules;
 mod targets;
 
-use std::collections::BTreeMap;
-
 use super::place::Place;
 use crate::keys::ModelPattern;
 use crate::route::alias::Alias;
 use crate::route::contender::Traits;
 use crate::route::demands::Rule;
 use crate::route::experiment::Experiment;
+use crate::sorted::SortedMap;
 
 pub(super) use aliases::read as aliases;
 pub(super) use experiments::read as experiments;
@@ -24,13 +23,13 @@ pub(super) use targets::read as targets;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Routing {
     /// Logical names; with `*` they stand for all model strings of that form.
-    pub aliases: BTreeMap<String, Alias>,
+    pub aliases: SortedMap<String, Alias>,
     /// Rules in the order in which they are written.
     pub rules: Vec<Rule>,
     /// What is said of targets: patterns of `provider/model`, the shortest first, so that the most precise speaks last.
     pub targets: Vec<(ModelPattern, Traits)>,
     /// Experiments by their ids.
-    pub experiments: BTreeMap<String, Experiment>,
+    pub experiments: SortedMap<String, Experiment>,
 }
 
 impl Routing {

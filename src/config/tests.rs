@@ -58,9 +58,9 @@ fn a_complete_document_means_what_it_says() {
     assert!(retries.context_length && !retries.content_policy && config.failover.enabled);
     let guard = Throughput { tokens_per_second: 5, within: Millis(2_000) };
     assert_eq!((config.failover.throughput, config.failover.hedge), (Some(guard), None));
-    assert_eq!(config.fallbacks["openai/gpt-4o"], ["cave/llama-5", "anthropic/claude-sonnet-4-5"]);
+    assert_eq!(*config.fallbacks.get("openai/gpt-4o").unwrap(), ["cave/llama-5", "anthropic/claude-sonnet-4-5"]);
 
-    let cave = &config.providers["cave"];
+    let cave = config.providers.get("cave").unwrap();
     assert_eq!(cave.base_url.as_deref(), Some("https://cave.example.com/v1"));
     assert_eq!((cave.auth, cave.format), (Some(Auth::Header("x-api-key")), None));
     assert_eq!(cave.models, ["llama-5", "org/other"]);
@@ -71,9 +71,9 @@ fn a_complete_document_means_what_it_says() {
         ..default_quirks(Format::OpenAiChat)
     };
     assert_eq!(cave.quirks, Some(quirks));
-    assert_eq!(config.providers["openai"].quirks, None);
+    assert_eq!(config.providers.get("openai").unwrap().quirks, None);
 
-    let gpt = &config.models["openai/gpt-4o"];
+    let gpt = config.models.get("openai/gpt-4o").unwrap();
     assert_eq!((gpt.context, gpt.max_output, gpt.prices.len()), (Some(64_000), None, 3));
     assert_eq!(gpt.prices[0].validity.until, Some(UnixMillis(1_796_083_200_000)));
     assert_eq!(gpt.prices[1].rates.get(Bucket::Input), Some(NanoUsd(2_500_000)));

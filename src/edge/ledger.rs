@@ -17,7 +17,6 @@
 //! | `POST /standings` | `{"version", "rules": [id, …], "terms": Terms?}` | [`Standings`] |
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use worker::{
@@ -29,6 +28,7 @@ use crate::budget::ledger::{Committed, Notice, Row};
 use crate::budget::{Budget, KeyStandings, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
 use crate::limit::Limit;
 use crate::observe::Record;
+use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// The version before this one knew records only; isolates that speak it are about to end.
@@ -111,7 +111,7 @@ pub struct Standings {
     /// The version of the protocol.
     pub version: u32,
     /// See [`Standings`].
-    pub standings: BTreeMap<String, BTreeMap<String, PotStanding>>,
+    pub standings: SortedMap<String, SortedMap<String, PotStanding>>,
     /// How everything stands that the key is subject to, where one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyStandings>,

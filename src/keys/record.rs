@@ -1,13 +1,12 @@
 //! What is known of a key: the one shape that D1 and KV hold and the admin API shows.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::Markup;
 use crate::budget::Budget;
 use crate::config::OwnDeadlines;
 use crate::limit::Limit;
+use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// A key's record. The key itself and its hash are not in it.
@@ -79,7 +78,7 @@ pub struct Key {
     /// Its own ceilings in requests, tokens and calls at once.
     pub limits: Vec<Limit>,
     /// The operator's own notes.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: SortedMap<String, String>,
     /// What its team says: added where the record is copied to the edge, written by nobody.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<TeamTerms>,

@@ -1,12 +1,11 @@
 //! Logical names and what they stand for.
 
-use std::collections::BTreeMap;
-
 use super::check::Check;
 use super::classify::Kind;
 use super::condition::Condition;
 use crate::chat::Effort;
 use crate::config::OwnDeadlines;
+use crate::sorted::SortedMap;
 use crate::units::Millis;
 
 /// What a logical name such as `fast-cheap` stands for.
@@ -19,7 +18,7 @@ pub struct Alias {
     /// How the candidates are ordered and limited.
     pub policy: Policy,
     /// Words that can follow the name, as in `name:cheap`, and the strategy that each asks for.
-    pub variants: BTreeMap<String, Strategy>,
+    pub variants: SortedMap<String, Strategy>,
     /// Deadlines of its calls that differ from the gateway's.
     pub deadlines: OwnDeadlines,
     /// What replaces candidates and policy for some calls: the first whose condition holds.

@@ -1,7 +1,6 @@
 //! From what is written of candidates to targets: patterns, bare models and aliases of aliases filled in.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::alias::{Alias, Named, Overrides};
@@ -13,6 +12,7 @@ use crate::config::Routing;
 use crate::failure::Kind;
 use crate::keys::Pattern;
 use crate::provider::{Registry, SANDBOX};
+use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
 /// Targets of one alias, after all is filled in.
@@ -184,7 +184,7 @@ fn traits(routing: &Routing, provider: &str, model: &str) -> Traits {
 
 /// The alias that a model string names, exactly or by the longest pattern.
 #[must_use]
-pub fn find_alias<'r>(aliases: &'r BTreeMap<String, Alias>, model: &str) -> Option<(&'r str, &'r Alias)> {
+pub fn find_alias<'r>(aliases: &'r SortedMap<String, Alias>, model: &str) -> Option<(&'r str, &'r Alias)> {
     if let Some((name, alias)) = aliases.get_key_value(model) {
         return Some((name, alias));
     }

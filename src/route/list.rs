@@ -1,12 +1,11 @@
 //! What `GET /v1/models` says: the models that this gateway can call and a key may use.
 
-use std::collections::BTreeMap;
-
 use super::resolve;
 use crate::failure::{Failure, Kind};
 use crate::json::{Array, Object, Text};
 use crate::provider::models::{self, Entry, Mode};
 use crate::provider::{Bucket, Capabilities, ModelFacts, Price, Quirks, Rates, Registry, SamplingRule, Upstream};
+use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
 use crate::wire::Format;
 use crate::wire::losses::{Fate, fate};
@@ -100,7 +99,7 @@ impl Registry {
     }
 
     /// All that is known to be at a provider, by id: the catalogue's, the document's, the row's own.
-    fn models_of<'r>(&'r self, upstream: &'r Upstream) -> BTreeMap<&'r str, Option<Entry>> {
+    fn models_of<'r>(&'r self, upstream: &'r Upstream) -> SortedMap<&'r str, Option<Entry>> {
         let own = upstream.models.iter().map(|id| (id.as_str(), None));
         let written = self.written_of(&upstream.id).map(|(id, _)| (id, None));
         let listed = models::entries(&upstream.catalog_id, "").map(|entry| (entry.id(), Some(entry)));

@@ -14,6 +14,7 @@ use super::facts::Prompt;
 use crate::chat::Effort;
 use crate::json::{Raw, Text};
 use crate::provider::Capabilities;
+use crate::sorted::SortedMap;
 
 /// Text that is kept for conditions and the classifier.
 const MOST_TEXT: usize = 64 << 10;
@@ -244,7 +245,7 @@ impl Reading {
 /// The members of a metadata object that are strings or numbers, up to 16.
 #[must_use]
 pub fn metadata(raw: &Raw<'_>) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
-    let members: std::collections::BTreeMap<String, Raw<'_>> = raw.read_borrowed().unwrap_or_default();
+    let members: SortedMap<String, Raw<'_>> = raw.read_borrowed().unwrap_or_default();
     let value = |raw: &Raw<'_>| match raw.text() {
         Some(text) => text.decode().into_owned(),
         None => raw.get().to_owned(),

@@ -197,7 +197,7 @@ impl Ledger {
         self.changed.insert(Row::Isolate(isolate.to_owned()));
         for Opened { request, key, holds, left } in opened.into_iter().take(MOST_LISTED) {
             let open = Open { key, holds, deadline: now.plus(left), committed: false };
-            held.opens.entry(request).or_insert(open);
+            held.opens.get_or_insert_with(request, || open);
         }
     }
 

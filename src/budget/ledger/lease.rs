@@ -1,7 +1,6 @@
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
 /// What an isolate has been given, and what is known of it.
@@ -19,9 +18,9 @@ pub struct Isolate {
     /// The highest number of a report.
     pub reported: u64,
     /// By number.
-    pub leases: BTreeMap<u64, Lease>,
+    pub leases: SortedMap<u64, Lease>,
     /// Calls under way that it told of, by request.
-    pub opens: BTreeMap<String, Open>,
+    pub opens: SortedMap<String, Open>,
 }
 
 /// A slice of a pot.

@@ -1,10 +1,11 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Isolate, Pot};
 use crate::budget::{Budget, KeyStandings, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, Terms};
 use crate::limit::Limit;
+use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
 
 /// How long a lease lasts, and how long a change of a key takes to be in force everywhere.
@@ -230,7 +231,7 @@ impl Ledger {
     }
 
     /// How all pots of a rule stand, by name; one that nothing was drawn from yet is listed where the rule has only one.
-    pub fn standings(&mut self, rule: &str, now: UnixMillis) -> BTreeMap<String, PotStanding> {
+    pub fn standings(&mut self, rule: &str, now: UnixMillis) -> SortedMap<String, PotStanding> {
         let mut names: BTreeSet<String> =
             self.pots.keys().filter(|name| PotName::read(name).rule == rule).cloned().collect();
         if self.rules.get(rule).is_some_and(|known| !known.rule.scope().is_each()) {

@@ -8,10 +8,11 @@ mod report;
 mod slice;
 mod take;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::{Aim, Amounts, Ended, Message, PotStanding, Rule, Spender, Terms};
+use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use slice::{Part, Slice};
 
@@ -28,7 +29,7 @@ pub struct Purse {
     slices: HashMap<String, Slice>,
     /// Slices whose lease was replaced, until all that they owe is reported.
     past: Vec<(String, Slice)>,
-    holds: BTreeMap<u64, Held>,
+    holds: SortedMap<u64, Held>,
     last_hold: u64,
     /// Calls that the ledger was told of and that are over.
     closed: Vec<String>,

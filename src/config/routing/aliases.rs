@@ -1,7 +1,5 @@
 //! The `aliases` section: logical names, their candidates and how these are ordered.
 
-use std::collections::BTreeMap;
-
 use super::super::place::Place;
 use super::conditions::{self, range};
 use super::{LONGEST, owned};
@@ -11,6 +9,7 @@ use crate::keys::Pattern;
 use crate::route::alias::{Alias, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
 use crate::route::check::Check;
 use crate::route::classify::Kind;
+use crate::sorted::SortedMap;
 use crate::units::Millis;
 
 /// Candidates of one alias; what patterns match is capped where they are filled in.
@@ -30,12 +29,12 @@ const EFFORTS: [(&str, Effort); 7] = [
 ];
 
 /// The aliases by name.
-pub(in super::super) fn read(place: &Place<'_>) -> BTreeMap<String, Alias> {
+pub(in super::super) fn read(place: &Place<'_>) -> SortedMap<String, Alias> {
     let entries = place.entries();
     if entries.len() > MAX_ALIASES {
         place.fault(format!("has {} aliases; at most {MAX_ALIASES} are allowed", entries.len()));
     }
-    let mut aliases = BTreeMap::new();
+    let mut aliases = SortedMap::new();
     for (name, place) in entries.iter().take(MAX_ALIASES) {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b':';
         if name.is_empty() || name.len() > 80 || !name.bytes().all(plain) {
@@ -49,7 +48,7 @@ pub(in super::super) fn read(place: &Place<'_>) -> BTreeMap<String, Alias> {
     aliases
 }
 
-fn leads_to(aliases: &BTreeMap<String, Alias>, from: &str, to: &str, depth: usize) -> bool {
+fn leads_to(aliases: &SortedMap<String, Alias>, from: &str, to: &str, depth: usize) -> bool {
     let Some(alias) = aliases.get(from).filter(|_| depth <= MAX_DEPTH) else { return depth > MAX_DEPTH };
     let named = alias.candidates.iter().chain(alias.overlays.iter().flat_map(|overlay| &overlay.candidates));
     let mut models = named.map(|named| named.model.as_str()).chain(alias.fallbacks.iter().map(String::as_str));
@@ -214,7 +213,7 @@ fn overrides(place: &Place<'_>) -> Overrides {
     overrides
 }
 
-fn variants(place: &Place<'_>) -> BTreeMap<String, Strategy> {
+fn variants(place: &Place<'_>) -> SortedMap<String, Strategy> {
     let entries = place.entries().into_iter();
     entries.filter_map(|(name, place)| Some((name.to_owned(), strategy(&place)?))).collect()
 }

@@ -1,16 +1,15 @@
 //! The `experiments` section: which share of an alias's calls goes elsewhere, to see how that does.
 
-use std::collections::BTreeMap;
-
 use super::super::place::Place;
 use super::aliases::candidates;
 use super::conditions;
 use crate::route::alias::Alias;
 use crate::route::experiment::{Experiment, Split, Stop, Variant};
+use crate::sorted::SortedMap;
 
 /// The experiments by id; `aliases` are those of the document.
-pub(in super::super) fn read(place: &Place<'_>, aliases: &BTreeMap<String, Alias>) -> BTreeMap<String, Experiment> {
-    let mut experiments: BTreeMap<String, Experiment> = BTreeMap::new();
+pub(in super::super) fn read(place: &Place<'_>, aliases: &SortedMap<String, Alias>) -> SortedMap<String, Experiment> {
+    let mut experiments: SortedMap<String, Experiment> = SortedMap::new();
     for (id, place) in place.entries() {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if id.is_empty() || id.len() > 60 || !id.bytes().all(plain) {

@@ -1,12 +1,11 @@
 //! The `rules` section: what must hold for some calls, whatever they ask for.
 
-use std::collections::BTreeMap;
-
 use super::super::place::Place;
 use super::aliases::{latency_budget, strategy};
 use super::{conditions, owned, patterns};
 use crate::route::alias::Alias;
 use crate::route::demands::{MaxPrice, Rule};
+use crate::sorted::SortedMap;
 use crate::units::NanoUsd;
 
 const KNOWN: [&str; 13] = [
@@ -29,7 +28,7 @@ const KNOWN: [&str; 13] = [
 const MAX_USD: NanoUsd = NanoUsd(100_000 * NanoUsd::DOLLAR.0);
 
 /// The rules in their order; `aliases` are those of the document.
-pub(in super::super) fn read(place: &Place<'_>, aliases: &BTreeMap<String, Alias>) -> Vec<Rule> {
+pub(in super::super) fn read(place: &Place<'_>, aliases: &SortedMap<String, Alias>) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     for item in place.items(200) {
         let rule = rule(&item);

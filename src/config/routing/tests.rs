@@ -40,7 +40,7 @@ fn an_alias_means_what_it_says() {
             "deep": {"candidates": ["anthropic/claude"]}
         }"#,
     );
-    let alias = &config.routing.aliases["fast-cheap"];
+    let alias = config.routing.aliases.get("fast-cheap").unwrap();
     let (first, second) = (&alias.candidates[0], &alias.candidates[1]);
     assert_eq!((first.model.as_str(), first.weight, first.difficulty), ("groq/llama", 1, (1, 5)));
     assert_eq!((second.weight, second.latest, second.difficulty), (3, true, (1, 3)));
@@ -50,7 +50,7 @@ fn an_alias_means_what_it_says() {
     assert_eq!(alias.policy.strategy, Strategy::Balanced);
     assert_eq!(alias.policy.balance, Balance { price: 1.0, latency: 0.5, errors: 4.0 });
     assert_eq!(alias.policy.latency_budget, LatencyBudget { first_token: Some(Millis(2_000)), total: None });
-    assert_eq!(alias.variants["quick"], Strategy::Fastest);
+    assert_eq!(*alias.variants.get("quick").unwrap(), Strategy::Fastest);
     assert_eq!(alias.deadlines.total, Some(Millis(20_000)));
     assert_eq!(alias.overlays[0].strategy, Some(Strategy::Cheapest));
 }

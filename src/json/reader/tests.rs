@@ -1,10 +1,9 @@
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
 use crate::json::{Raw, Text};
+use crate::sorted::SortedMap;
 
 #[derive(Debug, PartialEq, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -20,7 +19,7 @@ struct All<'a> {
     #[serde(borrow)]
     a: Option<Cow<'a, str>>,
     e: Option<Vec<(i64, f64)>>,
-    t: BTreeMap<u32, String>,
+    t: SortedMap<u32, String>,
     l: Vec<Choice>,
     u: Option<serde_json::Value>,
     r: Option<u64>,

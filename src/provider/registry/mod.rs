@@ -5,12 +5,13 @@
 mod recent;
 mod upstream;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::models::{self, Entry, Mode};
 use super::{Bucket, ModelFacts, PROVIDERS, Price, Rates, SANDBOX, Source, family};
 use crate::config::{Config, ModelEntry};
+use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
 
 use recent::Recent;
@@ -23,7 +24,7 @@ pub struct Registry {
     /// Sorted by id.
     upstreams: Vec<Rc<Upstream>>,
     /// What the document says of models, by `provider/id`.
-    models: BTreeMap<String, ModelEntry>,
+    models: SortedMap<String, ModelEntry>,
     facts: Recent<ModelFacts>,
     listed_prices: Recent<Option<Price>>,
 }
@@ -113,7 +114,7 @@ impl Registry {
     pub fn written_of<'r>(&'r self, provider: &'r str) -> impl Iterator<Item = (&'r str, &'r ModelEntry)> {
         // `/` is followed by `0`: these are the keys that begin with the id and a slash.
         self.models
-            .range(format!("{provider}/")..format!("{provider}0"))
+            .range(format!("{provider}/").as_str(), format!("{provider}0").as_str())
             .filter_map(|(key, entry)| Some((key.split_once('/')?.1, entry)))
     }
 

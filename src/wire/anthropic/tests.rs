@@ -1,6 +1,5 @@
 //! Every recorded answer, read twice: by this format, and by an independent reading of its JSON.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -10,6 +9,7 @@ use super::{Decoder, read_answer};
 use crate::chat::{Answer, EndKind, Event, Fold, Part, SignatureRole, Sink, Usage};
 use crate::failure::{Failure, Kind};
 use crate::provider::Quirks;
+use crate::sorted::SortedMap;
 use crate::wire::{Decoded, StreamDecoder, sse};
 
 /// What an answer says, without regard to how it was carried.
@@ -89,7 +89,7 @@ fn expected(message: &Value) -> Gist {
 /// Puts a recorded stream together as its vendor's own client library does.
 fn assemble(body: &str) -> Value {
     let mut message = Value::Null;
-    let mut inputs: BTreeMap<u64, String> = BTreeMap::new();
+    let mut inputs: SortedMap<u64, String> = SortedMap::new();
     for event in body.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data:")?).ok()) {
         let index = event["index"].as_u64().unwrap_or(0);
         match event["type"].as_str().unwrap_or_default() {
@@ -111,7 +111,7 @@ fn assemble(body: &str) -> Value {
                     }
                 }
                 if delta["type"] == "input_json_delta" {
-                    inputs.entry(index).or_default().push_str(delta["partial_json"].as_str().unwrap());
+                    inputs.get_or_default(index).push_str(delta["partial_json"].as_str().unwrap());
                 }
                 if delta["type"] == "citations_delta" {
                     if !block["citations"].is_array() {
@@ -143,7 +143,7 @@ struct Laws {
     fold: Fold,
     started: bool,
     over: bool,
-    open: BTreeMap<u32, bool>,
+    open: SortedMap<u32, bool>,
     next: u32,
     deltas: usize,
 }

@@ -1,10 +1,9 @@
 //! Writes a stream for the caller: chunks, the usage chunk if asked for, and `[DONE]`.
 
-use std::collections::BTreeMap;
-
 use crate::chat::{BlockKind, EndReason, Event, Media, MediaKind, Signature, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
+use crate::sorted::SortedMap;
 use crate::wire::{Closing, Naming, StreamWriter};
 
 use super::failure::write_error;
@@ -24,7 +23,7 @@ pub struct Writer {
     head: Vec<u8>,
     /// The head, and what stands before a piece of the first choice's text.
     text_head: Vec<u8>,
-    choices: BTreeMap<u32, Progress>,
+    choices: SortedMap<u32, Progress>,
     /// The first chunk of a choice names the role.
     names_role: bool,
 }
@@ -49,7 +48,7 @@ impl Writer {
             out: Vec::new(),
             head: Vec::new(),
             text_head: Vec::new(),
-            choices: BTreeMap::new(),
+            choices: SortedMap::new(),
             names_role: true,
         }
     }
@@ -102,7 +101,7 @@ impl Writer {
                 };
             });
         }
-        self.choices.entry(index).or_default()
+        self.choices.get_or_default(index)
     }
 
     /// A chunk of one choice with this delta.

@@ -3,11 +3,10 @@
 //! Every block has its number, so blocks may overlap as they do elsewhere. Text and reasoning begin with their first
 //! delta; `messageStop` and the usage behind it are the gateway's to write, so that nothing looks finished before it is.
 
-use std::collections::BTreeMap;
-
 use crate::chat::{BlockKind, EndKind, EndReason, Event, Signature, SignatureRole, Sink};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
+use crate::sorted::SortedMap;
 use crate::wire::bedrock::SIGNED;
 use crate::wire::carried::{self, Owner};
 use crate::wire::framing::event_stream::{write_event, write_exception};
@@ -24,7 +23,7 @@ pub struct Writer {
     /// The number of the next block that is written.
     next: u32,
     /// Open blocks by the hub's number.
-    blocks: BTreeMap<u32, Block>,
+    blocks: SortedMap<u32, Block>,
     calls: bool,
     refused: bool,
     end: Option<EndReason<'static>>,
@@ -55,7 +54,7 @@ impl Writer {
             out: Vec::new(),
             started: false,
             next: 0,
-            blocks: BTreeMap::new(),
+            blocks: SortedMap::new(),
             calls: false,
             refused: false,
             end: None,

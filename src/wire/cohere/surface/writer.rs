@@ -3,11 +3,10 @@
 //! Source: <https://docs.cohere.com/v2/docs/streaming>; recordings `cohere.thinking-stream.5c8eed34d5`,
 //! `cohere.tools-stream.9c0b37e9f3`.
 
-use std::collections::BTreeMap;
-
 use crate::chat::{Arguments, BlockKind, EndKind, EndReason, Event, Sink};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
+use crate::sorted::SortedMap;
 use crate::wire::{Closing, Naming, StreamWriter};
 
 use super::{reply, usage};
@@ -23,7 +22,7 @@ pub struct Writer {
     calls: u32,
     citations: u32,
     /// Open blocks by the hub's number.
-    blocks: BTreeMap<u32, Block>,
+    blocks: SortedMap<u32, Block>,
     end: Option<EndReason<'static>>,
 }
 
@@ -51,7 +50,7 @@ impl Writer {
             contents: 0,
             calls: 0,
             citations: 0,
-            blocks: BTreeMap::new(),
+            blocks: SortedMap::new(),
             end: None,
         }
     }

@@ -3,11 +3,10 @@
 //! Calls come whole here, so their arguments are gathered. The end of every candidate comes with the last object, as
 //! usage and cost do, so that nothing looks finished before it is.
 
-use std::collections::BTreeMap;
-
 use crate::chat::{Arguments, BlockKind, Citation, EndReason, Event, Signature, Sink};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
+use crate::sorted::SortedMap;
 use crate::wire::{Closing, Layout, Naming, StreamWriter};
 
 use super::layout::Frames;
@@ -22,8 +21,8 @@ pub struct Writer {
     id: Text<'static>,
     model: Text<'static>,
     /// By choice and block.
-    blocks: BTreeMap<(u32, u32), Block>,
-    candidates: BTreeMap<u32, Candidate>,
+    blocks: SortedMap<(u32, u32), Block>,
+    candidates: SortedMap<u32, Candidate>,
 }
 
 #[derive(Debug)]
@@ -50,14 +49,14 @@ impl Writer {
             out: Vec::new(),
             id: Text::EMPTY,
             model: Text::EMPTY,
-            blocks: BTreeMap::new(),
-            candidates: BTreeMap::new(),
+            blocks: SortedMap::new(),
+            candidates: SortedMap::new(),
         }
     }
 
     /// Writes a response with one part.
     fn part(&mut self, choice: u32, part: impl FnOnce(&mut Object<'_>)) {
-        self.candidates.entry(choice).or_default();
+        self.candidates.get_or_default(choice);
         let mut json = Vec::with_capacity(256);
         let mut response = Object::open(&mut json);
         response.array("candidates", |candidates| {
@@ -86,7 +85,7 @@ impl Writer {
                 }
             }
             Some(Block::Refusal) => {
-                self.candidates.entry(choice).or_default().refusal.get_or_insert_default().push(text);
+                self.candidates.get_or_default(choice).refusal.get_or_insert_default().push(text);
             }
             Some(Block::Call { arguments, .. }) => arguments.push(text),
             None => {}
@@ -140,13 +139,13 @@ impl Sink for Writer {
             | Event::ToolCallDelta { choice, block, arguments: text } => self.words(choice, block, &text),
             Event::BlockSignature { choice, block, signature } => self.sign(choice, block, signature),
             Event::BlockCitation { choice, citation, .. } => {
-                self.candidates.entry(choice).or_default().sources.push(citation.into_owned());
+                self.candidates.get_or_default(choice).sources.push(citation.into_owned());
             }
             Event::MediaDelta { choice, media } => self.part(choice, |part| reply::write_media(&media, part)),
             Event::BlockEnd { choice, block } => self.end_block(choice, block),
             Event::End { choice, reason } => {
                 let reason = EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) };
-                self.candidates.entry(choice).or_default().end = Some(reason);
+                self.candidates.get_or_default(choice).end = Some(reason);
             }
             Event::Usage(_) | Event::LogprobsDelta { .. } | Event::Failed(_) => {}
         }

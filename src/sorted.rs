@@ -1,0 +1,317 @@
+//! A map in the order of its keys, kept in one sorted `Vec`.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
+
+/// A map whose entries stand sorted by their keys in one `Vec`.
+///
+/// It stands in for `BTreeMap`, whose code is in the script once for each type of value, at some ten kilobytes each: a
+/// tenth of all code, for maps of a few entries. Looking a key up takes a binary search; inserting one in the middle
+/// moves the entries behind it, so a map of more than some thousand entries that changes all the time is better off
+/// with another.
+///
+/// ```
+/// use latchkey::sorted::SortedMap;
+///
+/// let map: SortedMap<String, u32> = [("b".to_owned(), 2), ("a".to_owned(), 1)].into_iter().collect();
+/// assert_eq!(map.get("b"), Some(&2));
+/// assert_eq!(map.keys().collect::<Vec<_>>(), ["a", "b"]);
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct SortedMap<K, V> {
+    entries: Vec<(K, V)>,
+}
+
+impl<K, V> SortedMap<K, V> {
+    /// Without entries.
+    #[must_use]
+    pub const fn new() -> SortedMap<K, V> {
+        SortedMap { entries: Vec::new() }
+    }
+
+    /// How many entries there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The entries in the order of their keys.
+    pub fn iter(&self) -> Iter<'_, K, V> {
+        self.into_iter()
+    }
+
+    /// The entries in the order of their keys, whose values may be changed.
+    pub fn iter_mut(&mut self) -> impl DoubleEndedIterator<Item = (&K, &mut V)> + use<'_, K, V> {
+        self.entries.iter_mut().map(|(key, value)| (&*key, value))
+    }
+
+    /// The keys in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> + Clone + use<'_, K, V> {
+        self.entries.iter().map(|(key, _)| key)
+    }
+
+    /// The values in the order of their keys.
+    pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> + Clone + use<'_, K, V> {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    /// The values in the order of their keys, to be changed.
+    pub fn values_mut(&mut self) -> impl DoubleEndedIterator<Item = &mut V> + use<'_, K, V> {
+        self.entries.iter_mut().map(|(_, value)| value)
+    }
+
+    /// The values in the order of their keys.
+    pub fn into_values(self) -> impl DoubleEndedIterator<Item = V> + use<K, V> {
+        self.entries.into_iter().map(|(_, value)| value)
+    }
+
+    /// Keeps the entries of which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        self.entries.retain_mut(|(key, value)| keep(key, value));
+    }
+}
+
+impl<K: Ord, V> SortedMap<K, V> {
+    /// The value of a key.
+    #[must_use]
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.get(self.place(key).ok()?).map(|(_, value)| value)
+    }
+
+    /// The value of a key, to be changed.
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let place = self.place(key).ok()?;
+        self.entries.get_mut(place).map(|(_, value)| value)
+    }
+
+    /// A key as it stands here, and its value.
+    #[must_use]
+    pub fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        self.entries.get(self.place(key).ok()?).map(|(key, value)| (key, value))
+    }
+
+    /// Whether a key is there.
+    #[must_use]
+    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.place(key).is_ok()
+    }
+
+    /// The entries whose keys are `from` or more, and less than `to`.
+    pub fn range<Q: Ord + ?Sized>(&self, from: &Q, to: &Q) -> Iter<'_, K, V>
+    where
+        K: Borrow<Q>,
+    {
+        let [from, to] = [from, to].map(|key| self.place(key).unwrap_or_else(|place| place));
+        self.entries.get(from..to).unwrap_or_default().iter().map(|(key, value)| (key, value))
+    }
+
+    /// Sets the value of a key; gives the one that it had.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.place(&key) {
+            Ok(place) => self.entries.get_mut(place).map(|(_, old)| std::mem::replace(old, value)),
+            Err(place) => {
+                self.entries.insert(place, (key, value));
+                None
+            }
+        }
+    }
+
+    /// The value of a key, which is `make`'s where it had none.
+    pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let place = self.place(&key).unwrap_or_else(|place| {
+            self.entries.insert(place, (key, make()));
+            place
+        });
+        // It was found or put there just now.
+        #[allow(clippy::indexing_slicing)]
+        &mut self.entries[place].1
+    }
+
+    /// The value of a key, which is the default one where it had none.
+    pub fn get_or_default(&mut self, key: K) -> &mut V
+    where
+        V: Default,
+    {
+        self.get_or_insert_with(key, V::default)
+    }
+
+    /// Takes a key out; gives the value that it had.
+    pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let place = self.place(key).ok()?;
+        Some(self.entries.remove(place).1)
+    }
+
+    fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        // Keys that come in order, as most do, are compared once.
+        match self.entries.last() {
+            Some((last, _)) if last.borrow() < key => Err(self.entries.len()),
+            _ => self.entries.binary_search_by(|(other, _)| other.borrow().cmp(key)),
+        }
+    }
+}
+
+impl<K, V> Default for SortedMap<K, V> {
+    fn default() -> SortedMap<K, V> {
+        SortedMap::new()
+    }
+}
+
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for SortedMap<K, V> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self).finish()
+    }
+}
+
+impl<K: Ord, V> FromIterator<(K, V)> for SortedMap<K, V> {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> SortedMap<K, V> {
+        let mut map = SortedMap::new();
+        map.extend(entries);
+        map
+    }
+}
+
+impl<K: Ord, V> Extend<(K, V)> for SortedMap<K, V> {
+    fn extend<I: IntoIterator<Item = (K, V)>>(&mut self, entries: I) {
+        for (key, value) in entries {
+            self.insert(key, value);
+        }
+    }
+}
+
+impl<K: Ord, V, const N: usize> From<[(K, V); N]> for SortedMap<K, V> {
+    fn from(entries: [(K, V); N]) -> SortedMap<K, V> {
+        entries.into_iter().collect()
+    }
+}
+
+/// The entries of a [`SortedMap`].
+pub type Iter<'a, K, V> = std::iter::Map<std::slice::Iter<'a, (K, V)>, fn(&'a (K, V)) -> (&'a K, &'a V)>;
+
+impl<'a, K, V> IntoIterator for &'a SortedMap<K, V> {
+    type Item = (&'a K, &'a V);
+    type IntoIter = Iter<'a, K, V>;
+
+    fn into_iter(self) -> Iter<'a, K, V> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
+}
+
+impl<K, V> IntoIterator for SortedMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = std::vec::IntoIter<(K, V)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for SortedMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self)
+    }
+}
+
+impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for SortedMap<K, V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SortedMap<K, V>, D::Error> {
+        struct Entries<K, V>(PhantomData<(K, V)>);
+
+        impl<'de, K: Ord + Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for Entries<K, V> {
+            type Value = SortedMap<K, V>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a map")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<SortedMap<K, V>, A::Error> {
+                let mut map = SortedMap::new();
+                while let Some((key, value)) = access.next_entry()? {
+                    map.insert(key, value);
+                }
+                Ok(map)
+            }
+        }
+
+        deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::SortedMap;
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Insert(u8, u16),
+        Remove(u8),
+        Default(u8),
+        Retain(u8),
+    }
+
+    fn change() -> impl Strategy<Value = Change> {
+        prop_oneof![
+            (any::<u8>(), any::<u16>()).prop_map(|(key, value)| Change::Insert(key, value)),
+            any::<u8>().prop_map(Change::Remove),
+            any::<u8>().prop_map(Change::Default),
+            any::<u8>().prop_map(Change::Retain),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn does_what_a_b_tree_does(changes in proptest::collection::vec(change(), 0..200)) {
+            let (mut map, mut tree) = (SortedMap::new(), BTreeMap::new());
+            for change in changes {
+                match change {
+                    Change::Insert(key, value) => prop_assert_eq!(map.insert(key, value), tree.insert(key, value)),
+                    Change::Remove(key) => prop_assert_eq!(map.remove(&key), tree.remove(&key)),
+                    Change::Default(key) => prop_assert_eq!(map.get_or_default(key), tree.entry(key).or_default()),
+                    Change::Retain(least) => {
+                        map.retain(|key, _| *key >= least);
+                        tree.retain(|key, _| *key >= least);
+                    }
+                }
+                prop_assert!(map.iter().eq(tree.iter()));
+            }
+            for key in 0..=u8::MAX {
+                prop_assert_eq!(map.get(&key), tree.get(&key));
+                prop_assert_eq!(map.contains_key(&key), tree.contains_key(&key));
+            }
+            prop_assert!(map.range(&50, &200).eq(tree.range(50..200)));
+            let json = serde_json::to_string(&map).unwrap();
+            prop_assert_eq!(&json, &serde_json::to_string(&tree).unwrap());
+            prop_assert_eq!(serde_json::from_str::<SortedMap<u8, u16>>(&json).unwrap(), map);
+        }
+    }
+}
