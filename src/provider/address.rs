@@ -25,7 +25,11 @@ impl Address {
     pub fn of(provider: &Provider, variable: &dyn Fn(&str) -> Option<String>) -> Result<Address, MissingVariable> {
         let base = match variable(&provider.base_url_variable()) {
             Some(base) => base,
-            None => fill_in(provider.base_url, variable)?,
+            None => {
+                let place =
+                    provider.places.iter().find(|place| variable(place.variable).as_deref() == Some(place.value));
+                fill_in(place.map_or(provider.base_url, |place| place.base_url), variable)?
+            }
         };
         Ok(Address::at(&base).versioned(provider.versioned.and_then(variable)))
     }
@@ -120,6 +124,24 @@ mod tests {
             url("cloudflare-ai-gateway", path, "m", &account).expect("complete"),
             "https://gateway.ai.cloudflare.com/v1/a1/g/compat/chat/completions"
         );
+    }
+
+    #[test]
+    fn a_place_may_have_a_host_of_its_own() {
+        let at = |provider: &str, location: &str| {
+            let variables = [("VERTEX_PROJECT", "shop"), ("VERTEX_LOCATION", location)];
+            url(provider, "/x", "m", &variables).expect("complete")
+        };
+        let project =
+            |host: &str, location: &str| format!("https://{host}.googleapis.com/v1/projects/shop/locations/{location}");
+        assert_eq!(at("vertex", "europe-west4"), project("europe-west4-aiplatform", "europe-west4") + "/x");
+        assert_eq!(at("vertex", "global"), project("aiplatform", "global") + "/x");
+        assert_eq!(at("vertex-anthropic", "eu"), project("aiplatform.eu.rep", "eu") + "/x");
+        assert_eq!(
+            at("vertex-openai", "us-central1"),
+            project("us-central1-aiplatform", "us-central1") + "/endpoints/openapi/x"
+        );
+        assert_eq!(at("vertex-openai", "us"), project("aiplatform.us.rep", "us") + "/endpoints/openapi/x");
     }
 
     #[test]

@@ -4,8 +4,18 @@
 //! address is an OpenAI-compatible server of which nothing odd is known ([`Quirks::COMPATIBLE`]).
 
 use super::quirks::{Hosting, OutputCap, ReasoningBack, ReasoningParameter, ToolCallIds};
-use super::{Auth, Bound, Endpoints, Provider, Quirks};
+use super::{Auth, Bound, Endpoints, Place, Provider, Quirks, TokenSource};
 use crate::wire::Format;
+
+/// The address of a project's models: in the region that `VERTEX_LOCATION` names, or at a host of its own.
+macro_rules! vertex {
+    () => {
+        vertex!("{VERTEX_LOCATION}-aiplatform.googleapis.com", "")
+    };
+    ($host:literal, $path:literal) => {
+        concat!("https://", $host, "/v1/projects/{VERTEX_PROJECT}/locations/{VERTEX_LOCATION}", $path)
+    };
+}
 
 /// Every built-in provider, sorted by id.
 pub const PROVIDERS: &[Provider] = &[
@@ -20,6 +30,7 @@ pub const PROVIDERS: &[Provider] = &[
     // One credential for every deployment of a resource; the first chunk carries only the prompt's filter results.
     compatible("azure", "Azure OpenAI", "https://{AZURE_RESOURCE}.openai.azure.com/openai/v1")
         .auth(Auth::Header("api-key"))
+        .tokens(ENTRA)
         .quirks(Quirks { output_cap: OutputCap::Either, developer_role: true, ..Quirks::COMPATIBLE })
         .versioned("AZURE_API_VERSION")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
@@ -33,12 +44,14 @@ pub const PROVIDERS: &[Provider] = &[
         Format::Anthropic,
     )
     .auth(Auth::Header("x-api-key"))
+    .tokens(ENTRA)
     .quirks(Quirks::NONE)
     .listed("anthropic")
     .recorded("azure"),
     compatible("baseten", "Baseten", "https://inference.baseten.co/v1"),
     row("bedrock", "Amazon Bedrock", "https://bedrock-runtime.{AWS_REGION}.amazonaws.com", Format::Bedrock)
         .auth(Auth::Aws("bedrock"))
+        .tokens(ROLE)
         .quirks(Quirks::NONE)
         .recorded("bedrock"),
     // What Converse has no word for, such as betas, in the models' own protocol.
@@ -49,6 +62,7 @@ pub const PROVIDERS: &[Provider] = &[
         Format::Anthropic,
     )
     .auth(Auth::Aws("bedrock"))
+    .tokens(ROLE)
     .quirks(Quirks { hosting: Hosting::InvokeModel, ..Quirks::NONE })
     .listed("bedrock")
     .recorded("bedrock"),
@@ -267,14 +281,25 @@ pub const PROVIDERS: &[Provider] = &[
         })
         .endpoints(EMBEDDINGS)
         .recorded("vercel-gateway"),
-    // The key is an access token; each lives an hour.
+    // A key is an access token, which lives an hour; a service account's key gets new ones by itself.
     row("vertex", "Google Vertex AI", VERTEX, Format::Gemini)
+        .places(VERTEX_PLACES)
+        .tokens(GOOGLE)
         .quirks(Quirks { hosting: Hosting::PublisherModel, ..Quirks::NONE })
+        .endpoints(EMBEDDINGS)
         .recorded("vertex"),
     row("vertex-anthropic", "Anthropic on Google Vertex AI", VERTEX, Format::Anthropic)
+        .places(VERTEX_PLACES)
+        .tokens(GOOGLE)
         .quirks(Quirks { hosting: Hosting::PublisherModel, ..Quirks::NONE })
         .listed("vertex")
         .recorded("vertex"),
+    // The open models of the Model Garden (`meta/llama-…-maas`), as a service of the project's.
+    // https://docs.cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis
+    compatible("vertex-openai", "Google Vertex AI Model Garden", GARDEN)
+        .places(GARDEN_PLACES)
+        .tokens(GOOGLE)
+        .listed("vertex"),
     compatible("vllm", "vLLM", "http://localhost:8000/v1")
         .auth(Auth::Optional)
         .quirks(Quirks {
@@ -335,8 +360,46 @@ const EMBEDDINGS_AND_COMPLETIONS: Endpoints = Endpoints { embeddings: true, ..CO
 const CHAT_ALONE: Endpoints = Endpoints { embeddings: false, completions: false, responses: false };
 
 /// Models of every publisher that a project may call in one region.
-const VERTEX: &str =
-    "https://{VERTEX_LOCATION}-aiplatform.googleapis.com/v1/projects/{VERTEX_PROJECT}/locations/{VERTEX_LOCATION}";
+const VERTEX: &str = vertex!();
+/// Their open models, in OpenAI's protocol.
+const GARDEN: &str = vertex!("{VERTEX_LOCATION}-aiplatform.googleapis.com", "/endpoints/openapi");
+/// The world, and the two regions of regions
+/// (<https://docs.cloud.google.com/gemini-enterprise-agent-platform/resources/locations>).
+const VERTEX_PLACES: &[Place] = &[
+    located("global", vertex!("aiplatform.googleapis.com", "")),
+    located("eu", vertex!("aiplatform.eu.rep.googleapis.com", "")),
+    located("us", vertex!("aiplatform.us.rep.googleapis.com", "")),
+];
+/// The same for the endpoint that speaks OpenAI's protocol.
+const GARDEN_PLACES: &[Place] = &[
+    located("global", vertex!("aiplatform.googleapis.com", "/endpoints/openapi")),
+    located("eu", vertex!("aiplatform.eu.rep.googleapis.com", "/endpoints/openapi")),
+    located("us", vertex!("aiplatform.us.rep.googleapis.com", "/endpoints/openapi")),
+];
+
+const fn located(value: &'static str, base_url: &'static str) -> Place {
+    Place { variable: "VERTEX_LOCATION", value, base_url }
+}
+
+/// Tokens of a Google service account.
+const GOOGLE: TokenSource = TokenSource::ServiceAccount {
+    variables: &["VERTEX_SERVICE_ACCOUNT", "GOOGLE_APPLICATION_CREDENTIALS_JSON"],
+    project: "VERTEX_PROJECT",
+    scope: "https://www.googleapis.com/auth/cloud-platform",
+};
+
+/// Tokens of an application that Microsoft Entra knows.
+const ENTRA: TokenSource = TokenSource::Client {
+    tenant: "AZURE_TENANT_ID",
+    id: "AZURE_CLIENT_ID",
+    secret: "AZURE_CLIENT_SECRET",
+    authority: ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com"),
+    scope: ("AZURE_SCOPE", "https://cognitiveservices.azure.com/.default"),
+};
+
+/// Credentials of a role in AWS.
+const ROLE: TokenSource =
+    TokenSource::Role { arn: "AWS_ROLE_ARN", external_id: "AWS_ROLE_EXTERNAL_ID", endpoint: "AWS_ENDPOINT_URL_STS" };
 
 /// Workers AI by its binding, which takes what the schema of each model lists
 /// (<https://developers.cloudflare.com/workers-ai/models/llama-3.3-70b-instruct-fp8-fast/>).
@@ -382,7 +445,9 @@ const fn row(id: &'static str, name: &'static str, base_url: &'static str, forma
         name,
         base_url,
         format,
+        places: &[],
         auth: Auth::Bearer,
+        tokens: None,
         quirks: Quirks::COMPATIBLE,
         versioned: None,
         catalog_id: id,
@@ -405,6 +470,16 @@ impl Provider {
 
     const fn quirks(mut self, quirks: Quirks) -> Provider {
         self.quirks = quirks;
+        self
+    }
+
+    const fn places(mut self, places: &'static [Place]) -> Provider {
+        self.places = places;
+        self
+    }
+
+    const fn tokens(mut self, source: TokenSource) -> Provider {
+        self.tokens = Some(source);
         self
     }
 

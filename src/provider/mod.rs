@@ -9,6 +9,7 @@ mod prices;
 mod quirks;
 mod registry;
 mod sigv4;
+mod tokens;
 
 pub use address::{Address, MissingVariable, percent_encoded};
 pub use catalog::{PROVIDERS, find};
@@ -18,6 +19,7 @@ pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Source, Unit, Va
 pub use quirks::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Unsigned, Upstream};
 pub use sigv4::AwsCredentials;
+pub use tokens::{Credential, Exchange, Token, TokenRequest, TokenSource};
 
 use crate::wire::Format;
 
@@ -33,10 +35,14 @@ pub struct Provider {
     pub name: &'static str,
     /// Where official SDKs point. `{NAME}` stands for a variable of the environment (`{CLOUDFLARE_ACCOUNT_ID}`).
     pub base_url: &'static str,
+    /// Where it is for single values of a variable that stands in the base URL, which is then not looked at.
+    pub places: &'static [Place],
     /// The protocol it speaks.
     pub format: Format,
     /// How it wants its key.
     pub auth: Auth,
+    /// What it gets tokens with where there is no key.
+    pub tokens: Option<TokenSource>,
     /// How it departs from its format.
     pub quirks: Quirks,
     /// The variable that, where it is set, names a dated version of the API and moves calls to the paths of single
@@ -50,6 +56,17 @@ pub struct Provider {
     pub endpoints: Endpoints,
     /// How it is reached without a key, where the deployment is bound to it.
     pub bound: Option<Bound>,
+}
+
+/// Where a provider is for one value of a variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The variable.
+    pub variable: &'static str,
+    /// Its value.
+    pub value: &'static str,
+    /// The base URL, as [`Provider::base_url`] is written.
+    pub base_url: &'static str,
 }
 
 /// A way to a provider that is a binding of the deployment: no address, no key, and a protocol of its own.

@@ -376,7 +376,7 @@ impl Format {
     ) -> Result<Outgoing, Failure> {
         match self {
             Format::OpenAiChat => openai_chat::write_embeddings(request, target.model, adjusted),
-            Format::Gemini => gemini::write_embeddings(request, target.model, adjusted),
+            Format::Gemini => gemini::write_embeddings(request, target, adjusted),
             Format::Cohere => cohere::write_embeddings(request, target.model, adjusted),
             Format::Ollama => ollama::write_embeddings(request, target.model, adjusted),
             Format::WorkersAi => workers_ai::write_embeddings(request, target.model, adjusted),

@@ -35,7 +35,10 @@ fn check_openai(body: &str) -> Vec<String> {
 
 fn check_native(format: Format, body: &str) -> Vec<String> {
     let came = json(body.as_bytes());
+    let predicted =
+        came["predictions"].as_array().into_iter().flatten().map(|one| numbers(&one["embeddings"]["values"]));
     let came: Vec<Vec<f64>> = match (came["embeddings"].as_array(), came["embeddings"]["float"].as_array()) {
+        _ if came["predictions"].is_array() => predicted.collect(),
         (_, Some(vectors)) => vectors.iter().map(numbers).collect(),
         (Some(several), _) if several[0].is_array() => several.iter().map(numbers).collect(),
         (Some(several), _) => several.iter().map(|one| numbers(&one["values"])).collect(),

@@ -51,7 +51,8 @@ pub fn scope(recording: &Recording) -> Scope {
     if endpoint.ends_with("/embeddings") && recording.provider != "voyage" {
         return Scope::Embeddings { format: Format::OpenAiChat };
     }
-    if endpoint.ends_with("mbedContent") || endpoint.ends_with("mbedContents") {
+    let predicts = endpoint.ends_with(":predict") && recording.kind == "embeddings";
+    if endpoint.ends_with("mbedContent") || endpoint.ends_with("mbedContents") || predicts {
         return Scope::Embeddings { format: Format::Gemini };
     }
     Scope::Outside("another endpoint")

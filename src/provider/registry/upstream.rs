@@ -1,6 +1,9 @@
 use crate::config::{ProviderEntry, default_quirks};
 use crate::failure::{Failure, Kind};
-use crate::provider::{Address, Auth, AwsCredentials, Endpoints, MissingVariable, Provider, Quirks, SANDBOX, variable};
+use crate::provider::{
+    Address, Auth, AwsCredentials, Credential, Endpoints, Exchange, MissingVariable, Provider, Quirks, SANDBOX,
+    TokenSource, variable,
+};
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::Format;
@@ -33,6 +36,10 @@ pub struct Upstream {
     pub binding: Option<&'static str>,
     /// What requests are signed with where there is no key.
     aws: Option<AwsCredentials>,
+    /// What tokens are got with where there is no key, or why they cannot be.
+    exchange: Option<Result<Exchange, String>>,
+    /// Which variables such tokens would be got with.
+    tokens: Option<TokenSource>,
     address: Result<Address, MissingVariable>,
     /// The variable that holds its first key, for messages.
     key_variable: String,
@@ -67,6 +74,13 @@ impl Upstream {
         let entry = entry.unwrap_or(&default);
         let moved = variables(&row.base_url_variable()).or_else(|| entry.base_url.clone());
         let placed = moved.is_some();
+        let aws = matches!(row.auth, Auth::Aws(_)).then(|| aws_credentials(variables)).flatten();
+        let exchange = row.tokens.and_then(|source| source.read(variables, aws.as_ref()));
+        // The project may be told by the credential.
+        let project = exchange.as_ref().and_then(|read| read.as_ref().ok()?.1.clone());
+        let project_variable = row.tokens.and_then(TokenSource::project_variable);
+        let variables: Variables<'_> =
+            &|name| variables(name).or_else(|| project.clone().filter(|_| project_variable == Some(name)));
         let address = match moved {
             Some(base) => Ok(Address::at(&base).versioned(row.versioned.and_then(variables))),
             None => Address::of(row, variables),
@@ -98,7 +112,9 @@ impl Upstream {
             endpoints: entry.endpoints.unwrap_or(row.endpoints),
             catalog_id: row.catalog_id.to_owned(),
             placed,
-            aws: matches!(row.auth, Auth::Aws(_)).then(|| aws_credentials(variables)).flatten(),
+            aws,
+            exchange: exchange.map(|read| read.map(|(exchange, _)| exchange)),
+            tokens: row.tokens,
             ..unbound
         }
     }
@@ -151,6 +167,8 @@ impl Upstream {
             models: entry.models.clone(),
             binding: None,
             aws: None,
+            exchange: None,
+            tokens: None,
             address,
             key_variable: key_variables.into_iter().next().unwrap_or_default(),
             placed: true,
@@ -163,7 +181,8 @@ impl Upstream {
     /// A server that needs no key counts once it was given an address: nobody knows whether one runs on localhost.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        let has_credential = !self.keys.is_empty() || self.aws.is_some() || self.binding.is_some();
+        let exchanges = matches!(self.exchange, Some(Ok(_)));
+        let has_credential = !self.keys.is_empty() || self.aws.is_some() || self.binding.is_some() || exchanges;
         self.address.is_ok() && (has_credential || (self.auth == Auth::Optional && self.placed))
     }
 
@@ -186,6 +205,28 @@ impl Upstream {
     pub fn url(&self, path: &str, model: &str) -> Result<String, Failure> {
         let address = self.address.as_ref().map_err(|missing| self.not_set_up(&missing.0))?;
         Ok(address.url(path, model))
+    }
+
+    /// What its tokens are got with, where it is called with such: a key that was set up is meant to be used.
+    ///
+    /// # Errors
+    /// Where what was set up for that cannot be read.
+    pub fn exchange(&self) -> Result<Option<&Exchange>, Failure> {
+        match self.exchange.as_ref().filter(|_| self.keys.is_empty()) {
+            None => Ok(None),
+            Some(Ok(exchange)) => Ok(Some(exchange)),
+            Some(Err(fault)) => Err(self.unusable(&format!("{fault}."))),
+        }
+    }
+
+    /// The headers that carry a token's credential.
+    #[must_use]
+    pub fn authorize_with(&self, request: &Unsigned<'_>, credential: &Credential) -> Vec<(&'static str, String)> {
+        match (credential, self.auth) {
+            (Credential::Bearer(token), _) => vec![("authorization", format!("Bearer {}", token.expose()))],
+            (Credential::Aws(aws), Auth::Aws(service)) => aws.sign(service, request.url, request.body, request.now),
+            (Credential::Aws(_), _) => Vec::new(),
+        }
     }
 
     /// The headers that carry the credential: the caller's own key where they brought one, else the gateway's number
@@ -225,7 +266,14 @@ impl Upstream {
     }
 
     fn not_set_up(&self, missing: &str) -> Failure {
-        let message = format!("The provider `{}` is not set up on this gateway: {missing} is not set.", self.id);
+        match self.tokens.and_then(TokenSource::wants).filter(|_| missing == self.key_variable) {
+            Some(other) => self.unusable(&format!("neither {missing} nor {other} is set.")),
+            None => self.unusable(&format!("{missing} is not set.")),
+        }
+    }
+
+    fn unusable(&self, why: &str) -> Failure {
+        let message = format!("The provider `{}` is not set up on this gateway: {why}", self.id);
         Failure::new(Kind::NotFound, message).code("model_not_found").about("model")
     }
 }

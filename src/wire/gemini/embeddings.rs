@@ -1,12 +1,14 @@
-//! Embeddings: `embedContent` for one text, `batchEmbedContents` for several.
+//! Embeddings: `embedContent` for one text, `batchEmbedContents` for several; `predict` where a host has the older models.
 //!
-//! Source: <https://ai.google.dev/api/embeddings>; `gemini.embeddings.18d75fd121`.
+//! Sources: <https://ai.google.dev/api/embeddings>; `gemini.embeddings.18d75fd121`;
+//! <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/model-reference/text-embeddings-api>;
+//! `vertex.embeddings.f35b53cc77`, `vertex.embeddings.959b9130b0`.
 
 use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
 use crate::provider::Hosting;
-use crate::wire::{Adjusted, Format, Outgoing, losses};
+use crate::wire::{Adjusted, Format, Outgoing, Target, losses};
 
 use super::path;
 use super::types::{Few, UsageMetadata};
@@ -18,12 +20,13 @@ const FIELDS: &[(&str, &str)] = &[("taskType", "taskType"), ("task_type", "taskT
 /// Writes a request.
 ///
 /// # Errors
-/// `Unsupported` where an input is not text.
+/// `Unsupported` where an input is not text, or there are several and the host's model takes one.
 pub fn write_embeddings(
     request: &EmbeddingsRequest<'_>,
-    model: &str,
+    target: &Target<'_>,
     adjusted: &mut Adjusted,
 ) -> Result<Outgoing, Failure> {
+    let (model, hosting) = (target.model, target.quirks.hosting);
     let texts = request.texts()?;
     if request.user.is_some() {
         losses::lose(Format::Gemini, "user", adjusted)?;
@@ -52,9 +55,14 @@ pub fn write_embeddings(
     };
     let mut out = Vec::new();
     let mut body = Object::open(&mut out);
-    let method = if let [text] = texts.as_slice() {
+    let method = if hosting == Hosting::PublisherModel && is_predicted(model) {
+        predict(&texts, &native, request.dimensions, &mut body);
+        "predict"
+    } else if let [text] = texts.as_slice() {
         write_one(text, &mut body);
         "embedContent"
+    } else if hosting == Hosting::PublisherModel {
+        return Err(Failure::unsupported("input", format!("`{model}` takes one text a call there.")));
     } else {
         let qualified = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
         body.array("requests", |requests| {
@@ -68,10 +76,34 @@ pub fn write_embeddings(
         "batchEmbedContents"
     };
     body.close();
-    Ok(Outgoing { path: path(model, method, Hosting::Own), headers: Vec::new(), body: out })
+    Ok(Outgoing { path: path(model, method, hosting), headers: Vec::new(), body: out })
 }
 
-/// Reads the answer of either method. Older models do not say what they used.
+/// Whether a host has the model from before there was a protocol for embeddings: all but the newer of Gemini's.
+fn is_predicted(model: &str) -> bool {
+    !model.starts_with("gemini") || model == "gemini-embedding-001"
+}
+
+/// A prediction for each text, as the models from before take it.
+fn predict(texts: &[&Text<'_>], native: &[(&str, &Raw<'_>)], dimensions: Option<u64>, body: &mut Object<'_>) {
+    body.array("instances", |instances| {
+        for text in texts {
+            instances.object(|instance| {
+                instance.text("content", text);
+                for (field, value) in native {
+                    instance.raw(if *field == "taskType" { "task_type" } else { field }, value);
+                }
+            });
+        }
+    });
+    if let Some(dimensions) = dimensions {
+        body.object("parameters", |parameters| {
+            parameters.number("outputDimensionality", dimensions);
+        });
+    }
+}
+
+/// Reads the answer of any of these methods. Older models of the maker's own do not say what they used.
 ///
 /// # Errors
 /// `BadAnswer` where the body is none.
@@ -79,7 +111,9 @@ pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
     let unreadable =
         |cause: String| Failure::bad_answer("The provider's answer is not what its format promises.").because(cause);
     let answer: Answer<'_> = crate::json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
-    let vectors = answer.embedding.into_iter().chain(answer.embeddings).map(|embedding| {
+    let counted = predicted_tokens(&answer.predictions);
+    let predicted = answer.predictions.into_iter().filter_map(|prediction| prediction.embeddings);
+    let vectors = answer.embedding.into_iter().chain(answer.embeddings).chain(predicted).map(|embedding| {
         let values = embedding.values.filter(Raw::is_array).ok_or_else(|| unreadable("no values".to_owned()))?;
         Ok(Vector::Floats(compact(values)))
     });
@@ -88,7 +122,14 @@ pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
         return Err(unreadable("no embedding".to_owned()));
     }
     let usage = answer.usage_metadata.as_ref().and_then(usage).map(|usage| Usage { output_text: 0, ..usage });
-    Ok(EmbeddingsAnswer { model: Text::EMPTY, vectors, usage })
+    Ok(EmbeddingsAnswer { model: Text::EMPTY, vectors, usage: usage.or(counted) })
+}
+
+/// What all texts had together, where it was told of each.
+fn predicted_tokens(predictions: &Few<Prediction<'_>>) -> Option<Usage> {
+    let count = |prediction: &Prediction<'_>| prediction.embeddings.as_ref()?.statistics.as_ref()?.token_count;
+    let input_fresh = predictions.iter().map(count).try_fold(0u64, |sum, count| Some(sum.saturating_add(count?)))?;
+    (!predictions.is_empty()).then(|| Usage { input_fresh, ..Usage::default() })
 }
 
 #[derive(serde::Deserialize)]
@@ -99,13 +140,29 @@ struct Answer<'a> {
     #[serde(borrow, default)]
     embeddings: Few<Embedding<'a>>,
     #[serde(borrow, default)]
+    predictions: Few<Prediction<'a>>,
+    #[serde(borrow, default)]
     usage_metadata: Option<UsageMetadata<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Prediction<'a> {
+    #[serde(borrow, default)]
+    embeddings: Option<Embedding<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Statistics {
+    #[serde(default)]
+    token_count: Option<u64>,
 }
 
 #[derive(serde::Deserialize)]
 struct Embedding<'a> {
     #[serde(borrow, default)]
     values: Option<Raw<'a>>,
+    #[serde(default)]
+    statistics: Option<Statistics>,
 }
 
 /// Plain answers are printed with every number on a line of its own.
@@ -121,6 +178,8 @@ mod tests {
     use super::*;
     use crate::chat::{EmbeddingInput, VectorEncoding};
     use crate::failure::Kind;
+    use crate::provider::{ModelFacts, Quirks};
+    use crate::wire::InlinedMedia;
 
     fn asking(inputs: Vec<EmbeddingInput<'static>>, dimensions: Option<u64>) -> EmbeddingsRequest<'static> {
         EmbeddingsRequest {
@@ -133,11 +192,49 @@ mod tests {
         }
     }
 
+    fn write(request: &EmbeddingsRequest<'_>, model: &str, hosting: Hosting) -> Result<Outgoing, Failure> {
+        let quirks = Quirks { hosting, ..Quirks::NONE };
+        let (facts, inlined) = (ModelFacts::default(), InlinedMedia::new());
+        let target = Target { model, quirks: &quirks, facts: &facts, inlined: &inlined };
+        write_embeddings(request, &target, &mut Adjusted::default())
+    }
+
+    fn texts(inputs: &[&'static str]) -> Vec<EmbeddingInput<'static>> {
+        inputs.iter().map(|input| EmbeddingInput::Text(Text::escape(input))).collect()
+    }
+
     fn written(inputs: &[&'static str], dimensions: Option<u64>) -> (String, String) {
-        let inputs = inputs.iter().map(|input| EmbeddingInput::Text(Text::escape(input))).collect();
-        let request = asking(inputs, dimensions);
-        let outgoing = write_embeddings(&request, "gemini-embedding-001", &mut Adjusted::default()).unwrap();
+        let outgoing = write(&asking(texts(inputs), dimensions), "gemini-embedding-001", Hosting::Own).unwrap();
         (outgoing.path, String::from_utf8(outgoing.body).unwrap())
+    }
+
+    #[test]
+    fn a_host_predicts_with_older_models() {
+        let on_host =
+            |inputs: &[&'static str], model| write(&asking(texts(inputs), Some(8)), model, Hosting::PublisherModel);
+        let outgoing = on_host(&["a", "b"], "text-embedding-005").unwrap();
+        assert_eq!(outgoing.path, "/publishers/google/models/text-embedding-005:predict");
+        assert_eq!(
+            String::from_utf8(outgoing.body).unwrap(),
+            r#"{"instances":[{"content":"a","task_type":"RETRIEVAL_QUERY"},{"content":"b","task_type":"RETRIEVAL_QUERY"}],"parameters":{"outputDimensionality":8}}"#
+        );
+        assert!(on_host(&["a"], "gemini-embedding-001").unwrap().path.ends_with(":predict"));
+        let newer = on_host(&["a"], "gemini-embedding-2").unwrap();
+        assert_eq!(newer.path, "/publishers/google/models/gemini-embedding-2:embedContent");
+        let refused = on_host(&["a", "b"], "gemini-embedding-2").unwrap_err();
+        assert_eq!((refused.kind, refused.param.as_deref()), (Kind::Unsupported, Some("input")));
+    }
+
+    #[test]
+    fn predictions_say_what_each_text_had() {
+        let answer = read_embeddings(
+            br#"{"predictions":[{"embeddings":{"statistics":{"token_count":4,"truncated":false},"values":[1]}},
+                {"embeddings":{"statistics":{"token_count":3},"values":[2]}}]}"#,
+        )
+        .unwrap();
+        assert_eq!((answer.vectors.len(), answer.usage.unwrap().input_fresh), (2, 7));
+        let silent = read_embeddings(br#"{"predictions":[{"embeddings":{"values":[1]}}]}"#).unwrap();
+        assert_eq!(silent.usage, None);
     }
 
     #[test]
@@ -158,7 +255,7 @@ mod tests {
     #[test]
     fn token_ids_are_refused() {
         let request = asking(vec![EmbeddingInput::Tokens(Raw::parse("[1]").unwrap())], None);
-        let refused = write_embeddings(&request, "gemini-embedding-001", &mut Adjusted::default()).unwrap_err();
+        let refused = write(&request, "gemini-embedding-001", Hosting::Own).unwrap_err();
         assert_eq!((refused.kind, refused.param.as_deref()), (Kind::Unsupported, Some("input.0")));
     }
 
