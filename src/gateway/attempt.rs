@@ -47,6 +47,8 @@ pub(super) struct Attempt {
     pub(super) status: Option<u16>,
     /// The caller brought their own provider key.
     pub(super) own_key: bool,
+    /// Its first token was refused, and another one got.
+    pub(super) signed_in_anew: bool,
     /// Whether reasoning is withheld from the caller.
     pub(super) hide_reasoning: bool,
     /// The key's output limit for a call that names none.
@@ -113,6 +115,7 @@ impl Gateway {
             probes_credential: false,
             status: None,
             own_key: call.incoming.header("x-latchkey-provider-key").is_some(),
+            signed_in_anew: false,
             hide_reasoning: false,
             default_max_tokens: None,
             cap_lowered: false,

@@ -109,6 +109,8 @@ pub(super) enum Stage {
     Standings,
     /// Links that the target cannot take as links.
     Media(Vec<String>),
+    /// A token for the target.
+    Token,
     /// The next attempt's time.
     Waiting,
     /// The upstream's status and headers.

@@ -69,7 +69,8 @@ impl Gateway {
             if self.leave_to_rival(call, &failure) {
                 return Ok(Step::Finish(Vec::new()));
             }
-            let next = self.decide(call, &failure, was_sent, now);
+            let anew = was_sent && self.may_sign_in_anew(call, &failure, now);
+            let next = self.decide(call, &failure, was_sent, anew, now);
             call.remember(failure);
             let tried = match next {
                 Next::Stop => Err(None),
@@ -107,7 +108,7 @@ impl Gateway {
         left.is_some_and(|left| left.same_model || left.other_model)
     }
 
-    fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, now: UnixMillis) -> Next {
+    fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, anew: bool, now: UnixMillis) -> Next {
         let failover = self.setup.config.failover;
         // For a caller who left, nothing is begun anew.
         if !failover.enabled || call.drained || call.role != Role::Caller || self.plan(call).is_err() {
@@ -120,10 +121,11 @@ impl Gateway {
         if !was_sent {
             // This target cannot be asked this. Another may; asking again changes nothing.
             let elsewhere = left.same_model || left.other_model;
-            let may = matches!(failure.kind, Kind::Unsupported | Kind::NotFound | Kind::NoTarget) && elsewhere;
-            return if may { Next::Target } else { Next::Stop };
+            let may =
+                matches!(failure.kind, Kind::Unsupported | Kind::NotFound | Kind::NoTarget | Kind::CredentialRejected);
+            return if may && elsewhere { Next::Target } else { Next::Stop };
         }
-        left.credential = self.further_credential(attempt, now).is_some();
+        left.credential = anew || self.further_credential(attempt, now).is_some();
         let spent = Spent {
             attempts: call.attempts,
             of_target: attempt.repeated,
@@ -217,7 +219,9 @@ impl Gateway {
 
     fn with_next_credential(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
         let attempt = call.attempt.as_mut().ok_or_else(no_attempt)?;
-        attempt.credential = self.further_credential(attempt, now).ok_or_else(no_attempt)?;
+        if !attempt.upstream.keys.is_empty() {
+            attempt.credential = self.further_credential(attempt, now).ok_or_else(no_attempt)?;
+        }
         attempt.repeated = 0;
         self.send(call, now)
     }

@@ -20,6 +20,7 @@ use super::attempt::Attempt;
 use super::call::{Call, Stage};
 use super::grants::Grants;
 use super::headers::unauthorized;
+use super::tokens::Tokens;
 use super::wishes::Wishes;
 use super::{Asked, CallId, Feedback, Incoming, Input, Step};
 
@@ -28,6 +29,8 @@ pub struct Gateway {
     pub(super) setup: Setup,
     pub(super) ids: Ids,
     pub(super) grants: Grants,
+    /// What calls are signed in with where there is no key.
+    pub(super) tokens: Tokens,
     /// Finished calls that are not in the database yet.
     pub records: RecordBuffer,
     /// How the targets are doing.
@@ -77,6 +80,7 @@ impl Gateway {
             setup,
             ids,
             grants: Grants::default(),
+            tokens: Tokens::default(),
             retries: RetryBudget::default(),
             hedges: HedgeBudget::default(),
             router: Router::default(),
@@ -195,6 +199,7 @@ impl Gateway {
             (Stage::Told, Input::Call(found)) => told(call, found, now),
             (Stage::Standings, Input::Standings(found)) => Ok(describe(call, found.ok().as_deref(), now)),
             (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
+            (Stage::Token, Input::Token(answer)) => self.signed_in(call, &answer, now),
             (Stage::Waiting, Input::Waited) => Ok(self.waited(call, now)),
             (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),
             (Stage::Body(status, headers), Input::Body(body)) => self.body(call, status, &headers, body, now),

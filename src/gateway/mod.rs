@@ -28,6 +28,7 @@ mod routed;
 mod send;
 mod settle;
 mod stream;
+mod tokens;
 mod tried;
 mod wishes;
 
@@ -45,6 +46,7 @@ use std::rc::Rc;
 use crate::budget::{KeyStandings, Terms};
 use crate::http::Response;
 use crate::keys::{Grant, KeyHash};
+use crate::provider::TokenRequest;
 use crate::units::{Millis, UnixMillis};
 
 /// Names a call within its isolate.
@@ -70,6 +72,8 @@ pub enum Input<'a> {
     Call(Result<Option<String>, String>),
     /// The answer to [`Step::FetchMedia`], one for each link, in order.
     Media(Vec<Result<FetchedMedia, String>>),
+    /// The answer to [`Step::Exchange`], or why there is none.
+    Token(Result<Exchanged<'a>, &'a str>),
     /// The wait that [`Step::Wait`] asked for is over.
     Waited,
     /// The upstream's status and headers, with lower-case names.
@@ -97,6 +101,27 @@ pub struct FetchedMedia {
     pub media_type: String,
     /// The body.
     pub bytes: Vec<u8>,
+}
+
+/// What came of asking for a token.
+#[derive(Clone, Copy)]
+pub struct Exchanged<'a> {
+    /// The status of the answer.
+    pub status: u16,
+    /// Its body, with the token: not to be logged.
+    pub body: &'a [u8],
+    /// When it was asked for.
+    pub sent: UnixMillis,
+    /// It is a copy of what another isolate was given.
+    pub is_copy: bool,
+}
+
+/// Shows nothing of the token.
+impl std::fmt::Debug for Exchanged<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = formatter.debug_struct("Exchanged");
+        shown.field("status", &self.status).field("is_copy", &self.is_copy).finish_non_exhaustive()
+    }
 }
 
 /// Which deadline passed.
@@ -153,6 +178,8 @@ pub enum Step {
     },
     /// Fetch these links, each up to so many bytes; every redirect must be checked again.
     FetchMedia(Vec<String>, usize),
+    /// Get a token: a copy that another isolate left, else from its issuer, and leave a copy.
+    Exchange(Box<TokenWanted>),
     /// Let go of the upstream that was asked before, if one was, and send a request to this one.
     Send(Box<Outbound>),
     /// Let go of the upstream and wait so long before the next attempt.
@@ -174,6 +201,17 @@ pub enum Step {
     Write(Vec<u8>),
     /// Write these bytes to the caller; the call is over.
     Finish(Vec<u8>),
+}
+
+/// A token that is asked for.
+#[derive(Clone, Debug)]
+pub struct TokenWanted {
+    /// Names what it is got with: under this name isolates leave each other copies.
+    pub id: String,
+    /// What its issuer is sent.
+    pub request: TokenRequest,
+    /// A copy of a token that was asked for at this moment, or before, is of no use.
+    pub newer_than: UnixMillis,
 }
 
 /// A request to an upstream.

@@ -53,6 +53,9 @@ impl Gateway {
     /// Writes the request for the chosen target.
     pub(super) fn send(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
         self.clear(call, now)?;
+        if let Some(first) = self.sign_in(call, now)? {
+            return Ok(first);
+        }
         let limits = &self.setup.config.limits;
         let (mut outgoing, links) = write(call, limits.media_count)?;
         if !links.is_empty() {
@@ -86,7 +89,13 @@ impl Gateway {
         if sandbox.is_none() {
             let unsigned = Unsigned { url: &url, body: &outgoing.body, now };
             attempt.shown = None;
-            for (name, value) in attempt.upstream.authorize(&unsigned, own_key, attempt.credential)? {
+            let exchange = if own_key.is_none() { attempt.upstream.exchange()? } else { None };
+            let credential = exchange.and_then(|exchange| self.tokens.credential(exchange, now));
+            let authorization = match credential {
+                Some(credential) => attempt.upstream.authorize_with(&unsigned, credential),
+                None => attempt.upstream.authorize(&unsigned, own_key, attempt.credential)?,
+            };
+            for (name, value) in authorization {
                 if !value.is_empty() && attempt.shown.is_none() {
                     attempt.shown = Some(Secret::new(value.trim_start_matches("Bearer ").to_owned()));
                 }

@@ -28,6 +28,7 @@ struct Generation {
     key_tag: Hmac<Sha256>,
     seal: Hmac<Sha256>,
     webhook: Hmac<Sha256>,
+    copy: [u8; 32],
 }
 
 impl Secrets {
@@ -90,6 +91,13 @@ impl Secrets {
         self.generations().map(|generation| secret(generation).into()).collect()
     }
 
+    /// What credentials that isolates leave each other are encrypted with (AES-256): the current generation's, because a
+    /// copy that cannot be read is only a copy lost.
+    #[must_use]
+    pub fn copy_key(&self) -> [u8; 32] {
+        self.current.copy
+    }
+
     fn generations(&self) -> impl Iterator<Item = &Generation> {
         std::iter::once(&self.current).chain(&self.accepted)
     }
@@ -104,12 +112,19 @@ impl std::fmt::Debug for Secrets {
 impl Generation {
     fn derive(source: &[u8], secret: &[u8]) -> Option<Generation> {
         let derivation = Hkdf::<Sha256>::new(Some(SALT), secret);
+        let mut copy = [0u8; 32];
+        derivation.expand_multi_info(&[source, b"/", b"copied credential"], &mut copy).ok()?;
         let subkey = |purpose: &[u8]| {
             let mut bytes = [0u8; 64];
             derivation.expand_multi_info(&[source, b"/", purpose], &mut bytes).ok()?;
             Some(Hmac::<Sha256>::new(&bytes.into()))
         };
-        Some(Generation { key_tag: subkey(b"key tag")?, seal: subkey(b"sealed value")?, webhook: subkey(b"webhook")? })
+        Some(Generation {
+            key_tag: subkey(b"key tag")?,
+            seal: subkey(b"sealed value")?,
+            webhook: subkey(b"webhook")?,
+            copy,
+        })
     }
 
     fn tag_of(&self, public: &[u8]) -> [u8; 32] {

@@ -17,5 +17,6 @@ mod responses;
 mod resume;
 mod routing;
 mod simulator;
+mod tokens;
 mod whole;
 mod world;
