@@ -15,8 +15,8 @@ use crate::admin::Decider;
 use crate::config::{self, Config};
 use crate::failure::{Failure, Kind};
 use crate::gateway::{
-    CallId, Comparison, Deadline, Feedback, FetchedMedia, Gateway, Hypothetical, Incoming, Input, Outbound, PastCall,
-    Redecided, Setup, Step,
+    CallId, Comparison, Deadline, Exchanged, Feedback, FetchedMedia, Gateway, Hypothetical, Incoming, Input, Outbound,
+    PastCall, Redecided, Setup, Step, TokenWanted,
 };
 use crate::http::{Response, failure_response};
 use crate::json::{Array, Object};
@@ -224,6 +224,26 @@ pub fn link_fault(link: &str) -> String {
     crate::gateway::link_fault(link).unwrap_or_default().to_owned()
 }
 
+/// A token's issuer answered a request of the moment `sent`, or an isolate before, of whose answer this is a copy.
+#[wasm_bindgen]
+pub fn exchanged(call: u32, status: u16, body: &[u8], sent: f64, is_copy: bool, now: f64) -> String {
+    resume(call, Input::Token(Ok(Exchanged { status, body, sent: moment(sent), is_copy })), now)
+}
+
+/// A token's issuer could not be asked.
+#[wasm_bindgen]
+pub fn not_exchanged(call: u32, reason: &str, now: f64) -> String {
+    resume(call, Input::Token(Err(reason)), now)
+}
+
+/// What copies of tokens are encrypted with; empty where nothing may be kept.
+#[wasm_bindgen]
+pub fn copy_key() -> Vec<u8> {
+    let key =
+        |isolate: &mut Isolate| isolate.gateway.setup().secrets.as_ref().map(|secrets| secrets.copy_key().to_vec());
+    with(None, key).unwrap_or_default()
+}
+
 /// The wait before the next attempt is over.
 #[wasm_bindgen]
 pub fn waited(call: u32, now: f64) -> String {
@@ -388,6 +408,7 @@ impl Isolate {
                     }
                 });
             }
+            Step::Exchange(wanted) => self.tell_exchange(&mut told, *wanted),
             Step::Send(outbound) => self.tell_send(&mut told, *outbound),
             Step::Wait(wait) => {
                 told.string("do", "wait").number("wait", wait.0);
@@ -424,6 +445,20 @@ impl Isolate {
             }
         });
         self.bytes = response.body;
+    }
+
+    fn tell_exchange(&mut self, told: &mut Object<'_>, wanted: TokenWanted) {
+        let TokenWanted { id, request, newer_than } = wanted;
+        told.string("do", "exchange").string("id", &id).number("newer_than", newer_than.0).string("url", &request.url);
+        told.object("headers", |headers| {
+            for (name, value) in &request.headers {
+                headers.string(name, value);
+            }
+        });
+        if let Some(key) = &request.signing_key {
+            told.string("key", key.expose());
+        }
+        self.bytes = request.body.into_bytes();
     }
 
     fn tell_send(&mut self, told: &mut Object<'_>, outbound: Outbound) {

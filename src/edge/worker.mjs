@@ -11,6 +11,7 @@ import { fetchMedia } from "./media.mjs";
 import { readUpTo } from "./read.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
+import { exchange as exchangeToken } from "./token.mjs";
 
 export * from "../../build/index.js";
 
@@ -188,6 +189,7 @@ async function advance(step, live) {
     if (next.do === "send") next = await attempt(next, live);
     else if (next.do === "wait") next = await pause(next, live);
     else if (next.do === "media") next = await inline(next);
+    else if (next.do === "exchange") next = JSON.parse(await exchangeToken(core, next, live));
     else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call));
     else return next;
   }
