@@ -133,7 +133,7 @@ async function exchangeHealth(env) {
 async function call(request, path, env, ctx) {
   const heard = isolate.staleAt <= Date.now() ? hearHealth(env, ctx) : undefined;
   const head = `${request.method}\n${path}\n${told(request.headers)}`;
-  const body = request.body === null ? NOTHING : await readBody(request, core.body_limit());
+  const body = await readBody(request, core.body_limit());
   if (heard !== undefined) await heard;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
@@ -151,7 +151,7 @@ async function call(request, path, env, ctx) {
 /** Several calls side by side; each is a call like any other. */
 function comparison(request, env, ctx) {
   const make = (path, init) => call(new Request(new URL(path, request.url), init), path, env, ctx);
-  return compare(core, request, make, (most) => (request.body === null ? undefined : readBody(request, most)));
+  return compare(core, request, make, (most) => readBody(request, most));
 }
 
 /**
@@ -160,8 +160,10 @@ function comparison(request, env, ctx) {
  */
 async function readBody(request, most) {
   const length = request.headers.get("content-length");
+  // Looking at `body` makes a stream of it, so that comes last.
+  if (length !== null && Number(length) <= most) return new Uint8Array(await request.arrayBuffer());
+  if (request.body === null) return NOTHING;
   if (length === null) return readUpTo(request.body, most, DISCARDED);
-  if (Number(length) <= most) return new Uint8Array(await request.arrayBuffer());
   await readUpTo(request.body, 0, DISCARDED);
   return undefined;
 }
