@@ -20,9 +20,9 @@ import { build } from "../tools/build.mjs";
 import { command, ROOT, run, step, Stop } from "../tools/progress.mjs";
 import { ensurePackages, node, wrangler, WRANGLER_ENV } from "../tools/toolchain.mjs";
 import { peers } from "./peers.mjs";
-import { deployed, floor, gateway } from "./workerd.mjs";
+import { deployed, floor, gateway, storage } from "./workerd.mjs";
 
-const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204, bare: 9205 };
+const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204, bare: 9205, storage: 9206 };
 const UPSTREAM = `http://127.0.0.1:${PORTS.upstream}`;
 
 /** Settings, logs and figures of the last run. */
@@ -49,6 +49,21 @@ async function bench() {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const program = await buildProgram();
+  const stored = options["floor-only"] ? undefined : startStorage();
+  try {
+    await measure(options, program);
+  } finally {
+    stored?.kill();
+  }
+}
+
+/** KV and D1 for as long as the bench runs. What they do is not the gateway's CPU: deployed, they are other machines. */
+function startStorage() {
+  const [program, ...args] = storage(FOLDER, PORTS.storage);
+  return spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
+}
+
+async function measure(options, program) {
   const targets = [floorTarget()];
   let fits = true;
   if (!options["floor-only"]) {
@@ -156,7 +171,7 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}) {
     GEMINI_API_KEY: "none",
     GEMINI_BASE_URL: UPSTREAM,
   };
-  const start = gateway(join(FOLDER, name), PORTS[name], bundle, variables);
+  const start = gateway(join(FOLDER, name), PORTS[name], bundle, variables, PORTS.storage);
   const key = await step("Making a gateway key", () => makeKey(start, base, variables.ADMIN_KEY, switches));
   const url = `${base}/v1/chat/completions`;
   const route = (provider) => ({ url, model: `${provider}/${MODELS[provider]}`, protocol: "openai" });

@@ -4,7 +4,7 @@
 // gateway the same, and so make the gateway's share look smaller than it is.
 
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { basename, join, relative } from "node:path";
 import { ROOT } from "../tools/progress.mjs";
 
 const HERE = join(ROOT, "tests", "bench");
@@ -25,16 +25,40 @@ export function floor(folder, port, upstream) {
   return serve(folder, "floor", port, [`(name = "main", worker = ${worker})`]);
 }
 
-/** Writes the gateway's settings from `wrangler.toml` and its bundle; gives the command that starts it. */
-export function gateway(folder, port, bundle, variables) {
+/** Writes the settings of KV and D1, which are elsewhere when deployed and so a process of their own; gives its command. */
+export function storage(folder, port) {
+  const migrations = join(ROOT, "migrations");
+  const files = readdirSync(migrations).filter((name) => name.endsWith(".sql")).sort();
+  const all = files.map((name) => ({ name, sql: readFileSync(join(migrations, name), "utf8") }));
+  const worker = `(
+    modules = [(name = "storage.mjs", esModule = embed ${quoted(folder, join(HERE, "workers", "storage.mjs"))})],
+    compatibilityDate = "${compatibilityDate()}",
+    bindings = [
+      (name = "STORE", durableObjectNamespace = "Store"),
+      (name = "MIGRATIONS", json = ${JSON.stringify(JSON.stringify(all))})],
+    durableObjectNamespaces = [${object("Store")}],
+    durableObjectStorage = (localDisk = "disk"))`;
+  mkdirSync(join(folder, "stored"), { recursive: true });
+  return serve(folder, "storage", port, [
+    `(name = "main", worker = ${worker})`,
+    `(name = "disk", disk = (path = ${JSON.stringify(join(folder, "stored"))}, writable = true))`,
+  ]);
+}
+
+/**
+ * Writes the gateway's settings from `wrangler.toml` and its bundle; gives the command that starts it. `stored` is the
+ * port of its storage.
+ */
+export function gateway(folder, port, bundle, variables, stored) {
   const settings = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
   const objects = [...settings.matchAll(/name = "(\w+)"\s*,?\s*class_name = "(\w+)"/g)];
+  const stores = [...tables(settings, "kv_namespaces"), ...tables(settings, "d1_databases")].map(({ binding }) => binding);
   const bindings = [
     ...Object.entries(variables).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(value)})`),
-    ...tables(settings, "kv_namespaces").map(({ binding }) => `(name = "${binding}", kvNamespace = ${stored(binding)})`),
+    ...tables(settings, "kv_namespaces").map(({ binding }) => `(name = "${binding}", kvNamespace = "store-${binding}")`),
     ...tables(settings, "d1_databases").map(
       ({ binding }) => `(name = "${binding}", wrapped = (moduleName = "cloudflare-internal:d1-api",
-        innerBindings = [(name = "fetcher", service = ${stored(binding)})]))`,
+        innerBindings = [(name = "fetcher", service = "store-${binding}")]))`,
     ),
     ...objects.map(([, name, className]) => `(name = "${name}", durableObjectNamespace = "${className}")`),
   ];
@@ -50,7 +74,7 @@ export function gateway(folder, port, bundle, variables) {
   mkdirSync(join(folder, "state"), { recursive: true });
   return serve(folder, "gateway", port, [
     `(name = "main", worker = ${main})`,
-    `(name = "storage", worker = ${storage(folder)})`,
+    ...stores.map((binding) => store(folder, binding, stored)),
     `(name = "disk", disk = (path = ${JSON.stringify(join(folder, "state"))}, writable = true))`,
   ]);
 }
@@ -68,26 +92,16 @@ function modules(folder, bundle) {
   });
 }
 
-function storage(folder) {
-  const migrations = join(ROOT, "migrations");
-  const files = readdirSync(migrations).filter((name) => name.endsWith(".sql")).sort();
-  const all = files.map((name) => ({ name, sql: readFileSync(join(migrations, name), "utf8") }));
-  return `(
-    modules = [(name = "storage.mjs", esModule = embed ${quoted(folder, join(HERE, "workers", "storage.mjs"))})],
-    compatibilityDate = "${compatibilityDate()}",
-    bindings = [
-      (name = "STORE", durableObjectNamespace = "Store"),
-      (name = "MIGRATIONS", json = ${JSON.stringify(JSON.stringify(all))})],
-    durableObjectNamespaces = [${object("Store")}],
-    durableObjectStorage = (localDisk = "disk"))`;
+/** One namespace or database: it says its name in a header. Each gateway has its own. */
+function store(folder, binding, port) {
+  const name = `${basename(folder)}-${binding}`;
+  return `(name = "store-${binding}", external = (
+    address = "127.0.0.1:${port}",
+    http = (injectRequestHeaders = [(name = "x-store", value = "${name}")])))`;
 }
 
 function object(className) {
   return `(className = "${className}", uniqueKey = "bench-${className}", enableSql = true)`;
-}
-
-function stored(name) {
-  return `(name = "storage", props = (json = ${JSON.stringify(JSON.stringify({ name }))}))`;
 }
 
 function serve(folder, name, port, services) {

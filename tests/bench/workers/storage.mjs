@@ -5,9 +5,9 @@
 
 import { DurableObject } from "cloudflare:workers";
 
-/** The storage named in the binding's `props`. */
+/** The storage that the request names. */
 const stored = {
-  fetch: (request, environment, context) => environment.STORE.getByName(context.props.name).fetch(request),
+  fetch: (request, environment) => environment.STORE.getByName(request.headers.get("x-store")).fetch(request),
 };
 
 export default stored;
