@@ -1,6 +1,6 @@
 //! What an answer repeats of its request.
 
-use crate::json::{Cursor, Object, Raw, Text};
+use crate::json::{Cursor, Object, Raw};
 
 /// Members that a response object has of its request, with what stands there where the request says nothing.
 const REPEATED: [(&str, &str); 18] = [
@@ -60,19 +60,4 @@ pub(super) fn write(echo: Option<&Raw<'_>>, short: bool, response: &mut Object<'
         let said = echo.as_ref().filter(|_| !(short && long)).and_then(|echo| echo.member(key));
         response.key(key).extend_from_slice(said.as_ref().map_or(usual, Raw::get).as_bytes());
     }
-}
-
-/// The names of those of a caller's tools that take free text.
-pub(super) fn free_form_tools(echo: Option<&Raw<'_>>) -> Vec<Text<'static>> {
-    let mut names = Vec::new();
-    let echo = echo.map(Raw::borrowed);
-    let Some(tools) = echo.as_ref().and_then(|echo| echo.member("tools")).filter(Raw::is_array) else { return names };
-    let walked = tools.cursor().items(|_, cursor| {
-        let tool = cursor.value()?;
-        if tool.member("type").is_some_and(|kind| kind.get() == "\"custom\"") {
-            names.extend(tool.member("name").and_then(Raw::into_text).map(Text::into_owned));
-        }
-        Ok::<(), crate::json::SyntaxError>(())
-    });
-    if walked.is_ok() { names } else { Vec::new() }
 }

@@ -8,6 +8,7 @@ use crate::wire::openai_chat::linked;
 use crate::wire::place::Place;
 
 use super::SIGNED;
+use super::own_tools::joined;
 
 /// An item, or a part of one, with every member that any kind has.
 #[derive(Default)]
@@ -20,6 +21,7 @@ struct Members<'a> {
     id: Option<Text<'a>>,
     call_id: Option<Text<'a>>,
     name: Option<Text<'a>>,
+    namespace: Option<Text<'a>>,
     arguments: Option<Raw<'a>>,
     input: Option<Text<'a>>,
     output: Option<Raw<'a>>,
@@ -67,6 +69,7 @@ fn members<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>) -> Result<Members<'a>
             "id" => members.id = place.text(cursor)?,
             "call_id" => members.call_id = place.text(cursor)?,
             "name" => members.name = place.text(cursor)?,
+            "namespace" => members.namespace = place.text(cursor)?,
             "arguments" => members.arguments = Some(cursor.value()?).filter(|raw| !raw.is_null()),
             "input" => members.input = place.text(cursor)?,
             "output" => members.output = Some(cursor.value()?).filter(|raw| !raw.is_null()),
@@ -123,6 +126,7 @@ fn item<'a>(
         }
         Some(kind @ ("function_call" | "custom_tool_call")) => {
             let name = members.name.ok_or_else(|| place.member("name").missing())?;
+            let name = joined(members.namespace.as_ref(), name);
             let id = members.call_id.or(members.id).ok_or_else(|| place.member("call_id").missing())?;
             let arguments = match (kind, members.arguments, members.input) {
                 ("function_call", Some(object), _) if object.is_object() => Arguments::Object(object),

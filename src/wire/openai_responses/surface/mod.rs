@@ -3,6 +3,7 @@
 mod echo;
 mod failure;
 mod items;
+mod own_tools;
 mod patch;
 mod patcher;
 mod read;

@@ -5,6 +5,7 @@ use crate::json::{Array, Object, Raw, Text};
 use crate::wire::carried::{self, Owner};
 use crate::wire::{Closing, Naming};
 
+use super::own_tools::{Called, OwnTools};
 use super::{SIGNED, echo, usage};
 
 /// An item of an answer, complete.
@@ -23,13 +24,13 @@ pub(super) enum Item {
     },
     Call {
         call_id: Text<'static>,
-        name: Text<'static>,
+        tool: Called,
         arguments: Text<'static>,
     },
     /// The call of a tool that takes free text.
     FreeCall {
         call_id: Text<'static>,
-        name: Text<'static>,
+        tool: Called,
         input: Text<'static>,
     },
     Picture {
@@ -66,11 +67,11 @@ impl Head {
 #[must_use]
 pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Vec<u8> {
     let head = Head::of(&answer.model, answer.created, naming);
-    let free = echo::free_form_tools(naming.echo.as_ref());
+    let own = OwnTools::of(naming.echo.as_ref());
     let mut items = Vec::new();
     let choice = answer.choices.first();
     for part in choice.map(|choice| choice.parts.as_slice()).unwrap_or_default() {
-        push(part, naming.hide_reasoning, &free, &mut items);
+        push(part, naming.hide_reasoning, &own, &mut items);
     }
     for media in choice.map(|choice| choice.media.as_slice()).unwrap_or_default() {
         items.extend(picture(media));
@@ -85,7 +86,7 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
 }
 
 /// The items of a part; a signature that has no place in an item of this kind stands in one of its own.
-fn push(part: &Part<'_>, hide: bool, free: &[Text<'_>], items: &mut Vec<Item>) {
+fn push(part: &Part<'_>, hide: bool, own: &OwnTools, items: &mut Vec<Item>) {
     match part {
         Part::Text { text, citations, signature, .. } => {
             if !text.is_empty() || !citations.is_empty() {
@@ -105,7 +106,12 @@ fn push(part: &Part<'_>, hide: bool, free: &[Text<'_>], items: &mut Vec<Item>) {
         Part::ToolCall { id, name, arguments, signature } => {
             let owner = Owner::Call(id.decode().into_owned());
             items.extend(signature.as_ref().map(|signature| apart(signature, &owner)));
-            items.push(call(id, name, arguments.quoted().into_owned(), free));
+            let (call_id, tool) = (id.clone().into_owned(), own.called(name));
+            let arguments = arguments.quoted().into_owned();
+            items.push(match tool.is_free {
+                true => Item::FreeCall { call_id, tool, input: free_text(arguments) },
+                false => Item::Call { call_id, tool, arguments: whole(arguments) },
+            });
         }
         _ => {}
     }
@@ -121,18 +127,17 @@ pub(super) fn apart(signature: &Signature<'_>, owner: &Owner) -> Item {
     Item::Reasoning { text: Text::EMPTY, carried: Some(carried::wrap(signature, SIGNED, owner).into_owned()) }
 }
 
-/// A call, of a function or of a tool that takes free text.
-pub(super) fn call(id: &Text<'_>, name: &Text<'_>, arguments: Text<'static>, free: &[Text<'_>]) -> Item {
-    let (call_id, name) = (id.clone().into_owned(), name.clone().into_owned());
-    if free.contains(&name) {
-        let plain = arguments.decode();
-        let given = Raw::parse(&plain).ok().and_then(|given| given.member("input")?.into_text());
-        // What the model wrote instead is not lost.
-        let input = given.map_or_else(|| arguments.clone(), Text::into_owned);
-        return Item::FreeCall { call_id, name, input };
-    }
-    let arguments = if arguments.is_empty() { Text::from_escaped("{}") } else { arguments };
-    Item::Call { call_id, name, arguments }
+/// The arguments of a function, which are never empty.
+pub(super) fn whole(arguments: Text<'static>) -> Text<'static> {
+    if arguments.is_empty() { Text::from_escaped("{}") } else { arguments }
+}
+
+/// The text in the arguments of a tool that takes free text.
+pub(super) fn free_text(arguments: Text<'static>) -> Text<'static> {
+    let plain = arguments.decode();
+    let given = Raw::parse(&plain).ok().and_then(|given| given.member("input")?.into_text());
+    // What the model wrote instead is not lost.
+    given.map_or_else(|| arguments.clone(), Text::into_owned)
 }
 
 pub(super) fn picture(media: &Media<'_>) -> Option<Item> {
@@ -223,15 +228,15 @@ impl Item {
                     item.text("encrypted_content", carried);
                 }
             }
-            Item::Call { call_id, name, arguments } => {
+            Item::Call { call_id, tool, arguments } => {
                 item.string("type", "function_call").string("status", status);
                 item.text("arguments", if complete { arguments } else { &Text::EMPTY });
-                item.text("call_id", call_id).text("name", name);
+                write_called(call_id, tool, item);
             }
-            Item::FreeCall { call_id, name, input } => {
+            Item::FreeCall { call_id, tool, input } => {
                 item.string("type", "custom_tool_call").string("status", status);
                 item.text("input", if complete { input } else { &Text::EMPTY });
-                item.text("call_id", call_id).text("name", name);
+                write_called(call_id, tool, item);
             }
             Item::Picture { data, media_type } => {
                 let format = media_type.escaped().strip_prefix("image/").unwrap_or("png").to_owned();
@@ -261,6 +266,13 @@ impl Item {
             }
             Item::Call { .. } | Item::FreeCall { .. } | Item::Picture { .. } => {}
         }
+    }
+}
+
+fn write_called(call_id: &Text<'_>, tool: &Called, item: &mut Object<'_>) {
+    item.text("call_id", call_id).text("name", &tool.name);
+    if let Some(namespace) = &tool.namespace {
+        item.text("namespace", namespace);
     }
 }
 

@@ -134,6 +134,58 @@ fn free_text_comes_back_as_it_was_said() {
     assert!(out.contains("event: response.custom_tool_call_input.done"), "{out}");
 }
 
+/// Tools in a namespace are functions with longer names elsewhere, and are called by their own again.
+#[test]
+fn namespaces_are_names_where_there_are_none() {
+    let tools = json!([
+        {"type": "function", "name": "look", "parameters": {"type": "object"}},
+        {"type": "namespace", "name": "agents", "description": "Others.", "tools": [
+            {"type": "function", "name": "spawn", "parameters": {"type": "object"}},
+            {"type": "custom", "name": "tell"}]}]);
+    let input = json!([
+        {"role": "user", "content": "hi"},
+        {"type": "function_call", "call_id": "c1", "namespace": "agents", "name": "spawn", "arguments": "{}"},
+        {"type": "function_call_output", "call_id": "c1", "output": "done"}]);
+    let choice = json!({"type": "function", "namespace": "agents", "name": "spawn"});
+    let body = request(input, json!({"tools": tools, "tool_choice": choice}));
+    let request = read_request(body.as_bytes()).unwrap();
+    assert_eq!(request.untranslatable, None);
+    let names = request.tools.iter().map(|tool| match tool {
+        Tool::Function { name, .. } => name.decode(),
+        Tool::Native(raw) => panic!("{raw:?}"),
+    });
+    assert_eq!(names.collect::<Vec<_>>(), ["look", "agents__spawn", "agents__tell"]);
+    assert_eq!(request.tool_choice, Some(ToolChoice::Named(text("agents__spawn"))));
+    assert!(matches!(&request.messages[1].parts[0], Part::ToolCall { name, .. } if name.is("agents__spawn")));
+
+    let mut writer = Writer::new(naming(&body));
+    writer.event(Event::Start { id: text("a"), model: text("claude"), created: None });
+    let called = [("agents__spawn", "{}"), ("agents__tell", r#"{"input":"go"}"#), ("look", "{}")];
+    for (block, (name, arguments)) in (0..).zip(called) {
+        writer.event(Event::ToolCallStart { choice: 0, block, id: text("call"), name: text(name) });
+        writer.event(Event::ToolCallDelta { choice: 0, block, arguments: Text::escape(arguments) });
+        writer.event(Event::BlockEnd { choice: 0, block });
+    }
+    writer.event(Event::End { choice: 0, reason: EndReason::plain(EndKind::ToolCalls) });
+    writer.close(&Closing::default());
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let out = String::from_utf8(out).unwrap();
+    let last = out.trim_end().lines().last().unwrap().strip_prefix("data: ").unwrap();
+    let event: Value = serde_json::from_str(last).unwrap();
+    let items = event["response"]["output"].as_array().unwrap();
+    let told: Vec<_> = items.iter().map(|item| (&item["namespace"], &item["name"], &item["type"])).collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("agents"), &json!("spawn"), &json!("function_call")),
+            (&json!("agents"), &json!("tell"), &json!("custom_tool_call")),
+            (&Value::Null, &json!("look"), &json!("function_call")),
+        ]
+    );
+    assert_eq!(items[1]["input"], "go");
+}
+
 /// A model of another protocol signs a call: the caller carries that in an item of its own, and it comes back.
 #[test]
 fn signatures_of_others_travel_in_items_of_reasoning() {

@@ -5,6 +5,8 @@ use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Object, Raw, Text};
 use crate::wire::place::Place;
 
+use super::own_tools::joined;
+
 /// What a tool takes that takes free text, where only functions are known.
 const FREE_TEXT: &str =
     r#"{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}"#;
@@ -23,13 +25,19 @@ pub(super) fn read_list<'a>(
     cursor.items(|index, cursor| {
         let place = place.item(index);
         let value = place.object(cursor)?.ok_or_else(|| place.missing())?;
-        read_tool(&place, value, request)
+        read_tool(&place, value, None, request)
     })
 }
 
-fn read_tool<'a>(place: &Place<'_>, value: Raw<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
+/// Reads a tool, or all of a `namespace`, which other protocols have as tools with longer names.
+fn read_tool<'a>(
+    place: &Place<'_>,
+    value: Raw<'a>,
+    namespace: Option<&Text<'a>>,
+    request: &mut Request<'a>,
+) -> Result<(), Failure> {
     let (mut kind, mut name, mut description, mut parameters, mut strict) = (None, None, None, None, None);
-    let mut grammar = None;
+    let (mut grammar, mut within) = (None, None);
     value.cursor().members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
@@ -37,6 +45,7 @@ fn read_tool<'a>(place: &Place<'_>, value: Raw<'a>, request: &mut Request<'a>) -
             "name" => name = place.text(cursor)?,
             "description" => description = place.text(cursor)?,
             "parameters" => parameters = place.object(cursor)?,
+            "tools" => within = Some(cursor.value()?).filter(Raw::is_array),
             "strict" => strict = place.boolean(cursor)?,
             "format" => grammar = cursor.value()?.member("definition").and_then(Raw::into_text),
             // Where a search may look, and the like.
@@ -50,19 +59,28 @@ fn read_tool<'a>(place: &Place<'_>, value: Raw<'a>, request: &mut Request<'a>) -
         |name: Option<Text<'a>>| name.filter(|name| !name.is_empty()).ok_or_else(|| place.member("name").missing());
     match kind.escaped() {
         "function" => {
-            let name = named(name)?;
+            let name = joined(namespace, named(name)?);
             request.tools.push(Tool::Function { name, description, parameters, strict, cache: None });
         }
         "custom" => {
             let description = in_words(description, grammar);
             let parameters = Raw::parse(FREE_TEXT).ok();
             request.tools.push(Tool::Function {
-                name: named(name)?,
+                name: joined(namespace, named(name)?),
                 description,
                 parameters,
                 strict: None,
                 cache: None,
             });
+        }
+        "namespace" if namespace.is_none() => {
+            let name = named(name)?;
+            let place = place.member("tools");
+            within.ok_or_else(|| place.missing())?.cursor().items(|index, cursor| {
+                let place = place.item(index);
+                let value = place.object(cursor)?.ok_or_else(|| place.missing())?;
+                read_tool(&place, value, Some(&name), request)
+            })?;
         }
         kind if kind.starts_with("web_search") => request.web_search = Some(search(&value)),
         // All tools are offered at once elsewhere, so that there is none to be searched for.
@@ -126,17 +144,21 @@ pub(super) fn read_choice<'a>(
     if !place.opens(cursor)? {
         return Ok(None);
     }
-    let (mut kind, mut name, mut mode, mut names) = (None, None, None, Vec::new());
+    let (mut kind, mut name, mut namespace, mut mode, mut names) = (None, None, None, None, Vec::new());
     cursor.members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
             "type" => kind = place.text(cursor)?,
             "name" => name = place.text(cursor)?,
+            "namespace" => namespace = place.text(cursor)?,
             "mode" => mode = place.text(cursor)?,
             "tools" => {
                 if place.array(cursor)? {
                     cursor.items(|_, cursor| {
-                        names.extend(cursor.value()?.member("name").and_then(Raw::into_text));
+                        let tool = cursor.value()?;
+                        let namespace = tool.member("namespace").and_then(Raw::into_text);
+                        let name = tool.member("name").and_then(Raw::into_text);
+                        names.extend(name.map(|name| joined(namespace.as_ref(), name)));
                         Ok::<(), Failure>(())
                     })?;
                 }
@@ -148,7 +170,10 @@ pub(super) fn read_choice<'a>(
     let kind_place = place.member("type");
     let kind = kind.ok_or_else(|| kind_place.missing())?;
     Ok(match &*kind.decode() {
-        "function" | "custom" => Some(ToolChoice::Named(name.ok_or_else(|| place.member("name").missing())?)),
+        "function" | "custom" => {
+            let name = name.ok_or_else(|| place.member("name").missing())?;
+            Some(ToolChoice::Named(joined(namespace.as_ref(), name)))
+        }
         "allowed_tools" => Some(ToolChoice::Allowed { required: mode.is_some_and(|mode| mode.is("required")), names }),
         // The search is made all the same.
         kind if kind.starts_with("web_search") => None,

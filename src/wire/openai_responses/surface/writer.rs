@@ -9,8 +9,9 @@ use crate::json::{Object, Text};
 use crate::wire::carried::Owner;
 use crate::wire::{Closing, Naming, StreamWriter};
 
+use super::failure;
+use super::own_tools::OwnTools;
 use super::reply::{self, Head, Item};
-use super::{echo, failure};
 
 /// Writes `response.created`, the events of items and parts, and `response.completed` or `response.incomplete`.
 #[derive(Debug)]
@@ -25,8 +26,8 @@ pub struct Writer {
     items: Vec<Item>,
     /// Blocks that have begun and not ended.
     open: Vec<Open>,
-    /// The caller's tools that take free text.
-    free: Vec<Text<'static>>,
+    /// The caller's tools that are more than functions.
+    own: OwnTools,
     end: Option<EndReason<'static>>,
     /// The response as the last event told it.
     whole: Option<Vec<u8>>,
@@ -63,7 +64,7 @@ impl Writer {
     pub fn new(naming: Naming) -> Writer {
         Writer {
             head: Head::of(&Text::EMPTY, None, &naming),
-            free: echo::free_form_tools(naming.echo.as_ref()),
+            own: OwnTools::of(naming.echo.as_ref()),
             naming,
             out: Vec::new(),
             started: false,
@@ -148,10 +149,13 @@ impl Writer {
             Kind::Text => Item::Message { text: Text::EMPTY, annotations: Vec::new() },
             Kind::Refusal => Item::Refusal { text: Text::EMPTY },
             Kind::Thought | Kind::Hidden => Item::Reasoning { text: Text::EMPTY, carried: None },
-            Kind::Call { id, name } if self.free.contains(name) => {
-                Item::FreeCall { call_id: id.clone(), name: name.clone(), input: Text::EMPTY }
+            Kind::Call { id, name } => {
+                let (call_id, tool) = (id.clone(), self.own.called(name));
+                match tool.is_free {
+                    true => Item::FreeCall { call_id, tool, input: Text::EMPTY },
+                    false => Item::Call { call_id, tool, arguments: Text::EMPTY },
+                }
             }
-            Kind::Call { id, name } => Item::Call { call_id: id.clone(), name: name.clone(), arguments: Text::EMPTY },
         };
         let number = self.items.len();
         open.item = Some(number);
@@ -306,8 +310,8 @@ impl Writer {
                     event.object("part", |part| known.write_part(true, part));
                 });
             }
-            Some(Item::Call { name, arguments, .. }) => {
-                let (name, arguments) = (name.clone(), arguments.clone());
+            Some(Item::Call { tool, arguments, .. }) => {
+                let (name, arguments) = (tool.name.clone(), arguments.clone());
                 self.part_event("response.function_call_arguments.done", item, "", |_, event| {
                     event.text("name", &name).text("arguments", &arguments);
                 });
@@ -327,9 +331,10 @@ impl Writer {
 
     /// The arguments of a call as they are told whole: never empty, and of free text the text itself.
     fn settle_call(&mut self, item: usize) {
-        let Some(known) = self.items.get_mut(item) else { return };
-        if let Item::Call { call_id, name, arguments } | Item::FreeCall { call_id, name, input: arguments } = known {
-            *known = reply::call(call_id, name, std::mem::take(arguments), &self.free);
+        match self.items.get_mut(item) {
+            Some(Item::Call { arguments, .. }) => *arguments = reply::whole(std::mem::take(arguments)),
+            Some(Item::FreeCall { input, .. }) => *input = reply::free_text(std::mem::take(input)),
+            _ => {}
         }
     }
 }
