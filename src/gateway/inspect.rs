@@ -17,8 +17,12 @@ impl Gateway {
         grant.permits(now, "models", |name| incoming.header(name))?;
         let registry = &self.setup.registry;
         let permitted = |provider: &str, model: &str| grant.permits_target(provider, model);
+        // What tells clients of Messages from all others.
+        let speaks_messages = incoming.header("anthropic-version").is_some();
         let body = match route {
+            Route::Model(id) if speaks_messages => registry.messages_model_json(id, &permitted)?,
             Route::Model(id) => registry.model_json(id, &permitted, now)?,
+            _ if speaks_messages => registry.messages_models_json(&permitted, now),
             _ => registry.models_json(&permitted, now),
         };
         Ok(Response::json(200, body.into_bytes()))

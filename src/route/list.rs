@@ -1,5 +1,9 @@
 //! What `GET /v1/models` says: the models that this gateway can call and a key may use.
 
+mod messages;
+
+use std::rc::Rc;
+
 use super::resolve;
 use crate::failure::{Failure, Kind};
 use crate::json::{Array, Object, Text};
@@ -63,25 +67,40 @@ impl Registry {
         String::from_utf8(out).unwrap_or_default()
     }
 
+    /// The models of that list that can be chatted with.
+    fn chat_models(&self, permitted: Permitted<'_>, now: UnixMillis) -> Vec<Listed<'_>> {
+        let all = self.usable().flat_map(|upstream| {
+            let of = self.models_of(upstream).into_iter();
+            of.map(move |(id, entry)| Listed { registry: self, upstream, id, entry })
+        });
+        all.filter(|listed| permitted(&listed.upstream.id, listed.id) && listed.talks() && listed.is_served(now))
+            .collect()
+    }
+
     /// The body of `GET /v1/models/{id}`, by `provider/id` or bare id.
     ///
     /// # Errors
     /// As [`resolve`]; `NotFound` too where the model is not known, cannot be called here, or is not for this key.
     pub fn model_json(&self, model: &str, permitted: Permitted<'_>, now: UnixMillis) -> Result<String, Failure> {
+        let (upstream, id) = self.known(model, permitted)?;
+        let entry = models::find(&upstream.catalog_id, &id);
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        Listed { registry: self, upstream: &upstream, id: &id, entry }.write(&mut object, now);
+        object.close();
+        Ok(String::from_utf8(out).unwrap_or_default())
+    }
+
+    /// A model that is known, can be called here, and is for this key.
+    fn known(&self, model: &str, permitted: Permitted<'_>) -> Result<(Rc<Upstream>, String), Failure> {
         let found = resolve(self, model)?;
         let upstream = self.upstream(&found.provider).filter(|upstream| {
             upstream.is_usable() && self.lists(upstream, &found.model) && permitted(&found.provider, &found.model)
         });
-        let Some(upstream) = upstream else {
+        upstream.map(|upstream| (upstream, found.model)).ok_or_else(|| {
             let message = format!("There is no model `{model}` that this key may use.");
-            return Err(Failure::new(Kind::NotFound, message).code("model_not_found").about("model"));
-        };
-        let entry = models::find(&upstream.catalog_id, &found.model);
-        let mut out = Vec::new();
-        let mut object = Object::open(&mut out);
-        Listed { registry: self, upstream: &upstream, id: &found.model, entry }.write(&mut object, now);
-        object.close();
-        Ok(String::from_utf8(out).unwrap_or_default())
+            Failure::new(Kind::NotFound, message).code("model_not_found").about("model")
+        })
     }
 
     /// The ids of all chat models that are known to be at a provider.
@@ -116,6 +135,11 @@ struct Listed<'l> {
 }
 
 impl Listed<'_> {
+    /// `provider/id`
+    fn name(&self) -> String {
+        format!("{}/{}", self.upstream.id, self.id)
+    }
+
     fn mode(&self) -> Mode {
         let written = self.registry.written(&self.upstream.id, self.id).and_then(|written| written.mode);
         written.or_else(|| self.entry?.mode()).unwrap_or(Mode::Chat)
@@ -152,7 +176,7 @@ impl Listed<'_> {
         let mode = self.mode();
         let created = UnixMillis::parse_date(&format!("{}-01", models::date())).unwrap_or_default();
         model
-            .string("id", &format!("{}/{}", self.upstream.id, self.id))
+            .string("id", &self.name())
             .string("object", "model")
             // When a model came out is not known; OpenAI's clients want a number, so it is the catalogue's month.
             .number("created", created.seconds())

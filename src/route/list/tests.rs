@@ -93,3 +93,19 @@ fn dollars_for_one_are_exact() {
     }
     assert_eq!(usd_each(NanoUsd(i64::MAX)), "9223.372036854775807");
 }
+
+#[test]
+fn callers_of_messages_read_a_list_of_their_own() {
+    let registry = registry(&["OPENAI_API_KEY"]);
+    let list: Value = serde_json::from_str(&registry.messages_models_json(&|_, _| true, NOW)).expect("JSON");
+    let data = list["data"].as_array().expect("a list");
+    assert!(data.len() > 10 && list["has_more"] == false);
+    assert_eq!((&list["first_id"], &list["last_id"]), (&data[0]["id"], &data[data.len() - 1]["id"]));
+    assert!(data.iter().all(|model| model["type"] == "model" && model["created_at"].as_str().is_some()));
+    assert!(data.iter().all(|model| !model["id"].as_str().expect("an id").contains("embedding")));
+    let one: Value =
+        serde_json::from_str(&registry.messages_model_json("gpt-4o", &|_, _| true).expect("a model")).expect("JSON");
+    assert_eq!((&one["id"], &one["display_name"]), (&"openai/gpt-4o".into(), &"gpt-4o (OpenAI)".into()));
+    let none: Value = serde_json::from_str(&registry.messages_models_json(&|_, _| false, NOW)).expect("JSON");
+    assert_eq!(none, serde_json::json!({"data": [], "has_more": false, "first_id": null, "last_id": null}));
+}
