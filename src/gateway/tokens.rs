@@ -4,11 +4,10 @@
 //! on with the old one; only where there is none does every call ask. The edge may answer from a copy that another
 //! isolate left.
 
-use std::collections::HashMap;
-
 use crate::failure::{Failure, Kind};
 use crate::json::{Raw, Text};
 use crate::provider::{Credential, Exchange, Token};
+use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
 
 use super::call::{Call, Stage};
@@ -22,11 +21,11 @@ const REFUSED: Millis = Millis(3_000);
 /// A token that is refused when it is younger than this was not the reason.
 const YOUNG: Millis = Millis(60_000);
 /// Exchanges that are remembered: as many as rows could have, many times over.
-const MOST: usize = 256;
+const MOST: usize = 32;
 
 /// The tokens of one isolate, by what they are got with.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(HashMap<String, Held>);
+pub(super) struct Tokens(SortedMap<String, Held>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -53,10 +52,11 @@ impl Tokens {
     /// # Errors
     /// Where there is no token, and none was given a moment ago.
     fn wanted(&mut self, exchange: &Exchange, now: UnixMillis) -> Result<Option<TokenWanted>, Failure> {
-        if self.0.len() >= MOST && !self.0.contains_key(exchange.id()) {
-            self.0.clear();
+        if self.0.len() >= MOST {
+            // Only secrets that are changed again and again make so many.
+            self.0 = SortedMap::new();
         }
-        let held = self.0.entry(exchange.id().to_owned()).or_default();
+        let held = self.0.get_or_default(exchange.id().to_owned());
         match &held.token {
             Some(token) if now < token.renewed_from || (now < token.expires && now < held.asked_until) => {
                 return Ok(None);
@@ -75,7 +75,7 @@ impl Tokens {
 
     /// Takes the answer. A refusal leaves the token that is there, as long as it serves.
     fn answered(&mut self, exchange: &Exchange, answer: &Result<Exchanged<'_>, &str>, now: UnixMillis) {
-        let held = self.0.entry(exchange.id().to_owned()).or_default();
+        let held = self.0.get_or_default(exchange.id().to_owned());
         let token = answer.as_ref().ok().filter(|answer| answer.status == 200);
         match (token.and_then(|answer| exchange.read(answer.body, answer.sent)), answer) {
             (Some(token), Ok(answer)) if !answer.is_copy || now < token.renewed_from => {
