@@ -56,7 +56,7 @@ impl Region {
             let switch = self.switch(id.as_str(), now).map(|switch| switch.position);
             target.shown(id, switch, &self.policy, now)
         });
-        let switches = self.switches.values().filter(|switch| switch.holds(now));
+        let switches = self.switches.holding(now);
         Overview { targets: targets.collect(), switches: switches.collect(), retries_refused: self.refused_retries }
     }
 }

@@ -177,10 +177,7 @@ impl Switch {
     /// Whether it is about `target`, or about the provider or target that this belongs to.
     #[must_use]
     pub fn covers(&self, target: &str) -> bool {
-        let subject = self.subject.as_str();
-        subject == target
-            || subject == super::target::without_credential(target)
-            || subject == super::target::provider_of(target)
+        super::target::is_within(target, &self.subject)
     }
 }
 

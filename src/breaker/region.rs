@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::chance::next;
 use super::protocol::{Batch, LastError, News, OLDEST, PROTOCOL, Position, Probed, Reply, Report, Switch};
-use super::{Breaker, Figures, Headroom, Health, Policy, SlidingSketch, Tally, TargetId, target};
+use super::{Breaker, Figures, Headroom, Health, Policy, SlidingSketch, Switches, Tally, TargetId, target};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
 
@@ -10,8 +10,6 @@ use crate::units::{Millis, UnixMillis};
 const MOST_TARGETS: usize = 512;
 /// So many isolates are remembered, so that no batch counts twice.
 const MOST_ISOLATES: usize = 1_024;
-/// So many decisions of the operator.
-const MOST_SWITCHES: usize = 256;
 /// So many transitions wait to be written to the audit trail; the log has all.
 const MOST_WAITING: usize = 512;
 /// So many last errors of a target.
@@ -31,7 +29,7 @@ const WEIGHT: u64 = 10;
 pub struct Region {
     pub(super) policy: Policy,
     pub(super) targets: SortedMap<TargetId, Target>,
-    pub(super) switches: SortedMap<String, Switch>,
+    pub(super) switches: Switches,
     /// The last batch of each isolate, and when it came.
     isolates: SortedMap<String, (u64, UnixMillis)>,
     /// How many transitions there were.
@@ -137,23 +135,10 @@ impl Region {
     /// # Errors
     /// Where there are too many decisions already.
     pub fn order(&mut self, order: &Order, now: UnixMillis) -> Result<(), String> {
-        self.switches.retain(|_, switch| switch.holds(now));
-        let position = match order.action {
-            Action::Reset => {
-                self.reset(&order.subject, now);
-                return Ok(());
-            }
-            Action::Block => Position::Block,
-            Action::Allow => Position::Allow,
-        };
-        if self.switches.len() >= MOST_SWITCHES && !self.switches.contains_key(&order.subject) {
-            return Err(format!("there are {MOST_SWITCHES} decisions already; reset some"));
+        if order.action == Action::Reset {
+            self.reset(&order.subject, now);
         }
-        let subject = order.subject.clone();
-        let (until, reason) = (order.until, order.reason.clone());
-        let switch = Switch { subject: subject.clone(), position, until, since: now, reason };
-        self.switches.insert(subject, switch);
-        Ok(())
+        self.switches.order(order, now)
     }
 
     /// Whether the state should be written now: a breaker changed since, or a minute has passed.
@@ -188,7 +173,7 @@ impl Region {
     /// What holds for a target by the operator's decision.
     #[must_use]
     pub fn switch(&self, target: &str, now: UnixMillis) -> Option<&Switch> {
-        let covering = self.switches.values().filter(|switch| switch.holds(now) && switch.covers(target));
+        let covering = self.switches.holding(now).filter(|switch| switch.covers(target));
         covering.min_by_key(|switch| switch.position != Position::Block)
     }
 
@@ -239,11 +224,8 @@ impl Region {
     }
 
     fn reset(&mut self, subject: &str, now: UnixMillis) {
-        let within = |target: &str| {
-            target == subject || target::without_credential(target) == subject || target::provider_of(target) == subject
-        };
-        self.switches.retain(|known, _| !within(known));
-        let all: Vec<TargetId> = self.targets.keys().filter(|id| within(id.as_str())).cloned().collect();
+        let within = |id: &&TargetId| target::is_within(id.as_str(), subject);
+        let all: Vec<TargetId> = self.targets.keys().filter(within).cloned().collect();
         for id in all {
             let Some(target) = self.targets.get_mut(id.as_str()) else { continue };
             let before = target.health.breaker;
@@ -297,7 +279,7 @@ impl Region {
             batch: batch.batch,
             all: batch.all,
             targets: targets.collect(),
-            switches: self.switches.values().filter(|switch| switch.holds(now)).cloned().collect(),
+            switches: self.switches.holding(now).cloned().collect(),
         }
     }
 }

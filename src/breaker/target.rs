@@ -68,6 +68,11 @@ pub(super) fn provider_of(target: &str) -> &str {
     target.split_once('/').map_or(target, |(provider, _)| provider)
 }
 
+/// Whether a name is `subject`, or belongs to the provider or target that it names.
+pub(super) fn is_within(name: &str, subject: &str) -> bool {
+    name == subject || without_credential(name) == subject || provider_of(name) == subject
+}
+
 impl Default for TargetId {
     fn default() -> TargetId {
         TargetId::from("")
