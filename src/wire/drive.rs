@@ -106,7 +106,11 @@ pub trait StreamPatcher {
     fn framing(&self) -> Framing {
         Framing::ServerSent
     }
-    /// What writes for the caller, to go on with another stream; `None` where it cannot.
+    /// Keeps along what [`StreamPatcher::into_writer`] needs; whether it can.
+    fn follow(&mut self) -> bool {
+        false
+    }
+    /// What writes for the caller, to go on with another stream; `None` where it does not follow.
     fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
         None
     }
@@ -157,9 +161,14 @@ impl Pipe {
         self.meter.counts_all = counts;
     }
 
-    /// Keeps what is said, so that another stream can go on from there.
+    /// Keeps what is said, so that another stream can go on from there, where the caller's protocol allows that.
     pub fn remember(&mut self) {
-        self.meter.said = Some(Box::default());
+        let can = match &mut self.lane {
+            Lane::Translated(..) => true,
+            Lane::Patched(patcher) => patcher.follow(),
+            Lane::Relayed(_) => false,
+        };
+        self.meter.said = can.then(Box::default);
     }
 
     /// What goes on behind a stream that broke off: its writer, and what it said. `None` where nothing can.

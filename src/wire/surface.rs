@@ -219,8 +219,8 @@ impl Surface {
         match self {
             Surface::OpenAiChat => Box::new(openai_chat::Patcher::new(naming, quirks)),
             Surface::OpenAiResponses => Box::new(openai_responses::Patcher::new(naming, quirks)),
-            Surface::Anthropic => Box::new(anthropic::Patcher::new(quirks)),
-            Surface::Gemini => Box::new(gemini::Patcher::new(quirks, layout)),
+            Surface::Anthropic => Box::new(anthropic::Patcher::new(naming, quirks)),
+            Surface::Gemini => Box::new(gemini::Patcher::new(naming, quirks, layout)),
             Surface::Bedrock => Box::new(bedrock::Patcher::new(quirks)),
             Surface::Cohere => Box::new(cohere::Patcher::new(quirks)),
         }

@@ -15,6 +15,7 @@ mod money;
 mod quality;
 mod responses;
 mod resume;
+mod resume_native;
 mod routing;
 mod simulator;
 mod tokens;

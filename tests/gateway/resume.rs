@@ -18,7 +18,7 @@ fn claude(text: &str) -> String {
     )
 }
 
-fn chunk(text: &str) -> String {
+pub fn chunk(text: &str) -> String {
     let text = serde_json::to_string(text).unwrap();
     format!(
         "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{text}}},\"finish_reason\":null}}]}}\n\n"
@@ -60,14 +60,14 @@ fn continued(world: &mut World, id: CallId, pieces: &[&str], text: &mut String) 
     }
 }
 
-fn said(text: &str) -> String {
+pub fn said(text: &str) -> String {
     let chunks = events(text).into_iter().filter(|event| event != "[DONE]").map(|event| json(event.as_bytes()));
     chunks.filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str().map(str::to_owned)).collect()
 }
 
 const ASK: &str = r#"{"model":"openai/gpt-4o","messages":[{"role":"user","content":"Name the planets"}],"stream":true,"stream_options":{"include_usage":true}}"#;
 const DONE: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
-const CONTINUE: &[(&str, &str)] = &[("x-latchkey-continue", "true")];
+pub const CONTINUE: &[(&str, &str)] = &[("x-latchkey-continue", "true")];
 
 #[test]
 fn a_dying_stream_is_continued_without_repetition_and_paid_once() {
@@ -150,11 +150,11 @@ fn a_stream_that_dies_over_its_thoughts_is_begun_anew() {
 }
 
 /// Two recorded answers to one question: the first in chunks of a token or so, the second in longer ones.
-const PLAN: &str = include_str!("../fixtures/openai/openai.chat-stream.f2dfa03161.json");
-const OTHER_PLAN: &str = include_str!("../fixtures/anthropic/anthropic.chat-stream.db5b0211d6.json");
+pub const PLAN: &str = include_str!("../fixtures/openai/openai.chat-stream.f2dfa03161.json");
+pub const OTHER_PLAN: &str = include_str!("../fixtures/anthropic/anthropic.chat-stream.db5b0211d6.json");
 
 /// The events of a recorded stream, each with the blank line behind it.
-fn recorded(fixture: &str) -> Vec<String> {
+pub fn recorded(fixture: &str) -> Vec<String> {
     let body = json(fixture.as_bytes())["response"]["body"].as_str().expect("a body").to_owned();
     body.split_inclusive("\n\n").map(str::to_owned).filter(|event| !event.trim().is_empty()).collect()
 }
@@ -209,7 +209,7 @@ fn a_recorded_continuation_that_differs_loses_and_doubles_nothing() {
 }
 
 /// What an event of Anthropic's says.
-fn spoken(event: &str) -> String {
+pub fn spoken(event: &str) -> String {
     let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap_or("{}");
     json(data.as_bytes())["delta"]["text"].as_str().unwrap_or_default().to_owned()
 }

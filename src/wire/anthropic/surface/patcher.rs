@@ -10,9 +10,9 @@ use crate::provider::Quirks;
 use crate::wire::anthropic::Decoder;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::framing::Framing;
-use crate::wire::{Closing, Decoded, Format, StreamDecoder, sse::Frame};
+use crate::wire::{Closing, Decoded, Format, Naming, StreamDecoder, StreamWriter, sse::Frame};
 
-use super::{failure, patch};
+use super::{Writer, failure, patch};
 
 /// Sends events on as they came.
 ///
@@ -24,25 +24,62 @@ pub struct Patcher {
     /// The data of the last `message_delta`.
     end: Option<Vec<u8>>,
     framing: Framing,
+    naming: Naming,
+    /// Knows where the caller is, where another stream may have to go on from there.
+    follower: Option<Follower>,
+}
+
+/// What a caller has read of a stream whose events went on as they came.
+#[derive(Debug)]
+struct Follower {
+    writer: Writer,
+    /// Blocks that were begun.
+    blocks: u32,
+    /// The last of them has not ended.
+    open: bool,
 }
 
 impl Patcher {
     /// A patcher for one stream.
     #[must_use]
-    pub fn new(quirks: &Quirks) -> Patcher {
-        Patcher { decoder: Decoder::new(quirks), end: None, framing: Format::Anthropic.framing(quirks) }
+    pub fn new(naming: Naming, quirks: &Quirks) -> Patcher {
+        let framing = Format::Anthropic.framing(quirks);
+        Patcher { decoder: Decoder::new(quirks), end: None, framing, naming, follower: None }
+    }
+}
+
+impl Follower {
+    /// The caller gets this event as it came.
+    fn sent(&mut self, frame: &Frame<'_>) {
+        #[derive(Deserialize)]
+        struct Placed {
+            index: u32,
+        }
+        self.writer.discard();
+        let begins = is(frame, b"content_block_start");
+        if begins && let Ok(Placed { index }) = crate::json::from_slice(&frame.data) {
+            self.blocks = index.saturating_add(1);
+        }
+        self.open = begins || self.open && !is(frame, b"content_block_stop");
     }
 }
 
 impl StreamPatcher for Patcher {
     fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
         let mut failed = false;
-        let decoded = self.decoder.push(frame, &mut |event: Event<'_>| {
+        let Patcher { decoder, follower, .. } = self;
+        let decoded = decoder.push(frame, &mut |event: Event<'_>| {
             failed |= matches!(event, Event::Failed(_));
+            if let Some(follower) = follower.as_mut() {
+                follower.writer.event(event.clone());
+            }
             meter.event(event);
         });
         if failed || matches!(decoded, Decoded::Corrupt(_)) || self.decoder.ended() {
             return decoded;
+        }
+        if let Some(follower) = &mut self.follower {
+            follower.sent(frame);
         }
         if is(frame, b"message_delta") {
             // One without a reason to end is no end; a later one repeats its counts.
@@ -86,6 +123,19 @@ impl StreamPatcher for Patcher {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         send(b"ping", b"{\"type\":\"ping\"}", out);
+    }
+
+    fn follow(&mut self) -> bool {
+        // What is thought went on to the caller, whether asked for or not.
+        let naming = Naming { hide_reasoning: false, ..self.naming.clone() };
+        self.follower = Some(Follower { writer: Writer::new(naming), blocks: 0, open: false });
+        true
+    }
+
+    fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
+        let Follower { mut writer, blocks, open } = self.follower?;
+        writer.go_on(blocks, open);
+        Some(Box::new(writer))
     }
 
     fn ended(&self) -> bool {

@@ -82,6 +82,24 @@ impl Writer {
         }
     }
 
+    /// Forgets what is not taken yet: the caller has it already.
+    pub(super) fn discard(&mut self) {
+        self.out.clear();
+    }
+
+    /// Goes on where a caller is who has read so many blocks of a stream that this followed; the last is `open` or not.
+    pub(super) fn go_on(&mut self, blocks: u32, open: bool) {
+        self.out.clear();
+        self.started = true;
+        self.next = if open { blocks.saturating_sub(1) } else { blocks };
+        match self.blocks.front_mut() {
+            Some(front) => front.begun = open,
+            // One that nobody here models.
+            None if open => self.stop_block(),
+            None => {}
+        }
+    }
+
     fn event(&mut self, name: &str, members: impl FnOnce(&mut Object<'_>)) {
         write_event(name, members, &mut self.out);
     }
@@ -244,6 +262,14 @@ impl Writer {
         });
     }
 
+    fn stop_block(&mut self) {
+        let index = self.next;
+        self.next += 1;
+        self.event("content_block_stop", |event| {
+            event.number("index", index);
+        });
+    }
+
     fn close_block(&mut self, block: u32) {
         if let Some(known) = self.blocks.iter_mut().find(|known| known.block == block) {
             known.ended = true;
@@ -259,11 +285,7 @@ impl Writer {
             }
             let Some(Block { kind, begun, apart, .. }) = self.blocks.pop_front() else { return };
             if begun {
-                let index = self.next;
-                self.next += 1;
-                self.event("content_block_stop", |event| {
-                    event.number("index", index);
-                });
+                self.stop_block();
             }
             match (apart, kind) {
                 (Some(signature), Kind::Call { id, .. }) => {

@@ -5,10 +5,10 @@ use crate::failure::Failure;
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::gemini::Decoder;
-use crate::wire::{Closing, Decoded, Layout, StreamDecoder, sse::Frame};
+use crate::wire::{Closing, Decoded, Layout, Naming, StreamDecoder, StreamWriter, sse::Frame};
 
 use super::layout::Frames;
-use super::{failure, patch};
+use super::{Writer, failure, patch};
 
 /// Sends objects on as they came.
 ///
@@ -19,21 +19,31 @@ pub struct Patcher {
     decoder: Decoder,
     frames: Frames,
     held: Option<Vec<u8>>,
+    naming: Naming,
+    layout: Layout,
+    /// Knows where the caller is, where another stream may have to go on from there.
+    follower: Option<Writer>,
 }
 
 impl Patcher {
     /// A patcher for one stream.
     #[must_use]
-    pub fn new(quirks: &Quirks, layout: Layout) -> Patcher {
-        Patcher { decoder: Decoder::new(quirks), frames: Frames::new(layout), held: None }
+    pub fn new(naming: Naming, quirks: &Quirks, layout: Layout) -> Patcher {
+        let (decoder, frames) = (Decoder::new(quirks), Frames::new(layout));
+        Patcher { decoder, frames, held: None, naming, layout, follower: None }
     }
 }
 
 impl StreamPatcher for Patcher {
     fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
         let mut failed = false;
-        let decoded = self.decoder.push(frame, &mut |event: Event<'_>| {
+        let Patcher { decoder, follower, .. } = self;
+        let decoded = decoder.push(frame, &mut |event: Event<'_>| {
             failed |= matches!(event, Event::Failed(_));
+            if let Some(follower) = follower.as_mut() {
+                follower.event(event.clone());
+                follower.discard();
+            }
             meter.event(event);
         });
         if failed || decoded != Decoded::Taken {
@@ -71,6 +81,19 @@ impl StreamPatcher for Patcher {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         self.frames.keep_alive(out);
+    }
+
+    fn follow(&mut self) -> bool {
+        // What is thought went on to the caller, whether asked for or not.
+        let naming = Naming { hide_reasoning: false, ..self.naming.clone() };
+        self.follower = Some(Writer::new(naming, self.layout));
+        true
+    }
+
+    fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
+        let mut writer = self.follower?;
+        writer.go_on(self.frames);
+        Some(Box::new(writer))
     }
 
     fn ended(&self) -> bool {

@@ -54,6 +54,16 @@ impl Writer {
         }
     }
 
+    /// Forgets what is not taken yet: the caller has it already.
+    pub(super) fn discard(&mut self) {
+        self.out.clear();
+    }
+
+    /// Goes on behind objects of a stream that this followed, which `frames` wrote.
+    pub(super) fn go_on(&mut self, frames: Frames) {
+        self.frames = frames;
+    }
+
     /// Writes a response with one part.
     fn part(&mut self, choice: u32, part: impl FnOnce(&mut Object<'_>)) {
         self.candidates.get_or_default(choice);

@@ -181,6 +181,11 @@ impl StreamPatcher for Patcher {
         self.decoder.finish(&mut both)
     }
 
+    fn follow(&mut self) -> bool {
+        // Its writer follows every stream.
+        true
+    }
+
     fn into_writer(mut self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
         self.writer.discard();
         self.writer.role_is_known();
