@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::StoreError;
+use crate::json::{Cursor, Edits};
 use crate::keys::KeyHash;
 
 /// A complete answer.
@@ -59,6 +60,22 @@ impl Answer {
     pub fn written(status: u16, body: String) -> Answer {
         let content_type = "application/json";
         Answer { status, content_type, headers: Vec::new(), body, changed_keys: Vec::new(), changed_config: false }
+    }
+
+    /// With other values, as JSON, for members that its object has.
+    pub fn replacing(mut self, values: &[(&str, &str)]) -> Answer {
+        let replaced = {
+            let mut edits = Edits::of(self.body.as_bytes());
+            let members = Cursor::new(self.body.as_bytes()).and_then(|mut cursor| cursor.spans()).unwrap_or_default();
+            for member in &members {
+                if let Some((_, value)) = values.iter().find(|(name, _)| member.key == *name) {
+                    edits.replace(member.value.clone(), value.as_bytes());
+                }
+            }
+            String::from_utf8(edits.apply().into_owned())
+        };
+        self.body = replaced.unwrap_or(self.body);
+        self
     }
 
     /// `body` is a table.

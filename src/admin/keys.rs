@@ -7,8 +7,9 @@ use super::body::{Faults, Fields};
 use super::key_change::{Changed, change, find, hashes_of, json_of, publish_again};
 use super::page::{Page, Parameters};
 use super::publish::publish_key;
+use super::records::with_figures;
 use super::teams::terms_of;
-use super::{Call, Store, StoredHash, StoredKey, id, key_body};
+use super::{Call, Kind, Store, StoredHash, StoredKey, id, key_body};
 use crate::keys::{self, Key, Minted};
 use crate::units::{Millis, UnixMillis};
 
@@ -55,9 +56,22 @@ pub(super) async fn list<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal
     Answer::json(200, &Page::of(shown, limit, |shown: &Shown<'_>| shown.key.id.clone()))
 }
 
-/// `GET /admin/keys/{id}`.
+/// `GET /admin/keys/{id}`, with how its own budgets and limits stand, as far as the ledger answers.
 pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answer, Refusal> {
-    Answer::json(200, &Shown::of(&find(call, id).await?.key))
+    let key = find(call, id).await?.key;
+    let answer = Answer::json(200, &Shown::of(&key))?;
+    let own = own_rules(&key);
+    if own.is_empty() {
+        return Ok(answer);
+    }
+    let pots = call.store.standings(own.iter().map(|(_, id, _)| (*id).to_owned()).collect()).await.unwrap_or_default();
+    let told = |kind: Kind| {
+        let of_kind = own.iter().filter(|(known, ..)| *known == kind);
+        let told: Vec<String> =
+            of_kind.map(|(_, id, shown)| with_figures(kind, shown.clone(), pots.get(*id))).collect();
+        format!("[{}]", told.join(","))
+    };
+    Ok(answer.replacing(&[("budgets", &told(Kind::Budget)), ("limits", &told(Kind::Limit))]))
 }
 
 /// `PATCH /admin/keys/{id}`.
@@ -170,6 +184,14 @@ fn not_revoked(key: &Key) -> Result<(), Refusal> {
         None => Ok(()),
         Some(_) => Err(Refusal::new(409, "key_revoked", "This key was revoked for good; make another one.")),
     }
+}
+
+/// A key's own budgets and limits: their ids, and as they are shown.
+fn own_rules(key: &Key) -> Vec<(Kind, &str, String)> {
+    let written = |rule: serde_json::Result<String>| rule.unwrap_or_default();
+    let budgets = key.budgets.iter().map(|it| (Kind::Budget, it.id.as_str(), written(serde_json::to_string(it))));
+    let limits = key.limits.iter().map(|it| (Kind::Limit, it.id.as_str(), written(serde_json::to_string(it))));
+    budgets.chain(limits).collect()
 }
 
 fn show(changed: Changed) -> Result<Answer, Refusal> {

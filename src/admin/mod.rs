@@ -26,6 +26,7 @@ mod page;
 mod providers;
 mod publish;
 mod records;
+mod release;
 mod route;
 mod rules;
 mod store;
@@ -197,6 +198,7 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::Read(kind) => records::read(&call, kind, id).await,
         Action::Update(kind) => records::update(&call, kind, id).await,
         Action::Delete(kind) => records::delete(&call, kind, id).await,
+        Action::ReleaseBudget => release::release(&call, id).await,
         Action::ReadExperiment => experiments::read(&call, id).await,
         Action::ExplainRoute => decide::explain(&call).await,
         Action::ReplayRoutes => decide::replay(&call).await,

@@ -95,7 +95,7 @@ async fn pots<S: Store>(call: &Call<'_, S>, kind: Kind, ids: Vec<String>) -> Pot
 
 /// Adds what is spent and left to a shown budget or limit, or, where each spender has a part of their own, that of the
 /// spenders with the least left, in `spenders`.
-fn with_figures(kind: Kind, shown: String, pots: Option<&SortedMap<String, PotStanding>>) -> String {
+pub(super) fn with_figures(kind: Kind, shown: String, pots: Option<&SortedMap<String, PotStanding>>) -> String {
     let Some(pots) = pots.filter(|pots| !pots.is_empty()) else { return shown };
     let figures = |standing: &PotStanding| {
         let figures = if kind == Kind::Budget { Figures::of_budget(standing) } else { Figures::of_limit(standing) };

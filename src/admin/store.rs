@@ -10,10 +10,11 @@ use super::RegionHealth;
 use super::{ExperimentVersion, UsageQuery, UsageRow, VariantRow};
 use crate::breaker::Order;
 use crate::budget::PotStanding;
+use crate::budget::ledger::Released;
 use crate::gateway::Load;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::sorted::SortedMap;
-use crate::units::UnixMillis;
+use crate::units::{Millis, UnixMillis};
 
 /// How budgets and limits stand: by rule, then by pot.
 pub type Pots = SortedMap<String, SortedMap<String, PotStanding>>;
@@ -71,6 +72,9 @@ pub trait Store {
     async fn tell_rule(&self, kind: Kind, stored: &StoredRecord) -> Result<(), StoreError>;
     /// How these budgets and limits stand.
     async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError>;
+    /// Has the ledger free what isolates of which nothing was heard for so long had leased of a budget; `None` where
+    /// there is no such budget.
+    async fn release_budget(&self, id: &str, silence: Millis) -> Result<Option<Released>, StoreError>;
     /// Records of calls, newest first.
     async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError>;
     /// All rows of a call, oldest first.
@@ -104,7 +108,8 @@ pub trait Store {
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError>;
     /// What the isolate that answers is busy with.
     fn load(&self) -> Load;
-    /// Has the health objects of all region groups do what the operator wants; fails naming those that did not.
+    /// Has the ledger and the health objects of all region groups do what the operator wants; fails naming those that did
+    /// not.
     async fn order_breakers(&self, order: &Order) -> Result<(), StoreError>;
 }
 

@@ -171,10 +171,7 @@ impl View {
         for news in reply.targets {
             self.adopt(news, now);
         }
-        let decided: Vec<_> = self.targets.keys().map(|target| self.switched(target.as_str(), now)).collect();
-        for (entry, switch) in self.targets.values_mut().zip(decided) {
-            entry.switch = switch;
-        }
+        self.switch_targets(now);
         Ok(())
     }
 

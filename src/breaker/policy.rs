@@ -35,7 +35,8 @@ pub struct Policy {
     pub forget: Millis,
     /// Percentiles of fewer answers than this are not given. 20.
     pub minimum_samples: u32,
-    /// What an isolate knows from the object is at most so old when a call begins. 15 s: kill switches bite within it.
+    /// What an isolate knows from the object is at most so old when a call begins. 15 s: kill switches, which
+    /// travel with the leases of keys too, bite within it at the latest.
     #[serde(rename = "snapshot_age_ms")]
     pub snapshot_age: Millis,
     /// Whether blocked targets that nobody calls are probed once a minute, with a call of the gateway's own. Off.

@@ -37,7 +37,7 @@ impl View {
             health.targets += 1;
             health.blocked += u32::from(self.verdict(target.as_str(), now) != Verdict::Pass);
         }
-        let off = self.switches.iter().filter(|switch| switch.holds(now) && switch.position == Position::Block);
+        let off = self.decisions(now).filter(|switch| switch.position == Position::Block);
         for switch in off.filter(|switch| !switch.subject.contains('/')) {
             providers.get_or_default(&switch.subject).is_off = true;
         }

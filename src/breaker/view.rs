@@ -37,8 +37,10 @@ pub struct View {
     /// State of the generator behind the jitter of blocks.
     chance: u64,
     pub(super) targets: HashMap<TargetId, Entry>,
-    /// What the operator decided.
+    /// What the operator decided, as the object says.
     pub(super) switches: Vec<Switch>,
+    /// The same, as it came with the leases of keys: that is sooner, and does not wait for the object.
+    leased: Vec<Switch>,
     /// Where the talk with the object stands.
     pub(super) exchange: Exchange,
 }
@@ -90,6 +92,12 @@ impl View {
             self.targets.clear();
             self.switches.clear();
         }
+    }
+
+    /// Takes the operator's decisions as they came with the leases of keys.
+    pub fn set_switches(&mut self, switches: Vec<Switch>, now: UnixMillis) {
+        self.leased = switches;
+        self.switch_targets(now);
     }
 
     /// Whether anything is counted at all.
@@ -215,10 +223,24 @@ impl View {
 
     /// What the operator decided about a target, and until when.
     pub(super) fn switched(&self, target: &str, now: UnixMillis) -> Option<(Position, UnixMillis)> {
-        let covering = self.switches.iter().filter(|switch| switch.holds(now) && switch.covers(target));
+        let covering = self.decisions(now).filter(|switch| switch.covers(target));
         let decided = covering.map(|switch| (switch.position, switch.until.unwrap_or(UnixMillis(i64::MAX))));
         // What is off is off, however much else is allowed.
         decided.min_by_key(|(position, _)| *position != Position::Block)
+    }
+
+    /// All that the operator decided and that holds.
+    pub(super) fn decisions(&self, now: UnixMillis) -> impl Iterator<Item = &Switch> {
+        let leased = self.leased.iter().filter(|_| self.policy.enabled);
+        self.switches.iter().chain(leased).filter(move |switch| switch.holds(now))
+    }
+
+    /// Puts the decisions down with the targets that they are about.
+    pub(super) fn switch_targets(&mut self, now: UnixMillis) {
+        let decided: Vec<_> = self.targets.keys().map(|target| self.switched(target.as_str(), now)).collect();
+        for (entry, switch) in self.targets.values_mut().zip(decided) {
+            entry.switch = switch;
+        }
     }
 
     /// The entry of a target, made where there is none; `None` where nothing is kept.

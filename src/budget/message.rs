@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Budget;
+use crate::breaker::protocol::Switch;
 use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
 
@@ -66,6 +67,9 @@ pub struct Message {
     pub opened: Vec<Opened>,
     /// Calls that were told of and are over.
     pub closed: Vec<String>,
+    /// The revision of the operator's kill switches that the isolate has; 0 for none.
+    #[serde(skip_serializing_if = "is_none")]
+    pub switches: u64,
 }
 
 /// A key that the isolate serves.
@@ -140,6 +144,19 @@ pub struct Reply {
     /// Why nothing was granted, where something was needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<Refusal>,
+    /// The operator's kill switches; absent where the isolate has them already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub switches: Option<SwitchNews>,
+}
+
+/// What the operator switched off, or on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwitchNews {
+    /// Grows with every decision.
+    pub revision: u64,
+    /// All that hold.
+    pub holding: Vec<Switch>,
 }
 
 /// What a key is subject to.
@@ -201,6 +218,9 @@ pub struct PotStanding {
     /// Of that, what calls under way hold at most; told only where it is asked for.
     #[serde(skip_serializing_if = "is_zero")]
     pub held: i64,
+    /// Of that, what isolates have that let their lease end and were not heard of since; told with `held`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lost: i64,
     /// When it is whole again, where that is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<UnixMillis>,
@@ -224,4 +244,9 @@ pub struct Refusal {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(amount: &i64) -> bool {
     *amount == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_none(revision: &u64) -> bool {
+    *revision == 0
 }

@@ -30,7 +30,7 @@ pub use estimate::{DEFAULT_MAX_TOKENS, Estimate, estimate};
 pub use ledger::Ledger;
 pub use message::{
     Ended, KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, PotStanding, Refusal, Reply,
-    Rules, Terms,
+    Rules, SwitchNews, Terms,
 };
 pub use period::{Frame, Parts};
 pub use purse::{Figure, Hold, Purse, Refused, Taken, Wanted};

@@ -48,6 +48,10 @@ pub enum Figures {
         held: NanoUsd,
         /// Leased to isolates beyond that, and not spent yet.
         leased: NanoUsd,
+        /// Of that, leased to isolates that are most likely dead: it stays charged until they report after all, the period
+        /// is over, or the operator releases it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        lost: Option<NanoUsd>,
         /// What is neither spent, held nor leased.
         remaining: NanoUsd,
         /// When the period ends.
@@ -66,12 +70,14 @@ impl Figures {
     /// The figures of a budget.
     #[must_use]
     pub fn of_budget(standing: &PotStanding) -> Figures {
-        let PotStanding { limit, spent, leased, held, resets_at } = *standing;
+        let PotStanding { limit, spent, leased, held, lost, resets_at } = *standing;
         let held = held.clamp(0, leased.max(0));
+        let lost = lost.clamp(0, leased.max(0) - held);
         Figures::Money {
             spent: NanoUsd(spent),
             held: NanoUsd(held),
             leased: NanoUsd(leased - held),
+            lost: (lost > 0).then_some(NanoUsd(lost)),
             remaining: NanoUsd(limit.saturating_sub(spent).saturating_sub(leased).max(0)),
             resets_at,
         }
@@ -107,11 +113,14 @@ mod tests {
 
     #[test]
     fn figures_add_up_to_the_limit() {
-        let standing = PotStanding { limit: 1_000, spent: 300, leased: 250, held: 100, resets_at: Some(UnixMillis(7)) };
+        let standing =
+            PotStanding { limit: 1_000, spent: 300, leased: 250, held: 100, lost: 0, resets_at: Some(UnixMillis(7)) };
         let json = serde_json::to_string(&Figures::of_budget(&standing)).expect("JSON");
         let expected = "{\"spent\":0.0000003,\"held\":0.0000001,\"leased\":0.00000015,\"remaining\":0.00000045,\
                         \"resets_at\":7}";
         assert_eq!(json, expected);
+        let json = serde_json::to_string(&Figures::of_budget(&PotStanding { lost: 50, ..standing })).expect("JSON");
+        assert!(json.contains("\"leased\":0.00000015,\"lost\":0.00000005,"), "{json}");
         let slots = PotStanding { limit: 4, leased: 1, ..PotStanding::default() };
         let json = serde_json::to_string(&Figures::of_limit(&slots)).expect("JSON");
         assert_eq!(json, r#"{"remaining":3,"resets_at":null}"#);

@@ -18,6 +18,7 @@ use worker::{
 };
 
 use super::hot;
+use super::ledger::Definitions;
 use super::store::EdgeStore;
 use crate::admin::{AuditEntry, RegionHealth, Store, StoreError};
 use crate::breaker::protocol::Batch;
@@ -249,12 +250,15 @@ pub(super) async fn overview(env: &Env) -> Vec<RegionHealth> {
     join_all(asked).await
 }
 
-/// Tells the objects of all region groups what the operator wants.
+/// Tells the ledger and the objects of all region groups what the operator wants: whichever does not take it, the others
+/// bring it to the isolates.
 ///
 /// # Errors
 /// Naming those that did not take it.
 pub(super) async fn order(env: &Env, order: &Order) -> std::result::Result<(), StoreError> {
     let json = serde_json::to_string(order).map_err(|error| StoreError { message: error.to_string() })?;
+    let definitions = Definitions { order: Some(order.clone()), ..Definitions::default() };
+    let leased = super::lease::define(env, definitions).await.err().map(|error| format!("the ledger ({error})"));
     let asked = GROUPS.iter().map(|group| {
         let json = json.clone();
         async move { ask(env, group, "/order", Some(json), OPERATOR).await.map_err(|error| (group.name, error)) }
@@ -264,6 +268,7 @@ pub(super) async fn order(env: &Env, order: &Order) -> std::result::Result<(), S
         .into_iter()
         .filter_map(|done| done.err())
         .map(|(name, error)| format!("{name} ({error})"))
+        .chain(leased)
         .collect();
     if failed.is_empty() { Ok(()) } else { Err(StoreError { message: failed.join(", ") }) }
 }

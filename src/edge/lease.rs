@@ -12,7 +12,8 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Delay, Env, Error, Headers, Method, Request, RequestInit, Result};
 
 use super::hot;
-use super::ledger::{Definitions, Kept, Standings, Wondered};
+use super::ledger::{Definitions, Freed, Kept, Release, Standings, Wondered};
+use crate::budget::ledger::Released;
 use crate::budget::{Message, PROTOCOL, Reply};
 use crate::gateway::Input;
 use crate::units::{Millis, UnixMillis};
@@ -103,7 +104,7 @@ pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
                 if this(isolate)
                     && let Some(batch) = isolate.batch.take()
                 {
-                    isolate.gateway.purse.reported(&kept.reply.unwrap_or_default(), batch.made);
+                    isolate.gateway.reported(&kept.reply.unwrap_or_default(), batch.made, now());
                 }
             });
             Ok(())
@@ -128,6 +129,16 @@ pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
 pub(super) async fn define(env: &Env, definitions: Definitions) -> Result<()> {
     let body = serde_json::to_string(&Definitions { version: PROTOCOL, ..definitions })?;
     post(env, "/define", JsValue::from_str(&body), ASK_WITHIN).await.map(|_| ())
+}
+
+/// Has the ledger free what isolates of which nothing was heard for so long had leased of a budget.
+///
+/// # Errors
+/// Where the ledger does not answer.
+pub(super) async fn release(env: &Env, rule: &str, silence: Millis) -> Result<Option<Released>> {
+    let body = serde_json::to_string(&Release { version: PROTOCOL, rule: rule.to_owned(), silence })?;
+    let freed: Freed = read(&post(env, "/release", JsValue::from_str(&body), ASK_WITHIN).await?)?;
+    Ok(freed.released)
 }
 
 /// Makes the next batch, unless there is one or nothing to say.

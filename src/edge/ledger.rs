@@ -14,6 +14,7 @@
 //! | `POST /ask` | a [`Message`] | a [`Reply`] |
 //! | `POST /records` | `{"version", "batch", "records": [row, …], "report": Message?}` | `{"version", "reply": Reply?}` |
 //! | `POST /define` | [`Definitions`] | `{"version"}` |
+//! | `POST /release` | a [`Release`] | [`Freed`] |
 //! | `POST /standings` | `{"version", "rules": [id, …], "terms": Terms?}` | [`Standings`] |
 
 use std::cell::{Cell, RefCell};
@@ -24,12 +25,13 @@ use worker::{
 };
 
 use super::store;
-use crate::budget::ledger::{Committed, Notice, Row};
+use crate::breaker::Order;
+use crate::budget::ledger::{Committed, Notice, Released, Row};
 use crate::budget::{Budget, KeyStandings, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
 use crate::limit::Limit;
 use crate::observe::Record;
 use crate::sorted::SortedMap;
-use crate::units::{NanoUsd, UnixMillis};
+use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// The version before this one knew records only; isolates that speak it are about to end.
 const OLDEST: u32 = 1;
@@ -89,6 +91,32 @@ pub struct Definitions {
     pub limits: Vec<Limit>,
     /// Ids of budgets and limits that are no more.
     pub removed: Vec<String>,
+    /// What is wanted of a kill switch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+}
+
+/// What is to be freed of a budget, see [`crate::budget::Ledger::release`].
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Release {
+    /// The version of the protocol.
+    pub version: u32,
+    /// The budget's id.
+    pub rule: String,
+    /// For how long nothing was heard of an isolate.
+    #[serde(rename = "silence_ms")]
+    pub silence: Millis,
+}
+
+/// The answer to that.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Freed {
+    /// The version of the protocol.
+    pub version: u32,
+    /// `None` where there is no such budget.
+    pub released: Option<Released>,
 }
 
 /// Which rules are asked for.
@@ -206,8 +234,14 @@ impl DurableObject for Ledger {
             }
             (Method::Post, "/define") => {
                 let definitions: Definitions = crate::json::from_slice(&body)?;
-                self.change(definitions.version, |ledger, _| define(ledger, definitions))?;
-                Response::from_json(&Kept { version: PROTOCOL, reply: None })
+                let defined = self.change(definitions.version, |ledger, now| define(ledger, definitions, now))?;
+                let kept = Response::from_json(&Kept { version: PROTOCOL, reply: None });
+                defined.map_or_else(|fault| Response::error(fault, 409), |()| kept)
+            }
+            (Method::Post, "/release") => {
+                let Release { version, rule, silence } = crate::json::from_slice(&body)?;
+                let released = self.change(version, |ledger, now| ledger.release(&rule, silence, now))?;
+                Response::from_json(&Freed { version: PROTOCOL, released })
             }
             (Method::Post, "/standings") => {
                 let wondered: Wondered = crate::json::from_slice(&body)?;
@@ -377,11 +411,16 @@ fn restore(state: &State) -> Result<crate::budget::Ledger> {
     Ok(ledger)
 }
 
-fn define(ledger: &mut crate::budget::Ledger, definitions: Definitions) {
+fn define(
+    ledger: &mut crate::budget::Ledger,
+    definitions: Definitions,
+    now: UnixMillis,
+) -> std::result::Result<(), String> {
     definitions.terms.into_iter().for_each(|terms| ledger.set_terms(terms));
     definitions.budgets.into_iter().for_each(|budget| ledger.set_rule(Rule::Budget(budget)));
     definitions.limits.into_iter().for_each(|limit| ledger.set_rule(Rule::Limit(limit)));
     definitions.removed.iter().for_each(|id| ledger.remove_rule(id));
+    definitions.order.map_or(Ok(()), |order| ledger.order(&order, now))
 }
 
 fn standings(ledger: &mut crate::budget::Ledger, wondered: Wondered, now: UnixMillis) -> Standings {

@@ -4,6 +4,7 @@
 //! the front page, `/openapi.json`, `/admin`) comes to the fetch handler here.
 
 mod admin;
+mod copies;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod health;
 mod hot;

@@ -11,8 +11,9 @@ use js_sys::futures::JsFuture;
 use js_sys::{JSON, Reflect};
 use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, KvStore, console_error};
+use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, console_error};
 
+use super::copies::{read_copy, write_copy};
 use super::ledger::{Definitions, Wondered};
 use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
 use super::usage;
@@ -21,18 +22,15 @@ use crate::admin::{
     StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
 };
 use crate::breaker::Order;
+use crate::budget::ledger::Released;
 use crate::budget::{Budget, Ended};
 use crate::gateway::{Feedback, Load};
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::limit::Limit;
-use crate::units::UnixMillis;
+use crate::units::{Millis, UnixMillis};
 
-/// The look-up of a key stands in the way of a call: KV answers in milliseconds or is passed over.
-const LOOK_UP: Duration = Duration::from_millis(1_500);
 /// The database is far for some; beyond this the call fails rather than waits.
 const DATABASE: Duration = Duration::from_secs(5);
-/// KV takes one write a second and key; a refused one is tried again.
-const WRITE_TRIES: [Duration; 3] = [Duration::ZERO, Duration::from_millis(1_100), Duration::from_millis(2_200)];
 /// An edge copy of a text that has ended may go after this many seconds.
 const ENDED_KEPT: i64 = 24 * 60 * 60;
 /// The name of the configuration's copy.
@@ -478,6 +476,10 @@ impl Store for EdgeStore<'_> {
     async fn order_breakers(&self, order: &Order) -> Result<(), StoreError> {
         super::health::order(self.env, order).await
     }
+
+    async fn release_budget(&self, id: &str, silence: Millis) -> Result<Option<Released>, StoreError> {
+        Ok(super::lease::release(self.env, id, silence).await?)
+    }
 }
 
 impl EdgeStore<'_> {
@@ -577,42 +579,6 @@ fn grant_name(hash: &KeyHash) -> String {
     format!("k:{hash}")
 }
 
-async fn read_copy(env: &Env, binding: &str, name: &str) -> Result<Option<String>, StoreError> {
-    let read = async { Ok(env.kv(binding)?.get(name).text().await?) };
-    within(LOOK_UP, "KV", read).await
-}
-
-/// Writes the value and when it may vanish (seconds since 1970), or removes what is there.
-async fn write_copy(
-    env: &Env,
-    binding: &str,
-    name: &str,
-    value: Option<(&str, Option<u64>)>,
-) -> Result<(), StoreError> {
-    let store = env.kv(binding)?;
-    let mut last = StoreError { message: "KV was not asked".to_owned() };
-    for wait in WRITE_TRIES {
-        if !wait.is_zero() {
-            Delay::from(wait).await;
-        }
-        match within(DATABASE, "KV", write_once(&store, name, value)).await {
-            Ok(()) => return Ok(()),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-async fn write_once(store: &KvStore, name: &str, value: Option<(&str, Option<u64>)>) -> worker::Result<()> {
-    let Some((text, expiration)) = value else { return Ok(store.delete(name).await?) };
-    let put = store.put(name, text)?;
-    let put = match expiration {
-        Some(seconds) => put.expiration(seconds),
-        None => put,
-    };
-    Ok(put.execute().await?)
-}
-
 pub(super) async fn within<T>(
     limit: Duration,
     what: &str,
@@ -628,12 +594,6 @@ pub(super) async fn within<T>(
 
 impl From<worker::Error> for StoreError {
     fn from(error: worker::Error) -> StoreError {
-        StoreError { message: error.to_string() }
-    }
-}
-
-impl From<worker::kv::KvError> for StoreError {
-    fn from(error: worker::kv::KvError) -> StoreError {
         StoreError { message: error.to_string() }
     }
 }

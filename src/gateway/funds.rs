@@ -137,6 +137,18 @@ impl Gateway {
         }
     }
 
+    /// The ledger's answer to what it was told beside the calls, at `sent`.
+    pub fn reported(&mut self, reply: &Reply, sent: UnixMillis, now: UnixMillis) {
+        self.purse.reported(reply, sent);
+        self.hear_switches(now);
+    }
+
+    fn hear_switches(&mut self, now: UnixMillis) {
+        if let Some(switches) = self.purse.take_switches() {
+            self.view.set_switches(switches, now);
+        }
+    }
+
     /// The ledger answered, or did not. Says why nothing was granted, where that is so.
     pub(super) fn ledger_answered(
         &mut self,
@@ -145,7 +157,11 @@ impl Gateway {
         now: UnixMillis,
     ) -> Option<Refusal> {
         match reply {
-            Ok(reply) => self.purse.answered(reply, sent),
+            Ok(reply) => {
+                let refusal = self.purse.answered(reply, sent);
+                self.hear_switches(now);
+                refusal
+            }
             Err(_) => {
                 self.purse.unanswered(now);
                 None

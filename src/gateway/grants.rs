@@ -17,10 +17,15 @@ pub struct Grants {
 struct Known {
     grant: Option<Rc<Grant>>,
     until: UnixMillis,
+    /// When it was looked up.
+    since: UnixMillis,
 }
 
 const KEPT: Millis = Millis(10_000);
 const MISS_KEPT: Millis = Millis(2_000);
+/// With nobody to look it up, a grant is gone by for so long: what a key may spend, and whether it has ended, the ledger
+/// says anyway.
+const KEPT_IN_OUTAGE: Millis = Millis(3_600_000);
 /// A grant is a few hundred bytes; this many are a few megabytes.
 const MOST: usize = 8192;
 
@@ -41,7 +46,15 @@ impl Grants {
             self.known.clear();
         }
         let kept = if grant.is_some() { KEPT } else { MISS_KEPT };
-        self.known.insert(hash, Known { grant, until: now.plus(kept) });
+        self.known.insert(hash, Known { grant, until: now.plus(kept), since: now });
+    }
+
+    /// The grant of a key that was known before, now that it cannot be looked up.
+    pub fn prolong(&mut self, hash: &KeyHash, now: UnixMillis) -> Option<Rc<Grant>> {
+        let known = self.known.get_mut(hash).filter(|known| now.since(known.since) < KEPT_IN_OUTAGE)?;
+        let grant = known.grant.clone()?;
+        known.until = now.plus(KEPT);
+        Some(grant)
     }
 
     /// Forgets all, because a key was just changed here.

@@ -277,12 +277,16 @@ impl Gateway {
         found: Result<Option<Rc<Grant>>, String>,
         now: UnixMillis,
     ) -> Result<Step, Failure> {
-        let grant = found.map_err(|cause| {
-            let mut failure = Failure::new(Kind::Overloaded, "The key store did not answer; try again in a moment.");
-            failure.code = Some("storage_unavailable".into());
-            failure.because(cause)
-        })?;
-        self.grants.insert(hash, grant.clone(), now);
+        let grant = match found {
+            Ok(grant) => {
+                self.grants.insert(hash, grant.clone(), now);
+                grant
+            }
+            Err(cause) => Some(self.grants.prolong(&hash, now).ok_or_else(|| {
+                let message = "The key store did not answer; try again in a moment.";
+                Failure::new(Kind::Overloaded, message).code("storage_unavailable").because(cause)
+            })?),
+        };
         call.admitted = now;
         call.grant = Some(grant.ok_or_else(unknown_key)?);
         self.route_call(call, route, now)

@@ -1,6 +1,6 @@
 //! What the health of targets decides about a call.
 
-use latchkey::breaker::{Outcome, What};
+use latchkey::breaker::{Action, Order, Outcome, What};
 use latchkey::failure::Kind;
 use latchkey::keys::Key;
 
@@ -90,4 +90,25 @@ fn a_probe_asks_its_target_though_it_is_blocked_once_and_nobody_else() {
         assert_eq!(world.answer(id, status, &[], ANSWER).status, status);
         assert_eq!(world.only_record().key_id, "probe", "what it costs is counted");
     }
+}
+
+#[test]
+fn a_kill_switch_travels_with_the_lease_of_a_key() {
+    let mut world = world();
+    let (id, step) = world.chat(SOLE);
+    sent(step);
+    world.answer(id, 200, &[], ANSWER);
+    let order = |action| Order { action, subject: "openai".to_owned(), until: None, reason: None };
+    let now = world.now;
+    world.ledger.as_mut().expect("a ledger").order(&order(Action::Block), now).expect("taken");
+    sent(world.chat(SOLE).1);
+    // Its lease is used for five seconds; then this very call asks, and hears of it.
+    world.now.0 += 5_000;
+    let (status, body) = refused(world.chat(SOLE).1);
+    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("no_target")));
+    assert!(sent(world.chat(BODY).1).url.contains("deepseek"), "what has another target goes there");
+    let now = world.now;
+    world.ledger.as_mut().expect("a ledger").order(&order(Action::Reset), now).expect("taken");
+    world.report();
+    sent(world.chat(SOLE).1);
 }

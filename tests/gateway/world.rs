@@ -133,7 +133,7 @@ impl World {
         let message = self.gateway.purse.report(self.now);
         let ledger = self.ledger.as_mut().expect("a ledger");
         let reply = ledger.handle(message, self.now);
-        self.gateway.purse.reported(&reply, self.now);
+        self.gateway.reported(&reply, self.now, self.now);
     }
 
     pub fn chat(&mut self, body: &str) -> (CallId, Step) {

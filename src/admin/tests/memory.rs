@@ -10,9 +10,10 @@ use crate::admin::{
     RegionHealth, Store, StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
 };
 use crate::breaker::Order;
+use crate::budget::ledger::Released;
 use crate::gateway::Load;
 use crate::keys::KeyHash;
-use crate::units::UnixMillis;
+use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// How an operation goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,10 @@ pub(super) struct Contents {
     pub forgotten: Option<Old>,
     /// What the ledger says.
     pub standings: Pots,
+    /// What dead isolates have leased, by budget.
+    pub lost: BTreeMap<String, NanoUsd>,
+    /// The releases that were ordered.
+    pub releases: Vec<(String, Millis)>,
     /// The copies at the edge.
     pub grants: BTreeMap<KeyHash, String>,
     pub edge_config: Option<String>,
@@ -209,6 +214,15 @@ impl Store for Memory {
         self.run("standings", |contents| {
             let known = contents.standings.iter().filter(|(rule, _)| rules.contains(rule));
             known.map(|(rule, pots)| (rule.clone(), pots.clone())).collect()
+        })
+    }
+
+    async fn release_budget(&self, id: &str, silence: Millis) -> Result<Option<Released>, StoreError> {
+        self.run("release_budget", |contents| {
+            contents.releases.push((id.to_owned(), silence));
+            let lost = contents.lost.get_mut(id)?;
+            let amount = std::mem::take(lost);
+            Some(Released { amount, leases: u64::from(amount > NanoUsd::ZERO) })
         })
     }
 

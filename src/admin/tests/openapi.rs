@@ -8,7 +8,7 @@ use super::Gateway;
 use crate::admin::{CallRow, OPENAPI, ROUTES, RegionHealth};
 use crate::breaker::Region;
 use crate::keys::{Key, describe};
-use crate::units::UnixMillis;
+use crate::units::{NanoUsd, UnixMillis};
 
 fn document() -> Value {
     serde_json::from_str(OPENAPI).expect("the description is JSON")
@@ -135,6 +135,9 @@ fn every_answer_is_as_described() {
         prices: Some(r#"{"source":"configuration","lines":[["input",3,1000]]}"#.to_owned()),
         ..CallRow::default()
     });
+    gateway.store.contents.borrow_mut().lost.insert("bud_1".to_owned(), NanoUsd(5));
+    ask("POST", "/admin/budgets/{id}/release", "bud_1", "", r#"{"silent_seconds":60}"#);
+    ask("POST", "/admin/budgets/{id}/release", "bud_1", "", r#"{"silent_seconds":1}"#);
     ask("GET", "/admin/calls", "", "", "");
     ask("GET", "/admin/audit", "", "", "");
     ask("GET", "/admin/usage", "", "?group_by=key,team,user,tag,model,provider,day,hour&from=0", "");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::Gateway;
 use super::memory::Trouble;
 use crate::budget::PotStanding;
+use crate::units::{Millis, NanoUsd};
 
 /// A good body of each kind, and a change of it.
 fn kinds() -> [(&'static str, Value, Value); 5] {
@@ -47,6 +48,50 @@ fn a_budget_is_shown_with_what_the_ledger_says_of_it() {
     assert_eq!(gateway.send("GET", "/admin/budgets", "").body["data"][0]["remaining"], json!(0.65));
     gateway.store.trouble("standings", Trouble::Refused);
     assert_eq!(gateway.send("GET", &path, "").status, 200, "without the ledger it is shown without figures");
+}
+
+#[test]
+fn what_died_with_isolates_is_released_once_and_audited() {
+    let gateway = Gateway::new();
+    gateway.store.contents.borrow_mut().lost.insert("bud_1".into(), NanoUsd(250_000_000));
+    let path = "/admin/budgets/bud_1/release";
+    let faulty = gateway.send("POST", path, r#"{"silent_seconds":9,"all":true}"#);
+    assert_eq!((faulty.status, faulty.body["error"]["faults"].as_array().map(Vec::len)), (400, Some(2)));
+    let released = gateway.send("POST", path, r#"{"silent_seconds":60}"#);
+    let expected = json!({ "id": "bud_1", "object": "release", "released": 0.25, "leases": 1, "silent_seconds": 60 });
+    assert_eq!((released.status, &released.body), (200, &expected));
+    assert_eq!(gateway.send("POST", path, "").body["released"], json!(0), "once");
+    let hour = (String::from("bud_1"), Millis(3_600_000));
+    assert_eq!(gateway.store.contents.borrow().releases.last(), Some(&hour), "an hour, unless something else is said");
+    let audit = gateway.send("GET", "/admin/audit?subject=bud_1", "");
+    assert_eq!(audit.column("action"), ["budget.release", "budget.release"]);
+    assert_eq!(audit.body["data"][1]["after"], expected);
+    assert_eq!(gateway.send("POST", "/admin/budgets/none/release", "").status, 404);
+    gateway.store.trouble("append_audit", Trouble::Refused);
+    assert_eq!(gateway.send("POST", path, "").body["error"]["code"], json!("not_audited"));
+}
+
+#[test]
+fn a_key_is_shown_with_how_its_own_budgets_and_limits_stand() {
+    let gateway = Gateway::new();
+    let body = json!({ "name": "k", "budgets": [{ "limit": 1, "period": "day" }], "limits": [{ "unit": "parallel", "max": 4 }] });
+    let made = gateway.send("POST", "/admin/keys", &body.to_string()).body;
+    let rule = |list: &str| made[list][0]["id"].as_str().expect("an id").to_owned();
+    let standing =
+        PotStanding { limit: 1_000_000_000, spent: 400_000_000, leased: 100_000_000, ..PotStanding::default() };
+    let slots = PotStanding { limit: 4, leased: 1, ..PotStanding::default() };
+    for (id, standing) in [(rule("budgets"), standing), (rule("limits"), slots)] {
+        gateway.store.contents.borrow_mut().standings.insert(id.clone(), [(id, standing)].into());
+    }
+    let path = format!("/admin/keys/{}", made["id"].as_str().expect("an id"));
+    let shown = gateway.send("GET", &path, "").body;
+    let budget = &shown["budgets"][0];
+    assert_eq!((&budget["limit"], &budget["spent"], &budget["remaining"]), (&json!(1), &json!(0.4), &json!(0.5)));
+    assert_eq!((&shown["limits"][0]["max"], &shown["limits"][0]["remaining"]), (&json!(4), &json!(3)));
+    assert_eq!(shown["name"], "k");
+    gateway.store.trouble("standings", Trouble::Refused);
+    let shown = gateway.send("GET", &path, "");
+    assert_eq!((shown.status, &shown.body["budgets"]), (200, &made["budgets"]), "without the ledger, without figures");
 }
 
 #[test]

@@ -14,10 +14,12 @@ const MOST_LISTED: usize = 10_000;
 impl Ledger {
     /// Takes a message in and answers it. The same message again changes nothing.
     pub fn handle(&mut self, message: Message, now: UnixMillis) -> Reply {
-        self.sweep(now);
-        let mut reply = Reply { version: PROTOCOL, term: TERM, ..Reply::default() };
         let id = message.isolate.clone();
+        // First: an isolate that is heard of again after a long silence is not gone.
         self.isolates.entry(id.clone()).or_default().seen_at = now;
+        self.sweep(now);
+        let switches = self.switch_news(message.switches, now);
+        let mut reply = Reply { version: PROTOCOL, term: TERM, switches, ..Reply::default() };
         for key in message.keys.into_iter().take(MOST_LISTED) {
             reply.keys.push(self.news(key));
         }

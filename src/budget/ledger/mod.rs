@@ -5,18 +5,21 @@
 //! out: then the object may die at any moment, and [`Ledger::restore`] brings it back.
 //!
 //! The one rule everything rests on: of a strict budget, `spent + leased` of a window never passes the limit by a grant.
-//! `leased` is all that isolates may still spend or have spent without saying so; only their own word, and for what is
-//! not strict the end of a lease, makes it less.
+//! `leased` is all that isolates may still spend or have spent without saying so; only their own word, for what is not
+//! strict the end of a lease, and for isolates that say nothing any more the operator ([`Ledger::release`]), makes it less.
 
 mod answer;
 mod lease;
 mod pot;
+mod release;
 mod state;
 mod sweep;
 
 pub use lease::{Isolate, Lease, Open};
 pub use pot::Pot;
+pub use release::Released;
 pub use state::{Committed, Ledger, Notice, Row, StoredRow, TERM};
+pub use sweep::GONE_AFTER;
 
 #[cfg(test)]
 mod tests;

@@ -101,6 +101,7 @@ impl Pot {
                 spent: self.spent,
                 leased: self.leased,
                 held: 0,
+                lost: 0,
                 resets_at: budget.frame(now).ends.or_else(|| self.first_part_leaves(rule)),
             },
             Rule::Limit(limit) => PotStanding {
@@ -108,6 +109,7 @@ impl Pot {
                 spent: if limit.unit == Unit::Parallel { 0 } else { missing(limit, self.full_at, now) },
                 leased: if limit.unit == Unit::Parallel { self.leased } else { 0 },
                 held: 0,
+                lost: 0,
                 resets_at: rate(rule).map(|_| UnixMillis(self.full_at.max(micros(now)).div_euclid(1000))),
             },
         }

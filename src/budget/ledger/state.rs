@@ -3,7 +3,8 @@ use std::collections::{BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 
 use super::{Isolate, Pot};
-use crate::budget::{Budget, KeyStandings, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, Terms};
+use crate::breaker::{Order, Switches};
+use crate::budget::{Budget, KeyStandings, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, SwitchNews, Terms};
 use crate::limit::Limit;
 use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
@@ -23,6 +24,7 @@ pub struct Ledger {
     pub(super) keys: HashMap<String, Standing>,
     pub(super) pots: HashMap<String, Pot>,
     pub(super) isolates: HashMap<String, Isolate>,
+    pub(super) switches: Switches,
     pub(super) changed: BTreeSet<Row>,
     pub(super) notices: Vec<Notice>,
     pub(super) committed: Vec<Committed>,
@@ -39,6 +41,8 @@ pub(super) struct Meta {
     pub(super) revision: u64,
     /// The revision at which a rule of no key in particular changed last.
     pub(super) common: u64,
+    /// Grows with every decision about a kill switch.
+    pub(super) switched: u64,
 }
 
 /// A rule, and the key whose own it is.
@@ -72,6 +76,8 @@ pub enum Row {
     Pot(String),
     /// An isolate with its leases, by id.
     Isolate(String),
+    /// The operator's kill switches.
+    Switches,
 }
 
 /// A row with what is to stand in it; `None` where there is to be none.
@@ -129,6 +135,7 @@ impl Ledger {
             Row::Isolate(id) => {
                 self.isolates.insert(id.clone(), crate::json::from_str(json)?);
             }
+            Row::Switches => self.switches = crate::json::from_str(json)?,
         }
         Ok(())
     }
@@ -174,6 +181,24 @@ impl Ledger {
         self.common_change();
     }
 
+    /// Does what the operator wants of a kill switch. Isolates hear of it with their next lease.
+    ///
+    /// # Errors
+    /// Where there are too many decisions already.
+    pub fn order(&mut self, order: &Order, now: UnixMillis) -> Result<(), String> {
+        self.switches.order(order, now)?;
+        self.meta.switched += 1;
+        self.changed.extend([Row::Meta, Row::Switches]);
+        Ok(())
+    }
+
+    /// The kill switches, where the isolate knows others.
+    pub(super) fn switch_news(&self, known: u64, now: UnixMillis) -> Option<SwitchNews> {
+        let revision = self.meta.switched;
+        let holding = || self.switches.holding(now).cloned().collect();
+        (revision != known).then(|| SwitchNews { revision, holding: holding() })
+    }
+
     /// Forgets a budget or a limit, and what was counted under it.
     pub fn remove_rule(&mut self, id: &str) {
         let Some(known) = self.rules.remove(id) else { return };
@@ -196,6 +221,9 @@ impl Ledger {
         pot.advance(rule, now);
         let mut standing = pot.standing(rule, now);
         standing.held = self.held_of(name);
+        if matches!(rule, Rule::Budget(_)) {
+            standing.lost = self.lost_of(name, now);
+        }
         Some(standing)
     }
 
@@ -290,6 +318,7 @@ impl Ledger {
             Row::Key(id) => json(self.keys.get(id)),
             Row::Pot(name) => json(self.pots.get(name)),
             Row::Isolate(id) => json(self.isolates.get(id)),
+            Row::Switches => json(Some(&self.switches)),
         }
     }
 }
@@ -305,6 +334,7 @@ impl Row {
             Row::Key(id) => ("key", id),
             Row::Pot(name) => ("pot", name),
             Row::Isolate(id) => ("isolate", id),
+            Row::Switches => ("switches", ""),
         }
     }
 
@@ -319,6 +349,7 @@ impl Row {
             "key" => Row::Key(name),
             "pot" => Row::Pot(name),
             "isolate" => Row::Isolate(name),
+            "switches" => Row::Switches,
             _ => return None,
         })
     }

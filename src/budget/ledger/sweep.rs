@@ -1,14 +1,18 @@
 //! What ends by itself: leases, calls that are heard of no more, isolates, pots that rest.
 
 use super::state::{Committed, Known, MOST_POTS, comes_in_numbers};
-use super::{Ledger, Open, Row};
+use super::{Isolate, Lease, Ledger, Open, Row};
 use crate::budget::{PotName, Rule};
 use crate::units::{Millis, UnixMillis};
 
 /// How often leases are looked through.
 const EVERY: Millis = Millis(1_000);
 /// An isolate that has not been heard of for so long is gone. No call lasts that long.
-const GONE_AFTER: Millis = Millis(3_600_000);
+pub const GONE_AFTER: Millis = Millis(3_600_000);
+/// So many isolates that are gone are told apart, so that a late report still frees what they had; older ones are one.
+const MOST_GONE: usize = 1_000;
+/// Under this id stand the leases of those.
+const GONE: &str = "gone";
 /// A call that was booked at its ceiling can be corrected for so long.
 const CORRECTED_WITHIN: Millis = Millis(3_600_000);
 
@@ -25,6 +29,7 @@ impl Ledger {
             self.end_leases(&id, now);
             self.forget(&id, now);
         }
+        self.merge_gone(now);
     }
 
     /// When [`Ledger::sweep`] has something to do even if no message comes; `None` if never.
@@ -98,7 +103,8 @@ impl Ledger {
                 continue;
             };
             pot.advance(rule, now);
-            if rule.is_strict_budget() && pot.window == lease.window && lease.outstanding() > 0 {
+            let may_be_spent = pot.window == lease.window && lease.outstanding() > 0 && !has_left(rule, lease, now);
+            if rule.is_strict_budget() && may_be_spent {
                 continue;
             }
             let outstanding = lease.outstanding();
@@ -116,22 +122,53 @@ impl Ledger {
         }
     }
 
-    /// Forgets ended leases, and an isolate that is gone for good. What it had of a strict budget stays charged.
+    /// Forgets ended leases, and an isolate that is gone for good once nothing of a strict budget is charged to it.
     fn forget(&mut self, isolate: &str, now: UnixMillis) {
         let Some(held) = self.isolates.get_mut(isolate) else { return };
+        let before = (held.leases.len(), held.opens.len());
         let is_gone = now.since(held.seen_at) >= GONE_AFTER;
-        if is_gone {
-            self.isolates.remove(isolate);
-            self.changed.insert(Row::Isolate(isolate.to_owned()));
-            return;
-        }
-        let before = held.leases.len();
+        held.opens.retain(|_, open| !(is_gone && open.committed));
         let opens: Vec<u64> = held.opens.values().flat_map(|open| open.holds.iter().map(|(lease, _)| *lease)).collect();
         held.leases.retain(|number, lease| {
-            !lease.closed || opens.contains(number) || now.since(lease.until) < CORRECTED_WITHIN
+            let may_be_corrected = !is_gone && now.since(lease.until) < CORRECTED_WITHIN;
+            !lease.closed || opens.contains(number) || may_be_corrected
         });
-        if held.leases.len() < before {
+        let after = (held.leases.len(), held.opens.len());
+        let is_empty = after == (0, 0);
+        if is_gone && is_empty {
+            self.isolates.remove(isolate);
+        }
+        if after != before || is_gone && is_empty {
             self.changed.insert(Row::Isolate(isolate.to_owned()));
+        }
+    }
+
+    /// Isolates that are gone come without end too: the leases of those that are gone longest become one for each pot.
+    fn merge_gone(&mut self, now: UnixMillis) {
+        let is_gone = |held: &Isolate| now.since(held.seen_at) >= GONE_AFTER && held.opens.is_empty();
+        let gone = self.isolates.iter().filter(|(id, held)| *id != GONE && is_gone(held));
+        let mut gone: Vec<(UnixMillis, String)> = gone.map(|(id, held)| (held.seen_at, id.clone())).collect();
+        let surplus = gone.len().saturating_sub(MOST_GONE);
+        gone.sort_unstable();
+        for (_, id) in gone.into_iter().take(surplus) {
+            let Some(held) = self.isolates.remove(&id) else { continue };
+            self.changed.insert(Row::Isolate(id));
+            self.changed.insert(Row::Isolate(GONE.to_owned()));
+            let all = self.isolates.entry(GONE.to_owned()).or_default();
+            all.seen_at = all.seen_at.max(held.seen_at);
+            for (number, lease) in held.leases {
+                let alike =
+                    |known: &&mut Lease| known.pot == lease.pot && known.window == lease.window && !known.closed;
+                match all.leases.values_mut().find(alike) {
+                    Some(known) => {
+                        known.granted = known.granted.saturating_add(lease.outstanding());
+                        known.until = known.until.max(lease.until);
+                    }
+                    None => {
+                        all.leases.insert(number, lease);
+                    }
+                }
+            }
         }
     }
 
@@ -154,4 +191,13 @@ impl Ledger {
             self.changed.insert(Row::Pot(name));
         }
     }
+}
+
+/// Whether all that can have been spent of a lease has left its rolling window.
+fn has_left(rule: &Rule, lease: &Lease, now: UnixMillis) -> bool {
+    let Rule::Budget(budget) = rule else { return false };
+    let Some(parts) = budget.parts() else { return false };
+    // What counts is when it was spent, and the last call that drew from it may have ended long after it.
+    let window = parts.length.0.saturating_mul(parts.count.unsigned_abs() + 1);
+    now.since(lease.until).0 >= window.saturating_add(GONE_AFTER.0)
 }

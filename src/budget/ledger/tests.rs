@@ -5,10 +5,11 @@ use std::collections::HashMap;
 
 use proptest::prelude::*;
 
-use super::{Ledger, Row};
+use super::{Ledger, Released, Row, StoredRow};
+use crate::breaker::{Action, Order};
 use crate::budget::{
-    Aim, Amounts, Budget, Enforcement, Hold, Message, Period, Purse, Reply, Rule, Scope, ScopeKind, Spender, Taken,
-    Terms, Wanted, Window,
+    Aim, Amounts, Budget, Enforcement, Hold, LeaseReport, LeaseTold, Message, Need, Period, Purse, Reply, Rule, Scope,
+    ScopeKind, Spender, Taken, Terms, Wanted, Window,
 };
 use crate::limit::{Limit, Per, Unit};
 use crate::units::{Millis, NanoUsd, UnixMillis};
@@ -38,6 +39,8 @@ enum Op {
     Restart,
     /// The operator changes the limit.
     SetLimit(i64),
+    /// The operator frees what isolates that were silent for so many seconds had leased.
+    Release(u64),
 }
 
 /// What is on its way.
@@ -90,6 +93,8 @@ struct World {
     /// What the upstream has charged for, and what it may yet charge for calls of isolates that are gone.
     charged: i64,
     lost: i64,
+    /// What the operator freed of that, not knowing whether it was spent.
+    released: i64,
     highest_limit: i64,
     begun: u64,
 }
@@ -113,6 +118,7 @@ impl World {
             now: UnixMillis(START),
             charged: 0,
             lost: 0,
+            released: 0,
             begun: 0,
         };
         world.store();
@@ -167,9 +173,15 @@ impl World {
                 self.ledger.set_rule(Rule::Budget(self.rule.clone()));
                 self.store();
             }
+            Op::Release(seconds) => self.release(Millis(seconds * 1_000)),
             Op::End(..) | Op::Deliver(_) | Op::Repeat(_) | Op::Lose(_) => {}
         }
         self.check();
+    }
+
+    fn release(&mut self, silence: Millis) {
+        self.released += self.ledger.release("b", silence, self.now).expect("a budget").amount.0;
+        self.store();
     }
 
     fn begin(&mut self, isolate: usize, wish: Wish) {
@@ -271,13 +283,15 @@ impl World {
     /// What must hold at any moment.
     fn check(&mut self) {
         let under_way: i64 = self.running.iter().map(|call| call.most).sum();
+        // What was freed may have been spent: then a late report says so.
+        let most = self.highest_limit + self.released;
         if self.rule.period == Period::Total {
             let total = self.charged + self.lost + under_way;
-            assert!(total <= self.highest_limit, "{total} of {} could be charged", self.highest_limit);
+            assert!(total <= most, "{total} of {most} could be charged");
         }
         let standing = self.ledger.standing("b", self.now).expect("known");
         let sum = standing.spent + standing.leased;
-        assert!(sum <= self.highest_limit, "{sum} of {} is promised", self.highest_limit);
+        assert!(sum <= most, "{sum} of {most} is promised");
         assert!(standing.spent >= 0 && standing.leased >= 0, "{standing:?}");
     }
 
@@ -326,6 +340,10 @@ fn with_limits() -> impl Strategy<Value = Op> {
     prop_oneof![30 => op(), 1 => (20i64..300).prop_map(Op::SetLimit)]
 }
 
+fn with_releases() -> impl Strategy<Value = Op> {
+    prop_oneof![20 => op(), 1 => (10u64..60).prop_map(Op::Release), 2 => (0..ISOLATES).prop_map(Op::Kill)]
+}
+
 fn gentle() -> impl Strategy<Value = Op> {
     op().prop_filter("no kills", |op| !matches!(op, Op::Kill(_)))
 }
@@ -366,6 +384,27 @@ proptest! {
             world.act(op);
             world.act(&Op::Wait(20_000));
         }
+    }
+
+    #[test]
+    fn a_release_frees_what_died_and_nothing_twice(
+        ops in proptest::collection::vec(with_releases(), 1..300), skew in skews(), limit in 20i64..300,
+    ) {
+        let mut world = World::new(budget(Period::Total, Window::Calendar, limit), &skew);
+        for op in &ops {
+            world.act(op);
+        }
+        world.settle_down();
+        // Calls that died with their isolates are booked, and after an hour everybody who is silent is gone.
+        world.now = world.now.plus(Millis(3_700_000));
+        world.release(Millis(3_600_000));
+        world.restart();
+        let standing = world.ledger.standing("b", world.now).expect("known");
+        prop_assert_eq!(standing.leased, 0, "all that died is free");
+        prop_assert!(standing.spent >= world.charged - world.released, "what was told is booked");
+        world.check();
+        let again = world.ledger.release("b", Millis(10_000), world.now).expect("a budget");
+        prop_assert_eq!(again.amount, NanoUsd::ZERO);
     }
 
     #[test]
@@ -519,4 +558,120 @@ fn a_revoked_key_stops_within_the_term() {
     let reply = ledger.handle(purse.report(now), now);
     purse.reported(&reply, now);
     assert_eq!(purse.ended("k"), ended);
+}
+
+/// A lease of `amount` that its isolate does not live to report on.
+fn dies_with(ledger: &mut Ledger, isolate: &str, amount: i64, now: UnixMillis) -> Message {
+    let needs = vec![Need { pot: "b".into(), least: amount, want: amount }];
+    let ask = Message { version: 2, isolate: isolate.into(), ask: 1, needs, ..Message::default() };
+    let reply = ledger.handle(ask, now);
+    assert!(reply.refusal.is_none(), "{reply:?}");
+    let LeaseTold { lease, pot, .. } = reply.leases[0].clone();
+    let report = LeaseReport { lease, pot, used: amount / 2, returned: amount - amount / 2, want: 0, renew: false };
+    Message { version: 2, isolate: isolate.into(), report: 1, leases: vec![report], ..Message::default() }
+}
+
+#[test]
+fn a_dead_isolates_lease_stays_charged_until_a_late_report_or_a_release() {
+    let mut ledger = Ledger::default();
+    ledger.set_rule(Rule::Budget(budget(Period::Total, Window::Calendar, 100)));
+    let now = UnixMillis(START);
+    let late = dies_with(&mut ledger, "one", 40, now);
+    dies_with(&mut ledger, "two", 20, now);
+    let day = now.plus(Millis(86_400_000));
+    ledger.sweep(day);
+    let standing = ledger.standing("b", day).expect("known");
+    assert_eq!((standing.spent, standing.leased, standing.lost), (0, 60, 60), "charged in full, and shown");
+    ledger.handle(late.clone(), day);
+    let standing = ledger.standing("b", day).expect("known");
+    assert_eq!((standing.spent, standing.leased), (20, 20), "a day later its report frees the rest");
+    assert_eq!(ledger.release("b", Millis(3_600_000), day), Some(Released { amount: NanoUsd(20), leases: 1 }));
+    assert_eq!(ledger.release("b", Millis(3_600_000), day), Some(Released::default()), "once");
+    assert_eq!(ledger.standing("b", day).map(|it| (it.spent, it.leased, it.lost)), Some((20, 0, 0)));
+    assert_eq!(ledger.release("none", Millis(3_600_000), day), None);
+}
+
+#[test]
+fn what_is_leased_to_the_living_is_not_released() {
+    let mut ledger = Ledger::default();
+    ledger.set_rule(Rule::Budget(budget(Period::Total, Window::Calendar, 100)));
+    let mut purse = Purse::new("one".into());
+    let now = UnixMillis(START);
+    let most = Amounts { cost: NanoUsd(30), ..Amounts::default() };
+    let hold = ask(&mut ledger, &mut purse, most, now).expect("held");
+    assert_eq!(ledger.release("b", Millis(0), now.plus(Millis(9_000))), Some(Released::default()), "within its term");
+    let reply = ledger.handle(purse.report(now), now);
+    purse.reported(&reply, now);
+    let later = now.plus(Millis(30_000));
+    assert_eq!(ledger.release("b", Millis(0), later), Some(Released::default()), "a call of it is under way");
+    // After a release an isolate that lives after all begins a new lease; the old one gives it nothing.
+    let gone = now.plus(Millis(95_000));
+    ledger.sweep(gone);
+    ledger.release("b", Millis(0), gone);
+    purse.settle(hold, &Amounts { cost: NanoUsd(12), ..Amounts::default() });
+    let reply = ledger.handle(purse.report(gone), gone);
+    purse.reported(&reply, gone);
+    let standing = ledger.standing("b", gone).expect("known");
+    assert_eq!(standing.spent, 12, "the truth counts");
+    assert!(ask(&mut ledger, &mut purse, Amounts { cost: NanoUsd(89), ..Amounts::default() }, gone).is_none());
+}
+
+#[test]
+fn what_died_leaves_a_rolling_window_with_everything_else() {
+    let mut ledger = Ledger::default();
+    ledger.set_rule(Rule::Budget(budget(Period::Day, Window::Rolling, 100)));
+    let now = UnixMillis(START);
+    dies_with(&mut ledger, "one", 100, now);
+    let hours = |hours: u64| now.plus(Millis(hours * 3_600_000));
+    ledger.sweep(hours(25));
+    assert_eq!(ledger.standing("b", hours(25)).map(|it| it.leased), Some(100), "it may have been spent a day ago");
+    ledger.sweep(hours(26));
+    assert_eq!(ledger.standing("b", hours(26)).map(|it| it.leased), Some(0));
+}
+
+#[test]
+fn isolates_that_are_gone_do_not_gather() {
+    let mut ledger = Ledger::default();
+    ledger.set_rule(Rule::Budget(budget(Period::Total, Window::Calendar, 10_000)));
+    let now = UnixMillis(START);
+    for number in 0..1_500 {
+        dies_with(&mut ledger, &format!("isolate-{number}"), 2, now);
+    }
+    let later = now.plus(Millis(3_700_000));
+    ledger.sweep(later);
+    let rows = ledger.take_changes();
+    let isolates =
+        |rows: &[StoredRow]| rows.iter().filter(|(row, json)| matches!(row, Row::Isolate(_)) && json.is_some()).count();
+    assert_eq!(isolates(&rows), 1_001, "the oldest are one");
+    let mut restored = Ledger::default();
+    for (row, json) in rows {
+        json.map_or(Ok(()), |json| restored.restore(&row, &json)).expect("readable");
+    }
+    assert_eq!(restored.standing("b", later).map(|it| (it.leased, it.lost)), Some((3_000, 3_000)));
+    assert_eq!(restored.release("b", Millis(0), later).map(|it| it.amount), Some(NanoUsd(3_000)));
+}
+
+#[test]
+fn kill_switches_travel_with_leases_and_are_kept() {
+    let mut ledger = Ledger::default();
+    let mut purse = Purse::new("one".into());
+    let now = UnixMillis(START);
+    assert!(ask(&mut ledger, &mut purse, Amounts::default(), now).is_none(), "no rule: nothing to hold");
+    assert_eq!(purse.take_switches(), None, "nothing was ever decided");
+    let order = |action| Order { action, subject: "openai".into(), until: None, reason: None };
+    ledger.order(&order(Action::Block), now).expect("taken");
+    let mut restored = Ledger::default();
+    for (row, json) in ledger.take_changes() {
+        json.map_or(Ok(()), |json| restored.restore(&row, &json)).expect("readable");
+    }
+    let reply = restored.handle(purse.report(now), now);
+    purse.reported(&reply, now);
+    let told = purse.take_switches().expect("news");
+    assert_eq!(told.iter().map(|switch| switch.subject.as_str()).collect::<Vec<_>>(), ["openai"]);
+    let reply = restored.handle(purse.report(now), now);
+    assert_eq!(reply.switches, None, "told once");
+    restored.order(&order(Action::Reset), now).expect("taken");
+    let reply = restored.handle(purse.report(now), now);
+    purse.reported(&reply, now);
+    assert_eq!(purse.take_switches(), Some(Vec::new()));
 }

@@ -11,6 +11,8 @@ mod take;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use crate::breaker::protocol::Switch;
+
 use super::{Aim, Amounts, Ended, Message, PotStanding, Rule, Spender, Terms};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
@@ -39,6 +41,10 @@ pub struct Purse {
     away_until: UnixMillis,
     /// The report under way.
     reporting: Option<Message>,
+    /// The revision of the kill switches that are known.
+    switches: u64,
+    /// Kill switches that came with a lease, until they are taken.
+    switched: Option<Vec<Switch>>,
 }
 
 /// What is known of a key.
@@ -204,6 +210,11 @@ impl Purse {
         if held.announced {
             self.closed.push(name_of(&held.request, hold));
         }
+    }
+
+    /// The operator's kill switches, where others came since this was last asked.
+    pub fn take_switches(&mut self) -> Option<Vec<Switch>> {
+        self.switched.take()
     }
 
     /// How many calls hold something.

@@ -26,6 +26,7 @@ impl Purse {
             isolate: self.isolate.clone(),
             report: self.reports,
             closed: std::mem::take(&mut self.closed),
+            switches: self.switches,
             ..Message::default()
         };
         for (key, known) in self.keys.iter_mut().filter(|(_, known)| known.served) {

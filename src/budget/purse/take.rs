@@ -128,6 +128,11 @@ impl Purse {
         for told in &reply.leases {
             self.learn_lease(told, until);
         }
+        // Of two answers the older one may come later.
+        if let Some(news) = reply.switches.as_ref().filter(|news| news.revision > self.switches) {
+            self.switches = news.revision;
+            self.switched = Some(news.holding.clone());
+        }
     }
 
     fn learn_lease(&mut self, told: &LeaseTold, until: UnixMillis) {
@@ -194,7 +199,8 @@ impl Purse {
         };
         let needs = draws.iter().filter_map(|draw| self.need(draw, wanted, now)).collect();
         let isolate = self.isolate.clone();
-        Taken::Ask(Message { version: PROTOCOL, isolate, ask: self.asks, keys: vec![key], needs, ..Message::default() })
+        let (ask, switches) = (self.asks, self.switches);
+        Taken::Ask(Message { version: PROTOCOL, isolate, ask, keys: vec![key], needs, switches, ..Message::default() })
     }
 
     /// What a call lacks in a pot.
