@@ -94,7 +94,7 @@ impl Gateway {
         call.funds.most = most;
         call.funds.tries += 1;
         let tags = call.tags();
-        let total = self.setup.config.limits.deadlines.total;
+        let total = call.deadlines(&self.setup.config.limits.deadlines).total;
         let wanted = Wanted {
             request: &call.request_id,
             spender: call.spender(&grant, &tags),

@@ -1,10 +1,11 @@
 //! Budgets and limits on the path of a call.
 
 use latchkey::budget::{Budget, Enforcement, Period, Rule, Scope, ScopeKind};
+use latchkey::config::OwnDeadlines;
 use latchkey::gateway::{Deadline, Input, Step};
 use latchkey::keys::{Key, OnLedgerOutage, UnknownPrice};
 use latchkey::limit::{Limit, Per, Unit};
-use latchkey::units::NanoUsd;
+use latchkey::units::{Millis, NanoUsd};
 
 use super::world::{World, refused, sent};
 
@@ -287,4 +288,20 @@ fn a_key_is_told_what_it_has_left() {
 
 fn usd(nano: i64) -> String {
     NanoUsd(nano).to_string()
+}
+
+#[test]
+fn a_call_holds_what_it_may_take_for_as_long_as_its_own_deadline_lets_it() {
+    let hours = OwnDeadlines { total: Some(Millis(2 * 3_600_000)), ..OwnDeadlines::default() };
+    let key = Key { budgets: vec![budget(10_000_000)], deadlines: hours, ..Key::default() };
+    let mut world = World::with(key, Some(PRICED));
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    for _ in 0..2 {
+        world.now.0 += 1_800_000;
+        world.report();
+        assert_eq!(world.gateway.purse.holding(), 1, "it is under way, long after the gateway's own deadline");
+    }
+    world.answer(id, 200, &[], ANSWER);
+    assert_eq!(spent(&mut world), COST, "charged what it used");
 }
