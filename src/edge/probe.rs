@@ -51,6 +51,7 @@ async fn claim(env: &Env, mut talk: Talk) -> Talk {
         return talk;
     }
     let mut unattended = talk.view.unattended(now());
+    unattended.retain(|target| hot::with_gateway(|gateway| gateway.can_probe(target.as_str())).unwrap_or_default());
     unattended.truncate(MOST_TARGETS);
     if unattended.is_empty() {
         return talk;

@@ -4,7 +4,7 @@ use latchkey::breaker::{Action, Order, Outcome, What};
 use latchkey::failure::Kind;
 use latchkey::keys::Key;
 
-use crate::world::{World, header, refused, sent};
+use crate::world::{World, header, json, refused, sent};
 
 const BODY: &str =
     r#"{"models":["openai/gpt-4o","deepseek/deepseek-chat"],"messages":[{"role":"user","content":"Hi"}]}"#;
@@ -111,4 +111,27 @@ fn a_kill_switch_travels_with_the_lease_of_a_key() {
     world.ledger.as_mut().expect("a ledger").order(&order(Action::Reset), now).expect("taken");
     world.report();
     sent(world.chat(SOLE).1);
+}
+
+#[test]
+fn a_model_is_probed_with_what_it_is_for() {
+    let document = r#"{"version":1,"models":{"openai/own-embedder":{"mode":"embedding"},
+        "openai/own-completer":{"mode":"completion"}}}"#;
+    for (target, path, asks) in [
+        ("openai/gpt-4o", "/chat/completions", "messages"),
+        ("openai/unheard-of", "/chat/completions", "messages"),
+        ("openai/text-embedding-3-small", "/embeddings", "input"),
+        ("openai/own-embedder", "/embeddings", "input"),
+        ("openai/own-completer", "/completions", "prompt"),
+    ] {
+        let mut world = World::of(Key::default(), document, &[]);
+        assert!(world.gateway.can_probe(target), "{target}");
+        let (id, step) = world.gateway.begin_probe(target, world.now);
+        let outbound = sent(world.after_ledger(id, step));
+        assert!(outbound.url.ends_with(path), "{target}: {}", outbound.url);
+        assert!(json(&outbound.body)[asks].is_array() || json(&outbound.body)[asks].is_string(), "{target}");
+    }
+    for target in ["openai/whisper-1", "openai/tts-1"] {
+        assert!(!world().gateway.can_probe(target), "{target}");
+    }
 }

@@ -124,6 +124,13 @@ impl Registry {
         models::find(&self.upstream(provider)?.catalog_id, model)
     }
 
+    /// What a model is for, by the document or else by the catalogue; `None` where neither knows it.
+    #[must_use]
+    pub fn mode(&self, provider: &str, model: &str) -> Option<Mode> {
+        let written = self.written(provider, model).and_then(|written| written.mode);
+        written.or_else(|| self.entry(provider, model)?.mode())
+    }
+
     /// Whether a provider is known to serve exactly this model: by the catalogue or by the document.
     #[must_use]
     pub fn lists(&self, upstream: &Upstream, model: &str) -> bool {
