@@ -1,5 +1,6 @@
 //! What a call tries when an upstream fails, and what its caller sees of that.
 
+use latchkey::config::OwnDeadlines;
 use latchkey::gateway::{CallId, Deadline, Input, Step};
 use latchkey::keys::Key;
 use latchkey::units::Millis;
@@ -376,4 +377,32 @@ fn what_the_caller_says_of_a_call_is_in_its_record() {
     let record = world.only_record();
     assert_eq!((record.user.as_deref(), record.session.as_deref()), (Some("ada"), Some("s1")));
     assert_eq!((record.tags.as_deref(), record.tried), (Some("a, b"), None));
+}
+
+#[test]
+fn a_deadline_is_the_calls_else_the_keys_else_the_aliases_else_the_gateways() {
+    let document = r#"{"version":1,"limits":{"deadlines":{"connect_ms":4001,"first_token_ms":4002,"idle_ms":4003,"total_ms":40000}},
+        "aliases":{"slow":{"candidates":["openai/gpt-4o"],"deadlines":{"connect_ms":3001,"first_token_ms":3002,"idle_ms":3003}}}}"#;
+    let own = OwnDeadlines { connect: Some(Millis(2001)), first_token: Some(Millis(2002)), ..OwnDeadlines::default() };
+    let ask = |key: Key, model: &str, headers: &[(&str, &str)]| {
+        let mut world = World::of(key, document, &[]);
+        let body = format!(r#"{{"model":"{model}","stream":true,"messages":[{{"role":"user","content":"Hi"}}]}}"#);
+        let found = sent(world.send("/v1/chat/completions", &body, headers).1).deadlines;
+        [found.connect, found.first_token, found.idle, found.total].map(|it| it.0)
+    };
+    let with_key = || Key { deadlines: own, ..Key::default() };
+    let header = [("x-latchkey-connect-timeout-ms", "1001")];
+    assert_eq!(ask(Key::default(), "openai/gpt-4o", &[]), [4001, 4002, 4003, 40_000], "the gateway's");
+    assert_eq!(ask(Key::default(), "slow", &[]), [3001, 3002, 3003, 40_000], "what the alias names");
+    assert_eq!(ask(with_key(), "openai/gpt-4o", &[]), [2001, 2002, 4003, 40_000], "what the key names");
+    assert_eq!(ask(with_key(), "slow", &[]), [2001, 2002, 3003, 40_000], "the key before the alias");
+    assert_eq!(ask(with_key(), "slow", &header), [1001, 2002, 3003, 40_000], "the call before both");
+    let all = [
+        ("x-latchkey-first-token-timeout-ms", "1002"),
+        ("x-latchkey-idle-timeout-ms", "1003"),
+        ("x-latchkey-timeout-ms", "1500"),
+    ];
+    assert_eq!(ask(with_key(), "slow", &all), [1500, 1002, 1003, 1500], "nothing is longer than the call");
+    let longer = [("x-latchkey-timeout-ms", "90000")];
+    assert_eq!(ask(Key::default(), "slow", &longer)[3], 40_000, "and that is within what the operator allows");
 }

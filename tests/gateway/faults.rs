@@ -226,7 +226,19 @@ fn a_grant_is_asked_for_again_after_seconds() {
     assert!(matches!(world.gateway.begin(again, world.now).1, Step::Send(_)), "known from memory");
     let later = UnixMillis(world.now.0 + 11_000);
     let again = incoming(&world);
-    assert!(matches!(world.gateway.begin(again, later).1, Step::FindGrant(_)), "looked up anew");
+    let (id, step) = world.gateway.begin(again, later);
+    assert!(matches!(step, Step::FindGrant(_)), "looked up anew");
+    // Where it cannot be, what was known goes on for an hour, and is not asked for with every call.
+    let away = || Input::Grant(Err("nobody answers".to_owned()));
+    world.now = later;
+    let step = world.gateway.resume(id, away(), later);
+    sent(world.after_ledger(id, step));
+    let again = incoming(&world);
+    assert!(!matches!(world.gateway.begin(again, later).1, Step::FindGrant(_)));
+    world.now = UnixMillis(later.0 + 3_600_000);
+    let again = incoming(&world);
+    let (id, _) = world.gateway.begin(again, world.now);
+    assert_eq!(refused(world.resume(id, away())).0, 503);
 }
 
 #[test]
