@@ -22,7 +22,7 @@ import { ensurePackages, node, wrangler, WRANGLER_ENV } from "../tools/toolchain
 import { peers } from "./peers.mjs";
 import { deployed, floor, gateway, storage } from "./workerd.mjs";
 
-const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204, bare: 9205, storage: 9206 };
+const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204, bare: 9205, budgeted: 9206, storage: 9207 };
 const UPSTREAM = `http://127.0.0.1:${PORTS.upstream}`;
 
 /** Settings, logs and figures of the last run. */
@@ -35,6 +35,12 @@ const MODELS = { openai: "gpt-4o", anthropic: "claude-sonnet-4-5", gemini: "gemi
 
 /** Turns off what follows failures: what it costs while nothing fails shows against the gateway as it is. */
 const BARE = { failover: { enabled: false }, health: { enabled: false } };
+
+/** What a key is subject to that is compared with one that is subject to nothing. Neither ever ends a bench. */
+const BUDGETS = {
+  budgets: [{ limit: 1_000_000, period: "month" }, { limit: 100_000, period: "day" }],
+  limits: [{ unit: "requests", per: "minute", max: 10_000_000 }],
+};
 
 /** What is decided by routing: among fifty targets, and by the classifier. */
 const ALIASES = {
@@ -70,6 +76,7 @@ async function measure(options, program) {
     const bundle = await bundleGateway();
     fits = reportSize(bundle);
     targets.push(await gatewayTarget(bundle));
+    targets.push(await budgetedTarget(bundle));
     if (options.bare) targets.push({ ...(await gatewayTarget(bundle, "bare", BARE)), measured: false });
   }
   if (options.peers) targets.push(...(await peers({ ports: PORTS, upstream: UPSTREAM, models: MODELS, log })));
@@ -146,6 +153,7 @@ function floorTarget() {
       // The same, for what the gateway decides and the floor does not.
       fifty: { url: `${base}/v1/chat/completions`, model: MODELS.openai, protocol: "openai" },
       prompt: { url: `${base}/v1/chat/completions`, model: MODELS.openai, protocol: "openai" },
+      budgets: { url: `${base}/v1/chat/completions`, model: MODELS.openai, protocol: "openai" },
       anthropic: { url: `${base}/v1/messages`, model: MODELS.anthropic, protocol: "anthropic" },
       gemini: {
         url: `${gemini}:generateContent`,
@@ -157,7 +165,13 @@ function floorTarget() {
   };
 }
 
-async function gatewayTarget(bundle, name = "gateway", switches = {}) {
+/** The gateway with budgets, for the one workload in which their cost shows. */
+async function budgetedTarget(bundle) {
+  const { routes, ...target } = await gatewayTarget(bundle, "budgeted", {}, BUDGETS);
+  return { ...target, routes: { budgets: routes.budgets }, beside: "gateway" };
+}
+
+async function gatewayTarget(bundle, name = "gateway", switches = {}, rules = {}) {
   const base = `http://127.0.0.1:${PORTS[name]}`;
   const secret = () => randomBytes(32).toString("base64url");
   const variables = {
@@ -172,7 +186,7 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}) {
     GEMINI_BASE_URL: UPSTREAM,
   };
   const start = gateway(join(FOLDER, name), PORTS[name], bundle, variables, PORTS.storage);
-  const key = await step("Making a gateway key", () => makeKey(start, base, variables.ADMIN_KEY, switches));
+  const key = await step("Making a gateway key", () => makeKey(start, base, variables.ADMIN_KEY, switches, rules));
   const url = `${base}/v1/chat/completions`;
   const route = (provider) => ({ url, model: `${provider}/${MODELS[provider]}`, protocol: "openai" });
   return {
@@ -186,6 +200,7 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}) {
       openai: route("openai"),
       anthropic: route("anthropic"),
       gemini: route("gemini"),
+      budgets: route("openai"),
       fifty: { url, model: "fifty", protocol: "openai" },
       prompt: { url, model: "prompt", protocol: "openai" },
     },
@@ -193,14 +208,14 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}) {
 }
 
 /** Starts the gateway once for its admin API; the key stays in its storage. */
-async function makeKey([program, ...args], base, adminKey, switches) {
+async function makeKey([program, ...args], base, adminKey, switches, rules) {
   const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
   try {
     await ready(base, child);
     const answer = await fetch(`${base}/admin/keys`, {
       method: "POST",
       headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
-      body: JSON.stringify({ name: "bench" }),
+      body: JSON.stringify({ name: "bench", ...rules }),
     });
     const body = await answer.text();
     if (answer.status !== 201) throw new Stop(`No gateway key: status ${answer.status}, ${body}`);

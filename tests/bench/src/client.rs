@@ -41,6 +41,8 @@ pub struct Outcome {
     /// Between two reads of a stream that brought something.
     pub gaps: Vec<u64>,
     pub checked: u64,
+    /// Replies that say they waited for the ledger object.
+    pub waited: u64,
     /// What was wrong, with an example's words and how often.
     pub wrong: BTreeMap<String, u64>,
 }
@@ -59,12 +61,22 @@ struct Connection {
     buffer: Vec<u8>,
 }
 
+/// What the head of a reply says.
+struct Head {
+    status: u16,
+    framing: Framing,
+    keep_alive: bool,
+    /// The call had to ask the ledger object before it was sent.
+    waited: bool,
+}
+
 /// A reply as it was read.
 #[derive(Default)]
 struct Reply {
     status: u16,
     body: Vec<u8>,
     reusable: bool,
+    waited: bool,
     first_word: Option<Instant>,
     gaps: Vec<u64>,
 }
@@ -117,7 +129,7 @@ pub async fn number_at(url: &str, headers: &BTreeMap<String, String>, key: &str)
     }
     socket.write_all(format!("{request}\r\n").as_bytes()).await?;
     let mut connection = Connection { socket, buffer: Vec::new() };
-    let (_, framing, _) = connection.read_head().await?;
+    let framing = connection.read_head().await?.framing;
     let (mut reader, mut body) = (BodyReader::new(framing), Vec::new());
     loop {
         reader.feed(&connection.buffer, &mut body).map_err(io::Error::other)?;
@@ -172,6 +184,7 @@ impl Run {
         let fault = {
             let mut outcome = self.outcome.borrow_mut();
             outcome.replies += 1;
+            outcome.waited += u64::from(reply.waited);
             outcome.latencies.push(elapsed(Instant::now()));
             outcome.first_words.extend(reply.first_word.map(elapsed));
             outcome.gaps.extend(reply.gaps);
@@ -204,9 +217,10 @@ async fn exchange(run: &Run, slot: &mut Option<Connection>, began: Instant) -> i
     };
     connection.buffer.clear();
     connection.socket.write_all(&run.request).await?;
-    let (status, framing, keep_alive) = connection.read_head().await?;
+    let Head { status, framing, keep_alive, waited } = connection.read_head().await?;
     let mut reader = BodyReader::new(framing);
-    let mut reply = Reply { status, reusable: keep_alive && framing != Framing::UntilClose, ..Reply::default() };
+    let reusable = keep_alive && framing != Framing::UntilClose;
+    let mut reply = Reply { status, reusable, waited, ..Reply::default() };
     let mut last_read = began;
     loop {
         let before = reply.body.len();
@@ -233,7 +247,7 @@ async fn exchange(run: &Run, slot: &mut Option<Connection>, began: Instant) -> i
 
 impl Connection {
     /// Reads up to the end of the head; what follows it is left in the buffer.
-    async fn read_head(&mut self) -> io::Result<(u16, Framing, bool)> {
+    async fn read_head(&mut self) -> io::Result<Head> {
         loop {
             if self.socket.read_buf(&mut self.buffer).await? == 0 {
                 return Err(io::ErrorKind::ConnectionAborted.into());
@@ -244,9 +258,10 @@ impl Connection {
                 let framing = Framing::of(response.headers, Framing::UntilClose);
                 let closes =
                     header(response.headers, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-                let status = response.code.unwrap_or(0);
+                let waited = header(response.headers, "server-timing").is_some_and(|value| value.contains("ledger;"));
+                let head = Head { status: response.code.unwrap_or(0), framing, keep_alive: !closes, waited };
                 self.buffer.drain(..length);
-                return Ok((status, framing, !closes));
+                return Ok(head);
             }
         }
     }

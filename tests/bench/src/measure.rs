@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::client::{self, Load, Outcome, quantile};
-use crate::plan::{Plan, Target, Workload};
+use crate::plan::{BUDGETS, Plan, Target, Workload};
 use crate::process::{Running, machine_cpu, own_cpu};
 use crate::protocol::{self, Expected, Protocol};
 use crate::upstream::{Manner, Upstream};
@@ -30,6 +30,8 @@ pub struct Round {
     pub gap_p50: Option<f64>,
     pub gap_p99: Option<f64>,
     pub checked: u64,
+    /// Share of the replies that waited for the ledger object.
+    pub waited: f64,
     pub wrong: BTreeMap<String, u64>,
     /// Share of one CPU that others on the machine used.
     pub foreign: f64,
@@ -136,6 +138,7 @@ async fn measure(target: &Target, process: &Running, workload: &Workload, round:
         gap_p50: quantile(&mut outcome.gaps, 0.5),
         gap_p99: quantile(&mut outcome.gaps, 0.99),
         checked: outcome.checked,
+        waited: outcome.waited as f64 / outcome.replies.max(1) as f64,
         foreign: (foreign / outcome.elapsed.as_secs_f64()).max(0.0),
         wrong: outcome.wrong,
     })
@@ -164,11 +167,13 @@ fn load(target: &Target, workload: &Workload, time: Duration) -> Option<Load> {
 }
 
 async fn first_call(target: &Target) -> Outcomes<Duration> {
-    let name = if target.routes.contains_key("openai") { Protocol::Openai } else { Protocol::Anthropic };
+    let name = if target.routes.contains_key("anthropic") { Protocol::Anthropic } else { Protocol::Openai };
+    let name = if target.routes.contains_key("openai") { Protocol::Openai } else { name };
     let workload = Workload {
         name: String::new(),
         provider: name,
-        route: None,
+        // One that is there for a single comparison has that route alone.
+        route: (target.routes.len() == 1 && target.routes.contains_key(BUDGETS)).then_some(BUDGETS),
         stream: false,
         include_usage: true,
         callers: 1,

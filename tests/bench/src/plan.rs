@@ -36,6 +36,9 @@ pub struct Target {
     /// Whether the bar is for this one.
     #[serde(default)]
     pub measured: bool,
+    /// The target that this one differs from in one thing, whose cost is measured.
+    #[serde(default)]
+    pub beside: Option<String>,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// By the provider behind it.
@@ -85,7 +88,13 @@ pub enum Bar {
     Cpu(f64),
     /// Milliseconds added to the median latency, at most.
     Added(f64),
+    /// CPU a reply more than the target beside has, at most so much of the floor's; and of a thousand replies, at most one
+    /// waited for an object.
+    Beside(f64),
 }
+
+/// The route on which a key with budgets is compared with one without.
+pub const BUDGETS: &str = "budgets";
 
 impl Plan {
     /// The workloads chosen, and in how many rounds.
@@ -142,6 +151,8 @@ fn workloads() -> Vec<Workload> {
         let name = format!("route-{route}-16");
         all.push(Workload { route: Some(route), body, ..plain(name, Protocol::Openai, 16) });
     }
+    let budgets = Workload { route: Some(BUDGETS), ..plain(format!("{BUDGETS}-16"), Protocol::Openai, 16) };
+    all.push(Workload { time: Duration::from_secs(4), bar: Some(Bar::Beside(0.15)), ..budgets });
     for (lane, provider, include_usage) in LANES {
         let relayed = lane == "relay";
         for callers in [1, 16, 64] {
@@ -163,7 +174,18 @@ fn workloads() -> Vec<Workload> {
 fn plain(name: String, provider: Protocol, callers: usize) -> Workload {
     let manner = Manner { words: 20, gap: Duration::ZERO };
     let time = Duration::from_millis(1500);
-    Workload { name, provider, route: None, stream: false, include_usage: true, callers, body: 100, manner, time, bar: None }
+    Workload {
+        name,
+        provider,
+        route: None,
+        stream: false,
+        include_usage: true,
+        callers,
+        body: 100,
+        manner,
+        time,
+        bar: None,
+    }
 }
 
 fn stream(name: String, provider: Protocol, callers: usize) -> Workload {
