@@ -12,6 +12,7 @@ import { readUpTo } from "./read.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
 import { exchange as exchangeToken } from "./token.mjs";
+import { badKey, keptOut, refusal } from "./wall.mjs";
 
 export * from "../../build/index.js";
 
@@ -131,11 +132,17 @@ async function exchangeHealth(env) {
 
 /** One request, from its first byte to the head of its answer. */
 async function call(request, path, env, ctx) {
+  const wait = keptOut(request, Date.now());
+  if (wait > 0) return refusal(wait);
   const heard = isolate.staleAt <= Date.now() ? hearHealth(env, ctx) : undefined;
   const head = `${request.method}\n${path}\n${told(request.headers)}`;
   const body = await readBody(request, core.body_limit());
   if (heard !== undefined) await heard;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
+  if (step.status === 401) {
+    const kept = await badKey(request, env, Date.now());
+    if (kept > 0) return refusal(kept);
+  }
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
   if (step.do === "told") step = JSON.parse(await core.find_call(env, step.call, step.id, step.key));
   if (step.do === "standings") step = JSON.parse(await core.ask_standings(env, step.call));
