@@ -30,12 +30,16 @@ export const SECRETS = {
  * - `folder`: where it keeps its storage; in memory, where none is given.
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
  * - `bound`: it is bound to Workers AI, which the fake upstream plays.
+ * - `skews`: by how many milliseconds the clock of each Worker is off.
+ * - `partial`: a request's header `x-away` names bindings (`KEYS,DB`) that do not answer it.
+ * - `wall`: a rate limit for callers with bad keys, as its binding takes it (`{ limit, period }`).
  */
-export async function startGateway(upstream, variables = {}, { outside, isolates = 1, troubled = false, bound = false, folder } = {}) {
+export async function startGateway(upstream, variables = {}, options = {}) {
+  const { outside, isolates = 1, troubled = false, bound = false, skews = [], partial = false, wall, folder } = options;
   const logs = [];
   const config = readConfig({ config: join(ROOT, "wrangler.toml") });
   const bindings = { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables };
-  const workers = Array.from({ length: isolates }, (_, index) => gatewayWorker(config, { index, troubled, outside, bound, bindings }));
+  const workers = Array.from({ length: isolates }, (_, index) => gatewayWorker(config, { index, troubled, outside, bound, skew: skews[index] ?? 0, partial, wall, bindings }));
   if (isolates > 1) workers.unshift(router(config, isolates));
   if (troubled) workers.push(troubleMaker(config));
   if (bound) workers.push(workersAi(config, upstream));
@@ -93,14 +97,14 @@ export async function startGateway(upstream, variables = {}, { outside, isolates
 }
 
 /** One Worker of the gateway; the first has the objects, and the others use them. */
-function gatewayWorker(config, { index, troubled, outside, bound, bindings }) {
+function gatewayWorker(config, { index, troubled, outside, bound, skew, partial, wall, bindings }) {
   const object = ({ name, class_name }) => {
     if (troubled && name === "HEALTH") return [name, { className: "Trouble", scriptName: "trouble" }];
     return [name, { className: class_name, useSQLite: true, ...(index > 0 ? { scriptName: config.name } : {}) }];
   };
   return {
     name: index === 0 ? config.name : `${config.name}-${index + 1}`,
-    modules: modules(),
+    modules: skew === 0 && !partial ? modules() : [...disturbance(skew), ...modules()],
     modulesRoot: BUNDLE,
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
@@ -114,7 +118,32 @@ function gatewayWorker(config, { index, troubled, outside, bound, bindings }) {
     bindings,
     ...(outside && { outboundService: outside }),
     ...(bound && { serviceBindings: { AI: "workers-ai" } }),
+    ...(wall && { ratelimits: { BAD_KEYS: { namespace_id: "1001", simple: wall } } }),
   };
+}
+
+/** Modules around the Worker: its clock is off, and bindings do not answer requests that say so. */
+function disturbance(skew) {
+  const module = (name, contents) => ({ type: "ESModule", path: join(BUNDLE, name), contents });
+  return [
+    module(
+      "disturbed.js",
+      `import "./clock.js";
+      import worker from "./worker.js";
+      export * from "./worker.js";
+      const away = () => Promise.reject(new Error("it is away"));
+      const nobody = { get: away, getWithMetadata: away, put: away, delete: away, list: away };
+      function without(env, request) {
+        const names = request.headers.get("x-away")?.split(",") ?? [];
+        return { ...env, ...Object.fromEntries(names.map((name) => [name, nobody])) };
+      }
+      export default {
+        fetch: (request, env, ctx) => worker.fetch(request, without(env, request), ctx),
+        scheduled: (controller, env, ctx) => worker.scheduled(controller, env, ctx),
+      };`,
+    ),
+    module("clock.js", `const now = Date.now; Date.now = () => now() + ${skew};`),
+  ];
 }
 
 /** Sends each request on to the Worker that its header names. */
