@@ -15,10 +15,12 @@ const CONFIGURATION = { ...UNDAUNTED, limits: { deadlines: { total_ms: 3_000 } }
 const BOOKED_WITHIN = 45_000;
 
 /**
- * Kills the gateway so many times at moments that `random` draws, and starts it again on the same storage. Gives the
- * figures of every round and of the end, `booked` once those calls are booked that were never heard of again.
+ * Kills the gateway so many times at moments that `random` draws, or as often as it can be done `within` so many
+ * milliseconds, and starts it again on the same storage. Gives the figures of every round and of the end, `booked` once
+ * those calls are booked that were never heard of again.
  */
-export async function crash({ kills, limit = 1, random = Math.random, told = () => {}, booked = true }) {
+export async function crash({ kills, within = Infinity, limit = 1, random = Math.random, told = () => {}, booked = true }) {
+  const started = Date.now();
   const folder = mkdtempSync(join(tmpdir(), "latchkey-crash-"));
   const biller = await startBiller();
   const rounds = [];
@@ -26,7 +28,7 @@ export async function crash({ kills, limit = 1, random = Math.random, told = () 
   try {
     await gateway.configure(CONFIGURATION);
     const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit, period: "total" }], on_disconnect: "drain" });
-    for (let kill = 0; kill < kills; kill += 1) {
+    for (let kill = 0; kill < kills && Date.now() - started < within; kill += 1) {
       rounds.push(await round(gateway, biller, key, 30 + Math.floor(random() * 1_500)));
       told(kill + 1, rounds.at(-1));
       await gateway.close();
@@ -92,3 +94,24 @@ async function settled(gateway, biller, keyId, rule, booked) {
     lostCost: lost.reduce((total, [, cost]) => total + cost, 0n),
   };
 }
+
+const usd = (nano) => `$${(Number(nano) / 1e9).toFixed(9)}`;
+
+/** The heading over the lines of `line`. */
+export const HEADING = "kill | after   | served | billed by the provider";
+
+/** One kill, as a line of the table. */
+export const line = (number, { after, served, billed }) =>
+  `${String(number).padStart(4)} | ${String(after).padStart(4)} ms | ${String(served).padStart(6)} | ${usd(billed)}`;
+
+/** What became of the money, as the end of the table. */
+export const summary = (end) => `
+after ${end.rounds.length} kills
+the budget                        ${usd(end.limit)}
+billed by the provider            ${usd(end.billed)}
+spent, as the ledger says         ${usd(end.spent)}
+  in the database                 ${usd(end.sum)} in ${end.rows} rows
+  known to the nano-dollar        ${end.exact} rows, ${end.wrong} of them wrong
+  booked at the worst case        ${end.ceilings} rows
+still charged to dead isolates    ${usd(end.leased)}
+calls of which no row is left     ${end.lost}, for ${usd(end.lostCost)}, within what is still charged or booked`;
