@@ -35,7 +35,7 @@ let seen;
 
 before(async () => {
   upstream = await startUpstream();
-  const keys = { CAVE_API_KEY: "cave-key-for-tests", DEN_API_KEY: "den-key-for-tests" };
+  const keys = { OPENAI_API_KEY_2: "sk-openai-second-for-tests", CAVE_API_KEY: "cave-key-for-tests", DEN_API_KEY: "den-key-for-tests" };
   gateway = await startGateway(upstream, keys, { isolates: IDLE, troubled: true });
   const config = { version: 1, health: HEALTH, providers: { cave: server("cave"), den: server("den") } };
   const put = await gateway.admin("PUT", "/admin/config", config, { "if-match": "*" });
@@ -229,6 +229,31 @@ describe("a target that fails", () => {
   });
 });
 
+describe("a credential", () => {
+  for (const status of [401, 402, 403]) {
+    test(`that is refused with a ${status} is left alone by every isolate, and the provider's others are used`, async () => {
+      const asked = { first: 0, others: 0 };
+      upstream.behave((seen) => {
+        if (!seen.path.startsWith("/openai")) return synthetic(seen);
+        const isFirst = seen.headers.authorization === `Bearer ${SECRETS.OPENAI_API_KEY}`;
+        asked[isFirst ? "first" : "others"] += 1;
+        return isFirst ? json({ error: { message: "No.", type: "invalid_request_error", code: null } }, { status }) : synthetic(seen);
+      });
+      const first = await call(1, { model: TARGET });
+      assert.deepEqual([first.status, first.attempts], [200, "2"], "the caller notices nothing");
+      await everywhere(async (isolate) => {
+        const before = asked.first;
+        const { status, attempts } = await call(isolate, { model: TARGET });
+        return status === 200 && attempts === "1" && asked.first === before;
+      }, "nobody asks with it");
+      const { json: health } = await gateway.admin("GET", "/admin/health");
+      const states = health.regions.flatMap(({ targets }) => targets);
+      assert.equal(states.find(({ target }) => target === `${TARGET}#1`)?.state, "blocking");
+      assert.equal(states.find(({ target }) => target === TARGET)?.state ?? "passing", "passing", "the provider itself is well");
+    });
+  }
+});
+
 describe("an answer that came whole", () => {
   test("counts against its target when it says nothing", async () => {
     openai(json({ choices: [{ index: 0, message: { role: "assistant", content: "" }, finish_reason: "stop" }] }));
@@ -238,6 +263,16 @@ describe("an answer that came whole", () => {
     }, "five empty answers of ten block it");
     await until(async () => (await breaker()).state === "blocking", "the object knows");
     assert.equal((await breaker()).last_errors.at(-1).kind, "empty_answer");
+  });
+
+  test("counts against its target when its tool calls are no JSON", async () => {
+    const call_of = { id: "t", type: "function", function: { name: "look", arguments: '{"place": "Par' } };
+    openai(json({ choices: [{ index: 0, message: { role: "assistant", content: null, tool_calls: [call_of] }, finish_reason: "tool_calls" }] }));
+    const tools = [{ type: "function", function: { name: "look", parameters: { type: "object", properties: { place: { type: "string" } } } } }];
+    await until(async () => (await call(1, { model: TARGET, tools })).status === 503, "five such answers block it");
+    await until(async () => (await breaker()).state === "blocking", "the object knows");
+    assert.match((await breaker()).last_errors.at(-1).kind, /tool_call/);
+    await everywhere(async (isolate) => (await call(isolate, { model: TARGET, tools })).status === 503, "and all isolates");
   });
 
   test("and leaves little of its provider's limit sends the next calls of all isolates elsewhere", async () => {

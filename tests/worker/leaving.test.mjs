@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { after, before, test } from "node:test";
 import { startGateway } from "./gateway.mjs";
-import { chatEvents, chatStart, silence, stall } from "./replies.mjs";
+import { chatEnd, chatEvents, chatStart, silence, stall } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
 const CALLERS = 5_000;
@@ -57,11 +57,48 @@ test("leave no call and no connection behind", async () => {
   assert.equal(answer.choices[0].message.content, "Hello there", "and it still serves");
 });
 
+test("of a key that drains have their answers read to the end, for 25 seconds at most", async () => {
+  const drained = await gateway.createKey({ on_disconnect: "drain" });
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  upstream.behave((seen) => async (_, response) => {
+    response.writeHead(200, { "content-type": "text/event-stream" });
+    response.write(chatStart() + chatEvents("once "));
+    await released;
+    // The other never ends.
+    if (seen.json.model !== "drained-1") return void (await seen.left);
+    response.end(chatEvents("and done") + chatEnd());
+  });
+  const arrived = new Map();
+  upstream.watch((seen) => arrived.set(seen.json.model, seen));
+  const left = Date.now();
+  await Promise.all([1, 2].map((number) => leave(`drained-${number}`, true, drained.key)));
+  release();
+  assert.equal(await arrived.get("drained-1").left, false, "read to its end though nobody waits for it");
+  assert.equal(await arrived.get("drained-2").left, true, "one without an end is let go of");
+  const took = Date.now() - left;
+  assert.ok(took >= 20_000 && took < 40_000, `after ${took} ms`);
+  upstream.watch(undefined);
+  upstream.behave(undefined);
+
+  const database = await gateway.miniflare.getD1Database("DB", gateway.name);
+  const rows = async () => (await database.prepare("SELECT * FROM calls WHERE key_id = ? ORDER BY model").bind(drained.id).all()).results;
+  const until = Date.now() + 20_000;
+  while ((await rows()).length < 2) {
+    assert.ok(Date.now() < until, "what they cost is recorded");
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  assert.deepEqual((await rows()).map(({ model, state }) => [model, state]), [
+    ["drained-1", "settled_actual"],
+    ["drained-2", "settled_estimate"],
+  ]);
+});
+
 /** A caller whose connection breaks once the provider was asked for `model`. */
-async function leave(model, streamed) {
+async function leave(model, streamed, credential = key) {
   const call = httpRequest(new URL("/v1/chat/completions", gateway.url), {
     method: "POST",
-    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    headers: { authorization: `Bearer ${credential}`, "content-type": "application/json" },
   });
   call.on("error", () => {});
   const closed = new Promise((resolve) => call.once("close", resolve));
