@@ -97,6 +97,38 @@ describe("an event", () => {
     assert.equal(received[0].headers["webhook-id"], received[1].headers["webhook-id"], "to be told apart from another");
   });
 
+  test("of a budget that is used up tells which, when, and how much, once", async () => {
+    const made = await gateway.admin("POST", "/admin/webhooks", { url: "https://hooks.example.com/budgets", events: ["budget.exhausted"] });
+    assert.equal(made.status, 201, made.text);
+    const limit = 0.00005;
+    const { key, budgets } = await gateway.createKey({ budgets: [{ limit, period: "month", enforcement: "soft" }] });
+    const spend = async () => {
+      const response = await gateway.fetch("/v1/chat/completions", {
+        method: "POST",
+        headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+        body: JSON.stringify({ ...CALL, max_tokens: 2 }),
+      });
+      await response.text();
+      return response.status;
+    };
+    let calls = 0;
+    while ((await spend()) === 200) assert.ok((calls += 1) < 200, "the budget never ends");
+    const told = () => received.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "budget.exhausted");
+    await until(async () => {
+      await tick();
+      return told().length > 0;
+    });
+    await tick(Date.now() + HOUR);
+    const [{ subject, data }, ...more] = told();
+    assert.deepEqual([subject, data.threshold, data.limit, more.length], [budgets[0].id, 1, limit, 0]);
+    assert.ok(data.spent >= limit && data.spent <= limit * 1.1, `${data.spent}: no further than its credit`);
+    const { headers, body } = received.find(({ body }) => JSON.parse(body).type === "budget.exhausted");
+    const { secret: own } = (await gateway.admin("GET", `/admin/webhooks/${made.json.id}/secret`)).json;
+    const signed = createHmac("sha256", Buffer.from(own.replace("whsec_", ""), "base64")).update(`${headers["webhook-id"]}.${headers["webhook-timestamp"]}.${body}`);
+    assert.ok(headers["webhook-signature"].split(" ").includes(`v1,${signed.digest("base64")}`));
+    await gateway.admin("DELETE", `/admin/webhooks/${made.json.id}`);
+  });
+
   test("of another type, or for a webhook that is off, is not told", async () => {
     await gateway.admin("POST", "/admin/teams", { name: "untold" });
     await gateway.admin("PATCH", `/admin/webhooks/${webhook.id}`, { disabled: true });
@@ -108,13 +140,13 @@ describe("an event", () => {
 });
 
 describe("a watched key", () => {
-  async function call({ key }, country, model = CALL.model) {
+  async function call({ key }, country, { model = CALL.model, address = "203.0.113.7" } = {}) {
     const response = await gateway.fetch("/v1/chat/completions", {
       method: "POST",
       headers: {
         authorization: `Bearer ${key}`,
         "content-type": "application/json",
-        "cf-connecting-ip": "203.0.113.7",
+        "cf-connecting-ip": address,
         "cf-ipcountry": country,
       },
       body: JSON.stringify({ ...CALL, model }),
@@ -149,6 +181,27 @@ describe("a watched key", () => {
     await tick();
     assert.equal((await gateway.admin("GET", `/admin/keys/${watched.id}`)).json.disabled, false);
   });
+
+  for (const [what, value, unusual] of [
+    ["network", "198.51.100.0/24", { address: "198.51.100.7" }],
+    ["model", "openai/gpt-4o", { model: "openai/gpt-4o" }],
+  ]) {
+    test(`is told of a new ${what}, and goes on where that is all that is wanted`, async () => {
+      const watched = await gateway.createKey({ name: `watched ${what}`, on_anomaly: "notify" });
+      assert.equal(await call(watched, "DE"), 200);
+      await until(async () => (await habits(watched)).length === 3);
+      await database.prepare("UPDATE key_habits SET first_at = first_at - ?").bind(48 * HOUR).run();
+      assert.equal(await call(watched, "DE", unusual), 200);
+      await until(async () => (await habits(watched)).length === 4);
+      received.length = 0;
+      await tick();
+      await tick();
+      const anomalies = received.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "key.anomaly");
+      assert.deepEqual(anomalies.map(({ subject, data }) => [subject, data]), [[watched.id, { what, value }]]);
+      assert.equal((await gateway.admin("GET", `/admin/keys/${watched.id}`)).json.disabled, false);
+      assert.equal(await call(watched, "DE", unusual), 200);
+    });
+  }
 
   test("is told of when it is called far more than usual", async () => {
     const busy = await gateway.createKey({ name: "busy", on_anomaly: "notify" });
