@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::Gateway;
 use crate::admin::{CallRow, OPENAPI, ROUTES, RegionHealth};
 use crate::breaker::Region;
+use crate::budget::PotStanding;
 use crate::keys::{Key, describe};
 use crate::units::{NanoUsd, UnixMillis};
 
@@ -102,6 +103,15 @@ fn every_answer_is_as_described() {
         ask("POST", &format!("/admin/keys/{{id}}/{action}"), &id, "", "");
     }
     ask("DELETE", "/admin/keys/{id}", &id, "", "");
+    let ruled = r#"{"name":"b","budgets":[{"limit":1}],"limits":[{"unit":"parallel","max":4}]}"#;
+    let ruled = ask("POST", "/admin/keys", "", "", ruled).body;
+    for list in ["budgets", "limits"] {
+        let id = ruled[list][0]["id"].as_str().expect("an id").to_owned();
+        let standing = PotStanding { limit: 9, leased: 2, lost: 1, ..PotStanding::default() };
+        gateway.store.contents.borrow_mut().standings.insert(id.clone(), [(id, standing)].into());
+    }
+    let figured = ask("GET", "/admin/keys/{id}", ruled["id"].as_str().expect("an id"), "", "");
+    assert!(figured.body["budgets"][0]["lost"].is_number() && figured.body["limits"][0]["remaining"].is_number());
     let document = r#"{"version":1,"limits":{"json_depth":20}}"#;
     ask("GET", "/admin/config", "", "", "");
     ask("POST", "/admin/config/check", "", "", document);
