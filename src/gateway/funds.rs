@@ -323,7 +323,15 @@ impl Gateway {
     }
 
     fn refuse_for(&self, call: &mut Call, refused: &Refused, now: UnixMillis) -> Failure {
-        let (failure, headers) = refusal(refused, now);
+        let mut refused = refused.clone();
+        // The ledger was asked for what this isolate has not leased already, which alone may fit.
+        let alone = call.funds.most.of(refused.rule.unit());
+        if let Rule::Limit(limit) = &refused.rule
+            && i64::try_from(limit.max).is_ok_and(|max| alone > max)
+        {
+            refused.fits_at = None;
+        }
+        let (failure, headers) = refusal(&refused, now);
         call.funds.headers = headers;
         failure
     }

@@ -89,8 +89,13 @@ fn over_budget(refused: &Refused, id: &str, limit: NanoUsd) -> Failure {
 fn over_limit(refused: &Refused, limit: &Limit, now: UnixMillis) -> Failure {
     let (unit, scope) = (limit.unit.as_str(), limit.scope.kind.as_str());
     let per = limit.per.map_or(String::new(), |per| format!(" per {}", per.as_str()));
-    let message = format!("The {scope} limit `{}` of {} {unit}{per} is reached.", limit.id, limit.max);
     let never = limit.unit != Unit::Parallel && refused.fits_at.is_none();
+    let what = format!("{scope} limit `{}` of {} {unit}{per}", limit.id, limit.max);
+    let message = if never {
+        format!("This call alone may take more than the {what} allows. Lower `max_tokens` or shorten the prompt.")
+    } else {
+        format!("The {what} is reached.")
+    };
     // Slots are free when calls end, which nobody knows; a moment is as good as any.
     let fits_at = refused.fits_at.unwrap_or(now.plus(Millis(1_000)));
     let mut json = Vec::new();

@@ -7,7 +7,7 @@ use latchkey::keys::{Key, OnLedgerOutage, UnknownPrice};
 use latchkey::limit::{Limit, Per, Unit};
 use latchkey::units::{Millis, NanoUsd};
 
-use super::world::{World, refused, sent};
+use super::world::{World, header, json, refused, sent};
 
 /// 2 dollars a million in, 8 out; and one model without a price.
 const PRICED: &str = r#"{"version": 1, "failover": {"enabled": false}, "health": {"enabled": false}, "providers": {"cave": {
@@ -304,4 +304,21 @@ fn a_call_holds_what_it_may_take_for_as_long_as_its_own_deadline_lets_it() {
     }
     world.answer(id, 200, &[], ANSWER);
     assert_eq!(spent(&mut world), COST, "charged what it used");
+}
+
+#[test]
+fn a_call_that_never_fits_a_limit_is_not_told_to_come_back() {
+    let mut world = world(Vec::new(), vec![limit(Unit::OutputTokens, 120)]);
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    world.answer(id, 200, &[], ANSWER);
+    for (tokens, comes_back) in [(120, true), (121, false)] {
+        let Step::Respond(refused) = world.chat(&CALL.replace("100", &tokens.to_string())).1 else {
+            panic!("let through")
+        };
+        assert_eq!(refused.status, 429);
+        assert_eq!(header(&refused, "retry-after").is_some(), comes_back, "{tokens}");
+        let limit = json(&refused.body)["error"]["limit"].clone();
+        assert_eq!(limit["reset_at"].is_number(), comes_back, "{limit}");
+    }
 }
