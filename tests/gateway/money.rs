@@ -88,3 +88,60 @@ fn silence_about_usage_is_an_estimate_and_says_so() {
     assert!(events(&streamed.text).iter().any(|event| event.contains(r#""estimated":true"#)), "{}", streamed.text);
     assert_eq!(world.only_record().state, "settled_estimate");
 }
+
+/// A rate of its own for every bucket, in whole dollars a million tokens, which is thousands of nano-dollars a token.
+const PRIMES: &str = r#"{"from":"2024-01-01","usd_per_mtok":{"input":2,"output":3,"cache_read":5,"cache_write":7,"cache_write_1h":11,
+    "reasoning":13,"audio_input":17,"audio_output":19,"image_input":23,"image_output":29},"usd_per_request":0.031,
+    "tiers_above":[{"input_tokens":200000,"usd_per_mtok":{"input":4,"output":6}}],
+    "service_tiers":{"priority":{"input":20,"output":30}}}"#;
+
+/// What a plain answer with this usage costs, as the ledger has it.
+fn cost_of(model: &str, answer: &str) -> i64 {
+    let models = ["openai", "anthropic", "gemini"].map(|maker| format!(r#""{maker}/primes":{{"prices":[{PRIMES}]}}"#));
+    let document = format!(r#"{{"version":1,"models":{{{}}}}}"#, models.join(","));
+    let mut world = World::with(Key::default(), Some(&document));
+    let (id, step) = world.chat(&format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hi"}}]}}"#));
+    sent(step);
+    world.answer(id, 200, &[], answer);
+    let record = world.only_record();
+    assert_eq!(record.state, "settled_actual");
+    record.cost_nano.expect("a cost")
+}
+
+#[test]
+fn every_bucket_and_tier_costs_what_it_does_by_hand() {
+    let openai = |usage: &str, more: &str| {
+        let answer = format!(
+            r#"{{"id":"c","choices":[{{"index":0,"message":{{"role":"assistant","content":"x"}},"finish_reason":"stop"}}],"usage":{usage}{more}}}"#
+        );
+        cost_of("openai/primes", &answer)
+    };
+    // 100 in: 65 fresh × 2 + 20 cached × 5 + 10 audio × 17 + 5 image × 23; 50 out: 21 text × 3 + 20 thoughts × 13 +
+    // 5 audio × 19 + 4 image × 29; thousands of nano-dollars.
+    let all = r#"{"prompt_tokens":100,"completion_tokens":50,"total_tokens":150,
+        "prompt_tokens_details":{"cached_tokens":20,"audio_tokens":10,"image_tokens":5},
+        "completion_tokens_details":{"reasoning_tokens":20,"audio_tokens":5,"image_tokens":4}}"#;
+    assert_eq!(openai(all, ""), (130 + 100 + 170 + 115 + 63 + 260 + 95 + 116) * 1_000);
+    // 30 fresh × 2 + 20 read × 5 + 10 written for five minutes × 7 + 7 for an hour × 11 + 40 out × 3, and two searches.
+    let claude = r#"{"id":"msg_1","type":"message","role":"assistant","model":"primes","content":[{"type":"text","text":"x"}],
+        "stop_reason":"end_turn","usage":{"input_tokens":30,"cache_read_input_tokens":20,"cache_creation_input_tokens":17,
+        "cache_creation":{"ephemeral_5m_input_tokens":10,"ephemeral_1h_input_tokens":7},"output_tokens":40,
+        "server_tool_use":{"web_search_requests":2}}}"#;
+    assert_eq!(cost_of("anthropic/primes", claude), (60 + 100 + 70 + 77 + 120) * 1_000 + 2 * 31_000_000);
+    // 100 in: 55 fresh × 2 + 15 cached × 5 + 20 audio × 17 + 10 image × 23; 30 said × 3 and 9 thought × 13 beside them.
+    let gemini = r#"{"candidates":[{"content":{"parts":[{"text":"x"}],"role":"model"},"finishReason":"STOP","index":0}],
+        "usageMetadata":{"promptTokenCount":100,"cachedContentTokenCount":15,"candidatesTokenCount":30,"thoughtsTokenCount":9,
+        "totalTokenCount":139,"promptTokensDetails":[{"modality":"TEXT","tokenCount":70},{"modality":"AUDIO","tokenCount":20},
+        {"modality":"IMAGE","tokenCount":10}]}}"#;
+    assert_eq!(cost_of("gemini/primes", gemini), (110 + 75 + 340 + 230 + 90 + 117) * 1_000);
+    // Up to 200,000 tokens the first prices hold, and from the next one on the others, for the whole call.
+    let long = |tokens: u64| openai(&format!(r#"{{"prompt_tokens":{tokens},"completion_tokens":10}}"#), "");
+    assert_eq!(long(200_000), (400_000 + 30) * 1_000);
+    assert_eq!(long(200_001), (800_004 + 60) * 1_000);
+    // The tier that was used is the one that is paid, whatever was asked for.
+    let used = r#"{"prompt_tokens":100,"completion_tokens":10}"#;
+    assert_eq!(openai(used, r#","service_tier":"priority""#), (2_000 + 300) * 1_000);
+    assert_eq!(openai(used, r#","service_tier":"default""#), (200 + 30) * 1_000);
+    // A ten-thousandth of a cent is not lost: each line is rounded up once, to the nano-dollar.
+    assert_eq!(openai(r#"{"prompt_tokens":1,"completion_tokens":0}"#, ""), 2_000);
+}
