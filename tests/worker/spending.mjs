@@ -1,5 +1,6 @@
 // Many callers at once who spend from one key until nothing fits any more, and everybody's tally of it.
 
+import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { once } from "node:events";
 import { setTimeout as delay } from "node:timers/promises";
@@ -92,7 +93,7 @@ function plan(number) {
  * Lets `callers` spend at the same time, each trying again when refused, until the smallest call was refused `refusals`
  * times. `send` makes one request to some isolate; it is told the number of the caller.
  */
-export async function spend({ send, key, callers, refusals, longest = 90_000 }) {
+export async function spend({ send, key, callers, refusals, longest = 120_000 }) {
   const statuses = new Map();
   let refused = 0;
   const deadline = Date.now() + longest;
@@ -119,6 +120,34 @@ export async function spend({ send, key, callers, refusals, longest = 90_000 }) 
   const some = Array.from({ length: callers }, (_, number) => caller(number, plan(number % 10 === 0 ? 0 : number)));
   await Promise.all(some);
   return { statuses, refused };
+}
+
+/**
+ * A thousand callers against a dollar, spread over so many isolates: what holds for
+ * everybody's tally, whatever the machine. Gives it in words, too.
+ */
+export async function rehearse({ biller, gateway, send, isolates = 1 }) {
+  biller.bills.clear();
+  const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }], on_disconnect: "drain" });
+  const { statuses, refused } = await spend({ send: (init, number) => send(init, 1 + (number % isolates)), key, callers: 1_000, refusals: 50 });
+  const { spent, leased } = await ledgerOf(gateway, budgets[0].id);
+  const { rows, sum } = await rowsOf(gateway, id, spent);
+  const billed = biller.billed();
+  const told = `billed ${billed}, ledger ${spent}, leased ${leased}, database ${sum}, ${JSON.stringify([...statuses])}`;
+  assert.ok(refused >= 50, told);
+  assert.ok(billed <= BigInt(DOLLAR), told);
+  assert.ok(spent <= DOLLAR, told);
+  assert.equal(leased, 0, told);
+  assert.equal(sum, spent, `the database has what the ledger has: ${told}`);
+  for (const row of rows.filter(({ state }) => state === "settled_actual")) {
+    assert.equal(BigInt(row.cost_nano), biller.bills.get(row.request_id), `${row.request_id}, to the nano-dollar`);
+  }
+  const seen = new Set(rows.map(({ request_id }) => request_id));
+  assert.ok([...biller.bills.keys()].every((request) => seen.has(request)), "every bill has its row");
+  assert.ok(billed >= (BigInt(DOLLAR) * 95n) / 100n, `nearly all of it is spent: ${told}`);
+  const marked = rows.filter(({ state }) => state === "settled_estimate" || state === "committed_ceiling");
+  assert.equal(marked.length, 0, "those who left were read to the end");
+  return told;
 }
 
 /** The ledger object of a gateway. */
