@@ -147,8 +147,11 @@ impl Ledger {
     fn merge_gone(&mut self, now: UnixMillis) {
         let is_gone = |held: &Isolate| now.since(held.seen_at) >= GONE_AFTER && held.opens.is_empty();
         let gone = self.isolates.iter().filter(|(id, held)| *id != GONE && is_gone(held));
+        let surplus = gone.clone().count().saturating_sub(MOST_GONE);
+        if surplus == 0 {
+            return;
+        }
         let mut gone: Vec<(UnixMillis, String)> = gone.map(|(id, held)| (held.seen_at, id.clone())).collect();
-        let surplus = gone.len().saturating_sub(MOST_GONE);
         gone.sort_unstable();
         for (_, id) in gone.into_iter().take(surplus) {
             let Some(held) = self.isolates.remove(&id) else { continue };
