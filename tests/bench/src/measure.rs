@@ -112,7 +112,7 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
     }
     if plan.soak {
         upstream.set(Manner { words: 20, gap: Duration::ZERO });
-        for (target, process) in running.iter().filter(|(target, _)| target.measured) {
+        for (target, process) in running.iter().filter(|(target, _)| target.measured && target.beside.is_none()) {
             report.soak.extend(soak(target, process, &workloads).await?);
         }
     }
