@@ -160,16 +160,14 @@ impl Ledger {
             let all = self.isolates.entry(GONE.to_owned()).or_default();
             all.seen_at = all.seen_at.max(held.seen_at);
             for (number, lease) in held.leases {
-                let alike =
-                    |known: &&mut Lease| known.pot == lease.pot && known.window == lease.window && !known.closed;
-                match all.leases.values_mut().find(alike) {
-                    Some(known) => {
-                        known.granted = known.granted.saturating_add(lease.outstanding());
-                        known.until = known.until.max(lease.until);
-                    }
-                    None => {
-                        all.leases.insert(number, lease);
-                    }
+                let alike = |known: &Lease| known.pot == lease.pot && known.window == lease.window && !known.closed;
+                let known = all.leases.iter().find(|(_, known)| alike(known)).map(|(number, _)| *number);
+                let into = all.leases.get_or_default(known.unwrap_or(number));
+                if known.is_some() {
+                    into.granted = into.granted.saturating_add(lease.outstanding());
+                    into.until = into.until.max(lease.until);
+                } else {
+                    *into = lease;
                 }
             }
         }
