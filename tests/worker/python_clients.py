@@ -85,10 +85,15 @@ def google_scenarios():
 
 
 def aws_scenarios():
-    os.environ["AWS_BEARER_TOKEN_BEDROCK"] = KEY
     import boto3
+    from botocore import UNSIGNED
+    from botocore.config import Config
 
-    bedrock = boto3.client("bedrock-runtime", region_name="us-east-1", endpoint_url=URL)
+    # Over plain HTTP it sends no bearer token, so the key goes in a header of its own.
+    bedrock = boto3.client(
+        "bedrock-runtime", region_name="us-east-1", endpoint_url=URL, config=Config(signature_version=UNSIGNED)
+    )
+    bedrock.meta.events.register("before-sign.bedrock-runtime", lambda request, **_: request.headers.add_header("x-api-key", KEY))
     messages = [{"role": "user", "content": [{"text": "Say hello"}]}]
 
     def speaks(model):
