@@ -9,7 +9,7 @@ use crate::provider::Unsigned;
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
-use crate::wire::{Format, InlinedPart, Outgoing, RequestPatch, Surface, Target};
+use crate::wire::{Format, InlinedMedia, InlinedPart, Outgoing, RequestPatch, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -160,7 +160,14 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             .about("model")
     };
     let outgoing = match (task, attempt.format) {
-        (Task::Chat, format) if surface.format() == format => patched(surface, incoming, attempt, asked.stream)?,
+        (Task::Chat, format) if surface.format() == format => {
+            let links = surface.links_to_inline(body, &upstream.quirks);
+            let links = not_fetched(links, &call.inlined, most_links)?;
+            if !links.is_empty() {
+                return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: Vec::new() }, links));
+            }
+            patched(surface, incoming, &call.inlined, attempt, asked.stream)?
+        }
         (Task::Chat, format) => {
             let mut request = surface.read_request(body)?;
             request.stream = asked.stream;
@@ -172,14 +179,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
                 facts: &attempt.facts,
                 inlined: &call.inlined,
             };
-            let links: Vec<String> = format
-                .links_to_inline(&request, &target)
-                .into_iter()
-                .filter(|link| !call.inlined.contains_key(link))
-                .collect();
-            if links.len() > most_links {
-                return Err(super::machine::too_large("media_count", most_links, "links to fetch"));
-            }
+            let links = not_fetched(format.links_to_inline(&request, &target), &call.inlined, most_links)?;
             if !links.is_empty() {
                 return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: Vec::new() }, links));
             }
@@ -205,7 +205,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
         (Task::Completions, _) => return Err(unsupported()),
         (Task::Count, format) if surface.format() == format => {
             attempt.default_max_tokens = None;
-            let outgoing = patched(surface, incoming, attempt, false)?;
+            let outgoing = patched(surface, incoming, &call.inlined, attempt, false)?;
             Outgoing { path: surface.count_path(&attempt.model, &attempt.upstream.quirks), ..outgoing }
         }
         (Task::Count, _) => return Err(unsupported()),
@@ -215,12 +215,25 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
 
 /// The caller's own JSON for another endpoint of OpenAI's than chat.
 fn patched_at(path: &str, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
-    let outgoing = patched(Surface::OpenAiChat, incoming, attempt, stream)?;
+    let outgoing = patched(Surface::OpenAiChat, incoming, &InlinedMedia::default(), attempt, stream)?;
     Ok(Outgoing { path: path.to_owned(), ..outgoing })
 }
 
+/// Those of the links that were not fetched yet.
+fn not_fetched(links: Vec<String>, inlined: &InlinedMedia, most: usize) -> Result<Vec<String>, Failure> {
+    let links: Vec<String> = links.into_iter().filter(|link| !inlined.contains_key(link)).collect();
+    let too_many = links.len() > most;
+    if too_many { Err(super::machine::too_large("media_count", most, "links to fetch")) } else { Ok(links) }
+}
+
 /// The caller's own JSON with the model's name put right, and usage asked for.
-fn patched(surface: Surface, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
+fn patched(
+    surface: Surface,
+    incoming: &Incoming,
+    inlined: &InlinedMedia,
+    attempt: &mut Attempt,
+    stream: bool,
+) -> Result<Outgoing, Failure> {
     let patch = RequestPatch {
         model: &attempt.model,
         stream,
@@ -229,7 +242,8 @@ fn patched(surface: Surface, incoming: &Incoming, attempt: &mut Attempt, stream:
     };
     let header = |name: &str| incoming.header(name);
     let quirks = &attempt.upstream.quirks;
-    let patched = surface.patch_request(&incoming.body, &patch, quirks, &header, &mut attempt.adjusted)?;
+    let body = surface.inline_links(&incoming.body, quirks, inlined);
+    let patched = surface.patch_request(&body, &patch, quirks, &header, &mut attempt.adjusted)?;
     attempt.hide_reasoning = patched.hide_reasoning;
     if attempt.lane == Lane::Relay && attempt.hide_reasoning {
         // What is to be left out cannot pass natively.

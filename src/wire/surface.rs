@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::drive::StreamPatcher;
-use super::{Adjusted, Closing, Format, Naming, Outgoing, StreamWriter};
+use super::{Adjusted, Closing, Format, InlinedMedia, Naming, Outgoing, StreamWriter};
 use super::{anthropic, bedrock, cohere, gemini, openai_chat, openai_responses};
 use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Usage, VectorEncoding};
 use crate::failure::Failure;
@@ -154,6 +154,24 @@ impl Surface {
             Surface::Bedrock => bedrock::patch_request(body, patch, adjusted),
             Surface::Cohere => cohere::patch_request(body, patch),
         }
+    }
+
+    /// Links in a chat call that goes on as it is, which an upstream of the same protocol does not follow.
+    #[must_use]
+    pub fn links_to_inline(self, body: &[u8], quirks: &Quirks) -> Vec<String> {
+        if self.follows_links(quirks) { Vec::new() } else { anthropic::links_in(body) }
+    }
+
+    /// The same call with what was fetched in place of those links.
+    #[must_use]
+    pub fn inline_links<'b>(self, body: &'b [u8], quirks: &Quirks, inlined: &InlinedMedia) -> Cow<'b, [u8]> {
+        let nothing = inlined.is_empty() || self.follows_links(quirks);
+        if nothing { Cow::Borrowed(body) } else { anthropic::inline_links(body, inlined) }
+    }
+
+    /// Whether upstreams that speak this protocol follow links as its maker does.
+    fn follows_links(self, quirks: &Quirks) -> bool {
+        self != Surface::Anthropic || quirks.hosting == Hosting::Own
     }
 
     /// Reads what must be known of an answer of the same protocol that goes on as it came.

@@ -1,6 +1,7 @@
 //! Callers who speak Anthropic Messages, to upstreams of every format.
 
-use latchkey::gateway::Input;
+use latchkey::gateway::{FetchedMedia, Input, Step};
+use latchkey::keys::Key;
 use serde_json::{Value, json};
 
 use crate::world::{World, header, header_of, json as read, refused, sent};
@@ -171,4 +172,43 @@ fn what_one_model_signed_goes_back_to_it_and_to_nobody_else() {
         .map(|block| block["type"].as_str().unwrap())
         .collect();
     assert_eq!(kept, ["tool_use"], "{elsewhere}");
+}
+
+/// A maker's own service follows links; hosts of the same models get what they lead to, whatever the caller speaks.
+#[test]
+fn hosts_get_what_links_lead_to() {
+    let link = "https://a.example/cat.png";
+    let block = format!(r#"{{"type":"image","source":{{"type":"url","url":"{link}"}}}}"#);
+    let of_messages = |model: &str| {
+        format!(
+            r#"{{"model":"{model}","max_tokens":50,"messages":[{{"role":"user","content":[{block}]}}],"unmodelled":1}}"#
+        )
+    };
+    let of_chat = |model: &str| {
+        format!(
+            r#"{{"model":"{model}","messages":[{{"role":"user","content":[{{"type":"image_url","image_url":{{"url":"{link}"}}}}]}}]}}"#
+        )
+    };
+    let keys = [
+        ("BEDROCK_ANTHROPIC_API_KEY", "k"),
+        ("AWS_REGION", "eu-central-1"),
+        ("VERTEX_ANTHROPIC_API_KEY", "k"),
+        ("VERTEX_PROJECT", "shop"),
+        ("VERTEX_LOCATION", "global"),
+    ];
+    let mut world = World::of(Key::default(), r#"{"version":1}"#, &keys);
+    let kept = read(&sent(world.post("/v1/messages", &of_messages("anthropic/claude-sonnet-4-5")).1).body);
+    assert_eq!(kept["messages"][0]["content"][0]["source"]["url"], link);
+    for host in ["bedrock-anthropic", "vertex-anthropic"] {
+        let model = format!("{host}/claude-sonnet-4-5");
+        for (path, body) in [("/v1/messages", of_messages(&model)), ("/v1/chat/completions", of_chat(&model))] {
+            let (id, step) = world.post(path, &body);
+            assert!(matches!(&step, Step::FetchMedia(links, _) if links == &[link]), "{host} {path}: {step:?}");
+            let media = FetchedMedia { media_type: "image/png".to_owned(), bytes: b"foo".to_vec() };
+            let request = read(&sent(world.resume(id, Input::Media(vec![Ok(media)]))).body);
+            let source = json!({"type": "base64", "media_type": "image/png", "data": "Zm9v"});
+            assert_eq!(request["messages"][0]["content"][0]["source"], source, "{host} {path}");
+            assert_eq!(request["unmodelled"] == 1, path == "/v1/messages");
+        }
+    }
 }

@@ -23,20 +23,41 @@ pub use error::read_error;
 pub use request::write_request;
 pub use stream::Decoder;
 pub use surface::{
-    Patcher, Writer, patch_answer, patch_request, read_request, see_answer, write_answer, write_failure,
+    Patcher, Writer, inline_links, links_in, patch_answer, patch_request, read_request, see_answer, write_answer,
+    write_failure,
 };
 
-use crate::chat::{Request, Signature, SignatureRole};
+use crate::chat::{Part, Request, Signature, SignatureRole, Source};
 use crate::json::Text;
+use crate::provider::Hosting;
 use crate::wire::Target;
 
 /// How [`Signature::format`] names what this protocol's models signed.
 const SIGNED: &str = "anthropic-claude-v1";
 
-/// Links that have to be fetched first: none, images and PDFs are taken as links.
+/// Links that have to be fetched first, each once: none where the protocol's maker serves the model. Hosts follow none
+/// (<https://platform.claude.com/docs/en/build-with-claude/vision>).
 #[must_use]
-pub fn links_to_inline(_: &Request<'_>, _: &Target<'_>) -> Vec<String> {
-    Vec::new()
+pub fn links_to_inline(request: &Request<'_>, target: &Target<'_>) -> Vec<String> {
+    let mut links: Vec<String> = Vec::new();
+    if target.quirks.hosting == Hosting::Own {
+        return links;
+    }
+    let mut note = |part: &Part<'_>| {
+        if let Part::Image { source: Source::Url(link), .. } | Part::File { source: Source::Url(link), .. } = part {
+            let link = link.decode();
+            if !links.iter().any(|known| *known == link) {
+                links.push(link.into_owned());
+            }
+        }
+    };
+    for part in request.messages.iter().flat_map(|message| &message.parts) {
+        match part {
+            Part::ToolResult { parts, .. } => parts.iter().for_each(&mut note),
+            part => note(part),
+        }
+    }
+    links
 }
 
 /// A token that stands beside a block or in its place.

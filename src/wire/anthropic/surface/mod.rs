@@ -2,6 +2,7 @@
 
 mod content;
 mod failure;
+mod links;
 mod patch;
 mod patcher;
 mod read;
@@ -14,6 +15,7 @@ mod writer;
 mod tests;
 
 pub use failure::write_failure;
+pub use links::{inline_links, links_in};
 pub use patch::{patch_answer, patch_request, see_answer};
 pub use patcher::Patcher;
 pub use read::read_request;
