@@ -8,7 +8,8 @@ use crate::provider::{ModelFacts, Price, Upstream};
 use crate::route::Candidate;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
-use crate::wire::{Adjusted, Format, Naming};
+use crate::wire::carried::{Carrier, Keys};
+use crate::wire::{Adjusted, Format, Naming, Surface};
 
 use super::Gateway;
 use super::call::Call;
@@ -57,6 +58,8 @@ pub(super) struct Attempt {
     pub(super) cap_lowered: bool,
     /// What the upstream was shown, and might quote.
     pub(super) shown: Option<Secret>,
+    /// What signatures are stamped with that callers carry.
+    pub(super) carried: Option<Rc<Keys>>,
 }
 
 /// Which way an answer takes to the caller.
@@ -120,6 +123,7 @@ impl Gateway {
             default_max_tokens: None,
             cap_lowered: false,
             shown: None,
+            carried: self.setup.secrets.as_ref().map(|secrets| secrets.carried_keys().clone()),
         });
         if let Some(grant) = call.grant.clone() {
             let (cap, lowered) = self.default_cap(call, &grant);
@@ -174,6 +178,16 @@ impl Attempt {
         failure
     }
 
+    /// Wraps what this target signs, and opens what it has signed before.
+    pub(super) fn carrier(&self) -> Carrier {
+        Carrier::new(self.carried.clone(), &self.target)
+    }
+
+    /// Whether signatures of this target may stand where a surface's own are looked for.
+    pub(super) fn wraps(&self, surface: Surface) -> bool {
+        self.lane == Lane::Translated || surface.wraps(&self.upstream.quirks)
+    }
+
     /// What an answer of this attempt is called.
     pub(super) fn naming(&self, call: &Call, include_usage: bool, now: UnixMillis) -> Naming {
         Naming {
@@ -183,6 +197,7 @@ impl Attempt {
             hide_reasoning: self.hide_reasoning,
             include_usage,
             echo: call.surface().echo(&call.incoming.body),
+            carrier: if self.wraps(call.surface()) { self.carrier() } else { Carrier::default() },
         }
     }
 }

@@ -147,7 +147,7 @@ fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
 pub(super) enum Plain<'b> {
     /// With whether reasoning is left out, and whether it is worth being judged: most answers show at a glance that they
     /// say something.
-    Patched(Surface, &'b [u8], bool, bool),
+    Patched(Surface, Cow<'b, [u8]>, bool, bool),
     Chat(Surface, Answer<'b>, Naming),
     Embeddings(Endpoint, EmbeddingsAnswer<'b>, String, VectorEncoding),
     /// It costs nothing and says nothing else.
@@ -216,6 +216,11 @@ pub(super) fn read<'b>(
             let usage = seen.usage.unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));
             let is_chat = endpoint.task() == Task::Chat;
             let doubtful = seen.output_bytes <= SHORT || call.asked.structured || calls_tools(body);
+            let body = if attempt.wraps(surface) {
+                surface.wrap_signatures(body, quirks, &attempt.carrier())
+            } else {
+                Cow::Borrowed(body)
+            };
             Ok((usage, Plain::Patched(surface, body, attempt.hide_reasoning, is_chat && doubtful)))
         }
         (_, format) => {

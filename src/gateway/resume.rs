@@ -12,6 +12,7 @@ use crate::wire::{Adjusted, Closing, Cost, Format, Outgoing, StreamWriter, Surfa
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
+use super::send::open_carried;
 use super::settle::estimate;
 use super::{Gateway, Step};
 
@@ -145,6 +146,8 @@ pub(super) fn write(
     seam: &Seam,
 ) -> Result<Outgoing, Failure> {
     let mut request = surface.read_request(call_body)?;
+    attempt.adjusted = Adjusted::default();
+    open_carried(call_body, &mut request, attempt);
     request.stream = true;
     request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
     if !seam.said().is_empty() {
@@ -155,9 +158,7 @@ pub(super) fn write(
         }
     }
     let target = Target { model: &attempt.model, quirks: &attempt.upstream.quirks, facts: &attempt.facts, inlined };
-    let mut adjusted = Adjusted::default();
-    let outgoing = attempt.upstream.format.write_request(&request, &target, &mut adjusted)?;
-    attempt.adjusted = adjusted;
+    let outgoing = attempt.format.write_request(&request, &target, &mut attempt.adjusted)?;
     attempt.lane = Lane::Translated;
     Ok(outgoing)
 }
@@ -165,7 +166,7 @@ pub(super) fn write(
 /// Whether the target takes the last message up by itself where it is the assistant's.
 fn prefills(attempt: &Attempt) -> bool {
     let can = attempt.facts.capabilities.is_some_and(|known| known.has(Capabilities::PREFILL));
-    let has_a_way = match attempt.upstream.format {
+    let has_a_way = match attempt.format {
         Format::Anthropic | Format::Bedrock => true,
         Format::OpenAiChat => attempt.upstream.quirks.prefill.is_some(),
         _ => false,

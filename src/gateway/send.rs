@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 
+use crate::chat::Request;
 use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
@@ -9,6 +10,7 @@ use crate::provider::Unsigned;
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
+use crate::wire::carried::MARK;
 use crate::wire::{Format, InlinedMedia, InlinedPart, Outgoing, RequestPatch, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
@@ -170,6 +172,8 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
         }
         (Task::Chat, format) => {
             let mut request = surface.read_request(body)?;
+            open_carried(body, &mut request, attempt);
+            let upstream = &attempt.upstream;
             request.stream = asked.stream;
             request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
             attempt.hide_reasoning = surface.hides_reasoning(&request);
@@ -213,6 +217,13 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
     Ok((outgoing, Vec::new()))
 }
 
+/// Opens the signatures in `request`, which was read from `body`, that this target made and the caller carried.
+pub(super) fn open_carried(body: &[u8], request: &mut Request<'_>, attempt: &mut Attempt) {
+    if memchr::memmem::find(body, MARK.as_bytes()).is_some() {
+        attempt.carrier().open_all(request, &mut attempt.adjusted);
+    }
+}
+
 /// The caller's own JSON for another endpoint of OpenAI's than chat.
 fn patched_at(path: &str, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
     let outgoing = patched(Surface::OpenAiChat, incoming, &InlinedMedia::default(), attempt, stream)?;
@@ -239,6 +250,8 @@ fn patched(
         stream,
         facts: &attempt.facts,
         default_max_tokens: attempt.default_max_tokens,
+        keys: attempt.carried.as_ref(),
+        target: &attempt.target,
     };
     let header = |name: &str| incoming.header(name);
     let quirks = &attempt.upstream.quirks;

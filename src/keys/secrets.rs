@@ -1,11 +1,15 @@
 //! Subkeys of the gateway's secret, one a purpose, and values sealed with them.
 
+use std::rc::Rc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+
+use crate::wire::carried::Keys;
 
 /// Separates our derivations from those of any other program that is given the same secret.
 const SALT: &[u8] = b"latchkey/1";
@@ -21,6 +25,7 @@ const SEAL_LENGTH: usize = 43;
 pub struct Secrets {
     current: Generation,
     accepted: Vec<Generation>,
+    carried: Rc<Keys>,
 }
 
 #[derive(Clone)]
@@ -29,6 +34,7 @@ struct Generation {
     seal: Hmac<Sha256>,
     webhook: Hmac<Sha256>,
     copy: [u8; 32],
+    carried: Hmac<Sha256>,
 }
 
 impl Secrets {
@@ -48,7 +54,9 @@ impl Secrets {
         // The previous one may have been either: a secret, or the admin key that stood in for it.
         let previous = [previous.and_then(own), previous.and_then(borrowed)].into_iter().flatten();
         let mut generations = [secret.and_then(own), admin_key.and_then(borrowed)].into_iter().flatten();
-        Some(Secrets { current: generations.next()?, accepted: generations.chain(previous).collect() })
+        let (current, accepted) = (generations.next()?, generations.chain(previous).collect::<Vec<_>>());
+        let carried = [&current].into_iter().chain(&accepted).map(|generation| generation.carried.clone());
+        Some(Secrets { carried: Rc::new(Keys::new(carried.collect())), current, accepted })
     }
 
     /// The tag of `public`, made with the current generation.
@@ -98,6 +106,12 @@ impl Secrets {
         self.current.copy
     }
 
+    /// What signatures are stamped with while callers carry them: the current generation's key, then the older ones'.
+    #[must_use]
+    pub fn carried_keys(&self) -> &Rc<Keys> {
+        &self.carried
+    }
+
     fn generations(&self) -> impl Iterator<Item = &Generation> {
         std::iter::once(&self.current).chain(&self.accepted)
     }
@@ -124,6 +138,7 @@ impl Generation {
             seal: subkey(b"sealed value")?,
             webhook: subkey(b"webhook")?,
             copy,
+            carried: subkey(b"carried signature")?,
         })
     }
 

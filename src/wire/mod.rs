@@ -5,7 +5,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
-mod carried;
+pub mod carried;
 pub mod cohere;
 pub mod drive;
 pub mod error;
@@ -32,6 +32,7 @@ pub use surface::{Layout, Patched, RequestPatch, Seen, Surface};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use carried::Carrier;
 use framing::Framing;
 
 use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Sink, Usage};
@@ -231,6 +232,8 @@ pub struct Naming {
     pub include_usage: bool,
     /// What an answer repeats of its request, on the surface whose answers do.
     pub echo: Option<Raw<'static>>,
+    /// Wraps what a model signs where the surface's own models do not.
+    pub carrier: Carrier,
 }
 
 /// Writes a stream in a surface's protocol. What events produce gathers in a buffer that [`StreamWriter::take`] empties.

@@ -1,7 +1,9 @@
 //! What callers speak. One place a surface: everything that the gateway needs of the caller's protocol is asked here.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
+use super::carried::{Carrier, Keys};
 use super::drive::StreamPatcher;
 use super::{Adjusted, Closing, Format, InlinedMedia, Naming, Outgoing, StreamWriter};
 use super::{anthropic, bedrock, cohere, gemini, openai_chat, openai_responses};
@@ -63,6 +65,10 @@ pub struct RequestPatch<'p> {
     pub facts: &'p ModelFacts,
     /// The output limit of a chat that names none.
     pub default_max_tokens: Option<u32>,
+    /// What opens earlier signatures of this target's that were wrapped.
+    pub keys: Option<&'p Rc<Keys>>,
+    /// `provider/model`.
+    pub target: &'p str,
 }
 
 /// A caller's own request on its way to an upstream of the same protocol.
@@ -112,6 +118,23 @@ impl Surface {
         }
     }
 
+    /// Whether what an upstream of the same protocol signs has to be wrapped: where it looks like the signatures of the
+    /// protocol's maker and is another's, so that nobody could tell them apart when they come back.
+    #[must_use]
+    pub fn wraps(self, quirks: &Quirks) -> bool {
+        self == Surface::OpenAiResponses && quirks.signed != Quirks::NONE.signed
+    }
+
+    /// An answer of such an upstream with its signatures wrapped.
+    #[must_use]
+    pub fn wrap_signatures<'b>(self, body: &'b [u8], quirks: &Quirks, carrier: &Carrier) -> Cow<'b, [u8]> {
+        if self.wraps(quirks) {
+            openai_responses::wrap_thoughts(body, quirks.signed, carrier)
+        } else {
+            Cow::Borrowed(body)
+        }
+    }
+
     /// Whether what the model thinks is withheld from the caller of `request`: always where they ask for that, and here
     /// and there unless they ask for it.
     #[must_use]
@@ -152,7 +175,7 @@ impl Surface {
             Surface::Anthropic => anthropic::patch_request(body, patch, quirks.hosting, header, adjusted),
             Surface::Gemini => gemini::patch_request(body, patch, quirks.hosting, adjusted),
             Surface::Bedrock => bedrock::patch_request(body, patch, adjusted),
-            Surface::Cohere => cohere::patch_request(body, patch),
+            Surface::Cohere => cohere::patch_request(body, patch, adjusted),
         }
     }
 

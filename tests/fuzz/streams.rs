@@ -2,12 +2,20 @@
 
 use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
+use latchkey::wire::carried::Carrier;
 use latchkey::wire::drive::{Caps, Pipe};
-use latchkey::wire::openai_chat::{Patcher, Writer};
 use latchkey::wire::{Closing, Format, Layout, Naming, Surface};
 
 /// The output that a byte of input may cause: a chunk repeats the answer's id and model, which are bounded.
 const MOST_GROWTH: usize = 4096;
+const SURFACES: [Surface; 6] = [
+    Surface::OpenAiChat,
+    Surface::OpenAiResponses,
+    Surface::Anthropic,
+    Surface::Gemini,
+    Surface::Bedrock,
+    Surface::Cohere,
+];
 const CAPS: Caps = Caps { event: 1 << 20, answer: 32 << 20 };
 
 /// Runs a stream of `format` through every lane that it can take, cut in different places.
@@ -17,19 +25,26 @@ const CAPS: Caps = Caps { event: 1 << 20, answer: 32 << 20 };
 pub fn check(format: Format, input: &[u8]) {
     // The first byte says where to cut.
     let Some((cut, body)) = input.split_first() else { return };
-    let lanes: &[fn(Format) -> Pipe] = match format {
-        Format::OpenAiChat => &[translated, patched, relayed],
-        Format::Anthropic => &[translated, |_| own(Surface::Anthropic)],
-        Format::Gemini => &[translated, |_| own(Surface::Gemini)],
-        Format::Bedrock => &[translated, |_| own(Surface::Bedrock)],
-        Format::Cohere => &[translated, |_| own(Surface::Cohere)],
-        _ => &[translated],
-    };
-    for lane in lanes {
-        let whole = run(lane(format), body, usize::MAX);
-        assert_eq!(run(lane(format), body, usize::from(*cut) + 1), whole, "the chunks must not matter");
-        assert!(whole.len() <= (body.len() + 16) * MOST_GROWTH, "{} bytes out of {}", whole.len(), body.len());
+    for surface in SURFACES {
+        let own = surface.format() == format;
+        let relayed = own && surface == Surface::OpenAiChat;
+        hold(body, *cut, || translated(format, surface));
+        if own {
+            // Two kinds of vendors: one as the format's maker says, and one whose thoughts have to be wrapped.
+            hold(body, *cut, || patched(surface, &Quirks::NONE));
+            hold(body, *cut, || patched(surface, &Quirks { signed: "xai-responses-v1", ..Quirks::NONE }));
+        }
+        if relayed {
+            hold(body, *cut, || Pipe::relayed(format, &Quirks::NONE, CAPS));
+        }
     }
+}
+
+/// What must hold of one way that a stream takes.
+fn hold(body: &[u8], cut: u8, lane: impl Fn() -> Pipe) {
+    let whole = run(lane(), body, usize::MAX);
+    assert_eq!(run(lane(), body, usize::from(cut) + 1), whole, "the chunks must not matter");
+    assert!(whole.len() <= (body.len() + 16) * MOST_GROWTH, "{} bytes out of {}", whole.len(), body.len());
 }
 
 fn run(mut pipe: Pipe, body: &[u8], most: usize) -> Vec<u8> {
@@ -50,21 +65,13 @@ fn run(mut pipe: Pipe, body: &[u8], most: usize) -> Vec<u8> {
     out
 }
 
-fn translated(format: Format) -> Pipe {
-    Pipe::translated(format, &Quirks::NONE, Box::new(Writer::new(naming())), CAPS)
-}
-
-fn patched(_: Format) -> Pipe {
-    Pipe::patched(Box::new(Patcher::new(naming(), &Quirks::NONE)), CAPS)
+fn translated(format: Format, surface: Surface) -> Pipe {
+    Pipe::translated(format, &Quirks::NONE, surface.writer(naming(), Layout::Events), CAPS)
 }
 
 /// To a caller who speaks the same protocol.
-fn own(surface: Surface) -> Pipe {
-    Pipe::patched(surface.patcher(naming(), &Quirks::NONE, Layout::Events), CAPS)
-}
-
-fn relayed(format: Format) -> Pipe {
-    Pipe::relayed(format, &Quirks::NONE, CAPS)
+fn patched(surface: Surface, quirks: &Quirks) -> Pipe {
+    Pipe::patched(surface.patcher(naming(), quirks, Layout::Events), CAPS)
 }
 
 fn naming() -> Naming {
@@ -75,5 +82,6 @@ fn naming() -> Naming {
         hide_reasoning: false,
         include_usage: true,
         echo: None,
+        carrier: Carrier::default(),
     }
 }

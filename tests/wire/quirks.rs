@@ -42,7 +42,14 @@ fn every_row_gets_requests_that_it_takes() {
 fn patched(row: &Provider, request: &Value) -> Result<Value, Kind> {
     let facts = ModelFacts::default();
     let stream = request["stream"] == true;
-    let patch = RequestPatch { model: "their-model", stream, facts: &facts, default_max_tokens: None };
+    let patch = RequestPatch {
+        model: "their-model",
+        stream,
+        facts: &facts,
+        default_max_tokens: None,
+        keys: None,
+        target: "p/m",
+    };
     let body = request.to_string();
     let once = patch_request(body.as_bytes(), &patch, &row.quirks, &mut Adjusted::default());
     let once = once.map_err(|failure| failure.kind)?.body.into_owned();

@@ -4,10 +4,12 @@
 use latchkey::chat::{Answer, Arguments, Fold, Part, Signature, SignatureRole, Usage};
 use latchkey::failure::Failure;
 use latchkey::json::{Raw, Text};
+use latchkey::keys::Secrets;
 use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
+use latchkey::wire::carried::{self, Carrier};
 use latchkey::wire::drive::{Caps, Pipe};
-use latchkey::wire::{Closing, Format, Layout, Naming, Surface};
+use latchkey::wire::{Adjusted, Closing, Format, Layout, Naming, Surface};
 use serde_json::{Value, json};
 
 use super::corpus::{Recording, corpus};
@@ -26,7 +28,14 @@ pub fn naming() -> Naming {
         hide_reasoning: false,
         include_usage: true,
         echo: None,
+        carrier: carrier(),
     }
+}
+
+/// What wraps the signatures of others.
+fn carrier() -> Carrier {
+    let secrets = Secrets::from_environment(Some("a secret that is only for tests"), None, None).expect("a secret");
+    Carrier::new(Some(secrets.carried_keys().clone()), "asked/for")
 }
 
 /// Every recorded answer of a chat, with the format it is in.
@@ -87,9 +96,8 @@ fn streams_of_the_same_protocol_pass_with_nothing_lost() {
                 assert_eq!(patched(surface, quirks, body.as_bytes(), size), written, "{}: {size}", recording.id);
             }
             let text = turns::shown(surface, written);
-            // Where the upstream gives calls no ids, there are none in what passes; and what passes does not say who
-            // encrypted it, so that it goes back to the same provider only.
-            if surface != Surface::Gemini && quirks.signed == Quirks::NONE.signed {
+            // Where the upstream gives calls no ids, there are none in what passes.
+            if surface != Surface::Gemini {
                 same(surface, &recording.id, &answer, &turns::gathered(surface, &text));
             }
             let (mut before, after) = (turns::events(surface, body), turns::events(surface, &text));
@@ -103,12 +111,31 @@ fn streams_of_the_same_protocol_pass_with_nothing_lost() {
             for (mut before, mut after) in before.into_iter().zip(after) {
                 turns::without_cost(&mut before);
                 turns::without_cost(&mut after);
+                opened(&mut after);
                 assert_eq!(before, after, "{}", recording.id);
             }
             checked += 1;
         }
         // Converse's streams are binary, and tested in `converse`.
         assert!(checked > 3 || surface == Surface::Bedrock, "only {checked} streams were found");
+    }
+}
+
+/// Takes the wrapping off an event's encrypted thoughts.
+fn opened(event: &mut Value) {
+    let path = if event["item"].is_object() { "/item" } else { "/response/output" };
+    let items = match event.pointer_mut(path) {
+        Some(Value::Array(items)) => items.as_mut_slice(),
+        Some(item) => std::slice::from_mut(item),
+        None => &mut [],
+    };
+    for item in items {
+        let Some(data) = item["encrypted_content"].as_str().filter(|data| data.starts_with(carried::MARK)) else {
+            continue;
+        };
+        let (sealed, _) = carried::unwrap(Text::escape(data), "", SignatureRole::Replaces).expect("what was wrapped");
+        let data = carrier().open(&sealed).expect("its own").data.decode().into_owned();
+        item["encrypted_content"] = json!(data);
     }
 }
 
@@ -178,7 +205,10 @@ fn same(surface: Surface, id: &str, answer: &Answer<'_>, written: &Value) {
     if expected.is_empty() {
         return;
     }
-    let request = surface.read_request(body.as_bytes()).unwrap_or_else(|failure| panic!("{id}: {failure}\n{body}"));
+    let mut request = surface.read_request(body.as_bytes()).unwrap_or_else(|failure| panic!("{id}: {failure}\n{body}"));
+    let mut adjusted = Adjusted::default();
+    carrier().open_all(&mut request, &mut adjusted);
+    assert!(adjusted.is_empty(), "{id}: a signature does not open");
     let turn = &request.messages.iter().find(|message| message.role == latchkey::chat::Role::Assistant);
     let turn = turn.unwrap_or_else(|| panic!("{id}: no turn in {body}"));
     let found: Vec<Value> = turn.parts.iter().filter_map(|part| plainly(surface, part)).collect();

@@ -4,6 +4,7 @@
 use latchkey::chat::{EndKind, Event, Sink, Usage};
 use latchkey::provider::Quirks;
 use latchkey::units::UnixMillis;
+use latchkey::wire::carried::Carrier;
 use latchkey::wire::drive::{Caps, Pipe};
 use latchkey::wire::openai_chat::{Patcher, Writer, patch_answer, read_plain, write_answer};
 use latchkey::wire::{Closing, Format, Naming, StreamWriter};
@@ -23,6 +24,7 @@ fn naming() -> Naming {
         hide_reasoning: false,
         include_usage: true,
         echo: None,
+        carrier: Carrier::default(),
     }
 }
 

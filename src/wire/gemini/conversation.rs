@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::provider::{ModelFacts, Quirks, family};
 use crate::units::UnixMillis;
+use crate::wire::carried::Carrier;
 use crate::wire::{
     Adjusted, Closing, InlinedMedia, Naming, StreamDecoder as _, StreamWriter as _, Target, openai_chat, sse,
 };
@@ -19,6 +20,7 @@ fn naming() -> Naming {
         hide_reasoning: false,
         include_usage: false,
         echo: None,
+        carrier: Carrier::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use crate::chat::{Part, Signature, SignatureRole};
 use crate::json::{Array, Object, Text};
 
 use super::read::TEXT_SIGNATURE_ID;
+use crate::wire::carried;
 
 /// Writes the details of a whole message, numbered in the order of its parts. With `hide_reasoning` only what calls
 /// need to be taken back is shown.
@@ -15,12 +16,12 @@ pub(super) fn write(parts: &[Part<'_>], hide_reasoning: bool, details: &mut Arra
     for part in parts {
         match part {
             Part::Reasoning { text, signature } if !hide_reasoning => {
-                write_reasoning(text, signature.as_ref(), index, details);
+                write_reasoning(text, signature.as_ref().filter(opened), index, details);
             }
-            Part::ToolCall { id, signature: Some(signature), .. } => {
+            Part::ToolCall { id, signature: Some(signature), .. } if opened(&signature) => {
                 write_encrypted(signature, Some(id), index, details)
             }
-            Part::Text { signature: Some(signature), .. } => {
+            Part::Text { signature: Some(signature), .. } if opened(&signature) => {
                 write_encrypted(signature, Some(&Text::from_escaped(TEXT_SIGNATURE_ID)), index, details);
             }
             _ => continue,
@@ -33,9 +34,16 @@ pub(super) fn write(parts: &[Part<'_>], hide_reasoning: bool, details: &mut Arra
 pub(super) fn any(parts: &[Part<'_>], hide_reasoning: bool) -> bool {
     parts.iter().any(|part| match part {
         Part::Reasoning { .. } => !hide_reasoning,
-        Part::ToolCall { signature, .. } | Part::Text { signature, .. } => signature.is_some(),
+        Part::ToolCall { signature, .. } | Part::Text { signature, .. } => {
+            signature.as_ref().is_some_and(|it| opened(&it))
+        }
         _ => false,
     })
+}
+
+/// Not one of another target's, which nobody can read here.
+fn opened(signature: &&Signature<'_>) -> bool {
+    !carried::is_sealed(signature)
 }
 
 fn write_reasoning(text: &Text<'_>, signature: Option<&Signature<'_>>, index: u64, details: &mut Array<'_>) {

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::json::{Raw, Text};
 use crate::provider::Quirks;
 use crate::units::{NanoUsd, UnixMillis};
+use crate::wire::carried::Carrier;
 use crate::wire::drive::StreamPatcher as _;
 use crate::wire::sse::Reader;
 use crate::wire::{Closing, Cost, Naming, StreamDecoder, StreamWriter};
@@ -29,6 +30,7 @@ fn naming(include_usage: bool) -> Naming {
         hide_reasoning: false,
         include_usage,
         echo: None,
+        carrier: Carrier::default(),
     }
 }
 

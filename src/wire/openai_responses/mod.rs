@@ -18,7 +18,9 @@ mod usage;
 pub use answer::read_answer;
 pub use request::write_request;
 pub use stream::Decoder;
-pub use surface::{Patcher, Writer, echo, patch_answer, patch_request, read_request, see_answer, write_answer};
+pub use surface::{
+    Patcher, Writer, echo, patch_answer, patch_request, read_request, see_answer, wrap_thoughts, write_answer,
+};
 
 /// Where calls go, below the base URL.
 pub(in crate::wire) const PATH: &str = "/responses";

@@ -10,7 +10,7 @@ fuzz_target!(|body: &[u8]| {
     for quirks in [Quirks::NONE, Quirks::COMPATIBLE] {
         for stream in [false, true] {
             let facts = ModelFacts::default();
-            let patch = RequestPatch { model: "m", stream, facts: &facts, default_max_tokens: Some(9) };
+            let patch = RequestPatch { model: "m", stream, facts: &facts, default_max_tokens: Some(9), keys: None, target: "p/m" };
             if let Ok(patched) = patch_request(body, &patch, &quirks, &mut Adjusted::default()) {
                 let again = patch_request(&patched.body, &patch, &quirks, &mut Adjusted::default());
                 assert_eq!(again.expect("JSON stays JSON").body, patched.body, "patching twice changes nothing more");

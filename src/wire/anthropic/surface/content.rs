@@ -271,7 +271,7 @@ fn push_document<'a>(
 /// A signature that came in a block of its own; [`settle`] gives it to what it belongs to.
 fn belonging<'a>(signature: Signature<'a>, owner: Owner) -> Part<'a> {
     match owner {
-        Owner::Here => Part::Reasoning { text: Text::EMPTY, signature: Some(signature) },
+        Owner::Here | Owner::Thought => Part::Reasoning { text: Text::EMPTY, signature: Some(signature) },
         Owner::Text => Part::Text { text: Text::EMPTY, cache: None, citations: Vec::new(), signature: Some(signature) },
         Owner::Call(id) => Part::ToolCall {
             id: Text::escape_owned(id),

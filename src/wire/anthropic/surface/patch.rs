@@ -3,12 +3,11 @@
 
 use std::borrow::Cow;
 
-use crate::chat::SignatureRole;
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
 use crate::provider::{Hosting, Quirks};
-use crate::wire::anthropic::{SIGNED, hosting, read_answer};
-use crate::wire::carried::{self, MARK, Owner};
+use crate::wire::anthropic::{hosting, read_answer};
+use crate::wire::carried::MARK;
 use crate::wire::losses::GATEWAY;
 use crate::wire::openai_chat::write_cost;
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
@@ -150,12 +149,8 @@ fn joined(blocks: &[Raw<'_>]) -> String {
 
 fn is_foreign(block: &Raw<'_>) -> bool {
     let signed = ["signature", "data"].into_iter().filter_map(|key| block.member(key)?.into_text());
-    let mut wrapped = signed.filter(|data| data.escaped().starts_with(MARK));
-    wrapped.next().is_some_and(|data| {
-        // One of this protocol's own that stood where it has no field is as useless here.
-        let read = carried::unwrap(data, SIGNED, SignatureRole::Signs);
-        !matches!(read, Some((signature, Owner::Here)) if signature.format.escaped() == SIGNED)
-    })
+    // One of this protocol's own is only wrapped where it has no field, and as useless here.
+    signed.into_iter().any(|data| data.escaped().starts_with(MARK))
 }
 
 /// Reads what must be known of an answer before it is sent on.

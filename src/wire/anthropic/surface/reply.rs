@@ -3,7 +3,7 @@
 use crate::chat::{Answer, Citation, EndKind, EndReason, Part, Signature, SignatureRole};
 use crate::json::{Array, Object, Text};
 use crate::wire::anthropic::SIGNED;
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::{Carrier, Owner};
 use crate::wire::{Closing, Naming};
 
 use super::usage;
@@ -82,15 +82,15 @@ fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {
                 });
             }
             if let Some(signature) = signature {
-                write_apart(signature, &Owner::Text, content);
+                write_apart(signature, &Owner::Text, &naming.carrier, content);
             }
         }
         Part::Reasoning { text, signature } if !naming.hide_reasoning => {
-            write_thought(text, signature.as_ref(), content)
+            write_thought(text, signature.as_ref(), &naming.carrier, content)
         }
         Part::ToolCall { id, name, arguments, signature } => {
             if let Some(signature) = signature {
-                write_apart(signature, &Owner::Call(id.decode().into_owned()), content);
+                write_apart(signature, &Owner::Call(id.decode().into_owned()), &naming.carrier, content);
             }
             content.object(|block| {
                 block.string("type", "tool_use").text("id", id).text("name", name);
@@ -107,14 +107,14 @@ fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {
     }
 }
 
-fn write_thought(text: &Text<'_>, signature: Option<&Signature<'_>>, content: &mut Array<'_>) {
+fn write_thought(text: &Text<'_>, signature: Option<&Signature<'_>>, carrier: &Carrier, content: &mut Array<'_>) {
     match signature {
         Some(signature) if signature.role == SignatureRole::Replaces && text.is_empty() => {
-            write_apart(signature, &Owner::Here, content);
+            write_apart(signature, &Owner::Here, carrier, content);
         }
         None if text.is_empty() => {}
         signature => {
-            let signature = signature.map(|signature| carried::wrap(signature, SIGNED, &Owner::Here));
+            let signature = signature.map(|signature| carrier.wrap(signature, SIGNED, &Owner::Here));
             content.object(|block| {
                 block.string("type", "thinking").text("thinking", text);
                 block.text("signature", &signature.unwrap_or(Text::EMPTY));
@@ -124,13 +124,13 @@ fn write_thought(text: &Text<'_>, signature: Option<&Signature<'_>>, content: &m
 }
 
 /// A signature in a block of its own: one that is all there is to see, or one that a block has no field for.
-fn write_apart(signature: &Signature<'_>, owner: &Owner, content: &mut Array<'_>) {
-    content.object(|block| write_redacted(signature, owner, block));
+fn write_apart(signature: &Signature<'_>, owner: &Owner, carrier: &Carrier, content: &mut Array<'_>) {
+    content.object(|block| write_redacted(&carrier.wrap(signature, SIGNED, owner), block));
 }
 
 /// Writes the members of a `redacted_thinking` block.
-pub(super) fn write_redacted(signature: &Signature<'_>, owner: &Owner, block: &mut Object<'_>) {
-    block.string("type", "redacted_thinking").text("data", &carried::wrap(signature, SIGNED, owner));
+pub(super) fn write_redacted(data: &Text<'_>, block: &mut Object<'_>) {
+    block.string("type", "redacted_thinking").text("data", data);
 }
 
 /// Writes the members of a citation: of a page where its address is known, else of a document.

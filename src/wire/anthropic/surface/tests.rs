@@ -159,7 +159,7 @@ fn foreign_thoughts_are_left_out_of_a_patched_request() {
         id: None,
         role: SignatureRole::Replaces,
     };
-    let wrapped = carried::wrap(&foreign, "anthropic-claude-v1", &Owner::Here).into_owned();
+    let wrapped = carried::carrier().wrap(&foreign, "anthropic-claude-v1", &Owner::Here).into_owned();
     let own = r#"{"type": "thinking",  "thinking": "hm", "signature": "EqQB"}"#;
     let body = format!(
         r#"{{"model":"x/y","messages":[{{"role":"assistant","content":[{{"type":"redacted_thinking","data":"{}"}}, {own}]}},
@@ -168,7 +168,14 @@ fn foreign_thoughts_are_left_out_of_a_patched_request() {
         wrapped.escaped()
     );
     let facts = ModelFacts::default();
-    let patch = RequestPatch { model: "y", stream: false, facts: &facts, default_max_tokens: Some(7) };
+    let patch = RequestPatch {
+        model: "y",
+        stream: false,
+        facts: &facts,
+        default_max_tokens: Some(7),
+        keys: None,
+        target: "p/m",
+    };
     let mut adjusted = Adjusted::default();
     let patched = patch_request(body.as_bytes(), &patch, Hosting::Own, &|_| None, &mut adjusted).expect("a request");
     let sent = String::from_utf8(patched.outgoing.body).expect("text");
@@ -193,7 +200,14 @@ fn a_request_reads_the_same_as_its_openai_twin() {
 fn a_host_gets_the_callers_own_request() {
     let body = r#"{"model":"x/y","stream":true,"anthropic_beta":["old"],"max_tokens":5,"messages":[ ]}"#;
     let facts = ModelFacts::default();
-    let patch = RequestPatch { model: "anthropic.y:0", stream: true, facts: &facts, default_max_tokens: None };
+    let patch = RequestPatch {
+        model: "anthropic.y:0",
+        stream: true,
+        facts: &facts,
+        default_max_tokens: None,
+        keys: None,
+        target: "p/m",
+    };
     let header = |name: &str| match name {
         "anthropic-beta" => Some("context-1m-2025-08-07, \"odd"),
         "anthropic-version" => Some("2023-06-01"),

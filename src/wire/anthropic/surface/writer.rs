@@ -9,7 +9,7 @@ use crate::chat::{BlockKind, Citation, EndKind, EndReason, Event, Signature, Sig
 use crate::failure::Failure;
 use crate::json::{Object, Text};
 use crate::wire::anthropic::SIGNED;
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::Owner;
 use crate::wire::{Closing, Naming, StreamWriter};
 
 use super::{failure, reply, usage};
@@ -205,10 +205,10 @@ impl Writer {
         }
         self.begin();
         let index = self.next;
+        let carried = self.naming.carrier.wrap(&signature, SIGNED, &Owner::Here).into_owned();
         self.event("content_block_delta", |event| {
             event.number("index", index).object("delta", |delta| {
-                delta.string("type", "signature_delta");
-                delta.text("signature", &carried::wrap(&signature, SIGNED, &Owner::Here));
+                delta.string("type", "signature_delta").text("signature", &carried);
             });
         });
     }
@@ -253,9 +253,10 @@ impl Writer {
         self.start();
         let index = self.next;
         self.next += 1;
+        let carried = self.naming.carrier.wrap(signature, SIGNED, owner).into_owned();
         self.event("content_block_start", |event| {
             event.number("index", index);
-            event.object("content_block", |block| reply::write_redacted(signature, owner, block));
+            event.object("content_block", |block| reply::write_redacted(&carried, block));
         });
         self.event("content_block_stop", |event| {
             event.number("index", index);

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::chat::{Answer, Arguments, Citation, EndKind, EndReason, Media, MediaKind, Part, Signature, SignatureRole};
 use crate::json::{Array, Object, Text};
 use crate::wire::bedrock::SIGNED;
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::{self, Carrier, Owner};
 use crate::wire::{Closing, Naming};
 
 use super::usage;
@@ -51,7 +51,7 @@ fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {
             if !text.is_empty() {
                 content.object(|block| write_text(text, citations, block));
             }
-            write_apart(signature.as_ref(), &Owner::Text, content);
+            write_apart(signature.as_ref(), &Owner::Text, &naming.carrier, content);
         }
         Part::Refusal { text } if !text.is_empty() => {
             content.object(|block| {
@@ -59,7 +59,7 @@ fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {
             });
         }
         Part::Reasoning { text, signature } if !naming.hide_reasoning => {
-            write_thought(text, signature.as_ref(), content);
+            write_thought(text, signature.as_ref(), &naming.carrier, content);
         }
         Part::ToolCall { id, name, arguments, signature } => {
             content.object(|block| {
@@ -68,7 +68,8 @@ fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {
                     write_input(arguments, call);
                 });
             });
-            write_apart(signature.as_ref(), &Owner::Call(id.decode().into_owned()), content);
+            let owner = Owner::Call(id.decode().into_owned());
+            write_apart(signature.as_ref(), &owner, &naming.carrier, content);
         }
         _ => {}
     }
@@ -125,10 +126,10 @@ fn write_input(arguments: &Arguments<'_>, call: &mut Object<'_>) {
     };
 }
 
-fn write_thought(text: &Text<'_>, signature: Option<&Signature<'_>>, content: &mut Array<'_>) {
+fn write_thought(text: &Text<'_>, signature: Option<&Signature<'_>>, carrier: &Carrier, content: &mut Array<'_>) {
     match signature {
         Some(signature) if signature.role == SignatureRole::Replaces && text.is_empty() => {
-            content.object(|block| write_redacted(signature, &Owner::Here, block));
+            content.object(|block| write_redacted(signature, &Owner::Here, carrier, block));
         }
         None if text.is_empty() => {}
         _ => {
@@ -137,7 +138,7 @@ fn write_thought(text: &Text<'_>, signature: Option<&Signature<'_>>, content: &m
                     reasoning.object("reasoningText", |shown| {
                         shown.text("text", text);
                         if let Some(signature) = signature {
-                            shown.text("signature", &carried::wrap(signature, SIGNED, &Owner::Here));
+                            shown.text("signature", &carrier.wrap(signature, SIGNED, &Owner::Here));
                         }
                     });
                 });
@@ -147,24 +148,24 @@ fn write_thought(text: &Text<'_>, signature: Option<&Signature<'_>>, content: &m
 }
 
 /// The signature of what has no field for one here, in a block of its own behind it.
-fn write_apart(signature: Option<&Signature<'_>>, owner: &Owner, content: &mut Array<'_>) {
+fn write_apart(signature: Option<&Signature<'_>>, owner: &Owner, carrier: &Carrier, content: &mut Array<'_>) {
     if let Some(signature) = signature {
-        content.object(|block| write_redacted(signature, owner, block));
+        content.object(|block| write_redacted(signature, owner, carrier, block));
     }
 }
 
-fn write_redacted(signature: &Signature<'_>, owner: &Owner, block: &mut Object<'_>) {
+fn write_redacted(signature: &Signature<'_>, owner: &Owner, carrier: &Carrier, block: &mut Object<'_>) {
     block.object("reasoningContent", |reasoning| {
-        reasoning.text("redactedContent", &redacted(signature, owner));
+        reasoning.text("redactedContent", &redacted(signature, owner, carrier));
     });
 }
 
 /// Opaque bytes, which this protocol writes as base64: so is what is carried, and so becomes what its own models gave.
-pub(super) fn redacted(signature: &Signature<'_>, owner: &Owner) -> Text<'static> {
+pub(super) fn redacted(signature: &Signature<'_>, owner: &Owner, carrier: &Carrier) -> Text<'static> {
     if carried::is_native(signature, SIGNED, owner) {
         return Text::from_escaped(STANDARD.encode(signature.data.decode().as_bytes()));
     }
-    carried::wrap(signature, SIGNED, owner).into_owned()
+    carrier.wrap(signature, SIGNED, owner).into_owned()
 }
 
 /// Writes the members of a block that is a picture or sound.

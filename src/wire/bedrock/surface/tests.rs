@@ -9,7 +9,7 @@ use crate::failure::{Failure, Kind};
 use crate::json::Text;
 use crate::provider::ModelFacts;
 use crate::units::UnixMillis;
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::{self, Carrier, Owner};
 use crate::wire::framing::Framing;
 use crate::wire::{Adjusted, Closing, Naming, RequestPatch, StreamWriter};
 
@@ -27,6 +27,7 @@ fn naming() -> Naming {
         hide_reasoning: false,
         include_usage: true,
         echo: None,
+        carrier: Carrier::default(),
     }
 }
 
@@ -135,7 +136,8 @@ fn a_signature_without_a_field_comes_back_to_its_call() {
         id: None,
         role: SignatureRole::Signs,
     };
-    let wrapped = carried::wrap(&signature, "anthropic-claude-v1", &Owner::Call("t1".to_owned()));
+    let wrapped =
+        carried::carrier().wrap(&signature, "anthropic-claude-v1", &Owner::Call("t1".to_owned())).into_owned();
     let content = json!([
         {"toolUse": {"toolUseId": "t1", "name": "f", "input": {}}},
         {"reasoningContent": {"redactedContent": wrapped.decode()}},
@@ -145,7 +147,7 @@ fn a_signature_without_a_field_comes_back_to_its_call() {
     let [Part::ToolCall { signature: Some(read), .. }] = request.messages[0].parts.as_slice() else {
         panic!("{request:?}")
     };
-    assert_eq!(*read, signature);
+    assert_eq!(carried::carrier().open(read), Some(signature));
 }
 
 fn frames(bytes: &[u8]) -> Vec<(String, Value)> {
@@ -213,7 +215,14 @@ fn a_broken_stream_ends_with_an_exception() {
 #[test]
 fn a_patched_request_keeps_what_nobody_here_models() {
     let facts = ModelFacts::default();
-    let patch = RequestPatch { model: "us.a:0", stream: true, facts: &facts, default_max_tokens: Some(7) };
+    let patch = RequestPatch {
+        model: "us.a:0",
+        stream: true,
+        facts: &facts,
+        default_max_tokens: Some(7),
+        keys: None,
+        target: "p/m",
+    };
     let foreign = format!("{}AAAA", carried::MARK);
     let body = json!({
         "messages": [{"role": "assistant", "content": [{"reasoningContent": {"redactedContent": foreign}}]}],

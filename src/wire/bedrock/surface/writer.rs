@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::json::{Object, Text};
 use crate::sorted::SortedMap;
 use crate::wire::bedrock::SIGNED;
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::Owner;
 use crate::wire::framing::event_stream::{write_event, write_exception};
 use crate::wire::{Closing, Naming, StreamWriter};
 
@@ -125,13 +125,15 @@ impl Writer {
             return;
         }
         let replaces = signature.role == SignatureRole::Replaces && known.index.is_none();
+        let carrier = &self.naming.carrier;
+        let (member, carried) = if replaces {
+            ("redactedContent", reply::redacted(&signature, &Owner::Here, carrier))
+        } else {
+            ("signature", carrier.wrap(&signature, SIGNED, &Owner::Here).into_owned())
+        };
         self.delta(block, |delta| {
             delta.object("reasoningContent", |reasoning| {
-                if replaces {
-                    reasoning.text("redactedContent", &reply::redacted(&signature, &Owner::Here));
-                } else {
-                    reasoning.text("signature", &carried::wrap(&signature, SIGNED, &Owner::Here));
-                }
+                reasoning.text(member, &carried);
             });
         });
     }
@@ -156,10 +158,11 @@ impl Writer {
         self.start();
         let index = self.next;
         self.next = self.next.saturating_add(1);
+        let carried = reply::redacted(&signature, &owner, &self.naming.carrier);
         self.write("contentBlockDelta", |event| {
             event.number("contentBlockIndex", index).object("delta", |delta| {
                 delta.object("reasoningContent", |reasoning| {
-                    reasoning.text("redactedContent", &reply::redacted(&signature, &owner));
+                    reasoning.text("redactedContent", &carried);
                 });
             });
         });

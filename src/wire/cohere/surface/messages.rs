@@ -6,6 +6,8 @@ use crate::json::{Cursor, Kind, Raw, Text};
 use crate::wire::openai_chat::read::{content::linked, tools};
 use crate::wire::place::Place;
 
+use super::trailer;
+
 /// A message with every member that any role has.
 #[derive(Default)]
 struct Members<'a> {
@@ -45,7 +47,7 @@ pub(super) fn read<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>, request: &mut
 }
 
 fn message<'a>(place: &Place<'_>, members: Members<'a>) -> Result<Message<'a>, Failure> {
-    let Members { role, plan, mut said, calls, call_id } = members;
+    let Members { role, plan, mut said, mut calls, call_id } = members;
     let role = match role.as_ref().map(Text::decode).as_deref() {
         Some("system" | "developer") => Role::System,
         Some("user") => Role::User,
@@ -59,12 +61,13 @@ fn message<'a>(place: &Place<'_>, members: Members<'a>) -> Result<Message<'a>, F
     let parts = match role {
         Role::Tool => {
             let call_id = call_id.ok_or_else(|| place.member("tool_call_id").missing())?;
-            vec![Part::ToolResult { call_id, parts: said, is_error: false, cache: None }]
+            vec![Part::ToolResult { call_id: trailer::without(call_id), parts: said, is_error: false, cache: None }]
         }
         Role::Assistant => {
             if let Some(text) = plan {
                 said.insert(0, Part::Reasoning { text, signature: None });
             }
+            trailer::settle(&mut said, &mut calls);
             said.extend(calls);
             said
         }

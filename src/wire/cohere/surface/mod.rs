@@ -1,6 +1,6 @@
 //! Cohere's Chat, version 2, as what callers speak.
 //!
-//! It has no field for signatures: what a model signed cannot come back through it, and the next turn goes on without.
+//! It has no field for signatures: they travel behind the ids of calls ([`trailer`]).
 
 mod failure;
 mod messages;
@@ -10,6 +10,7 @@ mod read;
 mod reply;
 #[cfg(test)]
 mod tests;
+mod trailer;
 mod usage;
 mod writer;
 

@@ -1,9 +1,11 @@
 //! Writes what a caller of `/v2/chat` gets: a whole answer, and the pieces that a stream shares with it.
 
 use crate::chat::{Answer, Arguments, Citation, EndKind, EndReason, Part};
-use crate::json::{Object, Text};
+use crate::json::{Array, Object, Text};
+use crate::wire::carried::Owner;
 use crate::wire::{Closing, Naming};
 
+use super::trailer::Trailer;
 use super::usage;
 
 /// Writes a whole answer. Of several choices the first is told: there is one here.
@@ -59,12 +61,7 @@ fn write_message(parts: &[Part<'_>], naming: &Naming, message: &mut Object<'_>) 
     }
     let calls = || parts.iter().filter(|part| matches!(part, Part::ToolCall { .. }));
     if calls().next().is_some() {
-        message.array("tool_calls", |array| {
-            for part in calls() {
-                let Part::ToolCall { id, name, arguments, .. } = part else { continue };
-                array.object(|call| write_call(id, name, arguments, call));
-            }
-        });
+        message.array("tool_calls", |array| write_calls(parts, naming, array));
     }
     let cited = contents().enumerate().filter_map(|(at, part)| match part {
         Part::Text { citations, .. } => Some((at, citations)),
@@ -77,6 +74,28 @@ fn write_message(parts: &[Part<'_>], naming: &Naming, message: &mut Object<'_>) 
                 array.object(|object| write_citation(at, citation, object));
             });
         });
+    }
+}
+
+/// Calls, which carry what was signed before them.
+fn write_calls(parts: &[Part<'_>], naming: &Naming, array: &mut Array<'_>) {
+    let mut trailer = Trailer::default();
+    for part in parts {
+        match part {
+            Part::Text { signature: Some(signature), .. } => trailer.push(signature, &Owner::Text, &naming.carrier),
+            Part::Reasoning { text, signature: Some(signature) } => {
+                let hidden = text.is_empty() || naming.hide_reasoning;
+                let owner = if hidden { Owner::Here } else { Owner::Thought };
+                trailer.push(signature, &owner, &naming.carrier);
+            }
+            Part::ToolCall { id, name, arguments, signature } => {
+                if let Some(signature) = signature {
+                    trailer.push(signature, &Owner::Call(id.decode().into_owned()), &naming.carrier);
+                }
+                array.object(|call| write_call(&trailer.on(id), name, arguments, call));
+            }
+            _ => {}
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use crate::chat::{OutputShape, Part, Role, Source, Tool, ToolChoice};
 use crate::json::Raw;
 use crate::provider::ModelFacts;
 use crate::units::NanoUsd;
-use crate::wire::{Closing, Cost, RequestPatch};
+use crate::wire::carried;
+use crate::wire::{Adjusted, Closing, Cost, RequestPatch};
 
 fn with(content: Value, more: Value) -> String {
     let mut body = json!({"model": "m", "messages": [{"role": "user", "content": content}]});
@@ -85,9 +86,16 @@ fn documents_are_never_lost_in_silence() {
 #[test]
 fn what_is_patched_keeps_the_rest() {
     let facts = ModelFacts::default();
-    let patch = RequestPatch { model: "command-a", stream: false, facts: &facts, default_max_tokens: Some(7) };
+    let patch = RequestPatch {
+        model: "command-a",
+        stream: false,
+        facts: &facts,
+        default_max_tokens: Some(7),
+        keys: None,
+        target: "p/m",
+    };
     let body = with(json!("hi"), json!({"documents": ["a"], "provider": {"only": ["cohere"]}}));
-    let patched = patch_request(body.as_bytes(), &patch).expect("a request");
+    let patched = patch_request(body.as_bytes(), &patch, &mut Adjusted::default()).expect("a request");
     let sent: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
     assert_eq!((&sent["model"], &sent["max_tokens"], sent.get("provider")), (&json!("command-a"), &json!(7), None));
     assert_eq!(sent["documents"], json!(["a"]));
@@ -98,4 +106,22 @@ fn what_is_patched_keeps_the_rest() {
     let end = patch::patch_end(format!(r#"{{"delta":{{"usage":{usage}}}}}"#).as_bytes(), &closing).into_owned();
     let read = |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON");
     assert!(read(&whole)["usage"]["cost"].is_number() && read(&end)["delta"]["usage"]["cost"].is_number());
+}
+
+/// What other models signed travels behind the ids of calls, and goes no further than to them.
+#[test]
+fn ids_go_to_the_provider_without_what_they_carry() {
+    let facts = ModelFacts::default();
+    let patch =
+        RequestPatch { model: "m", stream: false, facts: &facts, default_max_tokens: None, keys: None, target: "p/m" };
+    let carrying = format!("call.1.{}AAAA.{}BBBB", carried::MARK, carried::MARK);
+    let call = json!({"id": carrying, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let messages = json!([{"role": "user", "content": "hi"}, {"role": "assistant", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": carrying, "content": "1"}]);
+    let body = json!({"model": "x/y", "messages": messages}).to_string();
+    let mut adjusted = Adjusted::default();
+    let patched = patch_request(body.as_bytes(), &patch, &mut adjusted).expect("a request");
+    let sent: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
+    let ids = (&sent["messages"][1]["tool_calls"][0]["id"], &sent["messages"][2]["tool_call_id"]);
+    assert_eq!((ids, adjusted.header().as_str()), ((&json!("call.1"), &json!("call.1")), "reasoning_details=dropped"));
 }

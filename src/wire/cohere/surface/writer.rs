@@ -3,12 +3,14 @@
 //! Source: <https://docs.cohere.com/v2/docs/streaming>; recordings `cohere.thinking-stream.5c8eed34d5`,
 //! `cohere.tools-stream.9c0b37e9f3`.
 
-use crate::chat::{Arguments, BlockKind, EndKind, EndReason, Event, Sink};
+use crate::chat::{Arguments, BlockKind, EndKind, EndReason, Event, Signature, Sink};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
 use crate::sorted::SortedMap;
+use crate::wire::carried::Owner;
 use crate::wire::{Closing, Naming, StreamWriter};
 
+use super::trailer::Trailer;
 use super::{reply, usage};
 
 /// Writes `message-start`, contents, calls, citations and `message-end`.
@@ -23,6 +25,8 @@ pub struct Writer {
     citations: u32,
     /// Open blocks by the hub's number.
     blocks: SortedMap<u32, Block>,
+    waiting: Option<Waiting>,
+    trailer: Trailer,
     end: Option<EndReason<'static>>,
 }
 
@@ -38,6 +42,14 @@ enum Block {
     },
 }
 
+/// A call that has begun and that nothing more is known of: what signs it may still come, and goes into its id.
+#[derive(Debug)]
+struct Waiting {
+    block: u32,
+    id: Text<'static>,
+    name: Text<'static>,
+}
+
 impl Writer {
     /// A writer for one stream.
     #[must_use]
@@ -51,6 +63,8 @@ impl Writer {
             calls: 0,
             citations: 0,
             blocks: SortedMap::new(),
+            waiting: None,
+            trailer: Trailer::default(),
             end: None,
         }
     }
@@ -138,15 +152,31 @@ impl Writer {
         index
     }
 
-    fn begin_call(&mut self, block: u32, id: &Text<'_>, name: &Text<'_>) {
+    /// The call that waits is told now.
+    fn begin_call(&mut self) {
+        let Some(Waiting { block, id, name }) = self.waiting.take() else { return };
         let index = self.calls;
         self.calls = index.saturating_add(1);
         self.blocks.insert(block, Block::Call { index });
+        let id = self.trailer.on(&id).into_owned();
         self.message("tool-call-start", index, |message| {
             message.object("tool_calls", |call| {
-                reply::write_call(id, name, &Arguments::Quoted(Text::EMPTY), call);
+                reply::write_call(&id, &name, &Arguments::Quoted(Text::EMPTY), call);
             });
         });
+    }
+
+    fn sign(&mut self, block: u32, signature: &Signature<'_>) {
+        let waiting = self.waiting.as_ref().filter(|waiting| waiting.block == block);
+        let owner = match (waiting, self.blocks.get(&block)) {
+            (Some(call), _) => Owner::Call(call.id.decode().into_owned()),
+            (None, Some(Block::Content { thinks: false, .. })) => Owner::Text,
+            (None, Some(Block::Content { index: Some(_), .. })) => Owner::Thought,
+            (None, Some(Block::Content { index: None, .. })) => Owner::Here,
+            // A call that was told already has no room left, and nothing that is not shown is told at all.
+            (None, Some(Block::Call { .. }) | None) => return,
+        };
+        self.trailer.push(signature, &owner, &self.naming.carrier);
     }
 
     fn end_block(&mut self, block: u32) {
@@ -160,6 +190,9 @@ impl Writer {
 
 impl Sink for Writer {
     fn event(&mut self, event: Event<'_>) {
+        if !matches!(event, Event::BlockSignature { .. } | Event::Usage(_)) {
+            self.begin_call();
+        }
         match event {
             Event::Start { id, .. } => self.id = id.into_owned(),
             Event::BlockStart { choice: 0, block, kind } => {
@@ -168,7 +201,10 @@ impl Sink for Writer {
                     self.blocks.insert(block, Block::Content { thinks, index: None });
                 }
             }
-            Event::ToolCallStart { choice: 0, block, id, name } => self.begin_call(block, &id, &name),
+            Event::ToolCallStart { choice: 0, block, id, name } => {
+                self.waiting = Some(Waiting { block, id: id.into_owned(), name: name.into_owned() });
+            }
+            Event::BlockSignature { choice: 0, block, signature } => self.sign(block, &signature),
             Event::TextDelta { choice: 0, block, text }
             | Event::ReasoningDelta { choice: 0, block, text }
             | Event::RefusalDelta { choice: 0, block, text }

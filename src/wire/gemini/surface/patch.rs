@@ -3,13 +3,12 @@
 
 use std::borrow::Cow;
 
-use crate::chat::SignatureRole;
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Member, Object, SyntaxError, Text};
+use crate::json::{Cursor, Edits, Kind, Member, Object, SyntaxError};
 use crate::provider::{Hosting, Quirks};
-use crate::wire::carried::{self, MARK, Owner};
+use crate::wire::carried::MARK;
 use crate::wire::gemini::request::is_level_steered;
-use crate::wire::gemini::{SIGNATURE_FORMAT, UNSIGNED_CALL, path, read_answer};
+use crate::wire::gemini::{UNSIGNED_CALL, path, read_answer};
 use crate::wire::losses::GATEWAY;
 use crate::wire::openai_chat::write_cost;
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
@@ -156,14 +155,9 @@ impl Signing<'_, '_> {
     }
 }
 
-/// Whether a signature, as written, is one that another provider's model made.
+/// Whether a signature, as written, is one that another provider's model made: this protocol's own are never wrapped.
 fn is_foreign(written: &str) -> bool {
-    let Some(data) = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return false };
-    data.starts_with(MARK)
-        && !matches!(
-            carried::unwrap(Text::from_escaped(data), SIGNATURE_FORMAT, SignatureRole::Signs),
-            Some((signature, Owner::Here)) if signature.format.escaped() == SIGNATURE_FORMAT
-        )
+    written.strip_prefix('"').is_some_and(|data| data.starts_with(MARK))
 }
 
 /// Reads what must be known of an answer before it is sent on.

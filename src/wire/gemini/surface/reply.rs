@@ -2,7 +2,7 @@
 
 use crate::chat::{Answer, Arguments, Choice, Citation, EndKind, EndReason, Media, Part, Signature};
 use crate::json::{Array, Object, Text};
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::Owner;
 use crate::wire::gemini::SIGNATURE_FORMAT;
 use crate::wire::{Closing, Naming};
 
@@ -87,22 +87,29 @@ fn is_own_word(word: &str) -> bool {
 }
 
 fn write_part(part: &Part<'_>, naming: &Naming, parts: &mut Array<'_>) {
+    let carried =
+        |signature: &Option<Signature<'_>>| signature.as_ref().map(|signature| carry(signature, naming).into_owned());
     match part {
         Part::Text { text, signature, .. } if !text.is_empty() || signature.is_some() => {
-            parts.object(|part| write_words(text, false, signature.as_ref(), part));
+            parts.object(|part| write_words(text, false, carried(signature).as_ref(), part));
         }
         Part::Reasoning { text, signature } if !naming.hide_reasoning && (!text.is_empty() || signature.is_some()) => {
-            parts.object(|part| write_words(text, true, signature.as_ref(), part));
+            parts.object(|part| write_words(text, true, carried(signature).as_ref(), part));
         }
         Part::ToolCall { id, name, arguments, signature } => {
-            parts.object(|part| write_call(id, name, arguments, signature.as_ref(), part));
+            parts.object(|part| write_call(id, name, arguments, carried(signature).as_ref(), part));
         }
         _ => {}
     }
 }
 
+/// What a signature is carried in: the token itself where it is this protocol's own.
+pub(super) fn carry<'s>(signature: &'s Signature<'_>, naming: &Naming) -> Text<'s> {
+    naming.carrier.wrap(signature, SIGNATURE_FORMAT, &Owner::Here)
+}
+
 /// Writes the members of a part of words.
-pub(super) fn write_words(text: &Text<'_>, thought: bool, signature: Option<&Signature<'_>>, part: &mut Object<'_>) {
+pub(super) fn write_words(text: &Text<'_>, thought: bool, signature: Option<&Text<'_>>, part: &mut Object<'_>) {
     part.text("text", text);
     if thought {
         part.boolean("thought", true);
@@ -115,7 +122,7 @@ pub(super) fn write_call(
     id: &Text<'_>,
     name: &Text<'_>,
     arguments: &Arguments<'_>,
-    signature: Option<&Signature<'_>>,
+    signature: Option<&Text<'_>>,
     part: &mut Object<'_>,
 ) {
     part.object("functionCall", |call| {
@@ -131,9 +138,9 @@ pub(super) fn write_call(
     write_signature(signature, part);
 }
 
-fn write_signature(signature: Option<&Signature<'_>>, part: &mut Object<'_>) {
+fn write_signature(signature: Option<&Text<'_>>, part: &mut Object<'_>) {
     if let Some(signature) = signature {
-        part.text("thoughtSignature", &carried::wrap(signature, SIGNATURE_FORMAT, &Owner::Here));
+        part.text("thoughtSignature", signature);
     }
 }
 

@@ -143,7 +143,7 @@ fn a_thought_that_came_in_pieces_is_one_again() {
         id: None,
         role: SignatureRole::Signs,
     };
-    let wrapped = carried::wrap(&signature, "google-gemini-v1", &Owner::Here);
+    let wrapped = carried::carrier().wrap(&signature, "google-gemini-v1", &Owner::Here).into_owned();
     let body = json!({"contents": [{"role": "model", "parts": [
         {"text": "Let", "thought": true},
         {"text": " me", "thought": true},
@@ -156,15 +156,21 @@ fn a_thought_that_came_in_pieces_is_one_again() {
     else {
         panic!("{request:?}")
     };
-    assert!(text.is("Let me") && *read == signature);
+    assert!(text.is("Let me") && carried::carrier().open(read) == Some(signature));
 }
 
 #[test]
 fn a_patched_request_never_lacks_a_signature() {
     let mut facts = ModelFacts::default();
     family("gemini-3-flash-preview").expect("a family").apply(&mut facts);
-    let patch =
-        RequestPatch { model: "gemini-3-flash-preview", stream: true, facts: &facts, default_max_tokens: Some(9) };
+    let patch = RequestPatch {
+        model: "gemini-3-flash-preview",
+        stream: true,
+        facts: &facts,
+        default_max_tokens: Some(9),
+        keys: None,
+        target: "p/m",
+    };
     let body = r#"{"contents":[{"role":"model","parts":[ {"functionCall":{"name":"f"}} , {"functionCall":{"name":"g"}}]},
         {"role":"model","parts":[{"functionCall":{"name":"h"},"thoughtSignature":"c2ln"}]}], "generationConfig":{"topK":1}}"#;
     let mut adjusted = Adjusted::default();

@@ -29,7 +29,7 @@ pub struct Writer {
 enum Block {
     Words { thought: bool },
     Refusal,
-    Call { id: Text<'static>, name: Text<'static>, arguments: Text<'static>, signature: Option<Signature<'static>> },
+    Call { id: Text<'static>, name: Text<'static>, arguments: Text<'static>, signature: Option<Text<'static>> },
 }
 
 #[derive(Debug, Default)]
@@ -104,12 +104,13 @@ impl Writer {
 
     fn sign(&mut self, choice: u32, block: u32, given: Signature<'_>) {
         match self.blocks.get_mut(&(choice, block)) {
-            Some(Block::Call { signature, .. }) => *signature = Some(given.into_owned()),
+            Some(Block::Call { signature, .. }) => *signature = Some(reply::carry(&given, &self.naming).into_owned()),
             Some(Block::Words { thought }) => {
                 let thought = *thought;
                 let hidden = thought && self.naming.hide_reasoning;
                 if !hidden {
-                    self.part(choice, |part| reply::write_words(&Text::EMPTY, thought, Some(&given), part));
+                    let carried = reply::carry(&given, &self.naming).into_owned();
+                    self.part(choice, |part| reply::write_words(&Text::EMPTY, thought, Some(&carried), part));
                 }
             }
             Some(Block::Refusal) | None => {}

@@ -12,7 +12,7 @@ use crate::wire::RequestPatch;
 
 fn patch_as(body: &str, stream: bool, facts: &ModelFacts, quirks: &Quirks) -> Result<(String, String), Failure> {
     let mut adjusted = Adjusted::default();
-    let patch = RequestPatch { model: "m", stream, facts, default_max_tokens: None };
+    let patch = RequestPatch { model: "m", stream, facts, default_max_tokens: None, keys: None, target: "p/m" };
     let patched = patch_request(body.as_bytes(), &patch, quirks, &mut adjusted)?;
     let again = patch_request(&patched.body, &patch, quirks, &mut Adjusted::default())?;
     assert_eq!(again.body, patched.body, "a second time changes nothing");
@@ -55,7 +55,8 @@ fn only_what_must_change_changes() {
     let untouched = r#"{"model":"m","messages":[{"role":"user","content":"q"}],"provider":"text","seed":1}"#;
     let mut adjusted = Adjusted::default();
     let facts = ModelFacts::default();
-    let request = RequestPatch { model: "m", stream: false, facts: &facts, default_max_tokens: None };
+    let request =
+        RequestPatch { model: "m", stream: false, facts: &facts, default_max_tokens: None, keys: None, target: "p/m" };
     let patched = patch_request(untouched.as_bytes(), &request, &Quirks::NONE, &mut adjusted).expect("a request");
     assert!(matches!(patched.body, std::borrow::Cow::Borrowed(body) if body == untouched.as_bytes()));
     for body in ["", "[]", "{", r#"{"a":1}x"#] {
@@ -104,7 +105,8 @@ fn what_a_model_refuses_is_left_out() {
     let (patched, adjusted) = patch_as(body, false, &facts, &Quirks::NONE).expect("a request");
     assert_eq!(patched, r#"{"reasoning_effort":"low","max_completion_tokens":9,"model":"m","messages":[],"top_p":1}"#);
     assert_eq!(adjusted, "reasoning=changed, temperature=dropped");
-    let request = RequestPatch { model: "m", stream: false, facts: &facts, default_max_tokens: None };
+    let request =
+        RequestPatch { model: "m", stream: false, facts: &facts, default_max_tokens: None, keys: None, target: "p/m" };
     let read = patch_request(body.as_bytes(), &request, &Quirks::NONE, &mut Adjusted::default()).expect("a request");
     assert!(read.hide_reasoning);
     let asked = r#"{"model":"m","messages":[],"reasoning_effort": "high"}"#;
@@ -143,7 +145,8 @@ fn a_schema_becomes_words_and_marks_go_where_they_are_refused() {
         "tools":[{"type":"function","function":{"name":"f"},"cache_control":{"type":"ephemeral"}}]}"#;
     let mut adjusted = Adjusted::default();
     let facts = ModelFacts::default();
-    let request = RequestPatch { model: "m", stream: false, facts: &facts, default_max_tokens: None };
+    let request =
+        RequestPatch { model: "m", stream: false, facts: &facts, default_max_tokens: None, keys: None, target: "p/m" };
     let patched = patch_request(body.as_bytes(), &request, &quirks, &mut adjusted).expect("a request");
     let read: Value = serde_json::from_slice(&patched.body).expect("json");
     assert_eq!(read["response_format"], json!({"type": "json_object"}));
@@ -176,7 +179,7 @@ proptest! {
             json_schema: false,
             ..Quirks::COMPATIBLE
         };
-        let request = RequestPatch { model: "m", stream: true, facts: &facts, default_max_tokens: None };
+        let request = RequestPatch { model: "m", stream: true, facts: &facts, default_max_tokens: None, keys: None, target: "p/m" };
         if let Ok(patched) = patch_request(body.as_bytes(), &request, &quirks, &mut Adjusted::default()) {
             prop_assert!(serde_json::from_slice::<Value>(&patched.body).is_ok(), "{}", String::from_utf8_lossy(&patched.body));
         }

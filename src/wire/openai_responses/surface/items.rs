@@ -42,14 +42,12 @@ pub(super) fn read<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>, request: &mut
     if !place.array(cursor)? {
         return Ok(false);
     }
-    // What belongs to a call, which may come before or after.
-    let mut apart: Vec<(Signature<'a>, Owner)> = Vec::new();
+    let mut apart = Vec::new();
     cursor.items(|index, cursor| {
         let place = place.item(index);
         let members = members(&place, cursor)?;
         item(&place, members, request, &mut apart)
     })?;
-    settle(apart, &mut request.messages);
     Ok(true)
 }
 
@@ -92,7 +90,8 @@ fn item<'a>(
     place: &Place<'_>,
     members: Members<'a>,
     request: &mut Request<'a>,
-    apart: &mut Vec<(Signature<'a>, Owner)>,
+    // What signs calls that are still to come.
+    apart: &mut Vec<(Signature<'a>, String)>,
 ) -> Result<(), Failure> {
     let kind = members.kind.as_ref().map(Text::decode);
     match kind.as_deref() {
@@ -112,7 +111,11 @@ fn item<'a>(
                         *slot = Some(given);
                     }
                 }
-                Some((signature, owner)) if owner != Owner::Here => apart.push((signature, owner)),
+                Some((signature, Owner::Call(call))) => {
+                    if let Some(unsigned) = sign(signature, &call, request) {
+                        apart.push((unsigned, call));
+                    }
+                }
                 other => {
                     let mut signature = other.map(|(signature, _)| signature);
                     if let Some(own) = signature.as_mut().filter(|own| own.format.escaped() == SIGNED) {
@@ -136,7 +139,9 @@ fn item<'a>(
                 }
                 (_, _, input) => Arguments::Object(free_form(&input.unwrap_or_default())),
             };
-            push(Role::Assistant, Part::ToolCall { id, name, arguments, signature: None }, request);
+            let signed = apart.iter().position(|(_, call)| id.is(call));
+            let signature = signed.map(|at| apart.remove(at).0);
+            push(Role::Assistant, Part::ToolCall { id, name, arguments, signature }, request);
         }
         Some("function_call_output" | "custom_tool_call_output") => {
             let call_id = members.call_id.ok_or_else(|| place.member("call_id").missing())?;
@@ -298,19 +303,19 @@ fn push<'a>(role: Role, part: Part<'a>, request: &mut Request<'a>) {
     }
 }
 
-/// Gives calls the signatures that came in items of their own.
-fn settle<'a>(apart: Vec<(Signature<'a>, Owner)>, messages: &mut [Message<'a>]) {
-    for (given, owner) in apart {
-        let parts = messages.iter_mut().flat_map(|message| &mut message.parts);
-        let slot = match &owner {
-            Owner::Call(call) => parts.into_iter().find_map(|part| match part {
-                Part::ToolCall { id, signature, .. } if id.is(call) => Some(signature),
-                _ => None,
-            }),
-            _ => None,
-        };
-        if let Some(slot) = slot {
-            *slot = Some(given);
+/// Gives a call of the turn its signature, which came in an item of its own behind it; gives it back where the call is
+/// still to come. Some models give the calls of every turn the same ids.
+fn sign<'a>(given: Signature<'a>, call: &str, request: &mut Request<'a>) -> Option<Signature<'a>> {
+    let turn = request.messages.last_mut().filter(|message| message.role == Role::Assistant);
+    let place = turn.into_iter().flat_map(|message| &mut message.parts).find_map(|part| match part {
+        Part::ToolCall { id, signature: signature @ None, .. } if id.is(call) => Some(signature),
+        _ => None,
+    });
+    match place {
+        Some(place) => {
+            *place = Some(given);
+            None
         }
+        None => Some(given),
     }
 }

@@ -16,7 +16,7 @@ mod writer;
 mod tests;
 
 pub use echo::echo;
-pub use patch::{patch_answer, patch_request, see_answer};
+pub use patch::{patch_answer, patch_request, see_answer, wrap_thoughts};
 pub use patcher::Patcher;
 pub use read::read_request;
 pub use reply::write_answer;

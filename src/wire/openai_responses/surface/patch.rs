@@ -3,11 +3,11 @@
 
 use std::borrow::Cow;
 
-use crate::chat::SignatureRole;
+use crate::chat::{Signature, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
 use crate::provider::{Capabilities, Quirks};
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::{self, Carrier, Owner};
 use crate::wire::losses::GATEWAY;
 use crate::wire::openai_chat::write_cost;
 use crate::wire::openai_responses::{PATH, read_answer};
@@ -17,6 +17,8 @@ use super::SIGNED;
 use super::read::refuse_elsewhere;
 
 const ENCRYPTED: &str = "reasoning.encrypted_content";
+/// An item in `output` in `response` of an event.
+const DEEPEST: usize = 4;
 
 /// Puts a caller's request right: the model's name, what is said to the gateway, an output limit where the key has one,
 /// nothing kept at the provider, and thoughts that can come back: encrypted, and without those of others.
@@ -66,7 +68,7 @@ pub fn patch_request(
         |member: &Member<'_>| GATEWAY.contains(&&*member.key) || inserted.iter().any(|(key, _)| *key == member.key);
     edits.object(open, &members, removed, &inserted);
     if let Some(input) = last("input") {
-        own_thoughts(text, input, quirks, &mut edits, adjusted)?;
+        own_thoughts(text, input, quirks, patch, &mut edits, adjusted)?;
     }
     let outgoing = Outgoing { path: PATH.to_owned(), headers: Vec::new(), body: edits.apply().into_owned() };
     Ok(Patched { outgoing, hide_reasoning: false })
@@ -88,6 +90,7 @@ fn own_thoughts(
     text: &str,
     input: &Member<'_>,
     quirks: &Quirks,
+    patch: &RequestPatch<'_>,
     edits: &mut Edits<'_>,
     adjusted: &mut Adjusted,
 ) -> Result<(), Failure> {
@@ -100,7 +103,7 @@ fn own_thoughts(
         let item = cursor.value()?;
         let kind = item.member("type").and_then(Raw::into_text);
         match kind.as_ref().map(Text::escaped) {
-            Some("reasoning") => match thought(&item, quirks) {
+            Some("reasoning") => match thought(&item, quirks, patch) {
                 Thought::AsItIs => kept.push(Cow::Owned(item.get().to_owned())),
                 Thought::Unwrapped(own) => {
                     changed = true;
@@ -133,28 +136,103 @@ enum Thought {
     Lost,
 }
 
-fn thought(item: &Raw<'_>, quirks: &Quirks) -> Thought {
+fn thought(item: &Raw<'_>, quirks: &Quirks, patch: &RequestPatch<'_>) -> Thought {
     let Some(data) = item.member("encrypted_content").and_then(Raw::into_text).filter(|data| !data.is_empty()) else {
         // In the open it can be read by everyone.
         let open = item.member("content").is_some_and(|content| content.is_array() && content.compact() != "[]");
         return if open { Thought::AsItIs } else { Thought::Lost };
     };
     let wrapped = data.escaped().starts_with(carried::MARK);
-    match carried::unwrap(data, SIGNED, SignatureRole::Replaces) {
-        Some(_) if !wrapped => Thought::AsItIs,
-        Some((signature, Owner::Here)) if signature.format.escaped() == quirks.signed => {
-            let mut out = Vec::new();
-            let mut object = Object::open(&mut out);
-            object.string("type", "reasoning");
-            if let Some(id) = &signature.id {
-                object.text("id", id);
+    if !wrapped {
+        // It is of the protocol's maker: those of others are wrapped.
+        return if quirks.signed == SIGNED { Thought::AsItIs } else { Thought::Lost };
+    }
+    let Some((sealed, Owner::Here)) = carried::unwrap(data, SIGNED, SignatureRole::Replaces) else {
+        return Thought::Lost;
+    };
+    let opened = Carrier::new(patch.keys.cloned(), patch.target).open(&sealed);
+    match opened.filter(|own| own.format.escaped() == quirks.signed) {
+        Some(own) => opened_item(item, &own).map_or(Thought::Lost, Thought::Unwrapped),
+        None => Thought::Lost,
+    }
+}
+
+/// The item as its maker gave it.
+fn opened_item(item: &Raw<'_>, own: &Signature<'_>) -> Option<String> {
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    object.string("type", "reasoning");
+    if let Some(id) = &own.id {
+        object.text("id", id);
+    }
+    object.raw("summary", &item.member("summary").unwrap_or(Raw::EMPTY_ARRAY));
+    if let Some(content) = item.member("content") {
+        object.raw("content", &content);
+    }
+    object.text("encrypted_content", &own.data);
+    object.close();
+    String::from_utf8(out).ok()
+}
+
+/// An answer, or an event of a stream, with the encrypted thoughts in it wrapped: `signed` names who can read them, and
+/// nothing else in what passes does.
+#[must_use]
+pub fn wrap_thoughts<'b>(body: &'b [u8], signed: &'static str, carrier: &Carrier) -> Cow<'b, [u8]> {
+    if memchr::memmem::find(body, b"\"encrypted_content\"").is_none() {
+        return Cow::Borrowed(body);
+    }
+    let Ok(text) = std::str::from_utf8(body) else { return Cow::Borrowed(body) };
+    let mut edits = Edits::of(body);
+    // What cannot be walked was never read either; it goes on as it came.
+    match wrap_in(text, 0, DEEPEST, signed, carrier, &mut edits) {
+        Ok(()) => edits.apply(),
+        Err(_) => Cow::Borrowed(body),
+    }
+}
+
+/// Walks to the items: those of `output`, also within `response`, or the one in `item`.
+fn wrap_in(
+    text: &str,
+    position: usize,
+    depth: usize,
+    signed: &'static str,
+    carrier: &Carrier,
+    edits: &mut Edits<'_>,
+) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, position);
+    match cursor.kind() {
+        Some(Kind::Array) => cursor.items(|_, cursor| {
+            cursor.kind();
+            let start = cursor.position();
+            cursor.value()?;
+            if depth > 0 { wrap_in(text, start, depth - 1, signed, carrier, edits) } else { Ok(()) }
+        }),
+        Some(Kind::Object) => {
+            let members = cursor.spans()?;
+            let value = |key: &str| {
+                let member = members.iter().rfind(|member| member.key == key)?;
+                Cursor::at(text, member.value.start).value().ok()?.into_text()
+            };
+            let is_thought = value("type").is_some_and(|kind| kind.is("reasoning"));
+            for member in &members {
+                match &*member.key {
+                    "item" | "output" | "response" if depth > 0 => {
+                        wrap_in(text, member.value.start, depth - 1, signed, carrier, edits)?;
+                    }
+                    "encrypted_content" if is_thought => {
+                        let Some(data) = value("encrypted_content").filter(|data| !data.is_empty()) else { continue };
+                        let format = Text::from_escaped(signed);
+                        let signature = Signature { format, data, id: value("id"), role: SignatureRole::Replaces };
+                        let mut sealed = Vec::new();
+                        carrier.sealed(&signature, &Owner::Here).write(&mut sealed);
+                        edits.replace(member.value.clone(), sealed);
+                    }
+                    _ => {}
+                }
             }
-            object.raw("summary", &item.member("summary").unwrap_or(Raw::EMPTY_ARRAY));
-            object.text("encrypted_content", &signature.data);
-            object.close();
-            String::from_utf8(out).map_or(Thought::Lost, Thought::Unwrapped)
+            Ok(())
         }
-        _ => Thought::Lost,
+        _ => Ok(()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sends the stream of an upstream that speaks Responses itself on, reading along.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use crate::chat::{Event, Sink};
@@ -10,7 +12,7 @@ use crate::wire::drive::StreamPatcher;
 use crate::wire::openai_responses::Decoder;
 use crate::wire::{Closing, Decoded, Naming, StreamDecoder, sse::Frame};
 
-use super::{failure, patch};
+use super::{SIGNED, failure, patch};
 
 /// Sends events on as they came.
 ///
@@ -26,6 +28,8 @@ pub struct Patcher {
     sequence: u64,
     /// The data of the last event.
     end: Option<Vec<u8>>,
+    /// Who can read its encrypted thoughts, where that is not the protocol's maker: they are wrapped.
+    signed: Option<&'static str>,
 }
 
 /// The end of a stream.
@@ -43,7 +47,15 @@ impl Patcher {
     /// A patcher for one stream.
     #[must_use]
     pub fn new(naming: Naming, quirks: &Quirks) -> Patcher {
-        Patcher { decoder: Decoder::new(quirks), naming, id: None, sequence: 0, end: None }
+        let signed = (quirks.signed != SIGNED).then_some(quirks.signed);
+        Patcher { decoder: Decoder::new(quirks), naming, id: None, sequence: 0, end: None, signed }
+    }
+
+    fn wrapped<'d>(&self, data: &'d [u8]) -> Cow<'d, [u8]> {
+        match self.signed {
+            Some(signed) => patch::wrap_thoughts(data, signed, &self.naming.carrier),
+            None => Cow::Borrowed(data),
+        }
     }
 }
 
@@ -71,6 +83,10 @@ impl StreamPatcher for Patcher {
             return decoded;
         }
         self.sequence = self.sequence.saturating_add(1);
+        if let Cow::Owned(data) = self.wrapped(&frame.data) {
+            write_event(frame.event, &data, out);
+            return decoded;
+        }
         out.extend_from_slice(frame.raw);
         if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
             // The last event of a body may lack its blank line.
@@ -86,15 +102,14 @@ impl StreamPatcher for Patcher {
     fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
         let Some(data) = self.end.take() else { return };
         let Ok(end) = crate::json::from_slice::<End<'_>>(&data) else { return };
-        let patched = patch::patch_answer(end.response.get().as_bytes(), closing);
+        let response = self.wrapped(end.response.get().as_bytes());
+        let patched = patch::patch_answer(&response, closing);
         for piece in [b"event: ", end.kind.escaped().as_bytes(), b"\ndata: "] {
             out.extend_from_slice(piece);
         }
         let mut event = Object::open(out);
         event.text("type", &end.kind).number("sequence_number", end.sequence_number.unwrap_or(self.sequence));
-        // An event's data is one line; between tokens a line end is only space.
-        let line = patched.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte });
-        event.key("response").extend(line);
+        event.key("response").extend(one_line(&patched));
         event.close();
         out.extend_from_slice(b"\n\n");
     }
@@ -116,4 +131,17 @@ impl StreamPatcher for Patcher {
     fn ended(&self) -> bool {
         self.decoder.ended()
     }
+}
+
+fn write_event(name: &[u8], data: &[u8], out: &mut Vec<u8>) {
+    for piece in [b"event: ", name, b"\ndata: "] {
+        out.extend_from_slice(piece);
+    }
+    out.extend(one_line(data));
+    out.extend_from_slice(b"\n\n");
+}
+
+/// An event's data is one line; between tokens a line end is only space.
+fn one_line(json: &[u8]) -> impl Iterator<Item = u8> {
+    json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte })
 }

@@ -2,7 +2,7 @@
 
 use crate::chat::{Answer, Citation, EndKind, EndReason, Media, Part, Signature};
 use crate::json::{Array, Object, Raw, Text};
-use crate::wire::carried::{self, Owner};
+use crate::wire::carried::{Carrier, Owner};
 use crate::wire::{Closing, Naming};
 
 use super::own_tools::{Called, OwnTools};
@@ -71,7 +71,7 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
     let mut items = Vec::new();
     let choice = answer.choices.first();
     for part in choice.map(|choice| choice.parts.as_slice()).unwrap_or_default() {
-        push(part, naming.hide_reasoning, &own, &mut items);
+        push(part, naming, &own, &mut items);
     }
     for media in choice.map(|choice| choice.media.as_slice()).unwrap_or_default() {
         items.extend(picture(media));
@@ -86,26 +86,26 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
 }
 
 /// The items of a part; a signature that has no place in an item of this kind stands in one of its own.
-fn push(part: &Part<'_>, hide: bool, own: &OwnTools, items: &mut Vec<Item>) {
+fn push(part: &Part<'_>, naming: &Naming, own: &OwnTools, items: &mut Vec<Item>) {
     match part {
         Part::Text { text, citations, signature, .. } => {
             if !text.is_empty() || !citations.is_empty() {
                 let annotations = citations.iter().map(|citation| citation.clone().into_owned()).collect();
                 items.push(Item::Message { text: text.clone().into_owned(), annotations });
             }
-            items.extend(signature.as_ref().map(|signature| apart(signature, &Owner::Text)));
+            items.extend(signature.as_ref().map(|signature| apart(signature, &Owner::Text, &naming.carrier)));
         }
         Part::Refusal { text } => items.push(Item::Refusal { text: text.clone().into_owned() }),
         Part::Reasoning { text, signature } => {
-            let shown = if hide { Text::EMPTY } else { text.clone().into_owned() };
-            let carried = signature.as_ref().map(carry);
+            let shown = if naming.hide_reasoning { Text::EMPTY } else { text.clone().into_owned() };
+            let carried = signature.as_ref().map(|signature| carry(signature, &naming.carrier));
             if !shown.is_empty() || carried.is_some() {
                 items.push(Item::Reasoning { text: shown, carried });
             }
         }
         Part::ToolCall { id, name, arguments, signature } => {
             let owner = Owner::Call(id.decode().into_owned());
-            items.extend(signature.as_ref().map(|signature| apart(signature, &owner)));
+            items.extend(signature.as_ref().map(|signature| apart(signature, &owner, &naming.carrier)));
             let (call_id, tool) = (id.clone().into_owned(), own.called(name));
             let arguments = arguments.quoted().into_owned();
             items.push(match tool.is_free {
@@ -118,13 +118,13 @@ fn push(part: &Part<'_>, hide: bool, own: &OwnTools, items: &mut Vec<Item>) {
 }
 
 /// What a thought is carried in: the token itself where it is this protocol's own.
-pub(super) fn carry(signature: &Signature<'_>) -> Text<'static> {
-    carried::wrap(signature, SIGNED, &Owner::Here).into_owned()
+pub(super) fn carry(signature: &Signature<'_>, carrier: &Carrier) -> Text<'static> {
+    carrier.wrap(signature, SIGNED, &Owner::Here).into_owned()
 }
 
 /// A signature in an item of its own.
-pub(super) fn apart(signature: &Signature<'_>, owner: &Owner) -> Item {
-    Item::Reasoning { text: Text::EMPTY, carried: Some(carried::wrap(signature, SIGNED, owner).into_owned()) }
+pub(super) fn apart(signature: &Signature<'_>, owner: &Owner, carrier: &Carrier) -> Item {
+    Item::Reasoning { text: Text::EMPTY, carried: Some(carrier.wrap(signature, SIGNED, owner).into_owned()) }
 }
 
 /// The arguments of a function, which are never empty.

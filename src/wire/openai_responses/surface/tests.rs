@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -7,6 +9,8 @@ use crate::json::Text;
 use crate::provider::{Capabilities, ModelFacts, Quirks};
 use crate::units::UnixMillis;
 use crate::wire::carried::{self, Owner};
+use crate::wire::drive::StreamPatcher as _;
+use crate::wire::sse::Frame;
 use crate::wire::{Adjusted, Closing, InlinedMedia, Naming, RequestPatch, StreamWriter, Target};
 
 fn request(input: Value, more: Value) -> String {
@@ -23,6 +27,7 @@ fn naming(body: &str) -> Naming {
         hide_reasoning: false,
         include_usage: true,
         echo: echo(body.as_bytes()),
+        carrier: carried::carrier(),
     }
 }
 
@@ -212,26 +217,88 @@ fn signatures_of_others_travel_in_items_of_reasoning() {
     let last: Value = serde_json::from_str(&out.trim_end().lines().last().unwrap()[6..]).unwrap();
     let body = request(last["response"]["output"].clone(), json!({}));
     let read = read_request(body.as_bytes()).unwrap();
-    let signed: Vec<_> = read.messages[0]
-        .parts
-        .iter()
-        .map(|part| match part {
-            Part::Text { signature, .. } | Part::ToolCall { signature, .. } => {
-                signature.as_ref().unwrap().format.escaped()
-            }
-            part => panic!("{part:?}"),
-        })
-        .collect();
-    assert_eq!(signed, ["google-gemini-v1"; 2]);
+    let parts = read.messages[0].parts.iter();
+    let signed = parts.map(|part| match part {
+        Part::Text { signature, .. } | Part::ToolCall { signature, .. } => signature.as_ref().unwrap(),
+        part => panic!("{part:?}"),
+    });
+    let opened: Vec<_> = signed.map(|signature| carried::carrier().open(signature).unwrap()).collect();
+    assert_eq!(opened, [signature("google-gemini-v1"), signature("google-gemini-v1")]);
 }
 
 fn patched(body: &str, quirks: &Quirks) -> Result<(Value, String), Failure> {
     let can = Capabilities(Capabilities::REASONING);
     let facts = ModelFacts { capabilities: Some(can), ..ModelFacts::default() };
-    let patch = RequestPatch { model: "their-model", stream: true, facts: &facts, default_max_tokens: Some(100) };
+    let keys = Rc::new(carried::test_keys(&[1]));
+    let patch = RequestPatch {
+        model: "their-model",
+        stream: true,
+        facts: &facts,
+        default_max_tokens: Some(100),
+        keys: Some(&keys),
+        target: "p/m",
+    };
     let mut adjusted = Adjusted::default();
     let made = patch_request(body.as_bytes(), &patch, quirks, &mut adjusted)?;
     Ok((serde_json::from_slice(&made.outgoing.body).unwrap(), adjusted.header()))
+}
+
+/// Some models give the calls of every turn the same ids; a signature is that of the turn it stands in.
+#[test]
+fn a_signature_finds_its_call_among_those_of_the_same_id() {
+    let signature =
+        Signature { format: text("google-gemini-v1"), data: text("c2lnbmVk"), id: None, role: SignatureRole::Signs };
+    let wrapped = carried::carrier().sealed(&signature, &Owner::Call("c".to_owned()));
+    let signed = json!({"type": "reasoning", "summary": [], "encrypted_content": wrapped.decode()});
+    let call = json!({"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"});
+    let result = json!({"type": "function_call_output", "call_id": "c", "output": "1"});
+    for second in [[&signed, &call], [&call, &signed]] {
+        let body = request(json!([call, result, second[0], second[1]]), json!({}));
+        let read = read_request(body.as_bytes()).unwrap();
+        let calls = read.messages.iter().flat_map(|message| &message.parts).filter_map(|part| match part {
+            Part::ToolCall { signature, .. } => Some(signature.is_some()),
+            _ => None,
+        });
+        assert_eq!(calls.collect::<Vec<_>>(), [false, true]);
+    }
+}
+
+/// One that departs from the protocol in who reads its thoughts.
+const XAI: Quirks = Quirks { signed: "xai-responses-v1", ..Quirks::NONE };
+
+/// What another provider than the protocol's maker encrypted looks the same; sent to the maker it would be refused.
+#[test]
+fn encrypted_thoughts_of_another_provider_pass_wrapped_and_go_back_to_it_alone() {
+    let item = json!({"type": "reasoning", "id": "rs_x", "summary": [], "encrypted_content": "EqQB"});
+    let answer = json!({"id": "resp_1", "output": [item, {"type": "message", "encrypted_content": "no thought"}]});
+    let answer = answer.to_string();
+    let wrapped = wrap_thoughts(answer.as_bytes(), XAI.signed, &carried::carrier());
+    let wrapped: Value = serde_json::from_slice(&wrapped).unwrap();
+    assert_eq!(wrapped["output"][1]["encrypted_content"], "no thought");
+    let given = wrapped["output"][0].clone();
+    assert!(given["encrypted_content"].as_str().unwrap().starts_with(carried::MARK), "{given}");
+
+    let mut patcher = Patcher::new(naming("{}"), &XAI);
+    let mut out = Vec::new();
+    for data in [
+        json!({"type": "response.created", "response": {"id": "resp_1", "model": "m", "output": []}}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
+        json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": [item]}}),
+    ] {
+        let (name, data) = (data["type"].as_str().unwrap().to_owned(), data.to_string());
+        let raw = format!("event: {name}\ndata: {data}\n\n");
+        let frame = Frame { event: name.as_bytes(), data: data.as_bytes().into(), raw: raw.as_bytes() };
+        patcher.frame(&frame, &mut |_: Event<'_>| {}, &mut out);
+    }
+    patcher.close(&Closing::default(), &mut out);
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.matches(carried::MARK).count() == 2 && !out.contains("EqQB"), "{out}");
+
+    let body = request(json!([given, {"role": "user", "content": "hi"}]), json!({}));
+    let (made, adjusted) = patched(&body, &XAI).unwrap();
+    assert_eq!((&made["input"][0], adjusted.as_str()), (&item, ""));
+    let (made, adjusted) = patched(&body, &Quirks::NONE).unwrap();
+    assert_eq!((made["input"].as_array().unwrap().len(), adjusted.as_str()), (1, "reasoning=dropped"));
 }
 
 #[test]
@@ -239,7 +306,8 @@ fn a_request_of_the_same_protocol_keeps_everything_but_what_others_would_keep() 
     let foreign =
         Signature { format: text("anthropic-claude-v1"), data: text("EqQB"), id: None, role: SignatureRole::Signs };
     let xai = Signature { format: text("xai-responses-v1"), id: Some(text("rs_x")), ..foreign.clone() };
-    let wrap = |signature: &Signature<'_>| carried::wrap(signature, SIGNED, &Owner::Here).decode().into_owned();
+    let wrap =
+        |signature: &Signature<'_>| carried::carrier().wrap(signature, SIGNED, &Owner::Here).decode().into_owned();
     let body = request(
         json!([{"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"},
             {"type": "reasoning", "id": "rs_2", "summary": []},
@@ -260,10 +328,11 @@ fn a_request_of_the_same_protocol_keeps_everything_but_what_others_would_keep() 
     assert!(made["provider"].is_null(), "{made}");
     assert_eq!(made["input"].as_array().unwrap().len(), 2, "{made}");
     assert_eq!(adjusted, "store=dropped, reasoning=dropped");
-    let (made, _) = patched(&body, &Quirks { signed: "xai-responses-v1", ..Quirks::NONE }).unwrap();
+    let (made, _) = patched(&body, &XAI).unwrap();
     assert_eq!(
-        made["input"][1],
-        json!({"type": "reasoning", "id": "rs_x", "summary": [], "encrypted_content": "EqQB"})
+        made["input"][0],
+        json!({"type": "reasoning", "id": "rs_x", "summary": [], "encrypted_content": "EqQB"}),
+        "its own alone: what stands unwrapped is of the protocol's maker"
     );
     for kept in [json!({"conversation": "c"}), json!({"prompt": {"id": "p"}}), json!({"background": true})] {
         let failure = patched(&request(json!("hi"), kept), &Quirks::NONE).unwrap_err();

@@ -142,7 +142,7 @@ impl Writer {
         }
         if let (Kind::Call { id, .. }, Some(signature)) = (&open.kind, open.apart.take()) {
             let owner = Owner::Call(id.decode().into_owned());
-            self.whole_item(reply::apart(&signature, &owner));
+            self.whole_item(reply::apart(&signature, &owner, &self.naming.carrier));
         }
         let open = self.open.get_mut(at)?;
         let item = match &open.kind {
@@ -242,7 +242,7 @@ impl Writer {
         debug_assert!(matches!(signature.role, SignatureRole::Signs | SignatureRole::Replaces));
         let Some(item) = self.begin(at) else { return };
         if let Some(Item::Reasoning { carried, .. }) = self.items.get_mut(item) {
-            *carried = Some(reply::carry(&signature));
+            *carried = Some(reply::carry(&signature, &self.naming.carrier));
         }
     }
 
@@ -272,9 +272,12 @@ impl Writer {
         }
         match (apart, kind) {
             (Some(signature), Kind::Call { id, .. }) => {
-                self.whole_item(reply::apart(&signature, &Owner::Call(id.decode().into_owned())));
+                let owner = Owner::Call(id.decode().into_owned());
+                self.whole_item(reply::apart(&signature, &owner, &self.naming.carrier));
             }
-            (Some(signature), _) => self.whole_item(reply::apart(&signature, &Owner::Text)),
+            (Some(signature), _) => {
+                self.whole_item(reply::apart(&signature, &Owner::Text, &self.naming.carrier));
+            }
             (None, _) => {}
         }
     }
