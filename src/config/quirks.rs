@@ -58,6 +58,9 @@ const REASONING_BACK: [(&str, ReasoningBack); 5] = [
     ("content_part", ReasoningBack::ContentPart),
 ];
 
+const SIGNED: [&str; 4] =
+    ["openai-responses-v1", "azure-openai-responses-v1", "openrouter-responses-v1", "xai-responses-v1"];
+
 /// `before` with what is written put in its place.
 pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
     let mut quirks = before;
@@ -75,7 +78,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
             "refuses" => quirks.refuses = words(&place),
             "chat_path" => set(&mut quirks.chat_path, place.word(&same(["/chat/completions", "/chat"]))),
-            "signed" => set(&mut quirks.signed, place.word(&same(["openai-responses-v1", "xai-responses-v1"]))),
+            "signed" => set(&mut quirks.signed, place.word(&same(SIGNED))),
             "seed" => set(&mut quirks.seed, place.word(&same(["seed", "random_seed"]))),
             "prefill" => set(&mut quirks.prefill, place.word(&PREFILLS)),
             "output_cap" => set(&mut quirks.output_cap, place.word(&OUTPUT_CAPS)),
@@ -94,7 +97,7 @@ fn set<T>(field: &mut T, value: Option<T>) {
     }
 }
 
-fn same(words: [&'static str; 2]) -> [(&'static str, &'static str); 2] {
+fn same<const COUNT: usize>(words: [&'static str; COUNT]) -> [(&'static str, &'static str); COUNT] {
     words.map(|word| (word, word))
 }
 

@@ -31,7 +31,12 @@ pub const PROVIDERS: &[Provider] = &[
     compatible("azure", "Azure OpenAI", "https://{AZURE_RESOURCE}.openai.azure.com/openai/v1")
         .auth(Auth::Header("api-key"))
         .tokens(ENTRA)
-        .quirks(Quirks { output_cap: OutputCap::Either, developer_role: true, ..Quirks::COMPATIBLE })
+        .quirks(Quirks {
+            output_cap: OutputCap::Either,
+            developer_role: true,
+            signed: "azure-openai-responses-v1",
+            ..Quirks::COMPATIBLE
+        })
         .versioned("AZURE_API_VERSION")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
         .responses()
@@ -225,6 +230,7 @@ pub const PROVIDERS: &[Provider] = &[
             reasoning_control: ReasoningParameter::Object,
             reasoning_back: ReasoningBack::Details,
             routes_itself: true,
+            signed: "openrouter-responses-v1",
             states_cost: true,
             ..Quirks::COMPATIBLE
         })

@@ -50,7 +50,8 @@ pub struct Quirks {
     /// It is a router itself and reads `models`, `provider`, `plugins` and their like; others never see them.
     /// <https://openrouter.ai/docs/features/provider-routing>.
     pub routes_itself: bool,
-    /// How its encrypted reasoning is named, as OpenRouter's `reasoning_details[].format` has it. Recordings:
+    /// How its encrypted reasoning is named, as OpenRouter's `reasoning_details[].format` has it: what one provider
+    /// encrypted no other can read, not even for the same model, and refuses. Recordings:
     /// `openai.responses-stream.1a00fc326a`, `xai.responses-stream.dbb2d2d858`.
     pub signed: &'static str,
     /// `usage.cost` is what it charges, in US dollars. Recording: `openrouter.tools-stream.ad77df3ada`;
