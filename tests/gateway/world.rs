@@ -176,39 +176,38 @@ impl World {
 
     /// Plays an upstream that streams these pieces and then does `ending`.
     pub fn stream(&mut self, id: CallId, pieces: &[&[u8]], ending: Input<'_>) -> Streamed {
+        let (head, bytes) = self.stream_bytes(id, pieces, ending);
+        Streamed { head, text: String::from_utf8(bytes).expect("text") }
+    }
+
+    /// The same where what the caller gets is no text.
+    pub fn stream_bytes(&mut self, id: CallId, pieces: &[&[u8]], ending: Input<'_>) -> (Response, Vec<u8>) {
         let opened = self.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
         assert!(matches!(opened, Step::Hold), "{opened:?}");
-        let mut streamed: Option<Streamed> = None;
+        let mut streamed: Option<(Response, Vec<u8>)> = None;
         let mut relay = false;
         let mut inputs: Vec<Input<'_>> = pieces.iter().map(|piece| Input::Chunk(piece)).collect();
         inputs.push(ending);
         for input in inputs {
-            let passed = match (&input, relay) {
-                (Input::Chunk(bytes), true) => bytes.to_vec(),
-                _ => Vec::new(),
-            };
-            let step = self.resume(id, input);
-            if let Some(streamed) = &mut streamed {
-                streamed.text.push_str(std::str::from_utf8(&passed).expect("text"));
+            if let (Input::Chunk(bytes), true, Some((_, written))) = (&input, relay, &mut streamed) {
+                written.extend_from_slice(bytes);
             }
-            match step {
+            match self.resume(id, input) {
                 Step::Hold => {}
                 Step::Respond(response) => {
-                    let text = String::from_utf8(response.body.clone()).expect("text");
-                    return Streamed { head: response, text };
+                    let body = response.body.clone();
+                    return (response, body);
                 }
                 Step::Commit { head, relay: natively } => {
                     relay = natively;
-                    let text = String::from_utf8(head.body.clone()).expect("text");
-                    streamed = Some(Streamed { head, text });
+                    let body = head.body.clone();
+                    streamed = Some((head, body));
                 }
-                Step::Write(bytes) => {
-                    streamed.as_mut().expect("committed").text.push_str(std::str::from_utf8(&bytes).expect("text"));
-                }
+                Step::Write(bytes) => streamed.as_mut().expect("committed").1.extend_from_slice(&bytes),
                 Step::Finish(bytes) => {
-                    let mut streamed = streamed.take().expect("committed");
-                    streamed.text.push_str(std::str::from_utf8(&bytes).expect("text"));
-                    return streamed;
+                    let (head, mut written) = streamed.take().expect("committed");
+                    written.extend_from_slice(&bytes);
+                    return (head, written);
                 }
                 step => panic!("unexpected {step:?}"),
             }
