@@ -129,6 +129,20 @@ impl Gateway {
             None => served,
         };
         self.report(attempt, of_target, served, now);
+        if !call.tried.is_empty() && !attempt.own_key {
+            self.report_forbidden(call, attempt, now);
+        }
+    }
+
+    /// A 403 may be about the prompt. Where another credential is served the same, it was about the one that was refused.
+    fn report_forbidden(&mut self, call: &Call, attempt: &Attempt, now: UnixMillis) {
+        let own = attempt.credential + 1;
+        let refused = call.tried.iter().filter(|tried| tried.status == Some(FORBIDDEN) && tried.credential != own);
+        for tried in refused.filter(|tried| tried.target == attempt.target) {
+            let credential = TargetId::from(attempt.target.as_str()).credential(tried.credential);
+            let what = What::Refused { status: tried.status };
+            self.view.report(credential.as_str(), Outcome { what, sent: attempt.sent, probe: false }, now);
+        }
     }
 
     /// The attempt under way has failed. What the caller's own key or deadline had a part in says nothing.
@@ -138,6 +152,10 @@ impl Gateway {
         let what = if own { What::Void } else { What::of(failure) };
         match failure.blame() {
             Blame::Credential if attempt.upstream.keys.len() > 1 => self.report(attempt, What::Void, what, now),
+            // It was blocked for a reason, and this is no sign that it is back.
+            Blame::Nobody if failure.upstream_status == Some(FORBIDDEN) && attempt.probes_credential => {
+                self.report(attempt, What::Void, What::Refused { status: failure.upstream_status }, now);
+            }
             Blame::Nobody => self.report(attempt, What::Void, What::Void, now),
             _ => self.report(attempt, what, What::Void, now),
         }
@@ -152,6 +170,8 @@ impl Gateway {
         }
     }
 }
+
+const FORBIDDEN: u16 = 403;
 
 /// When a target that the operator switched off opens by itself.
 const NEVER: UnixMillis = UnixMillis(i64::MAX);

@@ -141,13 +141,33 @@ fn credentials_are_rotated_before_another_target_is_asked() {
 
 #[test]
 fn a_refused_credential_is_left_alone_from_then_on() {
+    for status in [401, 402, 403] {
+        let mut world = World::of(Key::default(), BARE, &[("OPENAI_API_KEY_2", "sk-second")]);
+        let (id, step) = world.chat(PLAIN);
+        sent(step);
+        sent(world.refuse(id, status, &[], r#"{"error":{"message":"no"}}"#));
+        world.answer(id, 200, &[], ANSWER);
+        let (_, step) = world.chat(PLAIN);
+        assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-second"), "{status}");
+        // Once the block is over, one call asks whether it is back; refused again, it is left alone again.
+        world.now.0 += 20_000;
+        let (id, step) = world.chat(PLAIN);
+        assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-openai-secret"), "{status}");
+        sent(world.refuse(id, status, &[], r#"{"error":{"message":"no"}}"#));
+        let (_, step) = world.chat(PLAIN);
+        assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-second"), "{status}");
+    }
+}
+
+#[test]
+fn a_prompt_that_every_credential_is_forbidden_says_nothing_of_them() {
     let mut world = World::of(Key::default(), BARE, &[("OPENAI_API_KEY_2", "sk-second")]);
-    let (id, step) = world.chat(PLAIN);
-    sent(step);
-    sent(world.refuse(id, 401, &[], r#"{"error":{"message":"no"}}"#));
-    world.answer(id, 200, &[], ANSWER);
-    let (_, step) = world.chat(PLAIN);
-    assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-second"));
+    for _ in 0..4 {
+        let (id, step) = world.chat(PLAIN);
+        assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-openai-secret"));
+        sent(world.refuse(id, 403, &[], r#"{"error":{"message":"no"}}"#));
+        assert_eq!(refused(world.refuse(id, 403, &[], r#"{"error":{"message":"no"}}"#)).0, 403);
+    }
 }
 
 #[test]

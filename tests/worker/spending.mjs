@@ -113,7 +113,7 @@ export async function spend({ send, key, callers, refusals, longest = 120_000 })
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
       if (planned.cap === 60 && status === 402) refused += 1;
       // A gateway that says that it is overrun is left alone for a moment, as its `retry-after` asks.
-      if (status === 503) await delay(1_000 + ((number * 37) % 1_000));
+      if (status === 503) await delay(2_000 + ((number * 37) % 2_000));
       else if (status !== 200) await delay(20 + ((number * 7) % 80));
     }
   };
