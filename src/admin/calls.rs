@@ -80,6 +80,8 @@ struct Shown<'a> {
     variant: Option<&'a str>,
     task: Option<&'a str>,
     difficulty: Option<u8>,
+    role: Option<&'a str>,
+    made_for: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -132,6 +134,8 @@ impl<'a> Shown<'a> {
             variant: row.variant.as_deref(),
             task: row.task.as_deref(),
             difficulty: row.difficulty,
+            role: row.role.as_deref(),
+            made_for: row.made_for.as_deref(),
         }
     }
 }

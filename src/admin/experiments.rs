@@ -63,6 +63,8 @@ struct Shown<'a> {
 struct Variant<'a> {
     name: &'a str,
     share: f64,
+    /// Whether it serves nobody, and is sent its share of the calls besides.
+    shadow: bool,
     calls: u64,
     error_rate: Option<Estimate>,
     cost: Option<Estimate>,
@@ -94,13 +96,16 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answe
     let rows = call.store.variants(id, from, until).await?;
     let nothing = VariantRow::default();
     let row = |name: &str| rows.iter().find(|row| row.variant == name).unwrap_or(&nothing);
-    let others: f64 = experiment.variants.iter().map(|variant| variant.share).sum();
-    let named = experiment.variants.iter().map(|variant| (variant.name.as_str(), variant.share));
-    let variants = std::iter::once((CONTROL, 1.0 - others)).chain(named).map(|(name, share)| {
-        let verdict = if name == CONTROL { None } else { verdict(experiment, row(name), row(CONTROL)) };
-        Variant::of(name, share, row(name), verdict)
-    });
-    Answer::json(200, &Shown { id, alias: &experiment.alias, from, until, variants: variants.collect() })
+    let control = row(CONTROL);
+    let serving = experiment.variants.iter().filter(|variant| variant.shadow.is_none());
+    let others: f64 = serving.map(|variant| variant.share).sum();
+    let mut variants = vec![Variant::of(CONTROL, 1.0 - others, row(CONTROL), None)];
+    for tried in &experiment.variants {
+        let row = row(&tried.name);
+        let shown = Variant::of(&tried.name, tried.share, row, verdict(experiment, row, control));
+        variants.push(Variant { shadow: tried.shadow.is_some(), ..shown });
+    }
+    Answer::json(200, &Shown { id, alias: &experiment.alias, from, until, variants })
 }
 
 /// Takes the share of every variant that does too badly, in a new version of the configuration: so it takes effect
@@ -117,7 +122,9 @@ pub(super) async fn stop<S: Store>(call: &Call<'_, S>) -> Result<(), Refusal> {
         let rows = call.store.variants(id, since, call.request.now).await?;
         let row = |name: &str| rows.iter().find(|row| row.variant == name);
         let Some(control) = row(CONTROL) else { continue };
-        for variant in experiment.variants.iter().filter(|variant| variant.share > 0.0) {
+        // Nobody is served by a shadow, so nobody is harmed by one.
+        let serving = experiment.variants.iter().filter(|variant| variant.share > 0.0 && variant.shadow.is_none());
+        for variant in serving {
             if row(&variant.name).and_then(|row| verdict(experiment, row, control)).is_some() {
                 document = without_share(&document, id, &variant.name).unwrap_or(document);
             }
@@ -166,6 +173,7 @@ impl<'a> Variant<'a> {
         Variant {
             name,
             share,
+            shadow: false,
             calls: row.calls,
             error_rate: Estimate::of_share(row.failed, row.calls),
             cost: Estimate::of_mean(row.priced, row.cost, row.cost_squares),

@@ -37,7 +37,7 @@ pub fn generation(rows: &[CallRow], key_id: &str) -> Option<String> {
         user: first.user.as_deref(),
         session: first.session.as_deref(),
         tags: first.tags.as_deref(),
-        routing: first.routing.as_deref().and_then(|json| serde_json::from_str(json).ok()),
+        routing: first.routing.as_deref().and_then(|json| crate::json::from_str(json).ok()),
     };
     serde_json::to_string(&Body { data }).ok()
 }

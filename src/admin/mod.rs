@@ -23,6 +23,7 @@ mod key_fields;
 mod keys;
 mod ledger;
 mod page;
+mod pairs;
 mod providers;
 mod publish;
 mod records;
@@ -45,6 +46,7 @@ pub use deliver::{Courier, Delivery, deliver};
 pub use experiments::{ExperimentVersion, VariantRow};
 pub use generation::generation;
 pub use health::{RegionHealth, provider_health};
+pub use pairs::PairRow;
 pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};
 pub use route::{Action, ROUTES, Route};
@@ -200,6 +202,7 @@ async fn answer<S: Store>(store: &S, request: &Request<'_>, context: &Context<'_
         Action::Delete(kind) => records::delete(&call, kind, id).await,
         Action::ReleaseBudget => release::release(&call, id).await,
         Action::ReadExperiment => experiments::read(&call, id).await,
+        Action::ListPairs => pairs::list(&call, id).await,
         Action::ExplainRoute => decide::explain(&call).await,
         Action::ReplayRoutes => decide::replay(&call).await,
         Action::ReadHealth => health::read(&call).await,

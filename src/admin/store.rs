@@ -7,7 +7,7 @@
 use serde::Deserialize;
 
 use super::RegionHealth;
-use super::{ExperimentVersion, UsageQuery, UsageRow, VariantRow};
+use super::{ExperimentVersion, PairRow, UsageQuery, UsageRow, VariantRow};
 use crate::breaker::Order;
 use crate::budget::PotStanding;
 use crate::budget::ledger::Released;
@@ -88,6 +88,8 @@ pub trait Store {
         from: UnixMillis,
         until: UnixMillis,
     ) -> Result<Vec<VariantRow>, StoreError>;
+    /// Calls of an experiment and their shadows, the latest first.
+    async fn pairs(&self, experiment: &str, most: u32) -> Result<Vec<PairRow>, StoreError>;
     /// What the latest versions of the configuration say of an experiment and an alias, newest first.
     async fn experiment_history(
         &self,
@@ -338,6 +340,10 @@ pub struct CallRow {
     pub variant: Option<String>,
     pub task: Option<String>,
     pub difficulty: Option<u8>,
+    /// What it was made for, where no caller made it.
+    pub role: Option<String>,
+    /// The call for whose sake it was made.
+    pub made_for: Option<String>,
     /// Only where all rows of one call are asked for: it is long.
     pub routing: Option<String>,
 }

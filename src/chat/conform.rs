@@ -1,4 +1,6 @@
-//! Whether JSON keeps a JSON Schema, as far as models are asked to keep one.
+//! Whether JSON keeps a JSON Schema: as far as models are asked to keep one, or to the letter.
+
+mod measures;
 
 use serde_json::{Map, Value};
 
@@ -10,48 +12,81 @@ const DEEPEST: u32 = 64;
 /// Keywords that providers leave out of their structured outputs (patterns, ranges, formats and the like) count as kept:
 /// nobody should be blamed for what nobody promised. So does what lies too deep, and a reference to elsewhere.
 pub(super) fn conforms(value: &Value, schema: &Value) -> bool {
-    keeps(value, schema, schema, 0)
+    Schema { root: schema, fully: false }.is_kept(value, schema, 0)
 }
 
-fn keeps(value: &Value, schema: &Value, root: &Value, depth: u32) -> bool {
-    let schema = match schema {
-        Value::Bool(allowed) => return *allowed,
-        Value::Object(schema) if depth < DEEPEST => schema,
-        _ => return true,
-    };
-    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-        let target = reference.strip_prefix('#').and_then(|path| root.pointer(path));
-        return target.is_none_or(|target| keeps(value, target, root, depth + 1));
-    }
-    let nullable = schema.get("nullable").and_then(Value::as_bool) == Some(true);
-    if nullable && value.is_null() {
-        return true;
-    }
-    let listed = schema.get("enum").and_then(Value::as_array).is_none_or(|listed| listed.contains(value));
-    let constant = schema.get("const").is_none_or(|constant| constant == value);
-    let alternatives = ["anyOf", "oneOf"].into_iter().filter_map(|keyword| schema.get(keyword)?.as_array());
-    let mut alternatives = alternatives.map(|list| list.iter().any(|one| keeps(value, one, root, depth + 1)));
-    is_of_type(value, schema) && listed && constant && alternatives.all(|kept| kept) && {
-        match value {
-            Value::Object(members) => keeps_members(members, schema, root, depth),
-            Value::Array(items) => {
-                schema.get("items").is_none_or(|each| items.iter().all(|item| keeps(item, each, root, depth + 1)))
+/// Whether `value` keeps all of `schema`, save `format`, `unevaluated…` and references to elsewhere.
+///
+/// Source: <https://json-schema.org/draft/2020-12/json-schema-validation>.
+#[must_use]
+pub fn satisfies(value: &Value, schema: &Value) -> bool {
+    Schema { root: schema, fully: true }.is_kept(value, schema, 0)
+}
+
+/// A schema whose references begin at its root.
+#[derive(Clone, Copy)]
+struct Schema<'s> {
+    root: &'s Value,
+    /// Whether what providers leave out counts, too.
+    fully: bool,
+}
+
+impl Schema<'_> {
+    fn is_kept(self, value: &Value, schema: &Value, depth: u32) -> bool {
+        let schema = match schema {
+            Value::Bool(allowed) => return *allowed,
+            Value::Object(schema) if depth < DEEPEST => schema,
+            _ => return true,
+        };
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            let target = reference.strip_prefix('#').and_then(|path| self.root.pointer(path));
+            let kept = target.is_none_or(|target| self.is_kept(value, target, depth + 1));
+            // Only to the letter does a reference leave its neighbours in force.
+            if !kept || !self.fully {
+                return kept;
             }
-            _ => true,
         }
+        let nullable = schema.get("nullable").and_then(Value::as_bool) == Some(true);
+        if nullable && value.is_null() {
+            return true;
+        }
+        let listed = schema.get("enum").and_then(Value::as_array).is_none_or(|listed| listed.contains(value));
+        let constant = schema.get("const").is_none_or(|constant| constant == value);
+        let alternatives = ["anyOf", "oneOf"].into_iter().filter_map(|keyword| schema.get(keyword)?.as_array());
+        let mut alternatives = alternatives.map(|list| list.iter().any(|one| self.is_kept(value, one, depth + 1)));
+        is_of_type(value, schema)
+            && listed
+            && constant
+            && alternatives.all(|kept| kept)
+            && (!self.fully || self.keeps_measures(value, schema, depth))
+            && match value {
+                Value::Object(members) => self.keeps_members(members, schema, depth),
+                Value::Array(items) => self.keeps_items(items, schema, depth),
+                _ => true,
+            }
     }
-}
 
-fn keeps_members(members: &Map<String, Value>, schema: &Map<String, Value>, root: &Value, depth: u32) -> bool {
-    let known = schema.get("properties").and_then(Value::as_object);
-    let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
-    let complete = required.filter_map(Value::as_str).all(|name| members.contains_key(name));
-    let others = schema.get("additionalProperties");
-    complete
-        && members.iter().all(|(name, value)| match (known.and_then(|known| known.get(name)), others) {
-            (Some(member), _) | (None, Some(member)) => keeps(value, member, root, depth + 1),
-            (None, None) => true,
-        })
+    fn keeps_members(self, members: &Map<String, Value>, schema: &Map<String, Value>, depth: u32) -> bool {
+        let known = schema.get("properties").and_then(Value::as_object);
+        let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
+        let complete = required.filter_map(Value::as_str).all(|name| members.contains_key(name));
+        let others = schema.get("additionalProperties");
+        complete
+            && members.iter().all(|(name, value)| match (known.and_then(|known| known.get(name)), others) {
+                (Some(member), _) => self.is_kept(value, member, depth + 1),
+                (None, Some(_)) if self.fully && measures::is_patterned(name, schema) => true,
+                (None, Some(member)) => self.is_kept(value, member, depth + 1),
+                (None, None) => true,
+            })
+    }
+
+    fn keeps_items(self, items: &[Value], schema: &Map<String, Value>, depth: u32) -> bool {
+        let first = if self.fully { schema.get("prefixItems").and_then(Value::as_array) } else { None };
+        let first = first.map_or(&[][..], Vec::as_slice);
+        let placed = items.iter().zip(first).all(|(item, each)| self.is_kept(item, each, depth + 1));
+        let mut others = items.iter().skip(first.len());
+        placed && schema.get("items").is_none_or(|each| others.all(|item| self.is_kept(item, each, depth + 1)))
+    }
 }
 
 /// Type words are compared without regard to case: Gemini's own are in capitals.
@@ -119,8 +154,41 @@ mod tests {
     }
 
     #[test]
+    fn to_the_letter_every_keyword_counts() {
+        let cases = [
+            (json!({"minimum": 1, "exclusiveMaximum": 5, "multipleOf": 0.5}), json!(1.5), json!(5)),
+            (json!({"multipleOf": 0.5}), json!(2), json!(0.7)),
+            (json!({"exclusiveMinimum": 0}), json!(0.1), json!(0)),
+            (json!({"minLength": 2, "maxLength": 3}), json!("äß"), json!("a")),
+            (json!({"pattern": "^[A-Z]{3}$"}), json!("EUR"), json!("euro")),
+            (json!({"minItems": 1, "maxItems": 2, "uniqueItems": true}), json!([1, 2]), json!([1, 1])),
+            (json!({"prefixItems": [{"type": "string"}], "items": {"type": "number"}}), json!(["a", 1]), json!([1, 1])),
+            (json!({"contains": {"const": 1}, "maxContains": 1}), json!([0, 1]), json!([1, 1])),
+            (json!({"minProperties": 1, "maxProperties": 1}), json!({"a": 1}), json!({})),
+            (json!({"propertyNames": {"pattern": "^[a-z]+$"}}), json!({"a": 1}), json!({"A": 1})),
+            (
+                json!({"patternProperties": {"^x-": {"type": "string"}}, "additionalProperties": false}),
+                json!({"x-a": "b"}),
+                json!({"x-a": 1}),
+            ),
+            (json!({"dependentRequired": {"a": ["b"]}}), json!({"a": 1, "b": 2}), json!({"a": 1})),
+            (json!({"allOf": [{"minimum": 1}, {"maximum": 2}]}), json!(2), json!(3)),
+            (json!({"oneOf": [{"minimum": 1}, {"minimum": 5}]}), json!(2), json!(6)),
+            (json!({"not": {"type": "string"}}), json!(2), json!("a")),
+            (json!({"if": {"minimum": 5}, "then": {"multipleOf": 5}, "else": {"multipleOf": 2}}), json!(10), json!(3)),
+            (json!({"$defs": {"a": {"type": "number"}}, "$ref": "#/$defs/a", "maximum": 3}), json!(2), json!(4)),
+        ];
+        for (schema, kept, broken) in cases {
+            assert!(satisfies(&kept, &schema), "{kept} of {schema}");
+            assert!(!satisfies(&broken, &schema), "{broken} of {schema}");
+        }
+        let lenient = json!({"type": "string", "pattern": "^a$", "maxLength": 1});
+        assert!(conforms(&json!("bb"), &lenient), "what nobody promised");
+    }
+
+    #[test]
     fn a_schema_that_refers_to_itself_ends() {
         let endless = json!({ "$ref": "#" });
-        assert!(conforms(&json!({}), &endless));
+        assert!(conforms(&json!({}), &endless) && satisfies(&json!({}), &endless));
     }
 }

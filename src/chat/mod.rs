@@ -10,15 +10,18 @@ mod embeddings;
 mod event;
 mod flaw;
 mod fold;
+mod regex;
 mod request;
 mod unfold;
 mod usage;
 
 pub use answer::{Answer, Choice};
+pub use conform::satisfies;
 pub use embeddings::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Vector, VectorEncoding};
 pub use event::{BlockKind, Citation, EndKind, EndReason, Event, Media, MediaKind, Signature, SignatureRole, Sink};
 pub use flaw::{Flaw, Judge, Shape};
 pub use fold::Fold;
+pub use regex::{BadRegex, Regex};
 pub use request::{
     Arguments, CacheMark, Effort, Message, OutputShape, Part, Reasoning, Request, Role, Sampling, Source, Tool,
     ToolChoice,

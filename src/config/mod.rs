@@ -62,6 +62,7 @@
 //!   },
 //!   "rules": [{"name": "private", "when": {"tag": ["private", "health-*"]}, "jurisdictions": ["eu"]}],
 //!   "experiments": {"newer": {"alias": "fast-cheap", "variants": {"new": {"share": 0.05, "candidates": ["cave/llama-6"]}}}},
+//!   "semantics": {"model": "cave/embed", "within_ms": 300, "routes": {"refunds": ["I want my money back"]}},
 //!   "failover": {
 //!     "enabled": true, "max_attempts": 6, "same_target": 2, "backoff_ms": 250, "longest_wait_ms": 5000,
 //!     "context_length": false, "content_policy": false, "continue": false,

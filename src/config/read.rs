@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 4 << 20;
 const MAX_DEPTH: usize = 24;
 
 /// Those that it reads.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "version",
     "providers",
     "models",
@@ -25,6 +25,7 @@ const SECTIONS: [&str; 12] = [
     "aliases",
     "rules",
     "experiments",
+    "semantics",
 ];
 
 /// Reads a configuration document.
@@ -73,6 +74,7 @@ fn document(root: &Place<'_>) -> Config {
             "aliases" => config.routing.aliases = routing::aliases(&place),
             "rules" => config.routing.rules = routing::rules(&place, &config.routing.aliases),
             "experiments" => config.routing.experiments = routing::experiments(&place, &config.routing.aliases),
+            "semantics" => config.routing.semantics = Some(routing::semantics(&place)),
             _ => place.fault(format!("is not known; known are {}", SECTIONS.join(", "))),
         }
     }

@@ -1,9 +1,11 @@
 //! The sections `targets`, `aliases`, `rules` and `experiments`: which calls go where.
 
 mod aliases;
+mod checks;
 mod conditions;
 mod experiments;
 mod rules;
+mod semantics;
 mod targets;
 
 use super::place::Place;
@@ -11,12 +13,16 @@ use crate::keys::ModelPattern;
 use crate::route::alias::Alias;
 use crate::route::contender::Traits;
 use crate::route::demands::Rule;
+use crate::route::expand::find_alias;
 use crate::route::experiment::Experiment;
+use crate::route::meaning::Semantics;
 use crate::sorted::SortedMap;
 
+use aliases::MAX_DEPTH;
 pub(super) use aliases::read as aliases;
 pub(super) use experiments::read as experiments;
 pub(super) use rules::read as rules;
+pub(super) use semantics::read as semantics;
 pub(super) use targets::read as targets;
 
 /// Everything of the document that decides where calls go.
@@ -30,13 +36,34 @@ pub struct Routing {
     pub targets: Vec<(ModelPattern, Traits)>,
     /// Experiments by their ids.
     pub experiments: SortedMap<String, Experiment>,
+    /// Routes described by example, where there are any.
+    pub semantics: Option<Semantics>,
 }
 
 impl Routing {
-    /// Whether nothing of it is written.
+    /// Whether some condition that a call of this model string meets asks what it means.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.aliases.is_empty() && self.rules.is_empty() && self.targets.is_empty() && self.experiments.is_empty()
+    pub fn reads_meaning(&self, model: &str) -> bool {
+        let rules = self.rules.iter();
+        let serving = rules.clone().filter_map(|rule| rule.alias.as_deref()).chain([model]);
+        let name = |model: &str| model.rsplit_once(':').map_or(model.to_owned(), |(name, _)| name.to_owned());
+        let mut aliases = serving
+            .filter_map(|model| find_alias(&self.aliases, model).or_else(|| find_alias(&self.aliases, &name(model))));
+        rules.clone().any(|rule| rule.when.reads_meaning()) || aliases.any(|(name, alias)| self.wonders(name, alias, 0))
+    }
+
+    fn wonders(&self, name: &str, alias: &Alias, depth: usize) -> bool {
+        let tried = self.experiments.values().filter(|experiment| experiment.alias == name);
+        let others = tried.clone().flat_map(|experiment| &experiment.variants).flat_map(|variant| &variant.candidates);
+        let overlaid = alias.overlays.iter().flat_map(|overlay| &overlay.candidates);
+        let mut candidates = alias.candidates.iter().chain(overlaid).chain(others);
+        let inner = |model: &str| self.aliases.get(model).filter(|_| depth < MAX_DEPTH);
+        alias.overlays.iter().any(|overlay| overlay.when.reads_meaning())
+            || tried.clone().any(|experiment| experiment.when.reads_meaning())
+            || candidates.any(|named| {
+                let beyond = || inner(&named.model).is_some_and(|alias| self.wonders(&named.model, alias, depth + 1));
+                named.when.reads_meaning() || beyond()
+            })
     }
 }
 

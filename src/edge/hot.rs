@@ -174,6 +174,14 @@ pub(super) fn begin_probe(target: &str, now: f64) -> String {
     })
 }
 
+/// The call that asks for the vectors of the configuration's phrases begins.
+pub(super) fn begin_vectors(now: f64) -> String {
+    with(String::new(), |isolate| match isolate.gateway.begin_vectors(moment(now)) {
+        Some((id, step)) => isolate.tell(id, step),
+        None => isolate.tell(CallId(0), Step::Finish(Vec::new())),
+    })
+}
+
 /// The answer to a look-up of a key.
 pub(super) fn granted(call: u32, found: Result<Option<Grant>, String>, now: f64) -> String {
     resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now)
@@ -216,6 +224,30 @@ pub fn media(media_type: String, bytes: Vec<u8>, unavailable: Option<String>) {
 pub fn media_complete(call: u32, now: f64) -> String {
     let fetched = with(Vec::new(), |isolate| std::mem::take(&mut isolate.media));
     resume(call, Input::Media(fetched), now)
+}
+
+/// The first step of the call of the gateway's own that a call waits for; `finish` where it waits for none.
+#[wasm_bindgen]
+pub fn begin_inner(call: u32, now: f64) -> String {
+    with(String::new(), |isolate| match isolate.gateway.begin_inner(CallId(call), moment(now)) {
+        Some((id, step)) => isolate.tell(id, step),
+        None => isolate.tell(CallId(call), Step::Finish(Vec::new())),
+    })
+}
+
+/// The first step of the shadow of a call that was just sent; `finish` where it has none.
+#[wasm_bindgen]
+pub fn begin_shadow(call: u32, now: f64) -> String {
+    with(String::new(), |isolate| match isolate.gateway.begin_shadow(CallId(call), moment(now)) {
+        Some((id, step)) => isolate.tell(id, step),
+        None => isolate.tell(CallId(call), Step::Finish(Vec::new())),
+    })
+}
+
+/// What the call of the gateway's own answered that another waits for; the step with which that goes on.
+#[wasm_bindgen]
+pub fn inner_answered(call: u32, status: u16, body: &[u8], now: f64) -> String {
+    resume(call, Input::Inner(status, body), now)
 }
 
 /// Why a link must not be fetched; empty where it may.
@@ -416,6 +448,9 @@ impl Isolate {
             Step::ReadBody(most) => {
                 told.string("do", "read").number("most", most);
             }
+            Step::Inner => {
+                told.string("do", "inner");
+            }
             Step::Hold => {
                 told.string("do", "hold");
             }
@@ -480,6 +515,9 @@ impl Isolate {
         if !outbound.abortable {
             // An answer in one piece is read before it is told: both go over in one call of [`answer`].
             told.number("most", self.gateway.setup().config.limits.answer_bytes);
+        }
+        if outbound.shadow {
+            told.boolean("shadow", true);
         }
         if let Some(script) = outbound.sandbox {
             told.object("sandbox", |told| tell_script(told, &script));

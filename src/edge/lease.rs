@@ -77,7 +77,9 @@ pub(super) async fn standings(env: &Env, wondered: Wondered) -> Result<Standings
 #[wasm_bindgen]
 pub fn owes_ledger() -> bool {
     hot::with_isolate(|isolate| {
-        isolate.batch.is_some() || !isolate.gateway.records.is_empty() || isolate.gateway.purse.owes_report()
+        let gateway = &isolate.gateway;
+        let has_words = !gateway.records.is_empty() || !gateway.contents.is_empty();
+        isolate.batch.is_some() || has_words || gateway.purse.owes_report()
     })
     .unwrap_or_default()
 }
@@ -89,6 +91,7 @@ pub fn owes_ledger() -> bool {
 /// Where the ledger does not answer.
 #[wasm_bindgen]
 pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
+    write_contents(&env).await;
     let next = hot::with_isolate(|isolate| {
         prepare(isolate);
         let batch = isolate.batch.as_mut().filter(|batch| batch.sending_until <= now())?;
@@ -119,6 +122,20 @@ pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
             });
             Err(JsValue::from_str(&error.to_string()))
         }
+    }
+}
+
+/// Writes answers that are kept to the database. They are no money: what cannot be written is given up, and said.
+async fn write_contents(env: &Env) {
+    let contents = hot::with_gateway(|gateway| std::mem::take(&mut gateway.contents)).unwrap_or_default();
+    if contents.is_empty() {
+        return;
+    }
+    if let Err(error) = super::store::insert_contents(env, &contents).await {
+        worker::console_error!(
+            "{}",
+            serde_json::json!({ "event": "contents_not_written", "error": error.to_string() })
+        );
     }
 }
 

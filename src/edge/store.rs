@@ -18,13 +18,13 @@ use super::ledger::{Definitions, Wondered};
 use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
 use super::usage;
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, Pots, RegionHealth, Store, StoreError,
-    StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, PairRow, Pots, RegionHealth, Store,
+    StoreError, StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
 };
 use crate::breaker::Order;
 use crate::budget::ledger::Released;
 use crate::budget::{Budget, Ended};
-use crate::gateway::{Feedback, Load};
+use crate::gateway::{Content, Feedback, Load};
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
@@ -77,6 +77,26 @@ pub async fn load_config(env: &Env, secrets: &Secrets) -> Result<Option<(u32, St
     Ok(stored.map(|stored| (stored.version.version, stored.document)))
 }
 
+/// The vectors of the configuration's phrases, sealed, if they are in KV.
+///
+/// # Errors
+/// Where it does not answer.
+pub async fn load_vectors(env: &Env, fingerprint: &str) -> Result<Option<String>, StoreError> {
+    read_copy(env, "CONFIG", &vectors_name(fingerprint)).await
+}
+
+/// Keeps the vectors of the configuration's phrases.
+///
+/// # Errors
+/// Where KV does not take them.
+pub async fn put_vectors(env: &Env, fingerprint: &str, sealed: &str) -> Result<(), StoreError> {
+    write_copy(env, "CONFIG", &vectors_name(fingerprint), Some((sealed, None))).await
+}
+
+fn vectors_name(fingerprint: &str) -> String {
+    format!("vectors:{fingerprint}")
+}
+
 /// Appends records of calls to the `calls` table, all or none; one that is there already stays as it is.
 ///
 /// `records` is a JSON array of objects; the table's other columns are read out of them when they are asked for.
@@ -89,6 +109,22 @@ pub async fn insert_records(env: &Env, records: &str) -> Result<(), StoreError> 
          SELECT value->>'request_id', value->>'seq', value->>'at', value->>'key_id', value \
          FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
     EdgeStore { env }.run(statement, &[records.into()]).await.map(|_| ())
+}
+
+/// Keeps what was answered to calls, each once.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn insert_contents(env: &Env, contents: &[Content]) -> Result<(), StoreError> {
+    let store = EdgeStore { env };
+    let database = store.database()?;
+    let mut statements = Vec::with_capacity(contents.len());
+    for Content { request_id, at, content } in contents {
+        let statement = "INSERT INTO contents (request_id, at, content) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+        let values = [request_id.as_str().into(), number(at.0), content.as_str().into()];
+        statements.push(database.prepare(statement).bind(&values)?);
+    }
+    store.batch(statements).await.map(|_| ())
 }
 
 /// Writes an event that is about a budget, once.
@@ -113,7 +149,8 @@ const CALL_COLUMNS: &str = "request_id, seq, at, key_id, team_id, endpoint, prov
     output_text, output_reasoning, output_audio, output_image, cost_nano, upstream_cost_nano, prices, \
     corrects, state, first_token_ms, total_ms, error, cause, client_request_id, adjusted, tried, user, \
     session, tags, record->>'config' AS config, record->>'asked' AS asked, record->>'alias' AS alias, \
-    record->>'variant' AS variant, record->>'task' AS task, record->>'difficulty' AS difficulty";
+    record->>'variant' AS variant, record->>'task' AS task, record->>'difficulty' AS difficulty, \
+    record->>'role' AS role, record->>'made_for' AS made_for";
 
 impl EdgeStore<'_> {
     /// Keeps what the key `feedback.key_id` thinks of a call of its own; `false` where it made no such call.
@@ -444,6 +481,19 @@ impl Store for EdgeStore<'_> {
                (SELECT value FROM json_each(document, '$.aliases') WHERE key = ?2) AS alias \
              FROM config_versions ORDER BY version DESC LIMIT ?3";
         self.rows(statement, &[experiment.into(), alias.into(), most.into()]).await
+    }
+
+    async fn pairs(&self, experiment: &str, most: u32) -> Result<Vec<PairRow>, StoreError> {
+        let statement = "SELECT substr(shadow.record->>'variant', length(?1) + 2) AS variant, \
+               call.record AS call, shadow.record AS shadow, \
+               (SELECT content FROM contents WHERE request_id = call.request_id) AS call_content, \
+               (SELECT content FROM contents WHERE request_id = shadow.request_id) AS shadow_content \
+             FROM calls AS shadow \
+             JOIN calls AS call ON call.request_id = shadow.record->>'made_for' AND call.seq = 0 \
+             WHERE shadow.record->>'variant' >= ?1 || ':' AND shadow.record->>'variant' < ?1 || ';' \
+               AND shadow.record->>'variant' IS NOT NULL AND shadow.record->>'role' = 'shadow' AND shadow.seq = 0 \
+             ORDER BY shadow.at DESC LIMIT ?2";
+        self.rows(statement, &[experiment.into(), most.into()]).await
     }
 
     async fn audit(

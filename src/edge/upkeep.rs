@@ -134,6 +134,7 @@ impl Upkeep for EdgeStore<'_> {
         let old_deliveries =
             "DELETE FROM deliveries WHERE event_id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
         self.run(old_deliveries, &[number(old.events.0), MOST_FORGOTTEN.into()]).await?;
+        self.run("DELETE FROM contents WHERE at < ?1", &[number(old.events.0)]).await?;
         let old_events = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
         self.run(old_events, &[number(old.events.0), MOST_FORGOTTEN.into()]).await?;
         for statement in ["DELETE FROM usage WHERE at < ?1", "DELETE FROM audit WHERE at < ?1"] {

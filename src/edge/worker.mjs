@@ -39,6 +39,12 @@ const DISCARDED = 32 * 1024 * 1024;
 /** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
 const DRAIN = 25_000;
 
+/** Who asks where nobody does: they never leave. */
+const NOBODY = { signal: { addEventListener() {} } };
+
+/** Paths on which the configuration changes. */
+const CONFIGURES = /^\/admin\/config(\/rollback)?\/?$/;
+
 /** Paths of calls; all others are the Rust fetch handler's. */
 const CALLS = /^\/(v1|v1beta|v2|model)\//;
 
@@ -57,7 +63,9 @@ export default {
       if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx);
       if (path === "/v1/compare" && request.method === "POST") return await comparison(request, env, ctx);
       if (CALLS.test(path)) return await call(request, url.slice(start), env, ctx);
-      return await new RustWorker(ctx, env).fetch(request);
+      const answer = await new RustWorker(ctx, env).fetch(request);
+      if (CONFIGURES.test(path) && request.method !== "GET") await learn(env, ctx, true);
+      return answer;
     } catch (error) {
       return crashed(error, env, ctx);
     }
@@ -66,16 +74,15 @@ export default {
   /** Once a minute: see src/admin/upkeep.rs. */
   async scheduled(controller, env, ctx) {
     await setUp(undefined, env, ctx);
-    await Promise.all([core.keep_up(env, controller.scheduledTime), probe(env, ctx)]);
+    await Promise.all([core.keep_up(env, controller.scheduledTime), probe(env, ctx), learn(env, ctx, true)]);
   },
 };
 
 /** Asks blocked targets that nobody calls whether they are back, where that is wanted: see src/edge/probe.rs. */
 async function probe(env, ctx) {
-  const nobody = { signal: new AbortController().signal };
   const targets = JSON.parse(await core.claim_probes(env));
   const asked = targets.map(async (target) => {
-    const answer = await drive(JSON.parse(core.begin_probe(target, Date.now())), nobody, env, ctx);
+    const answer = await drive(JSON.parse(core.begin_probe(target, Date.now())), NOBODY, env, ctx);
     await answer.arrayBuffer();
     core.probed(target, answer.status);
   });
@@ -95,19 +102,27 @@ async function setUp(request, env, ctx) {
     isolate = { ready: false, configAt: 0, staleAt: 0, continent: request?.cf?.continent ?? "" };
   }
   if (!isolate.ready) {
-    await refreshConfig(env);
+    await refreshConfig(env, ctx);
     isolate.ready = true;
     isolate.configAt = now;
   } else if (isolate.configAt + CONFIG_AGE < now) {
     isolate.configAt = now;
-    ctx.waitUntil(refreshConfig(env));
+    ctx.waitUntil(refreshConfig(env, ctx));
   }
 }
 
+/** Has the vectors of the configuration's phrases, if it has any: from KV, or made anew where that is for this one to do. */
+async function learn(env, ctx, makes) {
+  if (!(await core.lacks_vectors(env)) || !makes) return;
+  const answer = await drive(JSON.parse(core.begin_vectors(Date.now())), NOBODY, env, ctx);
+  await core.keep_vectors(env, answer.status, new Uint8Array(await answer.arrayBuffer()));
+}
+
 /** Without a document, or with one that cannot be had or read, what was in force stays so. */
-async function refreshConfig(env) {
+async function refreshConfig(env, ctx) {
   try {
     await core.refresh_config(env);
+    await learn(env, ctx, false);
   } catch (error) {
     console.error(JSON.stringify({ event: "config_refused", error: String(error) }));
   }
@@ -199,9 +214,23 @@ async function advance(step, live) {
     else if (next.do === "wait") next = await pause(next, live);
     else if (next.do === "media") next = await inline(next);
     else if (next.do === "exchange") next = JSON.parse(await exchangeToken(core, next, live));
+    else if (next.do === "inner") next = await askInside(next, live);
     else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call));
     else return next;
   }
+}
+
+/** A call of the gateway's own for the sake of this one, which goes on with its answer. */
+async function askInside(step, live) {
+  const answer = await drive(JSON.parse(core.begin_inner(step.call, Date.now())), NOBODY, live.env, live.ctx);
+  const body = new Uint8Array(await answer.arrayBuffer());
+  return JSON.parse(core.inner_answered(step.call, answer.status, body, Date.now()));
+}
+
+/** The shadow of a call that was just sent: nobody waits for it, and nobody reads its answer. */
+async function follow(step, live) {
+  const answer = await drive(JSON.parse(core.begin_shadow(step.call, Date.now())), NOBODY, live.env, live.ctx);
+  if (answer.body !== null) for await (const _ of answer.body);
 }
 
 /**
@@ -215,6 +244,7 @@ function attempt(step, live) {
     live.begin(step);
     if (!step.abort) live.lose = () => resolve(live.failed(step, "stopped"));
     const work = step.abort ? exchange(step, live) : exchangeWhole(step, live);
+    if (step.shadow) live.ctx.waitUntil(follow(step, live));
     work.then(resolve, (error) => resolve(live.failed(step, error))).catch(reject);
   });
 }

@@ -149,6 +149,7 @@ impl Gateway {
         lanes.relay
             && call.asked.stream
             && !call.wishes.explain
+            && call.kept.is_none()
             && !self.may_continue(call)
             && call.endpoint == Some(Endpoint::ChatCompletions)
             && (call.asked.include_usage || lanes.usage_chunk_passes)

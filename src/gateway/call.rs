@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::chat::{Flaw, Shape, Usage};
@@ -7,6 +6,7 @@ use crate::http::{Endpoint, Response, failure_response, no_store, surface_of};
 use crate::keys::{Grant, Network, OnAnomaly};
 use crate::observe::Record;
 use crate::route::Plan;
+use crate::route::meaning::Meaning;
 use crate::route::router::Routed;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::drive::Pipe;
@@ -14,7 +14,9 @@ use crate::wire::error::redact;
 use crate::wire::{Cost, InlinedMedia, Surface};
 
 use super::attempt::Attempt;
+use super::escalate::Judged;
 use super::funds::Funds;
+use super::inner::Inner;
 use super::resume::{Besides, Resume};
 use super::tried::Tried;
 use super::wishes::Wishes;
@@ -52,8 +54,20 @@ pub struct Call {
     pub(super) original_body: Option<Vec<u8>>,
     /// What it is made for.
     pub(super) role: Role,
+    /// The request id of the call that it is made for.
+    pub(super) made_for: Option<String>,
+    /// What it means, where that was asked and told in time.
+    pub(super) meaning: Option<Meaning>,
+    /// Somebody has asked what it means.
+    pub(super) wondered: bool,
+    /// Of a shadow: the experiment and the variant that it is of.
+    pub(super) shadows: Option<(String, String)>,
+    /// What its caller got so far, where that is to be kept.
+    pub(super) kept: Option<Vec<u8>>,
+    /// A call of the gateway's own that it waits for, until that begins.
+    pub(super) inner: Option<Box<Inner>>,
     /// Of a past call: the conditions that hang on what its record does not tell.
-    pub(super) unrecorded: BTreeSet<String>,
+    pub(super) unrecorded: Vec<String>,
     /// What is wrong with the answer that came.
     pub(super) flaw: Option<Flaw>,
     /// What the caller reads if nothing succeeds.
@@ -95,6 +109,24 @@ pub(super) enum Role {
     Probe,
     /// It was made already, and is only decided again.
     Past,
+    /// To have an answer judged.
+    Judge,
+    /// To see what another target makes of the same call.
+    Shadow,
+    /// To compare what words mean.
+    Embedding,
+}
+
+impl Role {
+    /// As records name it; nothing for what callers and the schedule do.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Role::Caller | Role::Probe | Role::Past => None,
+            Role::Judge => Some("judge"),
+            Role::Shadow => Some("shadow"),
+            Role::Embedding => Some("embedding"),
+        }
+    }
 }
 
 /// What a call is waiting for.
@@ -117,6 +149,10 @@ pub(super) enum Stage {
     Headers,
     /// The body of an answer that is not streamed, or of an error.
     Body(u16, Vec<(String, String)>),
+    /// Its vector; where its meaning is remembered.
+    Wondering(u64),
+    /// What another model makes of its answer, which nobody has got yet.
+    Judging(Judged),
     /// The first real token of a stream: nothing has been sent to the caller.
     Holding(Box<Pipe>, Vec<u8>),
     /// The rest of a stream that the caller is reading.
@@ -143,7 +179,13 @@ impl Call {
             routed: None,
             original_body: None,
             role: Role::Caller,
-            unrecorded: BTreeSet::new(),
+            made_for: None,
+            meaning: None,
+            wondered: false,
+            shadows: None,
+            kept: None,
+            inner: None,
+            unrecorded: Vec::new(),
             flaw: None,
             failure: None,
             wishes: Wishes::default(),
@@ -271,6 +313,8 @@ impl Call {
             tags: self.wishes.tags.clone(),
             adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),
             config: self.config,
+            role: self.role.name(),
+            made_for: self.made_for.clone(),
             ..Record::default()
         };
         // What two attempts used together has no one price list.

@@ -27,7 +27,13 @@ impl Gateway {
         }
         self.retries.deposit(now);
         call.config = self.setup.version;
+        if let Some(first) = self.ask_meaning(call) {
+            return Ok(first);
+        }
         if self.route(call, now)? {
+            if grant.key.log_content && call.routed.as_ref().is_some_and(|routed| routed.shadow.is_some()) {
+                call.kept = Some(Vec::new());
+            }
             self.aim_at_next(call, now)?;
         } else if call.asked.preferences.is_some() {
             self.plan(call)?;

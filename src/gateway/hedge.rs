@@ -78,6 +78,7 @@ impl Gateway {
             original_body: call.original_body.clone(),
             wishes: call.wishes.clone(),
             inlined: call.inlined.clone(),
+            kept: call.kept.as_ref().map(|_| Vec::new()),
             funds: Funds::counted(),
             hedged: true,
             ..Call::new(call.request_id.clone(), call.incoming.clone(), call.started)

@@ -136,7 +136,8 @@ impl Gateway {
             ..Reading::default()
         };
         let decided = self.route_as(&mut call, reading, past.class, hash(&past.request_id), now);
-        let not_evaluated = std::mem::take(&mut call.unrecorded).into_iter().collect();
+        let mut not_evaluated = std::mem::take(&mut call.unrecorded);
+        not_evaluated.sort_unstable();
         let refused = Redecided { not_evaluated, ..Redecided::default() };
         let Some(routed) = call.routed.as_deref().filter(|_| decided.is_ok()) else { return refused };
         let first = routed.decision.order.first().map(|ranked| ranked.contender);

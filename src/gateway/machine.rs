@@ -12,6 +12,7 @@ use crate::json::check_depth;
 use crate::keys::{self, Grant, KeyHash, Secrets};
 use crate::observe::{Ids, RecordBuffer};
 use crate::provider::Registry;
+use crate::route::meaning::{Meaning, Vectors};
 use crate::route::router::Router;
 use crate::route::{HedgeBudget, RetryBudget};
 use crate::units::UnixMillis;
@@ -20,6 +21,7 @@ use super::attempt::Attempt;
 use super::call::{Call, Stage};
 use super::grants::Grants;
 use super::headers::unauthorized;
+use super::shadow::Content;
 use super::tokens::Tokens;
 use super::wishes::Wishes;
 use super::{Asked, CallId, Feedback, Incoming, Input, Step};
@@ -41,6 +43,14 @@ pub struct Gateway {
     pub(super) hedges: HedgeBudget,
     /// Where calls went, and what came of it.
     pub(super) router: Router,
+    /// The vectors of the configuration's phrases, where it has any and they are here.
+    pub(super) vectors: Option<Vectors>,
+    /// Whether calls can be compared with the configuration's phrases.
+    pub(super) compares: bool,
+    /// What calls mean, by a hash of their words.
+    pub(super) meanings: HashMap<u64, Meaning>,
+    /// What was answered to calls whose contents are kept, until it is written.
+    pub contents: Vec<Content>,
     /// What this isolate may spend.
     pub purse: Purse,
     calls: HashMap<CallId, Call>,
@@ -85,6 +95,10 @@ impl Gateway {
             hedges: HedgeBudget::default(),
             router: Router::default(),
             records: RecordBuffer::default(),
+            vectors: None,
+            compares: false,
+            meanings: HashMap::new(),
+            contents: Vec::new(),
             purse: Purse::new(isolate),
             calls: HashMap::new(),
             next_call: 0,
@@ -96,6 +110,7 @@ impl Gateway {
         self.view.set_policy(setup.config.health);
         self.router.reset(&self.setup.config.routing, &setup.config.routing);
         self.setup = setup;
+        self.compare_anew();
     }
 
     /// What it is set up with.
@@ -177,6 +192,7 @@ impl Gateway {
         let Some(mut call) = self.calls.remove(&id) else { return Step::Finish(Vec::new()) };
         call.funds.refused = refused;
         let step = self.advance(&mut call, input, now);
+        self.note_content(&mut call, &step);
         self.keep(id, call);
         step
     }
@@ -200,6 +216,12 @@ impl Gateway {
             (Stage::Standings, Input::Standings(found)) => Ok(describe(call, found.ok().as_deref(), now)),
             (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
             (Stage::Token, Input::Token(answer)) => self.signed_in(call, &answer, now),
+            (Stage::Wondering(place), Input::Inner(status, body)) => {
+                self.meant(call, place, (status == 200).then_some(body), now)
+            }
+            (Stage::Judging(judged), Input::Inner(status, body)) => {
+                self.judged(call, judged, (status == 200).then_some(body), now)
+            }
             (Stage::Waiting, Input::Waited) => Ok(self.waited(call, now)),
             (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),
             (Stage::Body(status, headers), Input::Body(body)) => self.body(call, status, &headers, body, now),

@@ -18,15 +18,18 @@ mod headers;
 mod health;
 mod hedge;
 mod hypothetical;
+mod inner;
 mod inspect;
 mod link;
 mod machine;
+mod means;
 mod plain;
 mod probe;
 mod resume;
 mod routed;
 mod send;
 mod settle;
+mod shadow;
 mod stream;
 mod tokens;
 mod tried;
@@ -40,6 +43,7 @@ pub use headers::Incoming;
 pub use hypothetical::{Hypothetical, PastCall, Redecided};
 pub use link::link_fault;
 pub use machine::{Gateway, Load, Setup};
+pub use shadow::Content;
 
 use std::rc::Rc;
 
@@ -74,6 +78,8 @@ pub enum Input<'a> {
     Media(Vec<Result<FetchedMedia, String>>),
     /// The answer to [`Step::Exchange`], or why there is none.
     Token(Result<Exchanged<'a>, &'a str>),
+    /// The answer to [`Step::Inner`], with its status; none where it did not come.
+    Inner(u16, &'a [u8]),
     /// The wait that [`Step::Wait`] asked for is over.
     Waited,
     /// The upstream's status and headers, with lower-case names.
@@ -180,6 +186,8 @@ pub enum Step {
     FetchMedia(Vec<String>, usize),
     /// Get a token: a copy that another isolate left, else from its issuer, and leave a copy.
     Exchange(Box<TokenWanted>),
+    /// Make another call for the sake of this one: begin it with [`Gateway::begin_inner`], and tell its whole answer.
+    Inner,
     /// Let go of the upstream that was asked before, if one was, and send a request to this one.
     Send(Box<Outbound>),
     /// Let go of the upstream and wait so long before the next attempt.
@@ -232,6 +240,8 @@ pub struct Outbound {
     pub hedge: Option<Millis>,
     /// Whether it must be possible to abort it while the call goes on. Where not, the end of the call ends it too.
     pub abortable: bool,
+    /// Whether the call has a shadow to be begun beside it ([`Gateway::begin_shadow`]).
+    pub shadow: bool,
     /// The answer of the built-in sandbox, instead of a network call.
     pub sandbox: Option<crate::sandbox::Script>,
     /// A binding of the deployment that is called instead of the URL.

@@ -61,6 +61,11 @@ impl Gateway {
         if let Some(step) = self.escalate(call, body, now) {
             return Ok(step);
         }
+        self.serve_plain(call, body, now)
+    }
+
+    /// The answer in one piece goes to the caller.
+    pub(super) fn serve_plain(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
         let (usage, answer) = read(call, attempt, body, now)?;
         let own_cost = self.cost(call, &usage);

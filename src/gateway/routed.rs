@@ -1,7 +1,7 @@
 //! Calls whose model string is not all there is to say: aliases, rules, strategies.
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use crate::breaker::Verdict;
 use crate::budget::{Aim, Rule};
@@ -117,6 +117,7 @@ impl Gateway {
             output_tokens,
             needs,
             class,
+            meaning: call.meaning.clone(),
         };
         let mut request = Request {
             registry,
@@ -133,7 +134,8 @@ impl Gateway {
             budget,
             seed,
             explains: call.wishes.explain,
-            unrecorded: (call.role == Role::Past).then(BTreeSet::new),
+            shadow: call.shadows.as_ref().map(|(experiment, variant)| (experiment.as_str(), variant.as_str())),
+            unrecorded: (call.role == Role::Past).then(Vec::new),
             now,
         };
         let routed = router.route(&mut request);
@@ -174,7 +176,9 @@ impl Gateway {
     /// A routed call was served: where its prompt now is cached, and how its experiment goes.
     pub(super) fn note_routed(&mut self, call: &Call, input_tokens: u64, output_tokens: u64, now: UnixMillis) {
         let (Some(routed), Some(attempt)) = (&call.routed, &call.attempt) else { return };
-        self.router.served(routed, &attempt.target, input_tokens, output_tokens, now);
+        if call.role == Role::Caller {
+            self.router.served(routed, &attempt.target, input_tokens, output_tokens, now);
+        }
         if let Some((experiment, variant)) = &routed.variant {
             let first_token = call.first_token.map(|at| at.since(call.started).0);
             // Served by a fallback: what is tried out did not serve it.

@@ -120,6 +120,7 @@ impl Gateway {
         attempt.status = None;
         attempt.repeated += 1;
         call.attempts += 1;
+        let shadow = call.routed.as_ref().is_some_and(|routed| routed.shadow.is_some());
         call.stage = Stage::Headers;
         Ok(Step::Send(Box::new(Outbound {
             url,
@@ -128,6 +129,7 @@ impl Gateway {
             deadlines,
             total_left: Millis(deadlines.total.0.saturating_sub(now.since(call.started).0)),
             hedge,
+            shadow,
             abortable,
             sandbox,
             binding,

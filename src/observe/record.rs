@@ -134,6 +134,12 @@ pub struct Record {
     /// The difficulty of its task, 1 to 5, where the classifier was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub difficulty: Option<u8>,
+    /// What it was made for, where no caller made it: `judge`, `shadow`, `embedding`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<&'static str>,
+    /// The request id of the call for whose sake it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<String>,
     /// Who was considered, excluded and scored how, where the call asked for that: a JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<String>,

@@ -1,6 +1,6 @@
 //! Logical names and what they stand for.
 
-use super::check::Check;
+use super::check::{Check, Escalation};
 use super::classify::Kind;
 use super::condition::Condition;
 use crate::chat::Effort;
@@ -100,6 +100,8 @@ pub struct Policy {
     pub least_confidence: f64,
     /// Whether calls stay where their prompt cache is.
     pub sticky: bool,
+    /// How far calls go on whose answers fail their check.
+    pub escalation: Escalation,
 }
 
 impl Default for Policy {
@@ -113,6 +115,7 @@ impl Default for Policy {
             balance: Balance::default(),
             least_confidence: 0.5,
             sticky: true,
+            escalation: Escalation::default(),
         }
     }
 }

@@ -12,7 +12,7 @@
 //!           | "mentions" ":" "[" phrase+ "]"
 //!           | ( "all" | "any" ) ":" "[" condition+ "]"
 //!           | "not" ":" condition
-//! subject   = "key" | "team" | "environment" | "user" | "session" | "tag" | "model" | "endpoint" | "kind"
+//! subject   = "key" | "team" | "environment" | "user" | "session" | "tag" | "model" | "endpoint" | "kind" | "means"
 //! measure   = "input_tokens" | "output_tokens" | "messages" | "tools" | "difficulty"
 //! patterns  = pattern | "[" pattern+ "]"
 //! ```
@@ -70,6 +70,8 @@ pub enum Subject {
     Endpoint,
     /// The kind of task, as the classifier sees it.
     Kind,
+    /// The route whose phrases its words are nearest to.
+    Means,
     /// One member of the metadata of the call, else of the key.
     Metadata(String),
     /// A request header, by its lower-case name.
@@ -169,6 +171,7 @@ impl Condition {
         let name = match self {
             Condition::Is(Subject::Metadata(name), _) => return Some(format!("metadata.{name}")),
             Condition::Is(Subject::Header(name), _) => return Some(format!("header.{name}")),
+            Condition::Is(Subject::Means, _) => "means",
             Condition::Is(Subject::Kind, _) if unclassified => "kind",
             Condition::Within(Measure::Difficulty, ..) if unclassified => "difficulty",
             Condition::Within(Measure::OutputTokens, ..) => "output_tokens",
@@ -180,6 +183,17 @@ impl Condition {
             _ => return None,
         };
         Some(name.to_owned())
+    }
+
+    /// Whether it asks what the call means.
+    #[must_use]
+    pub fn reads_meaning(&self) -> bool {
+        match self {
+            Condition::All(several) | Condition::Any(several) => several.iter().any(Condition::reads_meaning),
+            Condition::Not(one) => one.reads_meaning(),
+            Condition::Is(subject, _) => *subject == Subject::Means,
+            _ => false,
+        }
     }
 
     /// Whether the classifier's opinion is asked for.

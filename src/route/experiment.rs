@@ -4,6 +4,8 @@ use super::alias::Named;
 use super::chance::{chance, mix};
 use super::condition::Condition;
 use super::facts::CallFacts;
+use crate::budget::Period;
+use crate::units::NanoUsd;
 
 /// Something that is tried on an alias.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +45,17 @@ pub struct Variant {
     pub share: f64,
     /// Its candidates; empty for the alias's own.
     pub candidates: Vec<Named>,
+    /// It serves nobody: its share of the calls is sent to its candidates too, beside the answer to the caller.
+    pub shadow: Option<Shadow>,
+}
+
+/// What the shadows of one variant may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shadow {
+    /// How much in one period.
+    pub limit: NanoUsd,
+    /// How long that is for.
+    pub period: Period,
 }
 
 /// When a variant is stopped: from then on its calls are served as the control's.
@@ -69,22 +82,32 @@ impl Experiment {
     /// The variant that a call belongs to; `None` is the control. `id` is the experiment's, `seed` the call's.
     #[must_use]
     pub fn variant(&self, id: &str, call: &CallFacts<'_>, seed: u64) -> Option<&Variant> {
+        let drawn = self.draw(id, call, seed);
+        let mut upto = 0.0;
+        self.variants.iter().filter(|variant| variant.shadow.is_none()).find(|variant| {
+            upto += variant.share;
+            drawn < upto
+        })
+    }
+
+    /// The shadow variant that a call is sent to as well, whichever variant serves it.
+    #[must_use]
+    pub fn shadow(&self, id: &str, call: &CallFacts<'_>, seed: u64) -> Option<&Variant> {
+        // Each is drawn by itself, but one shadow of a call is enough.
+        let drawn = |name: &str| self.draw(&format!("{id} {name}"), call, seed);
+        self.variants.iter().find(|variant| variant.shadow.is_some() && drawn(&variant.name) < variant.share)
+    }
+
+    /// What is drawn for a call; the same for all that belong together.
+    fn draw(&self, id: &str, call: &CallFacts<'_>, seed: u64) -> f64 {
         let user = call.user.as_deref();
         let subject = match self.by {
             Split::Session => call.session.as_deref().or(user).unwrap_or(call.key),
             Split::User => user.unwrap_or(call.key),
             Split::Key => call.key,
-            Split::Call => "",
+            Split::Call => return chance(mix(seed, id, "")),
         };
-        let drawn = match self.by {
-            Split::Call => chance(mix(seed, id, subject)),
-            _ => chance(mix(0, id, subject)),
-        };
-        let mut upto = 0.0;
-        self.variants.iter().find(|variant| {
-            upto += variant.share;
-            drawn < upto
-        })
+        chance(mix(0, id, subject))
     }
 }
 
@@ -167,6 +190,22 @@ mod tests {
         close(shares(Split::Session, |seed, call| call.session = Some(format!("s{seed}").into())));
         close(shares(Split::User, |seed, call| call.user = Some(format!("u{seed}").into())));
         close(shares(Split::Call, |_, _| ()));
+    }
+
+    #[test]
+    fn shadows_are_drawn_by_themselves() {
+        let mut tried = experiment(Split::Call);
+        let shadow = Some(Shadow { limit: NanoUsd::DOLLAR, period: Period::Day });
+        tried.variants[0].shadow = shadow;
+        let call = CallFacts { key: "key_1", ..CallFacts::default() };
+        let (mut shadowed, mut served) = (0, 0);
+        for seed in 0..10_000 {
+            shadowed += u32::from(tried.shadow("one", &call, seed).is_some());
+            let variant = tried.variant("one", &call, seed);
+            assert!(variant.is_none_or(|variant| variant.shadow.is_none()), "a shadow serves nobody");
+            served += u32::from(variant.is_some());
+        }
+        assert!((850..1_150).contains(&shadowed) && (1_850..2_150).contains(&served), "{shadowed} {served}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::classify::Class;
 use super::condition::{Measure, Subject};
+use super::meaning::Meaning;
 
 /// What is known of a call before a target is chosen.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +39,8 @@ pub struct CallFacts<'c> {
     pub needs: u32,
     /// What the classifier makes of it, where it was asked.
     pub class: Option<Class>,
+    /// What it means, where that was asked.
+    pub meaning: Option<Meaning>,
 }
 
 /// What a prompt is like, without judging it.
@@ -79,6 +82,7 @@ impl CallFacts<'_> {
             Subject::Model => matches(self.model),
             Subject::Endpoint => matches(self.endpoint),
             Subject::Kind => self.class.is_some_and(|class| matches(class.kind.name())),
+            Subject::Means => self.meaning.as_ref().and_then(|meaning| meaning.route.as_deref()).is_some_and(matches),
             Subject::Metadata(name) => {
                 let found = self.metadata.iter().find(|(known, _)| known == name);
                 found.is_some_and(|(_, value)| matches(value))

@@ -12,6 +12,7 @@ pub mod expand;
 pub mod experiment;
 pub mod facts;
 mod list;
+pub mod meaning;
 mod nearest;
 pub mod objective;
 mod overrides;

@@ -4,10 +4,11 @@
 //! prompts are cached, where calls went lately, how experiments go. Nothing of it must be right for a call to be
 //! served, and the order is a pure function of it, the call and the seed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::alias::{Alias, Named, Policy, Strategy};
+use super::check::Escalation;
 use super::classify::{Class, Hints, classify};
 use super::condition::Condition;
 use super::contender::{Contender, Figures};
@@ -16,6 +17,7 @@ use super::demands::{Demands, Exclusion, Rule};
 use super::expand::{Expanded, Expansion, find_alias};
 use super::experiment::{CONTROL, Experiment, Tally};
 use super::facts::CallFacts;
+use super::meaning::Meaning;
 use super::objective::Objective;
 use super::resolve::Resolved;
 use crate::config::{OwnDeadlines, Routing};
@@ -86,8 +88,10 @@ pub struct Request<'r> {
     pub seed: u64,
     /// Whether somebody wants to know what scores are made of.
     pub explains: bool,
+    /// Of a shadow: the experiment and the variant that it is of.
+    pub shadow: Option<(&'r str, &'r str)>,
     /// Of a call of which only the record is left: the conditions that hang on what that does not tell.
-    pub unrecorded: Option<BTreeSet<String>>,
+    pub unrecorded: Option<Vec<String>>,
     /// The time.
     pub now: UnixMillis,
 }
@@ -99,12 +103,16 @@ pub struct Routed {
     pub alias: Option<String>,
     /// The experiment that it takes part in, and as what.
     pub variant: Option<(String, String)>,
+    /// The experiment and the variant of the shadow that goes beside it, until that is begun.
+    pub shadow: Option<(String, String)>,
     /// The rules that hold for it.
     pub rules: Vec<String>,
     /// What the order goes by.
     pub strategy: Strategy,
     /// What the classifier makes of it, where it was asked.
     pub class: Option<Class>,
+    /// What it means, where that was asked.
+    pub meaning: Option<Meaning>,
     /// What it was decided with.
     pub seed: u64,
     /// What was known of the contenders.
@@ -119,6 +127,8 @@ pub struct Routed {
     pub fallbacks: Vec<Resolved>,
     /// Deadlines that differ from the gateway's.
     pub deadlines: OwnDeadlines,
+    /// How far it goes on for the sake of a better answer.
+    pub escalation: Escalation,
     /// Where its prompt's cache is remembered.
     pub(super) cache_key: Option<u64>,
     /// Where the length of its answer is remembered.
@@ -169,9 +179,11 @@ impl Router {
         let (name, wanted) = Router::name(routing, &rules, asked);
         let found = find_alias(&routing.aliases, name).filter(|_| !is_exact(request, name));
         let (experiment, variant) = match found {
+            Some(_) if request.shadow.is_some() => shadowed(request),
             Some((alias, _)) => self.variant(alias, request),
             None => (None, None),
         };
+        let shadow = experiment.as_ref().and_then(|id| shadow_of(id, request));
         let (policy, candidates) = Router::candidates(found, variant.as_ref(), wanted, request);
         let expanded = match &candidates {
             Some((key, named)) => self.expand(&format!("{name}\n{key}"), named, request),
@@ -184,7 +196,7 @@ impl Router {
         match &mut request.unrecorded {
             _ if policy.strategy != Strategy::Prompt => {}
             Some(unrecorded) if request.facts.class.is_none() => {
-                unrecorded.insert(format!("strategy.{}: kind and difficulty", Strategy::Prompt.name()));
+                unrecorded.push(format!("strategy.{}: kind and difficulty", Strategy::Prompt.name()));
             }
             _ => see_class(request),
         }
@@ -202,10 +214,12 @@ impl Router {
         let fallbacks = found.map_or_else(Vec::new, |(_, alias)| fallbacks(request, alias, tried_out, &demands));
         Ok(Routed {
             alias: found.map(|(alias, _)| alias.to_owned()),
+            shadow,
             variant: experiment.map(|id| (id, variant.map_or_else(|| CONTROL.to_owned(), |(name, _)| name))),
             rules: rules.iter().map(|rule| rule.name.clone()).collect(),
             strategy: policy.strategy,
             class: request.facts.class,
+            meaning: request.facts.meaning.take(),
             seed: request.seed,
             figures,
             expanded,
@@ -213,6 +227,7 @@ impl Router {
             excluded_by,
             fallbacks,
             deadlines: found.map_or_else(OwnDeadlines::default, |(_, alias)| alias.deadlines),
+            escalation: policy.escalation,
             cache_key,
             name: name.to_owned(),
         })
@@ -367,7 +382,7 @@ impl Router {
         };
         let decision = decide(&situation, &expanded.contenders, figures, &permitted);
         let went = decision.order.first().and_then(|ranked| expanded.contenders.get(ranked.contender));
-        if let Some(contender) = went.filter(|_| !decision.explored && warm.is_none())
+        if let Some(contender) = went.filter(|_| !decision.explored && warm.is_none() && request.shadow.is_none())
             && self.went_to.get(name).is_none_or(|known| *known != contender.target)
         {
             make_room(&mut self.went_to);
@@ -420,6 +435,21 @@ fn fallbacks(request: &Request<'_>, alias: &Alias, tried_out: bool, demands: &De
     expanded.contenders.iter().filter(may).map(target).collect()
 }
 
+/// The variant that a shadow is of.
+fn shadowed(request: &Request<'_>) -> (Option<String>, Option<(String, Vec<Named>)>) {
+    let Some((id, name)) = request.shadow else { return (None, None) };
+    let experiment = request.routing.experiments.get(id);
+    let variant = experiment.and_then(|experiment| experiment.variants.iter().find(|variant| variant.name == name));
+    (Some(id.to_owned()), variant.map(|variant| (variant.name.clone(), variant.candidates.clone())))
+}
+
+/// The shadow variant of an experiment that goes beside a call of it.
+fn shadow_of(id: &str, request: &Request<'_>) -> Option<(String, String)> {
+    let experiment = request.routing.experiments.get(id).filter(|_| request.shadow.is_none())?;
+    let variant = experiment.shadow(id, &request.facts, request.seed)?;
+    Some((id.to_owned(), variant.name.clone()))
+}
+
 /// Whether a condition holds; `whose` it is says where it stands.
 fn holds(condition: &Condition, whose: (&str, &str), request: &mut Request<'_>) -> bool {
     if request.unrecorded.is_some() {
@@ -435,11 +465,14 @@ fn note_unrecorded(
     condition: &Condition,
     (section, name): (&str, &str),
     facts: &CallFacts<'_>,
-    unrecorded: &mut Option<BTreeSet<String>>,
+    unrecorded: &mut Option<Vec<String>>,
 ) {
     if let Some(unrecorded) = unrecorded.as_mut().filter(|_| condition.holds_by_record(facts).is_none()) {
         condition.note_unrecorded(facts, &mut |what| {
-            unrecorded.insert(format!("{section}.{name}: {what}"));
+            let named = format!("{section}.{name}: {what}");
+            if !unrecorded.contains(&named) {
+                unrecorded.push(named);
+            }
         });
     }
 }

@@ -41,6 +41,15 @@ impl Routed {
                 shown.number("confidence", format!("{:.3}", class.confidence));
             });
         }
+        if let Some(meaning) = &self.meaning {
+            object.object("meaning", |shown| {
+                match &meaning.route {
+                    Some(route) => shown.string("route", route),
+                    None => shown.null("route"),
+                };
+                shown.number("similarity", format!("{:.3}", meaning.similarity));
+            });
+        }
         if self.decision.latency_unmet {
             object.boolean("latency_budget_unmet", true);
         }

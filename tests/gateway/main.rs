@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod escalation;
 mod failover;
 mod faults;
 mod funds;
@@ -17,6 +18,8 @@ mod responses;
 mod resume;
 mod resume_native;
 mod routing;
+mod semantics;
+mod shadow;
 mod simulator;
 mod tokens;
 mod whole;

@@ -176,6 +176,7 @@ impl Simulator {
             budget,
             seed: number,
             explains: false,
+            shadow: None,
             unrecorded: None,
             now,
         };

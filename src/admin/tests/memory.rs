@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, ExperimentVersion, Kind, Old, Pots,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, ExperimentVersion, Kind, Old, PairRow, Pots,
     RegionHealth, Store, StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
 };
 use crate::breaker::Order;
@@ -47,6 +47,7 @@ pub(super) struct Contents {
     pub deliveries: Vec<(Delivery, Option<UnixMillis>, String)>,
     /// The id of each event, and that of its key.
     pub anomalies: Vec<(String, String)>,
+    pub pairs: Vec<PairRow>,
     pub forgotten: Option<Old>,
     /// What the ledger says.
     pub standings: Pots,
@@ -361,6 +362,10 @@ impl Store for Memory {
             }
             rows.into_values().collect()
         })
+    }
+
+    async fn pairs(&self, _: &str, limit: u32) -> Result<Vec<PairRow>, StoreError> {
+        self.run("pairs", |contents| most(contents.pairs.iter().cloned(), limit))
     }
 
     async fn experiment_history(

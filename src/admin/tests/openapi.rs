@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Gateway;
-use crate::admin::{CallRow, OPENAPI, ROUTES, RegionHealth};
+use crate::admin::{CallRow, OPENAPI, PairRow, ROUTES, RegionHealth};
 use crate::breaker::Region;
 use crate::budget::PotStanding;
 use crate::keys::{Key, describe};
@@ -161,6 +161,13 @@ fn every_answer_is_as_described() {
     gateway.store.contents.borrow_mut().calls.push(CallRow { variant: Some("e:v".to_owned()), ..CallRow::default() });
     ask("GET", "/admin/experiments/{id}", "e", "?from=0", "");
     ask("GET", "/admin/experiments/{id}", "f", "", "");
+    gateway.store.contents.borrow_mut().pairs.push(PairRow {
+        variant: "v".to_owned(),
+        call: r#"{"request_id":"req_1","cost_nano":5,"status":200}"#.to_owned(),
+        shadow: r#"{"request_id":"req_2","provider":"a","model":"b"}"#.to_owned(),
+        ..PairRow::default()
+    });
+    ask("GET", "/admin/experiments/{id}/pairs", "e", "?limit=5", "");
     let explained = r#"{"request":{"model":"any","messages":[]},"headers":{"x-latchkey-tags":"small"}}"#;
     ask("POST", "/admin/route/explain", "", "", explained);
     ask("POST", "/admin/route/explain", "", "", "{}");

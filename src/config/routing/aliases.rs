@@ -2,21 +2,23 @@
 
 use super::super::place::Place;
 use super::conditions::{self, range};
-use super::{LONGEST, owned};
+use super::{LONGEST, checks, owned};
 use crate::chat::Effort;
 use crate::config::OwnDeadlines;
-use crate::keys::Pattern;
 use crate::route::alias::{Alias, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
-use crate::route::check::Check;
+use crate::route::check::Escalation;
 use crate::route::classify::Kind;
 use crate::sorted::SortedMap;
-use crate::units::Millis;
+use crate::units::{Millis, NanoUsd};
 
 /// Candidates of one alias; what patterns match is capped where they are filled in.
 const MAX_CANDIDATES: usize = 64;
 const MAX_ALIASES: usize = 1_000;
 /// An alias may stand for another, that for another, and so on, so far.
 pub(crate) const MAX_DEPTH: usize = 5;
+
+/// What one call may cost at most for the sake of a better answer.
+const MAX_USD: NanoUsd = NanoUsd(10_000 * NanoUsd::DOLLAR.0);
 
 const EFFORTS: [(&str, Effort); 7] = [
     ("none", Effort::None),
@@ -71,6 +73,7 @@ fn alias(place: &Place<'_>) -> Alias {
         "variants",
         "deadlines",
         "overlays",
+        "escalation",
     ];
     for (key, place) in place.members(&known) {
         match key {
@@ -78,6 +81,7 @@ fn alias(place: &Place<'_>) -> Alias {
             "fallbacks" => alias.fallbacks = owned(&place, MAX_CANDIDATES),
             "variants" => alias.variants = variants(&place),
             "deadlines" => alias.deadlines = deadlines(&place),
+            "escalation" => alias.policy.escalation = escalation(&place),
             "overlays" => alias.overlays = place.items(50).iter().map(overlay).collect(),
             key => policy(key, &place, &mut alias.policy),
         }
@@ -168,7 +172,7 @@ fn candidate(place: &Place<'_>) -> Named {
                 let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
                 named.kinds = place.items(kinds.len()).iter().filter_map(|item| item.word(&kinds)).collect();
             }
-            "check" => named.check = Some(check(&place)),
+            "check" => named.check = Some(checks::read(&place)),
             _ => named.overrides = overrides(&place),
         }
     }
@@ -181,21 +185,15 @@ fn candidate(place: &Place<'_>) -> Named {
     named
 }
 
-fn check(place: &Place<'_>) -> Check {
-    let mut check = Check::default();
-    for (key, place) in place.members(&["json", "matches", "least_characters", "no_refusal", "least_confidence"]) {
+fn escalation(place: &Place<'_>) -> Escalation {
+    let mut escalation = Escalation::default();
+    for (key, place) in place.members(&["within_ms", "max_usd"]) {
         match key {
-            "json" => check.json = Some(owned(&place, 100)),
-            "matches" => check.matches = owned(&place, 20).iter().map(|text| Pattern::new(text)).collect(),
-            "least_characters" => {
-                let least = place.integer(1..=100_000).and_then(|least| usize::try_from(least).ok());
-                check.least_characters = least.unwrap_or_default();
-            }
-            "no_refusal" => check.no_refusal = place.boolean().unwrap_or_default(),
-            _ => check.least_confidence = place.decimal(0.0, 1.0),
+            "within_ms" => escalation.within = place.integer(1..=3_600_000).map(Millis),
+            _ => escalation.most = place.usd(MAX_USD),
         }
     }
-    check
+    escalation
 }
 
 fn overrides(place: &Place<'_>) -> Overrides {

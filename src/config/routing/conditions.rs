@@ -6,7 +6,7 @@ use super::texts;
 use crate::keys::Pattern;
 use crate::route::condition::{Condition, Content, Measure, Subject};
 
-const MEMBERS: [&str; 22] = [
+const MEMBERS: [&str; 23] = [
     "all",
     "any",
     "not",
@@ -19,6 +19,7 @@ const MEMBERS: [&str; 22] = [
     "model",
     "endpoint",
     "kind",
+    "means",
     "metadata",
     "header",
     "content",
@@ -76,6 +77,7 @@ pub(super) fn read(place: &Place<'_>) -> Condition {
             "model" => Subject::Model,
             "endpoint" => Subject::Endpoint,
             "kind" => Subject::Kind,
+            "means" => Subject::Means,
             measure => {
                 parts.extend(within(&place, measure));
                 continue;

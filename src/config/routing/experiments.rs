@@ -3,9 +3,14 @@
 use super::super::place::Place;
 use super::aliases::candidates;
 use super::conditions;
+use crate::budget::Period;
 use crate::route::alias::Alias;
-use crate::route::experiment::{Experiment, Split, Stop, Variant};
+use crate::route::experiment::{Experiment, Shadow, Split, Stop, Variant};
 use crate::sorted::SortedMap;
+use crate::units::NanoUsd;
+
+/// Nobody tries anything for more.
+const MAX_USD: NanoUsd = NanoUsd(1_000_000 * NanoUsd::DOLLAR.0);
 
 /// The experiments by id; `aliases` are those of the document.
 pub(in super::super) fn read(place: &Place<'_>, aliases: &SortedMap<String, Alias>) -> SortedMap<String, Experiment> {
@@ -52,11 +57,15 @@ fn variants(place: &Place<'_>) -> Vec<Variant> {
     let mut variants = Vec::new();
     for (name, place) in place.entries() {
         let mut variant = Variant { name: name.to_owned(), ..Variant::default() };
-        for (key, place) in place.members(&["share", "candidates"]) {
+        for (key, place) in place.members(&["share", "candidates", "shadow"]) {
             match key {
                 "share" => variant.share = place.decimal(0.0, 1.0).unwrap_or_default(),
-                _ => variant.candidates = candidates(&place),
+                "candidates" => variant.candidates = candidates(&place),
+                _ => variant.shadow = Some(shadow(&place)),
             }
+        }
+        if variant.shadow.is_some() && variant.candidates.is_empty() {
+            place.lacks("candidates", "write where the shadows go");
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if name.is_empty() || name.len() > 60 || !name.bytes().all(plain) {
@@ -64,11 +73,36 @@ fn variants(place: &Place<'_>) -> Vec<Variant> {
         }
         variants.push(variant);
     }
-    let sum: f64 = variants.iter().map(|variant| variant.share).sum();
+    let serving = variants.iter().filter(|variant| variant.shadow.is_none());
+    let sum: f64 = serving.map(|variant| variant.share).sum();
     if sum > 1.0 + 1e-9 {
         place.fault(format!("the shares add up to {sum}; at most 1 is allowed, what is left keeps the alias as it is"));
     }
     variants
+}
+
+/// `{"limit": 5, "period": "day"}`: US dollars.
+fn shadow(place: &Place<'_>) -> Shadow {
+    let mut shadow = Shadow { limit: NanoUsd::ZERO, period: Period::Day };
+    for (key, place) in place.members(&["limit", "period"]) {
+        match key {
+            "limit" => shadow.limit = place.usd(MAX_USD).unwrap_or_default(),
+            _ => {
+                let words = [
+                    ("hour", Period::Hour),
+                    ("day", Period::Day),
+                    ("week", Period::Week),
+                    ("month", Period::Month),
+                    ("total", Period::Total),
+                ];
+                shadow.period = place.word(&words).unwrap_or(Period::Day);
+            }
+        }
+    }
+    if shadow.limit == NanoUsd::ZERO {
+        place.lacks("limit", "write how many US dollars the shadows may cost in one `period`");
+    }
+    shadow
 }
 
 fn stop(place: &Place<'_>) -> Stop {

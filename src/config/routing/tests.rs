@@ -76,7 +76,7 @@ fn a_rule_means_what_it_says() {
 fn what_has_the_wrong_type_is_told_once() {
     for section in ["providers", "models", "limits", "lanes", "failover", "fallbacks", "health", "targets", "aliases"]
         .into_iter()
-        .chain(["rules", "experiments"])
+        .chain(["rules", "experiments", "semantics"])
     {
         let found = faults(&format!(r#""{section}": 3"#));
         assert_eq!(found.len(), 1, "{found:?}");

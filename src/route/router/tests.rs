@@ -60,6 +60,7 @@ impl World {
             budget: None,
             seed: 1,
             explains: false,
+            shadow: None,
             unrecorded: None,
             now: NOW,
         };

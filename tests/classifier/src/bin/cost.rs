@@ -54,6 +54,7 @@ fn main() {
                 budget: None,
                 seed: round as u64,
                 explains: false,
+                shadow: None,
                 unrecorded: None,
                 now: UnixMillis(START),
             };

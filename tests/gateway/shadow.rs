@@ -1,0 +1,116 @@
+//! Shadow traffic: beside the answer, by the same rules, at its own expense.
+
+use latchkey::gateway::{CallId, Input, Step};
+use latchkey::keys::Key;
+use serde_json::{Value, json};
+
+use crate::world::{World, header, json as parsed, sent};
+
+fn document(limit: f64, rules: &Value) -> String {
+    json!({"version": 1,
+        "aliases": {"any": {"candidates": ["openai/gpt-4o-mini"]}},
+        "experiments": {"next": {"alias": "any", "by": "call", "variants": {"newer": {"share": 1,
+            "candidates": [{"model": "anthropic/claude-haiku-4-5", "with": {"temperature": 0.1}}],
+            "shadow": {"limit": limit, "period": "day"}}}}},
+        "rules": rules})
+    .to_string()
+}
+
+fn world(key: Key, limit: f64) -> World {
+    World::of(key, &document(limit, &json!([])), &[])
+}
+
+const ASKED: &str = r#"{"model":"any","max_tokens":50,"messages":[{"role":"user","content":"Where?"}]}"#;
+const SERVED: &str = r#"{"id":"a","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Rome"},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
+const SHADOWED: &str = r#"{"id":"s","type":"message","role":"assistant","model":"claude-haiku-4-5","stop_reason":"end_turn","content":[{"type":"text","text":"Paris"}],"usage":{"input_tokens":10,"output_tokens":3}}"#;
+
+/// Begins the shadow of a call; gives it with its first step once the ledger was asked.
+fn follow(world: &mut World, id: CallId) -> (CallId, Step) {
+    let (shadow, step) = world.gateway.begin_shadow(id, world.now).expect("a shadow");
+    (shadow, world.after_ledger(shadow, step))
+}
+
+#[test]
+fn a_shadow_is_a_call_of_its_own_that_nobody_waits_for() {
+    let mut world = world(Key { log_content: true, ..Key::default() }, 1.0);
+    let (id, step) = world.send("/v1/chat/completions", ASKED, &[("x-latchkey-user", "ada")]);
+    assert!(sent(step).shadow);
+    let (shadow, step) = follow(&mut world, id);
+    let asked = sent(step);
+    assert!(asked.url.contains("anthropic") && !asked.shadow, "a shadow has none");
+    assert_eq!(parsed(&asked.body)["temperature"], 0.1, "what its candidate changes");
+    assert!(world.gateway.begin_shadow(id, world.now).is_none(), "one is enough");
+    world.answer(shadow, 200, &[], SHADOWED);
+    let response = world.answer(id, 200, &[], SERVED);
+    assert_eq!(header(&response, "x-latchkey-variant"), Some("next:control"), "the caller is served as ever");
+    let records = world.records();
+    let [shadow, call] = records.as_slice() else { panic!("two records: {records:?}") };
+    assert_eq!((shadow.role, shadow.made_for.as_deref()), (Some("shadow"), Some(call.request_id.as_str())));
+    assert_eq!((shadow.variant.as_deref(), call.variant.as_deref()), (Some("next:newer"), Some("next:control")));
+    assert_eq!((shadow.key_id.as_str(), call.key_id.as_str()), ("shadow_next_newer", "key_test"));
+    assert!(shadow.cost_nano.is_some_and(|cost| cost > 0));
+    let contents: Vec<(bool, bool)> = world
+        .gateway
+        .contents
+        .iter()
+        .map(|kept| (kept.request_id == call.request_id, kept.content.contains("Rome")))
+        .collect();
+    assert_eq!(contents, [(false, false), (true, true)], "both answers are kept");
+    assert!(world.gateway.contents[0].content.contains("Paris"));
+}
+
+#[test]
+fn contents_are_kept_only_where_the_key_says_so() {
+    let mut world = world(Key::default(), 1.0);
+    let (id, step) = world.chat(ASKED);
+    sent(step);
+    let (shadow, _) = follow(&mut world, id);
+    world.answer(shadow, 200, &[], SHADOWED);
+    world.answer(id, 200, &[], SERVED);
+    assert!(world.gateway.contents.is_empty());
+    assert_eq!(world.records().len(), 2, "figures are");
+}
+
+#[test]
+fn shadows_end_where_their_budget_does() {
+    // Half of a thousandth of a cent: not enough for the worst case of one.
+    let mut world = world(Key::default(), 0.000_005);
+    let (id, step) = world.chat(ASKED);
+    sent(step);
+    let (shadow, mut step) = follow(&mut world, id);
+    for _ in 0..40 {
+        let Step::Wait(_) = step else { break };
+        world.now.0 += 150;
+        step = world.resume(shadow, Input::Waited);
+    }
+    assert!(matches!(step, Step::Respond(response) if response.status == 402), "refused by its own budget");
+    assert_eq!(world.answer(id, 200, &[], SERVED).status, 200, "and the caller never knows");
+}
+
+#[test]
+fn a_shadow_goes_nowhere_its_call_may_not_go() {
+    let rules = json!([{"name": "home", "when": {"tag": "private"}, "ignore": ["anthropic/*"]}]);
+    let mut world = World::of(Key::default(), &document(1.0, &rules), &[]);
+    let (id, step) = world.send("/v1/chat/completions", ASKED, &[("x-latchkey-tags", "private")]);
+    sent(step);
+    let (_, step) = follow(&mut world, id);
+    assert!(matches!(step, Step::Respond(response) if response.status == 503), "no target is left for it");
+    let mut world = self::world(Key { denied_providers: vec!["anthropic".to_owned()], ..Key::default() }, 1.0);
+    let (id, step) = world.chat(ASKED);
+    sent(step);
+    assert!(matches!(follow(&mut world, id).1, Step::Respond(response) if response.status == 403));
+}
+
+#[test]
+fn a_shadow_that_fails_is_not_repeated_and_its_record_says_so() {
+    let mut world = world(Key::default(), 1.0);
+    let (id, step) = world.chat(ASKED);
+    sent(step);
+    let (shadow, step) = follow(&mut world, id);
+    sent(step);
+    let step = world.refuse(shadow, 500, &[], "oops");
+    assert!(matches!(step, Step::Respond(_)), "{step:?}");
+    world.answer(id, 200, &[], SERVED);
+    let records = world.records();
+    assert!(records[0].error.is_some() && records[0].attempts == 1 && records[1].error.is_none());
+}
