@@ -47,6 +47,35 @@ impl Failover {
     }
 }
 
+/// What the calls of one alias do otherwise than [`Failover`] says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnFailover {
+    /// Attempts of one call.
+    pub max_attempts: Option<u32>,
+    /// How often the same target is asked again.
+    pub same_target: Option<u32>,
+    /// The first wait before that.
+    pub backoff: Option<Millis>,
+    /// The longest wait.
+    pub longest_wait: Option<Millis>,
+    /// When a second target is asked beside a slow first.
+    pub hedge: Option<Hedge>,
+}
+
+impl OwnFailover {
+    /// These, and the others where none is set.
+    #[must_use]
+    pub fn or(&self, others: Failover) -> Failover {
+        let mut failover = others;
+        set(&mut failover.retries.max_attempts, self.max_attempts);
+        set(&mut failover.retries.same_target, self.same_target);
+        set(&mut failover.retries.backoff, self.backoff);
+        set(&mut failover.retries.longest_wait, self.longest_wait);
+        failover.hedge = self.hedge.or(failover.hedge);
+        failover
+    }
+}
+
 /// The least speed of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throughput {
@@ -91,6 +120,22 @@ pub(super) fn read(place: &Place<'_>) -> Failover {
         }
     }
     failover
+}
+
+/// The `failover` of an alias.
+pub(super) fn own(place: &Place<'_>) -> OwnFailover {
+    let mut own = OwnFailover::default();
+    let known = ["max_attempts", "same_target", "backoff_ms", "longest_wait_ms", "hedge"];
+    for (key, place) in place.members(&known) {
+        match key {
+            "max_attempts" => own.max_attempts = count(&place, 1..=20),
+            "same_target" => own.same_target = count(&place, 0..=10),
+            "backoff_ms" => own.backoff = place.integer(0..=60_000).map(Millis),
+            "longest_wait_ms" => own.longest_wait = place.integer(0..=60_000).map(Millis),
+            _ => own.hedge = hedge(&place),
+        }
+    }
+    own
 }
 
 fn hedge(place: &Place<'_>) -> Option<Hedge> {

@@ -89,7 +89,7 @@ mod read;
 mod routing;
 
 pub use diff::{Difference, diff};
-pub use failover::{Failover, Throughput};
+pub use failover::{Failover, OwnFailover, Throughput};
 pub use limits::{Deadlines, Limits, OwnDeadlines};
 pub use models::ModelEntry;
 pub use place::Fault;

@@ -113,9 +113,14 @@ async function setUp(request, env, ctx) {
 
 /** Has the vectors of the configuration's phrases, if it has any: from KV, or made anew where that is for this one to do. */
 async function learn(env, ctx, makes) {
-  if (!(await core.lacks_vectors(env)) || !makes) return;
-  const answer = await drive(JSON.parse(core.begin_vectors(Date.now())), NOBODY, env, ctx);
-  await core.keep_vectors(env, answer.status, new Uint8Array(await answer.arrayBuffer()));
+  try {
+    if (!(await core.lacks_vectors(env)) || !makes) return;
+    const answer = await drive(JSON.parse(core.begin_vectors(Date.now())), NOBODY, env, ctx);
+    await core.keep_vectors(env, answer.status, new Uint8Array(await answer.arrayBuffer()));
+  } catch (error) {
+    // What cannot be compared is decided without; the schedule tries again.
+    console.error(JSON.stringify({ event: "vectors_not_made", error: String(error) }));
+  }
 }
 
 /** Without a document, or with one that cannot be had or read, what was in force stays so. */

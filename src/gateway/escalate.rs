@@ -59,7 +59,7 @@ impl Gateway {
     }
 
     fn may_escalate(&self, call: &mut Call, body: &[u8], now: UnixMillis) -> bool {
-        let failover = self.setup.config.failover;
+        let failover = self.failover(call);
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;
         let passed = now.since(call.started);
         // Of two that race, the first to answer answers.

@@ -1,6 +1,7 @@
 //! What a call tries, and what it tries next when that fails.
 
 use crate::breaker::TargetId;
+use crate::config::Failover;
 use crate::failure::{Failure, Kind, Side};
 use crate::http::{Endpoint, Response, Task};
 use crate::keys::Grant;
@@ -114,8 +115,14 @@ impl Gateway {
         left.is_some_and(|left| left.same_model || left.other_model)
     }
 
+    /// What follows a failure of this call: as its alias says, else as the gateway does.
+    pub(super) fn failover(&self, call: &Call) -> Failover {
+        let usual = self.setup.config.failover;
+        call.routed.as_ref().map_or(usual, |routed| routed.failover.or(usual))
+    }
+
     fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, anew: bool, now: UnixMillis) -> Next {
-        let failover = self.setup.config.failover;
+        let failover = self.failover(call);
         // For a caller who left, nothing is begun anew.
         if !failover.enabled || call.drained || call.role != Role::Caller || self.plan(call).is_err() {
             return Next::Stop;

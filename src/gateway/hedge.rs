@@ -16,7 +16,7 @@ use super::{CallId, Gateway, Step};
 impl Gateway {
     /// After how long without a word from the attempt [`Gateway::hedge`] should be asked; `None` is never.
     pub(super) fn hedges_after(&self, call: &Call) -> Option<Millis> {
-        let failover = &self.setup.config.failover;
+        let failover = self.failover(call);
         let wished = match call.wishes.hedge {
             Some(wished) => wished,
             None => failover.hedge.map(|hedge| hedge.after),
@@ -62,8 +62,7 @@ impl Gateway {
             Stage::Holding(pipe, _) => !pipe.meter().spoke,
             _ => false,
         };
-        let may =
-            waits && !call.hedged && !call.drained && call.attempts < self.setup.config.failover.retries.max_attempts;
+        let may = waits && !call.hedged && !call.drained && call.attempts < self.failover(call).retries.max_attempts;
         if !may || !self.has_elsewhere(call, now) || !self.hedges.withdraw() {
             return None;
         }

@@ -108,7 +108,7 @@ impl Gateway {
         let connects = deadlines.connect < deadlines.total;
         let hedge = self.hedges_after(call);
         if hedge.is_some() && call.attempts == 0 {
-            self.hedges.deposit(self.setup.config.failover.hedge_percent());
+            self.hedges.deposit(self.failover(call).hedge_percent());
         }
         let is_one_of_two = hedge.is_some() || call.rival.is_some();
         let abortable = call.asked.stream || connects || sandbox.is_some() || call.attempts > 0 || is_one_of_two;

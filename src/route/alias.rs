@@ -4,7 +4,7 @@ use super::check::{Check, Escalation};
 use super::classify::Kind;
 use super::condition::Condition;
 use crate::chat::Effort;
-use crate::config::OwnDeadlines;
+use crate::config::{OwnDeadlines, OwnFailover};
 use crate::sorted::SortedMap;
 use crate::units::Millis;
 
@@ -21,6 +21,8 @@ pub struct Alias {
     pub variants: SortedMap<String, Strategy>,
     /// Deadlines of its calls that differ from the gateway's.
     pub deadlines: OwnDeadlines,
+    /// What follows a failure of its calls, where that differs from the gateway's.
+    pub failover: OwnFailover,
     /// What replaces candidates and policy for some calls: the first whose condition holds.
     pub overlays: Vec<Overlay>,
 }

@@ -20,7 +20,7 @@ use super::facts::CallFacts;
 use super::meaning::Meaning;
 use super::objective::Objective;
 use super::resolve::Resolved;
-use crate::config::{OwnDeadlines, Routing};
+use crate::config::{OwnDeadlines, OwnFailover, Routing};
 use crate::failure::{Failure, Kind};
 use crate::keys::Grant;
 use crate::provider::Registry;
@@ -127,6 +127,8 @@ pub struct Routed {
     pub fallbacks: Vec<Resolved>,
     /// Deadlines that differ from the gateway's.
     pub deadlines: OwnDeadlines,
+    /// What follows a failure, where that differs from the gateway's.
+    pub failover: OwnFailover,
     /// How far it goes on for the sake of a better answer.
     pub escalation: Escalation,
     /// Where its prompt's cache is remembered.
@@ -227,6 +229,7 @@ impl Router {
             excluded_by,
             fallbacks,
             deadlines: found.map_or_else(OwnDeadlines::default, |(_, alias)| alias.deadlines),
+            failover: found.map_or_else(OwnFailover::default, |(_, alias)| alias.failover),
             escalation: policy.escalation,
             cache_key,
             name: name.to_owned(),

@@ -245,3 +245,34 @@ fn fallbacks_are_what_the_rules_demand_too() {
     let next = sent(world.refuse(id, 500, &[], "oops"));
     assert!(next.url.contains("deepseek"), "{}", next.url);
 }
+
+#[test]
+fn an_alias_has_retries_and_hedges_of_its_own() {
+    let document = r#"{"version":1,"failover":{"same_target":0},"aliases":{
+        "once":{"candidates":["openai/gpt-4o","openai/gpt-4o-mini"],"failover":{"max_attempts":1}},
+        "stubborn":{"candidates":["openai/gpt-4o","openai/gpt-4o-mini"],"failover":{"same_target":1,"backoff_ms":0}},
+        "hasty":{"candidates":["openai/gpt-4o","openai/gpt-4o-mini"],"failover":{"hedge":{"after_ms":70}}}}}"#;
+    let mut world = world(document);
+    let (id, step) = world.chat(&asking("once", "hi"));
+    assert_eq!(sent(step).hedge, None);
+    assert!(matches!(world.refuse(id, 500, &[], "oops"), Step::Respond(_)), "one attempt");
+    let (id, step) = world.chat(&asking("stubborn", "hi"));
+    sent(step);
+    let again = sent(world.refuse(id, 500, &[], "oops"));
+    assert!(!String::from_utf8_lossy(&again.body).contains("gpt-4o-mini"), "the same target");
+    let (_, step) = world.chat(&asking("hasty", "hi"));
+    assert_eq!(sent(step).hedge.map(|wait| wait.0), Some(70));
+}
+
+#[test]
+fn every_configuration_of_the_manual_is_a_good_one() {
+    let readme = include_str!("../../README.md");
+    let (_, page) = readme.split_once("\n## Routing\n").expect("the page");
+    let (page, _) = page.split_once("\n## Health and breakers\n").expect("its end");
+    let blocks: Vec<&str> =
+        page.split("```json\n").skip(1).filter_map(|rest| Some(rest.split_once("```")?.0)).collect();
+    assert!(blocks.len() >= 10, "{} blocks", blocks.len());
+    for block in blocks {
+        latchkey::config::read(block.as_bytes()).unwrap_or_else(|faults| panic!("{faults:?} in {block}"));
+    }
+}

@@ -74,6 +74,7 @@ fn alias(place: &Place<'_>) -> Alias {
         "deadlines",
         "overlays",
         "escalation",
+        "failover",
     ];
     for (key, place) in place.members(&known) {
         match key {
@@ -81,6 +82,7 @@ fn alias(place: &Place<'_>) -> Alias {
             "fallbacks" => alias.fallbacks = owned(&place, MAX_CANDIDATES),
             "variants" => alias.variants = variants(&place),
             "deadlines" => alias.deadlines = deadlines(&place),
+            "failover" => alias.failover = super::super::failover::own(&place),
             "escalation" => alias.policy.escalation = escalation(&place),
             "overlays" => alias.overlays = place.items(50).iter().map(overlay).collect(),
             key => policy(key, &place, &mut alias.policy),
