@@ -31,6 +31,7 @@ fn learnt() -> World {
     let mut world = World::of(Key::default(), &document(), &[]);
     assert!(world.gateway.lacks_vectors());
     let (id, step) = world.gateway.begin_vectors(world.now).expect("phrases");
+    let step = world.after_ledger(id, step);
     assert_eq!(parsed(&sent(step).body)["input"], json!(["I want my money back", "fix this bug"]));
     let response = world.answer(id, 200, &[], &embeddings(&[[1.0, 0.0], [0.0, 1.0]]));
     assert!(world.gateway.learn(&response.body).is_some() && !world.gateway.lacks_vectors());
@@ -46,6 +47,7 @@ fn asking(model: &str, text: &str) -> String {
 /// Plays the embedding model to a call that waits for it; gives the step that follows.
 fn embedded(world: &mut World, id: CallId, vector: [f64; 2]) -> Step {
     let (inner, step) = world.gateway.begin_inner(id, world.now).expect("it waits for a vector");
+    let step = world.after_ledger(inner, step);
     let outbound = sent(step);
     assert!(outbound.url.ends_with("/embeddings") && outbound.total_left.0 == 200, "{outbound:?}");
     let response = world.answer(inner, 200, &[], &embeddings(&[vector]));
