@@ -34,6 +34,18 @@ impl NanoUsd {
         NanoUsd(i64::try_from(rounded).unwrap_or(i64::MAX))
     }
 
+    /// Cost of so many thousandths at `self` per million, rounded up like [`NanoUsd::per_million`].
+    ///
+    /// ```
+    /// use latchkey::units::NanoUsd;
+    /// assert_eq!(NanoUsd(100_000_000_000).per_million_thousandths(5_496), NanoUsd(549_600));
+    /// ```
+    #[must_use]
+    pub fn per_million_thousandths(self, thousandths: u64) -> NanoUsd {
+        let exact = i128::from(self.0) * i128::from(thousandths);
+        NanoUsd(i64::try_from((exact + 999_999_999).div_euclid(1_000_000_000)).unwrap_or(i64::MAX))
+    }
+
     /// Reads a decimal number of US dollars with up to nine decimals, never through a float.
     ///
     /// Exponents are accepted (`2.5e-6`), because price files contain them. `None` if the text is no number, is

@@ -70,7 +70,8 @@ struct Prices<'a> {
 #[derive(Serialize)]
 struct Line<'a> {
     bucket: &'a str,
-    count: u64,
+    #[serde(serialize_with = "count")]
+    count: f64,
     per_million: NanoUsd,
     amount: NanoUsd,
 }
@@ -85,7 +86,21 @@ struct Receipt<'a> {
     tier: Option<&'a str>,
     above: Option<u64>,
     #[serde(borrow)]
-    lines: Vec<(&'a str, u64, i64)>,
+    lines: Vec<(&'a str, f64, i64)>,
+}
+
+/// Seconds are counted in parts of one, everything else as a whole number.
+fn count<S: serde::Serializer>(count: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match thousandths(*count) {
+        whole if whole % 1_000 == 0 => serializer.serialize_u64(whole / 1_000),
+        _ => serializer.serialize_f64(*count),
+    }
+}
+
+/// What a receipt counts is far below the 2^53 to which floats are exact.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates")]
+fn thousandths(count: f64) -> u64 {
+    (count * 1_000.0).round() as u64
 }
 
 impl<'a> Shown<'a> {
@@ -94,7 +109,12 @@ impl<'a> Shown<'a> {
         let lines = receipt.as_ref().map(|receipt| receipt.lines.as_slice()).unwrap_or_default();
         let lines = lines.iter().map(|(bucket, count, rate)| {
             let per_million = NanoUsd(*rate);
-            Line { bucket, count: *count, per_million, amount: per_million.per_million(*count) }
+            Line {
+                bucket,
+                count: *count,
+                per_million,
+                amount: per_million.per_million_thousandths(thousandths(*count)),
+            }
         });
         Shown {
             seq: row.seq,

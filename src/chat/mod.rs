@@ -27,4 +27,4 @@ pub use request::{
     ToolChoice,
 };
 pub use unfold::unfold;
-pub use usage::Usage;
+pub use usage::{Counted, Unit, Usage};

@@ -35,6 +35,8 @@ pub struct Usage {
     pub rejected_prediction: Option<u64>,
     /// Searches and other billed requests of provider-run tools.
     pub tool_requests: Option<u64>,
+    /// What was used of something that is sold other than by the token; known or counted.
+    pub counted: Option<Counted>,
     /// What the upstream says it charges for this call, where it can be relied on: prices of a router that picks among
     /// vendors are in no catalogue.
     pub stated_cost: Option<NanoUsd>,
@@ -42,6 +44,57 @@ pub struct Usage {
     pub service_tier: Option<String>,
     /// The upstream did not say; counted from what was seen.
     pub estimated: bool,
+}
+
+/// What is sold other than by the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unit {
+    /// A second of sound or film sent.
+    InputSecond,
+    /// A second of sound or film made.
+    OutputSecond,
+    /// An image made.
+    Image,
+    /// An image sent.
+    InputImage,
+    /// A character sent.
+    InputCharacter,
+    /// A query of a reranker or search index.
+    Query,
+}
+
+/// So much of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// What is counted.
+    pub unit: Unit,
+    /// Thousandths of it: sound is sold by the second and measured in parts of one.
+    pub thousandths: u64,
+}
+
+impl Unit {
+    /// All, in the order in which they are declared.
+    pub const ALL: [Unit; 6] =
+        [Unit::InputSecond, Unit::OutputSecond, Unit::Image, Unit::InputImage, Unit::InputCharacter, Unit::Query];
+
+    /// Its name in answers and in the configuration document.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Unit::InputSecond => "input_second",
+            Unit::OutputSecond => "output_second",
+            Unit::Image => "image",
+            Unit::InputImage => "input_image",
+            Unit::InputCharacter => "input_character",
+            Unit::Query => "query",
+        }
+    }
+
+    /// So many whole ones.
+    #[must_use]
+    pub fn times(self, count: u64) -> Counted {
+        Counted { unit: self, thousandths: count.saturating_mul(1_000) }
+    }
 }
 
 impl Usage {
@@ -84,6 +137,12 @@ impl Usage {
             accepted_prediction: both(self.accepted_prediction, other.accepted_prediction),
             rejected_prediction: both(self.rejected_prediction, other.rejected_prediction),
             tool_requests: both(self.tool_requests, other.tool_requests),
+            counted: match (self.counted, other.counted) {
+                (Some(one), Some(other)) if one.unit == other.unit => {
+                    Some(Counted { thousandths: one.thousandths.saturating_add(other.thousandths), ..one })
+                }
+                (one, other) => other.or(one),
+            },
             stated_cost: None,
             service_tier: other.service_tier.clone(),
             estimated: self.estimated || other.estimated,

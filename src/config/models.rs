@@ -2,6 +2,7 @@
 
 use super::ProviderEntry;
 use super::place::Place;
+use crate::chat::Unit;
 use crate::provider::models::Mode;
 use crate::provider::{self, Bucket, Capabilities, Hours, LongPrompt, Price, Rates, SANDBOX, Validity};
 use crate::sorted::SortedMap;
@@ -122,7 +123,8 @@ fn prices(place: &Place<'_>) -> Vec<Price> {
 
 fn price(place: &Place<'_>) -> Price {
     let mut price = Price::default();
-    let known = ["from", "until", "hours", "usd_per_mtok", "usd_per_request", "tiers_above", "service_tiers"];
+    let known =
+        ["from", "until", "hours", "usd_per_mtok", "usd_per_unit", "usd_per_request", "tiers_above", "service_tiers"];
     let mut request = None;
     for (key, place) in place.members(&known) {
         match key {
@@ -130,6 +132,7 @@ fn price(place: &Place<'_>) -> Price {
             "until" => price.validity.until = moment(&place),
             "hours" => price.validity.hours = hours(&place),
             "usd_per_mtok" => price.rates = rates(&place),
+            "usd_per_unit" => price.units = units(&place),
             "usd_per_request" => request = place.usd(MAX_USD_PER_REQUEST),
             "tiers_above" => price.above = place.items(8).iter().map(long_prompt).collect(),
             _ => {
@@ -147,7 +150,7 @@ fn price(place: &Place<'_>) -> Price {
 }
 
 fn check_price(place: &Place<'_>, price: &mut Price) {
-    if price.rates.is_empty() {
+    if price.rates.is_empty() && price.units.is_empty() {
         place.lacks("usd_per_mtok", "a price needs at least one rate");
     }
     if let Validity { from: Some(from), until: Some(until), .. } = price.validity
@@ -173,6 +176,14 @@ fn rates(place: &Place<'_>) -> Rates {
         }
     }
     rates
+}
+
+/// What one of each unit costs, held as the price of a million.
+fn units(place: &Place<'_>) -> Vec<(Unit, NanoUsd)> {
+    let unit = |name: &str| Unit::ALL.into_iter().find(|unit| unit.name() == name);
+    let members = place.members(&Unit::ALL.map(Unit::name));
+    let priced = members.into_iter().filter_map(|(name, place)| unit(name).zip(place.usd(MAX_USD_PER_REQUEST)));
+    priced.map(|(unit, usd)| (unit, NanoUsd(usd.0.saturating_mul(1_000_000)))).collect()
 }
 
 fn long_prompt(place: &Place<'_>) -> LongPrompt {

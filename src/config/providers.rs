@@ -4,7 +4,7 @@ use url::Url;
 
 use super::place::Place;
 use super::quirks;
-use crate::provider::{self, Auth, Endpoints, Quirks, SANDBOX};
+use crate::provider::{self, Auth, Endpoints, Quirks, SANDBOX, Services};
 use crate::sorted::SortedMap;
 use crate::wire::Format;
 
@@ -147,14 +147,37 @@ fn key_variable(place: &Place<'_>) -> Option<String> {
     Some(name.to_owned())
 }
 
+/// Those beside conversation are where most servers have them.
 fn endpoints(place: &Place<'_>) -> Endpoints {
+    const USUAL: Services = Services::USUAL;
     let mut endpoints = Endpoints::default();
-    for (key, place) in place.members(&["embeddings", "completions", "responses"]) {
+    let known = [
+        "embeddings",
+        "completions",
+        "responses",
+        "rerank",
+        "moderations",
+        "images",
+        "image_edits",
+        "speech",
+        "transcriptions",
+        "translations",
+    ];
+    for (key, place) in place.members(&known) {
         let value = place.boolean().unwrap_or_default();
+        let usual = |path: Option<&'static str>| path.filter(|_| value);
+        let services = &mut endpoints.services;
         match key {
             "embeddings" => endpoints.embeddings = value,
+            "completions" => endpoints.completions = value,
             "responses" => endpoints.responses = value,
-            _ => endpoints.completions = value,
+            "rerank" => services.rerank = USUAL.rerank.filter(|_| value),
+            "moderations" => services.moderations = usual(USUAL.moderations),
+            "images" => services.images = usual(USUAL.images),
+            "image_edits" => services.image_edits = usual(USUAL.image_edits),
+            "speech" => services.speech = usual(USUAL.speech),
+            "transcriptions" => services.transcriptions = usual(USUAL.transcriptions),
+            _ => services.translations = usual(USUAL.translations),
         }
     }
     endpoints

@@ -19,7 +19,7 @@ use crate::gateway::{
     PastCall, Redecided, Setup, Step, TokenWanted,
 };
 use crate::http::{Response, failure_response};
-use crate::json::{Array, Object};
+use crate::json::{Array, Object, Text};
 use crate::keys::{Grant, Secrets};
 use crate::provider::Registry;
 use crate::units::UnixMillis;
@@ -149,17 +149,17 @@ pub fn body_limit() -> u32 {
     with(0, |isolate| u32::try_from(isolate.gateway.setup().config.limits.body_bytes).unwrap_or(u32::MAX))
 }
 
-/// A request came. `head` is `METHOD\npath\n`, with the query behind the path, and a line `name:value` for each header. `oversize` says that the body is
-/// over [`body_limit`] and was not read.
+/// A request came, whose body is whole (`held` is 0), too long and not read (1), or kept or passed on by the edge and
+/// gone once it was sent (2). `head` is `METHOD\npath\n`, with the query behind the path, and a line `name:value` for each header.
 #[wasm_bindgen]
-pub fn begin(head: &str, body: Vec<u8>, oversize: bool, now: f64) -> String {
+pub fn begin(head: &str, body: Vec<u8>, held: u8, now: f64) -> String {
     let mut lines = head.split('\n');
     let method = lines.next().unwrap_or_default().to_owned();
     let path = lines.next().unwrap_or_default();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let (path, query) = (path.to_owned(), query.to_owned());
     let headers = pairs(lines).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let incoming = Incoming { method, path, query, headers, body, oversize };
+    let incoming = Incoming { method, path, query, headers, body, oversize: held == 1, once: held == 2 };
     with(String::new(), |isolate| {
         let (id, step) = isolate.gateway.begin(incoming, moment(now));
         isolate.tell(id, step)
@@ -467,6 +467,9 @@ impl Isolate {
                 told.string("do", "finish");
                 self.bytes = bytes;
             }
+            Step::Break => {
+                told.string("do", "break");
+            }
         }
         told.close();
         String::from_utf8(json).unwrap_or_default()
@@ -475,6 +478,9 @@ impl Isolate {
     fn tell_head(&mut self, told: &mut Object<'_>, what: &str, response: Response) {
         told.string("do", what).number("status", response.status);
         told.object("headers", |headers| {
+            for (name, value) in &response.passed {
+                headers.text(Text::escape(name).escaped(), &Text::escape(value));
+            }
             for (name, value) in &response.headers {
                 headers.string(name, value);
             }
@@ -499,10 +505,16 @@ impl Isolate {
     fn tell_send(&mut self, told: &mut Object<'_>, outbound: Outbound) {
         told.string("do", "send").string("url", &outbound.url).boolean("abort", outbound.abortable);
         told.object("headers", |headers| {
+            for (name, value) in &outbound.passed {
+                headers.text(Text::escape(name).escaped(), &Text::escape(value));
+            }
             for (name, value) in &outbound.headers {
                 headers.string(name, value);
             }
         });
+        if outbound.method != "POST" {
+            told.string("method", &outbound.method);
+        }
         let deadlines = outbound.deadlines;
         told.number("connect", deadlines.connect.0)
             .number("first_token", deadlines.first_token.0)
@@ -526,6 +538,9 @@ impl Isolate {
             told.object("binding", |told| {
                 told.string("name", binding.name).string("model", &binding.model);
             });
+        }
+        if outbound.outside {
+            told.boolean("outside", true);
         }
         if self.gateway.purse.holding() > 0 {
             told.boolean("held", true);

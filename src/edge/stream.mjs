@@ -48,6 +48,7 @@ export class LiveStream {
     liveStreams += 1;
     this.watch();
     try {
+      if (this.upstream.body === null) return this.end();
       this.reader = this.upstream.body.getReader();
       await this.loop();
     } catch (error) {
@@ -226,6 +227,7 @@ export class LiveStream {
   /** The core's last step: a whole answer if nothing was sent yet, else the last bytes. */
   finish(step) {
     if (this.writer === undefined) return this.give(step);
+    if (step.do === "break") return this.breakOff();
     if (step.do !== "finish") return this.goOn(step);
     this.live.over = true;
     this.write(this.core.take_bytes());
@@ -255,6 +257,12 @@ export class LiveStream {
     } catch (error) {
       if (!live.over) await this.fail(error);
     }
+  }
+
+  /** The caller sees that something is missing. */
+  breakOff() {
+    this.live.over = true;
+    return this.writer.abort(new Error("the provider broke off")).catch(ignore);
   }
 
   close() {

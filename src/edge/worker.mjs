@@ -8,6 +8,7 @@ import RustWorker from "../../build/index.js";
 import { runBound } from "./bound.mjs";
 import { compare } from "./compare.mjs";
 import { fetchMedia } from "./media.mjs";
+import { readOutside } from "./outside.mjs";
 import { readUpTo } from "./read.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
@@ -46,7 +47,11 @@ const NOBODY = { signal: { addEventListener() {} } };
 const CONFIGURES = /^\/admin\/config(\/rollback)?\/?$/;
 
 /** Paths of calls; all others are the Rust fetch handler's. */
-const CALLS = /^\/(v1|v1beta|v2|model)\//;
+const CALLS = /^\/(v1|v1beta|v2|model|passthrough)\//;
+/** Paths of calls whose bodies may stay on this side. */
+const OUTSIDE = /^\/(v1\/audio\/t|v1\/images\/edits|passthrough\/)/;
+/** How a body is held, as the core is told: it is in the core, or it was too long, or it can be sent only once. */
+const [WHOLE, TOO_LONG, ONCE] = [0, 1, 2];
 
 let isolate;
 /** Who is writing records, if anybody is. */
@@ -156,9 +161,11 @@ async function call(request, path, env, ctx) {
   if (wait > 0) return refusal(wait);
   const heard = isolate.staleAt <= Date.now() ? hearHealth(env, ctx) : undefined;
   const head = `${request.method}\n${path}\n${told(request.headers)}`;
-  const body = await readBody(request, core.body_limit());
+  const outside = OUTSIDE.test(path) ? await readOutside(request) : undefined;
+  const body = outside?.told ?? (await readBody(request, core.body_limit()));
   if (heard !== undefined) await heard;
-  let step = JSON.parse(core.begin(head, body ?? NOTHING, body === undefined, Date.now()));
+  const held = body === undefined ? TOO_LONG : outside?.once ? ONCE : WHOLE;
+  let step = JSON.parse(core.begin(head, body ?? NOTHING, held, Date.now()));
   if (step.status === 401) {
     const kept = await badKey(request, env, Date.now());
     if (kept > 0) return refusal(kept);
@@ -172,7 +179,7 @@ async function call(request, path, env, ctx) {
   }
   if (step.do === "media") step = await inline(step);
   if (step.do === "respond" || step.do === "finish") return respond(step, env, ctx);
-  return drive(step, request, env, ctx);
+  return drive(step, request, env, ctx, outside);
 }
 
 /** Several calls side by side; each is a call like any other. */
@@ -202,8 +209,8 @@ async function inline(step) {
 }
 
 /** Takes a call from attempt to attempt, until there is an answer or nothing is left to try. */
-async function drive(step, request, env, ctx) {
-  const live = new Live(step.call, env, ctx);
+async function drive(step, request, env, ctx, outside) {
+  const live = new Live(step.call, env, ctx, outside);
   request.signal.addEventListener("abort", () => live.gone(), { once: true });
   let next = await advance(step, live);
   if (live.rival !== undefined) next = await live.outcome(next);
@@ -265,7 +272,8 @@ function ask(step, live) {
   const signal = live.abort?.signal;
   if (step.sandbox) return playScript(step.sandbox, signal);
   if (step.binding) return runBound(live.env[step.binding.name], step.binding.model, core.take_bytes(), signal);
-  return fetch(step.url, { method: "POST", headers: step.headers, body: core.take_bytes(), signal, redirect: "manual" });
+  const body = step.outside ? live.outside.body(core.take_bytes()) : core.take_bytes();
+  return fetch(step.url, { method: step.method ?? "POST", headers: step.headers, body, signal, redirect: "manual" });
 }
 
 /**
@@ -310,7 +318,8 @@ function told(headers) {
 
 /** A call that is sent upstream: what may end it, or its present attempt, from outside. */
 class Live {
-  constructor(call, env, ctx) {
+  constructor(call, env, ctx, outside) {
+    this.outside = outside;
     this.call = call;
     this.env = env;
     this.ctx = ctx;
@@ -336,7 +345,7 @@ class Live {
     if (this.over || this.drained || this.step !== step) return;
     const second = JSON.parse(core.hedge(this.call, Date.now()));
     if (second.do === "hold") return;
-    const rival = (this.rival = new Live(second.call, this.env, this.ctx));
+    const rival = (this.rival = new Live(second.call, this.env, this.ctx, this.outside));
     this.answered = advance(second, rival).then((next) => {
       // It has left the call to this one, or it has an answer, whose bytes are taken before this one is told to end.
       if (next.do === "finish") return next;
@@ -457,7 +466,9 @@ function begun(step, readable) {
 function respond(step, env, ctx) {
   settle(env, ctx);
   if (step.do !== "respond") return new Response(null, { status: 499 });
-  return new Response(step.bytes ?? core.take_bytes(), { status: step.status, headers: step.headers });
+  const bytes = step.bytes ?? core.take_bytes();
+  // Some statuses may have no body, not even an empty one.
+  return new Response(bytes.length === 0 ? null : bytes, { status: step.status, headers: step.headers });
 }
 
 /**

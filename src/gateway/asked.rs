@@ -3,6 +3,7 @@ use serde::Deserialize;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::json::Raw;
+use crate::provider::Service;
 use crate::route::Preferences;
 use crate::route::objective::Objective;
 use crate::wire::Layout;
@@ -46,6 +47,10 @@ struct Written<'a> {
     input: Option<Raw<'a>>,
     #[serde(borrow, default)]
     prompt: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    query: Option<Raw<'a>>,
+    #[serde(borrow, default)]
+    file: Option<Raw<'a>>,
     #[serde(borrow, default)]
     provider: Option<Raw<'a>>,
     #[serde(borrow, default)]
@@ -127,6 +132,13 @@ impl Asked {
             Task::Chat | Task::Count => (&written.messages, "messages", "a list of messages"),
             Task::Embeddings => (&written.input, "input", "a string or a list of strings"),
             Task::Completions => (&written.prompt, "prompt", "a string or a list of strings"),
+            Task::Service(Service::Rerank) => (&written.query, "query", "a string"),
+            Task::Service(Service::Moderation) => (&written.input, "input", "a string or a list"),
+            Task::Service(Service::ImageGeneration | Service::ImageEdit) => (&written.prompt, "prompt", "a string"),
+            Task::Service(Service::Speech) => (&written.input, "input", "the text to speak"),
+            Task::Service(Service::Transcription | Service::Translation) | Task::Passthrough => {
+                (&written.file, "file", "the sound, in a multipart form")
+            }
         };
         match content {
             None => return Err(missing(name, what)),
@@ -137,9 +149,14 @@ impl Asked {
         }
         let stream = match &written.stream {
             Some(raw) if !raw.is_null() => {
-                raw.boolean().ok_or_else(|| Failure::bad_request("stream", "`stream` must be true or false."))?
+                // Fields of a form are all strings.
+                let word = raw.text().map(|text| text.is("true"));
+                let form = word.filter(|_| matches!(endpoint.task(), Task::Service(_)));
+                let told = raw.boolean().or(form);
+                told.ok_or_else(|| Failure::bad_request("stream", "`stream` must be true or false."))?
             }
-            _ => false,
+            // Sound is passed on as it comes.
+            _ => endpoint == Endpoint::Speech,
         };
         let shapes = [&written.response_format, &written.output_config, &written.output_format];
         let provider = written.provider.filter(Raw::is_object);
@@ -147,7 +164,7 @@ impl Asked {
         let (require_parameters, preferences) = preferences(provider, models)?;
         Ok(Asked {
             model,
-            stream: stream && matches!(endpoint.task(), Task::Chat | Task::Completions),
+            stream: stream && matches!(endpoint.task(), Task::Chat | Task::Completions | Task::Service(_)),
             layout: Layout::default(),
             include_usage: wants_usage(written.stream_options.as_ref())?,
             structured: shapes.into_iter().flatten().any(Raw::is_object),

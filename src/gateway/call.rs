@@ -18,6 +18,7 @@ use super::escalate::Judged;
 use super::funds::Funds;
 use super::inner::Inner;
 use super::resume::{Besides, Resume};
+use super::through::Through;
 use super::tried::Tried;
 use super::wishes::Wishes;
 use super::{Asked, CallId, Incoming};
@@ -32,6 +33,8 @@ pub struct Call {
     pub(super) endpoint: Option<Endpoint>,
     /// What its body asks for.
     pub(super) asked: Asked,
+    /// Where a call goes that is passed through, behind its provider's base URL.
+    pub(super) passed_path: String,
     /// When it came.
     pub(super) started: UnixMillis,
     /// When its key was known.
@@ -157,6 +160,8 @@ pub(super) enum Stage {
     Holding(Box<Pipe>, Vec<u8>),
     /// The rest of a stream that the caller is reading.
     Streaming(Box<Pipe>),
+    /// A body that goes on as it comes.
+    Passing(Box<Through>),
     /// Nothing: it is over.
     Over,
 }
@@ -168,6 +173,7 @@ impl Call {
             incoming,
             endpoint: None,
             asked: Asked::default(),
+            passed_path: String::new(),
             started: now,
             admitted: now,
             first_token: None,

@@ -21,11 +21,7 @@ impl Gateway {
     /// A call that names one model and no preferences has its other targets looked for only once they are needed.
     pub(super) fn first_target(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
         let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
-        if call.incoming.header("x-latchkey-provider-key").is_some() && !grant.key.allow_provider_key {
-            return Err(Failure::new(Kind::Forbidden, "This key may not bring a provider key of its own.")
-                .code("provider_key_not_allowed")
-                .about("x-latchkey-provider-key"));
-        }
+        call.permit_own_key(&grant)?;
         self.retries.deposit(now);
         call.config = self.setup.version;
         if let Some(first) = self.ask_meaning(call) {
@@ -128,6 +124,10 @@ impl Gateway {
             return Next::Stop;
         }
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;
+        // What is passed on as it comes is gone once it was sent.
+        if was_sent && (call.incoming.once || call.endpoint == Some(Endpoint::Passthrough)) {
+            return Next::Stop;
+        }
         let Some(attempt) = &call.attempt else { return Next::Stop };
         let standing = |target: &Candidate| self.standing(target, now);
         let mut left = call.plan.as_ref().map_or_else(Left::default, |plan| plan.left(attempt.rank, standing));
@@ -241,6 +241,16 @@ impl Gateway {
 }
 
 impl Call {
+    /// Whether it may bring a provider key of its own, where it does.
+    pub(super) fn permit_own_key(&self, grant: &Grant) -> Result<(), Failure> {
+        if self.incoming.header("x-latchkey-provider-key").is_none() || grant.key.allow_provider_key {
+            return Ok(());
+        }
+        Err(Failure::new(Kind::Forbidden, "This key may not bring a provider key of its own.")
+            .code("provider_key_not_allowed")
+            .about("x-latchkey-provider-key"))
+    }
+
     /// Keeps the failure that tells the caller most: rather what a provider said of the call than that a fallback could
     /// not be asked, and of two alike the later.
     pub(super) fn remember(&mut self, failure: Failure) {

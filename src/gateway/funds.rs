@@ -277,7 +277,12 @@ impl Gateway {
         let answers = call.endpoint.map(Endpoint::task) != Some(Task::Embeddings);
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         let model_max = attempt.facts.max_output;
-        let found = estimate(body, answers, is_strict, attempt.price.as_ref(), model_max.filter(|_| !is_strict));
+        let price = attempt.price.as_ref();
+        let found = match call.endpoint.map(Endpoint::task) {
+            Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
+            Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
+            _ => estimate(body, answers, is_strict, price, model_max.filter(|_| !is_strict)),
+        };
         if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {
             attempt.adjusted.note("max_tokens", Change::Clamped);
         }

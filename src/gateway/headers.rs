@@ -15,6 +15,8 @@ pub struct Incoming {
     pub body: Vec<u8>,
     /// The body was longer than [`crate::config::Limits::body_bytes`] and was not read.
     pub oversize: bool,
+    /// The body, or its files, can be sent only once: it is too long to be kept, and is passed on as it comes.
+    pub once: bool,
 }
 
 /// Where it goes and how long it is, and nothing of what it holds: keys and prompts are in there.
@@ -63,6 +65,13 @@ impl Incoming {
         found.ok_or_else(|| {
             unauthorized("No API key in this request; send your Latchkey key as `Authorization: Bearer lk-…`.")
         })
+    }
+
+    /// Whether it is a form. Its files stay at the edge: `body` is then a JSON object of its fields, which are strings,
+    /// and as `file` how many bytes its files have.
+    #[must_use]
+    pub fn is_form(&self) -> bool {
+        self.header("content-type").is_some_and(|kind| kind.trim_start().starts_with("multipart/form-data"))
     }
 
     /// A parameter of the query.

@@ -21,7 +21,13 @@ impl Gateway {
             Some(wished) => wished,
             None => failover.hedge.map(|hedge| hedge.after),
         };
-        let after = wished.filter(|_| failover.enabled && !call.hedged && call.resume.is_none())?;
+        let after = wished.filter(|_| {
+            failover.enabled
+                && !call.hedged
+                && !call.incoming.once
+                && call.passed_path.is_empty()
+                && call.resume.is_none()
+        })?;
         let attempt = call.attempt.as_ref()?;
         let by_figures = failover.hedge.is_some_and(|hedge| hedge.own_p95) && call.wishes.hedge.is_none();
         // What is known of a target is when its streams begin, not how long an answer in one piece takes.

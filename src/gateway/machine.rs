@@ -7,7 +7,7 @@ use crate::breaker::View;
 use crate::budget::{KeyStandings, Purse};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
-use crate::http::{Response, Route, route};
+use crate::http::{Endpoint, Response, Route, route};
 use crate::json::check_depth;
 use crate::keys::{self, Grant, KeyHash, Secrets};
 use crate::observe::{Ids, RecordBuffer};
@@ -227,6 +227,7 @@ impl Gateway {
             (Stage::Body(status, headers), Input::Body(body)) => self.body(call, status, &headers, body, now),
             (Stage::Holding(pipe, held), input) => Ok(self.hold(call, pipe, held, input, now)),
             (Stage::Streaming(pipe), input) => Ok(self.stream(call, pipe, input, now)),
+            (Stage::Passing(through), input) => Ok(self.pass(call, through, input, now)),
             (Stage::Headers | Stage::Body(..), Input::Broken(reason)) => Err(super::stream::broken(reason)),
             (Stage::Headers | Stage::Body(..), Input::Expired(deadline)) => Err(super::stream::expired(deadline)),
             // Nothing of ours is silent before the status line: the caller's own patience is the limit.
@@ -267,6 +268,8 @@ impl Gateway {
         let wanted = route(&call.incoming.method, &call.incoming.path)?;
         if let Route::Call(endpoint) | Route::CallOf(endpoint, _) = wanted {
             call.endpoint = Some(endpoint);
+        } else if let Route::Passthrough(..) = wanted {
+            call.endpoint = Some(Endpoint::Passthrough);
         }
         let hash = self.check_key(&call.incoming)?;
         match self.grants.get(&hash, now) {
@@ -320,7 +323,7 @@ impl Gateway {
         match route {
             Route::Call(endpoint) | Route::CallOf(endpoint, _) => {
                 grant.permits(now, endpoint.as_str(), |name| call.incoming.header(name))?;
-                require_json(&call.incoming)?;
+                require_json(&call.incoming, endpoint)?;
                 let limits = &self.setup.config.limits;
                 check_depth(&call.incoming.body, limits.json_depth).map_err(|deep| {
                     Failure::new(Kind::BadRequest, format!("{deep} (limit `json_depth`).")).code("json_too_deep")
@@ -332,6 +335,7 @@ impl Gateway {
                 call.wishes = Wishes::read(&call.incoming)?;
                 self.first_target(call, now)
             }
+            Route::Passthrough(provider, path) => self.begin_passthrough(call, &grant, (provider, path), now),
             Route::Generation => {
                 grant.permits(now, "key", |name| call.incoming.header(name))?;
                 let request_id = call.incoming.parameter("id").unwrap_or_default().to_owned();
@@ -378,8 +382,10 @@ fn describe(call: &Call, standings: Option<&KeyStandings>, now: UnixMillis) -> S
     Step::Respond(call.dress(Response::json(200, body.into_bytes()), now))
 }
 
-fn require_json(incoming: &Incoming) -> Result<(), Failure> {
+fn require_json(incoming: &Incoming, endpoint: Endpoint) -> Result<(), Failure> {
+    let may_be_form = matches!(endpoint, Endpoint::ImageEdits | Endpoint::Transcriptions | Endpoint::Translations);
     match incoming.header("content-type") {
+        Some(_) if may_be_form && incoming.is_form() => Ok(()),
         Some(kind) if !kind.to_ascii_lowercase().contains("json") => {
             Err(Failure::new(Kind::UnsupportedMediaType, "Send the request as `content-type: application/json`."))
         }

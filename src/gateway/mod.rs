@@ -23,14 +23,17 @@ mod inspect;
 mod link;
 mod machine;
 mod means;
+mod passthrough;
 mod plain;
 mod probe;
 mod resume;
 mod routed;
 mod send;
+mod service;
 mod settle;
 mod shadow;
 mod stream;
+mod through;
 mod tokens;
 mod tried;
 mod wishes;
@@ -45,6 +48,7 @@ pub use link::link_fault;
 pub use machine::{Gateway, Load, Setup};
 pub use shadow::Content;
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use crate::budget::{KeyStandings, Terms};
@@ -209,6 +213,8 @@ pub enum Step {
     Write(Vec<u8>),
     /// Write these bytes to the caller; the call is over.
     Finish(Vec<u8>),
+    /// Break the caller's connection off: what came is not all, and nothing in it could say so.
+    Break,
 }
 
 /// A token that is asked for.
@@ -225,8 +231,12 @@ pub struct TokenWanted {
 /// A request to an upstream.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Outbound {
+    /// Upper case.
+    pub method: Cow<'static, str>,
     /// Whole.
     pub url: String,
+    /// Headers of the caller that go on as they came.
+    pub passed: Vec<(String, String)>,
     /// With the credential: not to be logged.
     pub headers: Vec<(&'static str, String)>,
     /// JSON.
@@ -246,6 +256,8 @@ pub struct Outbound {
     pub sandbox: Option<crate::sandbox::Script>,
     /// A binding of the deployment that is called instead of the URL.
     pub binding: Option<Binding>,
+    /// What is sent is the body that the edge keeps: a form gets `body` as the text of its field `model`.
+    pub outside: bool,
 }
 
 /// A call by a binding: `env.<name>.run(model, body)`.

@@ -8,6 +8,7 @@ use crate::http::{Endpoint, Response, Task};
 use crate::json::Raw;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
+use crate::wire::service::{self, RerankAnswer};
 use crate::wire::{Closing, Cost, Format, Naming, Surface};
 
 use super::attempt::{Attempt, Lane};
@@ -27,11 +28,19 @@ impl Gateway {
         }
         self.note_headroom(call, headers, now);
         let content_type = headers.iter().find(|(name, _)| *name == "content-type").map_or("", |(_, value)| *value);
+        if call.endpoint == Some(Endpoint::Passthrough) {
+            return self.pass_through(call, status, headers, content_type, now);
+        }
         // A stream that was asked for and is labelled as something else is read whole: it is an error, or an answer
         // that came in one piece after all. A 204 has no body to stream.
         let has_body = !matches!(status, 204 | 205);
+        let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
         if success && has_body && call.asked.stream && !content_type.starts_with("application/json") {
-            return self.open_stream(call, now);
+            return if is_service {
+                self.pass_through(call, status, &[], content_type, now)
+            } else {
+                self.open_stream(call, now)
+            };
         }
         let kept = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         call.stage = Stage::Body(status, kept);
@@ -55,7 +64,8 @@ impl Gateway {
         if call.resume.is_some() {
             return Err(Failure::bad_answer("The provider did not stream its continuation."));
         }
-        if call.asked.stream {
+        let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
+        if call.asked.stream && !is_service {
             return self.stream_whole(call, body, now);
         }
         if let Some(step) = self.escalate(call, body, now) {
@@ -67,7 +77,11 @@ impl Gateway {
     /// The answer in one piece goes to the caller.
     pub(super) fn serve_plain(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
-        let (usage, answer) = read(call, attempt, body, now)?;
+        let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
+        let (usage, answer) = match call.endpoint.map(Endpoint::task) {
+            Some(Task::Service(service)) => super::service::read(service, call, attempt, content_type, body)?,
+            _ => read(call, attempt, body, now)?,
+        };
         let own_cost = self.cost(call, &usage);
         self.outpace(call, now);
         let (total, cost) = call.with_besides(Some(usage.clone()), own_cost);
@@ -85,6 +99,11 @@ impl Gateway {
         self.pay(call, Some(&usage), own_cost);
         call.note_served(now);
         let mut response = Response::json(200, written);
+        if let Plain::Bytes(_, kind) = &answer
+            && let Some((_, value)) = response.headers.first_mut()
+        {
+            value.clone_from(kind);
+        }
         if let Some(Cost { charged, .. }) = cost {
             response = response.header("x-latchkey-cost", charged.to_string());
         }
@@ -157,6 +176,12 @@ pub(super) enum Plain<'b> {
     Embeddings(Endpoint, EmbeddingsAnswer<'b>, String, VectorEncoding),
     /// It costs nothing and says nothing else.
     Count(&'b [u8]),
+    /// Documents in their order, with the answer's id and the model's name.
+    Ranking(RerankAnswer, String, String),
+    /// Of a service, in JSON.
+    Service(&'b [u8]),
+    /// Anything else, and its media type.
+    Bytes(Vec<u8>, String),
 }
 
 impl Plain<'_> {
@@ -171,6 +196,9 @@ impl Plain<'_> {
                 surface.write_embeddings(answer, model, *encoding, endpoint.is_batch(), closing)?
             }
             Plain::Count(body) => body.to_vec(),
+            Plain::Ranking(answer, id, model) => answer.write(id, model, closing),
+            Plain::Service(body) => service::patch_answer(body, closing).into_owned(),
+            Plain::Bytes(body, _) => body.clone(),
         })
     }
 
@@ -182,7 +210,7 @@ impl Plain<'_> {
                 let attempt = call.attempt.as_ref()?;
                 unfold(&attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?, &mut judge);
             }
-            Plain::Patched(..) | Plain::Embeddings(..) | Plain::Count(_) => return None,
+            _ => return None,
         }
         judge.flaw()
     }

@@ -77,17 +77,31 @@ impl Gateway {
             ));
         }
         let framing = attempt.format.framing(&attempt.upstream.quirks);
-        let accept = if call.asked.stream { framing.media_type() } else { "application/json" };
+        let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
+        let accept = match call.asked.stream {
+            // Sound, subtitles, events: whatever was asked for in the body.
+            _ if is_service => "*/*",
+            true => framing.media_type(),
+            false => "application/json",
+        };
+        let passes = call.endpoint == Some(Endpoint::Passthrough);
+        let outside = passes || (is_service && call.incoming.is_form());
+        let content_type = call.incoming.header("content-type").filter(|_| outside).unwrap_or("application/json");
         let headers = &mut outgoing.headers;
-        headers.push(("content-type", "application/json".to_owned()));
-        headers.push(("accept", accept.to_owned()));
+        if !passes {
+            headers.push(("content-type", content_type.to_owned()));
+            headers.push(("accept", accept.to_owned()));
+        }
         headers.push(("x-client-request-id", call.request_id.clone()));
         let sandbox = (attempt.upstream.id == SANDBOX).then(|| {
             let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
             sandbox::play(&attempt.model, played(endpoint.task()), &outgoing.body, self.ids.chance(), now)
         });
         let own_key = call.incoming.header("x-latchkey-provider-key");
-        let url = attempt.upstream.url(&outgoing.path, &attempt.model)?;
+        let url = match passes {
+            true => attempt.upstream.passed_url(&call.passed_path, &call.incoming.passed_query())?,
+            false => attempt.upstream.url(&outgoing.path, &attempt.model)?,
+        };
         if sandbox.is_none() {
             let unsigned = Unsigned { url: &url, body: &outgoing.body, now };
             attempt.shown = None;
@@ -122,7 +136,13 @@ impl Gateway {
         call.attempts += 1;
         let shadow = call.routed.as_ref().is_some_and(|routed| routed.shadow.is_some());
         call.stage = Stage::Headers;
+        let (method, passed) = match passes {
+            true => (call.incoming.method.clone().into(), call.incoming.passed_headers()),
+            false => ("POST".into(), Vec::new()),
+        };
         Ok(Step::Send(Box::new(Outbound {
+            method,
+            passed,
             url,
             headers: outgoing.headers,
             body: outgoing.body,
@@ -133,14 +153,15 @@ impl Gateway {
             abortable,
             sandbox,
             binding,
+            outside,
         })))
     }
 }
 
 fn played(task: Task) -> sandbox::Endpoint {
     match task {
-        // What is only counted is never sent to it.
-        Task::Chat | Task::Count => sandbox::Endpoint::Chat,
+        // What is only counted is never sent to it, and it has no services.
+        Task::Chat | Task::Count | Task::Service(_) | Task::Passthrough => sandbox::Endpoint::Chat,
         Task::Embeddings => sandbox::Endpoint::Embeddings,
         Task::Completions => sandbox::Endpoint::Completions,
     }
@@ -157,12 +178,15 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
         let outgoing = super::resume::write(surface, body, &call.inlined, attempt, &resume.seam)?;
         return Ok((outgoing, Vec::new()));
     }
+    if task == Task::Passthrough {
+        return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: body.clone() }, Vec::new()));
+    }
+    if let Task::Service(service) = task {
+        let outgoing = super::service::write(service, incoming, attempt)?;
+        return outgoing.map(|outgoing| (outgoing, Vec::new())).ok_or_else(|| not_offered(attempt, endpoint));
+    }
     let upstream = &attempt.upstream;
-    let unsupported = || {
-        Failure::new(Kind::NotFound, format!("`{}` has no {} endpoint.", upstream.id, endpoint.as_str()))
-            .code("endpoint_not_available")
-            .about("model")
-    };
+    let unsupported = || not_offered(attempt, endpoint);
     let outgoing = match (task, attempt.format) {
         (Task::Chat, format) if surface.format() == format => {
             let links = surface.links_to_inline(body, &upstream.quirks);
@@ -214,7 +238,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             let outgoing = patched(surface, incoming, &call.inlined, attempt, false)?;
             Outgoing { path: surface.count_path(&attempt.model, &attempt.upstream.quirks), ..outgoing }
         }
-        (Task::Count, _) => return Err(unsupported()),
+        (Task::Count | Task::Service(_) | Task::Passthrough, _) => return Err(unsupported()),
     };
     Ok((outgoing, Vec::new()))
 }
@@ -226,8 +250,19 @@ pub(super) fn open_carried(body: &[u8], request: &mut Request<'_>, attempt: &mut
     }
 }
 
+fn not_offered(attempt: &Attempt, endpoint: Endpoint) -> Failure {
+    Failure::new(Kind::NotFound, format!("`{}` has no {} endpoint.", attempt.upstream.id, endpoint.as_str()))
+        .code("endpoint_not_available")
+        .about("model")
+}
+
 /// The caller's own JSON for another endpoint of OpenAI's than chat.
-fn patched_at(path: &str, incoming: &Incoming, attempt: &mut Attempt, stream: bool) -> Result<Outgoing, Failure> {
+pub(super) fn patched_at(
+    path: &str,
+    incoming: &Incoming,
+    attempt: &mut Attempt,
+    stream: bool,
+) -> Result<Outgoing, Failure> {
     let outgoing = patched(Surface::OpenAiChat, incoming, &InlinedMedia::default(), attempt, stream)?;
     Ok(Outgoing { path: path.to_owned(), ..outgoing })
 }

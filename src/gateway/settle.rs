@@ -17,11 +17,13 @@ const STATED: &str = r#"{"source":"provider","lines":[]}"#;
 
 impl Gateway {
     /// What `usage` costs at the price that held when the call came, or, where no price is known, what the upstream
-    /// says it charges; `None` where nobody knows.
+    /// says it charges; `None` where nobody knows. Of what is sold by the unit the upstream's word comes first: lists
+    /// have one price for an image of whatever size.
     pub(super) fn cost(&self, call: &Call, usage: &Usage) -> Option<Cost> {
         let attempt = call.attempt.as_ref()?;
         let priced = attempt.price.as_ref().and_then(|price| cost(usage, price));
-        let upstream = priced.or(usage.stated_cost)?;
+        let upstream =
+            if usage.counted.is_some() { usage.stated_cost.or(priced)? } else { priced.or(usage.stated_cost)? };
         let markup = call.grant.as_ref().map(|grant| grant.markup()).unwrap_or_default();
         // With the caller's own provider key the provider's bill goes to the caller.
         let charged = if attempt.own_key { markup.surcharge(upstream) } else { markup.charge(upstream) };
@@ -33,6 +35,7 @@ impl Attempt {
     /// How the cost of `usage` comes about, for the record.
     pub(super) fn receipt(&self, usage: &Usage) -> String {
         match &self.price {
+            Some(_) if usage.counted.is_some() && usage.stated_cost.is_some() => STATED.to_owned(),
             Some(price) if cost(usage, price).is_some() => receipt(usage, price),
             _ => STATED.to_owned(),
         }

@@ -270,6 +270,7 @@ impl Gateway {
             Stage::Holding(pipe, _) | Stage::Streaming(pipe) => {
                 self.settle(call, &pipe, Some(&failure), now);
             }
+            Stage::Passing(through) if through.has_begun() => self.settle_passed(call, &through, Some(&failure), now),
             _ if in_flight => {
                 self.report_failed(call, &failure, now);
                 // The upstream has the prompt, and will bill it.
@@ -338,7 +339,7 @@ pub(super) fn stream_head(body: Vec<u8>, layout: Layout) -> Response {
     let mut headers = vec![("content-type", layout.content_type().to_owned()), no_store()];
     // Some reverse proxies buffer streams unless told not to.
     headers.push(("x-accel-buffering", "no".to_owned()));
-    Response { status: 200, headers, body }
+    Response { status: 200, headers, passed: Vec::new(), body }
 }
 
 /// The connection to the upstream failed.

@@ -16,6 +16,8 @@ pub struct Response {
     pub status: u16,
     /// Names in lower case.
     pub headers: Vec<(&'static str, String)>,
+    /// Headers of a provider that go on as they came.
+    pub passed: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -24,7 +26,8 @@ impl Response {
     /// A JSON answer that no cache may keep.
     #[must_use]
     pub fn json(status: u16, body: Vec<u8>) -> Response {
-        Response { status, headers: vec![("content-type", "application/json".to_owned()), no_store()], body }
+        let headers = vec![("content-type", "application/json".to_owned()), no_store()];
+        Response { status, headers, passed: Vec::new(), body }
     }
 
     /// Adds a header.

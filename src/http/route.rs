@@ -1,4 +1,5 @@
 use crate::failure::{Failure, Kind};
+use crate::provider::Service;
 use crate::wire::Surface;
 
 /// What a caller's request names.
@@ -18,6 +19,8 @@ pub enum Route {
     Generation,
     /// `POST /v1/feedback`.
     Feedback,
+    /// `/passthrough/{provider}/…` with any method: the provider's id, and what follows it with its slash, as it came.
+    Passthrough(String, String),
 }
 
 /// The endpoints that are billed.
@@ -51,6 +54,22 @@ pub enum Endpoint {
     Converse,
     /// `POST /model/{model}/converse-stream`.
     ConverseStream,
+    /// `POST /v1/rerank` and `/v2/rerank`.
+    Rerank,
+    /// `POST /v1/moderations`.
+    Moderations,
+    /// `POST /v1/images/generations`.
+    ImageGenerations,
+    /// `POST /v1/images/edits`.
+    ImageEdits,
+    /// `POST /v1/audio/speech`.
+    Speech,
+    /// `POST /v1/audio/transcriptions`.
+    Transcriptions,
+    /// `POST /v1/audio/translations`.
+    Translations,
+    /// `/passthrough/{provider}/…`.
+    Passthrough,
 }
 
 /// What is done at an endpoint, whatever its caller speaks.
@@ -64,6 +83,10 @@ pub enum Task {
     Completions,
     /// The tokens of a prompt are counted.
     Count,
+    /// Something of what providers do beside conversation.
+    Service(Service),
+    /// Whatever it is, it goes on as it came.
+    Passthrough,
 }
 
 impl Endpoint {
@@ -71,7 +94,17 @@ impl Endpoint {
     #[must_use]
     pub fn surface(self) -> Surface {
         match self {
-            Endpoint::ChatCompletions | Endpoint::Embeddings | Endpoint::Completions => Surface::OpenAiChat,
+            Endpoint::ChatCompletions
+            | Endpoint::Embeddings
+            | Endpoint::Completions
+            | Endpoint::Rerank
+            | Endpoint::Moderations
+            | Endpoint::ImageGenerations
+            | Endpoint::ImageEdits
+            | Endpoint::Speech
+            | Endpoint::Transcriptions
+            | Endpoint::Translations
+            | Endpoint::Passthrough => Surface::OpenAiChat,
             Endpoint::Responses => Surface::OpenAiResponses,
             Endpoint::Messages | Endpoint::CountMessages => Surface::Anthropic,
             Endpoint::GenerateContent
@@ -99,6 +132,14 @@ impl Endpoint {
             Endpoint::Embeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => Task::Embeddings,
             Endpoint::Completions => Task::Completions,
             Endpoint::CountMessages | Endpoint::CountTokens => Task::Count,
+            Endpoint::Rerank => Task::Service(Service::Rerank),
+            Endpoint::Moderations => Task::Service(Service::Moderation),
+            Endpoint::ImageGenerations => Task::Service(Service::ImageGeneration),
+            Endpoint::ImageEdits => Task::Service(Service::ImageEdit),
+            Endpoint::Speech => Task::Service(Service::Speech),
+            Endpoint::Transcriptions => Task::Service(Service::Transcription),
+            Endpoint::Translations => Task::Service(Service::Translation),
+            Endpoint::Passthrough => Task::Passthrough,
         }
     }
 
@@ -120,6 +161,14 @@ impl Endpoint {
             Endpoint::CohereChat => "chat",
             Endpoint::Converse => "converse",
             Endpoint::ConverseStream => "converse-stream",
+            Endpoint::Rerank => "rerank",
+            Endpoint::Moderations => "moderations",
+            Endpoint::ImageGenerations => "images/generations",
+            Endpoint::ImageEdits => "images/edits",
+            Endpoint::Speech => "audio/speech",
+            Endpoint::Transcriptions => "audio/transcriptions",
+            Endpoint::Translations => "audio/translations",
+            Endpoint::Passthrough => "passthrough",
         }
     }
 
@@ -156,6 +205,9 @@ pub fn surface_of(path: &str) -> Surface {
 /// # Errors
 /// `NotFound` for a path that is none, `MethodNotAllowed` for the wrong method.
 pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
+    if let Some(passed) = path.strip_prefix("/passthrough/") {
+        return passthrough(passed);
+    }
     let path = path.strip_prefix("/v1beta").or(path.strip_prefix("/v1")).unwrap_or(path);
     let path = path.strip_prefix("/v1/").map_or(path, |_| path.get(3..).unwrap_or(path));
     let path = path.trim_matches('/');
@@ -166,6 +218,13 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "responses" => (Route::Call(Endpoint::Responses), "POST"),
         "messages" => (Route::Call(Endpoint::Messages), "POST"),
         "messages/count_tokens" => (Route::Call(Endpoint::CountMessages), "POST"),
+        "rerank" | "v2/rerank" => (Route::Call(Endpoint::Rerank), "POST"),
+        "moderations" => (Route::Call(Endpoint::Moderations), "POST"),
+        "images/generations" => (Route::Call(Endpoint::ImageGenerations), "POST"),
+        "images/edits" => (Route::Call(Endpoint::ImageEdits), "POST"),
+        "audio/speech" => (Route::Call(Endpoint::Speech), "POST"),
+        "audio/transcriptions" => (Route::Call(Endpoint::Transcriptions), "POST"),
+        "audio/translations" => (Route::Call(Endpoint::Translations), "POST"),
         "v2/chat" => (Route::Call(Endpoint::CohereChat), "POST"),
         "models" => (Route::Models, "GET"),
         "key" => (Route::Key, "GET"),
@@ -199,6 +258,18 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         Err(Failure::new(Kind::MethodNotAllowed, format!("/v1/{} takes {wanted}, not {method}.", shown(path)))
             .because(wanted))
     }
+}
+
+/// A provider and the path there. A path that could leave the provider's base URL, once somebody decodes it, is refused.
+fn passthrough(passed: &str) -> Result<Route, Failure> {
+    let (provider, path) = passed.split_at_checked(passed.find('/').unwrap_or(passed.len())).unwrap_or((passed, ""));
+    let decoded = percent_decode(&percent_decode(path));
+    let leaves = decoded.split(['/', '\\']).any(|segment| matches!(segment.trim(), "." | ".."));
+    if provider.is_empty() || leaves || decoded.contains(char::is_control) || path.starts_with("//") {
+        let message = format!("The path /passthrough/{} cannot be passed on.", shown(passed));
+        return Err(Failure::new(Kind::BadRequest, message).code("invalid_path"));
+    }
+    Ok(Route::Passthrough(provider.to_owned(), path.to_owned()))
 }
 
 /// A model and the method behind it: `openai/gpt-4o:generateContent`.
@@ -277,6 +348,16 @@ mod tests {
         }
         assert_eq!(route("POST", "/model//converse").map_err(|f| f.kind), Err(Kind::NotFound));
         assert_eq!(surface_of("/model/x/nothing"), Surface::Bedrock);
+        for path in ["/v1/rerank", "/v2/rerank", "/rerank/"] {
+            assert_eq!(route("POST", path), Ok(Route::Call(Endpoint::Rerank)), "{path}");
+        }
+        assert_eq!(route("POST", "/v1/audio/speech"), Ok(Route::Call(Endpoint::Speech)));
+        let passed = Route::Passthrough("openai".to_owned(), "/v1/files%20a".to_owned());
+        assert_eq!(route("DELETE", "/passthrough/openai/v1/files%20a"), Ok(passed));
+        for path in ["/../x", "/a/%2e%2e/x", "/a%2f..%2fx", "/a/%252e%252e/x", "/..\\x", "//evil.example/", "/%0d%0a"] {
+            let refused = route("GET", &format!("/passthrough/openai{path}"));
+            assert_eq!(refused.map_err(|failure| failure.kind), Err(Kind::BadRequest), "{path}");
+        }
         assert_eq!(route("GET", "/v1/chat/completions").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
         assert_eq!(route("POST", "/v1/nothing").map_err(|f| f.kind), Err(Kind::NotFound));
         assert_eq!(route("GET", "/v1/models/").map_err(|f| f.kind), Ok(()).map(|()| Route::Models));

@@ -97,6 +97,18 @@ impl Grant {
         Ok(())
     }
 
+    /// Whether the key's list names `endpoint`: some are not for keys that merely have no list.
+    #[must_use]
+    pub fn names_endpoint(&self, endpoint: &str) -> bool {
+        self.allowed_endpoints.iter().any(|pattern| pattern.matches(endpoint))
+    }
+
+    /// Whether there are models that the key may not use.
+    #[must_use]
+    pub fn restricts_models(&self) -> bool {
+        !self.allowed_models.is_empty() || !self.denied_models.is_empty()
+    }
+
     /// Both headers are set by Cloudflare, whatever the caller sent. What is not there is not allowed.
     fn permits_origin<'h>(&self, header: impl Fn(&'static str) -> Option<&'h str>) -> Result<(), Failure> {
         let refuse = |message: String| Err(Failure::new(Kind::Forbidden, message).code("ip_not_allowed"));

@@ -58,7 +58,7 @@ impl Address {
     /// (but for Responses, which names its model inside) and every URL gets `api-version`, as in <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
     #[must_use]
     pub fn url(&self, path: &str, model: &str) -> String {
-        let base = self.base.as_str();
+        let (base, path) = climb(&self.base, path);
         let Some(version) = &self.version else {
             return format!("{base}{path}");
         };
@@ -71,6 +71,17 @@ impl Address {
             format!("{base}{path}{separator}api-version={version}")
         }
     }
+}
+
+/// What is left of both once each `/..` at the front of the path has taken a segment off the base.
+fn climb<'a>(base: &'a str, path: &'a str) -> (&'a str, &'a str) {
+    let (mut base, mut path) = (base, path);
+    while let Some(rest) = path.strip_prefix("/..") {
+        path = rest;
+        // A base that was moved may have fewer segments; its host is none of them.
+        base = base.rsplit_once('/').map(|(shorter, _)| shorter).filter(|it| !it.ends_with('/')).unwrap_or(base);
+    }
+    (base, path)
 }
 
 fn fill_in(template: &str, variable: &dyn Fn(&str) -> Option<String>) -> Result<String, MissingVariable> {

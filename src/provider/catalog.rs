@@ -4,7 +4,7 @@
 //! address is an OpenAI-compatible server of which nothing odd is known ([`Quirks::COMPATIBLE`]).
 
 use super::quirks::{Hosting, OutputCap, ReasoningBack, ReasoningParameter, ToolCallIds};
-use super::{Auth, Bound, Endpoints, Place, Provider, Quirks, TokenSource};
+use super::{Auth, Bound, Endpoints, Place, Provider, Quirks, Rerank, RerankWords, Services, TokenSource};
 use crate::wire::Format;
 
 /// The address of a project's models: in the region that `VERTEX_LOCATION` names, or at a host of its own.
@@ -39,6 +39,14 @@ pub const PROVIDERS: &[Provider] = &[
         })
         .versioned("AZURE_API_VERSION")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(Services {
+            images: USUAL.images,
+            image_edits: USUAL.image_edits,
+            speech: USUAL.speech,
+            transcriptions: USUAL.transcriptions,
+            translations: USUAL.translations,
+            ..Services::NONE
+        })
         .responses()
         .recorded("azure"),
     // Claude models of a Foundry resource.
@@ -100,6 +108,11 @@ pub const PROVIDERS: &[Provider] = &[
     row("cohere", "Cohere", "https://api.cohere.com", Format::Cohere)
         .quirks(Quirks::NONE)
         .endpoints(EMBEDDINGS)
+        .services(Services {
+            rerank: Some(Rerank { path: "/v2/rerank", words: RerankWords::TopN }),
+            transcriptions: Some("/v2/audio/transcriptions"),
+            ..Services::NONE
+        })
         .recorded("cohere"),
     compatible("crusoe", "Crusoe", "https://api.inference.crusoecloud.com/v1")
         .quirks(Quirks { reasoning_back: ReasoningBack::Reasoning, ..Quirks::COMPATIBLE })
@@ -107,7 +120,15 @@ pub const PROVIDERS: &[Provider] = &[
     compatible("databricks", "Databricks", "https://{DATABRICKS_HOST}/serving-endpoints")
         .endpoints(EMBEDDINGS)
         .recorded("databricks"),
-    compatible("deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai").endpoints(EMBEDDINGS_AND_COMPLETIONS),
+    compatible("deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai")
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(Services {
+            images: USUAL.images,
+            speech: USUAL.speech,
+            transcriptions: USUAL.transcriptions,
+            translations: USUAL.translations,
+            ..Services::NONE
+        }),
     compatible("deepseek", "DeepSeek", "https://api.deepseek.com")
         .quirks(Quirks {
             // https://api-docs.deepseek.com/guides/json_mode
@@ -132,6 +153,7 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(RERANK)
         .recorded("fireworks"),
     compatible("friendli", "FriendliAI", "https://api.friendli.ai/serverless/v1").endpoints(COMPLETIONS),
     row("gemini", "Google AI Studio", "https://generativelanguage.googleapis.com", Format::Gemini)
@@ -151,6 +173,12 @@ pub const PROVIDERS: &[Provider] = &[
             reasoning_back: ReasoningBack::Reasoning,
             ..Quirks::COMPATIBLE
         })
+        .services(Services {
+            speech: USUAL.speech,
+            transcriptions: USUAL.transcriptions,
+            translations: USUAL.translations,
+            ..Services::NONE
+        })
         .recorded("groq"),
     compatible("huggingface", "Hugging Face", "https://router.huggingface.co/v1")
         .quirks(Quirks { ends_without_done: true, odd_tool_call_deltas: true, ..Quirks::COMPATIBLE })
@@ -158,6 +186,7 @@ pub const PROVIDERS: &[Provider] = &[
     compatible("hyperbolic", "Hyperbolic", "https://api.hyperbolic.xyz/v1")
         .endpoints(COMPLETIONS)
         .recorded("hyperbolic"),
+    compatible("jina", "Jina AI", "https://api.jina.ai/v1").endpoints(EMBEDDINGS).services(RERANK),
     // The public service has ended (https://docs.lambda.ai/public-cloud/lambda-inference-api); LAMBDA_BASE_URL points
     // to deployments of one's own.
     compatible("lambda", "Lambda", "https://api.lambda.ai/v1").endpoints(COMPLETIONS),
@@ -165,6 +194,7 @@ pub const PROVIDERS: &[Provider] = &[
         .auth(Auth::Optional)
         .quirks(Quirks { reasoning_back: ReasoningBack::ReasoningContent, ..Quirks::COMPATIBLE })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(RERANK)
         .recorded("llamacpp"),
     compatible("minimax", "MiniMax", "https://api.minimax.io/v1").quirks(Quirks {
         output_cap: OutputCap::MaxCompletionTokens,
@@ -198,6 +228,12 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS)
+        .services(Services {
+            moderations: USUAL.moderations,
+            speech: USUAL.speech,
+            transcriptions: USUAL.transcriptions,
+            ..Services::NONE
+        })
         .recorded("mistral"),
     compatible("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1").quirks(Quirks {
         reasoning_control: ReasoningParameter::ThinkingType,
@@ -206,9 +242,11 @@ pub const PROVIDERS: &[Provider] = &[
     }),
     compatible("nebius", "Nebius Token Factory", "https://api.tokenfactory.nebius.com/v1")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(IMAGES)
         .recorded("nebius"),
     compatible("novita", "Novita AI", "https://api.novita.ai/openai/v1")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(RERANK)
         .recorded("novita"),
     compatible("nvidia", "NVIDIA", "https://integrate.api.nvidia.com/v1").endpoints(EMBEDDINGS),
     row("ollama", "Ollama", "http://localhost:11434", Format::Ollama)
@@ -220,6 +258,7 @@ pub const PROVIDERS: &[Provider] = &[
         // Its schema of a message knows no such member, and it caches by itself.
         .quirks(Quirks { refuses: &["cache_control"], ..Quirks::NONE })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(Services { rerank: None, image_edits_json: None, ..Services::USUAL })
         .responses()
         .recorded("openai"),
     compatible("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")
@@ -235,6 +274,7 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(RERANK)
         .responses()
         .recorded("openrouter"),
     compatible("perplexity", "Perplexity", "https://api.perplexity.ai")
@@ -247,10 +287,12 @@ pub const PROVIDERS: &[Provider] = &[
     compatible("qwen", "Alibaba Cloud Model Studio", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1")
         .quirks(QWEN)
         .endpoints(EMBEDDINGS)
+        .services(QWEN_RERANK)
         .recorded("dashscope"),
     compatible("qwen-cn", "Alibaba Cloud Model Studio (China)", "https://dashscope.aliyuncs.com/compatible-mode/v1")
         .quirks(QWEN)
         .endpoints(EMBEDDINGS)
+        .services(QWEN_RERANK)
         .listed("qwen")
         .recorded("dashscope"),
     compatible("sambanova", "SambaNova", "https://api.sambanova.ai/v1").endpoints(EMBEDDINGS).recorded("sambanova"),
@@ -265,6 +307,14 @@ pub const PROVIDERS: &[Provider] = &[
         .recorded("snowflake"),
     compatible("together", "Together AI", "https://api.together.ai/v1")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(Services {
+            rerank: USUAL.rerank,
+            images: USUAL.images,
+            speech: USUAL.speech,
+            transcriptions: USUAL.transcriptions,
+            translations: USUAL.translations,
+            ..Services::NONE
+        })
         .recorded("together"),
     compatible("venice", "Venice", "https://api.venice.ai/api/v1")
         .quirks(Quirks {
@@ -274,6 +324,12 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS)
+        .services(Services {
+            images: USUAL.images,
+            speech: USUAL.speech,
+            transcriptions: USUAL.transcriptions,
+            ..Services::NONE
+        })
         .recorded("venice"),
     compatible("vercel-ai-gateway", "Vercel AI Gateway", "https://ai-gateway.vercel.sh/v1")
         .quirks(Quirks {
@@ -313,7 +369,13 @@ pub const PROVIDERS: &[Provider] = &[
             reasoning_back: ReasoningBack::ReasoningContent,
             ..Quirks::COMPATIBLE
         })
-        .endpoints(EMBEDDINGS_AND_COMPLETIONS),
+        .endpoints(EMBEDDINGS_AND_COMPLETIONS)
+        .services(Services {
+            rerank: USUAL.rerank,
+            transcriptions: USUAL.transcriptions,
+            translations: USUAL.translations,
+            ..Services::NONE
+        }),
     compatible("volcengine", "Volcengine Ark", "https://ark.cn-beijing.volces.com/api/v3")
         .quirks(Quirks {
             reasoning_control: ReasoningParameter::ThinkingType,
@@ -321,6 +383,10 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS),
+    compatible("voyage", "Voyage AI", "https://api.voyageai.com/v1")
+        .endpoints(EMBEDDINGS)
+        .services(Services { rerank: Some(Rerank { path: "/rerank", words: RerankWords::TopK }), ..Services::NONE })
+        .recorded("voyage"),
     compatible("wandb", "W&B Inference", "https://api.inference.wandb.ai/v1"),
     compatible(
         "workers-ai",
@@ -340,6 +406,7 @@ pub const PROVIDERS: &[Provider] = &[
             signed: "xai-responses-v1",
             ..Quirks::COMPATIBLE
         })
+        .services(Services { images: USUAL.images, image_edits_json: USUAL.image_edits_json, ..Services::NONE })
         .responses()
         .recorded("xai"),
     compatible("zai", "Z.ai", "https://api.z.ai/api/paas/v4")
@@ -363,7 +430,17 @@ pub fn find(id: &str) -> Option<&'static Provider> {
 const EMBEDDINGS: Endpoints = Endpoints { embeddings: true, ..CHAT_ALONE };
 const COMPLETIONS: Endpoints = Endpoints { completions: true, ..CHAT_ALONE };
 const EMBEDDINGS_AND_COMPLETIONS: Endpoints = Endpoints { embeddings: true, ..COMPLETIONS };
-const CHAT_ALONE: Endpoints = Endpoints { embeddings: false, completions: false, responses: false };
+const CHAT_ALONE: Endpoints =
+    Endpoints { embeddings: false, completions: false, responses: false, services: Services::NONE };
+
+const USUAL: Services = Services::USUAL;
+const RERANK: Services = Services { rerank: USUAL.rerank, ..Services::NONE };
+const IMAGES: Services = Services { images: USUAL.images, ..Services::NONE };
+/// Alibaba Cloud reranks by its own API alone, which stands beside the compatible one.
+const QWEN_RERANK: Services = Services {
+    rerank: Some(Rerank { path: "/../../api/v1/services/rerank/text-rerank/text-rerank", words: RerankWords::Nested }),
+    ..Services::NONE
+};
 
 /// Models of every publisher that a project may call in one region.
 const VERTEX: &str = vertex!();
@@ -506,6 +583,11 @@ impl Provider {
 
     const fn endpoints(mut self, endpoints: Endpoints) -> Provider {
         self.endpoints = endpoints;
+        self
+    }
+
+    const fn services(mut self, services: Services) -> Provider {
+        self.endpoints.services = services;
         self
     }
 

@@ -8,6 +8,7 @@ pub mod models;
 mod prices;
 mod quirks;
 mod registry;
+mod service;
 mod sigv4;
 mod tokens;
 
@@ -15,9 +16,10 @@ pub use address::{Address, MissingVariable, percent_encoded};
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, OwnThinking, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family, is_same_model};
-pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Source, Unit, Validity, cost, lines, receipt};
+pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Source, Validity, cost, lines, receipt};
 pub use quirks::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Unsigned, Upstream};
+pub use service::{Rerank, RerankWords, Service, Services};
 pub use sigv4::AwsCredentials;
 pub use tokens::{Credential, Exchange, Token, TokenRequest, TokenSource};
 
@@ -97,6 +99,8 @@ pub struct Endpoints {
     pub completions: bool,
     /// OpenAI's `/responses`, beside Chat Completions.
     pub responses: bool,
+    /// What it does beside conversation and embeddings.
+    pub services: Services,
 }
 
 /// How a credential travels.

@@ -161,11 +161,19 @@ impl Listed<'_> {
 
     /// Whether an endpoint of the gateway leads to it, and it still exists at `now`.
     fn is_served(&self, now: UnixMillis) -> bool {
+        let services = &self.upstream.endpoints.services;
         let endpoint = match self.mode() {
             Mode::Chat | Mode::Responses => self.talks(),
             Mode::Completion => self.upstream.endpoints.completions,
             Mode::Embedding => self.upstream.endpoints.embeddings,
-            _ => false,
+            Mode::Rerank => services.rerank.is_some(),
+            Mode::Moderation => services.moderations.is_some(),
+            // Price lists have a line for each size of an image, as `high/1024-x-1024/…`.
+            Mode::ImageGeneration => services.images.is_some() && !self.id.contains("-x-"),
+            Mode::ImageEdit => services.image_edits.or(services.image_edits_json).is_some(),
+            Mode::Speech => services.speech.is_some(),
+            Mode::Transcription => services.transcriptions.is_some(),
+            Mode::Realtime => false,
         };
         let retired = self.retires().and_then(|day| UnixMillis::parse_date(&day)).is_some_and(|day| day <= now);
         endpoint && !retired
@@ -250,6 +258,13 @@ fn write_price(model: &mut Object<'_>, price: &Price) {
         }
     });
     model.object("usd_per_mtok", |rates| write_rates(rates, &price.rates));
+    if !price.units.is_empty() {
+        model.object("usd_per_unit", |units| {
+            for (unit, rate) in &price.units {
+                units.number(unit.name(), usd_each(*rate));
+            }
+        });
+    }
     if !price.above.is_empty() {
         model.array("tiers_above", |tiers| {
             for above in &price.above {

@@ -21,6 +21,7 @@ mod redact;
 mod retry_after;
 pub mod schema;
 pub mod seam;
+pub mod service;
 pub mod sse;
 pub mod structured;
 mod surface;

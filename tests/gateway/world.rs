@@ -82,14 +82,24 @@ impl World {
         self.request("POST", path, body, more)
     }
 
+    /// A form, as the edge tells of it.
+    pub fn form(&mut self, path: &str, told: &str, headers: &[(&str, &str)]) -> (CallId, Step) {
+        self.request_as("POST", path, told, headers)
+    }
+
     /// What a route that only reads answers.
     pub fn get(&mut self, path: &str) -> Step {
         self.request("GET", path, "", &[]).1
     }
 
     fn request(&mut self, method: &str, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
+        let json = [("content-type", "application/json")];
+        let headers: Vec<(&str, &str)> = json.into_iter().chain(more.iter().copied()).collect();
+        self.request_as(method, path, body, &headers)
+    }
+
+    fn request_as(&mut self, method: &str, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
         let mut headers = vec![("authorization".to_owned(), format!("Bearer {}", self.key))];
-        headers.push(("content-type".to_owned(), "application/json".to_owned()));
         headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let incoming = Incoming {
             method: method.to_owned(),
@@ -98,6 +108,7 @@ impl World {
             headers,
             body: body.as_bytes().to_vec(),
             oversize: false,
+            once: false,
         };
         let (id, step) = self.gateway.begin(incoming, self.now);
         match step {

@@ -1,5 +1,6 @@
+use crate::chat::Unit;
 use crate::provider::Capabilities;
-use crate::provider::prices::{Bucket, LongPrompt, Price, Rates, Unit};
+use crate::provider::prices::{Bucket, LongPrompt, Price, Rates};
 use crate::units::NanoUsd;
 
 /// One line of the catalogue. Columns are read when they are asked for.
@@ -156,7 +157,7 @@ impl Entry {
             let (name, rates) = if index == 0 { ("", set) } else { set.split_once(' ')? };
             match name {
                 "" => price.rates = read_rates(rates)?,
-                "/" => price.units = read_units(rates)?,
+                "/" => price.units = self.read_units(rates)?,
                 name => match name.strip_prefix('>') {
                     Some(tokens) => {
                         price.above.push(LongPrompt { tokens: tokens.parse().ok()?, rates: read_rates(rates)? });
@@ -166,6 +167,26 @@ impl Entry {
             }
         }
         (!text.is_empty()).then_some(price)
+    }
+
+    /// Reads `g0.04 c0.000015`.
+    fn read_units(&self, text: &str) -> Option<Vec<(Unit, NanoUsd)>> {
+        let makes_images = matches!(self.mode(), Some(Mode::ImageGeneration | Mode::ImageEdit));
+        // The list says of some makers of images what one costs under the name of an image sent.
+        let only_sent = makes_images && !coded_amounts(text).any(|(code, _)| code == 'g');
+        let unit = |code| {
+            Some(match code {
+                's' => Unit::InputSecond,
+                't' => Unit::OutputSecond,
+                'j' if only_sent => Unit::Image,
+                'g' => Unit::Image,
+                'j' => Unit::InputImage,
+                'c' => Unit::InputCharacter,
+                'q' => Unit::Query,
+                _ => return None,
+            })
+        };
+        coded_amounts(text).map(|(code, amount)| Some((unit(code)?, amount?))).collect()
     }
 
     /// Its price as it stands in the catalogue: two models with the same text cost the same.
@@ -248,23 +269,6 @@ fn read_rates(text: &str) -> Option<Rates> {
         rates.set(bucket, amount?);
     }
     Some(rates)
-}
-
-fn read_units(text: &str) -> Option<Vec<(Unit, NanoUsd)>> {
-    coded_amounts(text)
-        .map(|(code, amount)| {
-            let unit = match code {
-                's' => Unit::InputSecond,
-                't' => Unit::OutputSecond,
-                'g' => Unit::Image,
-                'j' => Unit::InputImage,
-                'c' => Unit::InputCharacter,
-                'q' => Unit::Query,
-                _ => return None,
-            };
-            Some((unit, amount?))
-        })
-        .collect()
 }
 
 /// The letter and the dollars of each word.

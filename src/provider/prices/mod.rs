@@ -10,11 +10,11 @@ mod rates;
 mod receipt;
 mod validity;
 
-pub use rates::{Bucket, Rates, Unit};
+pub use rates::{Bucket, Rates};
 pub use receipt::receipt;
 pub use validity::{Hours, Validity};
 
-use crate::chat::Usage;
+use crate::chat::{Counted, Unit, Usage};
 use crate::units::NanoUsd;
 
 /// What one model costs at one provider.
@@ -82,7 +82,12 @@ pub struct Line {
 /// ```
 #[must_use]
 pub fn cost(usage: &Usage, price: &Price) -> Option<NanoUsd> {
-    lines(usage, price).map(|line| line.amount).sum()
+    match price.sold(usage) {
+        Some((counted, rate)) => Some(rate.per_million_thousandths(counted.thousandths)),
+        // What was counted is not how it is sold, and tokens were not counted: nobody knows.
+        None if usage.counted.is_some() && usage.total_tokens() == 0 && price.rates.iter().any(|it| it.1.0 > 0) => None,
+        None => lines(usage, price).map(|line| line.amount).sum(),
+    }
 }
 
 /// The lines of a call's bill; buckets of which nothing was used are left out.
@@ -99,6 +104,18 @@ impl Price {
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
         cost(usage, self)
+    }
+
+    /// What is paid for by the unit, with its rate per million, where that is how `usage` is sold: tokens are then not
+    /// paid for as well.
+    ///
+    /// Makers of images who count tokens sell those, whatever price lists make of it for one image.
+    #[must_use]
+    pub fn sold(&self, usage: &Usage) -> Option<(Counted, NanoUsd)> {
+        let counted = usage.counted?;
+        let by_token = counted.unit == Unit::Image && usage.total_tokens() > 0 && !self.rates.is_empty();
+        let rate = self.units.iter().find(|(unit, _)| *unit == counted.unit).map(|(_, rate)| *rate);
+        rate.filter(|_| !by_token).map(|rate| (counted, rate))
     }
 
     /// The rates that hold for `usage`: by the length of its prompt and the service tier that the upstream reports.

@@ -150,35 +150,3 @@ impl Rates {
         rates
     }
 }
-
-/// What is sold other than by the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Unit {
-    /// A second of sound or film sent.
-    InputSecond,
-    /// A second of sound or film made.
-    OutputSecond,
-    /// An image made.
-    Image,
-    /// An image sent.
-    InputImage,
-    /// A character sent.
-    InputCharacter,
-    /// A query of a reranker or search index.
-    Query,
-}
-
-impl Unit {
-    /// Its name in answers.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Unit::InputSecond => "input_second",
-            Unit::OutputSecond => "output_second",
-            Unit::Image => "image",
-            Unit::InputImage => "input_image",
-            Unit::InputCharacter => "input_character",
-            Unit::Query => "query",
-        }
-    }
-}

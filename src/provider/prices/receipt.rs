@@ -39,6 +39,15 @@ pub fn receipt(usage: &Usage, price: &Price) -> String {
         object.number("above", above);
     }
     object.array("lines", |list: &mut Array<'_>| {
+        if let Some((counted, rate)) = price.sold(usage) {
+            let (whole, part) = (counted.thousandths / 1_000, counted.thousandths % 1_000);
+            let name = counted.unit.name();
+            let _ = match part {
+                0 => write!(list.item(), "[\"{name}\",{whole},{}]", rate.0),
+                part => write!(list.item(), "[\"{name}\",{whole}.{part:03},{}]", rate.0),
+            };
+            return;
+        }
         for line in lines(usage, price) {
             if let Some(rate) = line.per_million {
                 // Writing to memory cannot fail, and the names of buckets need no escape.

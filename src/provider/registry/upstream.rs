@@ -2,7 +2,7 @@ use crate::config::{ProviderEntry, default_quirks};
 use crate::failure::{Failure, Kind};
 use crate::provider::{
     Address, Auth, AwsCredentials, Credential, Endpoints, Exchange, MissingVariable, Provider, Quirks, SANDBOX,
-    TokenSource, variable,
+    Services, TokenSource, variable,
 };
 use crate::secret::Secret;
 use crate::units::UnixMillis;
@@ -96,6 +96,7 @@ impl Upstream {
                 endpoints: Endpoints {
                     completions: false,
                     responses: false,
+                    services: Services::NONE,
                     ..entry.endpoints.unwrap_or(row.endpoints)
                 },
                 catalog_id: row.catalog_id.to_owned(),
@@ -134,7 +135,7 @@ impl Upstream {
             auth: Some(Auth::Optional),
             quirks: Some(Quirks::NONE),
             models: crate::sandbox::MODELS.iter().map(|model| (*model).to_owned()).collect(),
-            endpoints: Some(Endpoints { embeddings: true, completions: true, responses: false }),
+            endpoints: Some(Endpoints { embeddings: true, completions: true, ..Endpoints::default() }),
             ..ProviderEntry::default()
         };
         Upstream::with_keys(SANDBOX, &entry, Ok(Address::at("")), &|_| None, true)
@@ -227,6 +228,21 @@ impl Upstream {
             (Credential::Aws(aws), Auth::Aws(service)) => aws.sign(service, request.url, request.body, request.now),
             (Credential::Aws(_), _) => Vec::new(),
         }
+    }
+
+    /// The URL of a call that is passed through. What the path repeats of the base URL's end, as in `/v1/files` behind
+    /// `https://api.example/v1`, is there once.
+    ///
+    /// # Errors
+    /// Where the address needs a variable that is not set.
+    pub fn passed_url(&self, path: &str, query: &str) -> Result<String, Failure> {
+        let address = self.address.as_ref().map_err(|missing| self.not_set_up(&missing.0))?;
+        let base = address.base_url();
+        let last = base.rsplit_once('/').map_or("", |(_, last)| last);
+        let repeated = path.strip_prefix('/').and_then(|path| path.strip_prefix(last));
+        let rest =
+            repeated.filter(|rest| !last.is_empty() && (rest.is_empty() || rest.starts_with('/'))).unwrap_or(path);
+        Ok(format!("{base}{rest}{query}"))
     }
 
     /// The headers that carry the credential: the caller's own key where they brought one, else the gateway's number

@@ -37,7 +37,8 @@ fn only_what_can_be_called_and_is_permitted_is_listed() {
     let openai = list(&registry(&["OPENAI_API_KEY"]), &|provider, _| provider == "openai");
     let ids = ids(&openai);
     assert!(ids.contains(&"openai/gpt-4o") && ids.contains(&"openai/text-embedding-3-small"), "{ids:?}");
-    assert!(!ids.iter().any(|id| id.contains("whisper") || id.contains("dall-e")), "{ids:?}");
+    assert!(ids.contains(&"openai/whisper-1") && ids.contains(&"openai/gpt-image-1-mini"), "{ids:?}");
+    assert!(!ids.iter().any(|id| id.contains("-x-")), "sizes are no models: {ids:?}");
     // Its day came in October 2026.
     assert!(!ids.contains(&"openai/gpt-4o-2024-05-13"));
     assert!(ids.is_sorted());

@@ -1,0 +1,116 @@
+// Forms with files: they stay on this side. The core is told their fields, and sends the form by naming its model.
+
+/** The most bytes of a form that are kept, so that it can be sent again: what providers take. */
+const MOST_KEPT = 25 * 1024 * 1024;
+/** The most bytes of one field. */
+const MOST_FIELD = 64 * 1024;
+/** Fields that the core may want to know. */
+const TOLD = new Set(["model", "prompt", "n", "size", "quality", "stream", "response_format", "user"]);
+const CRLF2 = [13, 10, 13, 10];
+
+/**
+ * Reads a form as far as it is kept. Gives what the core is told, as JSON, and how to make a body of it with another
+ * model; `once` says that there is more than is kept, which can be sent only once. Undefined is that this is no form.
+ */
+export async function readForm(request) {
+  const boundary = /boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))/i.exec(request.headers.get("content-type"));
+  if (boundary === null || request.body === null) return { told: new TextEncoder().encode("{}"), once: false, body: () => null };
+  const reader = request.body.getReader();
+  const { kept, once } = await readKept(reader);
+  const parts = partsOf(kept, new TextEncoder().encode(`\r\n--${boundary[1] ?? boundary[2]}`));
+  const told = {};
+  let files = 0;
+  let model;
+  for (const { name, isFile, start, end } of parts) {
+    if (isFile) files += end - start;
+    else if (TOLD.has(name) && end - start <= MOST_FIELD) {
+      told[name] = new TextDecoder().decode(kept.subarray(start, end));
+      if (name === "model") model = { start, end };
+    }
+  }
+  if (files > 0) told.file = String(files);
+  const length = Number(request.headers.get("content-length") ?? 0);
+  return {
+    told: new TextEncoder().encode(JSON.stringify(told)),
+    once,
+    body: (name) => body({ kept, model: model ?? { start: 0, end: 0 }, name, rest: once ? reader : undefined, length }),
+  };
+}
+
+async function readKept(reader) {
+  const pieces = [];
+  let total = 0;
+  let done = false;
+  while (!done && total <= MOST_KEPT) {
+    const read = await reader.read();
+    done = read.done;
+    if (done) break;
+    pieces.push(read.value);
+    total += read.value.byteLength;
+  }
+  const kept = new Uint8Array(total);
+  let at = 0;
+  for (const piece of pieces) {
+    kept.set(piece, at);
+    at += piece.byteLength;
+  }
+  return { kept, once: !done };
+}
+
+/** The parts that begin within `bytes`: their names and where their contents are. */
+function partsOf(bytes, separator) {
+  const parts = [];
+  // The first boundary has no line before it.
+  let at = separator.length - 2;
+  while (at < bytes.length && bytes[at] === 13) {
+    const head = find(bytes, CRLF2, at);
+    if (head < 0) break;
+    const disposition = new TextDecoder().decode(bytes.subarray(at, head));
+    const start = head + CRLF2.length;
+    const found = find(bytes, separator, start);
+    const end = found < 0 ? bytes.length : found;
+    const name = /;\s*name="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1];
+    if (name !== undefined) parts.push({ name, isFile: /;\s*filename\*?=/i.test(disposition), start, end });
+    at = end + separator.length;
+  }
+  return parts;
+}
+
+/** Where `pattern` first stands at or after `from`; -1 where it does not. Steps over what cannot be its end (Horspool). */
+function find(bytes, pattern, from) {
+  const last = pattern.length - 1;
+  const steps = new Uint8Array(256).fill(pattern.length);
+  for (let index = 0; index < last; index += 1) steps[pattern[index]] = last - index;
+  for (let at = from; at + last < bytes.length; at += steps[bytes[at + last]]) {
+    let index = last;
+    while (index >= 0 && bytes[at + index] === pattern[index]) index -= 1;
+    if (index < 0) return at;
+  }
+  return -1;
+}
+
+/** The form with `name` as its model: what is kept, and the rest as it comes. */
+function body({ kept, model, name, rest, length }) {
+  const before = kept.subarray(0, model.start);
+  const after = kept.subarray(model.end);
+  const total = before.length + name.length + after.length;
+  const grown = name.length - (model.end - model.start);
+  const isKnown = rest === undefined || length > 0;
+  const stream = isKnown ? new FixedLengthStream(rest === undefined ? total : length + grown) : new IdentityTransformStream();
+  pump(stream.writable.getWriter(), [before, name, after], rest).catch(() => {});
+  return stream.readable;
+}
+
+async function pump(writer, pieces, rest) {
+  try {
+    for (const piece of pieces) if (piece.length > 0) await writer.write(piece);
+    for (;;) {
+      const { done, value } = rest === undefined ? { done: true } : await rest.read();
+      if (done) break;
+      await writer.write(value);
+    }
+    await writer.close();
+  } catch (error) {
+    await writer.abort(error);
+  }
+}

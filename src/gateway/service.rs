@@ -1,0 +1,240 @@
+//! Calls beside conversation: what is sent, what of the answer goes on, and what it took.
+
+use base64::Engine as _;
+use serde::Deserialize;
+
+use crate::budget::{Amounts, Estimate};
+use crate::chat::{Counted, Unit, Usage};
+use crate::failure::{Failure, Kind};
+use crate::json::{Raw, SyntaxError};
+use crate::provider::{Bucket, Price, Service};
+use crate::units::NanoUsd;
+use crate::wire::Outgoing;
+use crate::wire::service::{read_rerank, see_answer, write_rerank};
+
+use super::Incoming;
+use super::attempt::Attempt;
+use super::call::Call;
+use super::plain::Plain;
+use super::send::patched_at;
+
+/// Documents that one query of a reranker may have (<https://docs.cohere.com/docs/rerank>).
+const DOCUMENTS_A_QUERY: u64 = 100;
+/// A document longer than this, in bytes, may count as several.
+const DOCUMENT: u64 = 500;
+/// Bytes of a second of sound, where only its size is known: 64 kbit/s. Most sound has more, so the guess errs upwards.
+const SOUND_A_SECOND: u64 = 8_000;
+/// Characters that are spoken in a second.
+const SPOKEN_A_SECOND: u64 = 15;
+/// Tokens that an image or a piece of speech is taken to have, where nothing has to hold for sure.
+const MEDIA_TOKENS: u64 = 4_096;
+
+/// The request of a service; nothing where the target does not have it.
+pub(super) fn write(service: Service, incoming: &Incoming, attempt: &mut Attempt) -> Result<Option<Outgoing>, Failure> {
+    let services = attempt.upstream.endpoints.services;
+    let form = incoming.is_form();
+    if service == Service::Rerank {
+        let Some(rerank) = services.rerank else { return Ok(None) };
+        return write_rerank(&incoming.body, &attempt.model, rerank, &mut attempt.adjusted).map(Some);
+    }
+    let Some(path) = services.path(service, form) else { return Ok(None) };
+    if form {
+        // The form itself never comes in here: the edge puts the model's name into it.
+        let body = attempt.model.clone().into_bytes();
+        return Ok(Some(Outgoing { path: path.to_owned(), headers: Vec::new(), body }));
+    }
+    if matches!(service, Service::Transcription | Service::Translation) {
+        let message = "Send the sound as `file` in a form (`content-type: multipart/form-data`).";
+        return Err(Failure::new(Kind::UnsupportedMediaType, message).about("file"));
+    }
+    patched_at(path, incoming, attempt, false).map(Some)
+}
+
+/// Reads a successful answer that came in one piece.
+pub(super) fn read<'b>(
+    service: Service,
+    call: &Call,
+    attempt: &Attempt,
+    content_type: &str,
+    body: &'b [u8],
+) -> Result<(Usage, Plain<'b>), Failure> {
+    let quirks = &attempt.upstream.quirks;
+    let complete = |told| used(service, told, &Sizes::read(&call.incoming), attempt.price.as_ref());
+    if service == Service::Rerank {
+        let answer = read_rerank(body, &call.incoming.body, quirks)?;
+        let usage = complete(answer.usage.clone());
+        return Ok((usage, Plain::Ranking(answer, call.request_id.clone(), attempt.model.clone())));
+    }
+    if !content_type.contains("json") {
+        // Subtitles, plain text, sound: as it came.
+        return Ok((complete(None), Plain::Bytes(body.to_vec(), content_type.to_owned())));
+    }
+    let seen = see_answer(service, body, quirks)?;
+    let usage = complete(seen.usage);
+    let Some(sound) = seen.sound.filter(|_| service == Service::Speech) else {
+        return Ok((usage, Plain::Service(body)));
+    };
+    let decoded = base64::engine::general_purpose::STANDARD.decode(sound.decode().as_bytes());
+    let decoded = decoded
+        .map_err(|error| Failure::bad_answer("The provider's sound is no base64.").because(error.to_string()))?;
+    Ok((usage, Plain::Bytes(decoded, sound_type(&call.incoming).to_owned())))
+}
+
+/// What a call used: what the provider says, and what it was asked for where that is how it is paid.
+pub(super) fn used(service: Service, told: Option<Usage>, sizes: &Sizes, price: Option<&Price>) -> Usage {
+    let counts_tokens = told.as_ref().is_some_and(|usage| usage.total_tokens() > 0);
+    let mut usage = told.unwrap_or_default();
+    let by_token = counts_tokens && price.is_some_and(|price| !price.rates.is_empty());
+    let is_media = !matches!(service, Service::Rerank | Service::Moderation);
+    if usage.counted.is_none() && !(by_token && is_media) {
+        let unit = unit_of(service, price);
+        usage.counted = unit.map(|unit| sizes.count(unit));
+        // How long sound is can only be guessed from its size, or from the length of what is spoken.
+        let guessed = matches!(unit, Some(Unit::InputSecond | Unit::OutputSecond));
+        usage.estimated |= guessed && !counts_tokens;
+    }
+    if !is_media && !counts_tokens {
+        usage.input_fresh = sizes.bytes.div_ceil(4);
+        usage.estimated |= usage.counted.is_none();
+    }
+    usage
+}
+
+/// What a call takes at most, before it is sent.
+pub(super) fn bound(service: Service, incoming: &Incoming, price: Option<&Price>, strict: bool) -> Estimate {
+    let sizes = Sizes::read(incoming);
+    let unit = unit_of(service, price);
+    let rate = |unit| price?.units.iter().find(|(known, _)| Some(*known) == unit).map(|(_, rate)| *rate);
+    let rates = price.map(|price| price.rates).unwrap_or_default();
+    let is_media = !matches!(service, Service::Rerank | Service::Moderation);
+    // A reranker reads the query beside each document.
+    let read = sizes.bytes + sizes.query_bytes.saturating_mul(sizes.documents);
+    let input_tokens = if strict { read } else { read.div_ceil(4) };
+    let output_tokens = if is_media { MEDIA_TOKENS.saturating_mul(sizes.images) } else { 0 };
+    let (cost, unbounded) = match (rate(unit), unit) {
+        (Some(rate), Some(unit)) => {
+            let counted = match unit {
+                Unit::Query => Unit::Query.times(queries(sizes.documents + sizes.bytes / DOCUMENT)),
+                unit => sizes.count(unit),
+            };
+            let lasts = matches!(unit, Unit::InputSecond | Unit::OutputSecond);
+            let also_by_token = unit == Unit::Image && !rates.is_empty();
+            let cost = rate.per_million_thousandths(counted.thousandths);
+            (Some(cost), (lasts || also_by_token).then_some("sound or images of a length that is not known before"))
+        }
+        _ => {
+            let of = |bucket, tokens| rates.with_parents(bucket).map(|rate| rate.per_million(tokens));
+            let output = match service {
+                Service::ImageGeneration | Service::ImageEdit => Bucket::ImageOutput,
+                Service::Speech => Bucket::AudioOutput,
+                _ => Bucket::Output,
+            };
+            let made = if is_media { of(output, output_tokens) } else { Some(NanoUsd::ZERO) };
+            let cost = of(Bucket::Input, input_tokens).zip(made).map(|(read, made)| read + made);
+            (cost, is_media.then_some("sound or images that are sold by the token"))
+        }
+    };
+    let most = Amounts { cost: cost.unwrap_or(NanoUsd::ZERO), requests: 1, input_tokens, output_tokens, parallel: 1 };
+    let priced = cost.is_some();
+    Estimate { most, priced, unbounded: unbounded.filter(|_| priced) }
+}
+
+/// The unit in which a service is paid at this price; else the one in which it would be.
+fn unit_of(service: Service, price: Option<&Price>) -> Option<Unit> {
+    let units: &[Unit] = match service {
+        Service::Rerank => &[Unit::Query],
+        Service::Moderation => &[],
+        Service::ImageGeneration | Service::ImageEdit => &[Unit::Image],
+        Service::Speech => &[Unit::InputCharacter, Unit::OutputSecond],
+        Service::Transcription | Service::Translation => &[Unit::InputSecond],
+    };
+    let sells = |unit: &Unit| price.is_some_and(|price| price.units.iter().any(|(known, _)| known == unit));
+    let sold = units.iter().find(|unit| sells(unit)).copied();
+    // A reranker that sells tokens counts no queries.
+    sold.or(units.first().filter(|_| service != Service::Rerank).copied())
+}
+
+fn queries(documents: u64) -> u64 {
+    documents.div_ceil(DOCUMENTS_A_QUERY).max(1)
+}
+
+/// How much is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sizes {
+    /// Of the request, the file of a form left out.
+    bytes: u64,
+    file_bytes: u64,
+    characters: u64,
+    documents: u64,
+    query_bytes: u64,
+    images: u64,
+}
+
+/// The members of any service's request, or fields of its form, that say how much there is.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Asks<'a> {
+    #[serde(borrow)]
+    input: Option<Raw<'a>>,
+    #[serde(borrow)]
+    documents: Option<Raw<'a>>,
+    #[serde(borrow)]
+    query: Option<Raw<'a>>,
+    #[serde(borrow)]
+    n: Option<Raw<'a>>,
+    #[serde(borrow)]
+    file: Option<Raw<'a>>,
+    #[serde(borrow)]
+    response_format: Option<Raw<'a>>,
+}
+
+impl Sizes {
+    /// Reads a request, or what the edge tells of a form: its fields, and as `file` how many bytes its files have.
+    pub(super) fn read(incoming: &Incoming) -> Sizes {
+        let asks: Asks<'_> = crate::json::from_slice(&incoming.body).unwrap_or_default();
+        let mut documents = 0;
+        if let Some(list) = &asks.documents {
+            // What is no list was refused before anything is counted.
+            let _ = list.cursor().items(|_, cursor| {
+                documents += 1;
+                cursor.value().map(drop).map_err(|error: SyntaxError| error)
+            });
+        }
+        let number = |raw: &Option<Raw<'_>>| {
+            let raw = raw.as_ref()?;
+            raw.text().map_or_else(|| raw.get().parse().ok(), |text| text.decode().parse().ok())
+        };
+        Sizes {
+            bytes: incoming.body.len() as u64,
+            file_bytes: number(&asks.file).unwrap_or(0),
+            characters: asks.input.as_ref().and_then(Raw::text).map_or(0, |text| text.decode().chars().count() as u64),
+            documents,
+            query_bytes: asks.query.map_or(0, |query| query.get().len() as u64),
+            images: number(&asks.n).unwrap_or(1).max(1),
+        }
+    }
+
+    fn count(&self, unit: Unit) -> Counted {
+        match unit {
+            Unit::Query => unit.times(queries(self.documents)),
+            Unit::Image | Unit::InputImage => unit.times(self.images),
+            Unit::InputCharacter => unit.times(self.characters),
+            Unit::InputSecond => Counted { unit, thousandths: (self.file_bytes * 1_000).div_ceil(SOUND_A_SECOND) },
+            Unit::OutputSecond => Counted { unit, thousandths: (self.characters * 1_000).div_ceil(SPOKEN_A_SECOND) },
+        }
+    }
+}
+
+/// What the sound is that was asked for.
+fn sound_type(incoming: &Incoming) -> &'static str {
+    let asks: Asks<'_> = crate::json::from_slice(&incoming.body).unwrap_or_default();
+    let format = asks.response_format.as_ref().and_then(Raw::text).map(|text| text.decode().into_owned());
+    match format.as_deref() {
+        Some("wav") => "audio/wav",
+        Some("opus") => "audio/ogg",
+        Some("flac") => "audio/flac",
+        Some("aac") => "audio/aac",
+        Some("pcm") => "audio/pcm",
+        _ => "audio/mpeg",
+    }
+}

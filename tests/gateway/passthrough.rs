@@ -1,0 +1,148 @@
+//! Calls that go to a provider as they came.
+
+use latchkey::budget::{Budget, Period, Scope};
+use latchkey::gateway::{Input, Step};
+use latchkey::keys::{Key, UnknownPrice};
+use latchkey::units::NanoUsd;
+use serde_json::json;
+
+use crate::world::{World, header, header_of, refused, sent};
+
+fn open() -> Key {
+    Key { allowed_endpoints: vec!["passthrough".into()], ..Key::default() }
+}
+
+/// Plays an upstream whose body passes; gives the head of the answer and the step that ends it.
+fn passed(world: &mut World, id: latchkey::gateway::CallId, head: (u16, &str), pieces: &[&str]) -> (Step, Step) {
+    let headers = [("content-type", head.1), ("openai-version", "2020-10-01"), ("set-cookie", "a=b")];
+    assert!(matches!(world.resume(id, Input::Headers(head.0, &headers)), Step::Hold));
+    let mut first = None;
+    for piece in pieces {
+        let step = world.resume(id, Input::Chunk(piece.as_bytes()));
+        first.get_or_insert(step);
+    }
+    (first.expect("a piece"), world.resume(id, Input::End))
+}
+
+#[test]
+fn the_callers_key_is_swapped_and_usage_is_read_along() {
+    for (path, url, kind, pieces, tokens) in [
+        (
+            "/passthrough/openai/v1/responses?key=lk-1&a=b",
+            "https://api.openai.com/v1/responses?a=b",
+            "application/json",
+            &[r#"{"model":"gpt-4o","#, r#""usage":{"input_tokens":10,"output_tokens":5,"total_tokens":15}}"#][..],
+            (10, 5),
+        ),
+        (
+            "/passthrough/anthropic/v1/messages",
+            "https://api.anthropic.com/v1/messages",
+            "text/event-stream",
+            &[
+                "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1,\"cache_read_input_tokens\":3}}}\n\n",
+                "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":9}}\n\n",
+            ],
+            (7, 9),
+        ),
+        (
+            "/passthrough/gemini/v1beta/models/gemini-2.5-flash:generateContent",
+            "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:generateContent",
+            "application/json; charset=UTF-8",
+            &[r#"{"usageMetadata":{"promptTokenCount":4,"candidatesTokenCount":2,"totalTokenCount":6}}"#],
+            (4, 2),
+        ),
+    ] {
+        let mut world = World::with(open(), None);
+        let (id, step) = world.send(path, r#"{"model":"gpt-4o"}"#, &[("anthropic-version", "2023-06-01")]);
+        let outbound = sent(step);
+        assert_eq!(outbound.url, url);
+        assert!(outbound.outside && outbound.abortable);
+        assert!(outbound.passed.contains(&("anthropic-version".to_owned(), "2023-06-01".to_owned())));
+        let shown = format!("{:?}{:?}", outbound.passed, outbound.headers);
+        assert!(!shown.contains(&world.key), "the gateway's key stays here");
+        let credential =
+            ["authorization", "x-api-key", "x-goog-api-key"].iter().find_map(|it| header_of(&outbound, it));
+        assert!(credential.is_some_and(|value| value.contains("secret")));
+        let (first, last) = passed(&mut world, id, (200, kind), pieces);
+        let Step::Commit { head, relay: true } = first else { panic!("{first:?}") };
+        assert_eq!(head.body, pieces[0].as_bytes());
+        assert_eq!(header(&head, "content-type"), Some(kind));
+        assert_eq!(head.passed, [("openai-version".to_owned(), "2020-10-01".to_owned())]);
+        assert!(matches!(last, Step::Finish(rest) if rest.is_empty()));
+        let record = world.only_record();
+        assert_eq!((record.endpoint, record.input_fresh, record.output_text), ("passthrough", tokens.0, tokens.1));
+        assert_eq!(record.state, "settled_actual", "{path}");
+    }
+}
+
+#[test]
+fn what_is_known_of_the_model_is_priced() {
+    let mut world = World::with(open(), None);
+    let (id, step) = world.post("/passthrough/openai/chat/completions", r#"{"model":"gpt-4o"}"#);
+    sent(step);
+    let answer = r#"{"usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}}"#;
+    passed(&mut world, id, (200, "application/json"), &[answer]);
+    let record = world.only_record();
+    assert_eq!((record.model.as_str(), record.cost_nano), ("gpt-4o", Some(3_500_000)));
+}
+
+#[test]
+fn an_error_passes_too_and_costs_nothing() {
+    let mut world = World::with(open(), None);
+    let (id, step) = world.post("/passthrough/openai/nothing", r#"{"model":"gpt-4o"}"#);
+    sent(step);
+    let (first, _) = passed(&mut world, id, (404, "application/json"), &[r#"{"error":{"message":"no"}}"#]);
+    assert!(matches!(first, Step::Commit { head, .. } if head.status == 404));
+    let record = world.only_record();
+    assert_eq!((record.status, record.state, record.attempts), (404, "released", 1));
+}
+
+#[test]
+fn a_body_that_breaks_off_never_looks_whole() {
+    let mut world = World::with(open(), None);
+    let (id, step) = world.post("/passthrough/openai/chat/completions", r#"{"model":"gpt-4o"}"#);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "application/json")]));
+    world.resume(id, Input::Chunk(b"{"));
+    assert!(matches!(world.resume(id, Input::Broken("reset")), Step::Break));
+    assert_eq!(world.only_record().state, "settled_estimate");
+}
+
+#[test]
+fn only_keys_that_name_it_may_pass_through() {
+    for key in [Key::default(), Key { allowed_endpoints: vec!["chat/completions".into()], ..Key::default() }] {
+        let mut world = World::with(key, None);
+        let (status, answer) = refused(world.post("/passthrough/openai/files", "").1);
+        assert_eq!((status, &answer["error"]["code"]), (403, &json!("endpoint_not_allowed")));
+    }
+    let mut held = World::with(Key { allowed_models: vec!["openai/gpt-4o".into()], ..open() }, None);
+    let (status, answer) = refused(held.post("/passthrough/openai/files", "").1);
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("model_not_allowed")), "its model is not known");
+    sent(held.post("/passthrough/openai/chat/completions", r#"{"model":"gpt-4o"}"#).1);
+    let (status, _) = refused(World::with(open(), None).post("/passthrough/openai/..%2fadmin", "").1);
+    assert_eq!(status, 400);
+    let own = [("x-latchkey-provider-key", "sk-own")];
+    let (status, answer) = refused(World::with(open(), None).send("/passthrough/openai/files", "", &own).1);
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("provider_key_not_allowed")));
+    let (status, _) = refused(World::with(open(), None).post("/passthrough/nobody/x", "").1);
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn a_strict_budget_wants_a_ceiling() {
+    let budget = Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd::DOLLAR,
+        period: Period::Total,
+        ..Budget::default()
+    };
+    let strict = Key { budgets: vec![budget], ..open() };
+    let body = r#"{"model":"gpt-4o","max_tokens":5}"#;
+    let mut world = World::with(strict.clone(), None);
+    let (status, answer) = refused(world.post("/passthrough/openai/chat/completions", body).1);
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("cost_unbounded")));
+    let ceiling = Some(UnknownPrice::Hold(NanoUsd(5_000_000)));
+    let mut world = World::with(Key { unknown_price: ceiling, ..strict }, None);
+    sent(world.post("/passthrough/openai/chat/completions", body).1);
+}

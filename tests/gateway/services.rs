@@ -1,0 +1,221 @@
+//! Calls beside conversation: reranking, moderation, images, speech.
+
+use latchkey::budget::{Budget, Period, Scope};
+use latchkey::gateway::{Input, Step};
+use latchkey::keys::Key;
+use latchkey::units::NanoUsd;
+use serde_json::json;
+
+use crate::world::{World, header, header_of, json as read, refused, sent};
+
+const VARIABLES: [(&str, &str); 7] = [
+    ("COHERE_API_KEY", "cohere-secret"),
+    ("VOYAGE_API_KEY", "voyage-secret"),
+    ("QWEN_API_KEY", "qwen-secret"),
+    ("MISTRAL_API_KEY", "mistral-secret"),
+    ("XAI_API_KEY", "xai-secret"),
+    ("GROQ_API_KEY", "groq-secret"),
+    ("TOGETHER_API_KEY", "together-secret"),
+];
+const ALONE: &str = r#"{"version":1,"failover":{"enabled":false},"health":{"enabled":false}}"#;
+const COHERE: &str =
+    r#"{"id":"c","results":[{"index":1,"relevance_score":0.9}],"meta":{"billed_units":{"search_units":1}}}"#;
+const VOYAGE: &str =
+    r#"{"object":"list","data":[{"relevance_score":0.7,"index":0}],"model":"rerank-2","usage":{"total_tokens":57}}"#;
+
+fn world(key: Key) -> World {
+    World::of(key, ALONE, &VARIABLES)
+}
+
+fn ranking(model: &str) -> String {
+    json!({"model": model, "query": "q", "documents": ["a", "b"], "top_n": 1}).to_string()
+}
+
+#[test]
+fn a_ranking_is_paid_as_its_provider_sells_it() {
+    let mut world = world(Key::default());
+    let (id, step) = world.post("/v1/rerank", &ranking("cohere/rerank-v3.5"));
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.cohere.com/v2/rerank");
+    let response = world.answer(id, 200, &[], COHERE);
+    let answer = read(&response.body);
+    assert_eq!((&answer["results"][0]["index"], &answer["usage"]["cost"]), (&json!(1), &json!(0.002)));
+    assert_eq!(header(&response, "x-latchkey-cost"), Some("0.002"));
+    let record = world.only_record();
+    assert_eq!((record.endpoint, record.state, record.cost_nano), ("rerank", "settled_actual", Some(2_000_000)));
+    assert!(record.prices.is_some_and(|prices| prices.contains(r#"["query",1,"#)));
+
+    let (id, step) = world.post("/v2/rerank", &ranking("voyage/rerank-2"));
+    assert_eq!(sent(step).url, "https://api.voyageai.com/v1/rerank");
+    world.answer(id, 200, &[], VOYAGE);
+    let record = world.only_record();
+    assert_eq!((record.input_fresh, record.cost_nano), (57, Some(2_850)), "57 tokens at 5 cents a million");
+}
+
+#[test]
+fn a_path_may_stand_beside_the_base_url() {
+    let mut world = world(Key::default());
+    let (_, step) = world.post("/v1/rerank", &ranking("qwen/gte-rerank"));
+    let url = "https://dashscope-intl.aliyuncs.com/api/v1/services/rerank/text-rerank/text-rerank";
+    assert_eq!(sent(step).url, url);
+}
+
+#[test]
+fn another_reranker_is_asked_when_the_first_fails() {
+    let document = r#"{"version":1,"health":{"enabled":false}}"#;
+    let mut world = World::of(Key::default(), document, &VARIABLES);
+    let body = json!({"models": ["cohere/rerank-v3.5", "voyage/rerank-2"], "query": "q", "documents": ["a", "b"]});
+    let (id, step) = world.post("/v1/rerank", &body.to_string());
+    assert!(sent(step).url.starts_with("https://api.cohere.com/"));
+    let next = sent(world.refuse(id, 401, &[], r#"{"message":"invalid api token"}"#));
+    assert_eq!(next.url, "https://api.voyageai.com/v1/rerank");
+    let response = world.answer(id, 200, &[], VOYAGE);
+    assert_eq!(header(&response, "x-latchkey-provider"), Some("voyage"));
+}
+
+#[test]
+fn moderation_of_two_providers() {
+    let mut world = world(Key::default());
+    for (model, url) in [
+        ("openai/omni-moderation-latest", "https://api.openai.com/v1/moderations"),
+        ("mistral/mistral-moderation-2603", "https://api.mistral.ai/v1/moderations"),
+    ] {
+        let (id, step) = world.post("/v1/moderations", &json!({"model": model, "input": "text"}).to_string());
+        let outbound = sent(step);
+        assert_eq!(outbound.url, url);
+        assert_eq!(read(&outbound.body)["input"], "text");
+        let response = world.answer(id, 200, &[], r#"{"id":"m","results":[{"flagged":false}]}"#);
+        let answer = read(&response.body);
+        assert_eq!((&answer["results"][0]["flagged"], &answer["usage"]["cost"]), (&json!(false), &json!(0)));
+        assert_eq!(world.only_record().endpoint, "moderations");
+    }
+}
+
+#[test]
+fn images_are_paid_by_the_token_by_the_image_or_as_stated() {
+    let mut world = world(Key::default());
+    let ask = |model: &str| json!({"model": model, "prompt": "p", "n": 2}).to_string();
+    let (id, step) = world.post("/v1/images/generations", &ask("openai/gpt-image-1"));
+    assert_eq!(sent(step).url, "https://api.openai.com/v1/images/generations");
+    let tokens = r#"{"created":1,"data":[{"b64_json":"AA"}],"usage":{"total_tokens":1010,"input_tokens":10,"output_tokens":1000,"input_tokens_details":{"text_tokens":10,"image_tokens":0},"output_tokens_details":{"text_tokens":0,"image_tokens":1000}}}"#;
+    world.answer(id, 200, &[], tokens);
+    let record = world.only_record();
+    assert_eq!((record.output_image, record.cost_nano), (1_000, Some(40_050_000)));
+
+    let (id, _) = world.post("/v1/images/generations", &ask("xai/grok-imagine-image"));
+    world.answer(id, 200, &[], r#"{"data":[{"url":"https://a/1"},{"url":"https://a/2"}]}"#);
+    let record = world.only_record();
+    assert_eq!(record.cost_nano, Some(40_000_000), "two at two cents");
+    assert!(record.prices.is_some_and(|prices| prices.contains(r#"["image",2,"#)));
+
+    let edit = json!({"model": "xai/grok-imagine-image", "prompt": "p", "image": {"url": "data:image/png;base64,AA"}});
+    let (id, step) = world.post("/v1/images/edits", &edit.to_string());
+    assert_eq!(sent(step).url, "https://api.x.ai/v1/images/edits");
+    world.answer(id, 200, &[], r#"{"data":[{"url":"u"}],"usage":{"cost_in_usd_ticks":700000000}}"#);
+    assert_eq!(world.only_record().cost_nano, Some(70_000_000));
+}
+
+#[test]
+fn what_has_no_price_has_no_cost() {
+    let mut world = world(Key::default());
+    let ask = json!({"model": "openai/gpt-image-1", "prompt": "p"}).to_string();
+    let (id, _) = world.post("/v1/images/generations", &ask);
+    let response = world.answer(id, 200, &[], r#"{"created":1,"data":[{"b64_json":"AA"}]}"#);
+    assert_eq!(header(&response, "x-latchkey-cost"), None, "its tokens are paid for, and not told");
+    assert_eq!(world.only_record().cost_nano, None);
+}
+
+#[test]
+fn sound_within_json_is_unpacked() {
+    let mut world = world(Key::default());
+    let ask = json!({"model": "mistral/voxtral-mini-tts-latest", "input": "héllo", "voice": "v"}).to_string();
+    let (id, step) = world.post("/v1/audio/speech", &ask);
+    assert_eq!(sent(step).url, "https://api.mistral.ai/v1/audio/speech");
+    let response = world.answer(id, 200, &[], r#"{"audio_data":"SUQz"}"#);
+    assert_eq!((response.body.as_slice(), header(&response, "content-type")), (&b"ID3"[..], Some("audio/mpeg")));
+    let record = world.only_record();
+    assert_eq!((record.cost_nano, record.state), (Some(80_000), "settled_actual"), "five characters");
+}
+
+/// What the edge tells of a form.
+fn form(model: &str) -> String {
+    json!({"model": model, "response_format": "json", "file": "24000"}).to_string()
+}
+
+#[test]
+fn a_form_is_sent_by_the_edge_with_the_models_name_put_right() {
+    let mut world = world(Key::default());
+    let kind = [("content-type", "multipart/form-data; boundary=x")];
+    let send = |world: &mut World, model: &str| world.form("/v1/audio/transcriptions", &form(model), &kind);
+    let (id, step) = send(&mut world, "mistral/voxtral-mini-latest");
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.mistral.ai/v1/audio/transcriptions");
+    assert!(outbound.outside);
+    assert_eq!(outbound.body, b"voxtral-mini-latest");
+    assert_eq!(header_of(&outbound, "content-type"), Some("multipart/form-data; boundary=x"));
+    let told = r#"{"text":"t","usage":{"prompt_audio_seconds":3,"prompt_tokens":3,"total_tokens":389,"completion_tokens":11}}"#;
+    world.answer(id, 200, &[], told);
+    assert_eq!(world.only_record().cost_nano, Some(150_000), "three seconds");
+
+    let (id, step) = send(&mut world, "groq/whisper-large-v3");
+    assert_eq!(sent(step).url, "https://api.groq.com/openai/v1/audio/transcriptions");
+    let response = match world.resume(id, Input::Headers(200, &[("content-type", "text/plain")])) {
+        Step::ReadBody(_) => world.resume(id, Input::Body(b"1\n00:00 --> 00:01\nHi\n")),
+        step => panic!("{step:?}"),
+    };
+    let Step::Respond(response) = response else { panic!("{response:?}") };
+    assert_eq!((header(&response, "content-type"), response.body.len()), (Some("text/plain"), 21));
+    let record = world.only_record();
+    assert_eq!((record.state, record.cost_nano), ("settled_estimate", Some(92_490)), "three seconds, by its size");
+}
+
+#[test]
+fn who_has_no_such_endpoint_says_so() {
+    let mut world = world(Key::default());
+    let (_, step) = world.post("/v1/rerank", &ranking("openai/gpt-4o"));
+    let (status, answer) = refused(step);
+    assert_eq!((status, &answer["error"]["code"]), (404, &json!("endpoint_not_available")));
+    let body = json!({"model": "openai/whisper-1"}).to_string();
+    let (status, answer) = refused(world.post("/v1/audio/transcriptions", &body).1);
+    assert_eq!((status, &answer["error"]["param"]), (400, &json!("file")));
+}
+
+#[test]
+fn a_key_is_held_to_its_endpoints_and_models() {
+    let mut only_chat = world(Key { allowed_endpoints: vec!["chat/completions".into()], ..Key::default() });
+    let (status, answer) = refused(only_chat.post("/v1/rerank", &ranking("cohere/rerank-v3.5")).1);
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("endpoint_not_allowed")));
+    let mut only_voyage = world(Key { allowed_models: vec!["voyage/*".into()], ..Key::default() });
+    let (status, answer) = refused(only_voyage.post("/v1/rerank", &ranking("cohere/rerank-v3.5")).1);
+    assert_eq!((status, &answer["error"]["code"]), (403, &json!("model_not_allowed")));
+}
+
+fn with_budget(micro_dollars: i64) -> World {
+    let budget = Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd(micro_dollars * 1_000),
+        period: Period::Total,
+        ..Budget::default()
+    };
+    world(Key { budgets: vec![budget], ..Key::default() })
+}
+
+#[test]
+fn a_strict_budget_holds_what_can_be_bounded_and_refuses_what_cannot() {
+    let mut poor = with_budget(1_000);
+    let (status, answer) = refused(poor.post("/v1/rerank", &ranking("cohere/rerank-v3.5")).1);
+    assert_eq!((status, &answer["error"]["code"]), (402, &json!("budget_exceeded")), "it costs 2,000");
+    let mut world = with_budget(3_000);
+    let (id, step) = world.post("/v1/rerank", &ranking("cohere/rerank-v3.5"));
+    sent(step);
+    let response = world.answer(id, 200, &[], COHERE);
+    assert_eq!(header(&response, "x-latchkey-budget-remaining"), Some("0.003"));
+    world.report();
+    let now = world.now;
+    let standing = world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known");
+    assert_eq!(standing.spent, 2_000_000);
+    let ask = json!({"model": "openai/gpt-image-1", "prompt": "p"}).to_string();
+    let (status, answer) = refused(world.post("/v1/images/generations", &ask).1);
+    assert_eq!((status, &answer["error"]["code"]), (400, &json!("cost_unbounded")));
+}
