@@ -66,6 +66,7 @@ pub const PROVIDERS: &[Provider] = &[
         .auth(Auth::Aws("bedrock"))
         .tokens(ROLE)
         .quirks(Quirks::NONE)
+        .endpoints(EMBEDDINGS)
         .recorded("bedrock"),
     // What Converse has no word for, such as betas, in the models' own protocol.
     row(

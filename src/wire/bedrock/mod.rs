@@ -8,6 +8,7 @@
 
 mod answer;
 mod citations;
+mod embeddings;
 mod ending;
 mod error;
 mod request;
@@ -19,6 +20,7 @@ mod types;
 mod usage;
 
 pub use answer::read_answer;
+pub use embeddings::{read_embeddings, write_embeddings};
 pub use error::read_error;
 pub use request::{links_to_inline, write_request};
 pub use stream::Decoder;
