@@ -162,6 +162,7 @@ fn endpoints(place: &Place<'_>) -> Endpoints {
         "speech",
         "transcriptions",
         "translations",
+        "realtime",
     ];
     for (key, place) in place.members(&known) {
         let value = place.boolean().unwrap_or_default();
@@ -177,7 +178,8 @@ fn endpoints(place: &Place<'_>) -> Endpoints {
             "image_edits" => services.image_edits = usual(USUAL.image_edits),
             "speech" => services.speech = usual(USUAL.speech),
             "transcriptions" => services.transcriptions = usual(USUAL.transcriptions),
-            _ => services.translations = usual(USUAL.translations),
+            "translations" => services.translations = usual(USUAL.translations),
+            _ => services.realtime = usual(USUAL.realtime),
         }
     }
     endpoints

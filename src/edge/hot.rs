@@ -539,6 +539,9 @@ impl Isolate {
                 told.string("name", binding.name).string("model", &binding.model);
             });
         }
+        if outbound.socket {
+            told.boolean("socket", true);
+        }
         if outbound.outside {
             told.boolean("outside", true);
         }

@@ -10,6 +10,7 @@ import { compare } from "./compare.mjs";
 import { fetchMedia } from "./media.mjs";
 import { readOutside } from "./outside.mjs";
 import { readUpTo } from "./read.mjs";
+import { relay } from "./realtime.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
 import { exchange as exchangeToken } from "./token.mjs";
@@ -214,6 +215,8 @@ async function drive(step, request, env, ctx, outside) {
   request.signal.addEventListener("abort", () => live.gone(), { once: true });
   let next = await advance(step, live);
   if (live.rival !== undefined) next = await live.outcome(next);
+  const { webSocket, status, headers } = next;
+  if (webSocket !== undefined) return new Response(null, { status, headers, webSocket });
   if (next.readable === undefined) live.complete();
   return next.readable === undefined ? respond(next, env, ctx) : begun(next, next.readable);
 }
@@ -272,6 +275,7 @@ function ask(step, live) {
   const signal = live.abort?.signal;
   if (step.sandbox) return playScript(step.sandbox, signal);
   if (step.binding) return runBound(live.env[step.binding.name], step.binding.model, core.take_bytes(), signal);
+  if (step.socket) return fetch(step.url, { headers: { ...step.headers, upgrade: "websocket" }, signal, redirect: "manual" });
   const body = step.outside ? live.outside.body(core.take_bytes()) : core.take_bytes();
   return fetch(step.url, { method: step.method ?? "POST", headers: step.headers, body, signal, redirect: "manual" });
 }
@@ -297,6 +301,10 @@ async function exchange(step, live) {
   const upstream = await ask(step, live);
   live.connected();
   const next = JSON.parse(core.headers(step.call, upstream.status, told(upstream.headers), Date.now()));
+  if (upstream.webSocket && next.do === "commit") {
+    live.rest();
+    return { ...next, webSocket: relay(core, live, upstream.webSocket, () => settle(live.env, live.ctx)) };
+  }
   if (next.do === "read") return readWhole(next, upstream);
   // The stream that the caller reads already goes on with this one.
   if (next.do === "write") return { ...next, bytes: core.take_bytes(), upstream };

@@ -136,7 +136,7 @@ impl Asked {
             Task::Service(Service::Moderation) => (&written.input, "input", "a string or a list"),
             Task::Service(Service::ImageGeneration | Service::ImageEdit) => (&written.prompt, "prompt", "a string"),
             Task::Service(Service::Speech) => (&written.input, "input", "the text to speak"),
-            Task::Service(Service::Transcription | Service::Translation) | Task::Passthrough => {
+            Task::Service(Service::Transcription | Service::Translation) | Task::Passthrough | Task::Talk => {
                 (&written.file, "file", "the sound, in a multipart form")
             }
         };

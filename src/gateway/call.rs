@@ -18,6 +18,7 @@ use super::escalate::Judged;
 use super::funds::Funds;
 use super::inner::Inner;
 use super::resume::{Besides, Resume};
+use super::talk::Talk;
 use super::through::Through;
 use super::tried::Tried;
 use super::wishes::Wishes;
@@ -85,6 +86,8 @@ pub struct Call {
     pub(super) continued: bool,
     /// What it holds of budgets and limits.
     pub(super) funds: Funds,
+    /// The talk that it is, once that has begun.
+    pub(super) talk: Option<Box<Talk>>,
     /// The call that asks another target for the same answer at the same time.
     pub(super) rival: Option<CallId>,
     /// Two targets were asked at once.
@@ -162,6 +165,8 @@ pub(super) enum Stage {
     Streaming(Box<Pipe>),
     /// A body that goes on as it comes.
     Passing(Box<Through>),
+    /// The next turn of a talk.
+    Talking,
     /// Nothing: it is over.
     Over,
 }
@@ -199,6 +204,7 @@ impl Call {
             committed_early: false,
             continued: false,
             funds: Funds::default(),
+            talk: None,
             rival: None,
             hedged: false,
             resume: None,

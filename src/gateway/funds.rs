@@ -70,6 +70,16 @@ impl Funds {
         Funds { counted: true, ..Funds::default() }
     }
 
+    /// Another turn of a talk is paid for like another call, but is no other request.
+    pub(super) fn next_turn(&mut self) {
+        (self.tries, self.since, self.queued) = (0, None, None);
+    }
+
+    /// What a turn cost that nothing was held for.
+    pub(super) fn add_turn(&mut self, charged: NanoUsd) {
+        self.paid = Some(self.paid.unwrap_or_default() + charged);
+    }
+
     /// Takes over what another call for the same request was charged.
     pub(super) fn add_paid(&mut self, other: &mut Funds) {
         if let Some(paid) = other.paid.take() {
@@ -279,6 +289,7 @@ impl Gateway {
         let model_max = attempt.facts.max_output;
         let price = attempt.price.as_ref();
         let found = match call.endpoint.map(Endpoint::task) {
+            Some(Task::Talk) => super::talk::bound(price, is_strict),
             Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
             Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
             _ => estimate(body, answers, is_strict, price, model_max.filter(|_| !is_strict)),

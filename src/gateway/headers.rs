@@ -31,7 +31,16 @@ impl std::fmt::Debug for Incoming {
 /// Headers in which SDKs send a key: OpenAI's, Anthropic's, Azure's, Google's.
 const KEY_HEADERS: [&str; 4] = ["authorization", "x-api-key", "api-key", "x-goog-api-key"];
 
+/// How a WebSocket's subprotocol begins that is a key
+/// (<https://platform.openai.com/docs/guides/realtime-websocket>).
+const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
+
 impl Incoming {
+    /// The subprotocols that a WebSocket is asked for with.
+    pub(super) fn protocols(&self) -> impl Iterator<Item = &str> {
+        self.header("sec-websocket-protocol").into_iter().flat_map(|list| list.split(',')).map(str::trim)
+    }
+
     /// The first value of a header, by its lower-case name.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -60,6 +69,8 @@ impl Incoming {
                 _ => found = Some(key),
             }
         }
+        // Where pages in a browser put it, whose sockets can send no headers.
+        let found = found.or(self.protocols().find_map(|protocol| protocol.strip_prefix(KEY_PROTOCOL)));
         // Where Google's clients without headers put it.
         let found = found.or(self.parameter("key").filter(|key| !key.is_empty()));
         found.ok_or_else(|| {

@@ -209,6 +209,7 @@ impl Gateway {
 
     fn advance(&mut self, call: &mut Call, input: Input<'_>, now: UnixMillis) -> Step {
         let result = match (std::mem::replace(&mut call.stage, Stage::Over), input) {
+            (_, input) if call.talk.is_some() => Ok(self.talk(call, input, now)),
             (stage, Input::Gone) => Ok(self.abandon(call, stage, now)),
             (Stage::Grant(route, hash), Input::Grant(found)) => self.granted(call, route, hash, found, now),
             (Stage::Ledger, Input::Ledger { .. }) => self.funded(call, now),
@@ -270,6 +271,8 @@ impl Gateway {
             call.endpoint = Some(endpoint);
         } else if let Route::Passthrough(..) = wanted {
             call.endpoint = Some(Endpoint::Passthrough);
+        } else if wanted == Route::Realtime {
+            call.endpoint = Some(Endpoint::Realtime);
         }
         let hash = self.check_key(&call.incoming)?;
         match self.grants.get(&hash, now) {
@@ -336,6 +339,7 @@ impl Gateway {
                 self.first_target(call, now)
             }
             Route::Passthrough(provider, path) => self.begin_passthrough(call, &grant, (provider, path), now),
+            Route::Realtime => self.begin_talk(call, &grant, now),
             Route::Generation => {
                 grant.permits(now, "key", |name| call.incoming.header(name))?;
                 let request_id = call.incoming.parameter("id").unwrap_or_default().to_owned();

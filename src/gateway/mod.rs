@@ -33,6 +33,7 @@ mod service;
 mod settle;
 mod shadow;
 mod stream;
+mod talk;
 mod through;
 mod tokens;
 mod tried;
@@ -256,6 +257,8 @@ pub struct Outbound {
     pub sandbox: Option<crate::sandbox::Script>,
     /// A binding of the deployment that is called instead of the URL.
     pub binding: Option<Binding>,
+    /// A WebSocket is asked for.
+    pub socket: bool,
     /// What is sent is the body that the edge keeps: a form gets `body` as the text of its field `model`.
     pub outside: bool,
 }

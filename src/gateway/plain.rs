@@ -28,6 +28,9 @@ impl Gateway {
         }
         self.note_headroom(call, headers, now);
         let content_type = headers.iter().find(|(name, _)| *name == "content-type").map_or("", |(_, value)| *value);
+        if status == 101 && call.endpoint == Some(Endpoint::Realtime) {
+            return self.talk_begun(call, now);
+        }
         if call.endpoint == Some(Endpoint::Passthrough) {
             return self.pass_through(call, status, headers, content_type, now);
         }

@@ -6,7 +6,7 @@ use crate::chat::Request;
 use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
-use crate::provider::Unsigned;
+use crate::provider::{Unsigned, percent_encoded};
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
@@ -153,6 +153,7 @@ impl Gateway {
             abortable,
             sandbox,
             binding,
+            socket: call.endpoint == Some(Endpoint::Realtime),
             outside,
         })))
     }
@@ -161,7 +162,7 @@ impl Gateway {
 fn played(task: Task) -> sandbox::Endpoint {
     match task {
         // What is only counted is never sent to it, and it has no services.
-        Task::Chat | Task::Count | Task::Service(_) | Task::Passthrough => sandbox::Endpoint::Chat,
+        Task::Chat | Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk => sandbox::Endpoint::Chat,
         Task::Embeddings => sandbox::Endpoint::Embeddings,
         Task::Completions => sandbox::Endpoint::Completions,
     }
@@ -177,6 +178,12 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
     if let Some(resume) = &call.resume {
         let outgoing = super::resume::write(surface, body, &call.inlined, attempt, &resume.seam)?;
         return Ok((outgoing, Vec::new()));
+    }
+    if task == Task::Talk {
+        let path = attempt.upstream.endpoints.services.realtime.ok_or_else(|| not_offered(attempt, endpoint))?;
+        let path = format!("{path}?model={}", percent_encoded(&attempt.model));
+        let beta = incoming.header("openai-beta").map(|value| ("openai-beta", value.to_owned()));
+        return Ok((Outgoing { path, headers: beta.into_iter().collect(), body: Vec::new() }, Vec::new()));
     }
     if task == Task::Passthrough {
         return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: body.clone() }, Vec::new()));
@@ -238,7 +245,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             let outgoing = patched(surface, incoming, &call.inlined, attempt, false)?;
             Outgoing { path: surface.count_path(&attempt.model, &attempt.upstream.quirks), ..outgoing }
         }
-        (Task::Count | Task::Service(_) | Task::Passthrough, _) => return Err(unsupported()),
+        (Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk, _) => return Err(unsupported()),
     };
     Ok((outgoing, Vec::new()))
 }

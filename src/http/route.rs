@@ -19,6 +19,8 @@ pub enum Route {
     Generation,
     /// `POST /v1/feedback`.
     Feedback,
+    /// `GET /v1/realtime`, to be upgraded.
+    Realtime,
     /// `/passthrough/{provider}/…` with any method: the provider's id, and what follows it with its slash, as it came.
     Passthrough(String, String),
 }
@@ -70,6 +72,8 @@ pub enum Endpoint {
     Translations,
     /// `/passthrough/{provider}/…`.
     Passthrough,
+    /// `GET /v1/realtime`.
+    Realtime,
 }
 
 /// What is done at an endpoint, whatever its caller speaks.
@@ -87,6 +91,8 @@ pub enum Task {
     Service(Service),
     /// Whatever it is, it goes on as it came.
     Passthrough,
+    /// A talk over a socket.
+    Talk,
 }
 
 impl Endpoint {
@@ -104,7 +110,8 @@ impl Endpoint {
             | Endpoint::Speech
             | Endpoint::Transcriptions
             | Endpoint::Translations
-            | Endpoint::Passthrough => Surface::OpenAiChat,
+            | Endpoint::Passthrough
+            | Endpoint::Realtime => Surface::OpenAiChat,
             Endpoint::Responses => Surface::OpenAiResponses,
             Endpoint::Messages | Endpoint::CountMessages => Surface::Anthropic,
             Endpoint::GenerateContent
@@ -140,6 +147,7 @@ impl Endpoint {
             Endpoint::Transcriptions => Task::Service(Service::Transcription),
             Endpoint::Translations => Task::Service(Service::Translation),
             Endpoint::Passthrough => Task::Passthrough,
+            Endpoint::Realtime => Task::Talk,
         }
     }
 
@@ -169,6 +177,7 @@ impl Endpoint {
             Endpoint::Transcriptions => "audio/transcriptions",
             Endpoint::Translations => "audio/translations",
             Endpoint::Passthrough => "passthrough",
+            Endpoint::Realtime => "realtime",
         }
     }
 
@@ -230,6 +239,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "key" => (Route::Key, "GET"),
         "generation" => (Route::Generation, "GET"),
         "feedback" => (Route::Feedback, "POST"),
+        "realtime" => (Route::Realtime, "GET"),
         _ if converse(path).is_some() => {
             let (model, endpoint) = converse(path).unwrap_or(("", Endpoint::Converse));
             (Route::CallOf(endpoint, percent_decode(model)), "POST")

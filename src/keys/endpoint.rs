@@ -28,6 +28,7 @@ pub const ENDPOINTS: &[&str] = &[
     "audio/transcriptions",
     "audio/translations",
     "passthrough",
+    "realtime",
     "models",
     "key",
 ];

@@ -407,7 +407,12 @@ pub const PROVIDERS: &[Provider] = &[
             signed: "xai-responses-v1",
             ..Quirks::COMPATIBLE
         })
-        .services(Services { images: USUAL.images, image_edits_json: USUAL.image_edits_json, ..Services::NONE })
+        .services(Services {
+            images: USUAL.images,
+            image_edits_json: USUAL.image_edits_json,
+            realtime: USUAL.realtime,
+            ..Services::NONE
+        })
         .responses()
         .recorded("xai"),
     compatible("zai", "Z.ai", "https://api.z.ai/api/paas/v4")

@@ -38,6 +38,8 @@ pub struct Services {
     pub transcriptions: Option<&'static str>,
     /// The same, in English.
     pub translations: Option<&'static str>,
+    /// Talking over a socket.
+    pub realtime: Option<&'static str>,
 }
 
 /// How a provider reranks.
@@ -72,6 +74,7 @@ impl Services {
         speech: None,
         transcriptions: None,
         translations: None,
+        realtime: None,
     };
 
     /// Where servers that follow the usual paths have them all.
@@ -84,6 +87,7 @@ impl Services {
         speech: Some("/audio/speech"),
         transcriptions: Some("/audio/transcriptions"),
         translations: Some("/audio/translations"),
+        realtime: Some("/realtime"),
     };
 
     /// Where `service` is; `form` says that the call is one, rather than JSON.

@@ -87,6 +87,19 @@ impl World {
         self.request_as("POST", path, told, headers)
     }
 
+    /// A request that wants a socket.
+    pub fn connect(&mut self, path: &str, headers: &[(&str, &str)]) -> (CallId, Step) {
+        self.request_as("GET", path, "", headers)
+    }
+
+    /// The same with nothing of the key but what is in `headers`.
+    pub fn connect_without_key(&mut self, path: &str, headers: &[(&str, &str)]) -> (CallId, Step) {
+        let key = std::mem::take(&mut self.key);
+        let opened = self.request_as("GET", path, "", headers);
+        self.key = key;
+        opened
+    }
+
     /// What a route that only reads answers.
     pub fn get(&mut self, path: &str) -> Step {
         self.request("GET", path, "", &[]).1

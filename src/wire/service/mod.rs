@@ -10,7 +10,7 @@ mod tests;
 
 pub use counts::read_counts;
 pub use rerank::{RerankAnswer, read_rerank, write_rerank};
-pub use sniff::Sniffer;
+pub use sniff::{Sniffer, read_event};
 
 use std::borrow::Cow;
 

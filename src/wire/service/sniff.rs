@@ -114,6 +114,14 @@ impl Counts {
     }
 }
 
+/// What a single event, of a talk, says was used.
+#[must_use]
+pub fn read_event(event: &[u8], quirks: &Quirks) -> Option<Usage> {
+    let mut counts = Counts::default();
+    counts.take(event, quirks);
+    counts.usage
+}
+
 /// What a later event says, with the input of an earlier one where it says nothing of that.
 fn later(known: Usage, read: Usage) -> Usage {
     if read.prompt_tokens() > 0 {

@@ -1,0 +1,160 @@
+//! `/v1/realtime`: a talk over a socket. Its messages go past this gateway at the edge; those that say what was used come
+//! in here. Each turn is paid when it ends, and what the next one may take is held before it begins: where that cannot
+//! be had any longer, the talk is over.
+
+use crate::budget::{Amounts, Estimate};
+use crate::chat::{Counted, Unit, Usage};
+use crate::failure::{Failure, Kind};
+use crate::http::{Response, no_store};
+use crate::keys::Grant;
+use crate::provider::{Bucket, Price, Quirks};
+use crate::units::{NanoUsd, UnixMillis};
+use crate::wire::service::read_event;
+
+use super::call::{Call, Stage};
+use super::stream::{broken, expired};
+use super::wishes::Wishes;
+use super::{Asked, Gateway, Input, Step};
+
+/// What a turn is taken to hear and say, in tokens, where nothing has to hold for sure.
+const HEARD: u64 = 2_048;
+const SAID: u64 = 1_024;
+
+/// What a talk has used so far.
+#[derive(Debug, Default)]
+pub(super) struct Talk {
+    usage: Option<Usage>,
+}
+
+impl Gateway {
+    /// Opens a talk with the model that the query names.
+    pub(super) fn begin_talk(&mut self, call: &mut Call, grant: &Grant, now: UnixMillis) -> Result<Step, Failure> {
+        grant.permits(now, "realtime", |name| call.incoming.header(name))?;
+        if !call.incoming.header("upgrade").is_some_and(|wanted| wanted.eq_ignore_ascii_case("websocket")) {
+            let message = "Talks go over a WebSocket: connect to wss://…/v1/realtime?model=….";
+            return Err(Failure::new(Kind::BadRequest, message).code("upgrade_required"));
+        }
+        let model = crate::http::percent_decode(call.incoming.parameter("model").unwrap_or_default());
+        if model.is_empty() {
+            return Err(Failure::bad_request("model", "Which model? Name it in the query: `?model=provider/model`."));
+        }
+        call.asked = Asked { model, stream: true, ..Asked::default() };
+        call.wishes = Wishes::read(&call.incoming)?;
+        // A socket is opened once: nothing of a talk can be said again elsewhere.
+        call.incoming.once = true;
+        self.first_target(call, now)
+    }
+
+    /// The provider has taken the socket.
+    pub(super) fn talk_begun(&mut self, call: &mut Call, now: UnixMillis) -> Step {
+        call.talk = Some(Box::default());
+        let mut head = Response { status: 101, headers: vec![no_store()], passed: Vec::new(), body: Vec::new() };
+        if call.incoming.protocols().any(|protocol| protocol == "realtime") {
+            head = head.header("sec-websocket-protocol", "realtime");
+        }
+        Step::Commit { head: call.dress(head, now), relay: false }
+    }
+
+    /// Something happened to a talk, wherever it stands with the ledger.
+    pub(super) fn talk(&mut self, call: &mut Call, input: Input<'_>, now: UnixMillis) -> Step {
+        match input {
+            Input::Chunk(event) => {
+                let quirks = call.attempt.as_ref().map_or(Quirks::COMPATIBLE, |attempt| attempt.upstream.quirks);
+                let Some(usage) = read_event(event, &quirks) else {
+                    call.stage = Stage::Talking;
+                    return Step::Hold;
+                };
+                call.first_token.get_or_insert(now);
+                self.pay_turn(call, usage);
+                call.funds.next_turn();
+                self.hold_turn(call, now)
+            }
+            Input::Ledger { .. } => match call.funds.refused.is_some() {
+                true => match self.funded(call, now) {
+                    Ok(step) => step,
+                    Err(failure) => self.end_talk(call, Some(&failure), now),
+                },
+                false => self.hold_turn(call, now),
+            },
+            Input::Waited => self.hold_turn(call, now),
+            Input::End => self.end_talk(call, None, now),
+            Input::Gone => {
+                let failure = Failure::new(Kind::Disconnected, "The caller ended the talk.");
+                self.end_talk(call, Some(&failure), now)
+            }
+            Input::Broken(reason) => self.end_talk(call, Some(&broken(reason)), now),
+            Input::Expired(deadline) => self.end_talk(call, Some(&expired(deadline)), now),
+            _ => {
+                call.stage = Stage::Talking;
+                Step::Hold
+            }
+        }
+    }
+
+    /// Holds what the next turn may take; the talk is over where that cannot be had.
+    fn hold_turn(&mut self, call: &mut Call, now: UnixMillis) -> Step {
+        match self.fund(call, b"", now) {
+            Ok(Some(first)) => first,
+            Ok(None) => {
+                call.stage = Stage::Talking;
+                Step::Hold
+            }
+            Err(failure) => self.end_talk(call, Some(&failure), now),
+        }
+    }
+
+    fn pay_turn(&mut self, call: &mut Call, usage: Usage) {
+        let cost = self.cost(call, &usage);
+        let before = call.funds.paid;
+        self.pay(call, Some(&usage), cost);
+        // Without budgets nothing is held, and the record has to know all the same.
+        if let Some(cost) = cost.filter(|_| call.funds.paid == before) {
+            call.funds.add_turn(cost.charged);
+        }
+        if let Some(talk) = &mut call.talk {
+            talk.usage = Some(talk.usage.as_ref().map_or_else(|| usage.clone(), |sum| sum.plus(&usage)));
+        }
+    }
+
+    /// The talk is over: it is recorded, and the caller told why, where there is a reason.
+    fn end_talk(&mut self, call: &mut Call, failure: Option<&Failure>, now: UnixMillis) -> Step {
+        let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
+        if price.is_some_and(sells_time) {
+            let thousandths = now.since(call.first_token.unwrap_or(call.started)).0;
+            let counted = Some(Counted { unit: Unit::InputSecond, thousandths });
+            self.pay_turn(call, Usage { counted, ..Usage::default() });
+        }
+        let usage = call.talk.take().and_then(|talk| talk.usage);
+        self.release(call);
+        let ours = failure.is_some_and(|failure| failure.side == crate::failure::Side::Gateway);
+        match failure.filter(|failure| failure.kind != Kind::Disconnected && !ours) {
+            Some(failure) => self.report_failed(call, failure, now),
+            None => self.report_served(call, usage.as_ref(), now),
+        }
+        let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
+        self.records.push(call.record(200, failure, usage.as_ref(), cost, now));
+        call.stage = Stage::Over;
+        let told = failure.map(|failure| call.surface().write_failure(failure)).unwrap_or_default();
+        let event = told.strip_prefix(b"{").map(|rest| [b"{\"type\":\"error\",", rest].concat());
+        Step::Finish(event.unwrap_or_default())
+    }
+}
+
+/// What a turn takes at most: what is said in it is not known before, so that a strict budget goes by the key's ceiling.
+pub(super) fn bound(price: Option<&Price>, strict: bool) -> Estimate {
+    let rate = |bucket, tokens| price?.rates.with_parents(bucket).map(|rate: NanoUsd| rate.per_million(tokens));
+    let cost = rate(Bucket::AudioInput, HEARD).zip(rate(Bucket::AudioOutput, SAID)).map(|(heard, said)| heard + said);
+    let priced = cost.is_some() || price.is_some_and(sells_time);
+    let most = Amounts {
+        cost: cost.filter(|_| !strict).unwrap_or(NanoUsd::ZERO),
+        requests: 1,
+        input_tokens: HEARD,
+        output_tokens: SAID,
+        parallel: 1,
+    };
+    Estimate { most, priced, unbounded: priced.then_some("what is said in a talk is not known before") }
+}
+
+fn sells_time(price: &Price) -> bool {
+    price.units.iter().any(|(unit, _)| *unit == Unit::InputSecond)
+}

@@ -1,0 +1,128 @@
+//! Talks over a socket: what they use is paid turn by turn, and they end where it cannot be.
+
+use latchkey::budget::{Budget, Period, Scope};
+use latchkey::gateway::{CallId, Input, Step};
+use latchkey::keys::{Key, UnknownPrice};
+use latchkey::units::NanoUsd;
+use serde_json::json;
+
+use crate::world::{World, header, json as read, refused, sent};
+
+/// 100 tokens heard and 50 said, of gpt-realtime: 100 × 32 + 50 × 64 micro-dollars.
+const TURN: &str = r#"{"type":"response.done","response":{"id":"r","usage":{"total_tokens":150,"input_tokens":100,"output_tokens":50,"input_token_details":{"text_tokens":0,"audio_tokens":100,"cached_tokens":0},"output_token_details":{"text_tokens":0,"audio_tokens":50}}}}"#;
+const COST: i64 = 6_400_000;
+
+fn open(world: &mut World, model: &str, headers: &[(&str, &str)]) -> (CallId, Step) {
+    let mut all = vec![("upgrade", "websocket")];
+    all.extend_from_slice(headers);
+    world.connect(&format!("/v1/realtime?model={model}"), &all)
+}
+
+fn begun(world: &mut World, id: CallId) {
+    match world.resume(id, Input::Headers(101, &[])) {
+        Step::Commit { head, relay: false } => assert_eq!(head.status, 101),
+        step => panic!("{step:?}"),
+    }
+}
+
+fn with_budget(micro_dollars: i64) -> World {
+    let budget = Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd(micro_dollars * 1_000),
+        period: Period::Total,
+        ..Budget::default()
+    };
+    let ceiling = Some(UnknownPrice::Hold(NanoUsd(1_000_000)));
+    World::with(Key { budgets: vec![budget], unknown_price: ceiling, ..Key::default() }, None)
+}
+
+#[test]
+fn a_talk_is_paid_turn_by_turn_and_recorded_once() {
+    let mut world = World::default();
+    let protocols = [("sec-websocket-protocol", "realtime, something")];
+    let (id, step) = open(&mut world, "openai%2Fgpt-realtime", &protocols);
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.openai.com/v1/realtime?model=gpt-realtime");
+    assert!(outbound.socket && outbound.abortable);
+    match world.resume(id, Input::Headers(101, &[])) {
+        Step::Commit { head, .. } => assert_eq!(header(&head, "sec-websocket-protocol"), Some("realtime")),
+        step => panic!("{step:?}"),
+    }
+    for event in [r#"{"type":"session.created"}"#, TURN, TURN] {
+        assert!(matches!(world.resume(id, Input::Chunk(event.as_bytes())), Step::Hold));
+    }
+    assert!(matches!(world.resume(id, Input::End), Step::Finish(rest) if rest.is_empty()));
+    let record = world.only_record();
+    assert_eq!((record.endpoint, record.input_audio, record.output_audio), ("realtime", 200, 100));
+    assert_eq!((record.cost_nano, record.state), (Some(2 * COST), "settled_actual"));
+}
+
+#[test]
+fn a_key_may_come_as_a_subprotocol() {
+    let mut world = World::default();
+    let protocol = format!("realtime, openai-insecure-api-key.{}", world.key);
+    let headers = [("upgrade", "websocket"), ("sec-websocket-protocol", protocol.as_str())];
+    let (_, step) = world.connect_without_key("/v1/realtime?model=openai/gpt-realtime", &headers);
+    sent(step);
+}
+
+#[test]
+fn a_talk_ends_when_its_budget_does() {
+    let mut world = with_budget(12_000);
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    // A ceiling is held for each turn, whatever it will be.
+    sent(step);
+    begun(&mut world, id);
+    let mut step = world.resume(id, Input::Chunk(TURN.as_bytes()));
+    while let Step::Wait(_) = step {
+        step = world.resume(id, Input::Waited);
+    }
+    let mut turns = 1;
+    while let Step::Hold = step {
+        step = world.resume(id, Input::Chunk(TURN.as_bytes()));
+        while let Step::Wait(_) = step {
+            step = world.resume(id, Input::Waited);
+        }
+        turns += 1;
+        assert!(turns < 5, "it would go on for ever");
+    }
+    let Step::Finish(event) = step else { panic!("{step:?}") };
+    let event = read(&event);
+    assert_eq!((&event["type"], &event["error"]["code"]), (&json!("error"), &json!("budget_exceeded")));
+    let record = world.only_record();
+    assert_eq!(record.cost_nano, Some(i64::from(turns) * COST));
+    world.report();
+    let now = world.now;
+    let standing = world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known");
+    assert_eq!(standing.spent, i64::from(turns) * COST, "the ledger knows of every turn");
+}
+
+#[test]
+fn a_caller_who_hangs_up_has_paid_for_what_was_said() {
+    let mut world = World::default();
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    sent(step);
+    begun(&mut world, id);
+    world.resume(id, Input::Chunk(TURN.as_bytes()));
+    assert!(matches!(world.resume(id, Input::Gone), Step::Finish(_)));
+    assert_eq!(world.only_record().cost_nano, Some(COST));
+}
+
+#[test]
+fn what_cannot_be_a_talk_is_refused() {
+    let mut world = World::default();
+    for (path, headers, code) in [
+        ("/v1/realtime?model=openai/gpt-realtime", &[][..], Some("upgrade_required")),
+        ("/v1/realtime", &[("upgrade", "websocket")], None),
+    ] {
+        let (status, answer) = refused(world.connect(path, headers).1);
+        assert_eq!((status, answer["error"]["code"].as_str()), (400, code), "{path}");
+    }
+    let (status, answer) = refused(open(&mut world, "anthropic/claude-sonnet-4-5", &[]).1);
+    assert_eq!((status, &answer["error"]["code"]), (404, &json!("endpoint_not_available")));
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    sent(step);
+    let (status, _) = refused(world.refuse(id, 404, &[], r#"{"error":{"message":"no such model"}}"#));
+    assert_eq!(status, 404, "the provider did not take the socket");
+}

@@ -1,0 +1,130 @@
+// Talks through the running Worker: messages go to and fro, turns are paid, and a budget that is out ends the talk.
+
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { startGateway } from "./gateway.mjs";
+import { startTalks } from "./sockets.mjs";
+
+const usage = {
+  total_tokens: 150,
+  input_tokens: 100,
+  output_tokens: 50,
+  input_token_details: { audio_tokens: 100 },
+  output_token_details: { audio_tokens: 50 },
+};
+/** 100 × 32 + 50 × 64 micro-dollars. */
+const COST = 0.0064;
+
+describe("realtime", () => {
+  let talks;
+  let gateway;
+
+  before(async () => {
+    talks = await startTalks((side) => {
+      side.send(JSON.stringify({ type: "session.created" }));
+      side.say = (text) => {
+        const { type } = JSON.parse(text);
+        if (type === "bye") side.close(1000);
+        else side.send(JSON.stringify({ type: "response.done", response: { heard: type, usage } }));
+      };
+    });
+    const base = { OPENAI_BASE_URL: `${talks.url}/openai/v1`, XAI_BASE_URL: `${talks.url}/xai/v1` };
+    gateway = await startGateway(talks, { ...base, XAI_API_KEY: "xai-key-for-tests-8b9c0d1e2f3a" });
+  });
+
+  after(async () => {
+    await gateway?.close();
+    await talks?.close();
+  });
+
+  /** Opens a talk as a page in a browser does: with the key in a subprotocol. */
+  async function open(key, model) {
+    const url = `${gateway.url.replace("http", "ws")}/v1/realtime?model=${model}`;
+    const socket = new WebSocket(url, ["realtime", `openai-insecure-api-key.${key}`]);
+    const events = [];
+    const waiting = [];
+    socket.addEventListener("message", ({ data }) => {
+      events.push(JSON.parse(data));
+      waiting.shift()?.();
+    });
+    const closed = new Promise((resolve) => socket.addEventListener("close", resolve));
+    await new Promise((resolve, reject) => {
+      socket.addEventListener("open", resolve);
+      socket.addEventListener("error", () => reject(new Error("the socket was refused")));
+    });
+    /** The next event; those that have come already are the oldest first. */
+    const next = async () => {
+      if (events.length === 0) await Promise.race([new Promise((resolve) => waiting.push(resolve)), closed]);
+      return events.shift();
+    };
+    return { socket, next, closed, say: (type) => socket.send(JSON.stringify({ type })) };
+  }
+
+  for (const [provider, model, secret] of [
+    ["openai", "openai/gpt-realtime", "sk-openai-for-tests-1a2b3c4d5e6f"],
+    ["xai", "xai/grok-voice-latest", "xai-key-for-tests-8b9c0d1e2f3a"],
+  ]) {
+    test(`a talk with ${provider} goes to and fro`, async () => {
+      const { key } = await gateway.createKey();
+      const talk = await open(key, model);
+      assert.equal(talk.socket.protocol, "realtime");
+      assert.equal((await talk.next()).type, "session.created");
+      talk.say("response.create");
+      assert.equal((await talk.next()).response.heard, "response.create");
+      const { url, headers } = talks.requests.at(-1);
+      assert.equal(url, `/${provider}/v1/realtime?model=${model.split("/")[1]}`);
+      assert.equal(headers.authorization, `Bearer ${secret}`);
+      assert.ok(!JSON.stringify(headers).includes(key));
+      talk.say("bye");
+      assert.equal((await talk.closed).code, 1000);
+    });
+  }
+
+  test("every turn is in the record", async () => {
+    const { key, id } = await gateway.createKey();
+    const talk = await open(key, "openai/gpt-realtime");
+    await talk.next();
+    for (let turn = 0; turn < 3; turn += 1) {
+      talk.say("response.create");
+      await talk.next();
+    }
+    talk.socket.close(1000);
+    await talk.closed;
+    const [call] = await callsOf(id);
+    assert.deepEqual([call.endpoint, call.cost, call.status], ["realtime", 0.0192, 200]);
+  });
+
+  test("a talk whose budget is out is told so and hung up on", async () => {
+    const budgets = [{ limit: 0.01, period: "total" }];
+    const { key, id } = await gateway.createKey({ budgets, unknown_price: { hold: 0.001 } });
+    const talk = await open(key, "openai/gpt-realtime");
+    await talk.next();
+    let last;
+    for (let turn = 0; turn < 5 && last?.type !== "error"; turn += 1) {
+      if (talk.socket.readyState === WebSocket.OPEN) talk.say("response.create");
+      last = await talk.next();
+    }
+    assert.equal(last.type, "error");
+    assert.equal(last.error.code, "budget_exceeded");
+    assert.equal((await talk.closed).code, 1008);
+    const [call] = await callsOf(id);
+    assert.ok(call.cost >= COST, `${call.cost}`);
+  });
+
+  test("a key that may not talk is refused before anything is opened", async () => {
+    const { key } = await gateway.createKey({ allowed_endpoints: ["chat/completions"] });
+    const before = talks.requests.length;
+    await assert.rejects(open(key, "openai/gpt-realtime"));
+    assert.equal(talks.requests.length, before);
+  });
+
+  /** The records of a key's calls, once there are any. */
+  async function callsOf(key) {
+    for (let tries = 0; tries < 100; tries += 1) {
+      const { json } = await gateway.admin("GET", `/admin/calls?key_id=${key}`);
+      if (json.data.length > 0) return json.data;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    throw new Error("no record");
+  }
+});
