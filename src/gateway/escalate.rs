@@ -55,7 +55,7 @@ impl Gateway {
         {
             return Ok(step);
         }
-        self.serve_plain(call, &judged.body, now)
+        self.serve_plain(call, "application/json", &judged.body, now)
     }
 
     fn may_escalate(&self, call: &mut Call, body: &[u8], now: UnixMillis) -> bool {

@@ -74,13 +74,19 @@ impl Gateway {
         if let Some(step) = self.escalate(call, body, now) {
             return Ok(step);
         }
-        self.serve_plain(call, body, now)
+        let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
+        self.serve_plain(call, content_type, body, now)
     }
 
     /// The answer in one piece goes to the caller.
-    pub(super) fn serve_plain(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
+    pub(super) fn serve_plain(
+        &mut self,
+        call: &mut Call,
+        content_type: &str,
+        body: &[u8],
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
-        let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
         let (usage, answer) = match call.endpoint.map(Endpoint::task) {
             Some(Task::Service(service)) => super::service::read(service, call, attempt, content_type, body)?,
             _ => read(call, attempt, body, now)?,
