@@ -87,7 +87,7 @@ mod tests {
     fn links_are_found_once_and_replaced_everywhere() {
         assert_eq!(
             links_in(BODY.as_bytes()),
-            ["https://a.example/2.pdf", "https://a.example/1.png"].map(str::to_owned)
+            ["https://a.example/1.png", "https://a.example/2.pdf"].map(str::to_owned)
         );
         let part = |media_type: &str| InlinedPart { media_type: media_type.to_owned(), data: "Zm9v".to_owned() };
         let inlined: InlinedMedia = [
