@@ -20,6 +20,8 @@ pub use source::TokenSource;
 
 /// How long what is signed here is good for, and how long credentials of a role are asked for.
 const HOUR: Millis = Millis(3_600_000);
+/// A token that is said to end sooner is tried all the same: a call that asked for another one would never get out.
+const SHORTEST: Millis = Millis(60_000);
 
 /// How this deployment gets tokens: where it asks, and with what.
 #[derive(Clone, Debug)]
@@ -143,11 +145,13 @@ impl Exchange {
         let (credential, lifetime) = match &self.grant {
             Grant::Assertion { .. } | Grant::Client { .. } => {
                 let answer: Answer<'_> = crate::json::from_slice(body).ok()?;
-                let token = answer.access_token.filter(|token| !token.is_empty())?.decode().into_owned();
-                (
-                    Credential::Bearer(Secret::new(token)),
-                    answer.expires_in.map_or(HOUR, |seconds| Millis(seconds.saturating_mul(1000))),
-                )
+                let token = answer.access_token?.decode().into_owned();
+                // What no header can hold is no token.
+                if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+                    return None;
+                }
+                let lifetime = answer.expires_in.map_or(HOUR, |seconds| Millis(seconds.saturating_mul(1000)));
+                (Credential::Bearer(Secret::new(token)), lifetime.max(SHORTEST))
             }
             Grant::Role { own, .. } => (Credential::Aws(assumed(std::str::from_utf8(body).ok()?, own)?), HOUR),
         };

@@ -105,8 +105,11 @@ fn a_token_is_renewed_before_it_ends() {
     let read = |body: &str| exchange.read(body.as_bytes(), NOW);
     let token = read(r#"{"access_token":"ya29.a","expires_in":3599,"token_type":"Bearer"}"#).expect("a token");
     assert_eq!((token.renewed_from.0 - NOW.0, token.expires.0 - NOW.0), (3_299_000, 3_599_000));
-    let short = read(r#"{"access_token":"a","expires_in":60}"#).expect("a token");
-    assert_eq!((short.renewed_from.0 - NOW.0, short.expires.0 - NOW.0), (54_000, 60_000));
+    for seconds in [60, 1, 0] {
+        let short = read(&format!(r#"{{"access_token":"a","expires_in":{seconds}}}"#)).expect("a token");
+        assert_eq!((short.renewed_from.0 - NOW.0, short.expires.0 - NOW.0), (54_000, 60_000));
+    }
+    assert!(read(r#"{"access_token":"a\nb"}"#).is_none(), "no header can hold it");
     assert!(read(r#"{"access_token":""}"#).is_none() && read("{}").is_none() && read("<html>").is_none());
     assert!(read(&format!(r#"{{"access_token":"a","expires_in":{}}}"#, u64::MAX)).is_some());
 }
