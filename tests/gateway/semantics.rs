@@ -32,8 +32,8 @@ fn learnt() -> World {
     assert!(world.gateway.lacks_vectors());
     let (id, step) = world.gateway.begin_vectors(world.now).expect("phrases");
     let step = world.after_ledger(id, step);
-    assert_eq!(parsed(&sent(step).body)["input"], json!(["I want my money back", "fix this bug"]));
-    let response = world.answer(id, 200, &[], &embeddings(&[[1.0, 0.0], [0.0, 1.0]]));
+    assert_eq!(parsed(&sent(step).body)["input"], json!(["fix this bug", "I want my money back"]));
+    let response = world.answer(id, 200, &[], &embeddings(&[[0.0, 1.0], [1.0, 0.0]]));
     assert!(world.gateway.learn(&response.body).is_some() && !world.gateway.lacks_vectors());
     let record = world.only_record();
     assert_eq!((record.role, record.key_id.as_str()), (Some("embedding"), "semantics"));
