@@ -48,6 +48,7 @@ impl Gateway {
     /// The provider has taken the socket.
     pub(super) fn talk_begun(&mut self, call: &mut Call, now: UnixMillis) -> Step {
         call.talk = Some(Box::default());
+        call.stage = Stage::Talking;
         let mut head = Response { status: 101, headers: vec![no_store()], passed: Vec::new(), body: Vec::new() };
         if call.incoming.protocols().any(|protocol| protocol == "realtime") {
             head = head.header("sec-websocket-protocol", "realtime");

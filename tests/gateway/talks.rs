@@ -114,7 +114,7 @@ fn what_cannot_be_a_talk_is_refused() {
     let mut world = World::default();
     for (path, headers, code) in [
         ("/v1/realtime?model=openai/gpt-realtime", &[][..], Some("upgrade_required")),
-        ("/v1/realtime", &[("upgrade", "websocket")], None),
+        ("/v1/realtime", &[("upgrade", "websocket")], Some("invalid_request")),
     ] {
         let (status, answer) = refused(world.connect(path, headers).1);
         assert_eq!((status, answer["error"]["code"].as_str()), (400, code), "{path}");
