@@ -16,7 +16,8 @@ export function relay(core, live, far, settle) {
   const talk = new Talk(core, live, near, far, settle);
   near.accept();
   far.accept();
-  near.addEventListener("message", ({ data }) => talk.pass(far, data));
+  // What a caller says waits until the turn before has been paid: nothing is said that nobody could pay for.
+  near.addEventListener("message", ({ data }) => void talk.metering.then(() => talk.pass(far, data)));
   far.addEventListener("message", ({ data }) => {
     talk.pass(near, data);
     if (typeof data === "string" && data.includes('"usage"')) talk.meter(data);

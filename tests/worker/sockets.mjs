@@ -18,7 +18,6 @@ export async function startTalks(talk) {
     const side = {
       send: (text) => socket.write(frame(1, Buffer.from(text))),
       close: (code) => socket.write(frame(8, Buffer.from([code >> 8, code & 255]))),
-      closed: once(socket, "close"),
     };
     let rest = Buffer.alloc(0);
     socket.on("error", () => {});
