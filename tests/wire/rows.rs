@@ -28,7 +28,7 @@ fn a_synthetic_fixture_is_for_a_row_without_recordings() {
 #[test]
 fn every_provider_of_the_catalogue_is_mapped() {
     // Other protocols, or none for chat.
-    const WITHOUT_A_ROW: [&str; 6] = ["deepgram", "elevenlabs", "jina", "stability", "voyage", "watsonx"];
+    const WITHOUT_A_ROW: [&str; 4] = ["deepgram", "elevenlabs", "stability", "watsonx"];
     let path = root().join("../shared/catalog/models.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
         eprintln!("SKIPPED: no catalogue at {}", path.display());
