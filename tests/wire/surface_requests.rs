@@ -134,7 +134,7 @@ fn items_plainly(request: &Value) -> Value {
             None | Some("message") => json!([item["role"], text_of(&item["content"])]),
             Some("function_call" | "custom_tool_call") => {
                 let arguments = item["arguments"].as_str().filter(|text| !text.is_empty()).unwrap_or("{}");
-                json!(["call", item["call_id"], item["name"], arguments])
+                json!(["call", item["call_id"], in_namespace(&item["namespace"], &item["name"]), arguments])
             }
             Some("function_call_output" | "custom_tool_call_output") => {
                 json!([
@@ -151,10 +151,17 @@ fn items_plainly(request: &Value) -> Value {
         })
     });
     let tools = request["tools"].as_array().into_iter().flatten();
-    let of_functions = tools.clone().filter(|tool| tool["type"] == "function" || tool["type"] == "custom");
+    let of_functions = tools.clone().flat_map(|tool| match tool["type"].as_str() {
+        Some("function" | "custom") => vec![tool["name"].clone()],
+        Some("namespace") => {
+            let inside = tool["tools"].as_array().into_iter().flatten();
+            inside.map(|one| in_namespace(&tool["name"], &one["name"])).collect()
+        }
+        _ => Vec::new(),
+    });
     json!({
         "said": said.collect::<Vec<_>>(),
-        "tools": of_functions.map(|tool| tool["name"].clone()).collect::<Vec<_>>(),
+        "tools": of_functions.collect::<Vec<_>>(),
         "searches": tools.clone().any(|tool| tool["type"].as_str().is_some_and(|kind| kind.starts_with("web_search"))),
         "choice": match &request["tool_choice"] {
             choice if choice["type"].is_string() && choice["name"].is_null() && choice["tools"].is_null() => Value::Null,
@@ -168,6 +175,14 @@ fn items_plainly(request: &Value) -> Value {
         "schema": request["text"]["format"]["schema"],
         "stream": request["stream"] == true,
     })
+}
+
+/// A tool's name as other protocols have to spell it.
+fn in_namespace(namespace: &Value, name: &Value) -> Value {
+    match (namespace.as_str(), name.as_str()) {
+        (Some(namespace), Some(plain)) if namespace != plain => json!(format!("{namespace}__{plain}")),
+        _ => name.clone(),
+    }
 }
 
 fn plain_part(part: &Value) -> Value {

@@ -68,9 +68,12 @@ impl OwnTools {
     }
 }
 
-/// The name of a tool where there are no namespaces: both, unless that would be too long.
+/// The name of a tool where there are no namespaces: both, unless that would be too long. A tool without a namespace
+/// that was found by a search is told as if it were one of its own (`openai.responses-stream.2420d0bdac`).
 pub(super) fn joined<'a>(namespace: Option<&Text<'_>>, name: Text<'a>) -> Text<'a> {
-    let Some(namespace) = namespace.filter(|namespace| !namespace.is_empty()) else { return name };
+    let Some(namespace) = namespace.filter(|namespace| !namespace.is_empty() && **namespace != name) else {
+        return name;
+    };
     let both = format!("{}__{}", namespace.escaped(), name.escaped());
     if both.len() > LONGEST { name } else { Text::from_escaped(Cow::Owned(both)) }
 }
