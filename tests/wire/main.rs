@@ -25,6 +25,7 @@ mod hosts;
 mod laws;
 mod mutations;
 mod paired;
+mod priced;
 mod quirks;
 mod requests;
 mod rows;
