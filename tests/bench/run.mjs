@@ -77,7 +77,7 @@ async function measure(options, program) {
     fits = reportSize(bundle);
     targets.push(await gatewayTarget(bundle));
     targets.push(await budgetedTarget(bundle));
-    if (options.bare) targets.push({ ...(await gatewayTarget(bundle, "bare", BARE)), measured: false });
+    if (options.bare) targets.push({ ...(await gatewayTarget(bundle, "bare", BARE)), measured: false, without: "gateway" });
   }
   if (options.peers) targets.push(...(await peers({ ports: PORTS, upstream: UPSTREAM, models: MODELS, log })));
   const plan = {

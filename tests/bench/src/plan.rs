@@ -39,6 +39,9 @@ pub struct Target {
     /// The target that this one differs from in one thing, whose cost is measured.
     #[serde(default)]
     pub beside: Option<String>,
+    /// The target that this one is, but for something that is turned off.
+    #[serde(default)]
+    pub without: Option<String>,
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// By the provider behind it.

@@ -33,6 +33,10 @@ pub fn render(plan: &Plan, report: &Report) -> (String, bool) {
             view.row(&mut out, &verdict);
         }
     }
+    for target in &plan.targets {
+        let whole = target.without.as_deref();
+        good &= whole.is_none_or(|whole| turned_off(&mut out, report, whole, &target.name));
+    }
     good &= resources(&mut out, report);
     wrongs(&mut out, report);
     if !good {
@@ -125,6 +129,27 @@ impl<'r> View<'r> {
             number(self.median(|round| Some(round.foreign * 100.0)), 0),
         );
     }
+}
+
+/// What is turned off in `part` may cost `whole` so much of its CPU a reply, while nothing fails.
+const MOST_MORE: f64 = 1.1;
+
+/// What it costs, over all workloads; whether that is little enough.
+fn turned_off(out: &mut String, report: &Report, whole: &str, part: &str) -> bool {
+    let beside = |own: &Round| {
+        let same =
+            |other: &&Round| other.target == part && (&other.workload, other.round) == (&own.workload, own.round);
+        report.rounds.iter().find(same).map(|other| own.cpu / other.cpu)
+    };
+    let ratios = report.rounds.iter().filter(|round| round.target == whole).filter_map(beside).collect();
+    let Some(more) = median(ratios) else { return true };
+    let reached = more <= MOST_MORE;
+    let verdict = if reached { "ok" } else { "FAILED" };
+    let _ = writeln!(
+        out,
+        "\n{whole} beside {part}: CPU a reply × {more:.2}, median of all rounds (≤ {MOST_MORE}: {verdict})"
+    );
+    reached
 }
 
 /// Cold starts, memory and the soak; whether the soak's bar was reached.
