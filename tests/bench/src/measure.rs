@@ -12,6 +12,9 @@ use crate::process::{Running, machine_cpu, own_cpu};
 use crate::protocol::{self, Expected, Protocol};
 use crate::upstream::{Manner, Upstream};
 
+/// Before a workload is measured: until then the runtime interprets, or compiles, what is soon called often.
+const WARM_UP: Duration = Duration::from_secs(2);
+
 /// One target under one workload in one round.
 #[derive(Serialize, Clone, Default)]
 pub struct Round {
@@ -96,8 +99,7 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
         eprintln!("{} of {}: {}", index + 1, workloads.len(), workload.name);
         upstream.set(workload.manner);
         for (target, _) in &running {
-            let warm_up = workload.time.mul_f64(0.3);
-            if let Some(load) = load(target, workload, warm_up) {
+            if let Some(load) = load(target, workload, WARM_UP) {
                 client::run(load).await;
             }
         }
