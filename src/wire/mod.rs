@@ -6,6 +6,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod carried;
+mod closed;
 pub mod cohere;
 pub mod drive;
 pub mod error;

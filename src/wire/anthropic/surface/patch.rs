@@ -4,13 +4,12 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
+use crate::json::{Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
 use crate::provider::{Hosting, Quirks};
 use crate::wire::anthropic::{hosting, read_answer};
 use crate::wire::carried::MARK;
 use crate::wire::losses::GATEWAY;
-use crate::wire::openai_chat::write_cost;
-use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
+use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
 /// The version of the protocol for callers who name none.
 const VERSION: &str = "2023-06-01";
@@ -164,44 +163,5 @@ pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
 /// The upstream's own answer with cost and the gateway's facts put in.
 #[must_use]
 pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing) -> Cow<'b, [u8]> {
-    // What cannot be walked was never read either; it goes on as it came.
-    patched(body, closing).unwrap_or(Cow::Borrowed(body))
-}
-
-/// The same of an answer, or of a `message_delta`: both have their `usage` at the top.
-pub(super) fn patched<'b>(body: &'b [u8], closing: &Closing) -> Result<Cow<'b, [u8]>, SyntaxError> {
-    let mut cursor = Cursor::new(body)?;
-    if cursor.kind() != Some(Kind::Object) {
-        return Ok(Cow::Borrowed(body));
-    }
-    let open = cursor.position();
-    let members = cursor.spans()?;
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let mut edits = Edits::of(body);
-    if let Some(usage) = members.iter().rfind(|member| member.key == "usage") {
-        costs(text, usage, closing, &mut edits)?;
-    }
-    if let Some(latchkey) = &closing.latchkey {
-        let inserted: [(&str, &[u8]); 1] = [("latchkey", latchkey.get().as_bytes())];
-        edits.object(open, &members, |member| member.key == "latchkey", &inserted);
-    }
-    Ok(edits.apply())
-}
-
-fn costs(text: &str, usage: &Member<'_>, closing: &Closing, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
-    let mut cursor = Cursor::at(text, usage.value.start);
-    if closing.cost.is_none() || cursor.kind() != Some(Kind::Object) {
-        return Ok(());
-    }
-    let members = cursor.spans()?;
-    let mut added = Vec::new();
-    let mut object = Object::open(&mut added);
-    write_cost(closing.cost.as_ref(), &mut object);
-    object.close();
-    let costs = Cursor::new(&added)?.spans()?;
-    let inserted: Vec<(&str, &[u8])> =
-        costs.iter().filter_map(|member| Some((member.key.as_ref(), added.get(member.value.clone())?))).collect();
-    let replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
-    edits.object(usage.value.start, &members, replaced, &inserted);
-    Ok(())
+    closed::patch(body, &["usage"], closing)
 }

@@ -4,13 +4,12 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Member, Object, SyntaxError, Text};
+use crate::json::{Cursor, Edits, Kind, SyntaxError, Text};
 use crate::provider::Quirks;
 use crate::wire::carried::MARK;
 use crate::wire::cohere::read_answer;
 use crate::wire::losses::GATEWAY;
-use crate::wire::openai_chat::write_cost;
-use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen};
+use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
 use super::trailer;
 
@@ -90,52 +89,10 @@ pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
 /// The upstream's own answer with cost and the gateway's facts put in.
 #[must_use]
 pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing) -> Cow<'b, [u8]> {
-    // What cannot be walked was never read either; it goes on as it came.
-    patched(body, &[], closing).unwrap_or(Cow::Borrowed(body))
+    closed::patch(body, &["usage"], closing)
 }
 
 /// The same of a `message-end`, whose usage stands in its delta.
 pub(super) fn patch_end<'b>(body: &'b [u8], closing: &Closing) -> Cow<'b, [u8]> {
-    patched(body, &["delta"], closing).unwrap_or(Cow::Borrowed(body))
-}
-
-/// Puts cost into the `usage` of the object that `path` leads to, and facts at the top.
-fn patched<'b>(body: &'b [u8], path: &[&str], closing: &Closing) -> Result<Cow<'b, [u8]>, SyntaxError> {
-    let mut cursor = Cursor::new(body)?;
-    if cursor.kind() != Some(Kind::Object) {
-        return Ok(Cow::Borrowed(body));
-    }
-    let open = cursor.position();
-    let top = cursor.spans()?;
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let mut edits = Edits::of(body);
-    let mut added = Vec::new();
-    let mut object = Object::open(&mut added);
-    write_cost(closing.cost.as_ref(), &mut object);
-    object.close();
-    let costs = Cursor::new(&added)?.spans()?;
-    let inserted: Vec<(&str, &[u8])> =
-        costs.iter().filter_map(|member| Some((member.key.as_ref(), added.get(member.value.clone())?))).collect();
-    let mut at = open;
-    for step in path.iter().chain(&["usage"]).take(if inserted.is_empty() { 0 } else { path.len() + 1 }) {
-        let mut cursor = Cursor::at(text, at);
-        if cursor.kind() != Some(Kind::Object) {
-            return Ok(Cow::Borrowed(body));
-        }
-        let members = cursor.spans()?;
-        let Some(member) = members.iter().rfind(|member| member.key == *step) else { return Ok(Cow::Borrowed(body)) };
-        at = member.value.start;
-    }
-    let mut cursor = Cursor::at(text, at);
-    if !inserted.is_empty() && cursor.kind() == Some(Kind::Object) {
-        let at = cursor.position();
-        let members = cursor.spans()?;
-        let replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
-        edits.object(at, &members, replaced, &inserted);
-    }
-    if let Some(latchkey) = &closing.latchkey {
-        let inserted: [(&str, &[u8]); 1] = [("latchkey", latchkey.get().as_bytes())];
-        edits.object(open, &top, |member| member.key == "latchkey", &inserted);
-    }
-    Ok(edits.apply())
+    closed::patch(body, &["delta", "usage"], closing)
 }
