@@ -22,7 +22,7 @@ import { ensurePackages, node, wrangler, WRANGLER_ENV } from "../tools/toolchain
 import { peers } from "./peers.mjs";
 import { deployed, floor, gateway, storage } from "./workerd.mjs";
 
-const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204, bare: 9205, budgeted: 9206, storage: 9207 };
+const PORTS = { upstream: 9200, floor: 9201, gateway: 9202, portkey: 9203, litellm: 9204, bare: 9205, storage: 9207 };
 const UPSTREAM = `http://127.0.0.1:${PORTS.upstream}`;
 
 /** Settings, logs and figures of the last run. */
@@ -76,7 +76,6 @@ async function measure(options, program) {
     const bundle = await bundleGateway();
     fits = reportSize(bundle);
     targets.push(await gatewayTarget(bundle));
-    targets.push(await budgetedTarget(bundle));
     if (options.bare) targets.push({ ...(await gatewayTarget(bundle, "bare", BARE)), measured: false, without: "gateway" });
   }
   if (options.peers) targets.push(...(await peers({ ports: PORTS, upstream: UPSTREAM, models: MODELS, log })));
@@ -165,13 +164,7 @@ function floorTarget() {
   };
 }
 
-/** The gateway with budgets, for the one workload in which their cost shows. */
-async function budgetedTarget(bundle) {
-  const { routes, ...target } = await gatewayTarget(bundle, "budgeted", {}, BUDGETS);
-  return { ...target, routes: { budgets: routes.budgets }, beside: "gateway" };
-}
-
-async function gatewayTarget(bundle, name = "gateway", switches = {}, rules = {}) {
+async function gatewayTarget(bundle, name = "gateway", switches = {}) {
   const base = `http://127.0.0.1:${PORTS[name]}`;
   const secret = () => randomBytes(32).toString("base64url");
   const variables = {
@@ -186,7 +179,7 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}, rules = {}
     GEMINI_BASE_URL: UPSTREAM,
   };
   const start = gateway(join(FOLDER, name), PORTS[name], bundle, variables, PORTS.storage);
-  const key = await step("Making a gateway key", () => makeKey(start, base, variables.ADMIN_KEY, switches, rules));
+  const [key, budgeted] = await step("Making gateway keys", () => makeKeys(start, base, variables.ADMIN_KEY, switches));
   const url = `${base}/v1/chat/completions`;
   const route = (provider) => ({ url, model: `${provider}/${MODELS[provider]}`, protocol: "openai" });
   return {
@@ -200,33 +193,34 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}, rules = {}
       openai: route("openai"),
       anthropic: route("anthropic"),
       gemini: route("gemini"),
-      budgets: route("openai"),
+      budgets: { ...route("openai"), headers: { authorization: `Bearer ${budgeted}` } },
       fifty: { url, model: "fifty", protocol: "openai" },
       prompt: { url, model: "prompt", protocol: "openai" },
     },
   };
 }
 
-/** Starts the gateway once for its admin API; the key stays in its storage. */
-async function makeKey([program, ...args], base, adminKey, switches, rules) {
+/** Starts the gateway once for its admin API; a key that is subject to nothing and one with budgets stay in its storage. */
+async function makeKeys([program, ...args], base, adminKey, switches) {
   const child = spawn(program, args, { stdio: ["ignore", "inherit", "inherit"] });
+  const admin = async (method, path, body, headers) => {
+    const answer = await fetch(`${base}${path}`, {
+      method,
+      headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json", ...headers },
+      body: JSON.stringify(body),
+    });
+    const text = await answer.text();
+    if (!answer.ok) throw new Stop(`${method} ${path}: status ${answer.status}, ${text}`);
+    return JSON.parse(text);
+  };
   try {
     await ready(base, child);
-    const answer = await fetch(`${base}/admin/keys`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json" },
-      body: JSON.stringify({ name: "bench", ...rules }),
-    });
-    const body = await answer.text();
-    if (answer.status !== 201) throw new Stop(`No gateway key: status ${answer.status}, ${body}`);
+    const { key } = await admin("POST", "/admin/keys", { name: "bench" });
+    const { key: budgeted } = await admin("POST", "/admin/keys", { name: "budgeted", ...BUDGETS });
     // Both lanes of the same protocol are measured: with this, streams whose caller asks for usage are relayed.
-    const relaying = await fetch(`${base}/admin/config`, {
-      method: "PUT",
-      headers: { authorization: `Bearer ${adminKey}`, "content-type": "application/json", "if-match": "*" },
-      body: JSON.stringify({ version: 1, lanes: { relay: true }, aliases: ALIASES, ...switches }),
-    });
-    if (!relaying.ok) throw new Stop(`No configuration: status ${relaying.status}, ${await relaying.text()}`);
-    return JSON.parse(body).key;
+    const settings = { version: 1, lanes: { relay: true }, aliases: ALIASES, ...switches };
+    await admin("PUT", "/admin/config", settings, { "if-match": "*" });
+    return [key, budgeted];
   } finally {
     child.kill();
     await new Promise((resolve) => child.once("exit", resolve));

@@ -86,6 +86,20 @@ impl Outcome {
     pub fn rate(&self) -> f64 {
         self.replies as f64 / self.elapsed.as_secs_f64()
     }
+
+    /// Takes in what came of another part of the same load.
+    pub fn add(&mut self, other: Outcome) {
+        self.elapsed += other.elapsed;
+        self.replies += other.replies;
+        self.latencies.extend(other.latencies);
+        self.first_words.extend(other.first_words);
+        self.gaps.extend(other.gaps);
+        self.checked += other.checked;
+        self.waited += other.waited;
+        for (fault, times) in other.wrong {
+            *self.wrong.entry(fault).or_default() += times;
+        }
+    }
 }
 
 /// The value below which `share` of the values lie, in milliseconds.

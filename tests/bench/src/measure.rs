@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::client::{self, Load, Outcome, quantile};
-use crate::plan::{BUDGETS, Plan, Target, Workload};
+use crate::plan::{Plan, Target, Workload};
 use crate::process::{Running, machine_cpu, own_cpu};
 use crate::protocol::{self, Expected, Protocol};
 use crate::upstream::{Manner, Upstream};
 
 /// Before a workload is measured: until then the runtime interprets, or compiles, what is soon called often.
 const WARM_UP: Duration = Duration::from_secs(2);
+
+/// Two routes of one process take turns in such an order, so that what drifts falls on both alike.
+const TURNS: [bool; 8] = [true, false, false, true, true, false, false, true];
 
 /// One target under one workload in one round.
 #[derive(Serialize, Clone, Default)]
@@ -25,6 +28,8 @@ pub struct Round {
     pub rate: f64,
     /// Milliseconds of CPU a reply, of all processes of the target.
     pub cpu: f64,
+    /// The same of the route beside it, where the workload compares two of the same process.
+    pub beside: Option<f64>,
     /// Milliseconds; `None` where there is none, as of gaps in plain answers.
     pub p50: Option<f64>,
     pub p99: Option<f64>,
@@ -99,8 +104,13 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
         eprintln!("{} of {}: {}", index + 1, workloads.len(), workload.name);
         upstream.set(workload.manner);
         for (target, _) in &running {
-            if let Some(load) = load(target, workload, WARM_UP) {
-                client::run(load).await;
+            // Where two routes are compared, the provider's own as well.
+            let routes = [None, workload.route];
+            for route in routes.into_iter().skip(usize::from(workload.route.is_none())) {
+                let workload = Workload { route, ..workload.clone() };
+                if let Some(load) = load(target, &workload, WARM_UP) {
+                    client::run(load).await;
+                }
             }
         }
         for round in 0..rounds {
@@ -114,7 +124,7 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
     }
     if plan.soak {
         upstream.set(Manner { words: 20, gap: Duration::ZERO });
-        for (target, process) in running.iter().filter(|(target, _)| target.measured && target.beside.is_none()) {
+        for (target, process) in running.iter().filter(|(target, _)| target.measured) {
             report.soak.extend(soak(target, process, &workloads).await?);
         }
     }
@@ -122,17 +132,30 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
 }
 
 async fn measure(target: &Target, process: &Running, workload: &Workload, round: usize) -> Option<Round> {
-    let load = load(target, workload, workload.time)?;
-    let (cpu, own, machine) = (process.cpu(), own_cpu(), machine_cpu());
-    let mut outcome = client::run(load).await;
-    let cpu = process.cpu() - cpu;
-    let foreign = (machine_cpu() - machine) - cpu - (own_cpu() - own);
+    let (own, machine, whole) = (own_cpu(), machine_cpu(), process.cpu());
+    let pair = Workload { route: None, ..workload.clone() };
+    let turns: &[bool] = if workload.route.is_some() && target.measured { &TURNS } else { &[true] };
+    let (mut outcome, mut beside) = (Outcome::default(), Outcome::default());
+    let (mut cpu, mut cpu_beside) = (0.0, 0.0);
+    for is_own in turns {
+        let before = process.cpu();
+        let came = client::run(load(target, if *is_own { workload } else { &pair }, workload.time)?).await;
+        let (outcome, cpu) = if *is_own { (&mut outcome, &mut cpu) } else { (&mut beside, &mut cpu_beside) };
+        outcome.add(came);
+        *cpu += process.cpu() - before;
+    }
+    let foreign = (machine_cpu() - machine) - (process.cpu() - whole) - (own_cpu() - own);
+    let elapsed = (outcome.elapsed + beside.elapsed).as_secs_f64();
+    for (fault, times) in std::mem::take(&mut beside.wrong) {
+        *outcome.wrong.entry(fault).or_default() += times;
+    }
     Some(Round {
         workload: workload.name.clone(),
         target: target.name.clone(),
         round,
         rate: outcome.rate(),
         cpu: cpu * 1000.0 / outcome.replies as f64,
+        beside: (beside.replies > 0).then(|| cpu_beside * 1000.0 / beside.replies as f64),
         p50: quantile(&mut outcome.latencies, 0.5),
         p99: quantile(&mut outcome.latencies, 0.99),
         first_word_p50: quantile(&mut outcome.first_words, 0.5),
@@ -141,7 +164,7 @@ async fn measure(target: &Target, process: &Running, workload: &Workload, round:
         gap_p99: quantile(&mut outcome.gaps, 0.99),
         checked: outcome.checked,
         waited: outcome.waited as f64 / outcome.replies.max(1) as f64,
-        foreign: (foreign / outcome.elapsed.as_secs_f64()).max(0.0),
+        foreign: (foreign / elapsed).max(0.0),
         wrong: outcome.wrong,
     })
 }
@@ -174,8 +197,7 @@ async fn first_call(target: &Target) -> Outcomes<Duration> {
     let workload = Workload {
         name: String::new(),
         provider: name,
-        // One that is there for a single comparison has that route alone.
-        route: (target.routes.len() == 1 && target.routes.contains_key(BUDGETS)).then_some(BUDGETS),
+        route: None,
         stream: false,
         include_usage: true,
         callers: 1,

@@ -15,18 +15,17 @@ pub fn render(plan: &Plan, report: &Report) -> (String, bool) {
     let _ = writeln!(
         out,
         "Medians of {rounds} interleaved rounds; ×: ratio to {floor} within a round. Times in ms. CPU: of all threads of\n\
-         the target, ms a reply. Others: share of one CPU that neither target nor bench used (above 20 %, trust only ratios).\n\n\
-         | workload | target | replies/s | × | CPU | CPU × | p50 | p99 | first word p50 | p99 | gap p50 | p99 | wrong | others | bar |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"
+         the target, ms a reply; more: than on the plain route of the same process, as shares of {floor}'s. Others: share of one CPU that neither target nor bench used (above 20 %, trust only ratios).\n\n\
+         | workload | target | replies/s | × | CPU | CPU × | CPU more | p50 | p99 | first word p50 | p99 | gap p50 | p99 | wrong | others | bar |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"
     );
     for workload in &workloads {
         for target in &plan.targets {
-            let view = View::of(report, workload, &target.name, [floor, target.beside.as_deref().unwrap_or(floor)]);
+            let view = View::of(report, workload, &target.name, floor);
             if view.rounds.is_empty() {
                 continue;
             }
-            let compares = |bar: &Bar| matches!(bar, Bar::Beside(_)) == target.beside.is_some();
-            let bar = if target.measured { workload.bar.filter(compares) } else { None };
+            let bar = workload.bar.filter(|_| target.measured);
             let verdict = bar.map_or(String::new(), |bar| view.verdict(bar));
             // What other gateways get wrong is shown, and no fault of ours.
             good &= !target.measured || (view.wrong() == 0 && !verdict.ends_with("FAILED"));
@@ -49,18 +48,25 @@ pub fn render(plan: &Plan, report: &Report) -> (String, bool) {
 struct View<'r> {
     rounds: Vec<&'r Round>,
     floor: Vec<&'r Round>,
-    beside: Vec<&'r Round>,
 }
 
 /// Of a thousand calls in steady traffic, so many may wait for an object: a machine that stalls sends them in bursts.
 const MOST_WAITING: f64 = 0.001;
 
 impl<'r> View<'r> {
-    fn of(report: &'r Report, workload: &Workload, target: &str, [floor, beside]: [&str; 2]) -> View<'r> {
+    fn of(report: &'r Report, workload: &Workload, target: &str, floor: &str) -> View<'r> {
         let of = |name: &str| {
             report.rounds.iter().filter(|round| round.workload == workload.name && round.target == name).collect()
         };
-        View { rounds: of(target), floor: of(floor), beside: of(beside) }
+        View { rounds: of(target), floor: of(floor) }
+    }
+
+    /// CPU a reply more than on the provider's own route, as shares of the floor's.
+    fn more(&self) -> Vec<f64> {
+        let pairs = self.rounds.iter().zip(&self.floor);
+        let mut more: Vec<f64> = pairs.filter_map(|(own, floor)| Some((own.cpu - own.beside?) / floor.cpu)).collect();
+        more.sort_by(f64::total_cmp);
+        more
     }
 
     fn median(&self, figure: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
@@ -93,8 +99,7 @@ impl<'r> View<'r> {
                 (format!("p50 {figure} ≤ +{most}"), added.is_some_and(|added| added <= most))
             }
             Bar::Beside(most) => {
-                let rounds = self.rounds.iter().zip(&self.beside).zip(&self.floor);
-                let more = median(rounds.map(|((own, other), floor)| (own.cpu - other.cpu) / floor.cpu).collect());
+                let more = median(self.more());
                 let waited = self.median(|round| Some(round.waited)).unwrap_or(1.0);
                 let figure = more.map_or("–".to_owned(), |more| format!("{more:+.2}"));
                 let text = format!("CPU {figure} ≤ +{most} of the floor's, waits for objects {:.2} %", waited * 100.0);
@@ -111,13 +116,14 @@ impl<'r> View<'r> {
         let ratio = |own: f64, floor: f64| own / floor;
         let _ = writeln!(
             out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}/{} | {} % | {verdict} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {}/{} | {} % | {verdict} |",
             first.workload,
             first.target,
             number(self.median(|round| Some(round.rate)), 0),
             number(self.against(|round| Some(round.rate), ratio), 2),
             number(self.median(|round| Some(round.cpu)), 3),
             number(self.against(|round| Some(round.cpu), ratio), 2),
+            spread(&self.more()),
             number(self.median(|round| round.p50), 2),
             number(self.median(|round| round.p99), 2),
             number(self.median(|round| round.first_word_p50), 2),
@@ -128,6 +134,14 @@ impl<'r> View<'r> {
             self.rounds.iter().map(|round| round.checked).sum::<u64>(),
             number(self.median(|round| Some(round.foreign * 100.0)), 0),
         );
+    }
+}
+
+/// The median and between what all values lie.
+fn spread(sorted: &[f64]) -> String {
+    match (median(sorted.to_vec()), sorted.first(), sorted.last()) {
+        (Some(middle), Some(least), Some(most)) => format!("{middle:+.2} ({least:+.2} to {most:+.2})"),
+        _ => "–".to_owned(),
     }
 }
 
