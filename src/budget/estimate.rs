@@ -23,21 +23,77 @@ pub const DEFAULT_MAX_TOKENS: u32 = 4_096;
 const AROUND: u64 = 64;
 /// Tokens that a provider puts around the tools of a call; the documented prompts have up to some 800.
 const AROUND_TOOLS: u64 = 1_024;
+/// How far behind the name of a medium its link may begin, in bytes.
+const LINK_WITHIN: usize = 96;
 /// Bytes of a token where no hard bound is needed.
 const BYTES_PER_TOKEN: u64 = 3;
 
-/// What in a request has no bound: the quoted name of a member, or the start of a value.
-const UNBOUNDED: &[(&str, &str)] = &[
-    ("\"file_id\"", "a stored file"),
-    ("\"previous_response_id\"", "a stored answer"),
-    ("\"web_search", "a search by the provider"),
-    ("\"googleSearch\"", "a search by the provider"),
-    ("\"google_search\"", "a search by the provider"),
-    ("\"code_interpreter\"", "a tool that the provider runs"),
-    ("\"code_execution", "a tool that the provider runs"),
-    ("\"mcp_servers\"", "a tool that the provider runs"),
-    ("\"fileUri\"", "a stored file"),
+/// What a quoted word at the beginning of a string says of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Tools,
+    Unbounded(&'static str),
+    /// What may be a link that the provider follows.
+    Medium,
+    Caches,
+    Sound,
+    Image,
+    /// Sound or images may come back.
+    Media,
+    Tier,
+}
+
+/// The words that matter, as they stand behind a quote. Those that end in one are whole names.
+const WORDS: &[(&str, Mark)] = &[
+    ("tools\"", Mark::Tools),
+    ("file_id\"", Mark::Unbounded("a stored file")),
+    ("fileUri\"", Mark::Unbounded("a stored file")),
+    ("previous_response_id\"", Mark::Unbounded("a stored answer")),
+    ("web_search", Mark::Unbounded("a search by the provider")),
+    ("googleSearch\"", Mark::Unbounded("a search by the provider")),
+    ("google_search\"", Mark::Unbounded("a search by the provider")),
+    ("code_interpreter\"", Mark::Unbounded("a tool that the provider runs")),
+    ("code_execution", Mark::Unbounded("a tool that the provider runs")),
+    ("mcp_servers\"", Mark::Unbounded("a tool that the provider runs")),
+    ("image_url\"", Mark::Medium),
+    ("video_url\"", Mark::Medium),
+    ("file_url\"", Mark::Medium),
+    ("source\"", Mark::Medium),
+    ("input_image\"", Mark::Medium),
+    ("cache_control\"", Mark::Caches),
+    ("input_audio\"", Mark::Sound),
+    ("inlineData\"", Mark::Sound),
+    ("image", Mark::Image),
+    ("input_image", Mark::Image),
+    ("data:image", Mark::Image),
+    ("audio\"", Mark::Media),
+    ("modalities\"", Mark::Media),
+    ("responseModalities\"", Mark::Media),
+    ("service_tier\"", Mark::Tier),
 ];
+
+/// The first letters of [`WORDS`], as bits.
+const FIRST_LETTERS: u128 = {
+    let (mut letters, mut at) = (0, 0);
+    while at < WORDS.len() {
+        letters |= 1 << WORDS[at].0.as_bytes()[0];
+        at += 1;
+    }
+    letters
+};
+
+/// What a request's words say that bounds or prices it.
+#[derive(Default)]
+struct Marks {
+    tools: bool,
+    unbounded: Option<&'static str>,
+    linked: bool,
+    caches: bool,
+    sound: bool,
+    images: bool,
+    media: bool,
+    tier: bool,
+}
 
 /// What a call takes at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,19 +133,16 @@ struct GenerationCaps {
 #[must_use]
 pub fn estimate(body: &[u8], answers: bool, strict: bool, price: Option<&Price>, model_max: Option<u64>) -> Estimate {
     let bytes = body.len() as u64;
-    let has = |name: &str| memmem::find(body, name.as_bytes()).is_some();
-    let around = if has("\"tools\"") { AROUND + AROUND_TOOLS } else { AROUND };
+    let marks = Marks::of(body);
+    let around = if marks.tools { AROUND + AROUND_TOOLS } else { AROUND };
     let input_tokens = if strict { bytes } else { bytes.div_ceil(BYTES_PER_TOKEN) } + around;
-    let mut unbounded = UNBOUNDED.iter().find(|(name, _)| has(name)).map(|(_, what)| *what);
-    if unbounded.is_none() && links_to_media(body) {
-        unbounded = Some("a link to media");
-    }
+    let mut unbounded = marks.unbounded.or(marks.linked.then_some("a link to media"));
     let output_tokens = if answers { output_cap(body, model_max) } else { Some(0) };
     if output_tokens.is_none() && strict {
         unbounded = unbounded.or(Some("an answer without a cap"));
     }
     let output_tokens = output_tokens.unwrap_or(u64::from(DEFAULT_MAX_TOKENS));
-    let cost = price.and_then(|price| worst_cost(price, body, input_tokens, output_tokens));
+    let cost = price.and_then(|price| worst_cost(price, &marks, input_tokens, output_tokens));
     let most = Amounts { cost: cost.unwrap_or(NanoUsd::ZERO), requests: 1, input_tokens, output_tokens, parallel: 1 };
     Estimate { most, priced: cost.is_some(), unbounded }
 }
@@ -105,37 +158,57 @@ fn output_cap(body: &[u8], model_max: Option<u64>) -> Option<u64> {
     Some(one.saturating_mul(count))
 }
 
-/// Whether a part of the request is a link that the provider follows.
-fn links_to_media(body: &[u8]) -> bool {
-    ["\"image_url\"", "\"video_url\"", "\"file_url\"", "\"source\"", "\"input_image\""].iter().any(|name| {
-        memmem::find_iter(body, name.as_bytes()).any(|at| {
+impl Marks {
+    /// Goes over the quotes of a body once.
+    fn of(body: &[u8]) -> Marks {
+        let mut marks = Marks::default();
+        for quote in memchr::memchr_iter(b'"', body) {
+            let rest = body.get(quote + 1..).unwrap_or_default();
+            let letter = rest.first().map_or(0, |letter| u32::from(*letter));
+            if letter < 128 && FIRST_LETTERS >> letter & 1 == 1 {
+                WORDS
+                    .iter()
+                    .filter(|(word, _)| rest.starts_with(word.as_bytes()))
+                    .for_each(|(_, mark)| marks.note(*mark, rest));
+            }
+        }
+        marks
+    }
+
+    fn note(&mut self, mark: Mark, rest: &[u8]) {
+        match mark {
+            Mark::Tools => self.tools = true,
+            Mark::Unbounded(what) => self.unbounded = self.unbounded.or(Some(what)),
             // The link stands near its name: `"image_url": {"url": "https:`.
-            let near = body.get(at..(at + 96).min(body.len())).unwrap_or_default();
-            memmem::find(near, b"\"http").is_some()
-        })
-    })
+            Mark::Medium => {
+                let near = rest.get(..LINK_WITHIN.min(rest.len())).unwrap_or_default();
+                self.linked |= memmem::find(near, b"\"http").is_some();
+            }
+            Mark::Caches => self.caches = true,
+            Mark::Sound => self.sound = true,
+            Mark::Image => self.images = true,
+            Mark::Media => self.media = true,
+            Mark::Tier => self.tier = true,
+        }
+    }
 }
 
-fn worst_cost(price: &Price, body: &[u8], input_tokens: u64, output_tokens: u64) -> Option<NanoUsd> {
-    let has = |name: &str| memmem::find(body, name.as_bytes()).is_some();
-    let caches = has("\"cache_control\"");
-    let (sound, images) = (has("\"input_audio\"") || has("\"inlineData\""), has("image"));
+fn worst_cost(price: &Price, marks: &Marks, input_tokens: u64, output_tokens: u64) -> Option<NanoUsd> {
     let input = |rates: &Rates| {
         let buckets = [
             (Bucket::Input, true),
-            (Bucket::CacheWrite, caches),
-            (Bucket::CacheWrite1h, caches),
-            (Bucket::AudioInput, sound),
-            (Bucket::ImageInput, images),
+            (Bucket::CacheWrite, marks.caches),
+            (Bucket::CacheWrite1h, marks.caches),
+            (Bucket::AudioInput, marks.sound),
+            (Bucket::ImageInput, marks.images),
         ];
         dearest(rates, buckets.iter().filter(|(_, counts)| *counts).map(|(bucket, _)| *bucket))
     };
     let output = |rates: &Rates| {
-        let spoken = has("\"audio\"") || has("\"modalities\"") || has("\"responseModalities\"");
-        let media = [Bucket::AudioOutput, Bucket::ImageOutput].into_iter().filter(|_| spoken);
+        let media = [Bucket::AudioOutput, Bucket::ImageOutput].into_iter().filter(|_| marks.media);
         dearest(rates, [Bucket::Output, Bucket::Reasoning].into_iter().chain(media))
     };
-    let tiers = price.service_tiers.iter().filter(|_| has("\"service_tier\"")).map(|(_, rates)| rates);
+    let tiers = price.service_tiers.iter().filter(|_| marks.tier).map(|(_, rates)| rates);
     let long = price.above.iter().filter(|above| input_tokens > above.tokens).map(|above| &above.rates);
     let mut rates = vec![&price.rates];
     rates.extend(tiers.chain(long));
