@@ -157,6 +157,22 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.get_or_insert_with(key, V::default)
     }
 
+    /// Like [`SortedMap::get_or_default`], for a key that is copied only where it had no value.
+    pub fn get_or_default_of<Q>(&mut self, key: &Q) -> &mut V
+    where
+        K: Borrow<Q>,
+        V: Default,
+        Q: Ord + ToOwned<Owned = K> + ?Sized,
+    {
+        let place = self.place(key).unwrap_or_else(|place| {
+            self.entries.insert(place, (key.to_owned(), V::default()));
+            place
+        });
+        // It was found or put there just now.
+        #[allow(clippy::indexing_slicing)]
+        &mut self.entries[place].1
+    }
+
     /// Takes a key out; gives the value that it had.
     pub fn remove<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<V>
     where

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::{Budget, Enforcement, Match, Scope, ScopeKind};
 use crate::chat::Usage;
 use crate::limit::{Limit, Unit};
@@ -138,19 +140,19 @@ pub struct PotName<'a> {
     pub subject: Option<&'a str>,
 }
 
-impl PotName<'_> {
+impl<'a> PotName<'a> {
     /// As text: `bud_1`, or `bud_1/alice`. The ids of rules have no `/`.
     #[must_use]
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Cow<'a, str> {
         match self.subject {
-            None => self.rule.to_owned(),
-            Some(subject) => format!("{}/{subject}", self.rule),
+            None => Cow::Borrowed(self.rule),
+            Some(subject) => Cow::Owned(format!("{}/{subject}", self.rule)),
         }
     }
 
     /// Reads [`PotName::text`].
     #[must_use]
-    pub fn read(text: &str) -> PotName<'_> {
+    pub fn read(text: &'a str) -> PotName<'a> {
         match text.split_once('/') {
             None => PotName { rule: text, subject: None },
             Some((rule, subject)) => PotName { rule, subject: Some(subject) },
@@ -193,7 +195,7 @@ mod tests {
     fn pots(scope: Scope, spender: &Spender<'_>) -> Vec<String> {
         let rule = Rule::Budget(Budget { id: "b".into(), scope, ..Budget::default() });
         let mut names = Vec::new();
-        rule.pots(spender, &mut |name| names.push(name.text()));
+        rule.pots(spender, &mut |name| names.push(name.text().into_owned()));
         names
     }
 

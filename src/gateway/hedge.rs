@@ -46,7 +46,7 @@ impl Gateway {
             let sent = self.aim_at_next(&mut second, now).and_then(|()| self.send(&mut second, now));
             match sent {
                 Ok(step) => {
-                    let rival = self.admit_rival(second);
+                    let rival = self.admit_rival(Box::new(second));
                     call.rival = Some(rival);
                     Some((rival, step))
                 }

@@ -15,6 +15,7 @@ use crate::provider::Registry;
 use crate::route::meaning::{Meaning, Vectors};
 use crate::route::router::Router;
 use crate::route::{HedgeBudget, RetryBudget};
+use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
 use super::attempt::Attempt;
@@ -53,7 +54,8 @@ pub struct Gateway {
     pub contents: Vec<Content>,
     /// What this isolate may spend.
     pub purse: Purse,
-    calls: HashMap<CallId, Call>,
+    /// By ids that only grow, and each in a box of its own: a call is taken out and put back with every chunk of a stream.
+    calls: SortedMap<CallId, Box<Call>>,
     next_call: u32,
 }
 
@@ -100,7 +102,7 @@ impl Gateway {
             meanings: HashMap::new(),
             contents: Vec::new(),
             purse: Purse::new(isolate),
-            calls: HashMap::new(),
+            calls: SortedMap::new(),
             next_call: 0,
         }
     }
@@ -160,7 +162,7 @@ impl Gateway {
     ) -> (CallId, Step) {
         self.next_call = self.next_call.wrapping_add(1);
         let id = CallId(self.next_call);
-        let mut call = Call::new(self.ids.mint(), incoming, now);
+        let mut call = Box::new(Call::new(self.ids.mint(), incoming, now));
         let step = match first(self, &mut call) {
             Ok(step) => step,
             Err(failure) => self.end_with(&mut call, &failure, now),
@@ -170,12 +172,12 @@ impl Gateway {
     }
 
     /// Takes a call out, to work on it.
-    pub(super) fn take(&mut self, id: CallId) -> Option<Call> {
+    pub(super) fn take(&mut self, id: CallId) -> Option<Box<Call>> {
         self.calls.remove(&id)
     }
 
     /// Keeps a call that was made beside another.
-    pub(super) fn admit_rival(&mut self, call: Call) -> CallId {
+    pub(super) fn admit_rival(&mut self, call: Box<Call>) -> CallId {
         self.next_call = self.next_call.wrapping_add(1);
         let id = CallId(self.next_call);
         self.keep(id, call);
@@ -197,7 +199,7 @@ impl Gateway {
         step
     }
 
-    pub(super) fn keep(&mut self, id: CallId, mut call: Call) {
+    pub(super) fn keep(&mut self, id: CallId, mut call: Box<Call>) {
         if matches!(call.stage, Stage::Over) {
             // What was used is settled by now; whatever is still held was not.
             self.release(&mut call);

@@ -234,7 +234,7 @@ impl Ledger {
         let spender = Spender { key: &terms.key, team: terms.team.as_deref(), ..Spender::default() };
         let mut stand = |rule: &Rule| {
             let mut pot = None;
-            rule.pots(&spender, &mut |name| pot = Some(name.text()));
+            rule.pots(&spender, &mut |name| pot = Some(name.text().into_owned()));
             pot.and_then(|pot| self.standing(&pot, now))
         };
         let budgets = budgets.into_iter().map(|budget| {

@@ -8,7 +8,6 @@ mod report;
 mod slice;
 mod take;
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use crate::breaker::protocol::Switch;
@@ -27,8 +26,9 @@ pub struct Purse {
     isolate: String,
     asks: u64,
     reports: u64,
-    keys: HashMap<String, Known>,
-    slices: HashMap<String, Slice>,
+    keys: SortedMap<String, Known>,
+    /// In boxes, because some thousand users may come and go.
+    slices: SortedMap<String, Box<Slice>>,
     /// Slices whose lease was replaced, until all that they owe is reported.
     past: Vec<(String, Slice)>,
     holds: SortedMap<u64, Held>,
@@ -166,7 +166,7 @@ impl Purse {
         let mut figures = Vec::new();
         for rule in rules.iter().filter(|rule| rule.matches().counts(aim.provider, aim.model, aim.alias)) {
             rule.pots(spender, &mut |name| {
-                let Some(slice) = self.slices.get(&name.text()).filter(|slice| slice.lease > 0) else { return };
+                let Some(slice) = self.slices.get(&*name.text()).filter(|slice| slice.lease > 0) else { return };
                 let left = match rule {
                     Rule::Budget(_) => slice.standing.limit.saturating_sub(slice.spent()),
                     // What is leased to this isolate is gone from the bucket, and left all the same.
@@ -186,11 +186,11 @@ impl Purse {
     pub fn fair_share(&self, spender: &Spender<'_>, aim: &Aim<'_>, rules: &[Rule]) -> Option<NanoUsd> {
         let mut least = None;
         for pot in take::pots_of(rules, spender, aim).iter().filter(|pot| pot.unit.is_none()) {
-            let Some(slice) = self.slices.get(&pot.name) else { continue };
+            let Some(slice) = self.slices.get(&*pot.name) else { continue };
             let standing = slice.standing;
             let left = standing.limit.saturating_sub(slice.spent()).max(0);
             let under_way =
-                self.holds.values().filter(|held| held.parts.iter().any(|part| part.pot == pot.name)).count();
+                self.holds.values().filter(|held| held.parts.iter().any(|part| part.pot == *pot.name)).count();
             let share = left / (i64::try_from(under_way).unwrap_or(i64::MAX - 1) + 1);
             least = Some(least.map_or(share, |least: i64| least.min(share)));
         }

@@ -33,7 +33,7 @@ impl Purse {
             known.served = false;
             message.keys.push(KeyAsked { key: key.clone(), have: known.revision, terms: None });
         }
-        for (pot, slice) in &mut self.slices {
+        for (pot, slice) in self.slices.iter_mut() {
             message.leases.extend(slice.report(pot, true, now));
         }
         for (pot, slice) in &mut self.past {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Held;
@@ -21,8 +22,8 @@ const AWAY: Millis = Millis(2_000);
 const MOST_KNOWN: usize = 8_192;
 
 /// A pot that a call draws from.
-pub(super) struct Draw {
-    pub(super) name: String,
+pub(super) struct Draw<'a> {
+    pub(super) name: Cow<'a, str>,
     pub(super) unit: Option<Unit>,
     /// What may be taken of it while the ledger is away.
     credit: i64,
@@ -44,11 +45,11 @@ impl Purse {
         let draws = pots_of(&rules, &wanted.spender, &wanted.aim);
         if !wanted.again {
             for draw in &draws {
-                self.slices.entry(draw.name.clone()).or_default().wanted(wanted.most.of(draw.unit), now);
+                self.slices.get_or_default_of(&*draw.name).wanted(wanted.most.of(draw.unit), now);
             }
         }
-        let affords = |draw: &Draw| {
-            self.slices.get(&draw.name).is_some_and(|slice| slice.affords(wanted.most.of(draw.unit), now))
+        let affords = |draw: &Draw<'_>| {
+            self.slices.get(&*draw.name).is_some_and(|slice| slice.affords(wanted.most.of(draw.unit), now))
         };
         if fresh && draws.iter().all(affords) {
             return Taken::Held(self.hold(wanted, draws));
@@ -63,14 +64,14 @@ impl Purse {
         let rules = self.rules(wanted.terms);
         let draws = pots_of(&rules, &wanted.spender, &wanted.aim);
         for draw in &draws {
-            let slice = self.slices.entry(draw.name.clone()).or_default();
+            let slice = self.slices.get_or_default_of(&*draw.name);
             if draw.unit.is_none() && slice.on_credit.saturating_add(wanted.most.cost.0) > draw.credit {
-                let refusal = Refusal { pot: draw.name.clone(), standing: slice.standing, ..Refusal::default() };
+                let refusal = Refusal { pot: draw.name.to_string(), standing: slice.standing, ..Refusal::default() };
                 return Err(Box::new(self.refused(&rules, &refusal)));
             }
         }
         for draw in &draws {
-            if let Some(slice) = self.slices.get_mut(&draw.name) {
+            if let Some(slice) = self.slices.get_mut(&*draw.name) {
                 slice.on_credit = slice.on_credit.saturating_add(wanted.most.of(draw.unit));
             }
         }
@@ -136,13 +137,13 @@ impl Purse {
     }
 
     fn learn_lease(&mut self, told: &LeaseTold, until: UnixMillis) {
-        let slice = self.slices.entry(told.pot.clone()).or_default();
+        let slice = self.slices.get_or_default_of(told.pot.as_str());
         if told.lease < slice.lease {
             return;
         }
         if slice.lease > 0 && told.lease > slice.lease {
             let fresh = slice.successor();
-            let old = std::mem::replace(slice, fresh);
+            let old = std::mem::replace(&mut **slice, fresh);
             if !old.is_settled() {
                 self.past.push((told.pot.clone(), old));
             }
@@ -152,16 +153,16 @@ impl Purse {
         }
     }
 
-    fn hold(&mut self, wanted: &Wanted<'_>, draws: Vec<Draw>) -> Option<Hold> {
+    fn hold(&mut self, wanted: &Wanted<'_>, draws: Vec<Draw<'_>>) -> Option<Hold> {
         if draws.is_empty() {
             return None;
         }
         let mut parts = Vec::with_capacity(draws.len());
         for Draw { name, unit, .. } in draws {
             let amount = wanted.most.of(unit);
-            let Some(slice) = self.slices.get_mut(&name) else { continue };
+            let Some(slice) = self.slices.get_mut(&*name) else { continue };
             slice.held = slice.held.saturating_add(amount);
-            parts.push(Part { lease: slice.lease, pot: name, unit, amount });
+            parts.push(Part { lease: slice.lease, pot: name.into_owned(), unit, amount });
         }
         self.last_hold += 1;
         let (request, key) = (wanted.request.to_owned(), wanted.spender.key.to_owned());
@@ -170,7 +171,7 @@ impl Purse {
         Some(Hold(self.last_hold))
     }
 
-    fn ask(&mut self, wanted: &Wanted<'_>, draws: &[Draw], now: UnixMillis) -> Taken {
+    fn ask(&mut self, wanted: &Wanted<'_>, draws: &[Draw<'_>], now: UnixMillis) -> Taken {
         if now < self.away_until {
             return Taken::Away;
         }
@@ -189,30 +190,28 @@ impl Purse {
             have: known.map_or(0, |known| known.revision),
             terms: known.is_none().then(|| wanted.terms.clone()),
         };
-        let provisional;
-        let draws = if known.is_none() {
+        let needs_of = |draws: &[Draw<'_>]| draws.iter().filter_map(|draw| self.need(draw, wanted, now)).collect();
+        let needs = if known.is_none() {
             let rules = rules_of(&wanted.terms.budgets, &wanted.terms.limits);
-            provisional = pots_of(&rules, &wanted.spender, &wanted.aim);
-            &provisional
+            needs_of(&pots_of(&rules, &wanted.spender, &wanted.aim))
         } else {
-            draws
+            needs_of(draws)
         };
-        let needs = draws.iter().filter_map(|draw| self.need(draw, wanted, now)).collect();
         let isolate = self.isolate.clone();
         let (ask, switches) = (self.asks, self.switches);
         Taken::Ask(Message { version: PROTOCOL, isolate, ask, keys: vec![key], needs, switches, ..Message::default() })
     }
 
     /// What a call lacks in a pot.
-    fn need(&self, draw: &Draw, wanted: &Wanted<'_>, now: UnixMillis) -> Option<Need> {
+    fn need(&self, draw: &Draw<'_>, wanted: &Wanted<'_>, now: UnixMillis) -> Option<Need> {
         let amount = wanted.most.of(draw.unit);
         let none = Slice::default();
-        let slice = self.slices.get(&draw.name).unwrap_or(&none);
+        let slice = self.slices.get(&*draw.name).map_or(&none, |slice| slice);
         if slice.affords(amount, now) {
             return None;
         }
         let least = amount.saturating_sub(slice.free()).max(0);
-        Some(Need { pot: draw.name.clone(), least, want: slice.want(amount, now).max(least) })
+        Some(Need { pot: draw.name.to_string(), least, want: slice.want(amount, now).max(least) })
     }
 }
 
@@ -223,7 +222,7 @@ pub(super) fn rules_of(budgets: &[Budget], limits: &[Limit]) -> Rc<[Rule]> {
 }
 
 /// The pots that a call draws from, each once.
-pub(super) fn pots_of(rules: &[Rule], spender: &Spender<'_>, aim: &Aim<'_>) -> Vec<Draw> {
+pub(super) fn pots_of<'a>(rules: &'a [Rule], spender: &Spender<'a>, aim: &Aim<'_>) -> Vec<Draw<'a>> {
     let mut draws = Vec::new();
     for rule in rules.iter().filter(|rule| rule.matches().counts(aim.provider, aim.model, aim.alias)) {
         let credit = match rule {
