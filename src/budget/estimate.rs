@@ -74,10 +74,12 @@ const WORDS: &[(&str, Mark)] = &[
 
 /// The first letters of [`WORDS`], as bits.
 const FIRST_LETTERS: u128 = {
-    let (mut letters, mut at) = (0, 0);
-    while at < WORDS.len() {
-        letters |= 1 << WORDS[at].0.as_bytes()[0];
-        at += 1;
+    let (mut letters, mut words) = (0, WORDS);
+    while let [(word, _), rest @ ..] = words {
+        if let [first, ..] = word.as_bytes() {
+            letters |= 1 << *first;
+        }
+        words = rest;
     }
     letters
 };

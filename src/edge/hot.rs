@@ -20,7 +20,7 @@ use crate::gateway::{
 };
 use crate::http::{Response, failure_response};
 use crate::json::{Array, Object, Text};
-use crate::keys::{Grant, Secrets};
+use crate::keys::{Grant, KeyHash, Secrets};
 use crate::provider::Registry;
 use crate::units::UnixMillis;
 use crate::wire::Surface;
@@ -153,17 +153,26 @@ pub fn body_limit() -> u32 {
 /// gone once it was sent (2). `head` is `METHOD\npath\n`, with the query behind the path, and a line `name:value` for each header.
 #[wasm_bindgen]
 pub fn begin(head: &str, body: Vec<u8>, held: u8, now: f64) -> String {
-    let mut lines = head.split('\n');
-    let method = lines.next().unwrap_or_default().to_owned();
-    let path = lines.next().unwrap_or_default();
-    let (path, query) = path.split_once('?').unwrap_or((path, ""));
-    let (path, query) = (path.to_owned(), query.to_owned());
-    let headers = pairs(lines).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    let incoming = Incoming { method, path, query, headers, body, oversize: held == 1, once: held == 2 };
+    let incoming = Incoming { body, oversize: held == 1, once: held == 2, ..incoming(head) };
     with(String::new(), |isolate| {
         let (id, step) = isolate.gateway.begin(incoming, moment(now));
         isolate.tell(id, step)
     })
+}
+
+/// The key of a request that begins soon, where it has to be looked up. `head` is as for [`begin`].
+pub(super) fn foresee(head: &str, now: UnixMillis) -> Option<KeyHash> {
+    let incoming = incoming(head);
+    with(None, |isolate| isolate.gateway.foresee(&incoming, now))
+}
+
+fn incoming(head: &str) -> Incoming {
+    let mut lines = head.split('\n');
+    let method = lines.next().unwrap_or_default().to_owned();
+    let path = lines.next().unwrap_or_default();
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let headers = pairs(lines).map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    Incoming { method, path: path.to_owned(), query: query.to_owned(), headers, ..Incoming::default() }
 }
 
 /// A call of the gateway's own to a blocked target begins.

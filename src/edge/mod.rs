@@ -18,6 +18,8 @@ mod store;
 mod upkeep;
 mod usage;
 
+use std::rc::Rc;
+
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Env, Headers, Method, Request, Response, Result, event};
@@ -156,6 +158,17 @@ pub async fn find_grant(env: Env, call: u32, hash: String) -> String {
     };
     #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
     hot::granted(call, found, Date::now().as_millis() as f64)
+}
+
+/// Looks the key of an isolate's first request up beside the configuration: the call needs both, and each is a round trip.
+/// What cannot be had now the call asks for itself. `head` is as for `begin`.
+#[wasm_bindgen]
+pub async fn foresee_grant(env: Env, head: String) {
+    let secrets = hot::with_gateway(|gateway| gateway.setup().secrets.clone()).flatten();
+    let (Some(secrets), Some(hash)) = (secrets, hot::foresee(&head, now())) else { return };
+    if let Ok(found) = store::load_grant(&env, &secrets, &hash).await {
+        hot::with_gateway(|gateway| gateway.foreseen(hash, found.map(Rc::new), now()));
+    }
 }
 
 /// Looks a finished call up for the key that made it.

@@ -66,7 +66,7 @@ export default {
     const path = end < 0 ? url.slice(start) : url.slice(start, end);
     try {
       if (request.method === "OPTIONS") return preflight();
-      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx);
+      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx, CALLS.test(path) ? url.slice(start) : undefined);
       if (path === "/v1/compare" && request.method === "POST") return await comparison(request, env, ctx);
       if (CALLS.test(path)) return await call(request, url.slice(start), env, ctx);
       const answer = await new RustWorker(ctx, env).fetch(request);
@@ -96,8 +96,11 @@ async function probe(env, ctx) {
   if (targets.length > 0) await core.report_probes(env);
 }
 
-/** Reads the environment once and the configuration document now and then, beside the calls. */
-async function setUp(request, env, ctx) {
+/**
+ * Reads the environment once and the configuration document now and then, beside the calls. What else the first call will
+ * need of other machines is asked for at the same time.
+ */
+async function setUp(request, env, ctx, path) {
   const now = Date.now();
   if (isolate === undefined) {
     const variables = {};
@@ -108,7 +111,9 @@ async function setUp(request, env, ctx) {
     isolate = { ready: false, configAt: 0, staleAt: 0, continent: request?.cf?.continent ?? "" };
   }
   if (!isolate.ready) {
-    await refreshConfig(env, ctx);
+    const asked = [refreshConfig(env, ctx)];
+    if (path !== undefined) asked.push(core.foresee_grant(env, headOf(request, path)), hearHealth(env, ctx));
+    await Promise.all(asked);
     isolate.ready = true;
     isolate.configAt = now;
   } else if (isolate.configAt + CONFIG_AGE < now) {
@@ -161,7 +166,7 @@ async function call(request, path, env, ctx) {
   const wait = keptOut(request, Date.now());
   if (wait > 0) return refusal(wait);
   const heard = isolate.staleAt <= Date.now() ? hearHealth(env, ctx) : undefined;
-  const head = `${request.method}\n${path}\n${told(request.headers)}`;
+  const head = headOf(request, path);
   const outside = OUTSIDE.test(path) ? await readOutside(request) : undefined;
   const body = outside?.told ?? (await readBody(request, core.body_limit()));
   if (heard !== undefined) await heard;
@@ -181,6 +186,11 @@ async function call(request, path, env, ctx) {
   if (step.do === "media") step = await inline(step);
   if (step.do === "respond" || step.do === "finish") return respond(step, env, ctx);
   return drive(step, request, env, ctx, outside);
+}
+
+/** All of a request but its body, as the core reads it. */
+function headOf(request, path) {
+  return `${request.method}\n${path}\n${told(request.headers)}`;
 }
 
 /** Several calls side by side; each is a call like any other. */

@@ -290,6 +290,18 @@ impl Gateway {
         }
     }
 
+    /// The key of a request that begins soon, if it is one of this gateway's and nothing is known of it yet.
+    #[must_use]
+    pub fn foresee(&self, incoming: &Incoming, now: UnixMillis) -> Option<KeyHash> {
+        let hash = self.check_key(incoming).ok()?;
+        self.grants.get(&hash, now).is_none().then_some(hash)
+    }
+
+    /// What was found of a key that [`Gateway::foresee`] gave.
+    pub fn foreseen(&mut self, hash: KeyHash, grant: Option<Rc<Grant>>, now: UnixMillis) {
+        self.grants.insert(hash, grant, now);
+    }
+
     fn check_key(&self, incoming: &Incoming) -> Result<KeyHash, Failure> {
         let key = incoming.key()?;
         let secrets = self.setup.secrets.as_ref().ok_or_else(|| {

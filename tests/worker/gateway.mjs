@@ -31,7 +31,8 @@ export const SECRETS = {
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
  * - `bound`: it is bound to Workers AI, which the fake upstream plays.
  * - `skews`: by how many milliseconds the clock of each Worker is off.
- * - `partial`: a request's header `x-away` names bindings (`KEYS,DB`) that do not answer it.
+ * - `partial`: a request's header `x-away` names bindings (`KEYS,DB`) that do not answer it; `x-late` names namespaces of
+ *   KV that answer its reads a moment late, and its answer says in `x-at-once` how many reads were under way at a time.
  * - `wall`: a rate limit for callers with bad keys, as its binding takes it (`{ limit, period }`).
  */
 export async function startGateway(upstream, variables = {}, options = {}) {
@@ -137,8 +138,26 @@ function disturbance(skew) {
         const names = request.headers.get("x-away")?.split(",") ?? [];
         return { ...env, ...Object.fromEntries(names.map((name) => [name, nobody])) };
       }
+      async function late(names, request, env, ctx) {
+        let [underWay, most] = [0, 0];
+        const reading = (name) => async (...read) => {
+          most = Math.max(most, (underWay += 1));
+          await scheduler.wait(50);
+          underWay -= 1;
+          return env[name].get(...read);
+        };
+        const bindings = names.map((name) => [name, { get: reading(name) }]);
+        const answer = await worker.fetch(request, { ...env, ...Object.fromEntries(bindings) }, ctx);
+        const headers = new Headers(answer.headers);
+        headers.set("x-at-once", String(most));
+        return new Response(answer.body, { status: answer.status, headers });
+      }
       export default {
-        fetch: (request, env, ctx) => worker.fetch(request, without(env, request), ctx),
+        fetch(request, env, ctx) {
+          const names = request.headers.get("x-late")?.split(",");
+          if (names !== undefined) return late(names, request, env, ctx);
+          return worker.fetch(request, without(env, request), ctx);
+        },
         scheduled: (controller, env, ctx) => worker.scheduled(controller, env, ctx),
       };`,
     ),

@@ -75,6 +75,30 @@ describe("a key's copy", () => {
   });
 });
 
+describe("an isolate's first call", () => {
+  test("asks for its key and for the configuration at the same time", async () => {
+    const fleet = await startGateway(upstream, {}, { isolates: 2, partial: true });
+    try {
+      const { key } = await fleet.createKey();
+      const response = await fleet.fetch("/v1/chat/completions", {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${key}`,
+          "content-type": "application/json",
+          "x-isolate": "2",
+          "x-late": "KEYS,CONFIG",
+        },
+        body: JSON.stringify(CALL),
+      });
+      await response.text();
+      assert.equal(response.status, 200);
+      assert.equal(response.headers.get("x-at-once"), "2");
+    } finally {
+      await fleet.close();
+    }
+  });
+});
+
 describe("the configuration", () => {
   const document = (depth) => ({ version: 1, limits: { json_depth: depth } });
 
