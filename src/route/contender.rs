@@ -94,14 +94,19 @@ impl Contender {
         self.when.holds(call)
     }
 
-    /// How far the task is from those it is meant for: zero levels, or how many; other kinds are further than any.
+    /// How far the task is from those it is meant for: by levels of difficulty, then by whether it is meant for this
+    /// kind, or for any; other kinds are further than all of that.
     #[must_use]
     pub fn distance(&self, kind: Kind, difficulty: u8) -> u8 {
         let (from, to) = self.difficulty;
         let levels = from.saturating_sub(difficulty).max(difficulty.saturating_sub(to));
         // Too strong is dear, too weak is wrong: at the same distance the stronger comes first.
         let weak = u8::from(difficulty > to);
-        let foreign = if self.kinds.is_empty() || self.kinds.contains(&kind) { 0 } else { 20 };
-        levels.saturating_mul(2).saturating_add(weak).saturating_add(foreign)
+        let foreign = match self.kinds.contains(&kind) {
+            true => 0,
+            false if self.kinds.is_empty() => 1,
+            false => 40,
+        };
+        levels.saturating_mul(4).saturating_add(2 * weak).saturating_add(foreign)
     }
 }

@@ -200,6 +200,7 @@ fn difficulty_picks_the_tier_and_kind_the_candidates() {
     assert_eq!(order(class(Kind::Chat, 2, 0.9)), "abcd", "both fit, the cheaper first");
     assert_eq!(order(class(Kind::Chat, 5, 0.9)), "cbad", "the strongest first, then down");
     assert_eq!(order(class(Kind::Code, 5, 0.9)), "dcba");
+    assert_eq!(order(class(Kind::Code, 3, 0.9)), "dbca", "who is meant for the kind comes before who takes any");
     assert_eq!(order(class(Kind::Chat, 3, 0.9)), "bcad");
     assert_eq!(order(class(Kind::Chat, 3, 0.2)), "cbad", "unsure counts as harder");
 }
