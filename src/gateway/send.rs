@@ -318,10 +318,13 @@ impl Call {
         let own = self.grant.as_ref().map(|grant| grant.key.deadlines);
         let defaults = &own.map_or(*defaults, |own| own.or(*defaults));
         let total = wishes.total.unwrap_or(defaults.total).min(defaults.total);
+        let first_token = wishes.first_token.unwrap_or(defaults.first_token).min(total);
+        // A plain answer's status line comes with the answer: only who asks for it gets a deadline for that. A stream's
+        // comes before its first token.
+        let connect = if self.asked.stream { defaults.connect.min(first_token) } else { total };
         Deadlines {
-            // A plain answer's status line comes with the answer: only who asks for it gets a deadline for that.
-            connect: wishes.connect.unwrap_or(if self.asked.stream { defaults.connect } else { total }).min(total),
-            first_token: wishes.first_token.unwrap_or(defaults.first_token).min(total),
+            connect: wishes.connect.unwrap_or(connect).min(total),
+            first_token,
             idle: wishes.idle.unwrap_or(defaults.idle).min(total),
             total,
             commit_after: defaults.commit_after,
