@@ -150,6 +150,7 @@ impl Gateway {
             && call.asked.stream
             && !call.wishes.explain
             && call.kept.is_none()
+            && !call.checks_streams()
             && !self.may_continue(call)
             && call.endpoint == Some(Endpoint::ChatCompletions)
             && (call.asked.include_usage || lanes.usage_chunk_passes)

@@ -96,6 +96,8 @@ pub struct Call {
     pub(super) resume: Option<Box<Resume>>,
     /// What is billed beside the attempt that ends it.
     pub(super) besides: Option<Box<Besides>>,
+    /// The ledger's rows of those attempts, until the call is over.
+    pub(super) rows: Vec<Record>,
     /// What the caller is still to get of a stream that broke off.
     pub(super) unwritten: Vec<u8>,
     /// Links that had to be fetched, by link.
@@ -209,6 +211,7 @@ impl Call {
             hedged: false,
             resume: None,
             besides: None,
+            rows: Vec::new(),
             unwritten: Vec::new(),
             inlined: InlinedMedia::new(),
             drained: false,
@@ -294,7 +297,7 @@ impl Call {
         }
     }
 
-    /// The record of this call as it stands.
+    /// The record of this call as it stands: the row of its last attempt, which is the call's own.
     pub(super) fn record(
         &self,
         status: u16,
@@ -329,9 +332,7 @@ impl Call {
             made_for: self.made_for.clone(),
             ..Record::default()
         };
-        // What two attempts used together has no one price list.
-        let priced = usage.zip(cost).filter(|_| self.besides.is_none());
-        record.prices = priced.and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
+        record.prices = usage.zip(cost).and_then(|(usage, _)| attempt.map(|attempt| attempt.receipt(usage)));
         record.settle(usage, cost.map(|cost| cost.charged), cost.map(|cost| cost.upstream));
         if let Some(paid) = self.funds.paid {
             record.charge(paid, self.funds.at_ceiling);

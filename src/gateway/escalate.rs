@@ -1,11 +1,14 @@
 //! Escalation: an answer that is not what its candidate's must be is paid for and passed over for the next candidate's.
 
+use crate::chat::{Answer, Usage};
 use crate::failure::{Failure, Retry};
 use crate::http::{Endpoint, Task};
 use crate::json::{Object, Raw};
 use crate::route::check::{Check, JudgedBy, text_of};
 use crate::route::reading::Reading;
 use crate::units::{NanoUsd, UnixMillis};
+use crate::wire::Change;
+use crate::wire::drive::Pipe;
 
 use super::call::{Call, Role, Stage};
 use super::inner::Inner;
@@ -23,8 +26,25 @@ const MOST_READ: usize = 16 << 10;
 
 /// An answer that is judged before its caller gets it.
 pub(super) struct Judged {
-    /// As it came.
-    pub(super) body: Vec<u8>,
+    held: Held,
+    /// What it used.
+    pub(super) usage: Usage,
+}
+
+/// An answer that nobody has got yet.
+enum Held {
+    /// In one piece, as it came.
+    Plain(Vec<u8>),
+    /// A whole stream, and what its caller would have got of it so far.
+    Stream(Box<Pipe>, Vec<u8>),
+}
+
+/// What the check of its candidate finds in an answer.
+enum Finding {
+    /// What is wrong with it.
+    Fault(&'static str),
+    /// A question for the model that judges it.
+    Doubt(Box<Inner>),
 }
 
 impl Gateway {
@@ -32,12 +52,31 @@ impl Gateway {
     /// and there is a next candidate to ask within the call's attempts, time and cost; else the answer is as good as it
     /// gets.
     pub(super) fn escalate(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Option<Step> {
-        let fault = call.fault(body);
-        if fault.is_none() && call.judge().is_none() || !self.may_escalate(call, body, now) {
-            return None;
+        call.check()?;
+        let attempt = call.attempt.as_ref()?;
+        let answer = attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?;
+        let (usage, _) = read(call, attempt, body, now).ok()?;
+        match self.examine(call, &answer, &usage, now)? {
+            Finding::Fault(fault) => Some(self.pass_over(call, fault, usage, now)),
+            Finding::Doubt(question) => Some(judge(call, question, Judged { held: Held::Plain(body.to_vec()), usage })),
         }
-        let Some(fault) = fault else { return self.have_judged(call, body) };
-        self.pass_over(call, fault, body, now)
+    }
+
+    /// The same for a stream that was held back to its end; the whole of it is the caller's where it is good.
+    pub(super) fn check_stream(
+        &mut self,
+        call: &mut Call,
+        mut pipe: Box<Pipe>,
+        held: Vec<u8>,
+        now: UnixMillis,
+    ) -> Step {
+        let usage = self.usage_of(call, &pipe, None).unwrap_or_default();
+        let answer = pipe.take_folded();
+        match answer.and_then(|answer| self.examine(call, &answer, &usage, now)) {
+            None => self.serve_held(call, pipe, held, now),
+            Some(Finding::Fault(fault)) => self.pass_over(call, fault, usage, now),
+            Some(Finding::Doubt(question)) => judge(call, question, Judged { held: Held::Stream(pipe, held), usage }),
+        }
     }
 
     /// A judge has spoken, or has not within its time.
@@ -49,16 +88,29 @@ impl Gateway {
         now: UnixMillis,
     ) -> Result<Step, Failure> {
         let refused = verdict.and_then(word).is_some_and(|word| word.starts_with("no"));
-        if refused
-            && self.may_escalate(call, &judged.body, now)
-            && let Some(step) = self.pass_over(call, "judge", &judged.body, now)
-        {
-            return Ok(step);
+        if refused && self.may_escalate(call, &judged.usage, now) {
+            return Ok(self.pass_over(call, "judge", judged.usage, now));
         }
-        self.serve_plain(call, "application/json", &judged.body, now)
+        match judged.held {
+            Held::Stream(pipe, held) => Ok(self.serve_held(call, pipe, held, now)),
+            Held::Plain(body) if call.asked.stream => self.stream_whole(call, &body, now),
+            Held::Plain(body) => self.serve_plain(call, "application/json", &body, now),
+        }
     }
 
-    fn may_escalate(&self, call: &mut Call, body: &[u8], now: UnixMillis) -> bool {
+    /// What is to be done about an answer; nothing where it is good, or nobody may be asked for a better one.
+    fn examine(&self, call: &mut Call, answer: &Answer<'_>, usage: &Usage, now: UnixMillis) -> Option<Finding> {
+        let fault = call.check()?.fault(answer, call.shape().as_ref());
+        if fault.is_none() && call.judge().is_none() || !self.may_escalate(call, usage, now) {
+            return None;
+        }
+        match fault {
+            Some(fault) => Some(Finding::Fault(fault)),
+            None => call.doubt(answer).map(Box::new).map(Finding::Doubt),
+        }
+    }
+
+    fn may_escalate(&self, call: &mut Call, usage: &Usage, now: UnixMillis) -> bool {
         let failover = self.failover(call);
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;
         let passed = now.since(call.started);
@@ -68,16 +120,15 @@ impl Gateway {
             && call.attempts < failover.retries.max_attempts
             && call.routed.as_ref().is_some_and(|routed| routed.escalation.within.is_none_or(|most| passed < most))
             && self.has_elsewhere(call, now)
-            && self.is_affordable(call, body, now)
+            && self.is_affordable(call, usage)
     }
 
     /// Whether what the call has cost, and what the next candidate is expected to, is within its bound.
-    fn is_affordable(&self, call: &Call, body: &[u8], now: UnixMillis) -> bool {
+    fn is_affordable(&self, call: &Call, usage: &Usage) -> bool {
         let Some(routed) = &call.routed else { return false };
         let Some(most) = routed.escalation.most else { return true };
         let Some(attempt) = &call.attempt else { return false };
-        let Ok((usage, _)) = read(call, attempt, body, now) else { return false };
-        let (_, so_far) = call.with_besides(Some(usage.clone()), self.cost(call, &usage));
+        let (_, so_far) = call.with_besides(Some(usage.clone()), self.cost(call, usage));
         let mut order = routed.decision.order.iter();
         let target = |contender: usize| routed.expanded.contenders.get(contender).map(|one| &*one.target);
         let at = order.position(|ranked| target(ranked.contender) == Some(&*attempt.target));
@@ -87,37 +138,45 @@ impl Gateway {
     }
 
     /// The answer is paid for, and the next candidate asked.
-    fn pass_over(&mut self, call: &mut Call, fault: &'static str, body: &[u8], now: UnixMillis) -> Option<Step> {
-        let (usage, _) = read(call, call.attempt.as_ref()?, body, now).ok()?;
+    fn pass_over(&mut self, call: &mut Call, fault: &'static str, usage: Usage, now: UnixMillis) -> Step {
         // The target did its work; what it made of it is no matter of its health.
         self.report_served(call, Some(&usage), now);
         let mut failure = Failure::bad_answer("The answer is not what it must be.").code(format!("check_{fault}"));
         failure.retry = Retry::OtherTarget;
         call.note_failed(&failure, now);
-        let cost = self.pay_besides(call, &usage);
+        let cost = self.pay_besides(call, &failure, &usage, now);
         call.add_besides(usage, cost);
+        call.first_token = None;
         let sent = self.aim_at_next(call, now).and_then(|()| self.send(call, now));
-        Some(sent.unwrap_or_else(|failure| self.failed(call, failure, now)))
-    }
-
-    /// Has the answer judged, at the expense of the call's key.
-    fn have_judged(&self, call: &mut Call, body: &[u8]) -> Option<Step> {
-        let judge = call.judge()?;
-        let inner = Inner {
-            role: Role::Judge,
-            grant: call.grant.clone()?,
-            model: judge.model.clone(),
-            endpoint: Endpoint::ChatCompletions,
-            body: question(judge, &Reading::of(&call.incoming.body).last, &call.answer_text(body)?),
-            within: judge.within,
-        };
-        call.inner = Some(Box::new(inner));
-        call.stage = Stage::Judging(Judged { body: body.to_vec() });
-        Some(Step::Inner)
+        sent.unwrap_or_else(|failure| self.failed(call, failure, now))
     }
 }
 
+/// Has the answer judged, at the expense of the call's key.
+fn judge(call: &mut Call, question: Box<Inner>, judged: Judged) -> Step {
+    call.inner = Some(question);
+    call.stage = Stage::Judging(judged);
+    Step::Inner
+}
+
 impl Call {
+    /// Whether its streams are held back until they are checked.
+    pub(super) fn checks_streams(&self) -> bool {
+        self.routed.as_ref().is_some_and(|routed| routed.escalation.streams)
+    }
+
+    /// Tells the caller that nobody has checked their answer.
+    pub(super) fn note_unchecked(&mut self) {
+        if let Some(attempt) = &mut self.attempt {
+            attempt.adjusted.note("check", Change::Dropped);
+        }
+    }
+
+    /// Whether its answer has a check to pass.
+    pub(super) fn is_checked(&self) -> bool {
+        self.check().is_some()
+    }
+
     fn check(&self) -> Option<&Check> {
         let (routed, attempt) = (self.routed.as_ref()?, self.attempt.as_ref()?);
         let served = routed.order().find(|contender| *contender.target == *attempt.target)?;
@@ -129,17 +188,18 @@ impl Call {
         self.check()?.judge.as_ref()
     }
 
-    /// What is wrong with an answer by the check of its candidate.
-    fn fault(&self, body: &[u8]) -> Option<&'static str> {
-        let (check, attempt) = (self.check()?, self.attempt.as_ref()?);
-        let answer = attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?;
-        check.fault(&answer, self.shape().as_ref())
-    }
-
-    fn answer_text(&self, body: &[u8]) -> Option<String> {
-        let attempt = self.attempt.as_ref()?;
-        let answer = attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?;
-        answer.choices.first().map(text_of).filter(|text| !text.is_empty())
+    /// The call that has an answer judged.
+    fn doubt(&self, answer: &Answer<'_>) -> Option<Inner> {
+        let judge = self.judge()?;
+        let said = answer.choices.first().map(text_of).filter(|text| !text.is_empty())?;
+        Some(Inner {
+            role: Role::Judge,
+            grant: self.grant.clone()?,
+            model: judge.model.clone(),
+            endpoint: Endpoint::ChatCompletions,
+            body: question(judge, &Reading::of(&self.incoming.body).last, &said),
+            within: judge.within,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use crate::chat::Usage;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task, status_of};
 use crate::keys::{Grant, OnLedgerOutage, UnknownPrice};
+use crate::observe::Record;
 use crate::provider::Bucket;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::{Change, Cost};
@@ -219,7 +220,7 @@ impl Gateway {
     }
 
     /// Pays for an attempt that failed although the provider may bill it: it took the request and never finished the
-    /// answer, or nobody waited for that. The attempt has a row of its own in the ledger.
+    /// answer, or nobody waited for that. The caller's own figures are not of it.
     pub(super) fn pay_for_failed(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) {
         let answered = call.attempt.as_ref().and_then(|attempt| attempt.status);
         let unfinished = matches!(failure.kind, Kind::Truncated | Kind::BadAnswer | Kind::Unavailable);
@@ -228,15 +229,51 @@ impl Gateway {
         if call.funds.hold.is_none() || call.funds.most.cost == NanoUsd::ZERO || !(took_it || given_up) {
             return;
         }
-        let before = (call.funds.paid.take(), std::mem::take(&mut call.funds.at_ceiling));
         let usage = estimate_used(call.incoming.body.len() as u64, 0);
-        let cost = self.cost(call, &usage);
-        let cost = self.pay(call, Some(&usage), cost);
-        let mut record = call.record(status_of(failure), Some(failure), Some(&usage), cost, now);
-        // The row of the call itself is the first.
-        record.seq = call.attempts;
-        self.records.push(record);
+        self.pay_row(call, failure, &usage, now);
+    }
+
+    /// Pays for an attempt that is over, and was the last to be noted, while its call is not. Gives what it cost.
+    pub(super) fn pay_besides(
+        &mut self,
+        call: &mut Call,
+        failure: &Failure,
+        usage: &Usage,
+        now: UnixMillis,
+    ) -> Option<Cost> {
+        let cost = self.pay_row(call, failure, usage, now);
+        if let Some(tried) = call.tried.last_mut() {
+            (tried.usage, tried.cost) = (Some(usage.clone()), cost);
+        }
+        cost
+    }
+
+    /// Pays for an attempt that does not end its call: it has a row of its own in the ledger, with its own target and
+    /// prices.
+    pub(super) fn pay_row(
+        &mut self,
+        call: &mut Call,
+        failure: &Failure,
+        usage: &Usage,
+        now: UnixMillis,
+    ) -> Option<Cost> {
+        let before = (call.funds.paid.take(), std::mem::take(&mut call.funds.at_ceiling));
+        let cost = self.cost(call, usage);
+        let cost = self.pay(call, Some(usage), cost);
+        let mut record = call.record(status_of(failure), Some(failure), Some(usage), cost, now);
+        // These are told with the row of the call itself.
+        (record.tried, record.routing) = (None, None);
+        call.rows.push(record);
         (call.funds.paid, call.funds.at_ceiling) = before;
+        cost
+    }
+
+    /// Keeps the record of a call that is over, which is its first row, and those of its further attempts behind it.
+    pub(super) fn keep_record(&mut self, call: &mut Call, record: Record) {
+        self.records.push(record);
+        for (seq, row) in (1..).zip(call.rows.drain(..)) {
+            self.records.push(Record { seq, ..row });
+        }
     }
 
     /// Ends what the call holds at nothing: the provider charges nothing for the attempt.

@@ -104,7 +104,7 @@ impl Gateway {
             self.report_failed(&other, &failure, now);
             other.note_failed(&failure, now);
             if let Some(usage) = usage {
-                let cost = self.pay_besides(&mut other, &usage);
+                let cost = self.pay_besides(&mut other, &failure, &usage, now);
                 call.add_besides(unread(), cost);
             }
         }
@@ -130,6 +130,7 @@ impl Call {
         self.funds.add_paid(&mut other.funds);
         self.tried.append(&mut other.tried);
         self.tried.sort_by_key(|tried| tried.started);
+        self.rows.append(&mut other.rows);
         if self.plan.is_none() {
             self.plan = other.plan.take();
         }

@@ -254,7 +254,8 @@ impl Gateway {
         self.note_routed_failure(call, failure);
         // A flood of bad keys must not reach the database.
         if call.grant.is_some() && call.endpoint.is_some() {
-            self.records.push(call.record(response.status, Some(failure), None, None, now));
+            let record = call.record(response.status, Some(failure), None, None, now);
+            self.keep_record(call, record);
         }
         call.stage = Stage::Over;
         Step::Respond(response)

@@ -68,11 +68,11 @@ impl Gateway {
             return Err(Failure::bad_answer("The provider did not stream its continuation."));
         }
         let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
-        if call.asked.stream && !is_service {
-            return self.stream_whole(call, body, now);
-        }
         if let Some(step) = self.escalate(call, body, now) {
             return Ok(step);
+        }
+        if call.asked.stream && !is_service {
+            return self.stream_whole(call, body, now);
         }
         let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
         self.serve_plain(call, content_type, body, now)
@@ -117,12 +117,13 @@ impl Gateway {
             response = response.header("x-latchkey-cost", charged.to_string());
         }
         let status = if call.drained { 499 } else { 200 };
-        self.records.push(call.record(status, None, closing.usage.as_ref(), cost, now));
+        let record = call.record(status, None, Some(&usage), own_cost, now);
+        self.keep_record(call, record);
         Ok(Step::Respond(call.dress(response, now)))
     }
 
     /// A stream was asked for and came in one piece, as servers that cannot stream answer: the caller gets a stream.
-    fn stream_whole(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
+    pub(super) fn stream_whole(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
         let limits = self.setup.config.limits;
         let caps = Caps { event: limits.answer_bytes, answer: limits.answer_bytes };
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };

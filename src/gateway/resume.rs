@@ -62,7 +62,7 @@ impl Gateway {
         self.report_failed(call, failure, now);
         call.note_failed(failure, now);
         if let Some(usage) = self.usage_of(call, &pipe, Some(failure)) {
-            let cost = self.pay_besides(call, &usage);
+            let cost = self.pay_besides(call, failure, &usage, now);
             call.add_besides(usage, cost);
         }
         let Some(seam) = pipe.into_seam() else { return Ok(self.end_with(call, failure, now)) };
@@ -75,24 +75,15 @@ impl Gateway {
     /// Nobody could go on: the stream that the caller is reading ends with an error event.
     pub(super) fn end_resumed(&mut self, call: &mut Call, resume: Resume, failure: &Failure, now: UnixMillis) -> Step {
         let Resume { mut seam } = resume;
+        let record = call.record(200, Some(failure), None, None, now);
+        self.keep_record(call, record);
         let (usage, cost) = call.with_besides(None, None);
-        self.records.push(call.record(200, Some(failure), usage.as_ref(), cost, now));
         let closing = Closing { usage, cost, latchkey: call.explanation(None) };
         let mut out = std::mem::take(&mut call.unwritten);
         seam.fail(failure, &closing);
         seam.take(&mut out);
         call.stage = Stage::Over;
         Step::Finish(out)
-    }
-
-    /// Pays for an attempt that is over while its call is not. Gives what it cost.
-    pub(super) fn pay_besides(&mut self, call: &mut Call, usage: &Usage) -> Option<Cost> {
-        let cost = self.cost(call, usage);
-        let cost = self.pay(call, Some(usage), cost);
-        if let Some(tried) = call.tried.last_mut() {
-            (tried.usage, tried.cost) = (Some(usage.clone()), cost);
-        }
-        cost
     }
 
     /// What a stream used, estimated where the upstream did not say or did not come to saying.

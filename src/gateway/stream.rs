@@ -16,6 +16,8 @@ use super::{Deadline, Gateway, Input, Step};
 const MOST_HELD: usize = 256 << 10;
 /// The same in events.
 const MOST_EVENTS: u32 = 64;
+/// What is held back of a stream that is checked: some thousand tokens with all that stands around them.
+const MOST_CHECKED: usize = 1 << 20;
 
 impl Gateway {
     /// A stream begins: nothing goes to the caller before its first real token.
@@ -45,6 +47,13 @@ impl Gateway {
         if let Some(shape) = call.shape() {
             pipe.expect(shape);
         }
+        if call.is_checked() {
+            if call.checks_streams() {
+                pipe.fold();
+            } else {
+                call.note_unchecked();
+            }
+        }
         call.stage = Stage::Holding(Box::new(pipe), Vec::new());
         Step::Hold
     }
@@ -68,11 +77,14 @@ impl Gateway {
                 if let Some(fault) = pipe.fault() {
                     let fault = fault.clone();
                     // A piece of the answer may have come in the same read; then the caller gets both.
-                    return if pipe.meter().spoke {
+                    return if pipe.meter().spoke && !pipe.folds() {
                         self.commit_and_fail(call, pipe, held, &fault, now)
                     } else {
-                        self.failed(call, fault, now)
+                        self.lose(call, &pipe, fault, now)
                     };
+                }
+                if pipe.folds() {
+                    return self.hold_for_check(call, pipe, held, now);
                 }
                 if pipe.meter().spoke {
                     let first = *call.first_token.get_or_insert(now);
@@ -82,7 +94,7 @@ impl Gateway {
                             call.stage = Stage::Holding(pipe, held);
                             Step::Hold
                         }
-                        Pace::TooSlow => self.leave(call, &pipe, now),
+                        Pace::TooSlow => self.leave(call, &pipe, too_slow(), now),
                     };
                 }
                 if held.len() > MOST_HELD || pipe.meter().events > MOST_EVENTS {
@@ -96,20 +108,51 @@ impl Gateway {
                 call.stage = Stage::Holding(pipe, held);
                 Step::Hold
             }
-            Input::Silence => self.commit(call, pipe, held, now),
+            Input::Silence => self.commit_unchecked(call, pipe, held, now),
             Input::End => match pipe.finish(&mut held) {
-                Ok(()) => {
-                    let closing = self.settle(call, &pipe, None, now);
-                    pipe.close(&closing, &mut held);
-                    let response = stream_head(held, call.asked.layout);
-                    call.stage = Stage::Over;
-                    Step::Respond(call.dress(response, now))
-                }
-                Err(failure) => self.failed(call, failure, now),
+                Ok(()) => self.check_stream(call, pipe, held, now),
+                Err(failure) => self.lose(call, &pipe, failure, now),
             },
-            Input::Broken(reason) => self.failed(call, broken(reason), now),
-            Input::Expired(deadline) => self.failed(call, expired(deadline), now),
+            Input::Broken(reason) => self.lose(call, &pipe, broken(reason), now),
+            Input::Expired(deadline) => self.lose(call, &pipe, expired(deadline), now),
             _ => self.end_with(call, &Failure::new(Kind::Internal, "The gateway lost track of this call."), now),
+        }
+    }
+
+    /// A stream that is checked goes on once all of it is here, unless it grows too long to be held back.
+    fn hold_for_check(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut held: Vec<u8>, now: UnixMillis) -> Step {
+        let meter = pipe.meter();
+        if meter.spoke {
+            call.first_token.get_or_insert(now);
+        }
+        if pipe.ended() {
+            return match pipe.finish(&mut held) {
+                Ok(()) => self.check_stream(call, pipe, held, now),
+                Err(failure) => self.lose(call, &pipe, failure, now),
+            };
+        }
+        if held.len() > MOST_CHECKED || meter.output_bytes > MOST_CHECKED as u64 {
+            return self.commit_unchecked(call, pipe, held, now);
+        }
+        call.stage = Stage::Holding(pipe, held);
+        Step::Hold
+    }
+
+    /// What is held back goes to the caller, and the rest as it comes, checked or not.
+    fn commit_unchecked(&mut self, call: &mut Call, mut pipe: Box<Pipe>, held: Vec<u8>, now: UnixMillis) -> Step {
+        if pipe.folds() {
+            pipe.take_folded();
+            call.note_unchecked();
+        }
+        self.commit(call, pipe, held, now)
+    }
+
+    /// The stream came to nothing before anything of it reached the caller; what it said all the same is paid for.
+    fn lose(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
+        if pipe.folds() && pipe.meter().spoke {
+            self.leave(call, pipe, failure, now)
+        } else {
+            self.failed(call, failure, now)
         }
     }
 
@@ -133,13 +176,11 @@ impl Gateway {
         }
     }
 
-    /// The stream is too slow: the call goes elsewhere, and what was said so far is paid for and never read.
-    fn leave(&mut self, call: &mut Call, pipe: &Pipe, now: UnixMillis) -> Step {
-        let failure = too_slow();
+    /// The call goes elsewhere, and what the stream said so far is paid for and never read.
+    fn leave(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
         let at = call.tried.len();
         let usage = self.usage_of(call, pipe, Some(&failure));
-        let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
-        let cost = self.pay(call, usage.as_ref(), cost);
+        let cost = usage.as_ref().and_then(|usage| self.pay_row(call, &failure, usage, now));
         call.add_besides(unread(), cost);
         let step = self.failed(call, failure, now);
         if let Some(tried) = call.tried.get_mut(at) {
@@ -167,13 +208,22 @@ impl Gateway {
     /// The whole answer came before anything was sent.
     fn complete(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut held: Vec<u8>, now: UnixMillis) -> Step {
         match pipe.finish(&mut held) {
-            Ok(()) => {
-                let closing = self.settle(call, &pipe, None, now);
-                pipe.close(&closing, &mut held);
-                Step::Respond(call.dress(stream_head(held, call.asked.layout), now))
-            }
+            Ok(()) => self.serve_held(call, pipe, held, now),
             Err(failure) => self.commit_and_fail(call, pipe, held, &failure, now),
         }
+    }
+
+    /// A whole stream, of which nothing was sent yet, is the caller's.
+    pub(super) fn serve_held(
+        &mut self,
+        call: &mut Call,
+        mut pipe: Box<Pipe>,
+        mut held: Vec<u8>,
+        now: UnixMillis,
+    ) -> Step {
+        let closing = self.settle(call, &pipe, None, now);
+        pipe.close(&closing, &mut held);
+        Step::Respond(call.dress(stream_head(held, call.asked.layout), now))
     }
 
     fn commit_and_fail(
@@ -266,6 +316,7 @@ impl Gateway {
             return Step::Hold;
         }
         let failure = Failure::new(Kind::Disconnected, "The caller went away before the answer was complete.");
+        let judged = if let Stage::Judging(judged) = &stage { Some(judged.usage.clone()) } else { None };
         match stage {
             Stage::Holding(pipe, _) | Stage::Streaming(pipe) => {
                 self.settle(call, &pipe, Some(&failure), now);
@@ -274,15 +325,15 @@ impl Gateway {
             _ if in_flight => {
                 self.report_failed(call, &failure, now);
                 // The upstream has the prompt, and will bill it.
-                let usage = estimate(call.incoming.body.len() as u64, 0);
+                let usage = judged.unwrap_or_else(|| estimate(call.incoming.body.len() as u64, 0));
                 let cost = self.cost(call, &usage);
                 let cost = self.pay(call, Some(&usage), cost);
-                let (usage, cost) = call.with_besides(Some(usage), cost);
-                self.records.push(call.record(499, Some(&failure), usage.as_ref(), cost, now));
+                let record = call.record(499, Some(&failure), Some(&usage), cost, now);
+                self.keep_record(call, record);
             }
             _ if call.attempts > 0 => {
-                let (usage, cost) = call.with_besides(None, None);
-                self.records.push(call.record(499, Some(&failure), usage.as_ref(), cost, now));
+                let record = call.record(499, Some(&failure), None, None, now);
+                self.keep_record(call, record);
             }
             _ => {}
         }
@@ -323,8 +374,9 @@ impl Gateway {
         if let Some(tried) = call.tried.last_mut() {
             (tried.usage, tried.cost) = (usage.clone(), cost);
         }
+        let record = call.record(status, failure, usage.as_ref(), cost, now);
+        self.keep_record(call, record);
         let (usage, cost) = call.with_besides(usage, cost);
-        self.records.push(call.record(status, failure, usage.as_ref(), cost, now));
         let latchkey = if call.wishes.explain || call.committed_early || call.continued {
             let only = call.tried.is_empty().then(|| call.tried_now(failure, now)).flatten();
             call.explanation(only.as_ref())

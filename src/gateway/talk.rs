@@ -133,7 +133,8 @@ impl Gateway {
             None => self.report_served(call, usage.as_ref(), now),
         }
         let cost = usage.as_ref().and_then(|usage| self.cost(call, usage));
-        self.records.push(call.record(200, failure, usage.as_ref(), cost, now));
+        let record = call.record(200, failure, usage.as_ref(), cost, now);
+        self.keep_record(call, record);
         call.stage = Stage::Over;
         let told = failure.map(|failure| call.surface().write_failure(failure)).unwrap_or_default();
         let event = told.strip_prefix(b"{").map(|rest| [b"{\"type\":\"error\",", rest].concat());

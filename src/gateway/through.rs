@@ -128,9 +128,9 @@ impl Gateway {
             }
             Some(failure) => self.report_failed(call, failure, now),
         }
-        let (usage, cost) = call.with_besides(usage, cost);
         let status = if gone { 499 } else { through.status };
-        self.records.push(call.record(status, failure, usage.as_ref(), cost, now));
+        let record = call.record(status, failure, usage.as_ref(), cost, now);
+        self.keep_record(call, record);
     }
 
     /// A call that named no model may be told of one by the answer, and then has a price.

@@ -5,12 +5,15 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// What one call did and cost. No prompt, no answer, no key: ids and figures only.
 ///
+/// A call has one, number 0, of the attempt that ended it, and a further one for each attempt that is billed besides: one
+/// whose answer was not good enough, that another went on for, that a second target outpaced, or that nobody waited for.
+///
 /// Serialized, this is a line of the log and a row of the `calls` table; what is zero, or not there, is left out.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Record {
     /// Ours.
     pub request_id: String,
-    /// Row number within the request; corrections come as further rows.
+    /// Row number within the request; corrections come as further rows, too.
     pub seq: u32,
     /// When the call came.
     pub at: UnixMillis,

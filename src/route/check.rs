@@ -55,6 +55,8 @@ pub struct Escalation {
     pub within: Option<Millis>,
     /// No further attempt that would bring the cost of the call, as far as is known, above this.
     pub most: Option<NanoUsd>,
+    /// Streams are held back until they are checked.
+    pub streams: bool,
 }
 
 impl Check {

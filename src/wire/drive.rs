@@ -1,7 +1,7 @@
 //! Drives one stream: bytes of the upstream in, bytes for the caller out, and on the way everything that must be known
 //! of it (usage, the first real token, the end, an error).
 
-use crate::chat::{Answer, EndKind, Event, Judge, Shape, Sink, Usage, unfold};
+use crate::chat::{Answer, EndKind, Event, Fold, Judge, Shape, Sink, Usage, unfold};
 use crate::failure::Failure;
 use crate::provider::Quirks;
 
@@ -32,6 +32,8 @@ pub struct Meter {
     pub failed: Option<Failure>,
     /// Whether the answer is any good.
     pub judge: Judge,
+    /// The answer as it would be in one piece, where somebody wants it.
+    folded: Option<Box<Fold>>,
 }
 
 impl Meter {
@@ -40,6 +42,9 @@ impl Meter {
             said.note(event);
         }
         self.judge.note(event);
+        if let Some(folded) = &mut self.folded {
+            folded.event(event.clone());
+        }
         match event {
             Event::TextDelta { text, .. }
             | Event::ReasoningDelta { text, .. }
@@ -159,6 +164,22 @@ impl Pipe {
     /// Counts every byte that is said, until told otherwise: at a glance a chunk is one token.
     pub fn count_all(&mut self, counts: bool) {
         self.meter.counts_all = counts;
+    }
+
+    /// Puts the answer together as it would be in one piece.
+    pub fn fold(&mut self) {
+        self.meter.folded = Some(Box::default());
+    }
+
+    /// Whether it does.
+    #[must_use]
+    pub fn folds(&self) -> bool {
+        self.meter.folded.is_some()
+    }
+
+    /// The answer that was put together; from here on nothing is.
+    pub fn take_folded(&mut self) -> Option<Answer<'static>> {
+        self.meter.folded.take()?.finish().ok()
     }
 
     /// Keeps what is said, so that another stream can go on from there, where the caller's protocol allows that.
@@ -314,7 +335,8 @@ impl Lane {
             return;
         }
         meter.events = meter.events.saturating_add(1);
-        let must_read = meter.said.is_some() || meter.counts_all || meter.judge.wants_text();
+        let kept = meter.said.is_some() || meter.folded.is_some();
+        let must_read = kept || meter.counts_all || meter.judge.wants_text();
         if meter.spoke && !must_read && self.is_passed_by(frame) {
             meter.judge.passed_by();
             meter.output_bytes = meter.output_bytes.saturating_add(openai_chat::BYTES_A_CHUNK);

@@ -3,9 +3,10 @@
 use latchkey::gateway::{CallId, Input, Step};
 use latchkey::http::Response;
 use latchkey::keys::Key;
+use latchkey::units::NanoUsd;
 use serde_json::{Value, json};
 
-use crate::world::{World, json as parsed, sent};
+use crate::world::{World, header, json as parsed, sent};
 
 fn world(check: &Value, alias: &Value) -> World {
     let mut spec = alias.clone();
@@ -80,6 +81,133 @@ fn time_and_cost_bound_how_far_a_call_goes() {
     assert!(matches!(said(&mut soon, &json!({}), "Rome").1, Step::Send(_)));
 }
 
+const ASKED: &str = r#"{"model":"data","messages":[{"role":"user","content":"Where?"}],"stream":true,"stream_options":{"include_usage":true}}"#;
+
+/// A stream that says this, in two pieces.
+fn streamed(content: &str) -> Vec<String> {
+    let (first, second) = content.split_at(content.len() / 2);
+    let chunk = |text: &str| {
+        let delta = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": null}]});
+        format!("data: {delta}\n\n")
+    };
+    let end = json!({"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}});
+    vec![chunk(first), chunk(second), format!("data: {end}\n\ndata: [DONE]\n\n")]
+}
+
+/// The step that the last piece of a stream leads to; those before it lead to none.
+fn streaming(world: &mut World, pieces: &[String]) -> (CallId, Step) {
+    let (id, step) = world.send("/v1/chat/completions", ASKED, &[("x-latchkey-explain", "true")]);
+    sent(step);
+    (id, feed(world, id, pieces))
+}
+
+fn feed(world: &mut World, id: CallId, pieces: &[String]) -> Step {
+    let headers = [("content-type", "text/event-stream")];
+    assert!(matches!(world.resume(id, Input::Headers(200, &headers)), Step::Hold));
+    let (last, before) = pieces.split_last().expect("pieces");
+    for piece in before {
+        let step = world.resume(id, Input::Chunk(piece.as_bytes()));
+        assert!(matches!(step, Step::Hold), "held back: {step:?}");
+    }
+    world.resume(id, Input::Chunk(last.as_bytes()))
+}
+
+#[test]
+fn streams_are_held_back_and_checked_where_the_operator_wants_that() {
+    let check = json!({"regex": "^Rome"});
+    let held = json!({"escalation": {"streams": true}});
+    let mut good = world(&check, &held);
+    let text = String::from_utf8(answered(streaming(&mut good, &streamed("Rome it is")).1).body).expect("text");
+    assert!(text.contains("it is") && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert_eq!(good.only_record().model, "gpt-4o-mini");
+
+    let mut poor = world(&check, &held);
+    let (id, step) = streaming(&mut poor, &streamed("Who knows"));
+    assert!(!String::from_utf8_lossy(&sent(step).body).contains("mini"), "the next tier");
+    // The next has no check to pass: its stream goes on as it comes.
+    let headers = [("content-type", "text/event-stream")];
+    assert!(matches!(poor.resume(id, Input::Headers(200, &headers)), Step::Hold));
+    let pieces = streamed("Rome");
+    let Step::Commit { head, .. } = poor.resume(id, Input::Chunk(pieces[0].as_bytes())) else { panic!("held back") };
+    let mut text = String::from_utf8(head.body).expect("text");
+    for piece in &pieces[1..] {
+        let (Step::Write(more) | Step::Finish(more)) = poor.resume(id, Input::Chunk(piece.as_bytes())) else {
+            panic!()
+        };
+        text.push_str(std::str::from_utf8(&more).expect("text"));
+    }
+    assert!(!text.contains("Who") && text.contains("check_regex"), "{text}");
+    let rows = poor.rows();
+    assert_eq!((rows[0].model.as_str(), rows[1].model.as_str()), ("gpt-4o", "gpt-4o-mini"));
+    assert_eq!((rows[1].input_fresh, rows[1].output_text, rows[1].state), (9, 2, "settled_actual"));
+}
+
+#[test]
+fn a_stream_that_dies_while_it_is_held_back_goes_elsewhere_and_is_paid() {
+    let mut world = world(&json!({"regex": "^Rome"}), &json!({"escalation": {"streams": true}}));
+    let (id, step) = world.send("/v1/chat/completions", ASKED, &[]);
+    sent(step);
+    let pieces = streamed("Rome it is");
+    assert!(matches!(feed(&mut world, id, &pieces[..1]), Step::Hold));
+    sent(world.resume(id, Input::Broken("gone")));
+    world.answer(id, 200, &[], &saying("Rome"));
+    let rows = world.rows();
+    assert_eq!(
+        (rows[0].model.as_str(), rows[1].model.as_str(), rows[1].state),
+        ("gpt-4o", "gpt-4o-mini", "settled_estimate")
+    );
+}
+
+#[test]
+fn streams_that_nobody_checks_say_so() {
+    let adjusted = |response: &Response| header(response, "x-latchkey-adjusted").map(str::to_owned);
+    let mut usual = world(&json!({"regex": "^Rome"}), &json!({}));
+    let (_, step) = streaming(&mut usual, &streamed("Who knows")[..1]);
+    let Step::Commit { head, .. } = step else { panic!("held back: {step:?}") };
+    assert_eq!(adjusted(&head).as_deref(), Some("check=dropped"));
+    let held = json!({"escalation": {"streams": true}});
+    let mut silent = world(&json!({"regex": "^Rome"}), &held);
+    let (id, step) = streaming(&mut silent, &streamed("Who knows")[..1]);
+    assert!(matches!(step, Step::Hold));
+    let Step::Commit { head, .. } = silent.resume(id, Input::Silence) else { panic!("held back") };
+    assert_eq!(adjusted(&head).as_deref(), Some("check=dropped"));
+    assert!(String::from_utf8_lossy(&head.body).contains("Who"), "what was held back is not lost");
+    let mut long = world(&json!({"regex": "^Rome"}), &held);
+    let piece = streamed(&"Who knows".repeat(60_000)).remove(0);
+    let (_, step) = streaming(&mut long, &vec![piece; 4]);
+    assert!(matches!(step, Step::Commit { .. }), "more than is held back");
+}
+
+#[test]
+fn a_stream_that_comes_in_one_piece_is_checked_anyway() {
+    let mut world = world(&json!({"regex": "^Rome"}), &json!({}));
+    let (id, step) = world.send("/v1/chat/completions", ASKED, &[]);
+    sent(step);
+    let next = sent(world.refuse(id, 200, &[("content-type", "application/json")], &saying("Who knows")));
+    assert!(!String::from_utf8_lossy(&next.body).contains("mini"));
+    let text = String::from_utf8(world.answer(id, 200, &[], &saying("Rome")).body).expect("text");
+    assert!(text.contains("Rome") && text.ends_with("data: [DONE]\n\n"), "{text}");
+}
+
+#[test]
+fn a_judge_hears_a_stream_that_is_held_back() {
+    let judge = json!({"model": "anthropic/claude-haiku-4-5", "criterion": "It names a city."});
+    for (word, goes_on) in [("No.", true), ("Yes.", false)] {
+        let mut world = world(&json!({"judge": judge}), &json!({"escalation": {"streams": true}}));
+        let (id, step) = streaming(&mut world, &streamed("Rome it is"));
+        assert!(matches!(step, Step::Inner), "{step:?}");
+        let (asked, step) = world.gateway.begin_inner(id, world.now).expect("a judge");
+        assert!(String::from_utf8_lossy(&sent(step).body).contains("Rome it is"));
+        let response = world.answer(asked, 200, &[], &verdict(word));
+        let step = world.resume(id, Input::Inner(200, &response.body));
+        match step {
+            Step::Send(_) => assert!(goes_on),
+            step => assert!(!goes_on && String::from_utf8_lossy(&answered(step).body).contains("it is")),
+        }
+    }
+}
+
 fn judged() -> World {
     let judge = json!({"model": "anthropic/claude-haiku-4-5", "criterion": "It names a city.", "within_ms": 3000});
     world(&json!({"judge": judge}), &json!({}))
@@ -117,12 +245,19 @@ fn a_judge_decides_and_both_attempts_are_in_the_bill() {
     assert_eq!(reasons, ["check_judge", "served"]);
     assert_eq!(told["usage"]["total_tokens"], 22);
     let records = world.records();
-    assert_eq!(records.len(), 2);
-    let (judge, call) = (&records[0], &records[1]);
+    assert_eq!(records.len(), 3);
+    let (judge, call, first) = (&records[0], &records[1], &records[2]);
     assert_eq!((judge.role, judge.made_for.as_deref()), (Some("judge"), Some(call.request_id.as_str())));
     assert_eq!((judge.key_id.as_str(), judge.provider.as_str()), ("key_test", "anthropic"), "at the key's expense");
     assert!(judge.cost_nano.is_some_and(|cost| cost > 0) && call.role.is_none());
     assert!(call.tried.as_deref().is_some_and(|tried| tried.contains("check_judge")), "{:?}", call.tried);
+    // Each attempt is a row of its own: its target, its tokens, its price, line by line.
+    assert_eq!((call.seq, call.model.as_str(), call.input_fresh, call.output_text), (0, "gpt-4o", 9, 2));
+    assert_eq!((first.seq, first.model.as_str(), first.input_fresh, first.output_text), (1, "gpt-4o-mini", 9, 2));
+    assert_eq!((first.error.as_deref(), first.state), (Some("check_judge"), "settled_actual"));
+    assert!(call.prices.is_some() && first.prices.is_some() && first.tried.is_none());
+    let cost = NanoUsd(call.cost_nano.unwrap() + first.cost_nano.unwrap());
+    assert_eq!(told["usage"]["cost"].to_string(), cost.to_string(), "the caller is told the sum");
 }
 
 #[test]
@@ -146,6 +281,6 @@ fn a_caller_who_leaves_while_an_answer_is_judged_is_billed() {
     let (id, _) = said(&mut world, &json!({}), "Rome");
     world.resume(id, Input::Gone);
     let record = world.only_record();
-    assert_eq!(record.status, 499);
+    assert_eq!((record.status, record.input_fresh, record.output_text, record.state), (499, 9, 2, "settled_actual"));
     assert!(record.cost_nano.is_some_and(|cost| cost > 0));
 }

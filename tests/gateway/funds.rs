@@ -246,7 +246,7 @@ fn an_attempt_that_nobody_waited_for_may_be_billed() {
     assert_eq!(answer.status, 504);
     let rows = world.gateway.records.take(9);
     let states: Vec<_> = rows.iter().map(|row| (row.seq, row.state)).collect();
-    assert_eq!(states, [(1, "committed_ceiling"), (0, "released")]);
+    assert_eq!(states, [(0, "released"), (1, "committed_ceiling")]);
     let cost: i64 = rows.iter().filter_map(|row| row.cost_nano).sum();
     assert!(cost >= WORST, "{cost}");
     assert_eq!(cost, spent(&mut world));

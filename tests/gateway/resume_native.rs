@@ -110,9 +110,9 @@ fn messages_go_on_behind_their_own_events_overlapping_or_not() {
                 (&end["latchkey"]["continued"], &end["delta"]["stop_reason"]),
                 (&true.into(), &"end_turn".into())
             );
-            let record = world.only_record();
-            assert_eq!((record.attempts, record.status), (2, 200));
-            assert_eq!(end["usage"]["output_tokens"], record.output_text);
+            let rows = world.rows();
+            assert_eq!((rows.len(), rows[0].attempts, rows[0].status), (2, 2, 200));
+            assert_eq!(end["usage"]["output_tokens"], rows.iter().map(|row| row.output_text).sum::<u64>());
         }
     }
 }

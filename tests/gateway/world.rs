@@ -242,16 +242,25 @@ impl World {
         panic!("the call did not end");
     }
 
-    /// All records, of which there is one a call.
+    /// All rows of all calls.
     pub fn records(&mut self) -> Vec<Record> {
         self.gateway.records.take(usize::MAX)
     }
 
+    /// The record of the only call, of which there is one row.
     pub fn only_record(&mut self) -> Record {
-        let mut records = self.records();
-        assert_eq!(records.len(), 1, "one record a call: {records:?}");
+        let mut rows = self.rows();
+        assert_eq!(rows.len(), 1, "one row a call: {rows:?}");
+        rows.remove(0)
+    }
+
+    /// The rows of the only call: its own, and those of the attempts that are billed besides.
+    pub fn rows(&mut self) -> Vec<Record> {
+        let rows = self.records();
+        assert!((0..).zip(&rows).all(|(seq, row)| row.seq == seq), "numbered from 0: {rows:?}");
+        assert!(rows.iter().all(|row| row.request_id == rows[0].request_id), "one call: {rows:?}");
         assert_eq!(self.gateway.calls_under_way(), 0);
-        records.remove(0)
+        rows
     }
 }
 

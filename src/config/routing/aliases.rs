@@ -189,9 +189,10 @@ fn candidate(place: &Place<'_>) -> Named {
 
 fn escalation(place: &Place<'_>) -> Escalation {
     let mut escalation = Escalation::default();
-    for (key, place) in place.members(&["within_ms", "max_usd"]) {
+    for (key, place) in place.members(&["within_ms", "max_usd", "streams"]) {
         match key {
             "within_ms" => escalation.within = place.integer(1..=3_600_000).map(Millis),
+            "streams" => escalation.streams = place.boolean().unwrap_or_default(),
             _ => escalation.most = place.usd(MAX_USD),
         }
     }
