@@ -2,66 +2,22 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
-import { startGateway } from "./gateway.mjs";
-import { json, synthetic } from "./replies.mjs";
-import { startUpstream } from "./upstream.mjs";
+import { answer, openMarket, say, until } from "./market.mjs";
+import { json } from "./replies.mjs";
 
-/** How long something that takes effect by itself may take. */
-const PATIENCE = 30_000;
-
+let market;
 let upstream;
 let gateway;
 let key;
 
 before(async () => {
-  upstream = await startUpstream();
-  gateway = await startGateway(upstream);
-  ({ key } = await gateway.createKey({ log_content: true }));
+  market = await openMarket({ log_content: true });
+  ({ upstream, gateway, key } = market);
 });
 
 beforeEach(() => upstream.forget());
 
-after(async () => {
-  await gateway?.close();
-  await upstream?.close();
-});
-
-/** Two hosts of one model, the first twice as dear as the second. */
-function market(more = {}) {
-  const host = { base_url: `${upstream.url}/openai/v1`, auth: "none", models: ["stone", "pebble"] };
-  const priced = (input, output, rest = {}) => ({ prices: [{ usd_per_mtok: { input, output, ...rest } }] });
-  return {
-    providers: { dear: host, fair: host },
-    models: { "dear/stone": priced(2, 2), "fair/stone": priced(1, 1), "dear/pebble": priced(2, 2, { cache_read: 0.1 }), "fair/pebble": priced(1, 1) },
-    ...more,
-  };
-}
-
-function say(model, more = {}) {
-  return { model, messages: [{ role: "user", content: "hi" }], ...more };
-}
-
-/** Sends a call; gives its status, the target that served it, its headers and its body. */
-async function send(body, headers = {}, bearer = key) {
-  const init = { method: "POST", headers: { authorization: `Bearer ${bearer}`, "content-type": "application/json", ...headers } };
-  const response = await gateway.fetch("/v1/chat/completions", { ...init, body: JSON.stringify(body) });
-  return { status: response.status, target: response.headers.get("x-latchkey-model"), headers: response.headers, json: await response.json() };
-}
-
-async function until(wanted) {
-  const deadline = Date.now() + PATIENCE;
-  for (;;) {
-    const found = await wanted();
-    if (found) return found;
-    assert.ok(Date.now() < deadline, `not within ${PATIENCE} ms`);
-  }
-}
-
-/** What a call was decided by. */
-async function explained(body, headers = {}) {
-  const { json: told } = await send(body, { "x-latchkey-explain": "true", ...headers });
-  return told.latchkey;
-}
+after(() => market?.close());
 
 describe("constraints", () => {
   test("of rules: price, patterns, regions, precision and training", async () => {
@@ -81,43 +37,43 @@ describe("constraints", () => {
       { name: "pictures", when: { content: ["code"] }, ignore: ["dear/*"] },
     ];
     const aliases = { any: { candidates: ["dear/stone", "fair/stone"] }, other: { candidates: ["fair/pebble"] } };
-    await gateway.configure(market({ aliases, rules, targets: JSON.parse(JSON.stringify(targets)) }));
-    assert.equal((await send(say("any"))).target, "dear/stone");
+    await market.configure({ aliases, rules, targets: JSON.parse(JSON.stringify(targets)) });
+    assert.equal((await market.send(say("any"))).target, "dear/stone");
     for (const tag of ["cheap", "only", "ignore", "region", "training", "precision"]) {
-      const told = await explained(say("any"), { "x-latchkey-tags": tag });
+      const told = await market.explained(say("any"), { "x-latchkey-tags": tag });
       assert.deepEqual([told.candidates[0].target, told.excluded[0].rule], ["fair/stone", tag], JSON.stringify(told));
     }
-    assert.equal((await send(say("any"), { "x-latchkey-tags": "alias" })).target, "fair/pebble");
-    assert.equal((await send(say("any", { metadata: { role: "intern" } }))).target, "fair/stone");
-    assert.equal((await send(say("any"), { "x-app": "playground" })).target, "fair/stone");
-    const words = (content) => send({ model: "any", messages: [{ role: "user", content }] });
+    assert.equal((await market.send(say("any"), { "x-latchkey-tags": "alias" })).target, "fair/pebble");
+    assert.equal((await market.send(say("any", { metadata: { role: "intern" } }))).target, "fair/stone");
+    assert.equal((await market.send(say("any"), { "x-app": "playground" })).target, "fair/stone");
+    const words = (content) => market.send({ model: "any", messages: [{ role: "user", content }] });
     assert.equal((await words("The Diagnosis is clear.")).target, "fair/stone");
     assert.equal((await words("```js\n1\n```")).target, "fair/stone");
   });
 
   test("of the call: OpenRouter's object and suffixes", async () => {
-    await gateway.configure(market({ targets: { "fair/*": { zero_retention: true } } }));
+    await market.configure({ targets: { "fair/*": { zero_retention: true } } });
     const wishes = [{ sort: "price" }, { max_price: { prompt: 1.5 }, allow_fallbacks: true }, { only: ["fair"] }, { ignore: ["dear"], allow_fallbacks: true }, { order: ["fair", "dear"] }];
     for (const provider of wishes) {
-      assert.equal((await send(say("dear/stone", { provider }))).target, "fair/stone", JSON.stringify(provider));
+      assert.equal((await market.send(say("dear/stone", { provider }))).target, "fair/stone", JSON.stringify(provider));
     }
-    assert.equal((await send(say("dear/stone", { provider: { zdr: true, allow_fallbacks: true } }))).target, "fair/stone");
-    assert.equal((await send(say("dear/stone", { provider: { data_collection: "deny" } }))).json.error.code, "no_target");
-    assert.equal((await send(say("dear/stone:floor"))).target, "fair/stone");
-    assert.match((await send(say("dear/stone:nitro"))).target, /stone$/);
-    assert.equal((await send(say("dear/stone", { models: ["dear/stone", "fair/stone"] }))).target, "dear/stone");
+    assert.equal((await market.send(say("dear/stone", { provider: { zdr: true, allow_fallbacks: true } }))).target, "fair/stone");
+    assert.equal((await market.send(say("dear/stone", { provider: { data_collection: "deny" } }))).json.error.code, "no_target");
+    assert.equal((await market.send(say("dear/stone:floor"))).target, "fair/stone");
+    assert.match((await market.send(say("dear/stone:nitro"))).target, /stone$/);
+    assert.equal((await market.send(say("dear/stone", { models: ["dear/stone", "fair/stone"] }))).target, "dear/stone");
   });
 
   test("headers of other gateways", async () => {
     const rules = [{ name: "tagged", when: { tag: "b", user: "ada", session: "s1" }, ignore: ["dear/*"] }];
-    await gateway.configure(market({ aliases: { any: { candidates: ["dear/stone", "fair/stone"] } }, rules }));
+    await market.configure({ aliases: { any: { candidates: ["dear/stone", "fair/stone"] } }, rules });
     const litellm = { "x-litellm-tags": "a,b", "x-litellm-end-user-id": "ada", "x-litellm-session-id": "s1" };
-    assert.equal((await send(say("any"), litellm)).target, "fair/stone");
+    assert.equal((await market.send(say("any"), litellm)).target, "fair/stone");
     const portkey = { "x-portkey-metadata": '{"_user": "ada"}', "x-session-id": "s1", "x-latchkey-tags": "b" };
-    assert.equal((await send(say("any"), portkey)).target, "fair/stone");
+    assert.equal((await market.send(say("any"), portkey)).target, "fair/stone");
     upstream.behave(() => async (seen) => void (await seen.left));
     for (const header of [{ "x-portkey-request-timeout": "300" }, { "x-litellm-timeout": "0.3" }]) {
-      assert.equal((await send(say("any"), header)).status, 504, JSON.stringify(header));
+      assert.equal((await market.send(say("any"), header)).status, 504, JSON.stringify(header));
     }
   });
 });
@@ -127,28 +83,24 @@ describe("objectives", () => {
     const { json: team } = await gateway.admin("POST", "/admin/teams", { name: "research" });
     const ours = await gateway.createKey({ team_id: team.id });
     const staging = await gateway.createKey({ environment: "staging" });
-    await gateway.configure(
-      market({
-        aliases: {
-          any: {
-            candidates: ["dear/stone", "fair/stone"],
-            variants: { thrifty: "cheapest" },
-            overlays: [
-              { when: { environment: "staging" }, candidates: ["sandbox/echo"] },
-              { when: { team: team.id }, candidates: ["fair/pebble"] },
-            ],
-          },
-          "claude-*": { candidates: ["any"] },
-          newest: { candidates: [{ model: "fair/*", latest: true }] },
+    await market.configure({
+      aliases: {
+        any: {
+          candidates: ["dear/stone", "fair/stone"],
+          variants: { thrifty: "cheapest" },
+          overlays: [
+            { when: { environment: "staging" }, candidates: ["sandbox/echo"] },
+            { when: { team: team.id }, candidates: ["fair/pebble"] },
+          ],
         },
-      }),
-    );
-    assert.equal((await send(say("any"))).target, "dear/stone");
-    assert.equal((await send(say("any"), {}, staging.key)).target, "sandbox/echo");
-    assert.equal((await send(say("any"), {}, ours.key)).target, "fair/pebble");
-    assert.equal((await send(say("any:thrifty"))).target, "fair/stone");
-    assert.equal((await send(say("claude-next"))).target, "dear/stone");
-    assert.match((await send(say("newest"))).target, /^fair\//);
+        "claude-*": { candidates: ["any"] },
+      },
+    });
+    assert.equal((await market.send(say("any"))).target, "dear/stone");
+    assert.equal((await market.send(say("any"), {}, staging.key)).target, "sandbox/echo");
+    assert.equal((await market.send(say("any"), {}, ours.key)).target, "fair/pebble");
+    assert.equal((await market.send(say("any:thrifty"))).target, "fair/stone");
+    assert.equal((await market.send(say("claude-next"))).target, "dear/stone");
   });
 
   test("prices of the hour decide", async () => {
@@ -156,90 +108,26 @@ describe("objectives", () => {
     const peak = (usd, hours) => ({ usd_per_mtok: { input: usd, output: usd }, from: "2026-01-01", ...(hours && { hours }) });
     const prices = (hours) => ({ "dear/stone": { prices: [peak(9), peak(0.1, hours)] }, "fair/stone": { prices: [peak(1)] } });
     const aliases = { any: { candidates: ["dear/stone", "fair/stone"], strategy: "cheapest", margin: 0 } };
-    await gateway.configure({ ...market({ aliases }), models: prices(`${minute(-60)}-${minute(60)}`) });
-    assert.equal((await send(say("any"))).target, "dear/stone", "off-peak now");
-    await gateway.configure({ ...market({ aliases }), models: prices(`${minute(120)}-${minute(180)}`) });
-    assert.equal((await send(say("any"))).target, "fair/stone", "peak now");
-  });
-
-  test("a session stays where its prompt is cached", async () => {
-    await gateway.configure(market({ aliases: { any: { candidates: ["dear/pebble", "fair/pebble"], strategy: "weighted" } } }));
-    const long = "The same long instructions. ".repeat(400);
-    upstream.behave((seen) => {
-      const answer = synthetic(seen);
-      return answer;
-    });
-    const body = { model: "any", messages: [{ role: "system", content: long }, { role: "user", content: "hi" }] };
-    for (const session of ["s1", "s2", "s3"]) {
-      const headers = { "x-latchkey-session": session };
-      const first = await send(body, headers);
-      for (let again = 0; again < 4; again += 1) assert.equal((await send(body, headers)).target, first.target);
-    }
+    await market.configure({ aliases, models: prices(`${minute(-60)}-${minute(60)}`) });
+    assert.equal((await market.send(say("any"))).target, "dear/stone", "off-peak now");
+    await market.configure({ aliases, models: prices(`${minute(120)}-${minute(180)}`) });
+    assert.equal((await market.send(say("any"))).target, "fair/stone", "peak now");
   });
 
   test("budget_aware leaves the dear ones as its budget goes", async () => {
     const aliases = { any: { candidates: ["dear/stone", "fair/stone"], strategy: "budget_aware", budget_steps: [0.5] } };
-    await gateway.configure(market({ aliases }));
+    await market.configure({ aliases });
     const poor = await gateway.createKey({ budgets: [{ limit: 0.01, period: "day" }] });
     const seen = new Set();
-    upstream.behave((asked) =>
-      json({ id: "a", object: "chat.completion", created: 1, model: asked.json.model, choices: [{ index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" }], usage: { prompt_tokens: 600, completion_tokens: 10, total_tokens: 610 } }),
-    );
+    upstream.behave(() => answer("Hi", { usage: { prompt_tokens: 600, completion_tokens: 10, total_tokens: 610 } }));
     let last;
     for (let call = 0; call < 40; call += 1) {
-      const answer = await send(say("any", { max_tokens: 20 }), {}, poor.key);
-      if (answer.status !== 200) break;
-      seen.add((last = answer.target));
+      const { status, target } = await market.send(say("any", { max_tokens: 20 }), {}, poor.key);
+      if (status !== 200) break;
+      seen.add((last = target));
     }
     assert.deepEqual([...seen], ["dear/stone", "fair/stone"]);
     assert.equal(last, "fair/stone");
-  });
-});
-
-describe("escalation", () => {
-  const answer = (content) => json({ id: "a", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }], usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 } });
-  const alias = (check, more = {}) => ({ data: { candidates: [{ model: "fair/stone", check }, "dear/stone"], ...more } });
-
-  test("by schema, expression and a judge, with both attempts in the record", async () => {
-    const schema = { type: "object", properties: { year: { type: "integer", minimum: 1900 } }, required: ["year"] };
-    for (const [check, fault, poor] of [
-      [{ schema }, "check_schema", '{"year": 1066}'],
-      [{ regex: "^\\{.*\\}$" }, "check_regex", "in 1969"],
-    ]) {
-      await gateway.configure(market({ aliases: alias(check) }));
-      upstream.reply(answer(poor), answer('{"year": 1969}'));
-      const { target, json: told } = await send(say("data"), { "x-latchkey-explain": "true" });
-      assert.equal(target, "dear/stone");
-      assert.deepEqual(told.latchkey.attempts.map(({ reason }) => reason), [fault, "served"]);
-      assert.ok(told.latchkey.attempts.every(({ cost }) => cost === undefined || cost > 0));
-    }
-    const judge = { model: "fair/pebble", criterion: "It names a year.", within_ms: 5000 };
-    await gateway.configure(market({ aliases: alias({ judge }) }));
-    upstream.reply(answer("Long ago."), answer("No."), answer("1969"));
-    const { target, headers, json: told } = await send(say("data"), { "x-latchkey-explain": "true" });
-    assert.deepEqual([target, told.choices[0].message.content], ["dear/stone", "1969"]);
-    assert.deepEqual(upstream.requests.slice(-3).map(({ json: asked }) => asked.model), ["stone", "pebble", "stone"]);
-    upstream.reply(answer("In 1969."), answer("Yes."));
-    assert.equal((await send(say("data"))).target, "fair/stone");
-    const id = headers.get("x-request-id");
-    const rows = await until(async () => {
-      const { json: calls } = await gateway.admin("GET", "/admin/calls?limit=20");
-      const found = calls.data.filter((row) => row.request_id === id || row.made_for === id);
-      return found.length === 2 && found;
-    });
-    const own = rows.find((row) => row.request_id === id);
-    assert.deepEqual(own.tried.map(({ reason }) => reason), ["check_judge", "served"]);
-    assert.equal(rows.find((row) => row.made_for === id).role, "judge");
-    const told2 = await gateway.fetch(`/v1/generation?id=${id}`, { headers: { authorization: `Bearer ${key}` } });
-    const { data } = await told2.json();
-    assert.equal(data.routing.candidates[0].target, "fair/stone");
-    assert.ok(data.routing.seed.length > 0 && "telemetry" in data.routing.candidates[0]);
-  });
-
-  test("not beyond its cost", async () => {
-    await gateway.configure(market({ aliases: alias({ regex: "never" }, { escalation: { max_usd: 0.000001 } }) }));
-    upstream.reply(answer("Something."));
-    assert.equal((await send(say("data"))).target, "fair/stone");
   });
 });
 
@@ -254,8 +142,8 @@ test("semantic routes: vectors made with the configuration, kept in KV, a call's
   upstream.behave(embedding);
   const semantics = { model: "openai/text-embedding-3-small", within_ms: 2000, routes: { refunds: ["my money back"], code: ["fix this bug"] } };
   const rules = [{ name: "refunds", when: { means: "refunds" }, alias: "clerk" }];
-  await gateway.configure(market({ semantics, rules, aliases: { any: { candidates: ["dear/stone"] }, clerk: { candidates: ["fair/pebble"] } } }));
-  const asked = (content) => send({ model: "any", messages: [{ role: "user", content }] }, { "x-latchkey-explain": "true" });
+  await market.configure({ semantics, rules, aliases: { any: { candidates: ["dear/stone"] }, clerk: { candidates: ["fair/pebble"] } } });
+  const asked = (content) => market.send({ model: "any", messages: [{ role: "user", content }] }, { "x-latchkey-explain": "true" });
   const first = await asked("Refund me!");
   assert.equal(first.target, "fair/pebble");
   assert.equal(first.json.latchkey.meaning.route, "refunds");
@@ -268,15 +156,15 @@ test("semantic routes: vectors made with the configuration, kept in KV, a call's
   const { keys } = await kv.list({ prefix: "vectors:" });
   assert.equal(keys.length, 1);
   upstream.behave((seen) => (seen.path.includes("/embeddings") ? async () => void (await seen.left) : undefined));
-  await gateway.configure(market({ semantics: { ...semantics, within_ms: 100 }, rules, aliases: { any: { candidates: ["dear/stone"] }, clerk: { candidates: ["fair/pebble"] } } }));
+  await market.configure({ semantics: { ...semantics, within_ms: 100 }, rules, aliases: { any: { candidates: ["dear/stone"] }, clerk: { candidates: ["fair/pebble"] } } });
   assert.equal((await asked("Refund me!")).target, "dear/stone", "too late: decided without");
 });
 
 describe("experiments", () => {
   test("shadows are sent beside the answer, recorded, and kept to be compared", async () => {
     const shadow = { share: 1, candidates: ["fair/stone"], shadow: { limit: 1, period: "day" } };
-    await gateway.configure(market({ aliases: { any: { candidates: ["dear/stone"] } }, experiments: { next: { alias: "any", by: "call", variants: { newer: shadow } } } }));
-    const { target, headers } = await send(say("any", { max_tokens: 50 }));
+    await market.configure({ aliases: { any: { candidates: ["dear/stone"] } }, experiments: { next: { alias: "any", by: "call", variants: { newer: shadow } } } });
+    const { target, headers } = await market.send(say("any", { max_tokens: 50 }));
     assert.equal(target, "dear/stone");
     const streamed = await gateway.fetch("/v1/chat/completions", {
       method: "POST",
