@@ -160,7 +160,7 @@ pub(super) enum Stage {
     /// Its vector; where its meaning is remembered.
     Wondering(u64),
     /// What another model makes of its answer, which nobody has got yet.
-    Judging(Judged),
+    Judging(Box<Judged>),
     /// The first real token of a stream: nothing has been sent to the caller.
     Holding(Box<Pipe>, Vec<u8>),
     /// The rest of a stream that the caller is reading.

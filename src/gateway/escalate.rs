@@ -155,7 +155,7 @@ impl Gateway {
 /// Has the answer judged, at the expense of the call's key.
 fn judge(call: &mut Call, question: Box<Inner>, judged: Judged) -> Step {
     call.inner = Some(question);
-    call.stage = Stage::Judging(judged);
+    call.stage = Stage::Judging(Box::new(judged));
     Step::Inner
 }
 

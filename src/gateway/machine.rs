@@ -223,7 +223,7 @@ impl Gateway {
                 self.meant(call, place, (status == 200).then_some(body), now)
             }
             (Stage::Judging(judged), Input::Inner(status, body)) => {
-                self.judged(call, judged, (status == 200).then_some(body), now)
+                self.judged(call, *judged, (status == 200).then_some(body), now)
             }
             (Stage::Waiting, Input::Waited) => Ok(self.waited(call, now)),
             (Stage::Headers, Input::Headers(status, headers)) => Ok(self.headers(call, status, headers, now)),
