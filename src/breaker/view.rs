@@ -109,7 +109,18 @@ impl View {
     /// Whether `provider/model`, or one of its credentials as `provider/model#2`, may be called. Unknown ones may.
     #[must_use]
     pub fn verdict(&self, target: &str, now: UnixMillis) -> Verdict {
-        let Some(entry) = self.targets.get(target) else {
+        self.verdict_on(self.targets.get(target), target, now)
+    }
+
+    /// How a target has been doing, and whether it may be called, in one look.
+    #[must_use]
+    pub fn seen(&self, target: &str, now: UnixMillis) -> (Figures, Verdict) {
+        let entry = self.targets.get(target);
+        (entry.map(|entry| entry.figures).unwrap_or_default(), self.verdict_on(entry, target, now))
+    }
+
+    fn verdict_on(&self, entry: Option<&Entry>, target: &str, now: UnixMillis) -> Verdict {
+        let Some(entry) = entry else {
             return match self.switched(target, now) {
                 Some((Position::Block, _)) => Verdict::Off,
                 _ => Verdict::Pass,

@@ -10,13 +10,13 @@ use crate::http::{Endpoint, Task};
 use crate::json::Raw;
 use crate::keys::{Grant, ModelPattern};
 use crate::route::classify::Class;
-use crate::route::contender::Figures;
+use crate::route::contender::{Contender, Figures};
 use crate::route::decide::BudgetState;
 use crate::route::facts::CallFacts;
 use crate::route::objective::Objective;
 use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, concerns};
-use crate::route::{Candidate, Plan, Preferences, Resolved};
+use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 use super::call::{Call, Role};
@@ -80,14 +80,14 @@ impl Gateway {
             Ok(plan.into_targets().map(target).collect())
         };
         let figures = |target: &str| {
-            let seen = view.figures(target).unwrap_or_default();
+            let (seen, verdict) = view.seen(target, now);
             Figures {
                 first_token_p50: seen.p50.or(seen.average),
                 first_token_p95: seen.p95,
                 tokens_per_second: seen.tokens_per_second.map(f64::from),
                 error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
                 in_flight: in_flight.get(target).copied().unwrap_or(0),
-                blocked_until: match view.verdict(target, now) {
+                blocked_until: match verdict {
                     Verdict::Pass | Verdict::Probe => None,
                     Verdict::Blocked { until } => Some(until),
                     Verdict::Off => Some(UnixMillis(i64::MAX)),
@@ -213,13 +213,18 @@ fn objective(call: &Call, preferences: &Preferences, reads: bool) -> Objective {
 
 /// The plan that a decision is: its order, the providers that the call names first at the front, then the fallbacks.
 fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
-    let first = routed.order().map(|contender| (&*contender.provider, &*contender.model));
-    let mut targets: Vec<Candidate> = first
-        .map(|(provider, model)| Candidate { provider: provider.to_owned(), model: model.to_owned(), rank: 0 })
-        .collect();
+    let mut order: Vec<&Contender> = routed.order().collect();
     if !wished.is_empty() {
-        targets.sort_by_key(|target| wished.iter().position(|name| *name == target.provider).unwrap_or(wished.len()));
+        let place = |contender: &&Contender| wished.iter().position(|name| **name == *contender.provider);
+        order.sort_by_key(|contender| place(contender).unwrap_or(wished.len()));
     }
+    let candidate = |contender: &Contender| Candidate {
+        provider: contender.provider.to_string(),
+        model: contender.model.to_string(),
+        rank: 0,
+    };
+    // More than a plan holds would only be made to be dropped.
+    let mut targets: Vec<Candidate> = order.into_iter().take(MAX_TARGETS).map(candidate).collect();
     for (rank, target) in routed.fallbacks.iter().enumerate() {
         if !targets.iter().any(|known| known.provider == target.provider && known.model == target.model) {
             let Resolved { provider, model } = target.clone();

@@ -123,10 +123,11 @@ pub fn decide(
 ) -> Decision {
     let mut decision = Decision::default();
     let mut order: Vec<Ranked> = Vec::with_capacity(contenders.len());
+    let expected = Expected::of(situation);
     for (at, contender) in contenders.iter().enumerate() {
         let refusal = permitted(contender)
             .or_else(|| situation.demands.refuse(contender, situation.needs, situation.input_tokens, situation.now));
-        let cost = expected_cost(situation, contender, at);
+        let cost = expected.cost(contender, at);
         let refusal = refusal.or_else(|| situation.over_budget(contender, cost).then_some(Exclusion::Budget));
         match refusal {
             Some(refusal) => decision.excluded.push((at, refusal)),
@@ -149,18 +150,34 @@ pub fn decide(
     decision
 }
 
-/// What the call is expected to cost at a contender: what its prompt cache holds is read from there.
-fn expected_cost(situation: &Situation<'_>, contender: &Contender, at: usize) -> Option<NanoUsd> {
-    let price = contender.price.as_ref()?;
-    let cached = situation.warm.filter(|warm| warm.contender == at).map_or(0, |warm| warm.tokens);
-    let cached = cached.min(situation.input_tokens);
-    price.cost(&Usage {
-        input_fresh: situation.input_tokens - cached,
-        input_cache_read: (cached > 0).then_some(cached),
-        output_text: situation.output_tokens,
-        service_tier: situation.service_tier.map(str::to_owned),
-        ..Usage::default()
-    })
+/// What the call is expected to use: the same everywhere, but for where its prompt's beginning is cached.
+struct Expected {
+    usual: Usage,
+    warm: Option<(usize, Usage)>,
+}
+
+impl Expected {
+    fn of(situation: &Situation<'_>) -> Expected {
+        let usual = Usage {
+            input_fresh: situation.input_tokens,
+            output_text: situation.output_tokens,
+            service_tier: situation.service_tier.map(str::to_owned),
+            ..Usage::default()
+        };
+        let warm = situation.warm.map(|warm| {
+            let cached = warm.tokens.min(situation.input_tokens);
+            let fresh = situation.input_tokens - cached;
+            let read = (cached > 0).then_some(cached);
+            (warm.contender, Usage { input_fresh: fresh, input_cache_read: read, ..usual.clone() })
+        });
+        Expected { usual, warm }
+    }
+
+    /// What that costs at the contender of this number.
+    fn cost(&self, contender: &Contender, at: usize) -> Option<NanoUsd> {
+        let warm = self.warm.as_ref().filter(|(holder, _)| *holder == at);
+        contender.price.as_ref()?.cost(warm.map_or(&self.usual, |(_, usage)| usage))
+    }
 }
 
 impl Situation<'_> {

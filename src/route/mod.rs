@@ -23,6 +23,6 @@ mod retry;
 pub mod router;
 mod shown;
 
-pub use plan::{Candidate, Plan, Preferences, Standing};
+pub use plan::{Candidate, MAX_TARGETS, Plan, Preferences, Standing};
 pub use resolve::{Resolved, resolve};
 pub use retry::{HedgeBudget, Left, Next, RetryBudget, RetryPolicy, Spent, next};

@@ -7,7 +7,7 @@ use crate::provider::{Registry, SANDBOX, Upstream};
 use crate::units::UnixMillis;
 
 /// Most targets of one plan: nobody waits for more, and callers choose how many they name.
-const MAX_TARGETS: usize = 32;
+pub const MAX_TARGETS: usize = 32;
 
 /// What a call says of where it may go: OpenRouter's `models` and `provider`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -139,13 +139,22 @@ impl Plan {
     }
 
     fn next(&self, standing: &impl Fn(&Candidate) -> Standing) -> Option<usize> {
-        let open = self.waiting.iter().enumerate().filter_map(|(at, candidate)| match standing(candidate) {
-            Standing::Good => Some((UnixMillis(0), candidate.rank, false, at)),
-            Standing::NearlyExhausted => Some((UnixMillis(0), candidate.rank, true, at)),
-            Standing::Blocked { until } => Some((until, candidate.rank, false, at)),
-            Standing::Off => None,
-        });
-        open.min().map(|(.., at)| at)
+        let mut best: Option<(UnixMillis, usize, bool, usize)> = None;
+        for (at, candidate) in self.waiting.iter().enumerate() {
+            // Nearly always the first is good: then nobody asks how the others stand.
+            let at_best = (UnixMillis(0), candidate.rank, false, at);
+            if best.is_some_and(|best| best < at_best) {
+                continue;
+            }
+            let place = match standing(candidate) {
+                Standing::Good => at_best,
+                Standing::NearlyExhausted => (UnixMillis(0), candidate.rank, true, at),
+                Standing::Blocked { until } => (until, candidate.rank, false, at),
+                Standing::Off => continue,
+            };
+            best = Some(best.map_or(place, |best| best.min(place)));
+        }
+        best.map(|(.., at)| at)
     }
 }
 

@@ -4,6 +4,7 @@
 //! prompts are cached, where calls went lately, how experiments go. Nothing of it must be right for a call to be
 //! served, and the order is a pure function of it, the call and the seed.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -15,7 +16,7 @@ use super::contender::{Contender, Figures};
 use super::decide::{BudgetState, Decision, Preferred, Situation, Warm, decide};
 use super::demands::{Demands, Exclusion, Rule};
 use super::expand::{Expanded, Expansion, find_alias};
-use super::experiment::{CONTROL, Experiment, Tally};
+use super::experiment::{CONTROL, Experiment, Tally, Variant};
 use super::facts::CallFacts;
 use super::meaning::Meaning;
 use super::objective::Objective;
@@ -56,6 +57,19 @@ struct Cache {
     target: Rc<str>,
     tokens: u64,
     until: UnixMillis,
+}
+
+/// Whose candidates are meant, of those that an alias has.
+#[derive(Clone, Copy)]
+enum Part<'r> {
+    /// Its own.
+    Own,
+    /// Those of its overlay of this number.
+    Overlay(usize),
+    /// Those of a variant of an experiment.
+    Variant(&'r str),
+    /// Its fallbacks, and before them its own where something is tried out.
+    Fallbacks { tried_out: bool },
 }
 
 /// A call that wants a target.
@@ -173,7 +187,7 @@ impl Router {
     /// # Errors
     /// `NotFound` for a name that stands for nothing here; `Forbidden` where the key may use none of its targets;
     /// `ContextLength`, `Unsupported` or `NoTarget` where what the call needs, or a rule demands, leaves none.
-    pub fn route(&mut self, request: &mut Request<'_>) -> Result<Routed, Failure> {
+    pub fn route<'r>(&mut self, request: &mut Request<'r>) -> Result<Routed, Failure> {
         let routing = request.routing;
         let all = routing.rules.iter();
         let rules: Vec<&Rule> = all.filter(|rule| holds(&rule.when, ("rules", &rule.name), request)).collect();
@@ -185,10 +199,10 @@ impl Router {
             Some((alias, _)) => self.variant(alias, request),
             None => (None, None),
         };
-        let shadow = experiment.as_ref().and_then(|id| shadow_of(id, request));
-        let (policy, candidates) = Router::candidates(found, variant.as_ref(), wanted, request);
-        let expanded = match &candidates {
-            Some((key, named)) => self.expand(&format!("{name}\n{key}"), named, request),
+        let shadow = experiment.and_then(|id| shadow_of(id, request));
+        let (policy, candidates) = Router::candidates(found, variant, wanted, request);
+        let expanded = match candidates {
+            Some((part, named)) => self.expand((name, part), || Cow::Borrowed(named), request),
             None => {
                 let targets = (request.named)(name)?;
                 Rc::new(Expansion::new(request.registry, routing, request.now).of_targets(targets))
@@ -212,12 +226,16 @@ impl Router {
             return Err(nowhere(asked, &expanded, &decision));
         }
         let excluded_by = excluded_by(&rules, request, &expanded, &decision);
-        let tried_out = variant.as_ref().is_some_and(|(_, candidates)| !candidates.is_empty());
-        let fallbacks = found.map_or_else(Vec::new, |(_, alias)| fallbacks(request, alias, tried_out, &demands));
+        let tried_out = variant.is_some_and(|variant| !variant.candidates.is_empty());
+        let fallbacks =
+            found.map_or_else(Vec::new, |(_, alias)| self.fallbacks(request, (name, alias), tried_out, &demands));
         Ok(Routed {
             alias: found.map(|(alias, _)| alias.to_owned()),
             shadow,
-            variant: experiment.map(|id| (id, variant.map_or_else(|| CONTROL.to_owned(), |(name, _)| name))),
+            variant: experiment.map(|id| {
+                let name = variant.map_or(CONTROL, |variant| variant.name.as_str());
+                (id.to_owned(), name.to_owned())
+            }),
             rules: rules.iter().map(|rule| rule.name.clone()).collect(),
             strategy: policy.strategy,
             class: request.facts.class,
@@ -285,7 +303,7 @@ impl Router {
     }
 
     /// The experiment on an alias that the call takes part in, and its variant where that is not the control.
-    fn variant(&self, alias: &str, request: &mut Request<'_>) -> (Option<String>, Option<(String, Vec<Named>)>) {
+    fn variant<'r>(&self, alias: &str, request: &mut Request<'r>) -> (Option<&'r str>, Option<&'r Variant>) {
         let experiments = &request.routing.experiments;
         let Some((id, experiment)) = experiments.iter().find(|(_, experiment)| experiment.alias == alias) else {
             return (None, None);
@@ -294,32 +312,31 @@ impl Router {
             return (None, None);
         }
         let drawn = experiment.variant(id, &request.facts, request.seed);
-        let running = drawn.filter(|variant| self.stopped(id, experiment, &variant.name).is_none());
-        (Some(id.clone()), running.map(|variant| (variant.name.clone(), variant.candidates.clone())))
+        (Some(id), drawn.filter(|variant| self.stopped(id, experiment, &variant.name).is_none()))
     }
 
     /// Policy and candidates of a call: of the variant, else of the overlay, else of the alias. None without an alias.
-    fn candidates(
-        alias: Option<(&str, &Alias)>,
-        variant: Option<&(String, Vec<Named>)>,
+    fn candidates<'r>(
+        alias: Option<(&'r str, &'r Alias)>,
+        variant: Option<&'r Variant>,
         wanted: Option<Strategy>,
-        request: &mut Request<'_>,
-    ) -> (Policy, Option<(String, Vec<Named>)>) {
+        request: &mut Request<'r>,
+    ) -> (Policy, Option<(Part<'r>, &'r [Named])>) {
         let Some((name, alias)) = alias else {
             let strategy = wanted.unwrap_or_default();
             return (Policy { strategy, ..Policy::default() }, None);
         };
         let mut policy = alias.policy.clone();
-        let mut chosen = (String::new(), &alias.candidates);
+        let mut chosen = (Part::Own, alias.candidates.as_slice());
         let mut overlays = alias.overlays.iter().enumerate();
         if let Some((at, overlay)) = overlays.find(|(_, overlay)| holds(&overlay.when, ("overlays", name), request)) {
             policy.strategy = overlay.strategy.unwrap_or(policy.strategy);
             if !overlay.candidates.is_empty() {
-                chosen = (format!("overlay {at}"), &overlay.candidates);
+                chosen = (Part::Overlay(at), &overlay.candidates);
             }
         }
-        if let Some((name, candidates)) = variant.filter(|(_, candidates)| !candidates.is_empty()) {
-            chosen = (format!("variant {name}"), candidates);
+        if let Some(variant) = variant.filter(|variant| !variant.candidates.is_empty()) {
+            chosen = (Part::Variant(&variant.name), &variant.candidates);
         }
         policy.strategy = wanted.unwrap_or(policy.strategy);
         if chosen.1.iter().any(|named| named.when.reads_class()) {
@@ -328,20 +345,63 @@ impl Router {
         for named in chosen.1 {
             note_unrecorded(&named.when, ("candidates", &named.model), &request.facts, &mut request.unrecorded);
         }
-        (policy, Some((chosen.0, chosen.1.clone())))
+        (policy, Some(chosen))
     }
 
-    /// What candidates stand for, looked up once a minute: prices change by the minute, and no sooner.
-    fn expand(&mut self, key: &str, candidates: &[Named], request: &Request<'_>) -> Rc<Expanded> {
+    /// What the candidates of a part of an alias stand for, looked up once a minute: prices change by the minute, and no
+    /// sooner.
+    fn expand<'n>(
+        &mut self,
+        (name, part): (&str, Part<'_>),
+        candidates: impl FnOnce() -> Cow<'n, [Named]>,
+        request: &Request<'_>,
+    ) -> Rc<Expanded> {
         let minute = request.now.0.div_euclid(60_000);
-        if let Some(kept) = self.expanded.get(key).filter(|kept| kept.minute == minute) {
+        let key = match part {
+            Part::Own => Cow::Borrowed(name),
+            Part::Overlay(at) => Cow::Owned(format!("{name}\noverlay {at}")),
+            Part::Variant(variant) => Cow::Owned(format!("{name}\nvariant {variant}")),
+            Part::Fallbacks { tried_out } => Cow::Owned(format!("{name}\nfallbacks {tried_out}")),
+        };
+        if let Some(kept) = self.expanded.get(&*key).filter(|kept| kept.minute == minute) {
             return kept.expanded.clone();
         }
         let expansion = Expansion::new(request.registry, request.routing, request.now);
-        let expanded = Rc::new(expansion.of(candidates));
+        let expanded = Rc::new(expansion.of(&candidates()));
         make_room(&mut self.expanded);
-        self.expanded.insert(key.to_owned(), Kept { minute, expanded: expanded.clone() });
+        self.expanded.insert(key.into_owned(), Kept { minute, expanded: expanded.clone() });
         expanded
+    }
+
+    /// The targets of an alias's fallbacks, which must be what its candidates must be. For who is served with what is
+    /// only tried out, the alias's own candidates come before them.
+    fn fallbacks(
+        &mut self,
+        request: &Request<'_>,
+        (name, alias): (&str, &Alias),
+        tried_out: bool,
+        demands: &Demands,
+    ) -> Vec<Resolved> {
+        if alias.fallbacks.is_empty() && !tried_out {
+            return Vec::new();
+        }
+        let named = |model: &String| Named { model: model.clone(), weight: 1, difficulty: (1, 5), ..Named::default() };
+        let all = || {
+            let own = alias.candidates.iter().filter(|_| tried_out).cloned();
+            own.chain(alias.fallbacks.iter().map(named)).collect()
+        };
+        let expanded = self.expand((name, Part::Fallbacks { tried_out }), all, request);
+        let may = |contender: &&Contender| {
+            let (needs, tokens) = (request.facts.needs, request.facts.prompt.tokens);
+            contender.is_meant_for(&request.facts)
+                && (request.permitted)(&contender.provider, &contender.model)
+                && demands.refuse(contender, needs, tokens, request.now).is_none()
+        };
+        let target = |contender: &Contender| Resolved {
+            provider: contender.provider.to_string(),
+            model: contender.model.to_string(),
+        };
+        expanded.contenders.iter().filter(may).map(target).collect()
     }
 
     #[allow(clippy::too_many_arguments, reason = "what a decision is made of, each once")]
@@ -415,35 +475,12 @@ fn excluded_by(
     named
 }
 
-/// The targets of an alias's fallbacks, which must be what its candidates must be. For who is served with what is only
-/// tried out, the alias's own candidates come before them.
-fn fallbacks(request: &Request<'_>, alias: &Alias, tried_out: bool, demands: &Demands) -> Vec<Resolved> {
-    let named = |model: &String| Named { model: model.clone(), weight: 1, difficulty: (1, 5), ..Named::default() };
-    let own = alias.candidates.iter().filter(|_| tried_out).cloned();
-    let named: Vec<Named> = own.chain(alias.fallbacks.iter().map(named)).collect();
-    if named.is_empty() {
-        return Vec::new();
-    }
-    let expanded = Expansion::new(request.registry, request.routing, request.now).of(&named);
-    let may = |contender: &&Contender| {
-        let (needs, tokens) = (request.facts.needs, request.facts.prompt.tokens);
-        contender.is_meant_for(&request.facts)
-            && (request.permitted)(&contender.provider, &contender.model)
-            && demands.refuse(contender, needs, tokens, request.now).is_none()
-    };
-    let target = |contender: &Contender| Resolved {
-        provider: contender.provider.to_string(),
-        model: contender.model.to_string(),
-    };
-    expanded.contenders.iter().filter(may).map(target).collect()
-}
-
 /// The variant that a shadow is of.
-fn shadowed(request: &Request<'_>) -> (Option<String>, Option<(String, Vec<Named>)>) {
+fn shadowed<'r>(request: &Request<'r>) -> (Option<&'r str>, Option<&'r Variant>) {
     let Some((id, name)) = request.shadow else { return (None, None) };
     let experiment = request.routing.experiments.get(id);
     let variant = experiment.and_then(|experiment| experiment.variants.iter().find(|variant| variant.name == name));
-    (Some(id.to_owned()), variant.map(|variant| (variant.name.clone(), variant.candidates.clone())))
+    (Some(id), variant)
 }
 
 /// The shadow variant of an experiment that goes beside a call of it.
