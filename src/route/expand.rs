@@ -19,6 +19,8 @@ use crate::units::UnixMillis;
 const MOST: usize = 64;
 /// Aliases that may stand for one another.
 const MOST_DEPTH: usize = 5;
+/// The difficulties of a candidate that names none.
+const ALL: (u8, u8) = (1, 5);
 
 /// What a list of candidates stands for.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +33,8 @@ pub struct Expanded {
     pub checks: Vec<Option<Check>>,
     /// What is written and cannot be called here.
     pub not_set_up: Vec<String>,
+    /// Whether it hangs on what the classifier says who is a candidate.
+    pub reads_class: bool,
 }
 
 /// Fills in candidates.
@@ -52,7 +56,7 @@ impl<'e> Expansion<'e> {
     #[must_use]
     pub fn of(mut self, candidates: &[Named]) -> Expanded {
         for named in candidates {
-            self.add(named, &Condition::Always, &Overrides::default(), 0);
+            self.add(named.clone(), 0);
         }
         self.expanded
     }
@@ -64,35 +68,29 @@ impl<'e> Expansion<'e> {
         self.expanded.overrides.push(Overrides::default());
         self.expanded.checks.push(None);
         for target in targets {
-            self.push(&named, &Condition::Always, 0, &target.provider, &target.model);
+            self.push(&named, 0, &target.provider, &target.model);
         }
         self.expanded
     }
 
-    fn add(&mut self, named: &Named, outer: &Condition, changes: &Overrides, depth: usize) {
-        let when = match (outer, &named.when) {
-            (Condition::Always, own) => own.clone(),
-            (outer, Condition::Always) => outer.clone(),
-            (outer, own) => Condition::All(vec![outer.clone(), own.clone()]),
-        };
-        let changes = if named.overrides.is_empty() { changes } else { &named.overrides };
+    fn add(&mut self, named: Named, depth: usize) {
         if let Some(alias) = self.routing.aliases.get(&named.model) {
             if depth < MOST_DEPTH {
                 for inner in &alias.candidates {
-                    self.add(inner, &when, changes, depth + 1);
+                    self.add(within(&named, inner), depth + 1);
                 }
             }
             return;
         }
         let source = self.expanded.overrides.len();
-        self.expanded.overrides.push(changes.clone());
+        self.expanded.overrides.push(named.overrides.clone());
         self.expanded.checks.push(named.check.clone());
         let before = self.expanded.contenders.len();
-        for target in self.targets(named) {
-            self.push(named, &when, source, &target.provider, &target.model);
+        for target in self.targets(&named) {
+            self.push(&named, source, &target.provider, &target.model);
         }
         if self.expanded.contenders.len() == before && !self.has(&named.model) {
-            self.expanded.not_set_up.push(named.model.clone());
+            self.expanded.not_set_up.push(named.model);
         }
     }
 
@@ -140,11 +138,13 @@ impl<'e> Expansion<'e> {
         found
     }
 
-    fn push(&mut self, named: &Named, when: &Condition, source: usize, provider: &str, model: &str) {
-        let known = |known: &Contender| &*known.provider == provider && &*known.model == model && known.when == *when;
+    fn push(&mut self, named: &Named, source: usize, provider: &str, model: &str) {
+        let known =
+            |known: &Contender| &*known.provider == provider && &*known.model == model && known.when == named.when;
         if self.expanded.contenders.len() >= MOST || self.expanded.contenders.iter().any(known) {
             return;
         }
+        self.expanded.reads_class |= named.when.reads_class();
         let facts = self.registry.facts(provider, model);
         let retires = self.registry.upstream(provider).and_then(|upstream| self.registry.retires(&upstream, model));
         self.expanded.contenders.push(Contender {
@@ -160,8 +160,28 @@ impl<'e> Expansion<'e> {
             traits: Rc::new(traits(self.routing, provider, model)),
             difficulty: named.difficulty,
             kinds: named.kinds.clone(),
-            when: when.clone(),
+            when: named.when.clone(),
         });
+    }
+}
+
+/// A candidate of an alias that is a candidate itself: it is for no other calls than that, its weight is its share of
+/// that one's, and what it does not say is as that one says.
+fn within(outer: &Named, inner: &Named) -> Named {
+    let when = match (&outer.when, &inner.when) {
+        (Condition::Always, own) => own.clone(),
+        (outer, Condition::Always) => outer.clone(),
+        (outer, own) => Condition::All(vec![outer.clone(), own.clone()]),
+    };
+    let changes = if inner.overrides.is_empty() { &outer.overrides } else { &inner.overrides };
+    Named {
+        when,
+        weight: inner.weight.saturating_mul(outer.weight),
+        difficulty: if inner.difficulty == ALL { outer.difficulty } else { inner.difficulty },
+        kinds: if inner.kinds.is_empty() { outer.kinds.clone() } else { inner.kinds.clone() },
+        overrides: changes.clone(),
+        check: inner.check.clone().or_else(|| outer.check.clone()),
+        ..inner.clone()
     }
 }
 

@@ -208,6 +208,9 @@ impl Router {
                 Rc::new(Expansion::new(request.registry, routing, request.now).of_targets(targets))
             }
         };
+        if expanded.reads_class {
+            see_class(request);
+        }
         let policy = with_wishes(policy, &rules, request.objective);
         match &mut request.unrecorded {
             _ if policy.strategy != Strategy::Prompt => {}
@@ -339,9 +342,6 @@ impl Router {
             chosen = (Part::Variant(&variant.name), &variant.candidates);
         }
         policy.strategy = wanted.unwrap_or(policy.strategy);
-        if chosen.1.iter().any(|named| named.when.reads_class()) {
-            see_class(request);
-        }
         for named in chosen.1 {
             note_unrecorded(&named.when, ("candidates", &named.model), &request.facts, &mut request.unrecorded);
         }

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::config;
+use crate::route::classify::Kind;
 
 const DOCUMENT: &str = r#"{"version": 1,
     "providers": {
@@ -68,6 +69,19 @@ fn an_alias_of_an_alias_is_filled_in() {
         ("den/flint-3", None, true),
     ];
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn what_a_candidate_says_holds_for_the_alias_that_it_is() {
+    let check = Check { no_refusal: true, ..Check::default() };
+    let outer =
+        Named { difficulty: (4, 5), kinds: vec![Kind::Code], check: Some(check.clone()), weight: 3, ..named("outer") };
+    let expanded = expand_at(&[outer], NOON);
+    assert_eq!((expanded.contenders.len(), expanded.reads_class), (3, false));
+    for contender in &expanded.contenders {
+        assert_eq!((contender.difficulty, contender.kinds.as_slice()), ((4, 5), &[Kind::Code][..]));
+        assert_eq!((contender.weight, &expanded.checks[contender.source]), (3, &Some(check.clone())));
+    }
 }
 
 #[test]
