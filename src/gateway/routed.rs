@@ -94,8 +94,9 @@ impl Gateway {
                 },
             }
         };
-        let Reading { prompt, needs, output_tokens, user, session, metadata, hints, last, service_tier, prefix } =
-            reading;
+        let Reading {
+            prompt, needs, output_tokens, user, session, metadata, hints, last, service_tier, prefix, ..
+        } = reading;
         let wishes = &call.wishes;
         let session = wishes.session.clone().or(session);
         let key = &grant.key;

@@ -48,6 +48,8 @@ pub struct Reading {
     pub service_tier: Option<String>,
     /// A hash of the prompt's beginning, where that is long enough to be cached.
     pub prefix: Option<u64>,
+    /// Bytes of text that were kept.
+    pub kept: usize,
 }
 
 #[derive(Deserialize, Default)]
@@ -122,8 +124,7 @@ impl Reading {
             reading.conversation(raw);
         }
         reading.options(&body);
-        let long = reading.prompt.texts.iter().map(|text| text.len()).sum::<usize>() >= PREFIX;
-        reading.prefix = long.then(|| {
+        reading.prefix = (reading.kept >= PREFIX).then(|| {
             let mut beginning = String::with_capacity(PREFIX);
             for text in &reading.prompt.texts {
                 let room = text.floor_char_boundary(PREFIX.saturating_sub(beginning.len()));
@@ -227,16 +228,16 @@ impl Reading {
 
     fn text(&mut self, text: &Text<'_>, is_users: bool) {
         self.prompt.tokens += (text.escaped().len() as u64).div_ceil(BYTES_PER_TOKEN) + 4;
-        let kept: usize = self.prompt.texts.iter().map(|text| text.len()).sum();
         let plain = text.decode();
-        if plain.contains("```") {
+        if memchr::memmem::find(plain.as_bytes(), b"```").is_some() {
             self.prompt.content |= Content::CODE;
         }
         if is_users {
             plain.as_ref().clone_into(&mut self.last);
         }
-        if kept < MOST_TEXT {
-            let room = plain.floor_char_boundary(MOST_TEXT - kept);
+        if self.kept < MOST_TEXT {
+            let room = plain.floor_char_boundary(MOST_TEXT - self.kept);
+            self.kept += room;
             self.prompt.texts.push(Cow::Owned(plain.get(..room).unwrap_or_default().to_owned()));
         }
     }

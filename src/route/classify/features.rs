@@ -200,7 +200,7 @@ impl Counts {
         if text.trim_end().ends_with('?') {
             measure(46);
         }
-        if text.contains("```") {
+        if memchr::memmem::find(text.as_bytes(), b"```").is_some() {
             measure(47);
         }
     }
