@@ -153,8 +153,9 @@ describe("recipes", () => {
     const models = document.aliases.compare.candidates;
     const { json: body } = await send(say("Say hello", { models }), {}, "/v1/compare");
     assert.deepEqual(body.results.map(({ model }) => model), models);
-    for (const { target, status, response, cost, request_id } of body.results) {
+    for (const { target, status, response, cost, request_id, duration_ms } of body.results) {
       assert.equal(status, 200);
+      assert.ok(duration_ms >= 0 && response.usage.total_tokens > 0);
       assert.ok(models.includes(target) && request_id.startsWith("req_"));
       assert.ok(response.choices[0].message.content.length > 0);
       assert.ok(cost > 0 && response.usage.cost === cost);
@@ -181,6 +182,7 @@ describe("comparisons", () => {
       const own = events.filter((event) => event.index === index);
       const said = own.flatMap(({ chunk }) => chunk?.choices ?? []).map(({ delta }) => delta.content ?? "").join("");
       assert.deepEqual([said, own.at(-1).done, own.at(-1).model], ["Hello", true, model]);
+      assert.ok(own.at(-1).duration_ms >= 50 && own.at(-1).request_id.startsWith("req_"), JSON.stringify(own.at(-1)));
       assert.ok(own.some(({ chunk }) => chunk?.usage), "usage of each");
     });
     const refused = events.find(({ index }) => index === 9);
@@ -228,6 +230,18 @@ describe("why and what if", () => {
     const { json: replayed } = await gateway.admin("POST", "/admin/route/replay", { config, from });
     assert.deepEqual([replayed.before.targets, replayed.after.targets], [{ "openai/gpt-4o": 1 }, { "openai/gpt-4o-mini": 1 }]);
     assert.ok(replayed.after.cost < replayed.before.cost);
+  });
+
+  test("the same seed gives the same order, and another another", async () => {
+    const candidates = Array.from({ length: 6 }, (_, index) => `openai/gpt-${index}`);
+    await gateway.configure({ aliases: { lot: { candidates, strategy: "weighted", explore: 0.5 } } });
+    const order = async (seed) => {
+      const { json: told } = await gateway.admin("POST", "/admin/route/explain", { request: say("hi", { model: "lot" }), seed });
+      return JSON.stringify([told.seed, told.explored, told.candidates.map(({ target, score }) => [target, score])]);
+    };
+    const orders = await Promise.all(["1", "2", "3", "4"].map(order));
+    assert.deepEqual(await Promise.all(["1", "2", "3", "4"].map(order)), orders);
+    assert.equal(new Set(orders).size, 4);
   });
 
   test("a version takes effect at once here, and is rolled back", async () => {

@@ -85,7 +85,7 @@ describe("strategies", () => {
 
   test("a latency budget of the call, and one that nobody makes", async () => {
     const flints = ["dear/flint", "fair/flint"];
-    upstream.behave((seen) => (seen.json.stream ? (at(seen, "dear") ? paced(600, 0, 50) : paced(20, 50, 50)) : undefined));
+    upstream.behave((seen) => (seen.json.stream ? (at(seen, "dear") ? paced(600, 50, 50) : paced(20, 50, 50)) : undefined));
     await learnt("fastest", flints);
     await market.alias({ candidates: flints }, { health });
     for (const [more, headers] of [[{ provider: { latency_budget_ms: 400 } }, {}], [{}, { "x-latchkey-latency-budget-ms": "400" }]]) {
@@ -93,6 +93,9 @@ describe("strategies", () => {
       assert.deepEqual(told.excluded.map(({ target, reason }) => [target, reason]), [["dear/flint", "latency_budget"]]);
       assert.ok(told.excluded[0].telemetry.first_token_p95_ms > 400);
     }
+    await market.alias({ candidates: flints, latency_budget: { total_ms: 600 } }, { health });
+    const whole = await market.explained(say("any", { max_tokens: 20 }));
+    assert.deepEqual(whole.excluded.map(({ target, reason }) => [target, reason]), [["dear/flint", "latency_budget"]], "to the last token");
     const unmet = await market.explained(say("any"), { "x-latchkey-latency-budget-ms": "1" });
     assert.deepEqual([unmet.latency_budget_unmet, unmet.excluded, unmet.candidates[0].target], [true, [], "fair/flint"]);
   });
