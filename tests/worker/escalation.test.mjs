@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { answer, openMarket, say, until } from "./market.mjs";
-import { chatEnd, chatEvents, chatStart, cut, stream } from "./replies.mjs";
+import { chatEnd, chatEvents, chatStart, cut, silence, stream } from "./replies.mjs";
 
 let market;
 let upstream;
@@ -129,6 +129,30 @@ test("each attempt is a row of the ledger, and of usage, under its own target", 
     return budget.spent > 0 && budget.spent;
   });
   assert.equal(spent, 0.000037, "counted once");
+});
+
+test("so is a target that another outpaced, and a stream that another went on with", async () => {
+  const pebbles = ["fair/pebble", "dear/pebble"];
+  const rows = async (headers) => {
+    const account = await until(async () => {
+      const { status, json } = await gateway.admin("GET", `/admin/ledger/${headers.get("x-request-id")}`);
+      return status === 200 && json;
+    });
+    assert.ok(account.rows.every(({ lines }) => lines.length > 0), JSON.stringify(account.rows));
+    assert.ok(Math.abs(account.cost - account.rows.reduce((sum, { cost }) => sum + cost, 0)) < 1e-12);
+    return account.rows.map(({ seq, provider, status, state }) => [seq, provider, status, state]);
+  };
+  await market.alias({ candidates: pebbles, failover: { hedge: { after_ms: 100, percent: 100 } } });
+  upstream.behave((seen) => (seen.path.startsWith("/fair/") ? silence() : undefined));
+  const raced = await market.send(say("any"));
+  assert.equal(raced.target, "dear/pebble");
+  assert.deepEqual(await rows(raced.headers), [[0, "dear", 200, "settled_actual"], [1, "fair", 499, "settled_estimate"]]);
+
+  await market.alias({ candidates: pebbles });
+  upstream.behave((seen) => (seen.path.startsWith("/fair/") ? cut(chatStart() + chatEvents("Mercury, Venus")) : stream(chatStart() + chatEvents(", Earth") + chatEnd())));
+  const joined = await market.send(say("any", { stream: true }), { "x-latchkey-continue": "true" });
+  assert.match(joined.text, /Venus.*Earth.*\[DONE\]/s);
+  assert.deepEqual(await rows(joined.headers), [[0, "dear", 200, "settled_actual"], [1, "fair", 502, "settled_estimate"]]);
 });
 
 describe("a stream", () => {
