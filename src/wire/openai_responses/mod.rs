@@ -8,6 +8,7 @@
 mod answer;
 mod ending;
 mod request;
+pub mod stored;
 mod stream;
 mod surface;
 #[cfg(test)]
