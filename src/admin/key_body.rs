@@ -6,7 +6,7 @@ use super::answer::Refusal;
 use super::body::{Faults, Fields, assign};
 use super::key_fields::{
     MOST_DOLLARS, countries, deadlines, endpoints, environment, expiry, markup, max_price, networks, patterns,
-    providers, unknown_price,
+    providers, store_responses, unknown_price,
 };
 use super::rules::{own_budgets, own_limits};
 use super::{Context, Request};
@@ -40,6 +40,7 @@ pub(super) const WRITABLE: &[&str] = &[
     "on_ledger_outage",
     "markup",
     "log_content",
+    "store_responses",
     "on_anomaly",
     "allow_provider_key",
     "default_max_tokens",
@@ -102,6 +103,9 @@ fn set(
         }
         "markup" => assign(&mut key.markup, value, |value| markup(name, value, faults).map(Some)),
         "log_content" => assign(&mut key.log_content, value, |value| faults.flag(name, value)),
+        "store_responses" => {
+            assign(&mut key.store_responses, value, |value| store_responses(name, value, faults).map(Some));
+        }
         "on_anomaly" => {
             let expected = "\"ignore\", \"notify\" or \"suspend\"";
             assign(&mut key.on_anomaly, value, |value| faults.typed(name, value, expected));

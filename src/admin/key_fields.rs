@@ -5,7 +5,9 @@ use serde_json::value::RawValue;
 use super::Context;
 use super::body::Faults;
 use crate::config::OwnDeadlines;
-use crate::keys::{ENDPOINTS, Factor, Markup, MaxPrice, Network, Pattern, UnknownPrice, is_endpoint_pattern};
+use crate::keys::{
+    ENDPOINTS, Factor, Markup, MaxPrice, Network, Pattern, Sharing, StoreResponses, UnknownPrice, is_endpoint_pattern,
+};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// A million: what is more is a slip of units, and sums of it still fit the database's numbers.
@@ -16,6 +18,8 @@ const MOST_PATTERNS: usize = 100;
 const LATEST: i64 = 9_999_999_999_999;
 /// An hour: the longest deadline, in milliseconds.
 const MOST_WAIT: i64 = 3_600_000;
+/// A year: the longest that answers are kept.
+const MOST_DAYS: i64 = 366;
 /// A hundred times the cost: what is more is a percentage mistaken for a factor.
 const HIGHEST_FACTOR: Factor = Factor(100_000_000_000);
 
@@ -148,6 +152,29 @@ pub(super) fn unknown_price(path: &str, value: &RawValue, faults: &mut Faults) -
         faults.add(format!("{path}.hold"), format!("must be above 0 and at most {MOST_DOLLARS} US dollars"));
     }
     Some(read)
+}
+
+/// For how long, which must be said, and for whom.
+pub(super) fn store_responses(path: &str, value: &RawValue, faults: &mut Faults) -> Option<StoreResponses> {
+    let (mut days, mut shared_by, mut is_there) = (None, Sharing::Key, false);
+    for (name, value) in faults.object(path, value)? {
+        let path = format!("{path}.{name}");
+        match (name.as_str(), value) {
+            ("days", Some(value)) => {
+                is_there = true;
+                days = faults.integer(&path, value, 1..=MOST_DAYS).and_then(|days| u16::try_from(days).ok());
+            }
+            ("shared_by", Some(value)) => {
+                shared_by = faults.typed(&path, value, "\"key\" or \"team\"").unwrap_or_default();
+            }
+            ("days" | "shared_by", None) => {}
+            _ => faults.add(path, "is no field of it; there are days and shared_by"),
+        }
+    }
+    if !is_there {
+        faults.add(format!("{path}.days"), format!("is needed: 1 to {MOST_DAYS}"));
+    }
+    days.map(|days| StoreResponses { days, shared_by })
 }
 
 pub(super) fn markup(path: &str, value: &RawValue, faults: &mut Faults) -> Option<Markup> {

@@ -53,6 +53,8 @@ pub struct Old {
     pub days: UnixMillis,
     /// Events.
     pub events: UnixMillis,
+    /// What says itself when it is to go.
+    pub now: UnixMillis,
 }
 
 impl Old {
@@ -61,7 +63,7 @@ impl Old {
     pub fn at(now: UnixMillis) -> Old {
         let before = |kept: i64| UnixMillis(now.0.saturating_sub(kept));
         let hours = UnixMillis(before(HOURS_KEPT).0.div_euclid(DAY) * DAY);
-        Old { calls: before(CALLS_KEPT), hours, days: before(DAYS_KEPT), events: before(EVENTS_KEPT) }
+        Old { calls: before(CALLS_KEPT), hours, days: before(DAYS_KEPT), events: before(EVENTS_KEPT), now }
     }
 }
 

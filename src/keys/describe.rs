@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Key, MaxPrice, OnDisconnect, OnLedgerOutage, UnknownPrice};
+use super::{Key, MaxPrice, OnDisconnect, OnLedgerOutage, StoreResponses, UnknownPrice};
 use crate::budget::{Budget, KeyStandings, Shown, Stood};
 use crate::config::OwnDeadlines;
 use crate::limit::Limit;
@@ -43,6 +43,7 @@ pub fn describe(key: &Key, standings: Option<&KeyStandings>) -> String {
         unknown_price: key.unknown_price,
         on_ledger_outage: key.on_ledger_outage,
         log_content: key.log_content,
+        store_responses: key.store_responses,
         allow_provider_key: key.allow_provider_key,
         default_max_tokens: key.default_max_tokens,
         on_disconnect: key.on_disconnect,
@@ -75,6 +76,7 @@ struct Description<'a> {
     unknown_price: Option<UnknownPrice>,
     on_ledger_outage: OnLedgerOutage,
     log_content: bool,
+    store_responses: Option<StoreResponses>,
     allow_provider_key: bool,
     default_max_tokens: Option<u32>,
     on_disconnect: OnDisconnect,

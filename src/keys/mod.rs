@@ -32,6 +32,8 @@ pub use grant::{Grant, terms};
 pub use markup::{Factor, Markup};
 pub use network::Network;
 pub use pattern::{ModelPattern, Pattern};
-pub use record::{Key, MaxPrice, OnAnomaly, OnDisconnect, OnLedgerOutage, TeamTerms, UnknownPrice};
+pub use record::{
+    Key, MaxPrice, OnAnomaly, OnDisconnect, OnLedgerOutage, Sharing, StoreResponses, TeamTerms, UnknownPrice,
+};
 pub use secrets::Secrets;
 pub use text::{KEY_LENGTH, KeyHash, Minted, check, mint};

@@ -63,6 +63,8 @@ pub struct Key {
     pub markup: Option<Markup>,
     /// Whether prompts and answers may be written to the log.
     pub log_content: bool,
+    /// How long answers of Responses are kept for `previous_response_id`; `None` keeps none.
+    pub store_responses: Option<StoreResponses>,
     /// What happens when it is suddenly used in another way than before.
     pub on_anomaly: OnAnomaly,
     /// Whether a call may bring its own provider key.
@@ -93,6 +95,27 @@ pub enum OnDisconnect {
     Abort,
     /// It is read to its end, for as long as the platform allows.
     Drain,
+}
+
+/// How answers are kept that a caller goes on from by their ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreResponses {
+    /// After so many days they are deleted.
+    pub days: u16,
+    /// Who may read them, go on from them and delete them.
+    #[serde(default)]
+    pub shared_by: Sharing,
+}
+
+/// Who has what a key's calls leave behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sharing {
+    /// The key itself.
+    #[default]
+    Key,
+    /// Those keys of its team that say the same.
+    Team,
 }
 
 /// What a team says about its keys.

@@ -26,6 +26,7 @@ fn every_fault_is_told_with_its_path() {
         "on_ledger_outage": "hard",
         "markup": {"factor": 115, "fixed": "0.1", "percent": 15},
         "log_content": "no",
+        "store_responses": {"shared_by": "all", "hours": 1},
         "on_anomaly": "panic",
         "allow_provider_key": 1,
         "default_max_tokens": 0,
@@ -74,6 +75,9 @@ fn every_fault_is_told_with_its_path() {
             "on_anomaly",
             "on_disconnect",
             "on_ledger_outage",
+            "store_responses.days",
+            "store_responses.hours",
+            "store_responses.shared_by",
             "team_id",
             "unknown_price.hold",
         ]

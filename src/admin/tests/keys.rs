@@ -66,6 +66,7 @@ fn every_policy_of_a_key_is_kept_as_it_was_written() {
         "on_ledger_outage": "soft",
         "markup": {"factor": 1.15, "fixed": 0.001},
         "log_content": true,
+        "store_responses": {"days": 30, "shared_by": "team"},
         "on_anomaly": "suspend",
     });
     let (id, text) = gateway.key(&written.to_string());
