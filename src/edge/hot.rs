@@ -16,7 +16,7 @@ use crate::config::{self, Config};
 use crate::failure::{Failure, Kind};
 use crate::gateway::{
     CallId, Comparison, Deadline, Exchanged, Feedback, FetchedMedia, Gateway, Hypothetical, Incoming, Input, Outbound,
-    PastCall, Redecided, Setup, Step, TokenWanted,
+    PastCall, Redecided, Setup, Step, StoredWanted, TokenWanted,
 };
 use crate::http::{Response, failure_response};
 use crate::json::{Array, Object, Text};
@@ -39,6 +39,8 @@ pub(super) struct Isolate {
     bytes: Vec<u8>,
     /// A step that [`feed`], which gives bytes alone, led to: the stream goes on with another target.
     pending: Option<(CallId, String)>,
+    /// The stored responses that the step just answered asks for.
+    wanted: Option<Box<StoredWanted>>,
     /// Fetched links of a call, until all have come.
     media: Vec<Result<FetchedMedia, String>>,
 }
@@ -79,6 +81,7 @@ pub fn set_up(environment: &str, seed: &[u8]) {
             batch: None,
             bytes: Vec::new(),
             pending: None,
+            wanted: None,
             media: Vec::new(),
         });
     });
@@ -219,6 +222,11 @@ pub fn compared(body: &[u8], index: usize) -> Vec<u8> {
 /// The answer to a look-up of a finished call.
 pub(super) fn told(call: u32, found: Result<Option<String>, String>, now: f64) -> String {
     resume(call, Input::Call(found), now)
+}
+
+/// The stored responses that the step just answered asks for.
+pub(super) fn take_wanted() -> Option<StoredWanted> {
+    with(None, |isolate| isolate.wanted.take()).map(|wanted| *wanted)
 }
 
 /// One fetched link of those that were asked for, in order: its bytes, or why it could not be had.
@@ -441,6 +449,10 @@ impl Isolate {
             Step::FindCall { request_id, key_id } => {
                 told.string("do", "told").string("id", &request_id).string("key", &key_id);
             }
+            Step::FindResponses(wanted) => {
+                told.string("do", "responses");
+                self.wanted = Some(wanted);
+            }
             Step::FetchMedia(links, most) => {
                 told.string("do", "media").number("most", most);
                 told.array("links", |array| {
@@ -539,6 +551,9 @@ impl Isolate {
         }
         if outbound.shadow {
             told.boolean("shadow", true);
+        }
+        if outbound.keeps {
+            told.boolean("keeps", true);
         }
         if let Some(script) = outbound.sandbox {
             told.object("sandbox", |told| tell_script(told, &script));

@@ -15,6 +15,7 @@ mod means;
 mod probe;
 mod rows;
 mod store;
+mod stored;
 mod upkeep;
 mod usage;
 

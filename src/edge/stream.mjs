@@ -266,6 +266,7 @@ export class LiveStream {
   }
 
   close() {
+    this.live.keep();
     return this.writer?.close().catch(ignore);
   }
 

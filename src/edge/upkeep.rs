@@ -135,6 +135,8 @@ impl Upkeep for EdgeStore<'_> {
             "DELETE FROM deliveries WHERE event_id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
         self.run(old_deliveries, &[number(old.events.0), MOST_FORGOTTEN.into()]).await?;
         self.run("DELETE FROM contents WHERE at < ?1", &[number(old.events.0)]).await?;
+        let old_responses = "DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+        self.run(old_responses, &[number(old.now.0), MOST_FORGOTTEN.into()]).await?;
         let old_events = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
         self.run(old_events, &[number(old.events.0), MOST_FORGOTTEN.into()]).await?;
         for statement in ["DELETE FROM usage WHERE at < ?1", "DELETE FROM audit WHERE at < ?1"] {

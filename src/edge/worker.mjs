@@ -241,6 +241,7 @@ async function advance(step, live) {
     else if (next.do === "exchange") next = JSON.parse(await exchangeToken(core, next, live));
     else if (next.do === "inner") next = await askInside(next, live);
     else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call));
+    else if (next.do === "responses") next = JSON.parse(await core.find_responses(live.env, next.call));
     else return next;
   }
 }
@@ -436,9 +437,15 @@ class Live {
     } else this.end();
   }
 
+  /** What the answer leaves to be stored is written beside it. */
+  keep() {
+    if (this.step?.keeps) this.ctx.waitUntil(core.keep_responses(this.env));
+  }
+
   /** The upstream's answer is here in full. */
   complete() {
     this.over = true;
+    this.keep();
     this.rest();
     this.ended?.();
   }
@@ -528,7 +535,7 @@ function preflight() {
     status: 204,
     headers: {
       "access-control-allow-origin": "*",
-      "access-control-allow-methods": "GET, POST, OPTIONS",
+      "access-control-allow-methods": "GET, POST, DELETE, OPTIONS",
       "access-control-allow-headers": "*, authorization",
       "access-control-max-age": "86400",
     },

@@ -18,11 +18,12 @@ use super::escalate::Judged;
 use super::funds::Funds;
 use super::inner::Inner;
 use super::resume::{Besides, Resume};
+use super::stored::{Memory, Recall};
 use super::talk::Talk;
 use super::through::Through;
 use super::tried::Tried;
 use super::wishes::Wishes;
-use super::{Asked, CallId, Incoming};
+use super::{Asked, CallId, Incoming, StoredResponse};
 
 /// One request on its way from the caller to an upstream and back.
 pub struct Call {
@@ -68,6 +69,8 @@ pub struct Call {
     pub(super) shadows: Option<(String, String)>,
     /// What its caller got so far, where that is to be kept.
     pub(super) kept: Option<Vec<u8>>,
+    /// What it goes on from, and whether its answer is stored, where the key has that.
+    pub(super) memory: Option<Box<Memory>>,
     /// A call of the gateway's own that it waits for, until that begins.
     pub(super) inner: Option<Box<Inner>>,
     /// Of a past call: the conditions that hang on what its record does not tell.
@@ -147,6 +150,8 @@ pub(super) enum Stage {
     Told,
     /// How the budgets and limits of its key stand.
     Standings,
+    /// Stored responses, behind those that are here.
+    Recalling(Box<(Recall, Vec<StoredResponse>)>),
     /// Links that the target cannot take as links.
     Media(Vec<String>),
     /// A token for the target.
@@ -197,6 +202,7 @@ impl Call {
             wondered: false,
             shadows: None,
             kept: None,
+            memory: None,
             inner: None,
             unrecorded: Vec::new(),
             flaw: None,

@@ -83,6 +83,7 @@ impl Gateway {
             original_body: call.original_body.clone(),
             wishes: call.wishes.clone(),
             inlined: call.inlined.clone(),
+            memory: call.memory.clone(),
             kept: call.kept.as_ref().map(|_| Vec::new()),
             funds: Funds::counted(),
             hedged: true,

@@ -25,7 +25,7 @@ use super::headers::unauthorized;
 use super::shadow::Content;
 use super::tokens::Tokens;
 use super::wishes::Wishes;
-use super::{Asked, CallId, Feedback, Incoming, Input, Step};
+use super::{Asked, CallId, Feedback, Incoming, Input, Step, Unwritten};
 
 /// What one isolate remembers.
 pub struct Gateway {
@@ -52,6 +52,8 @@ pub struct Gateway {
     pub(super) meanings: HashMap<u64, Meaning>,
     /// What was answered to calls whose contents are kept, until it is written.
     pub contents: Vec<Content>,
+    /// Responses that are stored, until they are written.
+    pub unwritten: Unwritten,
     /// What this isolate may spend.
     pub purse: Purse,
     /// By ids that only grow, and each in a box of its own: a call is taken out and put back with every chunk of a stream.
@@ -101,6 +103,7 @@ impl Gateway {
             compares: false,
             meanings: HashMap::new(),
             contents: Vec::new(),
+            unwritten: Unwritten::default(),
             purse: Purse::new(isolate),
             calls: SortedMap::new(),
             next_call: 0,
@@ -193,7 +196,8 @@ impl Gateway {
         };
         let Some(mut call) = self.calls.remove(&id) else { return Step::Finish(Vec::new()) };
         call.funds.refused = refused;
-        let step = self.advance(&mut call, input, now);
+        let mut step = self.advance(&mut call, input, now);
+        self.retell(&mut call, &mut step);
         self.note_content(&mut call, &step);
         self.keep(id, call);
         step
@@ -217,6 +221,7 @@ impl Gateway {
             (Stage::Ledger, Input::Ledger { .. }) => self.funded(call, now),
             (Stage::Told, Input::Call(found)) => told(call, found, now),
             (Stage::Standings, Input::Standings(found)) => Ok(describe(call, found.ok().as_deref(), now)),
+            (Stage::Recalling(recall), Input::Responses(found)) => self.recalled(call, *recall, found, now),
             (Stage::Media(links), Input::Media(fetched)) => self.inlined(call, links, fetched, now),
             (Stage::Token, Input::Token(answer)) => self.signed_in(call, &answer, now),
             (Stage::Wondering(place), Input::Inner(status, body)) => {
@@ -351,7 +356,10 @@ impl Gateway {
                     _ => Asked::read(endpoint, &call.incoming.body)?,
                 };
                 call.wishes = Wishes::read(&call.incoming)?;
-                self.first_target(call, now)
+                match self.remember(call, &grant, now)? {
+                    Some(first) => Ok(first),
+                    None => self.first_target(call, now),
+                }
             }
             Route::Passthrough(provider, path) => self.begin_passthrough(call, &grant, (provider, path), now),
             Route::Realtime => self.begin_talk(call, &grant, now),
@@ -363,6 +371,10 @@ impl Gateway {
                 }
                 call.stage = Stage::Told;
                 Ok(Step::FindCall { request_id, key_id: grant.key.id.clone() })
+            }
+            route @ (Route::Response(_) | Route::InputItems(_) | Route::ForgetResponse(_)) => {
+                grant.permits(now, Endpoint::Responses.as_str(), |name| call.incoming.header(name))?;
+                self.recall_for(call, &grant, route, now)
             }
             Route::Key => {
                 grant.permits(now, "key", |name| call.incoming.header(name))?;

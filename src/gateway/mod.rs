@@ -32,6 +32,7 @@ mod send;
 mod service;
 mod settle;
 mod shadow;
+mod stored;
 mod stream;
 mod talk;
 mod through;
@@ -48,6 +49,7 @@ pub use hypothetical::{Hypothetical, PastCall, Redecided};
 pub use link::link_fault;
 pub use machine::{Gateway, Load, Setup};
 pub use shadow::Content;
+pub use stored::{MOST_TURNS, StoredFound, StoredResponse, StoredWanted, Unwritten};
 
 use std::borrow::Cow;
 use std::rc::Rc;
@@ -79,6 +81,8 @@ pub enum Input<'a> {
     /// The answer to [`Step::FindCall`]: the body that tells of it, none if there is no such call, or why it could not be
     /// looked up.
     Call(Result<Option<String>, String>),
+    /// The answer to [`Step::FindResponses`], or why they could not be looked up.
+    Responses(Result<StoredFound, String>),
     /// The answer to [`Step::FetchMedia`], one for each link, in order.
     Media(Vec<Result<FetchedMedia, String>>),
     /// The answer to [`Step::Exchange`], or why there is none.
@@ -187,6 +191,8 @@ pub enum Step {
         /// Whose it must be.
         key_id: String,
     },
+    /// Look stored responses up, or delete one.
+    FindResponses(Box<StoredWanted>),
     /// Fetch these links, each up to so many bytes; every redirect must be checked again.
     FetchMedia(Vec<String>, usize),
     /// Get a token: a copy that another isolate left, else from its issuer, and leave a copy.
@@ -253,6 +259,8 @@ pub struct Outbound {
     pub abortable: bool,
     /// Whether the call has a shadow to be begun beside it ([`Gateway::begin_shadow`]).
     pub shadow: bool,
+    /// Whether its answer may leave a response to be written ([`Unwritten`]).
+    pub keeps: bool,
     /// The answer of the built-in sandbox, instead of a network call.
     pub sandbox: Option<crate::sandbox::Script>,
     /// A binding of the deployment that is called instead of the URL.

@@ -150,6 +150,7 @@ impl Gateway {
             total_left: Millis(deadlines.total.0.saturating_sub(now.since(call.started).0)),
             hedge,
             shadow,
+            keeps: call.memory.is_some(),
             abortable,
             sandbox,
             binding,

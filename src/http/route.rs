@@ -13,6 +13,12 @@ pub enum Route {
     Models,
     /// `GET /v1/models/{id}`; the id is decoded.
     Model(String),
+    /// `GET /v1/responses/{id}`.
+    Response(String),
+    /// `GET /v1/responses/{id}/input_items`.
+    InputItems(String),
+    /// `DELETE /v1/responses/{id}`.
+    ForgetResponse(String),
     /// `GET /v1/key`.
     Key,
     /// `GET /v1/generation?id=`.
@@ -240,6 +246,10 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "generation" => (Route::Generation, "GET"),
         "feedback" => (Route::Feedback, "POST"),
         "realtime" => (Route::Realtime, "GET"),
+        _ if stored(path, method).is_some() => {
+            let wanted = if method == "DELETE" { "DELETE" } else { "GET" };
+            (stored(path, method).unwrap_or(Route::Key), wanted)
+        }
         _ if converse(path).is_some() => {
             let (model, endpoint) = converse(path).unwrap_or(("", Endpoint::Converse));
             (Route::CallOf(endpoint, percent_decode(model)), "POST")
@@ -268,6 +278,17 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         Err(Failure::new(Kind::MethodNotAllowed, format!("/v1/{} takes {wanted}, not {method}.", shown(path)))
             .because(wanted))
     }
+}
+
+/// A stored response, or what it was asked.
+fn stored(path: &str, method: &str) -> Option<Route> {
+    let id = path.strip_prefix("responses/")?;
+    Some(match id.strip_suffix("/input_items") {
+        Some(id) if method != "DELETE" => Route::InputItems(percent_decode(id)),
+        None if method == "DELETE" && !id.contains('/') => Route::ForgetResponse(percent_decode(id)),
+        None if !id.contains('/') => Route::Response(percent_decode(id)),
+        _ => return None,
+    })
 }
 
 /// A provider and the path there. A path that could leave the provider's base URL, once somebody decodes it, is refused.
@@ -336,6 +357,16 @@ mod tests {
         assert_eq!(route("GET", "/v1/models/%zz%"), Ok(Route::Model("%zz%".to_owned())));
         assert_eq!(route("POST", "/v1/responses"), Ok(Route::Call(Endpoint::Responses)));
         assert_eq!(surface_of("/v1/responses/none"), Surface::OpenAiResponses);
+        let response = "resp_1".to_owned();
+        assert_eq!(route("GET", "/v1/responses/resp_1"), Ok(Route::Response(response.clone())));
+        assert_eq!(route("DELETE", "/v1/responses/resp_1/"), Ok(Route::ForgetResponse(response.clone())));
+        assert_eq!(route("GET", "/v1/responses/resp_1/input_items"), Ok(Route::InputItems(response)));
+        for (method, path) in [("POST", "/v1/responses/resp_1"), ("POST", "/v1/responses/resp_1/input_items")] {
+            assert_eq!(route(method, path).map_err(|f| f.kind), Err(Kind::MethodNotAllowed), "{path}");
+        }
+        for path in ["/v1/responses/resp_1/cancel", "/v1/responses/a/b/c"] {
+            assert_eq!(route("POST", path).map_err(|f| f.kind), Err(Kind::NotFound), "{path}");
+        }
         for (path, model) in [
             ("/v1beta/models/gemini-2.5-flash:streamGenerateContent", "gemini-2.5-flash"),
             ("/v1beta/models/openai%2Fgpt-4o:streamGenerateContent", "openai/gpt-4o"),

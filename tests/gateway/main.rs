@@ -23,6 +23,7 @@ mod semantics;
 mod services;
 mod shadow;
 mod simulator;
+mod stored;
 mod talks;
 mod tokens;
 mod whole;

@@ -79,7 +79,7 @@ impl World {
     }
 
     pub fn send(&mut self, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
-        self.request("POST", path, body, more)
+        self.request_with("POST", path, body, more)
     }
 
     /// A form, as the edge tells of it.
@@ -102,10 +102,15 @@ impl World {
 
     /// What a route that only reads answers.
     pub fn get(&mut self, path: &str) -> Step {
-        self.request("GET", path, "", &[]).1
+        self.request("GET", path).1
     }
 
-    fn request(&mut self, method: &str, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
+    /// A request without a body.
+    pub fn request(&mut self, method: &str, path: &str) -> (CallId, Step) {
+        self.request_as(method, path, "", &[])
+    }
+
+    fn request_with(&mut self, method: &str, path: &str, body: &str, more: &[(&str, &str)]) -> (CallId, Step) {
         let json = [("content-type", "application/json")];
         let headers: Vec<(&str, &str)> = json.into_iter().chain(more.iter().copied()).collect();
         self.request_as(method, path, body, &headers)

@@ -10,12 +10,13 @@ use crate::wire::place::Place;
 
 use super::{items, tools};
 
-/// What would have to be remembered between calls. Neither the gateway nor, through it, a provider does: ids of what one
-/// key said would open it to every other key.
+/// What would have to be remembered between calls. No provider does that here: ids of what one key said would open it to
+/// every other key. What the gateway itself remembers ([`super::super::stored`]) was put into `input` before.
 const ELSEWHERE: [(&str, &str); 4] = [
     (
         "previous_response_id",
-        "Answers are not kept here: send the whole conversation as `input`, reasoning items included.",
+        "Answers are kept for keys with `store_responses` only: send the whole conversation as `input`, reasoning items \
+         included.",
     ),
     (
         "conversation",

@@ -1,0 +1,172 @@
+//! Stored responses in D1.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use worker::{Date, Delay, Env, console_error};
+
+use super::hot;
+use super::store::{EdgeStore, changed_one, number};
+use crate::admin::StoreError;
+use crate::gateway::{Input, StoredFound, StoredResponse, StoredWanted};
+use crate::units::UnixMillis;
+
+/// Pauses after which a response that is not there is looked for again: another isolate may just be writing it.
+const LATER: [Duration; 2] = [Duration::from_millis(120), Duration::from_millis(400)];
+
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    key_id: String,
+    at: UnixMillis,
+    expires_at: UnixMillis,
+    previous: Option<String>,
+    fits: u8,
+    input: Option<String>,
+    response: Option<String>,
+}
+
+/// Looks up what the step just answered asks for, and takes the call on from there.
+#[wasm_bindgen]
+pub async fn find_responses(env: Env, call: u32) -> String {
+    let found = match hot::take_wanted() {
+        Some(wanted) => look(&env, &wanted).await.map_err(|error| error.to_string()),
+        None => Ok(StoredFound::default()),
+    };
+    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
+    hot::resume(call, Input::Responses(found), Date::now().as_millis() as f64)
+}
+
+async fn look(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreError> {
+    let mut pauses = LATER.into_iter();
+    loop {
+        let found = if wanted.delete { delete(env, wanted).await? } else { find(env, wanted).await? };
+        match pauses.next().filter(|_| found.turns.is_empty()) {
+            Some(pause) => Delay::from(pause).await,
+            None => return Ok(found),
+        }
+    }
+}
+
+async fn find(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreError> {
+    // Only ids and sizes go through the recursion; contents are read for those that fit.
+    let statement = "WITH RECURSIVE chain (id, previous, depth, total) AS ( \
+           SELECT id, previous, 0, bytes FROM responses \
+           WHERE id = ?1 AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4 \
+           UNION ALL \
+           SELECT responses.id, responses.previous, depth + 1, total + bytes \
+           FROM chain JOIN responses ON responses.id = chain.previous \
+           WHERE (key_id = ?2 OR team_id = ?3) AND expires_at > ?4 AND depth < ?5 AND total <= ?6 \
+         ) \
+         SELECT chain.id, key_id, at, expires_at, chain.previous, total <= ?6 AS fits, \
+           CASE WHEN total <= ?6 THEN input END AS input, CASE WHEN total <= ?6 THEN response END AS response \
+         FROM chain JOIN responses ON responses.id = chain.id ORDER BY depth";
+    let before = u32::try_from(wanted.before).unwrap_or(u32::MAX);
+    let bytes = u32::try_from(wanted.bytes).unwrap_or(u32::MAX);
+    let [id, key, team] = owner(wanted);
+    let values = [id, key, team, now(), before.into(), bytes.into()];
+    let rows: Vec<Row> = EdgeStore { env }.rows(statement, &values).await?;
+    let too_large = rows.iter().any(|row| row.fits == 0);
+    Ok(StoredFound { turns: rows.into_iter().map(Row::read).collect(), too_large })
+}
+
+/// What it held is gone with the row.
+async fn delete(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreError> {
+    let statement = "DELETE FROM responses WHERE id = ?1 AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4";
+    let [id, key, team] = owner(wanted);
+    let deleted = changed_one(Some(&EdgeStore { env }.run(statement, &[id, key, team, now()]).await?))?;
+    let row = || Row {
+        id: wanted.id.clone(),
+        key_id: wanted.key_id.clone(),
+        at: UnixMillis(0),
+        expires_at: UnixMillis(0),
+        previous: None,
+        fits: 1,
+        input: None,
+        response: None,
+    };
+    Ok(StoredFound { turns: deleted.then(|| row().read()).into_iter().collect(), too_large: false })
+}
+
+fn owner(wanted: &StoredWanted) -> [JsValue; 3] {
+    let team = wanted.team_id.as_deref().map_or(JsValue::NULL, JsValue::from);
+    [wanted.id.as_str().into(), wanted.key_id.as_str().into(), team]
+}
+
+impl Row {
+    fn read(self) -> StoredResponse {
+        StoredResponse {
+            id: self.id,
+            key_id: self.key_id,
+            team_id: None,
+            at: self.at,
+            expires_at: self.expires_at,
+            previous: self.previous,
+            input: self.input.unwrap_or_default(),
+            response: self.response.unwrap_or_default(),
+        }
+    }
+}
+
+/// Writes the responses that wait for it. They are no money: what cannot be written is tried again with the next, and
+/// then given up, and said.
+#[wasm_bindgen]
+pub async fn keep_responses(env: Env) {
+    let responses = hot::with_gateway(|gateway| gateway.unwritten.begin()).unwrap_or_default();
+    if responses.is_empty() {
+        return;
+    }
+    let written = insert(&env, responses.iter().map(AsRef::as_ref)).await;
+    if let Err(error) = &written {
+        say("responses_not_written", error);
+    }
+    let deleted = hot::with_gateway(|gateway| gateway.unwritten.end(&responses, written.is_ok())).unwrap_or_default();
+    for response in deleted {
+        let wanted = StoredWanted {
+            id: response.id.clone(),
+            key_id: response.key_id.clone(),
+            team_id: None,
+            before: 0,
+            bytes: 0,
+            delete: true,
+        };
+        if let Err(error) = delete(&env, &wanted).await {
+            say("response_not_deleted", &error);
+        }
+    }
+}
+
+async fn insert(env: &Env, responses: impl Iterator<Item = &StoredResponse>) -> Result<(), StoreError> {
+    let store = EdgeStore { env };
+    let database = store.database()?;
+    let mut statements = Vec::new();
+    for response in responses {
+        let statement = "INSERT INTO responses (id, key_id, team_id, at, expires_at, previous, bytes, input, response) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
+        let optional = |text: &Option<String>| text.as_deref().map_or(JsValue::NULL, JsValue::from);
+        let bytes = u32::try_from(response.input.len() + response.response.len()).unwrap_or(u32::MAX);
+        let values = [
+            response.id.as_str().into(),
+            response.key_id.as_str().into(),
+            optional(&response.team_id),
+            number(response.at.0),
+            number(response.expires_at.0),
+            optional(&response.previous),
+            bytes.into(),
+            response.input.as_str().into(),
+            response.response.as_str().into(),
+        ];
+        statements.push(database.prepare(statement).bind(&values)?);
+    }
+    store.batch(statements).await.map(|_| ())
+}
+
+fn say(event: &str, error: &StoreError) {
+    console_error!("{}", serde_json::json!({ "event": event, "error": error.to_string() }));
+}
+
+fn now() -> JsValue {
+    number(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+}

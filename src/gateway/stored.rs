@@ -1,0 +1,435 @@
+//! Answers of Responses that are kept for their caller, where the key lets them be: `store`, `previous_response_id`, and
+//! `GET` and `DELETE /v1/responses/{id}`.
+//!
+//! A conversation is kept turn by turn, each with the id of the one before. When it goes on, the turns are put in front
+//! of the new input before anything is decided about the call: budgets, limits and targets see what is really sent.
+//!
+//! An answer is written beside its delivery. Until the database has it, this isolate answers from its own copy, and
+//! other isolates ask again for a moment before they say that there is no such response.
+
+use std::rc::Rc;
+
+use crate::failure::{Failure, Kind};
+use crate::http::{Endpoint, Response, Route};
+use crate::json::check_depth;
+use crate::keys::{Grant, Sharing};
+use crate::units::UnixMillis;
+use crate::wire::openai_responses::stored::{self, Page, Told, Turn};
+
+use super::call::{Call, Stage};
+use super::{Gateway, Step};
+
+/// Turns of one conversation.
+pub const MOST_TURNS: usize = 200;
+/// Bytes of one kept turn: a row of the database holds two million.
+const MOST_BYTES: usize = 1_900_000;
+/// Bytes of a turn's own input: some of a row is for the answer.
+const MOST_INPUT: usize = 1_400_000;
+/// Answers that wait to be written, and their bytes; the oldest are given up for newer ones.
+const MOST_WAITING: usize = 64;
+const MOST_WAITING_BYTES: usize = 16 << 20;
+/// How often one is tried to be written.
+const MOST_TRIES: u8 = 3;
+const DAY: i64 = 86_400_000;
+
+/// An answer that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredResponse {
+    /// `resp_…`
+    pub id: String,
+    /// The key that made the call.
+    pub key_id: String,
+    /// The team whose other keys may read it.
+    pub team_id: Option<String>,
+    /// When the call came.
+    pub at: UnixMillis,
+    /// When it is deleted.
+    pub expires_at: UnixMillis,
+    /// The response that it went on from.
+    pub previous: Option<String>,
+    /// Its own items, a JSON array.
+    pub input: String,
+    /// The response object as the caller got it.
+    pub response: String,
+}
+
+/// Whose responses are looked for, and which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredWanted {
+    /// Which one.
+    pub id: String,
+    /// The key that asks.
+    pub key_id: String,
+    /// Its team, where its responses are shared.
+    pub team_id: Option<String>,
+    /// How many turns before it are wanted too.
+    pub before: usize,
+    /// The most bytes of all of them.
+    pub bytes: usize,
+    /// It is to be deleted.
+    pub delete: bool,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredFound {
+    /// The response that was asked for, then those before it, as far as they are there.
+    pub turns: Vec<StoredResponse>,
+    /// There are more than the bytes that were asked for.
+    pub too_large: bool,
+}
+
+/// What a call keeps, and what it goes on from.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    id: String,
+    previous: Option<String>,
+    input: String,
+    store: bool,
+}
+
+/// What a stored response is looked up for.
+#[derive(Clone, Debug)]
+pub(super) enum Recall {
+    /// A call goes on from it.
+    GoOn(Memory),
+    /// `GET /v1/responses/{id}`.
+    Read,
+    /// `GET /v1/responses/{id}/input_items`.
+    Items,
+    /// `DELETE /v1/responses/{id}`.
+    Delete,
+}
+
+/// One that the database has not got yet.
+#[derive(Debug)]
+struct Waiting {
+    response: Rc<StoredResponse>,
+    is_on_its_way: bool,
+    is_deleted: bool,
+    tries: u8,
+}
+
+/// Answers that the database has not got yet.
+#[derive(Debug, Default)]
+pub struct Unwritten(Vec<Waiting>);
+
+impl Unwritten {
+    fn push(&mut self, response: StoredResponse) {
+        self.0.push(Waiting { response: Rc::new(response), is_on_its_way: false, is_deleted: false, tries: 0 });
+        let bytes = |waiting: &Waiting| waiting.response.input.len() + waiting.response.response.len();
+        while self.0.len() > MOST_WAITING || self.0.iter().map(bytes).sum::<usize>() > MOST_WAITING_BYTES {
+            self.0.remove(0);
+        }
+    }
+
+    fn find(&self, id: &str, wanted: &StoredWanted) -> Option<&Rc<StoredResponse>> {
+        let found = self.0.iter().find(|waiting| waiting.response.id == id && !waiting.is_deleted)?;
+        let response = &found.response;
+        let shared = wanted.team_id.is_some() && response.team_id == wanted.team_id;
+        (response.key_id == wanted.key_id || shared).then_some(response)
+    }
+
+    /// Takes it out, or sees to it that it is deleted once it is written. Whether it was there.
+    fn delete(&mut self, wanted: &StoredWanted) -> bool {
+        let found = self.find(&wanted.id, wanted).is_some();
+        if found {
+            self.0.retain_mut(|waiting| {
+                let is_it = waiting.response.id == wanted.id;
+                waiting.is_deleted |= is_it;
+                !is_it || waiting.is_on_its_way
+            });
+        }
+        found
+    }
+
+    /// Those that nobody is writing; the caller is now.
+    pub fn begin(&mut self) -> Vec<Rc<StoredResponse>> {
+        let idle = self.0.iter_mut().filter(|waiting| !waiting.is_on_its_way);
+        idle.map(|waiting| {
+            waiting.is_on_its_way = true;
+            waiting.tries += 1;
+            waiting.response.clone()
+        })
+        .collect()
+    }
+
+    /// They were written, or could not be: gives those that were deleted in the meantime. One that fails too often is
+    /// given up.
+    pub fn end(&mut self, responses: &[Rc<StoredResponse>], is_written: bool) -> Vec<Rc<StoredResponse>> {
+        let mut deleted = Vec::new();
+        self.0.retain_mut(|waiting| {
+            if !responses.iter().any(|response| response.id == waiting.response.id) {
+                return true;
+            }
+            waiting.is_on_its_way = false;
+            if waiting.is_deleted && is_written {
+                deleted.push(waiting.response.clone());
+            }
+            !is_written && !waiting.is_deleted && waiting.tries < MOST_TRIES
+        });
+        deleted
+    }
+}
+
+impl Gateway {
+    /// Sees whether the call is to be kept, or goes on from one that is; gives the step that comes first, if any does.
+    pub(super) fn remember(
+        &mut self,
+        call: &mut Call,
+        grant: &Grant,
+        now: UnixMillis,
+    ) -> Result<Option<Step>, Failure> {
+        if grant.key.store_responses.is_none() || call.endpoint != Some(Endpoint::Responses) {
+            return Ok(None);
+        }
+        let keeping = stored::read(&call.incoming.body)?;
+        let fits = keeping.input.len() <= MOST_INPUT;
+        let memory = Memory {
+            id: call.request_id.replacen("req_", "resp_", 1),
+            previous: keeping.previous,
+            // The protocol keeps answers unless it is told not to.
+            store: keeping.store.unwrap_or(true) && fits,
+            input: keeping.input,
+        };
+        match memory.previous.clone() {
+            Some(previous) => {
+                let wanted = self.wanted(grant, previous, MOST_TURNS);
+                self.recall(call, wanted, Recall::GoOn(memory), now).map(Some)
+            }
+            None => {
+                // What is too long to be kept is left for the surface to tell.
+                if memory.store {
+                    call.incoming.body = stored::go_on(&call.incoming.body, &[], &memory.input)?;
+                    call.memory = Some(Box::new(memory));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// `GET` and `DELETE` of a response.
+    pub(super) fn recall_for(
+        &mut self,
+        call: &mut Call,
+        grant: &Grant,
+        route: Route,
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
+        let (id, recall, before) = match route {
+            Route::Response(id) => (id, Recall::Read, 0),
+            Route::InputItems(id) => (id, Recall::Items, MOST_TURNS),
+            Route::ForgetResponse(id) => (id, Recall::Delete, 0),
+            _ => return Err(not_found()),
+        };
+        if call.incoming.parameter("stream") == Some("true") {
+            let message = "A stored response is not streamed again: leave `stream` out.";
+            return Err(Failure::unsupported("stream", message));
+        }
+        if let Recall::Items = recall {
+            page(call)?;
+        }
+        let wanted = self.wanted(grant, id, before);
+        if let Recall::Delete = recall {
+            if self.unwritten.delete(&wanted) {
+                let body = stored::write_deleted(&wanted.id);
+                return Ok(Step::Respond(call.dress(Response::json(200, body), now)));
+            }
+            call.stage = Stage::Recalling(Box::new((recall, Vec::new())));
+            return Ok(Step::FindResponses(Box::new(StoredWanted { delete: true, ..wanted })));
+        }
+        self.recall(call, wanted, recall, now)
+    }
+
+    fn wanted(&self, grant: &Grant, id: String, before: usize) -> StoredWanted {
+        let shares = grant.key.store_responses.is_some_and(|policy| policy.shared_by == Sharing::Team);
+        StoredWanted {
+            id,
+            key_id: grant.key.id.clone(),
+            team_id: grant.key.team_id.clone().filter(|_| shares),
+            before,
+            bytes: self.setup.config.limits.body_bytes,
+            delete: false,
+        }
+    }
+
+    /// Finds the turns in this isolate, or has those looked up that it has not.
+    fn recall(
+        &mut self,
+        call: &mut Call,
+        mut wanted: StoredWanted,
+        recall: Recall,
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
+        let mut turns: Vec<StoredResponse> = Vec::new();
+        while let Some(own) = self.unwritten.find(&wanted.id, &wanted) {
+            turns.push(StoredResponse::clone(own));
+            match own.previous.clone() {
+                Some(previous) if wanted.before > 0 => (wanted.id, wanted.before) = (previous, wanted.before - 1),
+                _ => return self.with_turns(call, recall, &turns, now),
+            }
+        }
+        call.stage = Stage::Recalling(Box::new((recall, turns)));
+        Ok(Step::FindResponses(Box::new(wanted)))
+    }
+
+    /// The look-up is done.
+    pub(super) fn recalled(
+        &mut self,
+        call: &mut Call,
+        (recall, mut turns): (Recall, Vec<StoredResponse>),
+        found: Result<StoredFound, String>,
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
+        let found = found.map_err(|cause| {
+            let message = "Stored responses cannot be read; try again in a moment.";
+            Failure::new(Kind::Overloaded, message).code("storage_unavailable").because(cause)
+        })?;
+        turns.extend(found.turns);
+        if found.too_large {
+            return Err(too_long(format!("more than {} bytes", self.setup.config.limits.body_bytes)));
+        }
+        self.with_turns(call, recall, &turns, now)
+    }
+
+    /// Goes on with what was found, the last turn first.
+    fn with_turns(
+        &mut self,
+        call: &mut Call,
+        recall: Recall,
+        turns: &[StoredResponse],
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
+        let memory = match recall {
+            Recall::GoOn(memory) => memory,
+            recall => {
+                let newest = turns.first().ok_or_else(not_found)?;
+                let body = match recall {
+                    Recall::Delete => stored::write_deleted(&newest.id),
+                    Recall::Items => stored::write_page(&in_order(turns), &page(call)?),
+                    _ => newest.response.clone().into_bytes(),
+                };
+                return Ok(Step::Respond(call.dress(Response::json(200, body), now)));
+            }
+        };
+        self.go_on(call, memory, turns)?;
+        self.first_target(call, now)
+    }
+
+    /// Puts the turns before in front of what the call brings.
+    fn go_on(&self, call: &mut Call, mut memory: Memory, turns: &[StoredResponse]) -> Result<(), Failure> {
+        let previous = memory.previous.as_deref().unwrap_or_default();
+        let newest = turns.first().ok_or_else(|| previous_not_found(previous))?;
+        if stored::has_failed(&newest.response) {
+            let message = format!("Response `{previous}` failed: go on from the one before it.");
+            return Err(Failure::bad_request("previous_response_id", message));
+        }
+        if turns.len() > MOST_TURNS {
+            return Err(too_long(format!("more than {MOST_TURNS} turns")));
+        }
+        if let Some(missing) = turns.last().and_then(|oldest| oldest.previous.as_deref()) {
+            return Err(previous_not_found(missing));
+        }
+        let limits = &self.setup.config.limits;
+        let before: Vec<Turn<'_>> = turns.iter().rev().map(StoredResponse::turn).collect();
+        let body = stored::go_on(&call.incoming.body, &before, &memory.input)?;
+        if body.len() > limits.body_bytes {
+            return Err(too_long(format!("more than {} bytes", limits.body_bytes)));
+        }
+        check_depth(&body, limits.json_depth).map_err(|deep| {
+            Failure::bad_request("previous_response_id", format!("{deep} (limit `json_depth`).")).code("json_too_deep")
+        })?;
+        call.incoming.body = body;
+        memory.store &= memory.input.len() <= MOST_INPUT;
+        call.memory = Some(Box::new(memory));
+        Ok(())
+    }
+
+    /// Has the answer of a call that remembers say what it is, and keeps it once it is whole.
+    pub(super) fn retell(&mut self, call: &mut Call, step: &mut Step) {
+        let Some(memory) = call.memory.take() else { return };
+        let mut told = Told { id: &memory.id, previous: memory.previous.as_deref(), store: memory.store };
+        let last = match step {
+            Step::Respond(response) if response.status != 200 => None,
+            Step::Respond(response) if !call.asked.stream => {
+                told.store &= memory.input.len() + response.body.len() < MOST_BYTES;
+                response.body = stored::retell(&response.body, &told).into_owned();
+                String::from_utf8(response.body.clone()).ok()
+            }
+            Step::Respond(Response { body: bytes, .. })
+            | Step::Commit { head: Response { body: bytes, .. }, .. }
+            | Step::Write(bytes)
+            | Step::Finish(bytes) => {
+                // The last word on a response is longer than all that came before it in one read.
+                told.store &= memory.input.len() + bytes.len() < MOST_BYTES;
+                let (retold, last) = stored::retell_events(bytes, &told);
+                *bytes = retold;
+                last
+            }
+            _ => None,
+        };
+        match last.filter(|_| told.store) {
+            Some(response) => self.store(call, *memory, response),
+            None => call.memory = Some(memory),
+        }
+    }
+
+    fn store(&mut self, call: &Call, memory: Memory, response: String) {
+        let Some(key) = call.grant.as_ref().map(|grant| &grant.key) else { return };
+        let Some(policy) = key.store_responses else { return };
+        self.unwritten.push(StoredResponse {
+            id: memory.id,
+            key_id: key.id.clone(),
+            team_id: key.team_id.clone().filter(|_| policy.shared_by == Sharing::Team),
+            at: call.started,
+            expires_at: UnixMillis(call.started.0.saturating_add(i64::from(policy.days).saturating_mul(DAY))),
+            previous: memory.previous,
+            input: memory.input,
+            response,
+        });
+    }
+}
+
+impl StoredResponse {
+    fn turn(&self) -> Turn<'_> {
+        Turn { input: &self.input, response: &self.response }
+    }
+}
+
+fn in_order(turns: &[StoredResponse]) -> Vec<(&str, Turn<'_>)> {
+    turns.iter().rev().map(|turn| (turn.id.as_str(), turn.turn())).collect()
+}
+
+/// The page that is asked for: twenty items, from the last to the first, unless something else is said.
+fn page(call: &Call) -> Result<Page<'_>, Failure> {
+    let descending = match call.incoming.parameter("order") {
+        None | Some("desc") => true,
+        Some("asc") => false,
+        Some(_) => return Err(Failure::bad_request("order", "`order` must be `asc` or `desc`.")),
+    };
+    let most = call.incoming.parameter("limit").map_or(Some(20), |limit| limit.parse().ok());
+    let most = most
+        .filter(|most| (1..=100).contains(most))
+        .ok_or_else(|| Failure::bad_request("limit", "`limit` must be 1 to 100."))?;
+    Ok(Page { descending, most, after: call.incoming.parameter("after") })
+}
+
+/// The same words for what there is not, what has gone, and what is somebody else's.
+fn not_found() -> Failure {
+    let message = "There is no such response for this key: responses are kept where the key has `store_responses`,                    and until they expire or are deleted.";
+    Failure::new(Kind::NotFound, message).code("response_not_found").about("response_id")
+}
+
+fn previous_not_found(id: &str) -> Failure {
+    let message = format!(
+        "Previous response with id '{id}' not found: it was not stored, has expired or was deleted, or is not this          key's. Send the whole conversation as `input`."
+    );
+    Failure::bad_request("previous_response_id", message).code("previous_response_not_found")
+}
+
+fn too_long(than: String) -> Failure {
+    let message = format!(
+        "The conversation behind `previous_response_id` has {than}. Begin a new one with what matters of it as `input`."
+    );
+    Failure::new(Kind::TooLarge, message).about("previous_response_id")
+}
