@@ -174,7 +174,7 @@ fn endpoints(place: &Place<'_>) -> Endpoints {
             "responses" => endpoints.responses = value,
             "rerank" => services.rerank = USUAL.rerank.filter(|_| value),
             "moderations" => services.moderations = usual(USUAL.moderations),
-            "images" => services.images = usual(USUAL.images),
+            "images" => services.images = USUAL.images.filter(|_| value),
             "image_edits" => services.image_edits = usual(USUAL.image_edits),
             "speech" => services.speech = usual(USUAL.speech),
             "transcriptions" => services.transcriptions = usual(USUAL.transcriptions),

@@ -52,6 +52,8 @@ struct Written<'a> {
     #[serde(borrow, default)]
     file: Option<Raw<'a>>,
     #[serde(borrow, default)]
+    input_audio: Option<Raw<'a>>,
+    #[serde(borrow, default)]
     provider: Option<Raw<'a>>,
     #[serde(borrow, default)]
     models: Option<Raw<'a>>,
@@ -136,6 +138,10 @@ impl Asked {
             Task::Service(Service::Moderation) => (&written.input, "input", "a string or a list"),
             Task::Service(Service::ImageGeneration | Service::ImageEdit) => (&written.prompt, "prompt", "a string"),
             Task::Service(Service::Speech) => (&written.input, "input", "the text to speak"),
+            // Some providers take sound within JSON.
+            Task::Service(Service::Transcription) if written.input_audio.is_some() => {
+                (&written.input_audio, "input_audio", "the sound")
+            }
             Task::Service(Service::Transcription | Service::Translation) | Task::Passthrough | Task::Talk => {
                 (&written.file, "file", "the sound, in a multipart form")
             }

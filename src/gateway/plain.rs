@@ -88,7 +88,7 @@ impl Gateway {
     ) -> Result<Step, Failure> {
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
         let (usage, answer) = match call.endpoint.map(Endpoint::task) {
-            Some(Task::Service(service)) => super::service::read(service, call, attempt, content_type, body)?,
+            Some(Task::Service(service)) => super::service::read(service, call, attempt, content_type, body, now)?,
             _ => read(call, attempt, body, now)?,
         };
         let own_cost = self.cost(call, &usage);
@@ -189,7 +189,7 @@ pub(super) enum Plain<'b> {
     /// Documents in their order, with the answer's id and the model's name.
     Ranking(RerankAnswer, String, String),
     /// Of a service, in JSON.
-    Service(&'b [u8]),
+    Service(Cow<'b, [u8]>),
     /// Anything else, and its media type.
     Bytes(Vec<u8>, String),
 }

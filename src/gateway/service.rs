@@ -1,5 +1,7 @@
 //! Calls beside conversation: what is sent, what of the answer goes on, and what it took.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use serde::Deserialize;
 
@@ -7,10 +9,10 @@ use crate::budget::{Amounts, Estimate};
 use crate::chat::{Counted, Unit, Usage};
 use crate::failure::{Failure, Kind};
 use crate::json::{Raw, SyntaxError};
-use crate::provider::{Bucket, Price, Service};
-use crate::units::NanoUsd;
+use crate::provider::{Bucket, Images, Price, Service};
+use crate::units::{NanoUsd, UnixMillis};
 use crate::wire::Outgoing;
-use crate::wire::service::{read_rerank, see_answer, write_rerank};
+use crate::wire::service::{read_rerank, rewrite_images, see_answer, write_images, write_rerank};
 
 use super::Incoming;
 use super::attempt::Attempt;
@@ -37,17 +39,28 @@ pub(super) fn write(service: Service, incoming: &Incoming, attempt: &mut Attempt
         let Some(rerank) = services.rerank else { return Ok(None) };
         return write_rerank(&incoming.body, &attempt.model, rerank, &mut attempt.adjusted).map(Some);
     }
-    let Some(path) = services.path(service, form) else { return Ok(None) };
+    if service == Service::ImageGeneration && services.images == Some(Images::ByMethod) {
+        let quirks = &attempt.upstream.quirks;
+        return write_images(&incoming.body, &attempt.model, quirks, &mut attempt.adjusted).map(Some);
+    }
+    let Some(path) = services.path(service, form) else {
+        let has_forms = service == Service::Transcription && !form && services.transcriptions.is_some();
+        return if has_forms { Err(wants_form()) } else { Ok(None) };
+    };
     if form {
         // The form itself never comes in here: the edge puts the model's name into it.
         let body = attempt.model.clone().into_bytes();
         return Ok(Some(Outgoing { path: path.to_owned(), headers: Vec::new(), body }));
     }
-    if matches!(service, Service::Transcription | Service::Translation) {
-        let message = "Send the sound as `file` in a form (`content-type: multipart/form-data`).";
-        return Err(Failure::new(Kind::UnsupportedMediaType, message).about("file"));
+    if service == Service::Translation {
+        return Err(wants_form());
     }
     patched_at(path, incoming, attempt, false).map(Some)
+}
+
+fn wants_form() -> Failure {
+    let message = "Send the sound as `file` in a form (`content-type: multipart/form-data`).";
+    Failure::new(Kind::UnsupportedMediaType, message).about("file")
 }
 
 /// Reads a successful answer that came in one piece.
@@ -57,6 +70,7 @@ pub(super) fn read<'b>(
     attempt: &Attempt,
     content_type: &str,
     body: &'b [u8],
+    now: UnixMillis,
 ) -> Result<(Usage, Plain<'b>), Failure> {
     let quirks = &attempt.upstream.quirks;
     let complete = |told| used(service, told, &Sizes::read(&call.incoming), attempt.price.as_ref());
@@ -69,10 +83,16 @@ pub(super) fn read<'b>(
         // Subtitles, plain text, sound: as it came.
         return Ok((complete(None), Plain::Bytes(body.to_vec(), content_type.to_owned())));
     }
+    let by_method = attempt.upstream.endpoints.services.images == Some(Images::ByMethod);
+    if service == Service::ImageGeneration && by_method {
+        let body = rewrite_images(body, quirks, now)?;
+        let usage = complete(see_answer(service, &body, quirks)?.usage);
+        return Ok((usage, Plain::Service(Cow::Owned(body))));
+    }
     let seen = see_answer(service, body, quirks)?;
     let usage = complete(seen.usage);
     let Some(sound) = seen.sound.filter(|_| service == Service::Speech) else {
-        return Ok((usage, Plain::Service(body)));
+        return Ok((usage, Plain::Service(Cow::Borrowed(body))));
     };
     let decoded = base64::engine::general_purpose::STANDARD.decode(sound.decode().as_bytes());
     let decoded = decoded
@@ -185,6 +205,8 @@ struct Asks<'a> {
     #[serde(borrow)]
     file: Option<Raw<'a>>,
     #[serde(borrow)]
+    input_audio: Option<Raw<'a>>,
+    #[serde(borrow)]
     response_format: Option<Raw<'a>>,
 }
 
@@ -204,9 +226,11 @@ impl Sizes {
             let raw = raw.as_ref()?;
             raw.text().map_or_else(|| raw.get().parse().ok(), |text| text.decode().parse().ok())
         };
+        // Base64 has four characters for three bytes.
+        let sound = asks.input_audio.as_ref().map_or(0, |sound| sound.get().len() as u64 / 4 * 3);
         Sizes {
             bytes: incoming.body.len() as u64,
-            file_bytes: number(&asks.file).unwrap_or(0),
+            file_bytes: number(&asks.file).unwrap_or(sound),
             characters: asks.input.as_ref().and_then(Raw::text).map_or(0, |text| text.decode().chars().count() as u64),
             documents,
             query_bytes: asks.query.map_or(0, |query| query.get().len() as u64),

@@ -4,7 +4,7 @@
 //! address is an OpenAI-compatible server of which nothing odd is known ([`Quirks::COMPATIBLE`]).
 
 use super::quirks::{Hosting, OutputCap, ReasoningBack, ReasoningParameter, ToolCallIds};
-use super::{Auth, Bound, Endpoints, Place, Provider, Quirks, Rerank, RerankWords, Services, TokenSource};
+use super::{Auth, Bound, Endpoints, Images, Place, Provider, Quirks, Rerank, RerankWords, Services, TokenSource};
 use crate::wire::Format;
 
 /// The address of a project's models: in the region that `VERTEX_LOCATION` names, or at a host of its own.
@@ -161,6 +161,7 @@ pub const PROVIDERS: &[Provider] = &[
         .auth(Auth::Header("x-goog-api-key"))
         .quirks(Quirks::NONE)
         .endpoints(EMBEDDINGS)
+        .services(PICTURES)
         .recorded("gemini"),
     compatible("github-models", "GitHub Models", "https://models.github.ai/inference")
         .quirks(Quirks { output_cap: OutputCap::Either, developer_role: true, ..Quirks::COMPATIBLE })
@@ -275,7 +276,7 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
-        .services(RERANK)
+        .services(Services { transcriptions_json: USUAL.transcriptions, ..RERANK })
         .responses()
         .recorded("openrouter"),
     compatible("perplexity", "Perplexity", "https://api.perplexity.ai")
@@ -350,6 +351,7 @@ pub const PROVIDERS: &[Provider] = &[
         .tokens(GOOGLE)
         .quirks(Quirks { hosting: Hosting::PublisherModel, ..Quirks::NONE })
         .endpoints(EMBEDDINGS)
+        .services(PICTURES)
         .recorded("vertex"),
     row("vertex-anthropic", "Anthropic on Google Vertex AI", VERTEX, Format::Anthropic)
         .places(VERTEX_PLACES)
@@ -441,6 +443,7 @@ const CHAT_ALONE: Endpoints =
 
 const USUAL: Services = Services::USUAL;
 const RERANK: Services = Services { rerank: USUAL.rerank, ..Services::NONE };
+const PICTURES: Services = Services { images: Some(Images::ByMethod), ..Services::NONE };
 const IMAGES: Services = Services { images: USUAL.images, ..Services::NONE };
 /// Alibaba Cloud reranks by its own API alone, which stands beside the compatible one.
 const QWEN_RERANK: Services = Services {

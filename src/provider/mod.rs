@@ -19,7 +19,7 @@ pub use families::{Family, family, is_same_model};
 pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Source, Validity, cost, lines, receipt};
 pub use quirks::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Unsigned, Upstream};
-pub use service::{Rerank, RerankWords, Service, Services};
+pub use service::{Images, Rerank, RerankWords, Service, Services};
 pub use sigv4::AwsCredentials;
 pub use tokens::{Credential, Exchange, Token, TokenRequest, TokenSource};
 

@@ -27,7 +27,7 @@ pub struct Services {
     /// Moderation.
     pub moderations: Option<&'static str>,
     /// Making images.
-    pub images: Option<&'static str>,
+    pub images: Option<Images>,
     /// Changing images that come as the parts of a form.
     pub image_edits: Option<&'static str>,
     /// Changing images that come within JSON.
@@ -36,10 +36,21 @@ pub struct Services {
     pub speech: Option<&'static str>,
     /// Writing speech down.
     pub transcriptions: Option<&'static str>,
+    /// The same, where the sound comes as base64 within JSON. Recording: `openrouter.audio.2e4b953ad0`.
+    pub transcriptions_json: Option<&'static str>,
     /// The same, in English.
     pub translations: Option<&'static str>,
     /// Talking over a socket.
     pub realtime: Option<&'static str>,
+}
+
+/// How a provider makes images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// In OpenAI's words, behind its base URL.
+    At(&'static str),
+    /// By methods of its models: those called `imagen-…` predict, all others answer with pictures.
+    ByMethod,
 }
 
 /// How a provider reranks.
@@ -73,6 +84,7 @@ impl Services {
         image_edits_json: None,
         speech: None,
         transcriptions: None,
+        transcriptions_json: None,
         translations: None,
         realtime: None,
     };
@@ -81,11 +93,12 @@ impl Services {
     pub const USUAL: Services = Services {
         rerank: Some(Rerank { path: "/rerank", words: RerankWords::TopN }),
         moderations: Some("/moderations"),
-        images: Some("/images/generations"),
+        images: Some(Images::At("/images/generations")),
         image_edits: Some("/images/edits"),
         image_edits_json: Some("/images/edits"),
         speech: Some("/audio/speech"),
         transcriptions: Some("/audio/transcriptions"),
+        transcriptions_json: None,
         translations: Some("/audio/translations"),
         realtime: Some("/realtime"),
     };
@@ -96,11 +109,15 @@ impl Services {
         match service {
             Service::Rerank => self.rerank.map(|rerank| rerank.path),
             Service::Moderation => self.moderations,
-            Service::ImageGeneration => self.images,
+            Service::ImageGeneration => match self.images? {
+                Images::At(path) => Some(path),
+                Images::ByMethod => None,
+            },
             Service::ImageEdit if form => self.image_edits,
             Service::ImageEdit => self.image_edits_json,
             Service::Speech => self.speech,
-            Service::Transcription => self.transcriptions,
+            Service::Transcription if form => self.transcriptions,
+            Service::Transcription => self.transcriptions_json,
             Service::Translation => self.translations,
         }
     }

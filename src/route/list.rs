@@ -172,7 +172,7 @@ impl Listed<'_> {
             Mode::ImageGeneration => services.images.is_some() && !self.id.contains("-x-"),
             Mode::ImageEdit => services.image_edits.or(services.image_edits_json).is_some(),
             Mode::Speech => services.speech.is_some(),
-            Mode::Transcription => services.transcriptions.is_some(),
+            Mode::Transcription => services.transcriptions.or(services.transcriptions_json).is_some(),
             Mode::Realtime => services.realtime.is_some(),
         };
         let retired = self.retires().and_then(|day| UnixMillis::parse_date(&day)).is_some_and(|day| day <= now);

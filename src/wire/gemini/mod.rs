@@ -50,7 +50,7 @@ pub fn count_path(model: &str, hosting: Hosting) -> String {
 
 /// The path of a method of a model: `models/…` unless the id says what it belongs to. Everything but the plainest
 /// characters is escaped, so that no id leads elsewhere.
-fn path(model: &str, method: &str, hosting: Hosting) -> String {
+pub(in crate::wire) fn path(model: &str, method: &str, hosting: Hosting) -> String {
     let (collection, id) = match model.split_once('/') {
         Some((collection @ ("models" | "tunedModels"), id)) => (collection, id),
         _ => ("models", model),

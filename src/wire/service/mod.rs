@@ -3,12 +3,14 @@
 //! anew), and of answers only what was used is read.
 
 mod counts;
+mod images;
 mod rerank;
 mod sniff;
 #[cfg(test)]
 mod tests;
 
 pub use counts::read_counts;
+pub use images::{rewrite_images, write_images};
 pub use rerank::{RerankAnswer, read_rerank, write_rerank};
 pub use sniff::{Sniffer, read_event};
 
