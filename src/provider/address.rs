@@ -55,7 +55,9 @@ impl Address {
     /// The URL of `path`, which begins with `/` and may have a query.
     ///
     /// Where there is a version, a base that ends in `/openai` or `/openai/v1` is followed by `/deployments/{model}`,
-    /// (but for Responses, which names its model inside) and every URL gets `api-version`, as in <https://learn.microsoft.com/azure/ai-foundry/openai/reference>.
+    /// (but for Responses, which names its model inside, and for talks, which name it in the query) and every URL gets
+    /// `api-version`, as in <https://learn.microsoft.com/azure/ai-foundry/openai/reference> and
+    /// <https://learn.microsoft.com/azure/ai-foundry/openai/how-to/realtime-audio-websockets>.
     #[must_use]
     pub fn url(&self, path: &str, model: &str) -> String {
         let (base, path) = climb(&self.base, path);
@@ -64,6 +66,9 @@ impl Address {
         };
         let unversioned = base.strip_suffix("/v1").unwrap_or(base);
         let separator = if path.contains('?') { '&' } else { '?' };
+        if unversioned.ends_with("/openai") && path.starts_with("/realtime?") {
+            return format!("{unversioned}/realtime?api-version={version}&deployment={}", percent_encoded(model));
+        }
         if unversioned.ends_with("/openai") && path != "/responses" {
             format!("{unversioned}/deployments/{}{path}{separator}api-version={version}", percent_encoded(model))
         } else {
@@ -167,6 +172,15 @@ mod tests {
         assert_eq!(
             url("azure", path, "../gpt 4", &[resource, version]).expect("complete"),
             "https://shop.openai.azure.com/openai/deployments/..%2Fgpt%204/chat/completions?api-version=2024-10-21"
+        );
+        let talk = "/realtime?model=gpt";
+        assert_eq!(
+            url("azure", talk, "gpt", &[resource]).expect("complete"),
+            "https://shop.openai.azure.com/openai/v1/realtime?model=gpt"
+        );
+        assert_eq!(
+            url("azure", talk, "gpt", &[resource, version]).expect("complete"),
+            "https://shop.openai.azure.com/openai/realtime?api-version=2024-10-21&deployment=gpt"
         );
         let foundry = ("AZURE_BASE_URL", "https://shop.services.ai.azure.com/models");
         assert_eq!(

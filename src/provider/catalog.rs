@@ -45,6 +45,7 @@ pub const PROVIDERS: &[Provider] = &[
             speech: USUAL.speech,
             transcriptions: USUAL.transcriptions,
             translations: USUAL.translations,
+            realtime: USUAL.realtime,
             ..Services::NONE
         })
         .responses()

@@ -6,7 +6,7 @@ use latchkey::keys::{Key, UnknownPrice};
 use latchkey::units::NanoUsd;
 use serde_json::json;
 
-use crate::world::{World, header, json as read, refused, sent};
+use crate::world::{World, header, header_of, json as read, refused, sent};
 
 /// 100 tokens heard and 50 said, of gpt-realtime: 100 × 32 + 50 × 64 micro-dollars.
 const TURN: &str = r#"{"type":"response.done","response":{"id":"r","usage":{"total_tokens":150,"input_tokens":100,"output_tokens":50,"input_token_details":{"text_tokens":0,"audio_tokens":100,"cached_tokens":0},"output_token_details":{"text_tokens":0,"audio_tokens":50}}}}"#;
@@ -65,6 +65,17 @@ fn a_key_may_come_as_a_subprotocol() {
     let headers = [("upgrade", "websocket"), ("sec-websocket-protocol", protocol.as_str())];
     let (_, step) = world.connect_without_key("/v1/realtime?model=openai/gpt-realtime", &headers);
     sent(step);
+}
+
+#[test]
+fn a_deployment_takes_talks_with_its_own_credential_and_another_protocol_is_refused() {
+    let variables = [("AZURE_RESOURCE", "shop"), ("AZURE_API_KEY", "azure-secret")];
+    let mut world = World::of(Key::default(), r#"{"version":1}"#, &variables);
+    let outbound = sent(open(&mut world, "azure/my-realtime", &[]).1);
+    assert_eq!(outbound.url, "https://shop.openai.azure.com/openai/v1/realtime?model=my-realtime");
+    assert_eq!(header_of(&outbound, "api-key"), Some("azure-secret"));
+    let (status, answer) = refused(open(&mut world, "gemini/gemini-live-2.5-flash-preview", &[]).1);
+    assert_eq!((status, &answer["error"]["code"]), (404, &json!("endpoint_not_available")), "{answer}");
 }
 
 #[test]
