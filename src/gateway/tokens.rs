@@ -134,7 +134,9 @@ impl Gateway {
     /// Whether a failed attempt is worth another one with a new token: its own was refused, and that for the first time.
     pub(super) fn may_sign_in_anew(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) -> bool {
         let Some(attempt) = call.attempt.as_mut() else { return false };
-        if attempt.own_key || attempt.signed_in_anew || failure.upstream_status != Some(401) {
+        // Some say with another status that the time of a credential is over.
+        let is_refused = failure.upstream_status == Some(401) || failure.kind == Kind::CredentialRejected;
+        if attempt.own_key || attempt.signed_in_anew || !is_refused {
             return false;
         }
         let Ok(Some(exchange)) = attempt.upstream.exchange() else { return false };

@@ -57,6 +57,8 @@ const BY_WORDS: &[(&str, Kind)] = &[
     ("api key not valid", Kind::CredentialRejected),
     // xAI answers a wrong key with 400 and these words.
     ("incorrect api key", Kind::CredentialRejected),
+    // AWS, whatever its model speaks: <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>.
+    ("security token included in the request is expired", Kind::CredentialRejected),
     // anthropic.error.8b13fd9502: no money left is a 400.
     ("credit balance is too low", Kind::CredentialRejected),
     // openrouter.error.ab774acb0a: a refused prompt is a 403.

@@ -149,6 +149,51 @@ fn a_refused_token_is_replaced_once() {
     assert!(!body.to_string().contains("two"), "{body}");
 }
 
+/// Credentials of a role end before their time where somebody ends its sessions.
+#[test]
+fn ended_credentials_of_a_role_are_replaced_once() {
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "AKIA"),
+        ("AWS_SECRET_ACCESS_KEY", "own/secret"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::1:role/caller"),
+    ];
+    let role = |name: &str| {
+        format!(
+            "<AssumeRoleResponse><Credentials><AccessKeyId>{name}</AccessKeyId><SecretAccessKey>s</SecretAccessKey>\
+             <SessionToken>t</SessionToken></Credentials></AssumeRoleResponse>"
+        )
+    };
+    let ended = r#"{"message":"The security token included in the request is expired"}"#;
+    for (model, kind) in [
+        ("bedrock/amazon.nova-lite-v1:0", "ExpiredTokenException"),
+        ("bedrock-anthropic/anthropic.claude-sonnet-4-5-20250929-v1:0", "ExpiredTokenException:http://internal"),
+    ] {
+        let mut world = World::of(Key::default(), r#"{"version":1,"health":{"enabled":false}}"#, &variables);
+        let call = format!(r#"{{"model":"{model}","max_tokens":9,"messages":[{{"role":"user","content":"Hi"}}]}}"#);
+        let give = |world: &mut World, id: CallId, name: &str| {
+            let (body, sent) = (role(name), world.now);
+            world.resume(id, Input::Token(Ok(Exchanged { status: 200, body: body.as_bytes(), sent, is_copy: false })))
+        };
+        let (id, step) = world.chat(&call);
+        wanted(step);
+        let step = give(&mut world, id, "ASIA1");
+        assert!(authorization(step).contains("ASIA1/"), "{model}");
+        world.now = UnixMillis(world.now.0 + 600_000);
+        let (id, step) = world.chat(&call);
+        assert!(authorization(step).contains("ASIA1/"), "{model}");
+        wanted(world.refuse(id, 403, &[("x-amzn-errortype", kind)], ended));
+        let step = give(&mut world, id, "ASIA2");
+        assert!(authorization(step).contains("ASIA2/"), "{model}");
+        let (status, body) = refused(world.refuse(id, 403, &[("x-amzn-errortype", kind)], ended));
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (502, &"upstream_credentials_exhausted".into()),
+            "{model}: {body}"
+        );
+    }
+}
+
 #[test]
 fn a_key_that_is_set_goes_before_and_a_callers_own_too() {
     let variables =
