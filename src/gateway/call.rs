@@ -227,7 +227,10 @@ impl Call {
 
     /// The answer for a failure, with what every answer carries.
     pub(super) fn refuse(&self, failure: &Failure, now: UnixMillis) -> Response {
-        let mut response = failure_response(failure, self.surface());
+        // One list of documents is ranked by two paths, in whose words faults are told.
+        let is_rerank = self.endpoint == Some(Endpoint::Rerank);
+        let surface = if is_rerank { surface_of(&self.incoming.path) } else { self.surface() };
+        let mut response = failure_response(failure, surface);
         if self.wishes.explain
             && let Some(told) = self.explanation(None)
             && response.body.pop() == Some(b'}')

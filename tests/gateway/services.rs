@@ -53,6 +53,20 @@ fn a_ranking_is_paid_as_its_provider_sells_it() {
 }
 
 #[test]
+fn faults_are_told_in_the_words_of_the_path() {
+    let mut world = world(Key::default());
+    let faulty = json!({"model": "cohere/rerank-v3.5", "query": "q"}).to_string();
+    let (status, told) = refused(world.post("/v2/rerank", &faulty).1);
+    assert_eq!((status, &told["param"], told.get("error")), (400, &json!("documents"), None), "{told}");
+    let (status, told) = refused(world.post("/v1/rerank", &faulty).1);
+    assert_eq!((status, &told["error"]["param"]), (400, &json!("documents")), "{told}");
+    let (id, step) = world.post("/v2/rerank", &ranking("cohere/rerank-v3.5"));
+    sent(step);
+    let (status, told) = refused(world.refuse(id, 422, &[], r#"{"message":"too many documents"}"#));
+    assert_eq!((status, &told["message"]), (400, &json!("too many documents")), "{told}");
+}
+
+#[test]
 fn a_path_may_stand_beside_the_base_url() {
     let mut world = world(Key::default());
     let (_, step) = world.post("/v1/rerank", &ranking("qwen/gte-rerank"));
@@ -115,6 +129,38 @@ fn images_are_paid_by_the_token_by_the_image_or_as_stated() {
     assert_eq!(world.only_record().cost_nano, Some(70_000_000));
 }
 
+/// Models that make images in another protocol: one answers with a picture, one predicts it.
+#[test]
+fn images_of_other_protocols_come_in_the_same_shape() {
+    let mut world = world(Key::default());
+    let ask = |model: &str| json!({"model": model, "prompt": "A bear", "size": "1024x1024"}).to_string();
+    let (id, step) = world.post("/v1/images/generations", &ask("gemini/gemini-2.5-flash-image"));
+    let outbound = sent(step);
+    let base = "https://generativelanguage.googleapis.com/v1beta/models";
+    assert_eq!(outbound.url, format!("{base}/gemini-2.5-flash-image:generateContent"));
+    assert_eq!(read(&outbound.body)["contents"][0]["parts"][0]["text"], "A bear");
+    let picture = r#"{"candidates":[{"content":{"role":"model","parts":[{"inlineData":{"mimeType":"image/png","data":"AA"}}]},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":1290,"totalTokenCount":1295,"candidatesTokensDetails":[{"modality":"IMAGE","tokenCount":1290}]}}"#;
+    let response = world.answer(id, 200, &[], picture);
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("size=changed"));
+    let answer = read(&response.body);
+    assert_eq!((&answer["data"], &answer["usage"]["total_tokens"]), (&json!([{"b64_json": "AA"}]), &json!(1295)));
+    let record = world.only_record();
+    assert_eq!((record.endpoint, record.output_image), ("images/generations", Some(1_290)));
+
+    let (id, step) = world.post("/v1/images/generations", &ask("gemini/imagen-4.0-generate-001"));
+    let outbound = sent(step);
+    assert_eq!(outbound.url, format!("{base}/imagen-4.0-generate-001:predict"));
+    let response =
+        world.answer(id, 200, &[], r#"{"predictions":[{"mimeType":"image/png","bytesBase64Encoded":"BB"}]}"#);
+    assert_eq!(read(&response.body)["data"], json!([{"b64_json": "BB"}]));
+    assert_eq!(world.only_record().cost_nano, Some(40_000_000), "by the image");
+
+    let (id, _) = world.post("/v1/images/generations", &ask("gemini/gemini-2.5-flash-image"));
+    let blocked = r#"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":5}}"#;
+    let (status, told) = refused(world.refuse(id, 200, &[("content-type", "application/json")], blocked));
+    assert_eq!((status, &told["error"]["code"]), (400, &json!("content_filter")), "{told}");
+}
+
 #[test]
 fn what_has_no_price_has_no_cost() {
     let mut world = world(Key::default());
@@ -167,6 +213,24 @@ fn a_form_is_sent_by_the_edge_with_the_models_name_put_right() {
     assert_eq!((header(&response, "content-type"), response.body.len()), (Some("text/plain"), 21));
     let record = world.only_record();
     assert_eq!((record.state, record.cost_nano), ("settled_estimate", Some(92_490)), "three seconds, by its size");
+}
+
+/// A router that takes sound within JSON (recording `openrouter.audio.2e4b953ad0`).
+#[test]
+fn sound_within_json_goes_to_who_takes_it() {
+    let mut world = world(Key::default());
+    let sound = json!({"data": "A".repeat(4_000), "format": "mp3"});
+    let ask = |model: &str| json!({"model": model, "input_audio": sound}).to_string();
+    let (id, step) = world.post("/v1/audio/transcriptions", &ask("openrouter/openai/whisper-1"));
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://openrouter.ai/api/v1/audio/transcriptions");
+    assert_eq!(read(&outbound.body), json!({"model": "openai/whisper-1", "input_audio": sound}));
+    let told = r#"{"text":"The sun","usage":{"cost":0.0006,"seconds":6}}"#;
+    let answer = read(&world.answer(id, 200, &[], told).body);
+    assert_eq!((&answer["text"], &answer["usage"]["cost"]), (&json!("The sun"), &json!(0.0006)));
+    assert_eq!(world.only_record().cost_nano, Some(600_000), "as the router says");
+    let (status, told) = refused(world.post("/v1/audio/transcriptions", &ask("openai/whisper-1")).1);
+    assert_eq!((status, &told["error"]["param"]), (415, &json!("file")), "{told}");
 }
 
 #[test]
