@@ -8,7 +8,8 @@ use latchkey::wire::{Closing, Format, Layout, Naming, Surface};
 
 /// The output that a byte of input may cause: a chunk repeats the answer's id and model, which are bounded.
 const MOST_GROWTH: usize = 4096;
-const SURFACES: [Surface; 6] = [
+/// What callers speak.
+pub const SURFACES: [Surface; 6] = [
     Surface::OpenAiChat,
     Surface::OpenAiResponses,
     Surface::Anthropic,

@@ -1,27 +1,5 @@
 #![no_main]
 
-use latchkey::provider::{ModelFacts, Quirks};
-use latchkey::wire::RequestPatch;
-use latchkey::wire::openai_chat::{patch_answer, patch_request, read_plain};
-use latchkey::wire::{Adjusted, Closing};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|body: &[u8]| {
-    for quirks in [Quirks::NONE, Quirks::COMPATIBLE] {
-        for stream in [false, true] {
-            let facts = ModelFacts::default();
-            let patch = RequestPatch { model: "m", stream, facts: &facts, default_max_tokens: Some(9), keys: None, target: "p/m" };
-            if let Ok(patched) = patch_request(body, &patch, &quirks, &mut Adjusted::default()) {
-                let again = patch_request(&patched.body, &patch, &quirks, &mut Adjusted::default());
-                assert_eq!(again.expect("JSON stays JSON").body, patched.body, "patching twice changes nothing more");
-            }
-        }
-        if read_plain(body, &quirks).is_ok() {
-            let closing = Closing::default();
-            for hide_reasoning in [false, true] {
-                let patched = patch_answer(body, &closing, hide_reasoning);
-                assert!(read_plain(&patched, &quirks).is_ok(), "an answer stays one");
-            }
-        }
-    }
-});
+fuzz_target!(|body: &[u8]| latchkey_fuzz::patches::chat(body));

@@ -3,4 +3,4 @@
 use latchkey::wire::Format;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| latchkey_fuzz::check(Format::OpenAiChat, input));
+fuzz_target!(|input: &[u8]| latchkey_fuzz::streams::check(Format::OpenAiChat, input));

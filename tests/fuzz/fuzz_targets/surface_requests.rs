@@ -1,51 +1,5 @@
 #![no_main]
 
-use latchkey::failure::Kind;
-use latchkey::provider::{ModelFacts, Quirks};
-use latchkey::wire::carried::Carrier;
-use latchkey::wire::{Adjusted, Format, InlinedMedia, RequestPatch, Surface, Target};
 use libfuzzer_sys::fuzz_target;
 
-const SURFACES: [Surface; 6] = [
-    Surface::OpenAiChat,
-    Surface::OpenAiResponses,
-    Surface::Anthropic,
-    Surface::Gemini,
-    Surface::Bedrock,
-    Surface::Cohere,
-];
-
-// What any surface can read, every format writes or refuses, and what is patched is still read.
-fuzz_target!(|body: &[u8]| {
-    // The gateway refuses deeper bodies before they are read.
-    if latchkey::json::check_depth(body, 100).is_err() {
-        return;
-    }
-    let (facts, inlined) = (ModelFacts::default(), InlinedMedia::new());
-    let target = Target { model: "m", quirks: &Quirks::NONE, facts: &facts, inlined: &inlined };
-    let patch = RequestPatch {
-        model: "m",
-        stream: true,
-        facts: &facts,
-        default_max_tokens: Some(9),
-        keys: None,
-        target: "p/m",
-    };
-    for surface in SURFACES {
-        let Ok(mut request) = surface.read_request(body) else { continue };
-        Carrier::default().open_all(&mut request, &mut Adjusted::default());
-        for format in Format::ALL {
-            let _links = format.links_to_inline(&request, &target);
-            if let Ok(outgoing) = format.write_request(&request, &target, &mut Adjusted::default()) {
-                let body = std::str::from_utf8(&outgoing.body).expect("UTF-8");
-                assert!(latchkey::json::Raw::parse(body).is_ok_and(|body| body.is_object()), "a JSON object");
-            }
-        }
-        // What would be kept at the provider, or is a parameter that this one refuses, is refused here.
-        let patched = surface.patch_request(body, &patch, &Quirks::NONE, &|_| None, &mut Adjusted::default());
-        match patched {
-            Ok(patched) => assert!(surface.read_request(&patched.outgoing.body).is_ok(), "a request stays one"),
-            Err(failure) => assert_eq!(failure.kind, Kind::Unsupported, "{failure}"),
-        }
-    }
-});
+fuzz_target!(|body: &[u8]| latchkey_fuzz::requests::surfaces(body));
