@@ -18,6 +18,20 @@ pub struct Frame<'a> {
     pub raw: &'a [u8],
 }
 
+impl Frame<'_> {
+    /// Sends the event on as it came, with its blank line whole: the last event of a body may lack it, and a read may end
+    /// within it.
+    pub fn pass(&self, out: &mut Vec<u8>) {
+        if self.raw.ends_with(b"\n\n") {
+            return out.extend_from_slice(self.raw);
+        }
+        let end = self.raw.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
+        let (event, blank) = self.raw.split_at_checked(end).unwrap_or((self.raw, b""));
+        out.extend_from_slice(event);
+        out.extend_from_slice(if blank.starts_with(b"\r\n") { b"\r\n\r\n" } else { b"\n\n" });
+    }
+}
+
 /// An event is longer than allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event of the stream is longer than {max} bytes")]
@@ -221,6 +235,29 @@ mod tests {
             reader.feed(chunk, &mut |frame| raw.push(frame.raw.to_vec())).expect("small");
         }
         assert_eq!(raw.concat(), stream);
+    }
+
+    #[test]
+    fn an_event_goes_on_the_same_however_it_was_cut() {
+        for stream in ["data: 1\r\n\r\ndata: 2\r\n\r\n", "data: 1\r\r\ndata: 2\n\r\ndata: 3", "data: 1\r\rdata: 2\n\n"]
+        {
+            let pass = |size: usize| {
+                let (mut reader, mut out) = (Reader::new(1024), Vec::new());
+                for chunk in stream.as_bytes().chunks(size) {
+                    reader.feed(chunk, &mut |frame| frame.pass(&mut out)).expect("small");
+                }
+                reader.finish(&mut |frame| frame.pass(&mut out));
+                String::from_utf8(out).expect("text")
+            };
+            let whole = pass(stream.len());
+            for size in 1..stream.len() {
+                assert_eq!(pass(size), whole, "{stream:?} cut at {size}");
+            }
+            assert_eq!(read(&[whole.as_bytes()], true), read(&[stream.as_bytes()], true), "and says the same");
+        }
+        let mut out = Vec::new();
+        Frame { event: b"", data: b"1".into(), raw: b"data: 1\r\n\r\n" }.pass(&mut out);
+        assert_eq!(out, b"data: 1\r\n\r\n", "as it came");
     }
 
     proptest! {

@@ -93,11 +93,7 @@ impl StreamPatcher for Patcher {
             send(kind(&frame.data).as_bytes(), &frame.data, out);
             return decoded;
         }
-        out.extend_from_slice(frame.raw);
-        if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
-            // The last event of a body may lack its blank line.
-            out.extend_from_slice(b"\n\n");
-        }
+        frame.pass(out);
         decoded
     }
 

@@ -41,11 +41,7 @@ impl StreamPatcher for Patcher {
             self.end.get_or_insert_with(|| frame.data.to_vec());
             return decoded;
         }
-        out.extend_from_slice(frame.raw);
-        if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") {
-            // The last event of a body may lack its blank line.
-            out.extend_from_slice(b"\n\n");
-        }
+        frame.pass(out);
         decoded
     }
 

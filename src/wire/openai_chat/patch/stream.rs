@@ -106,11 +106,7 @@ impl Patcher {
             data(&changed, out);
             return;
         }
-        out.extend_from_slice(frame.raw);
-        if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
-            // The last event of a body may lack its blank line.
-            out.extend_from_slice(b"\n\n");
-        }
+        frame.pass(out);
     }
 
     /// Usage in a chunk that was written anew is kept too.

@@ -87,11 +87,7 @@ impl StreamPatcher for Patcher {
             write_event(frame.event, &data, out);
             return decoded;
         }
-        out.extend_from_slice(frame.raw);
-        if !frame.raw.ends_with(b"\n\n") && !frame.raw.ends_with(b"\n\r\n") && !frame.raw.ends_with(b"\r\r") {
-            // The last event of a body may lack its blank line.
-            out.extend_from_slice(b"\n\n");
-        }
+        frame.pass(out);
         decoded
     }
 
