@@ -15,6 +15,7 @@ mod messages;
 mod money;
 mod passthrough;
 mod quality;
+mod recorded;
 mod responses;
 mod resume;
 mod resume_native;
