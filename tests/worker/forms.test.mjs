@@ -1,0 +1,134 @@
+// How the edge reads forms (src/edge/form.mjs), over forms and chunks drawn from fixed seeds: what the core is told does
+// not depend on the chunks, what is sent is what came with another model in it, and nothing that is no form does harm.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { readForm } from "../../src/edge/form.mjs";
+
+const encode = (text) => new TextEncoder().encode(text);
+/** Pieces that could be taken for a boundary, or for the end of a head. */
+const TRAPS = ["\r\n", "\r\n\r\n", "--", "\r\n--", "\r\n--edge", "\r\n--edg", '"; name="model"', "\0", "\r", "é"];
+
+/** The runtime's own stream, which holds a body to its length. */
+class FixedLengthStream extends TransformStream {
+  constructor(length) {
+    let left = length;
+    super({
+      transform(chunk, controller) {
+        left -= chunk.byteLength;
+        if (left < 0) throw new Error("longer than was said");
+        controller.enqueue(chunk);
+      },
+      flush() {
+        if (left !== 0) throw new Error(`${left} bytes are missing`);
+      },
+    });
+  }
+}
+
+before(() => Object.assign(globalThis, { FixedLengthStream, IdentityTransformStream: TransformStream }));
+after(() => {
+  delete globalThis.FixedLengthStream;
+  delete globalThis.IdentityTransformStream;
+});
+
+/** Numbers below a bound, the same for the same seed. */
+function numbers(seed) {
+  let state = seed * 2_654_435_761 + 1;
+  return (bound) => {
+    state = (Math.imul(state ^ (state >>> 15), 2_246_822_519) + 374_761_393) >>> 0;
+    return (state >>> 3) % bound;
+  };
+}
+
+function contentOf(draw, boundary) {
+  const pieces = Array.from({ length: draw(6) }, () => (draw(3) === 0 ? TRAPS[draw(TRAPS.length)] : "x".repeat(draw(40))));
+  // What holds the boundary itself ends there, by definition.
+  return pieces.join("").replaceAll(`\r\n--${boundary}`, "");
+}
+
+/** A form, what the core is to be told of it, and where its model stands. */
+function formOf(draw) {
+  const boundary = ["edge", "-----edge7", "e"][draw(3)];
+  const told = {};
+  let [files, model, text] = [0, undefined, ""];
+  for (let index = draw(6); index >= 0; index -= 1) {
+    const name = ["model", "prompt", "file", "n", "unknown", "image[]"][draw(6)];
+    const content = contentOf(draw, boundary);
+    const isFile = name === "file" || name === "image[]";
+    text += `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${isFile ? '; filename="a.mp3"\r\nContent-Type: audio/mpeg' : ""}\r\n\r\n`;
+    if (isFile) files += encode(content).length;
+    else if (name !== "unknown") told[name] = content;
+    if (name === "model") model = [text.length, text.length + content.length];
+    text += `${content}\r\n`;
+  }
+  text += `--${boundary}--\r\n`;
+  if (files > 0) told.file = String(files);
+  return { boundary, text, told, model };
+}
+
+function request(bytes, boundary, draw, length = true) {
+  let at = 0;
+  const body = new ReadableStream({
+    pull(controller) {
+      if (at >= bytes.length) return controller.close();
+      const size = 1 + draw(draw(3) === 0 ? 3 : 200);
+      controller.enqueue(bytes.slice(at, at + size));
+      at += size;
+    },
+  });
+  const headers = new Headers({ "content-type": `multipart/form-data; boundary=${boundary}`, ...(length && { "content-length": String(bytes.length) }) });
+  return { headers, body };
+}
+
+const read = async (stream) => new Uint8Array(await new Response(stream).arrayBuffer());
+
+test("a form is told alike however it comes, and sent with another model in it", async () => {
+  for (let seed = 1; seed <= 300; seed += 1) {
+    const draw = numbers(seed);
+    const { boundary, text, told, model } = formOf(draw);
+    for (let chunking = 0; chunking < 2; chunking += 1) {
+      const form = await readForm(request(encode(text), boundary, draw, chunking === 0));
+      assert.deepEqual(JSON.parse(new TextDecoder().decode(form.told)), told, `seed ${seed}: ${JSON.stringify(text)}`);
+      assert.equal(form.once, false);
+      if (model === undefined) continue;
+      const expected = `${text.slice(0, model[0])}whisper-1${text.slice(model[1])}`;
+      // It can be sent again, for another attempt.
+      for (let attempt = 0; attempt < 2; attempt += 1) {
+        const sent = await read(form.body(encode("whisper-1")));
+        assert.equal(new TextDecoder().decode(sent), expected, `seed ${seed}`);
+      }
+    }
+  }
+});
+
+test("what is broken is told in part, and harms nobody", async () => {
+  for (let seed = 1; seed <= 500; seed += 1) {
+    const draw = numbers(seed);
+    const { boundary, text } = formOf(draw);
+    const bytes = [...encode(text)];
+    for (let change = draw(4); change >= 0; change -= 1) {
+      const at = draw(bytes.length + 1);
+      if (draw(3) === 0) bytes.length = at;
+      else if (draw(2) === 0) bytes.splice(at, draw(9));
+      else bytes.splice(at, 0, ...encode(TRAPS[draw(TRAPS.length)]));
+    }
+    const broken = Uint8Array.from(bytes);
+    const told = [];
+    for (let chunking = 0; chunking < 2; chunking += 1) {
+      const form = await readForm(request(broken, boundary, draw));
+      told.push(new TextDecoder().decode(form.told));
+      assert.ok(form.told.length <= 6 * broken.length + 64, "no more is told than came");
+      const sent = await read(form.body(encode("m")));
+      assert.ok(sent.length <= broken.length + 1, "and no more is sent");
+    }
+    assert.equal(told[0], told[1], `seed ${seed}`);
+  }
+});
+
+test("what is no form is told as nothing", async () => {
+  for (const type of ["multipart/form-data", 'multipart/form-data; boundary=""', `multipart/form-data; boundary=${"x".repeat(71)}`]) {
+    const { told, once, body } = await readForm({ headers: new Headers({ "content-type": type }), body: new Response("--x").body });
+    assert.deepEqual([new TextDecoder().decode(told), once, body(encode("m"))], ["{}", false, null], type);
+  }
+});
