@@ -11,3 +11,4 @@ CREATE TABLE responses (
   response TEXT NOT NULL -- the response object as the caller got it
 );
 CREATE INDEX responses_by_end ON responses (expires_at);
+CREATE INDEX responses_by_key ON responses (key_id);

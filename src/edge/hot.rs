@@ -39,8 +39,8 @@ pub(super) struct Isolate {
     bytes: Vec<u8>,
     /// A step that [`feed`], which gives bytes alone, led to: the stream goes on with another target.
     pending: Option<(CallId, String)>,
-    /// The stored responses that the step just answered asks for.
-    wanted: Option<Box<StoredWanted>>,
+    /// The stored responses that steps ask for, until somebody looks for them.
+    wanted: HashMap<CallId, Box<StoredWanted>>,
     /// Fetched links of a call, until all have come.
     media: Vec<Result<FetchedMedia, String>>,
 }
@@ -81,7 +81,7 @@ pub fn set_up(environment: &str, seed: &[u8]) {
             batch: None,
             bytes: Vec::new(),
             pending: None,
-            wanted: None,
+            wanted: HashMap::new(),
             media: Vec::new(),
         });
     });
@@ -224,9 +224,9 @@ pub(super) fn told(call: u32, found: Result<Option<String>, String>, now: f64) -
     resume(call, Input::Call(found), now)
 }
 
-/// The stored responses that the step just answered asks for.
-pub(super) fn take_wanted() -> Option<StoredWanted> {
-    with(None, |isolate| isolate.wanted.take()).map(|wanted| *wanted)
+/// The stored responses that the last step of a call asks for.
+pub(super) fn take_wanted(call: u32) -> Option<StoredWanted> {
+    with(None, |isolate| isolate.wanted.remove(&CallId(call))).map(|wanted| *wanted)
 }
 
 /// One fetched link of those that were asked for, in order: its bytes, or why it could not be had.
@@ -451,7 +451,7 @@ impl Isolate {
             }
             Step::FindResponses(wanted) => {
                 told.string("do", "responses");
-                self.wanted = Some(wanted);
+                self.wanted.insert(id, wanted);
             }
             Step::FetchMedia(links, most) => {
                 told.string("do", "media").number("most", most);

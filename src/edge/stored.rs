@@ -28,10 +28,10 @@ struct Row {
     response: Option<String>,
 }
 
-/// Looks up what the step just answered asks for, and takes the call on from there.
+/// Looks up what the last step of a call asks for, and takes the call on from there.
 #[wasm_bindgen]
 pub async fn find_responses(env: Env, call: u32) -> String {
-    let found = match hot::take_wanted() {
+    let found = match hot::take_wanted(call) {
         Some(wanted) => look(&env, &wanted).await.map_err(|error| error.to_string()),
         None => Ok(StoredFound::default()),
     };

@@ -137,6 +137,10 @@ impl Upkeep for EdgeStore<'_> {
         self.run("DELETE FROM contents WHERE at < ?1", &[number(old.events.0)]).await?;
         let old_responses = "DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
         self.run(old_responses, &[number(old.now.0), MOST_FORGOTTEN.into()]).await?;
+        // Nobody is left who may read them.
+        let orphans = "DELETE FROM responses WHERE team_id IS NULL \
+             AND key_id IN (SELECT id FROM keys WHERE deleted_at IS NOT NULL)";
+        self.run(orphans, &[]).await?;
         let old_events = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
         self.run(old_events, &[number(old.events.0), MOST_FORGOTTEN.into()]).await?;
         for statement in ["DELETE FROM usage WHERE at < ?1", "DELETE FROM audit WHERE at < ?1"] {

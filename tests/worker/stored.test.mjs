@@ -145,6 +145,18 @@ describe("a stored response", () => {
     await assert.rejects(client.responses.retrieve(id), isMissing);
   });
 
+  test("goes with its key", async () => {
+    const { id: keyId, key } = await gateway.createKey({ store_responses: { days: 2 } });
+    upstream.reply(replay(SPOKEN));
+    const { id } = await at(1, key).responses.create({ model: "openai/gpt-5-nano", input: "As long as I am." });
+    await until(async () => (await rows()).some((row) => row.id === id));
+    assert.ok((await gateway.admin("DELETE", `/admin/keys/${keyId}`)).status < 300);
+    const worker = await gateway.miniflare.getWorker("latchkey");
+    const hourly = Math.floor(Date.now() / 3_600_000) * 3_600_000 + 7 * 60_000;
+    await worker.scheduled({ scheduledTime: new Date(hourly), cron: "* * * * *" });
+    assert.ok(!(await rows()).some((row) => row.id === id));
+  });
+
   test("is none without the key's policy", async () => {
     const { key } = await gateway.createKey();
     upstream.reply(replay(SPOKEN));

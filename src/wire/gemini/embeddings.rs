@@ -62,7 +62,9 @@ pub fn write_embeddings(
         write_one(text, &mut body);
         "embedContent"
     } else if hosting == Hosting::PublisherModel {
-        return Err(Failure::unsupported("input", format!("`{model}` takes one text a call there.")));
+        // <https://github.com/googleapis/python-genai/issues/2165>: there is no batch, and several parts make one vector.
+        let message = format!("`{model}` takes one text a call there: send one call for each text.");
+        return Err(Failure::unsupported("input", message));
     } else {
         let qualified = if model.contains('/') { model.to_owned() } else { format!("models/{model}") };
         body.array("requests", |requests| {
