@@ -14,7 +14,7 @@ use latchkey::wire::Format;
 use serde_json::Value;
 
 /// Longer bodies are cut: mutations matter, not length.
-const MOST_BYTES: usize = 3_000;
+const MOST_BYTES: usize = 2_000;
 /// Pieces that parsers trip over.
 const PIECES: [&[u8]; 16] = [
     b"null",
@@ -188,37 +188,37 @@ fn events_are_cut_alike_however_they_come() {
 fn no_stream_of_openai_chat_breaks_its_decoder() {
     // Those of other protocols too: what a vendor sends is not always what it says.
     let seeds = answers(true, |_, kind| !kind.starts_with("responses"));
-    fuzz(&seeds, 1_200, |input| checks::streams::check(Format::OpenAiChat, input));
+    fuzz(&seeds, 500, |input| checks::streams::check(Format::OpenAiChat, input));
 }
 
 #[test]
 fn no_stream_of_openai_responses_breaks_its_decoder() {
-    fuzz(&streams_of("openai", true), 1_200, |input| checks::streams::check(Format::OpenAiResponses, input));
+    fuzz(&streams_of("openai", true), 500, |input| checks::streams::check(Format::OpenAiResponses, input));
 }
 
 #[test]
 fn no_stream_of_anthropic_breaks_its_decoder() {
-    fuzz(&streams_of("anthropic", false), 1_200, |input| checks::streams::check(Format::Anthropic, input));
+    fuzz(&streams_of("anthropic", false), 500, |input| checks::streams::check(Format::Anthropic, input));
 }
 
 #[test]
 fn no_stream_of_gemini_breaks_its_decoder() {
-    fuzz(&streams_of("gemini", false), 1_200, |input| checks::streams::check(Format::Gemini, input));
+    fuzz(&streams_of("gemini", false), 500, |input| checks::streams::check(Format::Gemini, input));
 }
 
 #[test]
 fn no_stream_of_bedrock_breaks_its_decoder() {
-    fuzz(&streams_of("bedrock", false), 1_200, |input| checks::streams::check(Format::Bedrock, input));
+    fuzz(&streams_of("bedrock", false), 500, |input| checks::streams::check(Format::Bedrock, input));
 }
 
 #[test]
 fn no_stream_of_cohere_breaks_its_decoder() {
-    fuzz(&streams_of("cohere", false), 1_200, |input| checks::streams::check(Format::Cohere, input));
+    fuzz(&streams_of("cohere", false), 500, |input| checks::streams::check(Format::Cohere, input));
 }
 
 #[test]
 fn no_stream_of_ollama_breaks_its_decoder() {
-    fuzz(&streams_of("ollama", false), 1_200, |input| checks::streams::check(Format::Ollama, input));
+    fuzz(&streams_of("ollama", false), 500, |input| checks::streams::check(Format::Ollama, input));
 }
 
 #[test]
