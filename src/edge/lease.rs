@@ -40,9 +40,11 @@ pub(super) struct Batch {
 }
 
 /// Asks the ledger what the call needs (the message is the bytes of its step) and takes the call on from there.
+///
+/// The message is handed over: this begins a moment after it is called, when other steps have left their bytes.
 #[wasm_bindgen]
-pub async fn ask_ledger(env: Env, call: u32) -> String {
-    let (message, sent) = (String::from_utf8(hot::take_bytes()).unwrap_or_default(), now());
+pub async fn ask_ledger(env: Env, call: u32, message: Vec<u8>) -> String {
+    let (message, sent) = (String::from_utf8(message).unwrap_or_default(), now());
     let reply = post(&env, "/ask", JsValue::from_str(&message), ASK_WITHIN).await;
     let reply = reply.and_then(|bytes| read::<Reply>(&bytes)).map(Box::new).map_err(|error| error.to_string());
     if let Err(error) = &reply {
@@ -54,8 +56,8 @@ pub async fn ask_ledger(env: Env, call: u32) -> String {
 
 /// Asks the ledger how everything stands that the call's key is subject to (its terms are the bytes of its step).
 #[wasm_bindgen]
-pub async fn ask_standings(env: Env, call: u32) -> String {
-    let found = match crate::json::from_slice(&hot::take_bytes()) {
+pub async fn ask_standings(env: Env, call: u32, terms: Vec<u8>) -> String {
+    let found = match crate::json::from_slice(&terms) {
         Ok(terms) => standings(&env, Wondered { terms: Some(terms), ..Wondered::default() }).await,
         Err(error) => Err(error.into()),
     };

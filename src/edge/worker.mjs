@@ -178,7 +178,7 @@ async function call(request, path, env, ctx) {
   }
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
   if (step.do === "told") step = JSON.parse(await core.find_call(env, step.call, step.id, step.key));
-  if (step.do === "standings") step = JSON.parse(await core.ask_standings(env, step.call));
+  if (step.do === "standings") step = JSON.parse(await core.ask_standings(env, step.call, core.take_bytes()));
   if (step.do === "feedback") {
     const { id, key, name, score } = step;
     step = JSON.parse(await core.keep_feedback(env, step.call, id, key, name, score));
@@ -240,7 +240,7 @@ async function advance(step, live) {
     else if (next.do === "media") next = await inline(next);
     else if (next.do === "exchange") next = JSON.parse(await exchangeToken(core, next, live));
     else if (next.do === "inner") next = await askInside(next, live);
-    else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call));
+    else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call, core.take_bytes()));
     else if (next.do === "responses") next = JSON.parse(await core.find_responses(live.env, next.call));
     else return next;
   }
