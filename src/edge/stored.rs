@@ -114,7 +114,7 @@ impl Row {
 /// then given up, and said.
 #[wasm_bindgen]
 pub async fn keep_responses(env: Env) {
-    let responses = hot::with_gateway(|gateway| gateway.unwritten.begin()).unwrap_or_default();
+    let responses = hot::with_gateway(|gateway| gateway.unwritten.begin(moment())).unwrap_or_default();
     if responses.is_empty() {
         return;
     }
@@ -168,5 +168,9 @@ fn say(event: &str, error: &StoreError) {
 }
 
 fn now() -> JsValue {
-    number(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
+    number(moment().0)
+}
+
+fn moment() -> UnixMillis {
+    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }

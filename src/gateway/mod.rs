@@ -38,6 +38,7 @@ mod talk;
 mod through;
 mod tokens;
 mod tried;
+mod unwritten;
 mod wishes;
 
 pub use asked::Asked;
@@ -49,7 +50,8 @@ pub use hypothetical::{Hypothetical, PastCall, Redecided};
 pub use link::link_fault;
 pub use machine::{Gateway, Load, Setup};
 pub use shadow::Content;
-pub use stored::{MOST_TURNS, StoredFound, StoredResponse, StoredWanted, Unwritten};
+pub use stored::{MOST_TURNS, StoredFound, StoredWanted};
+pub use unwritten::{StoredResponse, Unwritten};
 
 use std::borrow::Cow;
 use std::rc::Rc;

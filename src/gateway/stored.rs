@@ -7,8 +7,6 @@
 //! An answer is written beside its delivery. Until the database has it, this isolate answers from its own copy, and
 //! other isolates ask again for a moment before they say that there is no such response.
 
-use std::rc::Rc;
-
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Response, Route};
 use crate::json::check_depth;
@@ -17,6 +15,7 @@ use crate::units::UnixMillis;
 use crate::wire::openai_responses::stored::{self, Page, Told, Turn};
 
 use super::call::{Call, Stage};
+use super::unwritten::StoredResponse;
 use super::{Gateway, Step};
 
 /// Turns of one conversation.
@@ -25,33 +24,7 @@ pub const MOST_TURNS: usize = 200;
 const MOST_BYTES: usize = 1_900_000;
 /// Bytes of a turn's own input: some of a row is for the answer.
 const MOST_INPUT: usize = 1_400_000;
-/// Answers that wait to be written, and their bytes; the oldest are given up for newer ones.
-const MOST_WAITING: usize = 64;
-const MOST_WAITING_BYTES: usize = 16 << 20;
-/// How often one is tried to be written.
-const MOST_TRIES: u8 = 3;
 const DAY: i64 = 86_400_000;
-
-/// An answer that is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredResponse {
-    /// `resp_…`
-    pub id: String,
-    /// The key that made the call.
-    pub key_id: String,
-    /// The team whose other keys may read it.
-    pub team_id: Option<String>,
-    /// When the call came.
-    pub at: UnixMillis,
-    /// When it is deleted.
-    pub expires_at: UnixMillis,
-    /// The response that it went on from.
-    pub previous: Option<String>,
-    /// Its own items, a JSON array.
-    pub input: String,
-    /// The response object as the caller got it.
-    pub response: String,
-}
 
 /// Whose responses are looked for, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,77 +72,6 @@ pub(super) enum Recall {
     Items,
     /// `DELETE /v1/responses/{id}`.
     Delete,
-}
-
-/// One that the database has not got yet.
-#[derive(Debug)]
-struct Waiting {
-    response: Rc<StoredResponse>,
-    is_on_its_way: bool,
-    is_deleted: bool,
-    tries: u8,
-}
-
-/// Answers that the database has not got yet.
-#[derive(Debug, Default)]
-pub struct Unwritten(Vec<Waiting>);
-
-impl Unwritten {
-    fn push(&mut self, response: StoredResponse) {
-        self.0.push(Waiting { response: Rc::new(response), is_on_its_way: false, is_deleted: false, tries: 0 });
-        let bytes = |waiting: &Waiting| waiting.response.input.len() + waiting.response.response.len();
-        while self.0.len() > MOST_WAITING || self.0.iter().map(bytes).sum::<usize>() > MOST_WAITING_BYTES {
-            self.0.remove(0);
-        }
-    }
-
-    fn find(&self, id: &str, wanted: &StoredWanted) -> Option<&Rc<StoredResponse>> {
-        let found = self.0.iter().find(|waiting| waiting.response.id == id && !waiting.is_deleted)?;
-        let response = &found.response;
-        let shared = wanted.team_id.is_some() && response.team_id == wanted.team_id;
-        (response.key_id == wanted.key_id || shared).then_some(response)
-    }
-
-    /// Takes it out, or sees to it that it is deleted once it is written. Whether it was there.
-    fn delete(&mut self, wanted: &StoredWanted) -> bool {
-        let found = self.find(&wanted.id, wanted).is_some();
-        if found {
-            self.0.retain_mut(|waiting| {
-                let is_it = waiting.response.id == wanted.id;
-                waiting.is_deleted |= is_it;
-                !is_it || waiting.is_on_its_way
-            });
-        }
-        found
-    }
-
-    /// Those that nobody is writing; the caller is now.
-    pub fn begin(&mut self) -> Vec<Rc<StoredResponse>> {
-        let idle = self.0.iter_mut().filter(|waiting| !waiting.is_on_its_way);
-        idle.map(|waiting| {
-            waiting.is_on_its_way = true;
-            waiting.tries += 1;
-            waiting.response.clone()
-        })
-        .collect()
-    }
-
-    /// They were written, or could not be: gives those that were deleted in the meantime. One that fails too often is
-    /// given up.
-    pub fn end(&mut self, responses: &[Rc<StoredResponse>], is_written: bool) -> Vec<Rc<StoredResponse>> {
-        let mut deleted = Vec::new();
-        self.0.retain_mut(|waiting| {
-            if !responses.iter().any(|response| response.id == waiting.response.id) {
-                return true;
-            }
-            waiting.is_on_its_way = false;
-            if waiting.is_deleted && is_written {
-                deleted.push(waiting.response.clone());
-            }
-            !is_written && !waiting.is_deleted && waiting.tries < MOST_TRIES
-        });
-        deleted
-    }
 }
 
 impl Gateway {
@@ -331,7 +233,7 @@ impl Gateway {
             return Err(previous_not_found(missing));
         }
         let limits = &self.setup.config.limits;
-        let before: Vec<Turn<'_>> = turns.iter().rev().map(StoredResponse::turn).collect();
+        let before: Vec<Turn<'_>> = turns.iter().rev().map(turn_of).collect();
         let body = stored::go_on(&call.incoming.body, &before, &memory.input)?;
         if body.len() > limits.body_bytes {
             return Err(too_long(format!("more than {} bytes", limits.body_bytes)));
@@ -390,14 +292,12 @@ impl Gateway {
     }
 }
 
-impl StoredResponse {
-    fn turn(&self) -> Turn<'_> {
-        Turn { input: &self.input, response: &self.response }
-    }
+fn turn_of(turn: &StoredResponse) -> Turn<'_> {
+    Turn { input: &turn.input, response: &turn.response }
 }
 
 fn in_order(turns: &[StoredResponse]) -> Vec<(&str, Turn<'_>)> {
-    turns.iter().rev().map(|turn| (turn.id.as_str(), turn.turn())).collect()
+    turns.iter().rev().map(|turn| (turn.id.as_str(), turn_of(turn))).collect()
 }
 
 /// The page that is asked for: twenty items, from the last to the first, unless something else is said.

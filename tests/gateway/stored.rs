@@ -64,7 +64,7 @@ fn from(rows: &mut Vec<StoredResponse>, world: &mut World, (id, step): (CallId, 
 }
 
 fn write(rows: &mut Vec<StoredResponse>, world: &mut World) {
-    let begun = world.gateway.unwritten.begin();
+    let begun = world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4));
     rows.extend(begun.iter().map(|response| StoredResponse::clone(response)));
     world.gateway.unwritten.end(&begun, true);
 }
@@ -98,9 +98,10 @@ fn three_turns_on_a_provider_that_speaks_it() {
     assert_eq!((&one["store"], &one["previous_response_id"]), (&json!(true), &Value::Null));
     let first_id = one["id"].as_str().expect("an id").to_owned();
     assert_ne!(first_id, "resp_up", "ids of ours are nobody else's");
+    write(&mut rows, &mut world);
 
-    let (id, step) =
-        world.post("/v1/responses", &turn("openai/gpt-5", "two", Some(&first_id), json!({"stream": true})));
+    let next = world.post("/v1/responses", &turn("openai/gpt-5", "two", Some(&first_id), json!({"stream": true})));
+    let (id, step) = from(&mut rows, &mut world, next);
     let request = read(&sent(step).body);
     assert_eq!((request.get("previous_response_id"), request.get("instructions")), (None, None));
     let kinds = |input: &Value| -> Vec<String> {
@@ -122,19 +123,21 @@ fn three_turns_on_a_provider_that_speaks_it() {
     assert_eq!(last["store"], json!(true));
 
     // The last turn is in this isolate still, and the one before it in the database.
-    rows.extend(world.gateway.unwritten.begin().iter().filter(|row| row.id == first_id).map(|row| (**row).clone()));
     let third = world.post("/v1/responses", &turn("openai/gpt-5", "three", Some(&second_id), json!({})));
-    let (id, step) = from(&mut rows, &mut world, third);
+    let (id, step) = third;
+    let Step::FindResponses(wanted) = step else { panic!("{step:?}") };
+    assert_eq!(wanted.id, first_id);
+    let step = world.resume(id, Input::Responses(Ok(find(&rows, &wanted))));
     assert_eq!(kinds(&input_of(step)), ["one", "(thought)", "Hi!", "two", "Hey", "three"]);
     let three = read(&world.answer(id, 200, &[], SPOKEN).body);
-    let mut rows = Vec::new();
-    let begun = world.gateway.unwritten.begin();
+    rows.clear();
+    let begun = world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4));
     world.gateway.unwritten.end(&begun, false);
     write(&mut rows, &mut world);
-    assert_eq!(rows.len(), 1, "what could not be written is tried again: {rows:?}");
-    let kept_until = UnixMillis(rows[0].at.0 + 30 * 86_400_000);
-    assert_eq!((rows[0].expires_at, &rows[0].previous), (kept_until, &Some(second_id)));
-    assert_eq!(read(rows[0].response.as_bytes()), three, "as its caller got it");
+    assert_eq!(rows.len(), 2, "what could not be written is tried again: {rows:?}");
+    let kept_until = UnixMillis(rows[1].at.0 + 30 * 86_400_000);
+    assert_eq!((rows[1].expires_at, &rows[1].previous), (kept_until, &Some(second_id)));
+    assert_eq!(read(rows[1].response.as_bytes()), three, "as its caller got it");
 }
 
 #[test]
@@ -162,7 +165,7 @@ fn it_goes_on_where_nothing_of_it_is_known_with_signatures() {
     assert_eq!(header(&response, "x-latchkey-adjusted"), Some("reasoning=dropped"));
     let three = read(&response.body);
     assert_eq!((&three["store"], &three["previous_response_id"]), (&json!(false), &two["id"]));
-    assert!(world.gateway.unwritten.begin().is_empty(), "what is not to be stored is not");
+    assert!(world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4)).is_empty(), "what is not to be stored is not");
 }
 
 #[test]
@@ -221,13 +224,13 @@ fn what_is_deleted_while_it_is_written_is_deleted_after_all() {
     let (waiting, on_its_way) = (answered(), answered());
     let delete = |world: &mut World, id: &str| refused(world.request("DELETE", &format!("/v1/responses/{id}")).1).0;
     assert_eq!(delete(&mut world, &waiting), 200);
-    let begun = world.gateway.unwritten.begin();
+    let begun = world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4));
     assert_eq!(begun.len(), 1, "what waits is not written any more");
     assert_eq!(delete(&mut world, &on_its_way), 200);
     let gone = world.gateway.unwritten.end(&begun, true);
     assert_eq!(gone.iter().map(|row| row.id.clone()).collect::<Vec<_>>(), [on_its_way]);
     for _ in 0..3 {
-        assert!(world.gateway.unwritten.begin().is_empty());
+        assert!(world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4)).is_empty());
     }
 }
 
@@ -292,7 +295,7 @@ fn without_the_policy_nothing_is_kept_and_nothing_goes_on() {
     let response = world.answer(id, 200, &[], CLAUDE);
     assert_eq!(header(&response, "x-latchkey-adjusted"), Some("store=dropped"));
     assert_eq!(read(&response.body)["store"], json!(false));
-    assert!(world.gateway.unwritten.begin().is_empty());
+    assert!(world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4)).is_empty());
     let (status, body) =
         refused(world.post("/v1/responses", &turn("openai/gpt-5", "two", Some("resp_1"), json!({}))).1);
     assert_eq!((status, &body["error"]["param"]), (400, &json!("previous_response_id")));
@@ -368,7 +371,7 @@ fn a_stream_that_fails_is_kept_as_failed() {
     let pieces: Vec<&[u8]> = STREAMED.iter().take(3).map(|piece| piece.as_bytes()).collect();
     let streamed = world.stream(id, &pieces, Input::Broken("reset"));
     assert!(streamed.text.contains("response.failed"), "{}", streamed.text);
-    let kept = world.gateway.unwritten.begin();
+    let kept = world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4));
     let response = read(kept[0].response.as_bytes());
     assert_eq!((kept.len(), &response["status"], &response["id"]), (1, &json!("failed"), &json!(kept[0].id)));
 }
