@@ -63,6 +63,24 @@ describe("services", () => {
     }
   });
 
+  test("images come from models that answer with them and that predict them, with the official SDK", async () => {
+    const client = gateway.client(key);
+    const picture = { inlineData: { mimeType: "image/png", data: "QUE=" } };
+    const tokens = { promptTokenCount: 5, candidatesTokenCount: 1290, totalTokenCount: 1295, candidatesTokensDetails: [{ modality: "IMAGE", tokenCount: 1290 }] };
+    upstream.reply(json({ candidates: [{ content: { role: "model", parts: [picture] }, finishReason: "STOP" }], usageMetadata: tokens }));
+    const answered = await client.images.generate({ model: "gemini/gemini-2.5-flash-image", prompt: "A bear", size: "1024x1024" });
+    assert.equal(upstream.last().path, "/gemini/v1beta/models/gemini-2.5-flash-image:generateContent");
+    assert.deepEqual(upstream.last().json.generationConfig.imageConfig, { aspectRatio: "1:1" });
+    assert.deepEqual([answered.data, answered.usage.output_tokens], [[{ b64_json: "QUE=" }], 1290]);
+    upstream.reply(json({ predictions: [{ mimeType: "image/png", bytesBase64Encoded: "QkI=" }, { mimeType: "image/png", bytesBase64Encoded: "Q0M=" }] }));
+    const predicted = await client.images.generate({ model: "gemini/imagen-3.0-generate-001", prompt: "A bear", n: 2 });
+    assert.equal(upstream.last().path, "/gemini/v1beta/models/imagen-3.0-generate-001:predict");
+    assert.deepEqual(predicted.data, [{ b64_json: "QkI=" }, { b64_json: "Q0M=" }]);
+    assert.equal(predicted.usage.cost, 0.08, "two images at four cents");
+    const several = client.images.generate({ model: "gemini/gemini-2.5-flash-image", prompt: "A bear", n: 2 });
+    await assert.rejects(several, ({ status, param }) => status === 400 && param === "n");
+  });
+
   test("speech passes as it comes, and what it costs is known by its length", async () => {
     const sound = Buffer.alloc(200_000, 7);
     upstream.reply((_, response) => {
