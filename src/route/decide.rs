@@ -243,7 +243,7 @@ fn score(
         let weight = f64::from(contender.weight.max(1));
         ranked.score = match strategy {
             Strategy::Ordered => ranked.contender as f64,
-            Strategy::Weighted => race(situation.draw(contender), weight),
+            Strategy::Weighted => race(situation.draw(contender), weight.ln()),
             Strategy::Cheapest => cost,
             Strategy::Fastest | Strategy::FastestTotal => slowness.of_one(&seen, situation.output_tokens, strategy),
             Strategy::Throughput => -seen.tokens_per_second.unwrap_or(0.0),
@@ -253,10 +253,12 @@ fn score(
                 ranked.group = if healthy { 0 } else { 1 };
                 let balance = situation.policy.balance;
                 let latency = slowness.of_one(&seen, situation.output_tokens, Strategy::Fastest).max(1.0);
-                let strength = cost.powf(-balance.price)
-                    * latency.powf(-balance.latency)
-                    * (1.0 - seen.error_ratio.clamp(0.0, 0.99)).powf(balance.errors);
-                race(situation.draw(contender), weight * strength.max(f64::MIN_POSITIVE))
+                // Of a product of powers only the logarithm is wanted, and most of its parts are nothing.
+                let power = |base: f64, exponent: f64| if exponent == 0.0 { 0.0 } else { exponent * base.ln() };
+                let strength = power(1.0 - seen.error_ratio.clamp(0.0, 0.99), balance.errors)
+                    - power(cost, balance.price)
+                    - power(latency, balance.latency);
+                race(situation.draw(contender), weight.ln() + strength)
             }
             Strategy::BudgetAware if cost <= kept => ranked.contender as f64,
             Strategy::BudgetAware => {
@@ -343,10 +345,11 @@ impl Situation<'_> {
     }
 }
 
-/// The first to arrive of racers whose speed is their weight: each wins in proportion to it.
+/// The first to arrive of racers whose speed is their weight, of which this takes the logarithm: each wins in proportion
+/// to it.
 fn race(chance: f64, weight: f64) -> f64 {
     // Weights of inverse squares are tiny and their reciprocals huge; the logarithm keeps both in range and in order.
-    (-chance.ln()).ln() - weight.ln()
+    (-chance.ln()).ln() - weight
 }
 
 /// The cost up to which `budget_aware` keeps the order as it is written.
