@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use crate::config::{Config, read};
 use crate::keys::ModelPattern;
 use crate::route::alias::{Balance, LatencyBudget, Strategy};
+use crate::route::check::Escalation;
 use crate::route::classify::Kind;
 use crate::route::condition::Condition;
 use crate::route::facts::{CallFacts, Prompt};
@@ -35,6 +36,7 @@ fn an_alias_means_what_it_says() {
                 "strategy": "balanced", "explore": 0.02, "margin": 0.3, "latency_budget": {"first_token_ms": 2000},
                 "balance": {"price": 1, "latency": 0.5}, "budget_steps": [0.5, 0.9], "sticky": false,
                 "variants": {"quick": "fastest"}, "deadlines": {"total_ms": 20000}, "fallbacks": ["deep"],
+                "escalation": {"within_ms": 8000, "max_usd": 0.02, "streams": true},
                 "overlays": [{"when": {"team": "research"}, "strategy": "cheapest", "candidates": ["a/b"]}]
             },
             "deep": {"candidates": ["anthropic/claude"]}
@@ -53,6 +55,8 @@ fn an_alias_means_what_it_says() {
     assert_eq!(*alias.variants.get("quick").unwrap(), Strategy::Fastest);
     assert_eq!(alias.deadlines.total, Some(Millis(20_000)));
     assert_eq!(alias.overlays[0].strategy, Some(Strategy::Cheapest));
+    let escalation = Escalation { within: Some(Millis(8_000)), most: Some(NanoUsd(20_000_000)), streams: true };
+    assert_eq!(alias.policy.escalation, escalation);
 }
 
 #[test]
