@@ -55,8 +55,12 @@ impl Gateway {
         now: UnixMillis,
     ) -> Result<Step, Box<Pipe>> {
         let may = self.may_continue(call) && !call.drained && failure.side == Side::Upstream;
-        let said = pipe.meter().said.as_ref().is_some_and(|said| said.can_continue());
-        if !may || !said || failure.retry == Retry::Never || wants_json(call) || !self.has_elsewhere(call, now) {
+        if !may
+            || !pipe.can_continue()
+            || failure.retry == Retry::Never
+            || wants_json(call)
+            || !self.has_elsewhere(call, now)
+        {
             return Err(pipe);
         }
         self.report_failed(call, failure, now);

@@ -111,14 +111,14 @@ pub trait StreamPatcher {
     fn framing(&self) -> Framing {
         Framing::ServerSent
     }
-    /// Keeps along what [`StreamPatcher::into_writer`] needs; whether it can.
-    fn follow(&mut self) -> bool {
-        false
+    /// Keeps along what [`StreamPatcher::into_writer`] needs.
+    fn follow(&mut self);
+    /// Whether it could follow all that the caller has read.
+    fn follows(&self) -> bool {
+        true
     }
     /// What writes for the caller, to go on with another stream; `None` where it does not follow.
-    fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
-        None
-    }
+    fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>>;
     /// Whether events that [`openai_chat::says_only_text`] knows go on as they came, unread.
     fn is_faithful(&self) -> bool {
         false
@@ -182,14 +182,25 @@ impl Pipe {
         self.meter.folded.take()?.finish().ok()
     }
 
-    /// Keeps what is said, so that another stream can go on from there, where the caller's protocol allows that.
+    /// Keeps what is said, so that another stream can go on from there; not of a relayed one.
     pub fn remember(&mut self) {
-        let can = match &mut self.lane {
-            Lane::Translated(..) => true,
+        match &mut self.lane {
+            Lane::Translated(..) => {}
             Lane::Patched(patcher) => patcher.follow(),
+            Lane::Relayed(_) => return,
+        }
+        self.meter.said = Some(Box::default());
+    }
+
+    /// Whether another stream could go on from here.
+    #[must_use]
+    pub fn can_continue(&self) -> bool {
+        let follows = match &self.lane {
+            Lane::Translated(..) => true,
+            Lane::Patched(patcher) => patcher.follows(),
             Lane::Relayed(_) => false,
         };
-        self.meter.said = can.then(Box::default);
+        follows && self.meter.said.as_ref().is_some_and(|said| said.can_continue())
     }
 
     /// What goes on behind a stream that broke off: its writer, and what it said. `None` where nothing can.

@@ -35,6 +35,7 @@ impl Said {
     /// Takes in one event of the stream.
     pub fn note(&mut self, event: &Event<'_>) {
         match event {
+            _ if self.spoiled => self.text = String::new(),
             Event::TextDelta { choice: 0, text, .. } => {
                 self.text.push_str(&text.decode());
                 self.spoiled |= self.text.len() > MOST_TEXT;

@@ -262,8 +262,8 @@ impl Surface {
             Surface::OpenAiResponses => Box::new(openai_responses::Patcher::new(naming, quirks)),
             Surface::Anthropic => Box::new(anthropic::Patcher::new(naming, quirks)),
             Surface::Gemini => Box::new(gemini::Patcher::new(naming, quirks, layout)),
-            Surface::Bedrock => Box::new(bedrock::Patcher::new(quirks)),
-            Surface::Cohere => Box::new(cohere::Patcher::new(quirks)),
+            Surface::Bedrock => Box::new(bedrock::Patcher::new(naming, quirks)),
+            Surface::Cohere => Box::new(cohere::Patcher::new(naming, quirks)),
         }
     }
 

@@ -19,6 +19,7 @@ mod recorded;
 mod responses;
 mod resume;
 mod resume_native;
+mod resume_numbered;
 mod routing;
 mod semantics;
 mod services;

@@ -177,31 +177,6 @@ fn contents_go_on_behind_their_own_objects_overlapping_or_differing() {
     }
 }
 
-#[test]
-fn what_has_no_such_place_ends_truly() {
-    // A caller of Responses hears numbered events of numbered items; nobody can go on behind those.
-    let mut world = World::of(Key::default(), FALLBACKS, &[]);
-    let body = r#"{"model":"openai/gpt-4o","stream":true,"input":"Hi"}"#;
-    let (id, step) = world.send("/v1/responses", body, CONTINUE);
-    assert!(sent(step).url.ends_with("/responses"));
-    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
-    let pieces = [
-        r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","object":"response","status":"in_progress","model":"gpt-4o","output":[]}}"#,
-        r#"{"type":"response.output_item.added","sequence_number":1,"output_index":0,"item":{"id":"msg_1","type":"message","status":"in_progress","role":"assistant","content":[]}}"#,
-        r#"{"type":"response.content_part.added","sequence_number":2,"item_id":"msg_1","output_index":0,"content_index":0,"part":{"type":"output_text","text":"","annotations":[]}}"#,
-        r#"{"type":"response.output_text.delta","sequence_number":3,"item_id":"msg_1","output_index":0,"content_index":0,"delta":"Hello"}"#,
-    ];
-    for piece in pieces {
-        let kind = json(piece.as_bytes())["type"].as_str().expect("a type").to_owned();
-        world.resume(id, Input::Chunk(format!("event: {kind}\ndata: {piece}\n\n").as_bytes()));
-    }
-    let Step::Finish(bytes) = world.resume(id, Input::Broken("gone")) else { panic!("not over") };
-    let text = String::from_utf8(bytes).unwrap();
-    assert!(text.contains("\"error\"") && !text.contains("response.completed"), "{text}");
-    let record = world.only_record();
-    assert!(record.output_text > 0 && record.error.is_some(), "what was said is paid");
-}
-
 /// In pieces of a few characters.
 fn split(text: &str) -> Vec<String> {
     let characters: Vec<char> = text.chars().collect();

@@ -121,11 +121,10 @@ impl StreamPatcher for Patcher {
         send(b"ping", b"{\"type\":\"ping\"}", out);
     }
 
-    fn follow(&mut self) -> bool {
+    fn follow(&mut self) {
         // What is thought went on to the caller, whether asked for or not.
         let naming = Naming { hide_reasoning: false, ..self.naming.clone() };
         self.follower = Some(Follower { writer: Writer::new(naming), blocks: 0, open: false });
-        true
     }
 
     fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {

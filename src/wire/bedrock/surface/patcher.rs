@@ -1,5 +1,7 @@
 //! Sends the stream of an upstream that speaks ConverseStream itself on, reading along.
 
+use serde::Deserialize;
+
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
 use crate::provider::Quirks;
@@ -7,9 +9,9 @@ use crate::wire::bedrock::Decoder;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::framing::Framing;
 use crate::wire::framing::event_stream::{write_event, write_exception};
-use crate::wire::{Closing, Decoded, StreamDecoder, sse::Frame};
+use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
 
-use super::{failure, patch};
+use super::{Writer, failure, patch};
 
 /// Sends messages on as they came.
 ///
@@ -20,25 +22,67 @@ pub struct Patcher {
     decoder: Decoder,
     stop: Vec<u8>,
     metadata: Option<Vec<u8>>,
+    naming: Naming,
+    /// Knows where the caller is, where another stream may have to go on from there.
+    follower: Option<Follower>,
+}
+
+/// What a caller has read of a stream whose messages went on as they came.
+#[derive(Debug)]
+struct Follower {
+    writer: Writer,
+    /// The number of the next block.
+    next: u32,
+    /// The block that was last said something of, and that has not ended.
+    open: Option<u32>,
 }
 
 impl Patcher {
     /// A patcher for one stream.
     #[must_use]
-    pub fn new(quirks: &Quirks) -> Patcher {
-        Patcher { decoder: Decoder::new(quirks), stop: Vec::new(), metadata: None }
+    pub fn new(naming: Naming, quirks: &Quirks) -> Patcher {
+        Patcher { decoder: Decoder::new(quirks), stop: Vec::new(), metadata: None, naming, follower: None }
+    }
+}
+
+impl Follower {
+    /// The caller gets this message as it came.
+    fn sent(&mut self, frame: &Frame<'_>) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Placed {
+            content_block_index: u32,
+        }
+        self.writer.discard();
+        let ends = frame.event == b"contentBlockStop";
+        if !ends && !matches!(frame.event, b"contentBlockStart" | b"contentBlockDelta") {
+            return;
+        }
+        let Ok(Placed { content_block_index: index }) = crate::json::from_slice(&frame.data) else { return };
+        self.next = self.next.max(index.saturating_add(1));
+        self.open = match ends {
+            true => self.open.filter(|open| *open != index),
+            false => Some(index),
+        };
     }
 }
 
 impl StreamPatcher for Patcher {
     fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
         let mut failed = false;
-        let decoded = self.decoder.push(frame, &mut |event: Event<'_>| {
+        let Patcher { decoder, follower, .. } = self;
+        let decoded = decoder.push(frame, &mut |event: Event<'_>| {
             failed |= matches!(event, Event::Failed(_));
+            if let Some(follower) = follower.as_mut() {
+                follower.writer.event(event.clone());
+            }
             meter.event(event);
         });
         if failed || matches!(decoded, Decoded::Corrupt(_)) {
             return decoded;
+        }
+        if let Some(follower) = &mut self.follower {
+            follower.sent(frame);
         }
         match frame.event {
             b"messageStop" => self.stop = frame.raw.to_vec(),
@@ -69,6 +113,16 @@ impl StreamPatcher for Patcher {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         write_event("ping", b"{}", out);
+    }
+
+    fn follow(&mut self) {
+        self.follower = Some(Follower { writer: Writer::new(self.naming.clone()), next: 0, open: None });
+    }
+
+    fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
+        let Follower { mut writer, next, open } = self.follower?;
+        writer.go_on(next, open);
+        Some(Box::new(writer))
     }
 
     fn ended(&self) -> bool {

@@ -61,6 +61,25 @@ impl Writer {
         }
     }
 
+    /// Forgets what is not taken yet: the caller has it already.
+    pub(super) fn discard(&mut self) {
+        self.out.clear();
+    }
+
+    /// Goes on where a caller is who has read so many blocks of a stream that this followed; `open` is the number of
+    /// the one that has not ended.
+    pub(super) fn go_on(&mut self, blocks: u32, open: Option<u32>) {
+        self.out.clear();
+        self.started = true;
+        self.next = blocks;
+        match (open, self.blocks.values_mut().next_back()) {
+            (Some(index), Some(block)) => block.index = Some(index),
+            // One of which nothing was said.
+            (Some(index), None) => self.stop(index),
+            (None, _) => {}
+        }
+    }
+
     fn start(&mut self) {
         if !std::mem::replace(&mut self.started, true) {
             write_event("messageStart", br#"{"role":"assistant"}"#, &mut self.out);

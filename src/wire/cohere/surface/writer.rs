@@ -69,6 +69,28 @@ impl Writer {
         }
     }
 
+    /// Forgets what is not taken yet: the caller has it already.
+    pub(super) fn discard(&mut self) {
+        self.out.clear();
+    }
+
+    /// Goes on where a caller is who has read so many contents of a stream that this followed; `open` is the number of
+    /// the one that has not ended.
+    pub(super) fn go_on(&mut self, contents: u32, mut open: Option<u32>) {
+        self.out.clear();
+        self.started = true;
+        self.contents = contents;
+        for block in self.blocks.values_mut().rev() {
+            if let Block::Content { index, .. } = block {
+                // Others are plans, which have no number.
+                *index = open.take();
+            }
+        }
+        if let Some(index) = open {
+            self.ended("content-end", index);
+        }
+    }
+
     /// `message-start`, before anything else.
     fn start(&mut self) {
         if std::mem::replace(&mut self.started, true) {

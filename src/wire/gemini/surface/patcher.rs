@@ -83,11 +83,10 @@ impl StreamPatcher for Patcher {
         self.frames.keep_alive(out);
     }
 
-    fn follow(&mut self) -> bool {
+    fn follow(&mut self) {
         // What is thought went on to the caller, whether asked for or not.
         let naming = Naming { hide_reasoning: false, ..self.naming.clone() };
         self.follower = Some(Writer::new(naming, self.layout));
-        true
     }
 
     fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {

@@ -177,10 +177,8 @@ impl StreamPatcher for Patcher {
         self.decoder.finish(&mut both)
     }
 
-    fn follow(&mut self) -> bool {
-        // Its writer follows every stream.
-        true
-    }
+    /// Its writer follows every stream.
+    fn follow(&mut self) {}
 
     fn into_writer(mut self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
         self.writer.discard();

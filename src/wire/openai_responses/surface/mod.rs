@@ -2,6 +2,7 @@
 
 mod echo;
 mod failure;
+mod follower;
 mod items;
 mod own_tools;
 mod patch;

@@ -10,8 +10,9 @@ use crate::json::{Object, Raw};
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::openai_responses::Decoder;
-use crate::wire::{Closing, Decoded, Naming, StreamDecoder, sse::Frame};
+use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
 
+use super::follower::Follower;
 use super::{SIGNED, failure, patch};
 
 /// Sends events on as they came.
@@ -30,6 +31,8 @@ pub struct Patcher {
     end: Option<Vec<u8>>,
     /// Who can read its encrypted thoughts, where that is not the protocol's maker: they are wrapped.
     signed: Option<&'static str>,
+    /// Knows where the caller is, where another stream may have to go on from there.
+    follower: Option<Follower>,
 }
 
 /// The end of a stream.
@@ -48,7 +51,7 @@ impl Patcher {
     #[must_use]
     pub fn new(naming: Naming, quirks: &Quirks) -> Patcher {
         let signed = (quirks.signed != SIGNED).then_some(quirks.signed);
-        Patcher { decoder: Decoder::new(quirks), naming, id: None, sequence: 0, end: None, signed }
+        Patcher { decoder: Decoder::new(quirks), naming, id: None, sequence: 0, end: None, signed, follower: None }
     }
 
     fn wrapped<'d>(&self, data: &'d [u8]) -> Cow<'d, [u8]> {
@@ -65,14 +68,17 @@ impl StreamPatcher for Patcher {
             return Decoded::Taken;
         }
         let mut failed = false;
-        let id = &mut self.id;
-        let decoded = self.decoder.push(frame, &mut |event: Event<'_>| {
+        let Patcher { decoder, id, follower, .. } = self;
+        let decoded = decoder.push(frame, &mut |event: Event<'_>| {
             if let Event::Start { id: given, .. } = &event
                 && !given.is_empty()
             {
                 *id = Some(given.decode().into_owned());
             }
             failed |= matches!(event, Event::Failed(_));
+            if let Some(follower) = follower.as_mut() {
+                follower.note(&event);
+            }
             meter.event(event);
         });
         if failed || matches!(decoded, Decoded::Corrupt(_)) {
@@ -83,7 +89,11 @@ impl StreamPatcher for Patcher {
             return decoded;
         }
         self.sequence = self.sequence.saturating_add(1);
-        if let Cow::Owned(data) = self.wrapped(&frame.data) {
+        let data = self.wrapped(&frame.data);
+        if let Some(follower) = &mut self.follower {
+            follower.sent(&data, &self.naming);
+        }
+        if let Cow::Owned(data) = data {
             write_event(frame.event, &data, out);
             return decoded;
         }
@@ -122,6 +132,19 @@ impl StreamPatcher for Patcher {
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b": keep-alive\n\n");
+    }
+
+    fn follow(&mut self) {
+        self.follower = Some(Follower::default());
+    }
+
+    fn follows(&self) -> bool {
+        self.follower.as_ref().is_some_and(Follower::follows)
+    }
+
+    fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
+        let follower = self.follower.filter(Follower::follows)?;
+        Some(Box::new(follower.into_writer(self.naming)))
     }
 
     fn ended(&self) -> bool {

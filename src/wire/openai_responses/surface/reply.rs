@@ -5,6 +5,7 @@ use crate::json::{Array, Object, Raw, Text};
 use crate::wire::carried::{Carrier, Owner};
 use crate::wire::{Closing, Naming};
 
+use super::follower::{self, Followed};
 use super::own_tools::{Called, OwnTools};
 use super::{SIGNED, echo, usage};
 
@@ -37,6 +38,10 @@ pub(super) enum Item {
         data: Text<'static>,
         media_type: Text<'static>,
     },
+    /// What another stream told whole, before this one went on behind it.
+    Told(Raw<'static>),
+    /// A message that another stream began.
+    Begun(Box<Followed>),
 }
 
 /// What a response is called, and when it came.
@@ -202,12 +207,23 @@ impl Item {
             Item::Call { .. } => "fc",
             Item::FreeCall { .. } => "ctc",
             Item::Picture { .. } => "ig",
+            Item::Told(_) | Item::Begun(_) => "",
+        }
+    }
+
+    /// Its id, where it has this number.
+    pub fn id(&self, head: &Head, index: u64) -> String {
+        match self {
+            Item::Begun(item) => item.id.clone(),
+            _ => head.item_id(self.prefix(), index),
         }
     }
 
     /// Writes its members; one that is not complete has only its head.
     pub fn write(&self, head: &Head, index: u64, complete: bool, item: &mut Object<'_>) {
-        item.string("id", &head.item_id(self.prefix(), index));
+        if !matches!(self, Item::Told(_) | Item::Begun(_)) {
+            item.string("id", &self.id(head, index));
+        }
         let status = if complete { "completed" } else { "in_progress" };
         match self {
             Item::Message { .. } | Item::Refusal { .. } => {
@@ -243,6 +259,8 @@ impl Item {
                 item.string("type", "image_generation_call").string("status", status);
                 item.string("output_format", &format).text("result", data);
             }
+            Item::Told(told) => follower::repeat(told, item),
+            Item::Begun(begun) => begun.write(status, item),
         }
     }
 
@@ -264,7 +282,8 @@ impl Item {
             Item::Reasoning { text, .. } => {
                 part.string("type", "summary_text").text("text", if complete { text } else { &Text::EMPTY });
             }
-            Item::Call { .. } | Item::FreeCall { .. } | Item::Picture { .. } => {}
+            Item::Begun(begun) => begun.write_part(part),
+            Item::Call { .. } | Item::FreeCall { .. } | Item::Picture { .. } | Item::Told(_) => {}
         }
     }
 }

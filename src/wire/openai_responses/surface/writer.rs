@@ -45,6 +45,19 @@ struct Open {
     apart: Option<crate::chat::Signature<'static>>,
 }
 
+/// What a caller has read of a stream that this goes on behind.
+pub(super) struct Behind {
+    pub head: Head,
+    /// The number of the next event.
+    pub sequence: u64,
+    /// Items by their number.
+    pub items: Vec<Item>,
+    /// The hub's text that has not ended, and the number of its item.
+    pub open: Option<(u32, Option<usize>)>,
+    /// What ends the rest.
+    pub out: Vec<u8>,
+}
+
 #[derive(Debug, PartialEq)]
 enum Kind {
     Text,
@@ -76,6 +89,14 @@ impl Writer {
         }
     }
 
+    /// Goes on behind another stream.
+    pub(super) fn behind(naming: Naming, told: Behind) -> Writer {
+        let Behind { head, sequence, items, open, out } = told;
+        let open = open.map(|(block, item)| Open { block, kind: Kind::Text, item, apart: None });
+        let open = open.into_iter().collect();
+        Writer { head, sequence, items, open, out, started: true, ..Writer::new(naming) }
+    }
+
     fn event(&mut self, name: &str, members: impl FnOnce(&mut Object<'_>)) {
         write_event(name, &mut self.sequence, members, &mut self.out);
     }
@@ -84,14 +105,15 @@ impl Writer {
     fn part_event(&mut self, name: &str, item: usize, number: &str, members: impl FnOnce(&Item, &mut Object<'_>)) {
         let Writer { head, items, out, sequence, .. } = self;
         let Some(known) = items.get(item) else { return };
-        let id = head.item_id(known.prefix(), item as u64);
+        let id = known.id(head, item as u64);
+        let part = if let Item::Begun(begun) = known { begun.number() } else { 0 };
         write_event(
             name,
             sequence,
             |event| {
                 event.string("item_id", &id).number("output_index", item);
                 if !number.is_empty() {
-                    event.number(number, 0);
+                    event.number(number, part);
                 }
                 members(known, event);
             },
@@ -206,6 +228,10 @@ impl Writer {
                 said.push(text);
                 ("response.output_text.delta", "content_index", true)
             }
+            Some(Item::Begun(begun)) => {
+                begun.say(text);
+                ("response.output_text.delta", "content_index", true)
+            }
             Some(Item::Refusal { text: said }) => {
                 said.push(text);
                 ("response.refusal.delta", "content_index", false)
@@ -285,8 +311,12 @@ impl Writer {
     fn tell_whole(&mut self, item: usize) {
         self.settle_call(item);
         match self.items.get(item) {
-            Some(Item::Message { text, .. }) => {
-                let text = text.clone();
+            Some(message @ (Item::Message { .. } | Item::Begun(_))) => {
+                let text = match message {
+                    Item::Message { text, .. } => text.clone(),
+                    Item::Begun(begun) => begun.text(),
+                    _ => return,
+                };
                 self.begin_part(item);
                 self.part_event("response.output_text.done", item, "content_index", |_, event| {
                     event.text("text", &text).array("logprobs", |_| {});
@@ -413,7 +443,8 @@ impl StreamWriter for Writer {
     }
 }
 
-fn write_event(name: &str, sequence: &mut u64, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
+/// Writes one event, and counts it.
+pub(super) fn write_event(name: &str, sequence: &mut u64, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
     for piece in ["event: ", name, "\ndata: "] {
         out.extend_from_slice(piece.as_bytes());
     }
