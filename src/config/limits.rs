@@ -30,9 +30,11 @@ pub struct Limits {
 /// Deadlines, each after which a call or an attempt is given up or acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadlines {
-    /// From sending a streamed request to the upstream's status line. 30 s: some servers queue before they answer. A
-    /// plain request's status line comes with its answer, so only `total` applies to it.
+    /// From sending a request to the upstream's status line. 30 s: some servers queue before they answer.
     pub connect: Millis,
+    /// Somebody chose `connect`. A plain request's status line comes with its answer, so that what nobody chose holds for
+    /// streams alone.
+    pub connect_is_chosen: bool,
     /// From sending a streamed request to the first token. 120 s: reasoning models think in silence.
     pub first_token: Millis,
     /// Between two chunks of a stream, once it has begun. 60 s.
@@ -67,6 +69,7 @@ impl OwnDeadlines {
     pub fn or(&self, others: Deadlines) -> Deadlines {
         Deadlines {
             connect: self.connect.unwrap_or(others.connect),
+            connect_is_chosen: others.connect_is_chosen || self.connect.is_some(),
             first_token: self.first_token.unwrap_or(others.first_token),
             idle: self.idle.unwrap_or(others.idle),
             total: self.total.unwrap_or(others.total),
@@ -94,6 +97,7 @@ impl Default for Deadlines {
     fn default() -> Deadlines {
         Deadlines {
             connect: Millis(30_000),
+            connect_is_chosen: false,
             first_token: Millis(120_000),
             idle: Millis(60_000),
             total: Millis(600_000),

@@ -127,6 +127,7 @@ fn deadlines(place: &Place<'_>) -> Deadlines {
         };
         if let Some(milliseconds) = place.integer(100..=3_600_000) {
             *deadline = Millis(milliseconds);
+            deadlines.connect_is_chosen |= key == "connect_ms";
         }
     }
     deadlines

@@ -320,11 +320,16 @@ impl Call {
         let defaults = &own.map_or(*defaults, |own| own.or(*defaults));
         let total = wishes.total.unwrap_or(defaults.total).min(defaults.total);
         let first_token = wishes.first_token.unwrap_or(defaults.first_token).min(total);
-        // A plain answer's status line comes with the answer: only who asks for it gets a deadline for that. A stream's
+        // A plain answer's status line comes with the answer: it has a deadline only where somebody chose one. A stream's
         // comes before its first token.
-        let connect = if self.asked.stream { defaults.connect.min(first_token) } else { total };
+        let connect = match (self.asked.stream, defaults.connect_is_chosen) {
+            (true, _) => defaults.connect.min(first_token),
+            (false, true) => defaults.connect,
+            (false, false) => total,
+        };
         Deadlines {
             connect: wishes.connect.unwrap_or(connect).min(total),
+            connect_is_chosen: defaults.connect_is_chosen,
             first_token,
             idle: wishes.idle.unwrap_or(defaults.idle).min(total),
             total,

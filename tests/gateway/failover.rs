@@ -427,6 +427,20 @@ fn a_deadline_is_the_calls_else_the_keys_else_the_aliases_else_the_gateways() {
         [1002, 1002, 1003, 1500],
         "no status line is waited for longer than a token"
     );
+    let ask_plainly = |key: Key, document: &str, model: &str, headers: &[(&str, &str)]| {
+        let mut world = World::of(key, document, &[]);
+        let body = PLAIN.replace("openai/gpt-4o", model);
+        let found = sent(world.send("/v1/chat/completions", &body, headers).1).deadlines;
+        [found.connect.0, found.total.0]
+    };
+    assert_eq!(ask_plainly(Key::default(), document, "openai/gpt-4o", &[]), [4001, 40_000], "plain calls have it too");
+    assert_eq!(ask_plainly(Key::default(), document, "slow", &[]), [3001, 40_000]);
+    assert_eq!(ask_plainly(with_key(), document, "slow", &[]), [2001, 40_000]);
+    assert_eq!(ask_plainly(with_key(), document, "slow", &header), [1001, 40_000]);
+    let unsaid = [600_000, 600_000];
+    assert_eq!(ask_plainly(Key::default(), BARE, "openai/gpt-4o", &[]), unsaid, "a long answer is let come");
+    assert_eq!(ask_plainly(with_key(), BARE, "openai/gpt-4o", &[]), [2001, 600_000], "unless somebody chose otherwise");
+    assert_eq!(ask_plainly(Key::default(), BARE, "openai/gpt-4o", &header), [1001, 600_000]);
     let longer = [("x-latchkey-timeout-ms", "90000")];
     assert_eq!(ask(Key::default(), "slow", &longer)[3], 40_000, "and that is within what the operator allows");
 }
