@@ -312,6 +312,15 @@ fn events_without_a_token_are_held_up_to_a_bound() {
         }
     }
     assert_eq!(held, 64);
+    // The same in bytes: 256 KiB.
+    let (id, step) = world.chat(body);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    let long = format!("data: {{\"id\":\"c\",\"choices\":[],\"padding\":\"{}\"}}\n\n", "x".repeat(100 << 10));
+    assert!(matches!(world.resume(id, Input::Chunk(long.as_bytes())), Step::Hold));
+    assert!(matches!(world.resume(id, Input::Chunk(long.as_bytes())), Step::Hold));
+    let Step::Commit { head, .. } = world.resume(id, Input::Chunk(long.as_bytes())) else { panic!("still held") };
+    assert!(head.body.len() > 256 << 10, "and nothing of it is lost");
 }
 
 #[test]
