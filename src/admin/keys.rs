@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Fault, Refusal};
 use super::body::{Faults, Fields};
 use super::key_change::{Changed, change, find, hashes_of, json_of, publish_again};
 use super::page::{Page, Parameters};
@@ -10,6 +10,7 @@ use super::publish::publish_key;
 use super::records::with_figures;
 use super::teams::terms_of;
 use super::{Call, Kind, Store, StoredHash, StoredKey, id, key_body};
+use crate::budget::ledger_of;
 use crate::keys::{self, Key, Minted};
 use crate::units::{Millis, UnixMillis};
 
@@ -82,7 +83,9 @@ pub(super) async fn update<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Ans
     let team = terms_of(call, changed.team_id.as_deref()).await?;
     let edit = |stored: &mut StoredKey| {
         stored.team = team;
-        key_body::apply(call.request, call.context, &mut stored.key)
+        let before = stored.key.team_id.clone();
+        key_body::apply(call.request, call.context, &mut stored.key)?;
+        same_ledger(before.as_deref(), stored.key.team_id.as_deref())
     };
     show(change(call, id, "key.update", edit).await?)
 }
@@ -177,6 +180,15 @@ fn grace(body: &[u8]) -> Result<Millis, Refusal> {
     }
     faults.none()?;
     Ok(Millis(u64::try_from(seconds).unwrap_or(0) * 1000))
+}
+
+/// What a key has spent is counted where it was: it does not move to the ledger of another team.
+fn same_ledger(before: Option<&str>, after: Option<&str>) -> Result<(), Refusal> {
+    if ledger_of(before) == ledger_of(after) {
+        return Ok(());
+    }
+    let message = "has a ledger of its own, or the key's team has: make another key there".to_owned();
+    Err(Refusal::faulty(vec![Fault { path: "team_id".to_owned(), message }]))
 }
 
 fn not_revoked(key: &Key) -> Result<(), Refusal> {

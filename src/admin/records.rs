@@ -17,7 +17,7 @@ use crate::budget::{Budget, Figures, PotName, PotStanding};
 use crate::limit::Limit;
 use crate::sorted::SortedMap;
 
-use super::teams::Team;
+use super::teams::{self, Team};
 use super::users::User;
 use super::webhooks::Webhook;
 
@@ -46,7 +46,8 @@ pub(super) trait Resource: Default + Serialize + DeserializeOwned {
 /// `POST /admin/{kind}`.
 pub(super) async fn create<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<Answer, Refusal> {
     let now = call.request.now;
-    let minted = id::mint(kind.as_str(), now, call.request.entropy.id);
+    let prefix = if kind == Kind::Team { teams::prefix(call.request.body) } else { kind.as_str() };
+    let minted = id::mint(prefix, now, call.request.entropy.id);
     let (id, record) = edit(kind, "{}", &minted, call.request)?;
     let stored =
         StoredRecord { id, record, change: call.change_id(), created_at: now, updated_at: now, deleted: false };

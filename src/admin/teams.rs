@@ -8,6 +8,7 @@ use super::body::{Faults, assign};
 use super::key_fields::markup;
 use super::records::Resource;
 use super::{Call, Kind, Store};
+use crate::budget::{OWN_LEDGER, ledger_of};
 use crate::keys::{Markup, TeamTerms};
 use crate::sorted::SortedMap;
 
@@ -21,6 +22,9 @@ pub(super) struct Team {
     /// `team_…`, sorting by the moment of creation.
     id: String,
     name: String,
+    /// Whether its calls are counted in a ledger of its own: decided when it is made.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own_ledger: bool,
     /// Switched off, for now, with all its keys.
     disabled: bool,
     /// What is charged for what the calls of its keys cost, unless a key says otherwise.
@@ -30,7 +34,7 @@ pub(super) struct Team {
 }
 
 impl Resource for Team {
-    const WRITABLE: &[&str] = &["name", "disabled", "markup", "metadata"];
+    const WRITABLE: &[&str] = &["name", "own_ledger", "disabled", "markup", "metadata"];
 
     fn id(&mut self) -> &mut String {
         &mut self.id
@@ -39,6 +43,7 @@ impl Resource for Team {
     fn set(&mut self, name: &str, value: Option<&RawValue>, faults: &mut Faults) {
         match name {
             "name" => assign(&mut self.name, value, |value| faults.text(name, value, 1..=LONGEST_NAME)),
+            "own_ledger" => assign(&mut self.own_ledger, value, |value| faults.flag(name, value)),
             "disabled" => assign(&mut self.disabled, value, |value| faults.flag(name, value)),
             "markup" => assign(&mut self.markup, value, |value| markup(name, value, faults).map(Some)),
             _ => assign(&mut self.metadata, value, |value| faults.notes(name, value, MOST_NOTES)),
@@ -48,6 +53,10 @@ impl Resource for Team {
     fn check(&self, faults: &mut Faults) {
         if self.name.is_empty() {
             faults.add_once("name", &format!("is needed: 1 to {LONGEST_NAME} characters"));
+        }
+        if self.own_ledger != ledger_of(Some(&self.id)).is_some() {
+            let message = "is decided when a team is made: what was spent stays where it was counted";
+            faults.add_once("own_ledger", message);
         }
     }
 }
@@ -60,4 +69,15 @@ pub(super) async fn terms_of<S: Store>(call: &Call<'_, S>, id: Option<&str>) -> 
     let missing =
         || Fault { path: "team_id".to_owned(), message: "is no team; make it with POST /admin/teams".to_owned() };
     terms.map(Some).ok_or_else(|| Refusal::faulty(vec![missing()]))
+}
+
+/// How the id of the team begins that `body` describes.
+pub(super) fn prefix(body: &[u8]) -> &'static str {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Wanted {
+        own_ledger: bool,
+    }
+    let wanted: Wanted = crate::json::from_slice(body).unwrap_or_default();
+    if wanted.own_ledger { OWN_LEDGER } else { Kind::Team.as_str() }
 }

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Budget;
+use super::{Budget, ScopeKind};
 use crate::breaker::protocol::Switch;
 use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
@@ -33,6 +33,50 @@ pub struct Terms {
     /// Why the key must not be used any more, where that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// Which rules this ledger counts its calls under.
+    #[serde(skip_serializing_if = "Part::is_all")]
+    pub part: Part,
+}
+
+/// Which rules a ledger counts calls of a key under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// All: the account has one ledger.
+    #[default]
+    All,
+    /// Those that only its team can draw from: this is the ledger of that.
+    Own,
+    /// Those that other teams draw from as well: this is the account's, and its team has one of its own.
+    Shared,
+}
+
+impl Part {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_all(&self) -> bool {
+        *self == Part::All
+    }
+
+    /// Whether rules about such spenders belong to it.
+    #[must_use]
+    pub fn has(self, kind: ScopeKind) -> bool {
+        let is_own = matches!(kind, ScopeKind::Team | ScopeKind::Key);
+        match self {
+            Part::All => true,
+            Part::Own => is_own,
+            Part::Shared => !is_own,
+        }
+    }
+}
+
+impl Terms {
+    /// What the account's ledger should know of a key whose team has one of its own.
+    #[must_use]
+    pub fn shared(&self) -> Terms {
+        let Terms { key, team, updated_at, ended, .. } = self;
+        let (key, team, updated_at, ended) = (key.clone(), team.clone(), *updated_at, *ended);
+        Terms { key, team, updated_at, ended, part: Part::Shared, ..Terms::default() }
+    }
 }
 
 /// Why a key must not be used.
@@ -127,6 +171,9 @@ pub struct Opened {
     pub holds: Vec<(u64, i64)>,
     /// How long it may still take.
     pub left: Millis,
+    /// Another ledger was told of it too, and writes its row should nothing be heard of it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub counted_elsewhere: bool,
 }
 
 /// The ledger's answer.
@@ -226,6 +273,21 @@ pub struct PotStanding {
     pub resets_at: Option<UnixMillis>,
 }
 
+impl PotStanding {
+    /// Together with how it stands in another ledger.
+    #[must_use]
+    pub fn plus(&self, other: &PotStanding) -> PotStanding {
+        PotStanding {
+            limit: self.limit.max(other.limit),
+            spent: self.spent.saturating_add(other.spent),
+            leased: self.leased.saturating_add(other.leased),
+            held: self.held.saturating_add(other.held),
+            lost: self.lost.saturating_add(other.lost),
+            resets_at: self.resets_at.max(other.resets_at),
+        }
+    }
+}
+
 /// A need that could not be met.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -244,6 +306,11 @@ pub struct Refusal {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(amount: &i64) -> bool {
     *amount == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

@@ -9,6 +9,7 @@
 //! | [`Budget`], [`crate::limit::Limit`] | what an operator wrote; a [`Rule`] is either |
 //! | [`Ledger`] | the object's side: what is left of every rule, and who has leased how much |
 //! | [`Purse`] | the isolate's side: what it has leased, what its calls hold, what it owes a report on |
+//! | [`Purses`] | one purse for each ledger that an isolate has to do with |
 //! | [`Message`], [`Reply`] | what the two say to each other |
 //!
 //! Rate limits go the same way, see [`crate::limit`]. All of it is a function of state, message and time; the object around
@@ -20,6 +21,7 @@ pub mod ledger;
 mod message;
 mod period;
 mod purse;
+mod purses;
 mod rule;
 mod standing;
 mod zone;
@@ -29,11 +31,12 @@ pub use definition::{Budget, Enforcement, Match, Period, Scope, ScopeKind, Share
 pub use estimate::{DEFAULT_MAX_TOKENS, Estimate, estimate};
 pub use ledger::Ledger;
 pub use message::{
-    Ended, KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, PotStanding, Refusal, Reply,
-    Rules, SwitchNews, Terms,
+    Ended, KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, Part, PotStanding, Refusal,
+    Reply, Rules, SwitchNews, Terms,
 };
 pub use period::{Frame, Parts};
 pub use purse::{Figure, Hold, Purse, Refused, Taken, Wanted};
+pub use purses::{Holds, OWN_LEDGER, Purses, ledger_of};
 pub use rule::{Aim, Amounts, PotName, Rule, Spender};
 pub use standing::{Figures, KeyStandings, Shown, Stood};
 pub use zone::Zone;

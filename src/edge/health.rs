@@ -258,7 +258,8 @@ pub(super) async fn overview(env: &Env) -> Vec<RegionHealth> {
 pub(super) async fn order(env: &Env, order: &Order) -> std::result::Result<(), StoreError> {
     let json = serde_json::to_string(order).map_err(|error| StoreError { message: error.to_string() })?;
     let definitions = Definitions { order: Some(order.clone()), ..Definitions::default() };
-    let leased = super::lease::define(env, definitions).await.err().map(|error| format!("the ledger ({error})"));
+    let leased = super::ledgers::define(env, [None], definitions).await.err();
+    let leased = leased.map(|error| format!("the ledger ({error})"));
     let asked = GROUPS.iter().map(|group| {
         let json = json.clone();
         async move { ask(env, group, "/order", Some(json), OPERATOR).await.map_err(|error| (group.name, error)) }

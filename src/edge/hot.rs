@@ -33,7 +33,7 @@ thread_local! {
 pub(super) struct Isolate {
     pub(super) gateway: Gateway,
     /// What is on its way to the ledger, or could not be sent.
-    pub(super) batch: Option<Batch>,
+    pub(super) batches: Vec<Batch>,
     environment: HashMap<String, String>,
     /// The bytes of the step that was just answered.
     bytes: Vec<u8>,
@@ -78,7 +78,7 @@ pub fn set_up(environment: &str, seed: &[u8]) {
         isolate.get_or_insert_with(|| Isolate {
             gateway: Gateway::new(setup_of(&environment, Config::default(), 0), seed),
             environment,
-            batch: None,
+            batches: Vec::new(),
             bytes: Vec::new(),
             pending: None,
             wanted: HashMap::new(),
@@ -434,8 +434,11 @@ impl Isolate {
             Step::FindGrant(hash) => {
                 told.string("do", "grant").string("hash", &hash.to_string());
             }
-            Step::AskLedger(message) => {
+            Step::AskLedger { team, message } => {
                 told.string("do", "ledger");
+                if let Some(team) = team {
+                    told.string("team", &team);
+                }
                 self.bytes = message;
             }
             Step::AskStandings(terms) => {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures::future::{Either, select};
+use futures::future::{Either, join_all, select};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
@@ -14,8 +14,9 @@ use worker::{Date, Delay, Env, Error, Headers, Method, Request, RequestInit, Res
 use super::hot;
 use super::ledger::{Definitions, Freed, Kept, Release, Standings, Wondered};
 use crate::budget::ledger::Released;
-use crate::budget::{Message, PROTOCOL, Reply};
+use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
 use crate::gateway::Input;
+use crate::observe::Record;
 use crate::units::{Millis, UnixMillis};
 
 /// How long a call waits for the object. It is one hop away; what takes longer is an outage.
@@ -30,6 +31,8 @@ const LINES_AN_ENTRY: usize = 25;
 /// Records and the report that belongs to them: sent as they are until they are taken.
 #[derive(Debug)]
 pub(super) struct Batch {
+    /// The team whose own ledger it is for; `None` is the account's.
+    team: Option<String>,
     body: String,
     /// The number of the report.
     report: u64,
@@ -43,36 +46,49 @@ pub(super) struct Batch {
 ///
 /// The message is handed over: this begins a moment after it is called, when other steps have left their bytes.
 #[wasm_bindgen]
-pub async fn ask_ledger(env: Env, call: u32, message: Vec<u8>) -> String {
+pub async fn ask_ledger(env: Env, call: u32, team: Option<String>, message: Vec<u8>) -> String {
     let (message, sent) = (String::from_utf8(message).unwrap_or_default(), now());
-    let reply = post(&env, "/ask", JsValue::from_str(&message), ASK_WITHIN).await;
+    let reply = post(&env, team.as_deref(), "/ask", JsValue::from_str(&message), ASK_WITHIN).await;
     let reply = reply.and_then(|bytes| read::<Reply>(&bytes)).map(Box::new).map_err(|error| error.to_string());
     if let Err(error) = &reply {
         worker::console_error!("{}", serde_json::json!({ "event": "ledger_away", "error": error }));
     }
     #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
-    hot::resume(call, Input::Ledger { sent, reply }, now().0 as f64)
+    hot::resume(call, Input::Ledger { team, sent, reply }, now().0 as f64)
 }
 
 /// Asks the ledger how everything stands that the call's key is subject to (its terms are the bytes of its step).
 #[wasm_bindgen]
 pub async fn ask_standings(env: Env, call: u32, terms: Vec<u8>) -> String {
     let found = match crate::json::from_slice(&terms) {
-        Ok(terms) => standings(&env, Wondered { terms: Some(terms), ..Wondered::default() }).await,
+        Ok(terms) => standings_of_key(&env, terms).await,
         Err(error) => Err(error.into()),
     };
-    let found = found.map(|found| Box::new(found.key.unwrap_or_default())).map_err(|error| error.to_string());
+    let found = found.map(Box::new).map_err(|error| error.to_string());
     #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
     hot::resume(call, Input::Standings(found), now().0 as f64)
 }
 
-/// Asks the ledger how rules stand.
+async fn standings_of_key(env: &Env, terms: Terms) -> Result<KeyStandings> {
+    let of = async |team: Option<&str>, terms: Terms| {
+        let found = standings(env, team, Wondered { terms: Some(terms), ..Wondered::default() }).await?;
+        Ok::<KeyStandings, Error>(found.key.unwrap_or_default())
+    };
+    let Some(team) = ledger_of(terms.team.as_deref()).map(str::to_owned) else { return of(None, terms).await };
+    let mut found = of(None, terms.shared()).await?;
+    let KeyStandings { budgets, limits } = of(Some(&team), terms).await?;
+    found.budgets.extend(budgets);
+    found.limits.extend(limits);
+    Ok(found)
+}
+
+/// Asks a ledger how rules stand.
 ///
 /// # Errors
 /// Where it does not answer.
-pub(super) async fn standings(env: &Env, wondered: Wondered) -> Result<Standings> {
+pub(super) async fn standings(env: &Env, team: Option<&str>, wondered: Wondered) -> Result<Standings> {
     let body = serde_json::to_string(&Wondered { version: PROTOCOL, ..wondered })?;
-    read(&post(env, "/standings", JsValue::from_str(&body), ASK_WITHIN).await?)
+    read(&post(env, team, "/standings", JsValue::from_str(&body), ASK_WITHIN).await?)
 }
 
 /// Whether there is something to tell the ledger: finished calls, or leases to renew or give back.
@@ -81,50 +97,54 @@ pub fn owes_ledger() -> bool {
     hot::with_isolate(|isolate| {
         let gateway = &isolate.gateway;
         let has_words = !gateway.records.is_empty() || !gateway.contents.is_empty();
-        isolate.batch.is_some() || has_words || gateway.purse.owes_report()
+        !isolate.batches.is_empty() || has_words || gateway.purse.owes_report()
     })
     .unwrap_or_default()
 }
 
-/// Writes the records of finished calls to the log and hands them to the ledger, with the report on the leases that
-/// they drew from; what it does not take is sent again the next time.
+/// Writes the records of finished calls to the log and hands them to the ledgers, with the report on the leases that
+/// they drew from; what one does not take is sent again the next time.
 ///
 /// # Errors
-/// Where the ledger does not answer.
+/// Where a ledger does not answer.
 #[wasm_bindgen]
 pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
     write_contents(&env).await;
-    let next = hot::with_isolate(|isolate| {
+    let parcels = hot::with_isolate(|isolate| {
         prepare(isolate);
-        let batch = isolate.batch.as_mut().filter(|batch| batch.sending_until <= now())?;
-        batch.sending_until = now().plus(KEEP_WITHIN);
-        Some((JsValue::from_str(&batch.body), batch.report))
+        let ready = isolate.batches.iter_mut().filter(|batch| batch.sending_until <= now());
+        let sent = ready.map(|batch| {
+            batch.sending_until = now().plus(KEEP_WITHIN);
+            (batch.team.clone(), JsValue::from_str(&batch.body), batch.report)
+        });
+        sent.collect::<Vec<_>>()
     });
-    let Some((body, report)) = next.flatten() else { return Ok(()) };
-    let kept = post(&env, "/records", body, KEEP_WITHIN).await.and_then(|bytes| read::<Kept>(&bytes));
-    let this = |isolate: &mut hot::Isolate| isolate.batch.as_ref().is_some_and(|batch| batch.report == report);
-    match kept {
-        Ok(kept) => {
-            hot::with_isolate(|isolate| {
-                if this(isolate)
-                    && let Some(batch) = isolate.batch.take()
-                {
-                    isolate.gateway.reported(&kept.reply.unwrap_or_default(), batch.made, now());
-                }
-            });
-            Ok(())
-        }
-        Err(error) => {
-            hot::with_isolate(|isolate| {
-                if this(isolate)
-                    && let Some(batch) = &mut isolate.batch
-                {
+    let sent = parcels.unwrap_or_default().into_iter().map(|(team, body, report)| hand_over(&env, team, body, report));
+    let failed = join_all(sent).await.into_iter().find_map(std::result::Result::err);
+    failed.map_or(Ok(()), |error| Err(JsValue::from_str(&error.to_string())))
+}
+
+async fn hand_over(env: &Env, team: Option<String>, body: JsValue, report: u64) -> Result<()> {
+    let kept = post(env, team.as_deref(), "/records", body, KEEP_WITHIN).await.and_then(|bytes| read::<Kept>(&bytes));
+    let told = hot::with_isolate(|isolate| {
+        let this = |batch: &Batch| batch.team == team && batch.report == report;
+        let Some(at) = isolate.batches.iter().position(this) else { return Ok(()) };
+        match kept {
+            Ok(kept) => {
+                let batch = isolate.batches.swap_remove(at);
+                let reply = kept.reply.unwrap_or_default();
+                isolate.gateway.reported(team.as_deref(), &reply, batch.made, now());
+                Ok(())
+            }
+            Err(error) => {
+                if let Some(batch) = isolate.batches.get_mut(at) {
                     batch.sending_until = UnixMillis(0);
                 }
-            });
-            Err(JsValue::from_str(&error.to_string()))
+                Err(error)
+            }
         }
-    }
+    });
+    told.unwrap_or(Ok(()))
 }
 
 /// Writes answers that are kept to the database. They are no money: what cannot be written is given up, and said.
@@ -141,27 +161,39 @@ async fn write_contents(env: &Env) {
     }
 }
 
-/// Tells the ledger what the operator has written.
+/// Tells a ledger what the operator has written.
 ///
 /// # Errors
 /// Where the ledger does not answer.
-pub(super) async fn define(env: &Env, definitions: Definitions) -> Result<()> {
-    let body = serde_json::to_string(&Definitions { version: PROTOCOL, ..definitions })?;
-    post(env, "/define", JsValue::from_str(&body), ASK_WITHIN).await.map(|_| ())
+pub(super) async fn define(env: &Env, team: Option<&str>, definitions: &Definitions) -> Result<()> {
+    let body = serde_json::to_string(definitions)?;
+    post(env, team, "/define", JsValue::from_str(&body), ASK_WITHIN).await.map(|_| ())
 }
 
-/// Has the ledger free what isolates of which nothing was heard for so long had leased of a budget.
+/// Has a ledger free what isolates of which nothing was heard for so long had leased of a budget.
 ///
 /// # Errors
 /// Where the ledger does not answer.
-pub(super) async fn release(env: &Env, rule: &str, silence: Millis) -> Result<Option<Released>> {
+pub(super) async fn release(env: &Env, team: Option<&str>, rule: &str, silence: Millis) -> Result<Option<Released>> {
     let body = serde_json::to_string(&Release { version: PROTOCOL, rule: rule.to_owned(), silence })?;
-    let freed: Freed = read(&post(env, "/release", JsValue::from_str(&body), ASK_WITHIN).await?)?;
+    let freed: Freed = read(&post(env, team, "/release", JsValue::from_str(&body), ASK_WITHIN).await?)?;
     Ok(freed.released)
 }
 
-/// Makes the next batch, unless there is one or nothing to say.
+/// Makes the next batch for each ledger, unless there is one or nothing to say.
 fn prepare(isolate: &mut hot::Isolate) {
+    let waiting = isolate.gateway.records.teams_with(|team| ledger_of(Some(team)).is_some());
+    let mut ledgers: Vec<Option<String>> = isolate.gateway.purse.teams().map(|team| Some(team.to_owned())).collect();
+    ledgers.extend(waiting.into_iter().map(Some));
+    ledgers.push(None);
+    ledgers.sort_unstable();
+    ledgers.dedup();
+    for team in ledgers {
+        prepare_for(isolate, team);
+    }
+}
+
+fn prepare_for(isolate: &mut hot::Isolate, team: Option<String>) {
     #[derive(Serialize)]
     struct Parts<'a> {
         version: u32,
@@ -169,27 +201,35 @@ fn prepare(isolate: &mut hot::Isolate) {
         records: Vec<Box<RawValue>>,
         report: &'a Message,
     }
-    let gateway = &mut isolate.gateway;
-    if isolate.batch.is_some() || gateway.records.is_empty() && !gateway.purse.owes_report() {
+    if isolate.batches.iter().any(|batch| batch.team == team) {
         return;
     }
-    let records = gateway.records.take(MOST_RECORDS);
+    let gateway = &mut isolate.gateway;
+    let of_ledger = |record: &Record| ledger_of(record.team_id.as_deref()) == team.as_deref();
+    let records = gateway.records.take_those(MOST_RECORDS, of_ledger);
+    if records.is_empty() && !gateway.purse.owes_report_to(team.as_deref()) {
+        return;
+    }
     let lines: Vec<Box<RawValue>> = records.iter().filter_map(|record| to_raw_value(record).ok()).collect();
     for entry in lines.chunks(LINES_AN_ENTRY) {
         let entry: Vec<&str> = entry.iter().map(|line| line.get()).collect();
         worker::console_log!("{}", entry.join("\n"));
     }
     let made = now();
-    let report = gateway.purse.report(made);
+    let report = gateway.purse.report(team.as_deref(), made);
     let batch = format!("{}.{}", report.isolate, report.report);
     let parts = Parts { version: PROTOCOL, batch: &batch, records: lines, report: &report };
     let body = serde_json::to_string(&parts).unwrap_or_default();
-    isolate.batch = Some(Batch { body, report: report.report, made, sending_until: UnixMillis(0) });
+    isolate.batches.push(Batch { team, body, report: report.report, made, sending_until: UnixMillis(0) });
 }
 
-/// One request to the account's ledger object.
-async fn post(env: &Env, route: &str, body: JsValue, within: Millis) -> Result<Vec<u8>> {
-    let stub = env.durable_object("LEDGER")?.get_by_name("account")?;
+/// One request to the ledger object of the account, or of a team.
+async fn post(env: &Env, team: Option<&str>, route: &str, body: JsValue, within: Millis) -> Result<Vec<u8>> {
+    let ledgers = env.durable_object("LEDGER")?;
+    let stub = match team {
+        None => ledgers.get_by_name("account")?,
+        Some(team) => ledgers.get_by_name(&format!("account/{team}"))?,
+    };
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     let mut init = RequestInit::new();

@@ -96,6 +96,14 @@ pub struct Definitions {
     pub order: Option<Order>,
 }
 
+impl Definitions {
+    /// Those of one key.
+    #[must_use]
+    pub fn of_terms(terms: Terms) -> Definitions {
+        Definitions { terms: vec![terms], ..Definitions::default() }
+    }
+}
+
 /// What is to be freed of a budget, see [`crate::budget::Ledger::release`].
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]

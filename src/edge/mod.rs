@@ -11,6 +11,7 @@ mod hot;
 mod lease;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
+mod ledgers;
 mod means;
 mod probe;
 mod rows;

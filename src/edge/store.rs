@@ -14,7 +14,7 @@ use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, console_error};
 
 use super::copies::{read_copy, write_copy};
-use super::ledger::{Definitions, Wondered};
+use super::ledger::Definitions;
 use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
 use super::usage;
 use crate::admin::{
@@ -23,10 +23,9 @@ use crate::admin::{
 };
 use crate::breaker::Order;
 use crate::budget::ledger::Released;
-use crate::budget::{Budget, Ended};
+use crate::budget::{Ended, ledger_of};
 use crate::gateway::{Content, Feedback, Load};
 use crate::keys::{Grant, Key, KeyHash, Secrets};
-use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
 
 /// The database is far for some; beyond this the call fails rather than waits.
@@ -387,23 +386,20 @@ impl Store for EdgeStore<'_> {
         if stored.deleted {
             terms.ended = Some(Ended::Revoked);
         }
-        Ok(super::lease::define(self.env, Definitions { terms: vec![terms], ..Definitions::default() }).await?)
+        if let Some(team) = ledger_of(stored.key.team_id.as_deref()) {
+            let shared = terms.shared();
+            super::ledgers::define(self.env, [Some(team)], Definitions::of_terms(terms)).await?;
+            terms = shared;
+        }
+        super::ledgers::define(self.env, [None], Definitions::of_terms(terms)).await
     }
 
     async fn tell_rule(&self, kind: Kind, stored: &StoredRecord) -> Result<(), StoreError> {
-        let mut definitions = Definitions::default();
-        match kind {
-            Kind::Team | Kind::User | Kind::Webhook => return Ok(()),
-            Kind::Budget | Kind::Limit if stored.deleted => definitions.removed.push(stored.id.clone()),
-            Kind::Budget => definitions.budgets.push(Budget { id: stored.id.clone(), ..read_json(&stored.record)? }),
-            Kind::Limit => definitions.limits.push(Limit { id: stored.id.clone(), ..read_json(&stored.record)? }),
-        }
-        Ok(super::lease::define(self.env, definitions).await?)
+        super::ledgers::tell_rule(self, kind, stored).await
     }
 
     async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError> {
-        let wondered = Wondered { rules, ..Wondered::default() };
-        Ok(super::lease::standings(self.env, wondered).await?.standings)
+        super::ledgers::standings(self, rules).await
     }
 
     async fn calls(&self, query: &CallsQuery<'_>) -> Result<Vec<CallRow>, StoreError> {
@@ -528,7 +524,7 @@ impl Store for EdgeStore<'_> {
     }
 
     async fn release_budget(&self, id: &str, silence: Millis) -> Result<Option<Released>, StoreError> {
-        Ok(super::lease::release(self.env, id, silence).await?)
+        super::ledgers::release(self, id, silence).await
     }
 }
 
@@ -600,7 +596,7 @@ pub(super) fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError>
         .ok_or_else(|| StoreError { message: "the database did not say what it changed".to_owned() })
 }
 
-fn read_json<T: DeserializeOwned>(record: &str) -> Result<T, StoreError> {
+pub(super) fn read_json<T: DeserializeOwned>(record: &str) -> Result<T, StoreError> {
     crate::json::from_str(record).map_err(|error| StoreError { message: format!("a record: {error}") })
 }
 

@@ -240,7 +240,7 @@ async function advance(step, live) {
     else if (next.do === "media") next = await inline(next);
     else if (next.do === "exchange") next = JSON.parse(await exchangeToken(core, next, live));
     else if (next.do === "inner") next = await askInside(next, live);
-    else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call, core.take_bytes()));
+    else if (next.do === "ledger") next = JSON.parse(await core.ask_ledger(live.env, next.call, next.team, core.take_bytes()));
     else if (next.do === "responses") next = JSON.parse(await core.find_responses(live.env, next.call));
     else return next;
   }

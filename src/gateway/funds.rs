@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::budget::{
-    Aim, Amounts, DEFAULT_MAX_TOKENS, Ended, Estimate, Hold, Refusal, Refused, Reply, Rule, Spender, Taken, Wanted,
+    Aim, Amounts, DEFAULT_MAX_TOKENS, Ended, Estimate, Holds, Refusal, Refused, Reply, Rule, Spender, Taken, Wanted,
     estimate,
 };
 use crate::chat::Usage;
@@ -35,7 +35,7 @@ const LEAST_OUTPUT: u64 = 256;
 /// What a call holds, and what it has waited for.
 #[derive(Debug, Default)]
 pub(super) struct Funds {
-    hold: Option<Hold>,
+    hold: Option<Holds>,
     most: Amounts,
     /// A strict budget counts it: what is not known for sure is charged at its worst case.
     strict: bool,
@@ -96,7 +96,7 @@ impl Gateway {
     pub(super) fn fund(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Option<Step>, Failure> {
         self.release(call);
         let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
-        if self.purse.is_free(&grant.key.id, now) {
+        if self.purse.is_free(&grant.terms, now) {
             call.funds.let_through(now);
             return Ok(None);
         }
@@ -115,9 +115,10 @@ impl Gateway {
             deadline: call.started.plus(total),
             again: call.funds.tries > 1,
         };
-        let taken = self.purse.take(&wanted, now);
+        let mut asked = None;
+        let taken = self.purse.take(&wanted, &mut asked, now);
         if let Taken::Away = taken {
-            return self.without_ledger(&wanted, &grant, &rules).map(|hold| {
+            return self.without_ledger(&wanted, &grant, &rules, now).map(|hold| {
                 call.funds.hold = hold;
                 None
             });
@@ -133,7 +134,8 @@ impl Gateway {
             Taken::Ask(message) => {
                 call.funds.queued.get_or_insert(now);
                 call.stage = Stage::Ledger;
-                Ok(Some(Step::AskLedger(serde_json::to_vec(&message).unwrap_or_default())))
+                let message = serde_json::to_vec(&message).unwrap_or_default();
+                Ok(Some(Step::AskLedger { team: asked, message }))
             }
             Taken::Wait(wait) => {
                 if now.since(*call.funds.queued.get_or_insert(now)) > LONGEST_QUEUE {
@@ -148,9 +150,9 @@ impl Gateway {
         }
     }
 
-    /// The ledger's answer to what it was told beside the calls, at `sent`.
-    pub fn reported(&mut self, reply: &Reply, sent: UnixMillis, now: UnixMillis) {
-        self.purse.reported(reply, sent);
+    /// The answer of a ledger (a team's own, or the account's) to what it was told beside the calls, at `sent`.
+    pub fn reported(&mut self, team: Option<&str>, reply: &Reply, sent: UnixMillis, now: UnixMillis) {
+        self.purse.reported(team, reply, sent);
         self.hear_switches(now);
     }
 
@@ -163,18 +165,19 @@ impl Gateway {
     /// The ledger answered, or did not. Says why nothing was granted, where that is so.
     pub(super) fn ledger_answered(
         &mut self,
+        team: Option<&str>,
         reply: &Result<Box<Reply>, String>,
         sent: UnixMillis,
         now: UnixMillis,
     ) -> Option<Refusal> {
         match reply {
             Ok(reply) => {
-                let refusal = self.purse.answered(reply, sent);
+                let refusal = self.purse.answered(team, reply, sent);
                 self.hear_switches(now);
                 refusal
             }
             Err(_) => {
-                self.purse.unanswered(now);
+                self.purse.unanswered(team, now);
                 None
             }
         }
@@ -209,7 +212,7 @@ impl Gateway {
             Some(cost) => most.cost.max(cost.charged),
             None => most.cost,
         };
-        self.purse.settle(hold, &Amounts::used(usage, charged, most.requests));
+        self.purse.settle(&hold, &Amounts::used(usage, charged, most.requests));
         call.funds.counted = true;
         // Where nothing was held for an unknown price, what it costs stays unknown.
         if cost.is_some() || charged > NanoUsd::ZERO {
@@ -283,7 +286,7 @@ impl Gateway {
         let sent = call.attempt.as_ref().is_some_and(|attempt| attempt.repeated > 0);
         let requests = if sent { call.funds.most.requests } else { 0 };
         call.funds.counted |= sent;
-        self.purse.settle(hold, &Amounts { requests, ..Amounts::default() });
+        self.purse.settle(&hold, &Amounts { requests, ..Amounts::default() });
     }
 
     /// The output limit of a call that names none, and whether it was lowered to a fair share of what is left.
@@ -365,14 +368,20 @@ impl Gateway {
     }
 
     /// What happens while the ledger does not answer: the key's own policy.
-    fn without_ledger(&mut self, wanted: &Wanted<'_>, grant: &Grant, rules: &[Rule]) -> Result<Option<Hold>, Failure> {
+    fn without_ledger(
+        &mut self,
+        wanted: &Wanted<'_>,
+        grant: &Grant,
+        rules: &[Rule],
+        now: UnixMillis,
+    ) -> Result<Option<Holds>, Failure> {
         if rules.is_empty() {
             return Ok(None);
         }
         if grant.key.on_ledger_outage == OnLedgerOutage::Strict {
             return Err(unavailable("this key is set to wait for it (`on_ledger_outage`)"));
         }
-        self.purse.take_on_credit(wanted).map_err(|_| unavailable("the credit for the time without it is used up"))
+        self.purse.take_on_credit(wanted, now).map_err(|_| unavailable("the credit for the time without it is used up"))
     }
 
     fn refuse_for(&self, call: &mut Call, refused: &Refused, now: UnixMillis) -> Failure {

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use crate::breaker::View;
-use crate::budget::{KeyStandings, Purse};
+use crate::budget::{KeyStandings, Purses};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Response, Route, route};
@@ -55,7 +55,7 @@ pub struct Gateway {
     /// Responses that are stored, until they are written.
     pub unwritten: Unwritten,
     /// What this isolate may spend.
-    pub purse: Purse,
+    pub purse: Purses,
     /// By ids that only grow, and each in a box of its own: a call is taken out and put back with every chunk of a stream.
     calls: SortedMap<CallId, Box<Call>>,
     next_call: u32,
@@ -104,7 +104,7 @@ impl Gateway {
             meanings: HashMap::new(),
             contents: Vec::new(),
             unwritten: Unwritten::default(),
-            purse: Purse::new(isolate),
+            purse: Purses::new(isolate),
             calls: SortedMap::new(),
             next_call: 0,
         }
@@ -191,7 +191,7 @@ impl Gateway {
     pub fn resume(&mut self, id: CallId, input: Input<'_>, now: UnixMillis) -> Step {
         // What the ledger says is for the isolate as a whole, whatever became of the call that asked.
         let refused = match &input {
-            Input::Ledger { sent, reply } => self.ledger_answered(reply, *sent, now),
+            Input::Ledger { team, sent, reply } => self.ledger_answered(team.as_deref(), reply, *sent, now),
             _ => None,
         };
         let Some(mut call) = self.calls.remove(&id) else { return Step::Finish(Vec::new()) };

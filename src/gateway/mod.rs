@@ -73,6 +73,8 @@ pub enum Input<'a> {
     Grant(Result<Option<Rc<Grant>>, String>),
     /// The answer to [`Step::AskLedger`], which was sent at this moment, or why there is none.
     Ledger {
+        /// Whose ledger it is, as the step said.
+        team: Option<String>,
         /// When the message was made.
         sent: UnixMillis,
         /// What the ledger says.
@@ -181,7 +183,12 @@ pub enum Step {
     /// Look the key up: KV, then the database.
     FindGrant(KeyHash),
     /// Ask the ledger: a [`crate::budget::Message`] as JSON.
-    AskLedger(Vec<u8>),
+    AskLedger {
+        /// The team whose own ledger it is; `None` is the account's.
+        team: Option<String>,
+        /// What to say.
+        message: Vec<u8>,
+    },
     /// Ask the ledger how everything stands that a key is subject to.
     AskStandings(Box<Terms>),
     /// Keep what a caller thinks of one of its calls; the answer is [`Input::Call`], as to a call that is looked up.

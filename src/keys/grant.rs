@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{Key, KeyHash, Markup, ModelPattern, Network, Pattern, Secrets};
-use crate::budget::{Ended, Terms};
+use crate::budget::{Ended, Part, Terms, ledger_of};
 use crate::failure::{Failure, Kind};
 use crate::units::UnixMillis;
 
@@ -170,6 +170,7 @@ pub fn terms(key: &Key) -> Terms {
         budgets: key.budgets.clone(),
         limits: key.limits.clone(),
         ended: key.revoked_at.map(|_| Ended::Revoked).or(is_off.then_some(Ended::Disabled)),
+        part: if ledger_of(key.team_id.as_deref()).is_some() { Part::Own } else { Part::All },
     }
 }
 

@@ -238,6 +238,27 @@ impl RecordBuffer {
         self.waiting.drain(..count).collect()
     }
 
+    /// Takes up to `most` of those that are wanted, oldest first; fewer where they are long.
+    pub fn take_those(&mut self, most: usize, wanted: impl Fn(&Record) -> bool) -> Vec<Record> {
+        if self.waiting.iter().all(&wanted) {
+            return self.take(most);
+        }
+        let (those, others) = std::mem::take(&mut self.waiting).into_iter().partition(|record| wanted(record));
+        self.waiting = those;
+        let taken = self.take(most);
+        self.waiting.extend(others);
+        taken
+    }
+
+    /// The teams of waiting records, those that are wanted, each once.
+    pub fn teams_with(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let teams = self.waiting.iter().filter_map(|record| record.team_id.as_deref()).filter(|team| wanted(team));
+        let mut teams: Vec<String> = teams.map(str::to_owned).collect();
+        teams.sort_unstable();
+        teams.dedup();
+        teams
+    }
+
     /// Puts records back that could not be written.
     pub fn put_back(&mut self, mut records: Vec<Record>) {
         records.append(&mut self.waiting);

@@ -322,3 +322,70 @@ fn a_call_that_never_fits_a_limit_is_not_told_to_come_back() {
         assert_eq!(limit["reset_at"].is_number(), comes_back, "{limit}");
     }
 }
+
+/// A key of a team that has a ledger of its own, with a budget there, and one of the account.
+fn split(account: i64, team: i64) -> World {
+    let key = Key { team_id: Some(TEAM.to_owned()), budgets: vec![budget(team)], ..Key::default() };
+    let mut world = World::with(key, Some(PRICED));
+    let shared =
+        Budget { id: "all".into(), scope: Scope { kind: ScopeKind::Account, id: String::new() }, ..budget(account) };
+    if let Some(ledger) = &mut world.ledger {
+        ledger.set_rule(Rule::Budget(shared));
+    }
+    world.team_ledgers.insert(TEAM.to_owned(), latchkey::budget::Ledger::default());
+    world
+}
+
+const TEAM: &str = "team_own_1";
+
+/// What each ledger has booked: the account's, and the team's.
+fn spent_in_both(world: &mut World) -> (i64, i64) {
+    world.report();
+    let now = world.now;
+    let own = world.team_ledgers.get_mut(TEAM).and_then(|ledger| ledger.standing("bud/key_test", now));
+    let account = world.ledger.as_mut().and_then(|ledger| ledger.standing("all", now));
+    (account.expect("known").spent, own.expect("known").spent)
+}
+
+#[test]
+fn a_call_of_a_team_with_its_own_ledger_is_counted_there_and_by_the_account() {
+    let mut world = split(NanoUsd::DOLLAR.0, NanoUsd::DOLLAR.0);
+    for _ in 0..20 {
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        world.answer(id, 200, &[], ANSWER);
+        world.report();
+    }
+    assert_eq!(spent_in_both(&mut world), (20 * COST, 20 * COST));
+    assert_eq!(world.gateway.purse.holding(), 0);
+    let before = world.asked;
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    world.answer(id, 200, &[], ANSWER);
+    assert_eq!(world.asked, before, "and in steady traffic it asks neither");
+}
+
+#[test]
+fn what_one_ledger_refuses_is_held_in_neither() {
+    for (account, team, id) in [(500_000, 5_000_000, "all"), (5_000_000, 500_000, "bud")] {
+        let mut world = split(account, team);
+        let (status, body) = refused(world.chat(CALL).1);
+        assert_eq!((status, &body["error"]["budget"]["id"]), (402, &id.into()), "{body}");
+        assert_eq!(world.gateway.purse.holding(), 0);
+        world.report();
+        assert_eq!(spent_in_both(&mut world), (0, 0));
+    }
+}
+
+#[test]
+fn either_ledger_being_away_is_the_keys_own_policy() {
+    for account_is_away in [true, false] {
+        let mut world = split(10_000_000, 10_000_000);
+        match account_is_away {
+            true => world.ledger = None,
+            false => world.team_ledgers.clear(),
+        }
+        let (status, body) = refused(world.chat(CALL).1);
+        assert_eq!((status, body["error"]["code"].as_str()), (503, Some("ledger_unavailable")));
+    }
+}

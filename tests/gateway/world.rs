@@ -21,6 +21,8 @@ pub struct World {
     pub now: UnixMillis,
     /// The account's ledger; `None` is away.
     pub ledger: Option<Ledger>,
+    /// Those of teams that have one of their own.
+    pub team_ledgers: HashMap<String, Ledger>,
     /// How often a call had to ask it.
     pub asked: u32,
 }
@@ -69,6 +71,7 @@ impl World {
             grant: Grant::new(Key { id: "key_test".to_owned(), ..key }),
             now: UnixMillis(1_790_000_000_000),
             ledger: Some(Ledger::default()),
+            team_ledgers: HashMap::new(),
             asked: 0,
         }
     }
@@ -148,24 +151,33 @@ impl World {
             let found = found.ok_or_else(|| "it is away".to_owned());
             return self.gateway.resume(id, Input::Standings(found), self.now);
         }
-        while let Step::AskLedger(message) = step {
+        while let Step::AskLedger { team, message } = step {
             let message = serde_json::from_slice(&message).expect("a message");
             self.asked += 1;
-            let reply = match &mut self.ledger {
+            let ledger = match &team {
+                Some(team) => self.team_ledgers.get_mut(team),
+                None => self.ledger.as_mut(),
+            };
+            let reply = match ledger {
                 Some(ledger) => Ok(Box::new(ledger.handle(message, self.now))),
                 None => Err("it is away".to_owned()),
             };
-            step = self.gateway.resume(id, Input::Ledger { sent: self.now, reply }, self.now);
+            step = self.gateway.resume(id, Input::Ledger { team, sent: self.now, reply }, self.now);
         }
         step
     }
 
     /// What the isolate says to the ledger beside the calls.
     pub fn report(&mut self) {
-        let message = self.gateway.purse.report(self.now);
+        let message = self.gateway.purse.report(None, self.now);
         let ledger = self.ledger.as_mut().expect("a ledger");
         let reply = ledger.handle(message, self.now);
-        self.gateway.reported(&reply, self.now, self.now);
+        self.gateway.reported(None, &reply, self.now, self.now);
+        for (team, ledger) in &mut self.team_ledgers {
+            let message = self.gateway.purse.report(Some(team), self.now);
+            let reply = ledger.handle(message, self.now);
+            self.gateway.reported(Some(team), &reply, self.now, self.now);
+        }
     }
 
     pub fn chat(&mut self, body: &str) -> (CallId, Step) {

@@ -51,6 +51,29 @@ fn a_budget_is_shown_with_what_the_ledger_says_of_it() {
 }
 
 #[test]
+fn a_team_has_a_ledger_of_its_own_from_the_beginning_or_never() {
+    let gateway = Gateway::new();
+    let own = gateway.send("POST", "/admin/teams", r#"{"name":"Search","own_ledger":true}"#);
+    assert_eq!((own.status, &own.body["own_ledger"]), (201, &json!(true)));
+    assert!(own.text("id").starts_with("team_own_"), "whoever knows its id knows where it is counted");
+    let plain = gateway.send("POST", "/admin/teams", r#"{"name":"Shop"}"#);
+    assert!(plain.body.get("own_ledger").is_none() && !plain.text("id").starts_with("team_own_"));
+    for (team, change) in [(&own, "false"), (&own, "null"), (&plain, "true")] {
+        let path = format!("/admin/teams/{}", team.text("id"));
+        let changed = gateway.send("PATCH", &path, &format!(r#"{{"own_ledger":{change}}}"#));
+        assert_eq!((changed.status, &changed.body["error"]["faults"][0]["path"]), (400, &json!("own_ledger")));
+        assert_eq!(gateway.send("PATCH", &path, r#"{"name":"Renamed"}"#).status, 200);
+    }
+    let key = gateway.send("POST", "/admin/keys", &json!({ "name": "k", "team_id": own.text("id") }).to_string());
+    let path = format!("/admin/keys/{}", key.text("id"));
+    for team in [json!(plain.text("id")), json!(null)] {
+        let moved = gateway.send("PATCH", &path, &json!({ "team_id": team }).to_string());
+        assert_eq!((moved.status, &moved.body["error"]["faults"][0]["path"]), (400, &json!("team_id")));
+    }
+    assert_eq!(gateway.send("PATCH", &path, r#"{"name":"Renamed"}"#).status, 200);
+}
+
+#[test]
 fn what_died_with_isolates_is_released_once_and_audited() {
     let gateway = Gateway::new();
     gateway.store.contents.borrow_mut().lost.insert("bud_1".into(), NanoUsd(250_000_000));

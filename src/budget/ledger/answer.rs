@@ -54,7 +54,7 @@ impl Ledger {
         let Standing { terms, revision } = self.keys.get(&asked.key).cloned().unwrap_or_default();
         let revision = revision.max(self.meta.common).max(1);
         let rules = (revision != asked.have).then(|| {
-            let (budgets, limits) = self.rules_of(&asked.key, terms.team.as_deref());
+            let (budgets, limits) = self.rules_of(&asked.key, terms.team.as_deref(), terms.part);
             Rules { budgets, limits }
         });
         KeyNews { key: asked.key, revision, ended: terms.ended, rules }
@@ -197,8 +197,8 @@ impl Ledger {
             return;
         }
         self.changed.insert(Row::Isolate(isolate.to_owned()));
-        for Opened { request, key, holds, left } in opened.into_iter().take(MOST_LISTED) {
-            let open = Open { key, holds, deadline: now.plus(left), committed: false };
+        for Opened { request, key, holds, left, counted_elsewhere } in opened.into_iter().take(MOST_LISTED) {
+            let open = Open { key, holds, deadline: now.plus(left), committed: false, counted_elsewhere };
             held.opens.get_or_insert_with(request, || open);
         }
     }

@@ -57,6 +57,9 @@ pub struct Open {
     pub deadline: UnixMillis,
     /// Booked at its ceiling, because it was not heard of until then.
     pub committed: bool,
+    /// Another ledger writes its row.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub counted_elsewhere: bool,
 }
 
 impl Lease {

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Isolate, Pot};
 use crate::breaker::{Order, Switches};
-use crate::budget::{Budget, KeyStandings, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, SwitchNews, Terms};
+use crate::budget::{
+    Budget, KeyStandings, Part, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, SwitchNews, Terms,
+};
 use crate::limit::Limit;
 use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
@@ -230,7 +232,7 @@ impl Ledger {
     /// How everything stands that a key is subject to. Parts of single users, sessions and tags are not the key's.
     pub fn standings_of_key(&mut self, terms: &Terms, now: UnixMillis) -> KeyStandings {
         self.set_terms(terms.clone());
-        let (budgets, limits) = self.rules_of(&terms.key, terms.team.as_deref());
+        let (budgets, limits) = self.rules_of(&terms.key, terms.team.as_deref(), terms.part);
         let spender = Spender { key: &terms.key, team: terms.team.as_deref(), ..Spender::default() };
         let mut stand = |rule: &Rule| {
             let mut pot = None;
@@ -269,9 +271,10 @@ impl Ledger {
     }
 
     /// The rules that can count calls of a key.
-    pub(super) fn rules_of(&self, key: &str, team: Option<&str>) -> (Vec<Budget>, Vec<Limit>) {
+    pub(super) fn rules_of(&self, key: &str, team: Option<&str>, part: Part) -> (Vec<Budget>, Vec<Limit>) {
         let (mut budgets, mut limits) = (Vec::new(), Vec::new());
-        let own = |known: &&Known| known.key.as_deref().is_none_or(|owner| owner == key);
+        let own =
+            |known: &&Known| known.key.as_deref().is_none_or(|owner| owner == key) && part.has(known.rule.scope().kind);
         for known in self.rules.values().filter(own).filter(|known| known.rule.concerns(key, team)) {
             match &known.rule {
                 Rule::Budget(budget) => budgets.push(budget.clone()),

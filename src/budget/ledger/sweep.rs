@@ -80,7 +80,7 @@ impl Ledger {
                 self.changed.insert(Row::Pot(lease.pot.clone()));
             }
         }
-        if cost != 0 {
+        if cost != 0 && !open.counted_elsewhere {
             let (request, key) = (request.to_owned(), open.key.clone());
             self.committed.push(Committed { request, key, cost: sign * cost, at: now });
         }

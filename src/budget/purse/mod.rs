@@ -66,6 +66,8 @@ struct Held {
     parts: Vec<Part>,
     deadline: UnixMillis,
     announced: bool,
+    /// Another ledger is told of the call too.
+    counted_elsewhere: bool,
 }
 
 /// What a call wants to hold.
@@ -89,9 +91,9 @@ pub struct Wanted<'a> {
 
 /// What became of a wish to hold something.
 #[derive(Debug)]
-pub enum Taken {
+pub enum Taken<H = Option<Hold>> {
     /// It is held; to be ended with [`Purse::settle`]. `None` where no rule is about the call.
-    Held(Option<Hold>),
+    Held(H),
     /// The ledger must be asked; then the call tries again.
     Ask(Message),
     /// Others are asking: the call tries again after this.
@@ -100,6 +102,19 @@ pub enum Taken {
     Away,
     /// The key has ended.
     Ended(Ended),
+}
+
+impl<H> Taken<H> {
+    /// The same with something else in place of what is held.
+    pub fn map<O>(self, held: impl FnOnce(H) -> O) -> Taken<O> {
+        match self {
+            Taken::Held(hold) => Taken::Held(held(hold)),
+            Taken::Ask(message) => Taken::Ask(message),
+            Taken::Wait(wait) => Taken::Wait(wait),
+            Taken::Away => Taken::Away,
+            Taken::Ended(ended) => Taken::Ended(ended),
+        }
+    }
 }
 
 /// Names what a call holds.
@@ -210,6 +225,23 @@ impl Purse {
         if held.announced {
             self.closed.push(name_of(&held.request, hold));
         }
+    }
+
+    /// Whether a hold is one of money.
+    pub(super) fn holds_money(&self, hold: Hold) -> bool {
+        self.holds.get(&hold.0).is_some_and(|held| held.parts.iter().any(|part| part.unit.is_none()))
+    }
+
+    /// The call is counted by another ledger too, which writes its row should nothing be heard of it.
+    pub(super) fn count_elsewhere(&mut self, hold: Hold) {
+        if let Some(held) = self.holds.get_mut(&hold.0) {
+            held.counted_elsewhere = true;
+        }
+    }
+
+    /// Whether nothing in it matters any more.
+    pub(super) fn is_at_rest(&self, now: UnixMillis) -> bool {
+        !self.owes_report() && self.reporting.is_none() && self.slices.values().all(|slice| slice.is_at_rest(now))
     }
 
     /// The operator's kill switches, where others came since this was last asked.

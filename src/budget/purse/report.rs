@@ -46,7 +46,8 @@ impl Purse {
             let holds: Vec<(u64, i64)> = money.map(|part| (part.lease, part.amount)).collect();
             if !holds.is_empty() {
                 let left = Millis(held.deadline.since(now).0 + GRACE.0);
-                message.opened.push(Opened { request, key: held.key.clone(), holds, left });
+                let counted_elsewhere = held.counted_elsewhere;
+                message.opened.push(Opened { request, key: held.key.clone(), holds, left, counted_elsewhere });
             }
         }
         self.reporting = Some(message.clone());

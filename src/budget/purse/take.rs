@@ -166,7 +166,7 @@ impl Purse {
         }
         self.last_hold += 1;
         let (request, key) = (wanted.request.to_owned(), wanted.spender.key.to_owned());
-        let held = Held { request, key, parts, deadline: wanted.deadline, announced: false };
+        let held = Held { request, key, parts, deadline: wanted.deadline, announced: false, counted_elsewhere: false };
         self.holds.insert(self.last_hold, held);
         Some(Hold(self.last_hold))
     }

@@ -1,0 +1,346 @@
+//! Two teams with ledgers of their own under one account, as a model: whatever gets lost, comes twice or late.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::budget::{Budget, Ledger, Part, Period, Scope, ScopeKind};
+use crate::units::Millis;
+
+const TEAMS: [&str; 2] = ["team_own_1", "team_own_2"];
+const ISOLATES: usize = 2;
+const START: i64 = 1_790_000_000_000;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Begin { isolate: usize, team: usize, most: i64 },
+    End { call: usize, share: u8 },
+    Report { isolate: usize, ledger: usize },
+    Deliver(usize),
+    Repeat(usize),
+    Lose(usize),
+    Wait(u32),
+    Kill(usize),
+    Limit(i64),
+}
+
+#[derive(Clone)]
+enum Parcel {
+    ToLedger { isolate: usize, life: u32, team: Option<&'static str>, message: Message, sent: UnixMillis },
+    ToIsolate { isolate: usize, life: u32, team: Option<&'static str>, reply: Reply, report: u64, sent: UnixMillis },
+}
+
+struct Running {
+    isolate: usize,
+    team: usize,
+    holds: Holds,
+    most: i64,
+}
+
+struct World {
+    account: Ledger,
+    teams: Vec<Ledger>,
+    isolates: Vec<Purses>,
+    lives: Vec<u32>,
+    /// The report that an isolate has not seen answered, by isolate and ledger.
+    unsent: Vec<[Option<(Message, UnixMillis)>; 3]>,
+    network: Vec<Parcel>,
+    running: Vec<Running>,
+    now: UnixMillis,
+    /// What was charged for, or may be by calls of isolates that died, by team.
+    charged: [i64; 2],
+    highest: i64,
+    of_team: i64,
+    refused: usize,
+    begun: u64,
+}
+
+fn budget(id: &str, kind: ScopeKind, scope: &str, limit: i64) -> Rule {
+    let scope = Scope { kind, id: scope.to_owned() };
+    Rule::Budget(Budget { id: id.to_owned(), scope, limit: NanoUsd(limit), period: Period::Total, ..Budget::default() })
+}
+
+impl World {
+    fn new(limit: i64, of_team: i64) -> World {
+        let mut account = Ledger::default();
+        account.set_rule(budget("all", ScopeKind::Account, "", limit));
+        let mut teams = vec![Ledger::default(), Ledger::default()];
+        for (ledger, team) in teams.iter_mut().zip(TEAMS) {
+            ledger.set_rule(budget("own", ScopeKind::Team, team, of_team));
+        }
+        World {
+            account,
+            teams,
+            isolates: (0..ISOLATES).map(|number| Purses::new(format!("iso_{number}"))).collect(),
+            lives: vec![0; ISOLATES],
+            unsent: vec![[None, None, None]; ISOLATES],
+            network: Vec::new(),
+            running: Vec::new(),
+            now: UnixMillis(START),
+            charged: [0; 2],
+            highest: limit,
+            of_team,
+            refused: 0,
+            begun: 0,
+        }
+    }
+
+    fn begin(&mut self, isolate: usize, team: usize, most: i64) {
+        self.begun += 1;
+        let (request, key) = (format!("req_{}", self.begun), format!("key_{team}"));
+        let (id, at) = (TEAMS[team], self.now);
+        let terms = Terms { key: key.clone(), team: Some(id.to_owned()), part: Part::Own, ..Terms::default() };
+        let wanted = Wanted {
+            request: &request,
+            spender: Spender { key: &key, team: Some(id), ..Spender::default() },
+            aim: Aim { provider: "p", model: "m", alias: None },
+            most: Amounts { cost: NanoUsd(most), requests: 1, ..Amounts::default() },
+            terms: &terms,
+            deadline: at.plus(Millis(60_000)),
+            again: false,
+        };
+        let mut asked = None;
+        match self.isolates[isolate].take(&wanted, &mut asked, at) {
+            Taken::Held(holds) => {
+                let holds = holds.expect("two budgets count it");
+                assert!(holds.account.is_some() && holds.team.is_some(), "both, or neither");
+                self.running.push(Running { isolate, team, holds, most });
+            }
+            Taken::Ask(message) => {
+                let team = asked.map(|_| id);
+                self.network.push(Parcel::ToLedger { isolate, life: self.lives[isolate], team, message, sent: at });
+            }
+            Taken::Wait(_) | Taken::Away | Taken::Ended(_) => {}
+        }
+    }
+
+    fn end(&mut self, call: usize, share: u8) {
+        let Running { isolate, team, holds, most } = self.running.swap_remove(call);
+        let cost = most * i64::from(share.min(100)) / 100;
+        self.charged[team] += cost;
+        let used = Amounts { cost: NanoUsd(cost), requests: 1, ..Amounts::default() };
+        self.isolates[isolate].settle(&holds, &used);
+    }
+
+    fn report(&mut self, isolate: usize, ledger: usize) {
+        let team = ledger.checked_sub(1).map(|team| TEAMS[team]);
+        let now = self.now;
+        let purses = &mut self.isolates[isolate];
+        let (message, sent) =
+            self.unsent[isolate][ledger].get_or_insert_with(|| (purses.report(team, now), now)).clone();
+        self.network.push(Parcel::ToLedger { isolate, life: self.lives[isolate], team, message, sent });
+    }
+
+    fn ledger(&mut self, team: Option<&str>) -> &mut Ledger {
+        match team {
+            None => &mut self.account,
+            Some(team) => &mut self.teams[usize::from(team == TEAMS[1])],
+        }
+    }
+
+    fn deliver(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::ToLedger { isolate, life, team, message, sent } => {
+                let (now, report) = (self.now, message.report);
+                let json = serde_json::to_string(&message).expect("JSON");
+                let reply = self.ledger(team).handle(serde_json::from_str(&json).expect("a message"), now);
+                self.network.push(Parcel::ToIsolate { isolate, life, team, reply, report, sent });
+            }
+            Parcel::ToIsolate { isolate, life, team, reply, report, sent } => {
+                if life != self.lives[isolate] {
+                    return;
+                }
+                let ledger = team.map_or(0, |team| 1 + usize::from(team == TEAMS[1]));
+                if report > 0 {
+                    if self.unsent[isolate][ledger].as_ref().is_some_and(|(message, _)| message.report == report) {
+                        self.unsent[isolate][ledger] = None;
+                        self.isolates[isolate].reported(team, &reply, sent);
+                    }
+                } else if self.now.since(sent) < Millis(3_000) {
+                    let refusal = self.isolates[isolate].answered(team, &reply, sent);
+                    self.refused += usize::from(refusal.is_some());
+                }
+            }
+        }
+    }
+
+    fn kill(&mut self, isolate: usize) {
+        self.lives[isolate] += 1;
+        self.isolates[isolate] = Purses::new(format!("iso_{isolate}_{}", self.lives[isolate]));
+        self.unsent[isolate] = [None, None, None];
+        let (gone, running): (Vec<Running>, Vec<Running>) =
+            std::mem::take(&mut self.running).into_iter().partition(|call| call.isolate == isolate);
+        self.running = running;
+        for Running { team, most, .. } in gone {
+            self.charged[team] += most;
+        }
+    }
+
+    fn act(&mut self, op: &Op) {
+        let count = self.network.len();
+        match *op {
+            Op::Begin { isolate, team, most } => self.begin(isolate, team, most),
+            Op::End { call, share } if !self.running.is_empty() => self.end(call % self.running.len(), share),
+            Op::Report { isolate, ledger } => self.report(isolate, ledger),
+            Op::Deliver(at) if count > 0 => {
+                let parcel = self.network.swap_remove(at % count);
+                self.deliver(parcel);
+            }
+            Op::Repeat(at) if count > 0 => {
+                let parcel = self.network[at % count].clone();
+                self.deliver(parcel);
+            }
+            Op::Lose(at) if count > 0 => drop(self.network.swap_remove(at % count)),
+            Op::Wait(wait) => self.now = self.now.plus(Millis(u64::from(wait))),
+            Op::Kill(isolate) => self.kill(isolate),
+            Op::Limit(limit) => {
+                self.highest = self.highest.max(limit);
+                self.account.set_rule(budget("all", ScopeKind::Account, "", limit));
+            }
+            _ => {}
+        }
+        self.check();
+    }
+
+    /// What was charged, and what may yet be: never more than a limit, neither of a team nor of the account.
+    fn check(&mut self) {
+        let mut sum = 0;
+        for team in 0..2 {
+            let running: i64 = self.running.iter().filter(|call| call.team == team).map(|call| call.most).sum();
+            let exposed = self.charged[team] + running;
+            assert!(exposed <= self.of_team, "team {team}: {exposed} of {}", self.of_team);
+            sum += exposed;
+        }
+        assert!(sum <= self.highest, "the account: {sum} of {}", self.highest);
+        let now = self.now;
+        let standing = self.account.standing("all", now).expect("known");
+        assert!(standing.spent + standing.leased <= self.highest, "{standing:?}");
+    }
+
+    /// All calls end, all that is under way arrives, and everything is reported and given back.
+    fn settle_down(&mut self) {
+        while !self.running.is_empty() {
+            self.end(0, 50);
+        }
+        for _ in 0..8 {
+            for isolate in 0..ISOLATES {
+                (0..3).for_each(|ledger| self.report(isolate, ledger));
+            }
+            while !self.network.is_empty() {
+                let parcel = self.network.remove(0);
+                self.deliver(parcel);
+            }
+            self.now = self.now.plus(Millis(4_000));
+        }
+    }
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let isolate = || 0..ISOLATES;
+    prop_oneof![
+        12 => (isolate(), 0..2usize, 1i64..20).prop_map(|(isolate, team, most)| Op::Begin { isolate, team, most }),
+        8 => (0..64usize, 0u8..=100).prop_map(|(call, share)| Op::End { call, share }),
+        6 => (isolate(), 0..3usize).prop_map(|(isolate, ledger)| Op::Report { isolate, ledger }),
+        16 => (0..64usize).prop_map(Op::Deliver),
+        2 => (0..64usize).prop_map(Op::Repeat),
+        1 => (0..64usize).prop_map(Op::Lose),
+        3 => prop_oneof![0u32..500, 0u32..8_000, 0u32..60_000].prop_map(Op::Wait),
+    ]
+}
+
+fn rough() -> impl Strategy<Value = Op> {
+    prop_oneof![30 => op(), 1 => (0..ISOLATES).prop_map(Op::Kill), 1 => (40i64..300).prop_map(Op::Limit)]
+}
+
+proptest! {
+    #[test]
+    fn teams_together_never_spend_more_than_the_account_has(
+        ops in proptest::collection::vec(rough(), 1..400), limit in 40i64..300, of_team in 20i64..300,
+    ) {
+        let mut world = World::new(limit, of_team);
+        for op in &ops {
+            world.act(op);
+        }
+    }
+
+    #[test]
+    fn each_call_is_counted_once_in_each_ledger_and_the_rest_is_free_again(
+        ops in proptest::collection::vec(op(), 1..300), limit in 40i64..300, of_team in 20i64..300,
+    ) {
+        let mut world = World::new(limit, of_team);
+        for op in &ops {
+            world.act(op);
+        }
+        world.settle_down();
+        let now = world.now;
+        let account = world.account.standing("all", now).expect("known");
+        prop_assert_eq!((account.spent, account.leased), (world.charged.iter().sum::<i64>(), 0));
+        for team in 0..2 {
+            let own = world.teams[team].standing("own", now).expect("known");
+            prop_assert_eq!((own.spent, own.leased), (world.charged[team], 0), "team {}", team);
+        }
+        // All that is left of the account can be spent by one of them, as far as its own budget goes.
+        let left = (limit - account.spent).min(of_team - world.charged[0]);
+        if left > 0 {
+            for _ in 0..6 {
+                if world.running.is_empty() {
+                    world.begin(0, 0, left);
+                }
+                while !world.network.is_empty() {
+                    let parcel = world.network.remove(0);
+                    world.deliver(parcel);
+                }
+            }
+            prop_assert_eq!(world.running.len(), 1, "{} is left and is not given out", left);
+        }
+    }
+}
+
+#[test]
+fn what_the_account_refuses_is_held_nowhere() {
+    let mut world = World::new(10, 100);
+    for _ in 0..6 {
+        world.begin(0, 0, 50);
+        while !world.network.is_empty() {
+            let parcel = world.network.remove(0);
+            world.deliver(parcel);
+        }
+    }
+    assert!(world.refused > 0 && world.running.is_empty());
+    assert_eq!(world.isolates[0].holding(), 0);
+}
+
+#[test]
+fn a_call_that_is_heard_of_no_more_has_one_row() {
+    let mut world = World::new(100, 100);
+    for _ in 0..6 {
+        if world.running.is_empty() {
+            world.begin(0, 0, 10);
+        }
+        while !world.network.is_empty() {
+            let parcel = world.network.remove(0);
+            world.deliver(parcel);
+        }
+    }
+    assert_eq!(world.running.len(), 1);
+    (0..2).for_each(|ledger| world.report(0, ledger));
+    while !world.network.is_empty() {
+        let parcel = world.network.remove(0);
+        world.deliver(parcel);
+    }
+    world.kill(0);
+    let later = world.now.plus(Millis(3_000_000));
+    world.account.sweep(later);
+    world.teams[0].sweep(later);
+    assert_eq!((world.account.take_committed().len(), world.teams[0].take_committed().len()), (0, 1));
+    let spent = |ledger: &mut Ledger, rule| ledger.standing(rule, later).expect("known").spent;
+    assert_eq!((spent(&mut world.account, "all"), spent(&mut world.teams[0], "own")), (10, 10), "each counts it");
+}
+
+#[test]
+fn only_ids_that_say_so_have_a_ledger_of_their_own() {
+    for (team, own) in
+        [(None, false), (Some("team_01k"), false), (Some("team_owner"), false), (Some("team_own_1"), true)]
+    {
+        assert_eq!(ledger_of(team).is_some(), own, "{team:?}");
+    }
+}
