@@ -389,3 +389,27 @@ fn either_ledger_being_away_is_the_keys_own_policy() {
         assert_eq!((status, body["error"]["code"].as_str()), (503, Some("ledger_unavailable")));
     }
 }
+
+#[test]
+fn who_names_no_output_limit_gets_one_under_a_strict_budget_and_a_fair_share_of_a_tight_one() {
+    let open = CALL.replace(",\"max_tokens\":100", "");
+    let asked = |world: &mut World| {
+        let (id, step) = world.chat(&open);
+        let body = json(&sent(step).body);
+        let cap = ["max_tokens", "max_completion_tokens"].iter().find_map(|name| body[name].as_u64());
+        let answer = world.answer(id, 200, &[], ANSWER);
+        world.report();
+        (cap, header(&answer, "x-latchkey-adjusted").map(str::to_owned))
+    };
+    let soft = Budget { enforcement: Enforcement::Soft, ..budget(NanoUsd::DOLLAR.0) };
+    assert_eq!(asked(&mut world(vec![soft], Vec::new())), (None, None), "nothing has to be bounded");
+    assert_eq!(asked(&mut world(vec![budget(NanoUsd::DOLLAR.0)], Vec::new())), (Some(4_096), None));
+    // Of 4 cents a first call may take nearly all; the second gets what half of the rest buys at 8 dollars a million.
+    let mut tight = world(vec![budget(40_000_000)], Vec::new());
+    assert_eq!(asked(&mut tight), (Some(4_096), None));
+    let (cap, adjusted) = asked(&mut tight);
+    let affordable = |left: i64| u64::try_from(left / 2 / 8_000).expect("tokens");
+    let fair = affordable(40_000_000 - 2 * COST)..=affordable(40_000_000);
+    assert!(cap.is_some_and(|cap| fair.contains(&cap)), "{cap:?} of {fair:?}");
+    assert_eq!(adjusted.as_deref(), Some("max_tokens=clamped"));
+}
