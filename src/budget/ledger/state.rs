@@ -31,6 +31,7 @@ pub struct Ledger {
     pub(super) notices: Vec<Notice>,
     pub(super) committed: Vec<Committed>,
     pub(super) swept_at: UnixMillis,
+    pub(super) aged_at: UnixMillis,
 }
 
 /// Counters of the ledger as a whole.

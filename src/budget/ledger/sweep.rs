@@ -1,7 +1,7 @@
 //! What ends by itself: leases, calls that are heard of no more, isolates, pots that rest.
 
 use super::state::{Committed, Known, MOST_POTS, comes_in_numbers};
-use super::{Isolate, Lease, Ledger, Open, Row};
+use super::{Isolate, Lease, Ledger, Open, Pot, Row};
 use crate::budget::{PotName, Rule};
 use crate::units::{Millis, UnixMillis};
 
@@ -13,6 +13,8 @@ pub const GONE_AFTER: Millis = Millis(3_600_000);
 const MOST_GONE: usize = 1_000;
 /// Under this id stand the leases of those.
 const GONE: &str = "gone";
+/// How often pots are looked through for what no longer counts.
+const AGED_EVERY: Millis = Millis(600_000);
 /// A call that was booked at its ceiling can be corrected for so long.
 const CORRECTED_WITHIN: Millis = Millis(3_600_000);
 
@@ -30,6 +32,7 @@ impl Ledger {
             self.forget(&id, now);
         }
         self.merge_gone(now);
+        self.forget_aged(now);
     }
 
     /// When [`Ledger::sweep`] has something to do even if no message comes; `None` if never.
@@ -173,6 +176,29 @@ impl Ledger {
         }
     }
 
+    /// Forgets the parts of users, sessions and tags of which nothing counts any more: their period is over, or their
+    /// bucket is full. Should they come again, they begin with the same.
+    fn forget_aged(&mut self, now: UnixMillis) {
+        if now.since(self.aged_at) < AGED_EVERY && now >= self.aged_at {
+            return;
+        }
+        self.aged_at = now;
+        let rules = &self.rules;
+        let is_over = |name: &str, pot: &Pot| {
+            let Some(Known { rule, .. }) = rules.get(PotName::read(name).rule) else { return true };
+            let mut later = pot.clone();
+            later.advance(rule, now);
+            comes_in_numbers(rule) && later.standing(rule, now).spent == 0
+        };
+        // Of one that was drawn from of late, an isolate may still report.
+        let rests = |pot: &Pot| pot.leased == 0 && now.since(pot.used_at) >= GONE_AFTER;
+        let over = self.pots.iter().filter(|(name, pot)| rests(pot) && is_over(name, pot));
+        for name in over.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.pots.remove(&name);
+            self.changed.insert(Row::Pot(name));
+        }
+    }
+
     /// Users, sessions and tags come without end: pots with nothing leased that rest longest are given up.
     pub(super) fn forget_surplus(&mut self, now: UnixMillis) {
         if self.pots.len() <= MOST_POTS {
@@ -201,4 +227,52 @@ fn has_left(rule: &Rule, lease: &Lease, now: UnixMillis) -> bool {
     // What counts is when it was spent, and the last call that drew from it may have ended long after it.
     let window = parts.length.0.saturating_mul(parts.count.unsigned_abs() + 1);
     now.since(lease.until).0 >= window.saturating_add(GONE_AFTER.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Budget, Period, Scope, ScopeKind};
+    use crate::units::NanoUsd;
+
+    const DAY: Millis = Millis(86_400_000);
+
+    fn ledger(period: Period, now: UnixMillis, users: usize) -> Ledger {
+        let mut ledger = Ledger::default();
+        let scope = Scope { kind: ScopeKind::User, id: "*".into() };
+        let rule = Rule::Budget(Budget { id: "b".into(), scope, limit: NanoUsd(100), period, ..Budget::default() });
+        for user in 0..users {
+            let mut pot = Pot::default();
+            pot.advance(&rule, now);
+            pot.book(&rule, 60, UnixMillis(now.0 + i64::try_from(user).unwrap()));
+            ledger.pots.insert(format!("b/user {user}"), pot);
+        }
+        ledger.set_rule(rule);
+        ledger
+    }
+
+    #[test]
+    fn what_a_user_spent_is_forgotten_once_it_counts_no_more() {
+        let now = UnixMillis(1_790_000_000_000);
+        for (period, after, left) in
+            [(Period::Day, Millis(0), 3), (Period::Day, DAY, 0), (Period::Total, Millis(400 * DAY.0), 3)]
+        {
+            let mut ledger = ledger(period, now, 3);
+            ledger.take_changes();
+            ledger.sweep(now.plus(after));
+            assert_eq!(ledger.pots.len(), left, "{period:?}, {after:?} later");
+            let deleted = ledger.take_changes().into_iter().filter(|(_, value)| value.is_none()).count();
+            assert_eq!(deleted, 3 - left, "and in storage");
+        }
+    }
+
+    #[test]
+    fn of_too_many_users_those_that_rest_longest_begin_anew() {
+        let now = UnixMillis(1_790_000_000_000);
+        let mut ledger = ledger(Period::Total, now, MOST_POTS + 1);
+        ledger.forget_surplus(now.plus(DAY));
+        assert_eq!(ledger.pots.len(), MOST_POTS + 1 - MOST_POTS / 10);
+        let newest = format!("b/user {MOST_POTS}");
+        assert!(!ledger.pots.contains_key("b/user 0") && ledger.pots.contains_key(&newest));
+    }
 }
