@@ -7,6 +7,9 @@
 //! D1, where each record is inserted once by `(request_id, seq)`, and deletes what arrived: a database that is away for
 //! hours loses nothing and counts nothing twice.
 //!
+//! The account has one, `account`, and each team that was made with `own_ledger` one more, `account/<team>`: see
+//! [`crate::budget::Purses`] for what is counted where.
+//!
 //! Protocol: JSON over `fetch`, versioned. Everything may be sent again and changes nothing then.
 //!
 //! | route | body | answer |
