@@ -72,7 +72,9 @@
 //!   "fallbacks": {"cave/llama-5": ["anthropic/claude-sonnet-4-5"]}
 //! }"#;
 //! let config = latchkey::config::read(document).expect("no faults");
-//! assert_eq!(config.limits, latchkey::config::Limits::default());
+//! let mut limits = latchkey::config::Limits::default();
+//! limits.deadlines.connect_is_chosen = true;
+//! assert_eq!(config.limits, limits);
 //! assert_eq!(config.health, latchkey::breaker::Policy::default());
 //! ```
 
