@@ -136,12 +136,14 @@ impl RetryPolicy {
 /// Keeps retries a share of traffic, so that an outage is not multiplied by everybody trying again.
 ///
 /// Each call pays in a share, each repetition on the same target takes one out. A small allowance by time lets a quiet
-/// gateway try again too. Half of that is kept for calls that have nowhere else to go: to them a repetition is all that is
-/// left. One for each isolate.
+/// gateway try again too. What comes in is first for calls that have nowhere else to go, because to them a repetition is
+/// all that is left; calls that could go elsewhere get what those leave. One for each isolate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryBudget {
-    /// In thousandths of a repetition.
+    /// For whoever wants it, in thousandths of a repetition.
     balance: u64,
+    /// For calls that have nowhere else to go, in the same.
+    kept: u64,
     refilled: UnixMillis,
     refused: u64,
 }
@@ -149,14 +151,18 @@ pub struct RetryBudget {
 /// A call pays for a fifth of a repetition.
 const SHARE: u64 = 200;
 const ONE: u64 = 1_000;
-/// What a quiet gateway may repeat at once, and gets back at one repetition a second.
-const ALLOWANCE: u64 = 10 * ONE;
+/// What a quiet gateway may repeat at once of calls that could go elsewhere, and gets back at one repetition a second.
+const ALLOWANCE: u64 = 5 * ONE;
+/// The same of calls that have nowhere else to go: those that fail together in the first moments of an isolate.
+const ALLOWANCE_KEPT: u64 = 20 * ONE;
 /// No calm lets more than this gather.
 const MOST: u64 = 100 * ONE;
+/// Nor more than this for calls that have nowhere else to go: as many as may fail at the same moment.
+const MOST_KEPT: u64 = 40 * ONE;
 
 impl Default for RetryBudget {
     fn default() -> RetryBudget {
-        RetryBudget { balance: ALLOWANCE, refilled: UnixMillis(0), refused: 0 }
+        RetryBudget { balance: ALLOWANCE, kept: ALLOWANCE_KEPT, refilled: UnixMillis(0), refused: 0 }
     }
 }
 
@@ -165,21 +171,26 @@ impl RetryBudget {
     pub fn deposit(&mut self, now: UnixMillis) {
         let Millis(passed) = now.since(self.refilled);
         self.refilled = now;
-        if self.balance < ALLOWANCE {
-            self.balance = self.balance.saturating_add(passed).min(ALLOWANCE);
-        }
-        self.balance = (self.balance + SHARE).min(MOST);
+        self.pay_in(passed, ALLOWANCE_KEPT, ALLOWANCE);
+        self.pay_in(SHARE, MOST_KEPT, MOST - MOST_KEPT);
+    }
+
+    /// Pays in up to what may be kept and what may gather.
+    fn pay_in(&mut self, amount: u64, most_kept: u64, most: u64) {
+        let keeps = amount.min(most_kept.saturating_sub(self.kept));
+        self.kept += keeps;
+        self.balance += (amount - keeps).min(most.saturating_sub(self.balance));
     }
 
     /// Takes one repetition out, or counts it as refused. `elsewhere` says that the call could go to another target.
     pub fn withdraw(&mut self, elsewhere: bool) -> bool {
-        let kept = if elsewhere { ALLOWANCE / 2 } else { 0 };
-        match self.balance.checked_sub(ONE) {
-            Some(rest) if rest >= kept => self.balance = rest,
-            _ => {
-                self.refused = self.refused.saturating_add(1);
-                return false;
-            }
+        if !elsewhere && self.kept >= ONE {
+            self.kept -= ONE;
+        } else if self.balance >= ONE {
+            self.balance -= ONE;
+        } else {
+            self.refused = self.refused.saturating_add(1);
+            return false;
         }
         true
     }
