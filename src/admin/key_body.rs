@@ -6,7 +6,7 @@ use super::answer::Refusal;
 use super::body::{Faults, Fields, assign};
 use super::key_fields::{
     MOST_DOLLARS, countries, deadlines, endpoints, environment, expiry, markup, max_price, networks, patterns,
-    providers, store_responses, unknown_price,
+    providers, store_responses, throughput, unknown_price,
 };
 use super::rules::{own_budgets, own_limits};
 use super::{Context, Request};
@@ -46,6 +46,7 @@ pub(super) const WRITABLE: &[&str] = &[
     "default_max_tokens",
     "on_disconnect",
     "deadlines",
+    "throughput",
     "budgets",
     "limits",
     "metadata",
@@ -119,6 +120,7 @@ fn set(
             assign(&mut key.on_disconnect, value, |value| faults.typed(name, value, expected));
         }
         "deadlines" => assign(&mut key.deadlines, value, |value| deadlines(name, value, faults)),
+        "throughput" => assign(&mut key.throughput, value, |value| throughput(name, value, faults)),
         "budgets" => {
             let before = std::mem::take(&mut key.budgets);
             assign(&mut key.budgets, value, |value| own_budgets(value, &key.id, &before, faults));

@@ -1,10 +1,12 @@
 //! The fields of a key that take more than a word to read.
 
+use std::ops::RangeInclusive;
+
 use serde_json::value::RawValue;
 
 use super::Context;
 use super::body::Faults;
-use crate::config::OwnDeadlines;
+use crate::config::{OwnDeadlines, OwnThroughput};
 use crate::keys::{
     ENDPOINTS, Factor, Markup, MaxPrice, Network, Pattern, Sharing, StoreResponses, UnknownPrice, is_endpoint_pattern,
 };
@@ -142,6 +144,24 @@ pub(super) fn deadlines(path: &str, value: &RawValue, faults: &mut Faults) -> Op
         *field = wait.and_then(|wait| u64::try_from(wait).ok()).map(Millis);
     }
     Some(deadlines)
+}
+
+pub(super) fn throughput(path: &str, value: &RawValue, faults: &mut Faults) -> Option<OwnThroughput> {
+    let mut throughput = OwnThroughput::default();
+    for (name, value) in faults.object(path, value)? {
+        let path = format!("{path}.{name}");
+        let mut number = |range: RangeInclusive<u64>| {
+            let range = range.start().cast_signed()..=range.end().cast_signed();
+            let number = value.and_then(|value| faults.integer(&path, value, range));
+            number.and_then(|number| u64::try_from(number).ok())
+        };
+        match name.as_str() {
+            "tokens_per_second" => throughput.tokens_per_second = number(OwnThroughput::SPEEDS),
+            "within_ms" => throughput.within = number(OwnThroughput::WITHIN).map(Millis),
+            _ => faults.add(path, "is no field of it; there are tokens_per_second and within_ms"),
+        }
+    }
+    Some(throughput)
 }
 
 pub(super) fn unknown_price(path: &str, value: &RawValue, faults: &mut Faults) -> Option<UnknownPrice> {

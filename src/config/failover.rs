@@ -1,6 +1,7 @@
 //! What follows a failure: the `failover` and `fallbacks` sections.
 
 use super::place::Place;
+use super::throughput::{self, OwnThroughput, Throughput};
 use crate::route::RetryPolicy;
 use crate::sorted::SortedMap;
 use crate::units::Millis;
@@ -60,6 +61,8 @@ pub struct OwnFailover {
     pub longest_wait: Option<Millis>,
     /// When a second target is asked beside a slow first.
     pub hedge: Option<Hedge>,
+    /// The least speed of a stream.
+    pub throughput: OwnThroughput,
 }
 
 impl OwnFailover {
@@ -72,17 +75,9 @@ impl OwnFailover {
         set(&mut failover.retries.backoff, self.backoff);
         set(&mut failover.retries.longest_wait, self.longest_wait);
         failover.hedge = self.hedge.or(failover.hedge);
+        failover.throughput = self.throughput.or(failover.throughput);
         failover
     }
-}
-
-/// The least speed of a stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Throughput {
-    /// Estimated at four bytes a token.
-    pub tokens_per_second: u64,
-    /// How long after its first token a stream is held back and measured.
-    pub within: Millis,
 }
 
 impl Default for Failover {
@@ -116,7 +111,7 @@ pub(super) fn read(place: &Place<'_>) -> Failover {
             "content_policy" => set(&mut failover.retries.content_policy, place.boolean()),
             "continue" => set(&mut failover.continues, place.boolean()),
             "hedge" => failover.hedge = hedge(&place),
-            _ => failover.throughput = throughput(&place),
+            _ => failover.throughput = throughput::read(&place),
         }
     }
     failover
@@ -125,14 +120,15 @@ pub(super) fn read(place: &Place<'_>) -> Failover {
 /// The `failover` of an alias.
 pub(super) fn own(place: &Place<'_>) -> OwnFailover {
     let mut own = OwnFailover::default();
-    let known = ["max_attempts", "same_target", "backoff_ms", "longest_wait_ms", "hedge"];
+    let known = ["max_attempts", "same_target", "backoff_ms", "longest_wait_ms", "hedge", "throughput"];
     for (key, place) in place.members(&known) {
         match key {
             "max_attempts" => own.max_attempts = count(&place, 1..=20),
             "same_target" => own.same_target = count(&place, 0..=10),
             "backoff_ms" => own.backoff = place.integer(0..=60_000).map(Millis),
             "longest_wait_ms" => own.longest_wait = place.integer(0..=60_000).map(Millis),
-            _ => own.hedge = hedge(&place),
+            "hedge" => own.hedge = hedge(&place),
+            _ => own.throughput = throughput::own(&place),
         }
     }
     own
@@ -152,20 +148,6 @@ fn hedge(place: &Place<'_>) -> Option<Hedge> {
         }
     }
     Some(Hedge { after: Millis(after?), own_p95, percent: percent? })
-}
-
-fn throughput(place: &Place<'_>) -> Option<Throughput> {
-    let (mut speed, mut within) = (None, Some(2_000));
-    for (key, place) in place.members(&["tokens_per_second", "within_ms"]) {
-        match key {
-            "tokens_per_second" => speed = place.integer(1..=10_000),
-            _ => within = place.integer(100..=60_000),
-        }
-    }
-    if speed.is_none() {
-        place.lacks("tokens_per_second", "the least speed of a stream");
-    }
-    Some(Throughput { tokens_per_second: speed?, within: Millis(within?) })
 }
 
 /// Models to try after each model, in order.

@@ -89,15 +89,17 @@ mod providers;
 mod quirks;
 mod read;
 mod routing;
+mod throughput;
 
 pub use diff::{Difference, diff};
-pub use failover::{Failover, OwnFailover, Throughput};
+pub use failover::{Failover, OwnFailover};
 pub use limits::{Deadlines, Limits, OwnDeadlines};
 pub use models::ModelEntry;
 pub use place::Fault;
 pub use providers::{ProviderEntry, default_quirks};
 pub use read::read;
 pub use routing::Routing;
+pub use throughput::{OwnThroughput, Throughput};
 
 use crate::breaker::Policy;
 use crate::sorted::SortedMap;

@@ -1,7 +1,7 @@
 //! What a call tries, and what it tries next when that fails.
 
 use crate::breaker::TargetId;
-use crate::config::Failover;
+use crate::config::{Failover, Throughput};
 use crate::failure::{Failure, Kind, Side};
 use crate::http::{Endpoint, Response, Task};
 use crate::keys::Grant;
@@ -115,6 +115,13 @@ impl Gateway {
     pub(super) fn failover(&self, call: &Call) -> Failover {
         let usual = self.setup.config.failover;
         call.routed.as_ref().map_or(usual, |routed| routed.failover.or(usual))
+    }
+
+    /// How fast a stream of this call has to be: as its headers say, else its key, its alias, the gateway.
+    pub(super) fn throughput(&self, call: &Call) -> Option<Throughput> {
+        let failover = self.failover(call);
+        let key = call.grant.as_ref().map(|grant| grant.key.throughput).unwrap_or_default();
+        call.wishes.throughput.over(key).or(failover.throughput).filter(|_| failover.enabled)
     }
 
     fn decide(&mut self, call: &mut Call, failure: &Failure, was_sent: bool, anew: bool, now: UnixMillis) -> Next {

@@ -42,8 +42,7 @@ impl Gateway {
         if self.may_continue(call) {
             pipe.remember();
         }
-        let failover = &self.setup.config.failover;
-        pipe.count_all(failover.enabled && failover.throughput.is_some());
+        pipe.count_all(self.throughput(call).is_some());
         if let Some(shape) = call.shape() {
             pipe.expect(shape);
         }
@@ -156,10 +155,9 @@ impl Gateway {
         }
     }
 
-    /// Whether a stream is fast enough to be committed, where the operator wants that measured.
+    /// Whether a stream is fast enough to be committed, where somebody wants that measured.
     fn pace(&self, call: &mut Call, pipe: &Pipe, held: usize, first: UnixMillis, now: UnixMillis) -> Pace {
-        let failover = &self.setup.config.failover;
-        let Some(guard) = failover.throughput.filter(|_| failover.enabled) else { return Pace::Good };
+        let Some(guard) = self.throughput(call) else { return Pace::Good };
         let full = pipe.ended() || held > MOST_HELD || pipe.meter().events > MOST_EVENTS;
         if full || !self.has_elsewhere(call, now) {
             return Pace::Good;

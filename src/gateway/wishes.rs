@@ -1,3 +1,6 @@
+use std::ops::RangeInclusive;
+
+use crate::config::OwnThroughput;
 use crate::failure::Failure;
 use crate::json::Raw;
 use crate::units::Millis;
@@ -22,6 +25,8 @@ pub(super) struct Wishes {
     pub(super) continues: Option<bool>,
     /// After how long a second target is asked as well: `Some(None)` is never, `None` leaves it to the operator.
     pub(super) hedge: Option<Option<Millis>>,
+    /// How fast a stream has to be.
+    pub(super) throughput: OwnThroughput,
     pub(super) connect: Option<Millis>,
     pub(super) first_token: Option<Millis>,
     pub(super) idle: Option<Millis>,
@@ -52,6 +57,8 @@ impl Wishes {
                 "explain" => wishes.explain = flag("x-latchkey-explain", value)?,
                 "continue" => wishes.continues = Some(flag("x-latchkey-continue", value)?),
                 "hedge-ms" => wishes.hedge = Some(or_never("x-latchkey-hedge-ms", value)?),
+                "min-tokens-per-second" => wishes.throughput.tokens_per_second = Some(speed(value)?),
+                "min-tokens-within-ms" => wishes.throughput.within = Some(measured(value)?),
                 "timeout-ms" => wishes.total = Some(wait("x-latchkey-timeout-ms", value)?),
                 "connect-timeout-ms" => wishes.connect = Some(wait("x-latchkey-connect-timeout-ms", value)?),
                 "first-token-timeout-ms" => {
@@ -100,9 +107,10 @@ impl Wishes {
         };
     }
 
-    /// Whether the caller set a deadline: what misses it says nothing of an upstream's health.
+    /// Whether the caller set a deadline or a speed: what misses it says nothing of an upstream's health.
     pub(super) fn sets_deadlines(&self) -> bool {
-        self.connect.or(self.first_token).or(self.idle).or(self.total).is_some()
+        self.connect.or(self.first_token).or(self.idle).or(self.total).or(self.throughput.within).is_some()
+            || self.throughput.tokens_per_second.is_some()
     }
 }
 
@@ -133,6 +141,24 @@ fn wait(name: &'static str, value: &str) -> Result<Millis, Failure> {
     }
 }
 
+/// Tokens per second; 0 lets all streams be.
+fn speed(value: &str) -> Result<u64, Failure> {
+    let name = "x-latchkey-min-tokens-per-second";
+    let speed = value.parse().ok().filter(|speed| OwnThroughput::SPEEDS.contains(speed));
+    speed.ok_or_else(|| outside(name, &OwnThroughput::SPEEDS))
+}
+
+fn measured(value: &str) -> Result<Millis, Failure> {
+    let name = "x-latchkey-min-tokens-within-ms";
+    let within = value.parse().ok().filter(|within| OwnThroughput::WITHIN.contains(within)).map(Millis);
+    within.ok_or_else(|| outside(name, &OwnThroughput::WITHIN))
+}
+
+fn outside(name: &'static str, range: &RangeInclusive<u64>) -> Failure {
+    let (least, most) = (range.start(), range.end());
+    Failure::bad_request(name, format!("`{name}` must be a whole number from {least} to {most}."))
+}
+
 /// Seconds, with decimals.
 fn seconds(name: &'static str, value: &str) -> Result<Millis, Failure> {
     match value.parse::<f64>() {
@@ -159,6 +185,8 @@ mod tests {
             ("x-latchkey-explain", "true"),
             ("x-latchkey-hedge-ms", "0"),
             ("x-latchkey-idle-timeout-ms", "300"),
+            ("x-latchkey-min-tokens-per-second", "0"),
+            ("x-latchkey-min-tokens-within-ms", "500"),
             ("x-latchkey-from-next-year", "?"),
             ("accept", "*/*"),
         ])
@@ -167,6 +195,8 @@ mod tests {
         assert_eq!((wishes.tags.as_deref(), wishes.session), (Some("a, b"), None));
         assert_eq!((wishes.explain, wishes.continues, wishes.hedge), (true, None, Some(None)));
         assert_eq!((wishes.idle, wishes.total), (Some(Millis(300)), None));
+        let throughput = OwnThroughput { tokens_per_second: Some(0), within: Some(Millis(500)) };
+        assert_eq!(wishes.throughput, throughput);
     }
 
     #[test]
@@ -221,6 +251,9 @@ mod tests {
             ("x-latchkey-timeout-ms", "0"),
             ("x-latchkey-connect-timeout-ms", "1.5"),
             ("x-latchkey-hedge-ms", "-1"),
+            ("x-latchkey-min-tokens-per-second", "fast"),
+            ("x-latchkey-min-tokens-per-second", "10001"),
+            ("x-latchkey-min-tokens-within-ms", "99"),
             ("x-litellm-timeout", "soon"),
             ("x-litellm-stream-timeout", "0"),
             ("x-portkey-request-timeout", "1.5"),

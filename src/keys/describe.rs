@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{Key, MaxPrice, OnDisconnect, OnLedgerOutage, StoreResponses, UnknownPrice};
 use crate::budget::{Budget, KeyStandings, Shown, Stood};
-use crate::config::OwnDeadlines;
+use crate::config::{OwnDeadlines, OwnThroughput};
 use crate::limit::Limit;
 use crate::units::{NanoUsd, UnixMillis};
 
@@ -48,6 +48,7 @@ pub fn describe(key: &Key, standings: Option<&KeyStandings>) -> String {
         default_max_tokens: key.default_max_tokens,
         on_disconnect: key.on_disconnect,
         deadlines: key.deadlines,
+        throughput: key.throughput,
         budgets: budgets.iter().map(Shown::budget).collect(),
         limits: limits.iter().map(Shown::limit).collect(),
     };
@@ -81,6 +82,7 @@ struct Description<'a> {
     default_max_tokens: Option<u32>,
     on_disconnect: OnDisconnect,
     deadlines: OwnDeadlines,
+    throughput: OwnThroughput,
     budgets: Vec<Shown<'a, Budget>>,
     limits: Vec<Shown<'a, Limit>>,
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Markup;
 use crate::budget::Budget;
-use crate::config::OwnDeadlines;
+use crate::config::{OwnDeadlines, OwnThroughput};
 use crate::limit::Limit;
 use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
@@ -75,6 +75,8 @@ pub struct Key {
     pub on_disconnect: OnDisconnect,
     /// Deadlines of its calls that differ from the gateway's and their alias's.
     pub deadlines: OwnDeadlines,
+    /// How fast its streams have to be, where that differs from the gateway's and their alias's.
+    pub throughput: OwnThroughput,
     /// Its own ceilings in money.
     pub budgets: Vec<Budget>,
     /// Its own ceilings in requests, tokens and calls at once.

@@ -1,7 +1,9 @@
 //! Streams that die after their first token and go on elsewhere, and streams that are too slow to be committed.
 
+use latchkey::config::OwnThroughput;
 use latchkey::gateway::{CallId, Input, Step};
 use latchkey::keys::Key;
+use latchkey::units::Millis;
 
 use crate::world::{World, events, header, json, sent};
 
@@ -271,4 +273,97 @@ fn a_slow_stream_moves_on_before_it_is_committed() {
     world.now.0 += 1_000;
     let many = chunk(&"quick ".repeat(100));
     assert!(matches!(world.resume(id, Input::Chunk(many.as_bytes())), Step::Commit { .. }));
+}
+
+#[test]
+fn a_streams_speed_is_the_calls_else_the_keys_else_the_aliases_else_the_gateways() {
+    const GATEWAY: &str = r#"{"version":1,"failover":{"throughput":{"tokens_per_second":10,"within_ms":4000}},
+        "fallbacks":{"openai/gpt-4o":["anthropic/claude-sonnet-4-5"]},
+        "aliases":{
+            "brisk":{"candidates":["openai/gpt-4o","anthropic/claude-sonnet-4-5"],
+                "failover":{"throughput":{"tokens_per_second":20,"within_ms":3000}}},
+            "hasty":{"candidates":["openai/gpt-4o","anthropic/claude-sonnet-4-5"],"failover":{"throughput":{"within_ms":500}}},
+            "idle":{"candidates":["openai/gpt-4o","anthropic/claude-sonnet-4-5"],"failover":{"throughput":{"tokens_per_second":0}}}
+        }}"#;
+    const NONE: &str = r#"{"version":1,"fallbacks":{"openai/gpt-4o":["anthropic/claude-sonnet-4-5"]}}"#;
+    // What becomes of a stream that says so many tokens in so many milliseconds.
+    let moves =
+        |document: &str, key: OwnThroughput, model: &str, headers: &[(&str, &str)], tokens: usize, after: i64| {
+            let mut world = World::of(Key { throughput: key, ..Key::default() }, document, &[]);
+            let (id, step) =
+                world.send("/v1/chat/completions", &ASK.replace("\"openai/gpt-4o\"", &format!("\"{model}\"")), headers);
+            sent(step);
+            world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+            match world.resume(id, Input::Chunk(chunk("a").as_bytes())) {
+                Step::Commit { .. } => return Speed::Unmeasured,
+                step => assert!(matches!(step, Step::Hold), "{step:?}"),
+            }
+            world.now.0 += after;
+            match world.resume(id, Input::Chunk(chunk(&"word".repeat(tokens)).as_bytes())) {
+                Step::Hold => Speed::Measured,
+                Step::Commit { .. } => Speed::Enough,
+                step => {
+                    assert!(sent(step).url.contains("anthropic"));
+                    Speed::TooSlow
+                }
+            }
+        };
+    let unsaid = OwnThroughput::default();
+    let keys = OwnThroughput { tokens_per_second: Some(40), within: Some(Millis(2_000)) };
+    let header = [("x-latchkey-min-tokens-per-second", "80"), ("x-latchkey-min-tokens-within-ms", "1000")];
+    let speeds: [(&str, OwnThroughput, &[(&str, &str)], usize, i64); 4] = [
+        ("openai/gpt-4o", unsaid, &[], 10, 4_000),
+        ("brisk", unsaid, &[], 20, 3_000),
+        ("brisk", keys, &[], 40, 2_000),
+        ("brisk", keys, &header, 80, 1_000),
+    ];
+    for (model, key, headers, speed, within) in speeds {
+        let seconds = usize::try_from(within / 1_000).unwrap();
+        let case = format!("{speed} tokens a second for {model}");
+        let told = |tokens, after| moves(GATEWAY, key, model, headers, tokens, after);
+        assert_eq!(told(1, within - 100), Speed::Measured, "{case}, not measured for long enough");
+        assert_eq!(told((speed - 2) * seconds, within), Speed::TooSlow, "{case}");
+        assert_eq!(told((speed + 1) * seconds, within), Speed::Enough, "{case}");
+    }
+    assert_eq!(moves(GATEWAY, unsaid, "hasty", &[], 4, 500), Speed::TooSlow, "the gateway's speed, the alias's time");
+    assert_eq!(moves(GATEWAY, unsaid, "hasty", &[], 8, 500), Speed::Enough);
+    assert_eq!(moves(GATEWAY, unsaid, "idle", &[], 1, 500), Speed::Unmeasured, "an alias may turn it off");
+    let never = OwnThroughput { tokens_per_second: Some(0), within: None };
+    assert_eq!(moves(GATEWAY, never, "brisk", &[], 1, 500), Speed::Unmeasured, "and so may a key");
+    let off = [("x-latchkey-min-tokens-per-second", "0")];
+    assert_eq!(moves(GATEWAY, keys, "brisk", &off, 1, 500), Speed::Unmeasured, "and a call");
+    assert_eq!(moves(NONE, unsaid, "openai/gpt-4o", &[], 1, 500), Speed::Unmeasured, "nobody asks for it");
+    assert_eq!(moves(NONE, unsaid, "openai/gpt-4o", &header[1..], 1, 500), Speed::Unmeasured, "a time without a speed");
+    assert_eq!(moves(NONE, unsaid, "openai/gpt-4o", &header[..1], 100, 2_000), Speed::TooSlow, "the usual time");
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Speed {
+    Unmeasured,
+    Measured,
+    Enough,
+    TooSlow,
+}
+
+#[test]
+fn a_speed_that_the_caller_chose_says_nothing_of_an_upstreams_health() {
+    let asks = |headers: &[(&str, &str)]| {
+        let document = r#"{"version":1,"fallbacks":{"openai/gpt-4o":["anthropic/claude-sonnet-4-5"]},
+            "failover":{"throughput":{"tokens_per_second":20,"within_ms":1000}},"health":{"failures_in_a_row":1}}"#;
+        let mut world = World::of(Key::default(), document, &[]);
+        for _ in 0..2 {
+            let (id, step) = world.send("/v1/chat/completions", ASK, headers);
+            if sent(step).url.contains("anthropic") {
+                return true;
+            }
+            world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+            world.resume(id, Input::Chunk(chunk("a").as_bytes()));
+            world.now.0 += 1_000;
+            assert!(sent(world.resume(id, Input::Chunk(chunk("b").as_bytes()))).url.contains("anthropic"));
+            world.stream(id, &[START.as_bytes(), claude("Hello").as_bytes(), END.as_bytes()], Input::End);
+        }
+        false
+    };
+    assert!(asks(&[]), "the operator's: the next call goes elsewhere at once");
+    assert!(!asks(&[("x-latchkey-min-tokens-per-second", "20")]), "the caller's: it goes there again");
 }

@@ -32,6 +32,7 @@ fn every_fault_is_told_with_its_path() {
         "default_max_tokens": 0,
         "on_disconnect": "hang",
         "deadlines": {"idle_ms": 0, "total_ms": 5000, "coffee_ms": 1},
+        "throughput": {"tokens_per_second": 10001, "within_ms": 99, "coffee_ms": 1},
         "metadata": {"a": 1, "b": null, "": "c"},
         "id": "key_mine",
         "budgets": {},
@@ -79,6 +80,9 @@ fn every_fault_is_told_with_its_path() {
             "store_responses.hours",
             "store_responses.shared_by",
             "team_id",
+            "throughput.coffee_ms",
+            "throughput.tokens_per_second",
+            "throughput.within_ms",
             "unknown_price.hold",
         ]
     );

@@ -35,7 +35,8 @@ fn an_alias_means_what_it_says() {
                              "system_prefix": "Be\nbrief."}}],
                 "strategy": "balanced", "explore": 0.02, "margin": 0.3, "latency_budget": {"first_token_ms": 2000},
                 "balance": {"price": 1, "latency": 0.5}, "budget_steps": [0.5, 0.9], "sticky": false,
-                "variants": {"quick": "fastest"}, "deadlines": {"total_ms": 20000}, "fallbacks": ["deep"],
+                "variants": {"quick": "fastest"}, "deadlines": {"total_ms": 20000}, "failover": {"throughput": {"tokens_per_second": 0}},
+                "fallbacks": ["deep"],
                 "escalation": {"within_ms": 8000, "max_usd": 0.02, "streams": true},
                 "overlays": [{"when": {"team": "research"}, "strategy": "cheapest", "candidates": ["a/b"]}]
             },
@@ -54,6 +55,7 @@ fn an_alias_means_what_it_says() {
     assert_eq!(alias.policy.latency_budget, LatencyBudget { first_token: Some(Millis(2_000)), total: None });
     assert_eq!(*alias.variants.get("quick").unwrap(), Strategy::Fastest);
     assert_eq!(alias.deadlines.total, Some(Millis(20_000)));
+    assert_eq!((alias.failover.throughput.tokens_per_second, alias.failover.throughput.within), (Some(0), None));
     assert_eq!(alias.overlays[0].strategy, Some(Strategy::Cheapest));
     let escalation = Escalation { within: Some(Millis(8_000)), most: Some(NanoUsd(20_000_000)), streams: true };
     assert_eq!(alias.policy.escalation, escalation);
@@ -102,7 +104,7 @@ fn every_fault_is_found_with_its_path() {
         r#""aliases": {
             "a": {"candidates": ["b"]}, "b": {"candidates": [{"model": "c"}]}, "c": {"candidates": ["x/y", "a"]},
             "two words": {"candidates": [{"model": "x/y", "latest": true, "weight": 0}], "strategy": "best"},
-            "none": {"explore": 2, "budget_steps": [0.9, 0.5]}
+            "none": {"explore": 2, "budget_steps": [0.9, 0.5], "failover": {"throughput": {"tokens_per_second": -1, "within_ms": 1}}}
         },
         "rules": [{"when": {"colour": "red", "input_tokens": {}, "difficulty": {"from": 4, "to": 2}}},
                   {"name": "r", "alias": "nowhere", "when": {"any": [], "tag": []}}, {"name": "r", "max_price": {"input": -1}}],
@@ -117,6 +119,8 @@ fn every_fault_is_found_with_its_path() {
         "aliases.two words.strategy: expected `ordered` or `weighted`",
         "aliases.none.explore: expected a number from 0 to 0.5",
         "aliases.none.budget_steps: steps must ascend",
+        "aliases.none.failover.throughput.tokens_per_second: expected an integer from 0 to 10000",
+        "aliases.none.failover.throughput.within_ms: expected an integer from 100 to 60000",
         "aliases.none.candidates: is missing",
         "aliases.a: `a` stands for itself",
         "aliases.b: `b` stands for itself",
