@@ -13,11 +13,16 @@ const KINDS = ["plain", "streamed", "cached", "leaving", "failing", "retried"];
 /** Calls end soon, so that those that were lost are booked soon: half a minute after their deadline. */
 const CONFIGURATION = { ...UNDAUNTED, limits: { deadlines: { total_ms: 3_000 } } };
 const BOOKED_WITHIN = 45_000;
+/**
+ * The latest moment of a kill. An isolate answers after some 200 ms and reports what it spent a second later, so that
+ * some kills meet one that has just borrowed money, most one that spends it, and some one that is telling of it.
+ */
+const LATEST_KILL_MS = 1_600;
 
 /**
- * Kills the gateway so many times at moments that `random` draws, or as often as it can be done `within` so many
- * milliseconds, and starts it again on the same storage. Gives the figures of every round and of the end, `booked` once
- * those calls are booked that were never heard of again.
+ * Kills the gateway so many times at moments that `random` draws, for at most `within` milliseconds, and starts it again
+ * on the same storage. Gives the figures of every round and of the end, `booked` once those calls are booked that were
+ * never heard of again.
  */
 export async function crash({ kills, within = Infinity, limit = 1, random = Math.random, told = () => {}, booked = true }) {
   const started = Date.now();
@@ -29,10 +34,10 @@ export async function crash({ kills, within = Infinity, limit = 1, random = Math
     await gateway.configure(CONFIGURATION);
     const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit, period: "total" }], on_disconnect: "drain" });
     for (let kill = 0; kill < kills && Date.now() - started < within; kill += 1) {
-      rounds.push(await round(gateway, biller, key, 30 + Math.floor(random() * 1_500)));
+      rounds.push(await round(gateway, biller, key, 30 + Math.floor(random() * (LATEST_KILL_MS - 30))));
       told(kill + 1, rounds.at(-1));
       await gateway.close();
-      gateway = await startGateway(biller, {}, { folder });
+      gateway = await startGateway(biller, {}, { folder, again: true });
     }
     return { rounds, ...(await settled(gateway, biller, id, budgets[0].id, booked)) };
   } finally {
@@ -95,14 +100,25 @@ async function settled(gateway, biller, keyId, rule, booked) {
   };
 }
 
+/** Of the table of all kills. */
+const COLUMNS = 4;
+
 const usd = (nano) => `$${(Number(nano) / 1e9).toFixed(9)}`;
 
 /** The heading over the lines of `line`. */
-export const HEADING = "kill | after   | served | billed by the provider";
+export const HEADING = "kill | after  | served | billed by the provider";
 
 /** One kill, as a line of the table. */
 export const line = (number, { after, served, billed }) =>
-  `${String(number).padStart(4)} | ${String(after).padStart(4)} ms | ${String(served).padStart(6)} | ${usd(billed)}`;
+  `${String(number).padStart(4)} | ${String(after).padStart(3)} ms | ${String(served).padStart(6)} | ${usd(billed)}`;
+
+/** All kills in four columns, each with its moment and what was served until then. */
+export function table({ rounds }) {
+  const cells = rounds.map(({ after, served }, index) => `${String(index + 1).padStart(4)} | ${String(after).padStart(3)} ms | ${String(served).padStart(6)}`);
+  const height = Math.ceil(cells.length / COLUMNS);
+  const rows = Array.from({ length: height }, (_, row) => cells.filter((_, index) => index % height === row).join("  ||"));
+  return [Array(COLUMNS).fill("kill | after  | served").join("  ||"), ...rows].join("\n");
+}
 
 /** What became of the money, as the end of the table. */
 export const summary = (end) => `

@@ -27,7 +27,7 @@ export const SECRETS = {
  * Starts a gateway of its own for one test file, in front of `upstream`.
  * - `outside`: what it sends anywhere goes through this function, where it is given.
  * - `isolates`: so many Workers over the same storage and objects; the header `x-isolate` (from 1) says which one is meant.
- * - `folder`: where it keeps its storage; in memory, where none is given.
+ * - `folder`: where it keeps its storage; in memory, where none is given. `again`: it is there from an earlier start.
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
  * - `bound`: it is bound to Workers AI, which the fake upstream plays.
  * - `skews`: by how many milliseconds the clock of each Worker is off.
@@ -36,7 +36,7 @@ export const SECRETS = {
  * - `wall`: a rate limit for callers with bad keys, as its binding takes it (`{ limit, period }`).
  */
 export async function startGateway(upstream, variables = {}, options = {}) {
-  const { outside, isolates = 1, troubled = false, bound = false, skews = [], partial = false, wall, folder } = options;
+  const { outside, isolates = 1, troubled = false, bound = false, skews = [], partial = false, wall, folder, again = false } = options;
   const logs = [];
   const config = readConfig({ config: join(ROOT, "wrangler.toml") });
   const bindings = { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables };
@@ -53,7 +53,7 @@ export async function startGateway(upstream, variables = {}, options = {}) {
     }),
   );
   const url = (await miniflare.ready).origin;
-  await migrate(await miniflare.getD1Database("DB", config.name));
+  if (!again) await migrate(await miniflare.getD1Database("DB", config.name));
 
   const gateway = {
     url,
@@ -236,9 +236,8 @@ function modules() {
   ];
 }
 
-/** Makes the tables, unless the storage is that of an earlier start. */
+/** Makes the tables. */
 async function migrate(database) {
-  if (await database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'keys'").first()) return;
   const folder = join(ROOT, "migrations");
   const names = readdirSync(folder).filter((name) => name.endsWith(".sql")).sort();
   for (const statement of names.flatMap((name) => statementsOf(readFileSync(join(folder, name), "utf8")))) {
