@@ -173,6 +173,11 @@ mod tests {
     #[test]
     fn what_is_encoded_in_the_url_is_encoded_twice_in_the_signature() {
         assert_eq!(canonical_path("/model/a.b%3A0/converse"), "/model/a.b%253A0/converse");
+        // The ARN of an inference profile is one segment, its slash included.
+        let profile = "/model/arn%3Aaws%3Abedrock%3Aus-east-1%3A012345678901%3Ainference-profile%2Fus.a%3A0/invoke";
+        let url = Url::parse(&format!("https://bedrock-runtime.us-east-1.amazonaws.com{profile}")).expect("a URL");
+        assert_eq!(url.path(), profile, "nothing of it is respelled on the way");
+        assert_eq!(canonical_path(url.path()), profile.replace('%', "%25"));
         assert_eq!(canonical_path(""), "/");
     }
 

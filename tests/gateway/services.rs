@@ -215,6 +215,43 @@ fn a_form_is_sent_by_the_edge_with_the_models_name_put_right() {
     assert_eq!((record.state, record.cost_nano), ("settled_estimate", Some(92_490)), "three seconds, by its size");
 }
 
+/// No provider's answer was published. What the two say of it: <https://platform.openai.com/docs/api-reference/audio/createTranslation>,
+/// <https://console.groq.com/docs/api-reference#audio-translation>.
+#[test]
+fn speech_is_translated_by_who_can() {
+    let kind = [("content-type", "multipart/form-data; boundary=x")];
+    for (model, url, told) in [
+        (
+            "openai/whisper-1",
+            "https://api.openai.com/v1/audio/translations",
+            r#"{"text":"Hello, my name is Wolfgang."}"#,
+        ),
+        (
+            "groq/whisper-large-v3",
+            "https://api.groq.com/openai/v1/audio/translations",
+            r#"{"text":"Hello, my name is Wolfgang.","x_groq":{"id":"req_unique_id"}}"#,
+        ),
+    ] {
+        let mut world = world(Key::default());
+        let (id, step) = world.form("/v1/audio/translations", &form(model), &kind);
+        let outbound = sent(step);
+        assert_eq!((outbound.url.as_str(), outbound.outside), (url, true), "the edge has the form");
+        assert_eq!(outbound.body, model.split_once('/').expect("provider/model").1.as_bytes());
+        assert_eq!(header_of(&outbound, "content-type"), Some(kind[0].1));
+        let answer = read(&world.answer(id, 200, &[], told).body);
+        assert_eq!(answer["text"], "Hello, my name is Wolfgang.", "{model}");
+        let record = world.only_record();
+        assert_eq!((record.endpoint, record.status), ("audio/translations", 200), "{model}");
+        assert!(record.cost_nano.is_some_and(|cost| cost > 0), "by the size of what was sent: {record:?}");
+    }
+    let mut world = world(Key::default());
+    let (status, told) = refused(world.form("/v1/audio/translations", &form("mistral/voxtral-mini-latest"), &kind).1);
+    assert_eq!((status, &told["error"]["code"]), (404, &json!("endpoint_not_available")), "it only writes down");
+    let plain = json!({"model": "openai/whisper-1"}).to_string();
+    let (status, told) = refused(world.post("/v1/audio/translations", &plain).1);
+    assert_eq!((status, &told["error"]["param"]), (400, &json!("file")));
+}
+
 /// A router that takes sound within JSON (recording `openrouter.audio.2e4b953ad0`).
 #[test]
 fn sound_within_json_goes_to_who_takes_it() {

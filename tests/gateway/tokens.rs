@@ -194,6 +194,45 @@ fn ended_credentials_of_a_role_are_replaced_once() {
     }
 }
 
+/// Profiles are named like models or by an ARN, colons, slash and all. Either is one segment of the path, and the call is
+/// signed for the region that it goes to.
+///
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html>, `modelId`.
+#[test]
+fn an_inference_profile_is_one_segment_of_a_signed_path() {
+    let variables =
+        [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "own/secret"), ("AWS_REGION", "eu-central-1")];
+    let arn = "arn%3Aaws%3Abedrock%3Aeu-central-1%3A012345678901%3A";
+    for (model, segment) in [
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.anthropic.claude-sonnet-4-5-20250929-v1%3A0".to_owned()),
+        (
+            "arn:aws:bedrock:eu-central-1:012345678901:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            format!("{arn}inference-profile%2Feu.anthropic.claude-sonnet-4-5-20250929-v1%3A0"),
+        ),
+        (
+            "arn:aws:bedrock:eu-central-1:012345678901:application-inference-profile/a1b2c3",
+            format!("{arn}application-inference-profile%2Fa1b2c3"),
+        ),
+    ] {
+        for (provider, plain, streamed) in
+            [("bedrock", "converse", "converse-stream"), ("bedrock-anthropic", "invoke", "invoke-with-response-stream")]
+        {
+            for (stream, method) in [(false, plain), (true, streamed)] {
+                let mut world = World::of(Key::default(), r#"{"version":1}"#, &variables);
+                let call = format!(
+                    r#"{{"model":"{provider}/{model}","stream":{stream},"max_tokens":9,"messages":[{{"role":"user","content":"Hi"}}]}}"#
+                );
+                let (_, step) = world.chat(&call);
+                let outbound = sent(step);
+                let expected = format!("https://bedrock-runtime.eu-central-1.amazonaws.com/model/{segment}/{method}");
+                assert_eq!(outbound.url, expected);
+                let signed = header_of(&outbound, "authorization").expect("signed").to_owned();
+                assert!(signed.contains("/eu-central-1/bedrock/aws4_request"), "{signed}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_key_that_is_set_goes_before_and_a_callers_own_too() {
     let variables =
