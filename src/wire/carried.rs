@@ -105,6 +105,18 @@ impl Carrier {
         Text::from_escaped(STANDARD.encode(wrapped))
     }
 
+    /// The token for a field that has the name of its format beside it: wrapped, so that it comes back to this target
+    /// alone. As it is where there is no key, or nothing to wrap.
+    #[must_use]
+    pub fn bound<'s>(&self, signature: &'s Signature<'_>) -> Text<'s> {
+        let keyed = self.keys.as_ref().is_some_and(|keys| !keys.0.is_empty());
+        if keyed && !signature.data.is_empty() {
+            self.sealed(signature, &Owner::Here)
+        } else {
+            signature.data.borrowed()
+        }
+    }
+
     /// What was wrapped for this very target here; `None` for anything else.
     #[must_use]
     pub fn open(&self, signature: &Signature<'_>) -> Option<Signature<'static>> {
@@ -177,6 +189,14 @@ pub fn unwrap<'a>(data: Text<'a>, native: &'static str, role: SignatureRole) -> 
     let (_, content) = split(&wrapped)?;
     let (Signature { role, .. }, owner) = read(content)?;
     Some((Signature { format: Text::from_escaped(SEALED), data, id: None, role }, owner))
+}
+
+/// Reads a field that has the name of its format beside it: what is wrapped stays so until [`Carrier::open`], and
+/// anything else was brought from elsewhere and is who's it says.
+#[must_use]
+pub fn bound<'a>(data: Text<'a>, format: Text<'a>, id: Option<Text<'a>>, role: SignatureRole) -> Signature<'a> {
+    let format = if data.escaped().starts_with(MARK) { Text::from_escaped(SEALED) } else { format };
+    Signature { format, data, id, role }
 }
 
 /// All that is stamped.
@@ -334,6 +354,21 @@ mod tests {
         assert_eq!(carrier.wrap(&own, NATIVE, &Owner::Here).escaped(), "EqQB");
         assert!(carrier.wrap(&own, "google-gemini-v1", &Owner::Here).escaped().starts_with(MARK));
         assert!(carrier.wrap(&own, NATIVE, &Owner::Text).escaped().starts_with(MARK));
+    }
+
+    #[test]
+    fn a_token_beside_its_format_is_bound_where_there_is_a_key() {
+        let own = Signature { id: Some(Text::from_escaped("rs_1")), ..foreign() };
+        let read = |data| bound(data, own.format.borrowed(), own.id.clone(), own.role);
+        let wrapped = carrier(&[1], "p/m").bound(&own).into_owned();
+        let sealed = read(wrapped);
+        assert!(is_sealed(&sealed));
+        assert_eq!(carrier(&[1], "p/m").open(&sealed).as_ref(), Some(&own));
+        assert_eq!(carrier(&[1], "p/n").open(&sealed), None, "another model");
+        assert_eq!(read(Carrier::default().bound(&own)), own, "nobody could open it");
+        assert_eq!(read(own.data.clone()), own, "what was brought from elsewhere");
+        let empty = Signature { data: Text::EMPTY, ..foreign() };
+        assert!(carrier(&[1], "p/m").bound(&empty).is_empty());
     }
 
     #[test]

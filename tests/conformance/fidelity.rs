@@ -58,10 +58,9 @@ fn is_native(surface: Surface, format: Format) -> bool {
     surface.format() == format || (claude.contains(&surface.format()) && claude.contains(&format))
 }
 
-/// Chat Completions tells each signature with the name of who can read it, as others do; the rest is wrapped.
+/// Whoever reads what another protocol's models sign. Chat Completions has the name of theirs beside it.
 fn wrapping() -> impl Iterator<Item = (&'static dyn Caller, Format)> {
-    let callers = CALLERS.into_iter().filter(|caller| caller.surface() != Surface::OpenAiChat);
-    let all = callers.flat_map(|caller| SIGNERS.map(|format| (caller, format)));
+    let all = CALLERS.into_iter().flat_map(|caller| SIGNERS.map(|format| (caller, format)));
     all.filter(|(caller, format)| !is_native(caller.surface(), *format))
 }
 

@@ -14,7 +14,7 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
     write_head(&mut object, "chat.completion", &answer.id, &answer.model, answer.created, naming);
     object.array("choices", |choices| {
         for choice in &answer.choices {
-            choices.object(|object| write_choice(choice, naming.hide_reasoning, object));
+            choices.object(|object| write_choice(choice, naming, object));
         }
     });
     if let Some(counted) = closing.usage.as_ref().or(answer.usage.as_ref()) {
@@ -113,9 +113,9 @@ pub(super) fn write_image(media: &Media<'_>, index: usize, images: &mut Array<'_
     });
 }
 
-fn write_choice(choice: &Choice<'_>, hide_reasoning: bool, object: &mut Object<'_>) {
+fn write_choice(choice: &Choice<'_>, naming: &Naming, object: &mut Object<'_>) {
     object.number("index", choice.index);
-    object.object("message", |message| write_message(choice, hide_reasoning, message));
+    object.object("message", |message| write_message(choice, naming, message));
     match &choice.logprobs {
         Some(logprobs) => object.raw("logprobs", logprobs),
         None => object.null("logprobs"),
@@ -124,8 +124,8 @@ fn write_choice(choice: &Choice<'_>, hide_reasoning: bool, object: &mut Object<'
     write_end(&choice.end, calls_tools, object);
 }
 
-fn write_message(choice: &Choice<'_>, hide_reasoning: bool, message: &mut Object<'_>) {
-    let parts = &choice.parts;
+fn write_message(choice: &Choice<'_>, naming: &Naming, message: &mut Object<'_>) {
+    let (parts, hide_reasoning) = (&choice.parts, naming.hide_reasoning);
     message.string("role", "assistant");
     joined("content", message, parts.iter().filter_map(said));
     joined("refusal", message, parts.iter().filter_map(refused));
@@ -133,7 +133,7 @@ fn write_message(choice: &Choice<'_>, hide_reasoning: bool, message: &mut Object
         joined("reasoning_content", message, parts.iter().filter_map(thought));
     }
     if details::any(parts, hide_reasoning) {
-        message.array("reasoning_details", |list| details::write(parts, hide_reasoning, list));
+        message.array("reasoning_details", |list| details::write(parts, hide_reasoning, &naming.carrier, list));
     }
     if parts.iter().any(|part| matches!(part, Part::ToolCall { .. })) {
         message.array("tool_calls", |calls| write_calls(parts, calls));

@@ -153,13 +153,14 @@ impl Writer {
             return;
         }
         let index = progress.detail_of(block);
+        let carrier = self.naming.carrier.clone();
         self.delta(choice, |delta| {
             delta.array("reasoning_details", |list| match (thought, call) {
-                (Some(_), _) => details::write_signature(signature, index, list),
-                (None, Some(id)) => details::write_encrypted(signature, Some(&id), index, list),
+                (Some(_), _) => details::write_signature(signature, index, &carrier, list),
+                (None, Some(id)) => details::write_encrypted(signature, Some(&id), index, &carrier, list),
                 (None, None) => {
                     let id = Text::from_escaped(super::read::TEXT_SIGNATURE_ID);
-                    details::write_encrypted(signature, Some(&id), index, list);
+                    details::write_encrypted(signature, Some(&id), index, &carrier, list);
                 }
             });
         });

@@ -1,8 +1,9 @@
 //! Messages and tools of a request.
 
 use crate::failure::Failure;
-use crate::json::{Array, Cursor, Edits, Kind, Member, Object, SyntaxError};
+use crate::json::{Array, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError};
 use crate::provider::{Quirks, ReasoningBack, ToolCallIds};
+use crate::wire::carried::MARK;
 use crate::wire::{Adjusted, Change};
 
 use super::super::ids;
@@ -31,7 +32,8 @@ pub(super) fn patch(
     let changes = (!quirks.developer_role && has("developer"))
         || (quirks.tool_call_ids != ToolCallIds::Any && has("tool_call"))
         || (quirks.reasoning_back != ReasoningBack::Details && has("reasoning"))
-        || (unmarks && has("cache_control"));
+        || (unmarks && has("cache_control"))
+        || has(MARK);
     let mut cursor = Cursor::at(text, position);
     if !changes || cursor.kind() != Some(Kind::Array) {
         return Ok(());
@@ -46,6 +48,7 @@ pub(super) fn patch(
         message.role(edits);
         message.ids(edits)?;
         message.reasoning(unmarks, edits, adjusted);
+        message.unseal(edits, adjusted)?;
         if let Some(content) = find(&members, "content").filter(|_| unmarks) {
             unmark(text, content.value.start, edits, adjusted)?;
         }
@@ -159,6 +162,36 @@ impl Message<'_> {
         let inserted: Vec<(&str, &[u8])> = inserted.iter().map(|(key, value)| (*key, value.as_slice())).collect();
         edits.object(self.open, self.members, is_removed, &inserted);
     }
+
+    /// Takes out the details that are sealed for targets of other protocols, which nobody can read behind this one.
+    fn unseal(&self, edits: &mut Edits<'_>, adjusted: &mut Adjusted) -> Result<(), SyntaxError> {
+        let goes_back = self.quirks.reasoning_back == ReasoningBack::Details;
+        let Some(details) = find(self.members, "reasoning_details").filter(|_| goes_back) else { return Ok(()) };
+        let mut cursor = Cursor::at(self.text, details.value.start);
+        if cursor.kind() != Some(Kind::Array) {
+            return Ok(());
+        }
+        let mut kept = Vec::new();
+        let mut all = 0;
+        cursor.items(|_, cursor| {
+            let detail = cursor.value()?;
+            all += 1;
+            if !is_sealed(&detail) {
+                kept.push(detail.get().to_owned());
+            }
+            Ok::<(), SyntaxError>(())
+        })?;
+        if kept.len() < all {
+            adjusted.note("reasoning_details", Change::Dropped);
+            edits.replace(details.value.clone(), format!("[{}]", kept.join(",")).into_bytes());
+        }
+        Ok(())
+    }
+}
+
+fn is_sealed(detail: &Raw<'_>) -> bool {
+    let mut carrying = ["signature", "data"].into_iter().filter_map(|key| detail.member(key)?.into_text());
+    carrying.any(|text| text.escaped().starts_with(MARK))
 }
 
 /// Content as an array with the thinking at its head; `None` where the content is an array already.

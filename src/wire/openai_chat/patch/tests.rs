@@ -9,6 +9,7 @@ use crate::provider::{
 };
 use crate::wire::Adjusted;
 use crate::wire::RequestPatch;
+use crate::wire::carried::MARK;
 
 fn patch_as(body: &str, stream: bool, facts: &ModelFacts, quirks: &Quirks) -> Result<(String, String), Failure> {
     let mut adjusted = Adjusted::default();
@@ -130,6 +131,24 @@ fn earlier_reasoning_goes_where_the_vendor_wants_it() {
     assert_eq!(back(ReasoningBack::Reasoning), json!({"role": "assistant", "content": "c", "reasoning": "r"}));
     assert_eq!(back(ReasoningBack::Details)["reasoning_details"], json!([{"text": "r"}]));
     assert_eq!(back(ReasoningBack::ContentPart)["content"][0]["thinking"][0]["text"], "r");
+}
+
+#[test]
+fn details_that_are_sealed_for_others_are_left_out() {
+    let details = format!(
+        r#"[{{"type":"reasoning.text","text":"r","index":0}},{{"type":"reasoning.text","signature":"{MARK}AA","index":0}},
+           {{"type":"reasoning.encrypted","data":"{MARK}BB","id":"c","index":1}},{{"type":"reasoning.encrypted","data":"own"}}]"#
+    );
+    let body = format!(
+        r#"{{"model":"m","messages":[{{"role":"assistant","content":"c","reasoning_details":{details}}},
+           {{"role":"user","content":"{MARK}"}}]}}"#
+    );
+    let quirks = Quirks { reasoning_back: ReasoningBack::Details, ..Quirks::NONE };
+    let read: Value = serde_json::from_str(&patch(&body, &quirks)).expect("json");
+    let left =
+        json!([{"type": "reasoning.text", "text": "r", "index": 0}, {"type": "reasoning.encrypted", "data": "own"}]);
+    assert_eq!(read["messages"][0]["reasoning_details"], left);
+    assert_eq!(read["messages"][1]["content"], MARK, "words are words");
 }
 
 #[test]

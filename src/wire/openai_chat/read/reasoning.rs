@@ -4,6 +4,7 @@ use crate::chat::{Effort, Part, Reasoning, Signature, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{Cursor, Text};
 
+use crate::wire::carried;
 use crate::wire::place::Place;
 
 /// Where the signature of a message's own text travels: an encrypted detail with this id.
@@ -137,7 +138,7 @@ impl<'a> Detail<'a> {
             (_, Some(data)) if !data.is_empty() => (data, SignatureRole::Replaces),
             _ => return None,
         };
-        Some(Signature { format: self.format.unwrap_or_default(), data, id: self.id, role })
+        Some(carried::bound(data, self.format.unwrap_or_default(), self.id, role))
     }
 }
 
@@ -177,9 +178,10 @@ impl<'a> Building<'a> {
                 None => self.parts.push(Part::Reasoning { text: more, signature: None }),
             }
         }
+        // Anthropic's encrypted thinking is a block of its own; others encrypt what they summarised before.
+        let of_anthropic = detail.format.as_ref().is_some_and(|format| format.escaped().starts_with("anthropic"));
         if let Some(given) = detail.into_signature() {
-            // Anthropic's encrypted thinking is a block of its own; others encrypt what they summarised before.
-            let own_block = given.role == SignatureRole::Replaces && given.format.escaped().starts_with("anthropic");
+            let own_block = given.role == SignatureRole::Replaces && of_anthropic;
             let fits = same || given.role == SignatureRole::Replaces;
             match self.unsigned().filter(|_| fits && !own_block) {
                 Some((_, signature)) => *signature = Some(given),

@@ -5,6 +5,7 @@ use crate::chat::{
     Arguments, CacheMark, Effort, Message, OutputShape, Part, Role, SignatureRole, Source, Tool, ToolChoice,
 };
 use crate::json::Raw;
+use crate::wire::carried::{MARK, is_sealed};
 
 fn read(body: &str) -> Request<'_> {
     read_request(body.as_bytes()).expect(body)
@@ -122,6 +123,30 @@ fn a_tool_conversation_with_signed_thoughts() {
     assert_eq!(arguments, &Arguments::Quoted(Text::escape(r#"{"x":1}"#)));
     let result = Part::ToolResult { call_id: Text::escape("c1"), parts: vec![text("r")], is_error: false, cache: None };
     assert_eq!(request.messages[2].parts, [result]);
+}
+
+#[test]
+fn what_is_sealed_stays_so_and_stands_where_it_stood() {
+    let body = conversation(&format!(
+        r#"[{{"role":"assistant","reasoning_details":[
+            {{"type":"reasoning.text","text":"a","signature":"{MARK}AA","format":"anthropic-claude-v1","index":0}},
+            {{"type":"reasoning.encrypted","data":"{MARK}BB","format":"anthropic-claude-v1","index":1}},
+            {{"type":"reasoning.encrypted","data":"{MARK}CC","id":"c1","format":"google-gemini-v1","index":2}}],
+         "tool_calls":[{{"id":"c1","type":"function","function":{{"name":"f","arguments":"{{}}"}}}}]}}]"#
+    ));
+    let request = read(&body);
+    let [
+        Part::Reasoning { text: thought, signature: Some(signed) },
+        Part::Reasoning { signature: Some(hidden), .. },
+        Part::ToolCall { signature: Some(of_call), .. },
+    ] = &request.messages[0].parts[..]
+    else {
+        panic!("{:?}", request.messages[0].parts);
+    };
+    assert_eq!(thought.escaped(), "a");
+    for (signature, end) in [(signed, "AA"), (hidden, "BB"), (of_call, "CC")] {
+        assert!(is_sealed(signature) && signature.data.escaped() == format!("{MARK}{end}"), "{signature:?}");
+    }
 }
 
 #[test]

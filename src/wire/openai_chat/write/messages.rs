@@ -4,6 +4,7 @@ use crate::chat::{Message, Part, Request, Role};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Text};
 use crate::provider::{ReasoningBack, ToolCallIds};
+use crate::wire::carried::Carrier;
 use crate::wire::{Adjusted, Change, Target};
 
 use super::content::{takes_links, write_part};
@@ -147,7 +148,7 @@ impl Writing<'_> {
                 object.text("reasoning", &text);
             }
             (ReasoningBack::Details, _) if details::any(parts, false) => {
-                object.array("reasoning_details", |list| details::write(parts, false, list));
+                object.array("reasoning_details", |list| details::write(parts, false, &Carrier::default(), list));
             }
             (ReasoningBack::Nowhere, Some(_)) => self.adjusted.note("reasoning_details", Change::Dropped),
             _ => {}
