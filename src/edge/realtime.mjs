@@ -71,7 +71,7 @@ class Talk {
     const onward = core.pending(live.call);
     let step = onward === "" ? { do: "finish", bytes: out } : JSON.parse(onward);
     for (;;) {
-      if (step.do === "ledger") step = JSON.parse(await core.ask_ledger(live.env, step.call, core.take_bytes()));
+      if (step.do === "ledger") step = JSON.parse(await core.ask_ledger(live.env, step.call, step.team, core.take_bytes()));
       else if (step.do === "wait") {
         await scheduler.wait(step.wait);
         step = JSON.parse(core.waited(live.call, Date.now()));

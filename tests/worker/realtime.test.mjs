@@ -95,22 +95,25 @@ describe("realtime", () => {
     assert.deepEqual([call.endpoint, call.cost, call.status], ["realtime", 0.0192, 200]);
   });
 
-  test("a talk whose budget is out is told so and hung up on", async () => {
-    const budgets = [{ limit: 0.01, period: "total" }];
-    const { key, id } = await gateway.createKey({ budgets, unknown_price: { hold: 0.001 } });
-    const talk = await open(key, "openai/gpt-realtime");
-    await talk.next();
-    let last;
-    for (let turn = 0; turn < 5 && last?.type !== "error"; turn += 1) {
-      talk.say("response.create");
-      last = await talk.next();
-    }
-    assert.equal(last.type, "error");
-    assert.equal(last.error.code, "budget_exceeded");
-    assert.equal((await talk.closed).code, 1008);
-    const [call] = await callsOf(id);
-    assert.ok(call.cost >= COST, `${call.cost}`);
-  });
+  for (const own_ledger of [false, true]) {
+    test(`a talk whose budget is out is told so and hung up on, ${own_ledger ? "in a team's own ledger" : "in the account's"}`, async () => {
+      const team = await gateway.admin("POST", "/admin/teams", { name: "talkers", own_ledger });
+      const budgets = [{ limit: 0.01, period: "total" }];
+      const { key, id } = await gateway.createKey({ team_id: team.json.id, budgets, unknown_price: { hold: 0.001 } });
+      const talk = await open(key, "openai/gpt-realtime");
+      await talk.next();
+      let last;
+      for (let turn = 0; turn < 5 && last?.type !== "error"; turn += 1) {
+        talk.say("response.create");
+        last = await talk.next();
+      }
+      assert.equal(last.type, "error");
+      assert.equal(last.error.code, "budget_exceeded");
+      assert.equal((await talk.closed).code, 1008);
+      const [call] = await callsOf(id);
+      assert.ok(call.cost >= COST, `${call.cost}`);
+    });
+  }
 
   test("a key that may not talk is refused before anything is opened", async () => {
     const { key } = await gateway.createKey({ allowed_endpoints: ["chat/completions"] });
