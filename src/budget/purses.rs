@@ -73,35 +73,47 @@ impl Purses {
         match taken {
             Taken::Held(account) => Taken::Held(self.both(team, own, account)),
             other => {
-                self.give_back(team, own);
+                self.give_back(Some(team), own);
                 other.map(|_| None)
             }
         }
     }
 
-    /// Takes what a call wants although a ledger is away, see [`Purse::take_on_credit`].
-    pub fn take_on_credit(&mut self, wanted: &Wanted<'_>, now: UnixMillis) -> Result<Option<Holds>, Box<Refused>> {
+    /// Takes what a call wants although a ledger is away, see [`Purse::take_on_credit`]. The credit is for the one that
+    /// is away; the other gives what it has, or has to be asked, as in [`Purses::take`].
+    ///
+    /// # Errors
+    /// Where the credit is used up.
+    pub fn take_on_credit(
+        &mut self,
+        wanted: &Wanted<'_>,
+        asked: &mut Option<String>,
+        now: UnixMillis,
+    ) -> Result<Taken<Option<Holds>>, Box<Refused>> {
+        *asked = None;
         let Some(team) = ledger_of(wanted.spender.team) else {
-            return self.account.take_on_credit(wanted).map(|hold| Holds::some(hold, None));
-        };
-        // The credit is for the one that is away; the other gives what it has.
-        let own = match self.of_team(team, now).take(wanted, now) {
-            Taken::Held(hold) => hold,
-            _ => self.of_team(team, now).take_on_credit(wanted)?,
+            return self.account.take_on_credit(wanted).map(|hold| Taken::Held(Holds::some(hold, None)));
         };
         let shared = wanted.terms.shared();
-        let wanted = Wanted { terms: &shared, ..*wanted };
-        let account = match self.account.take(&wanted, now) {
-            Taken::Held(hold) => Ok(hold),
-            _ => self.account.take_on_credit(&wanted),
+        let of_account = Wanted { terms: &shared, ..*wanted };
+        let (account, is_away) = match self.account.take(&of_account, now) {
+            Taken::Held(hold) => (hold, false),
+            Taken::Away => (None, true),
+            other => return Ok(other.map(|_| None)),
         };
-        match account {
-            Ok(account) => Ok(self.both(team, own, account)),
-            Err(refused) => {
-                self.give_back(team, own);
-                Err(refused)
+        let own = match self.of_team(team, now).take(wanted, now) {
+            Taken::Held(hold) => Ok(hold),
+            Taken::Away => self.of_team(team, now).take_on_credit(wanted),
+            other => {
+                self.give_back(None, account);
+                *asked = Some(team.to_owned());
+                return Ok(other.map(|_| None));
             }
-        }
+        };
+        let own = own.inspect_err(|_| self.give_back(None, account))?;
+        let account = if is_away { self.account.take_on_credit(&of_account) } else { Ok(account) };
+        let account = account.inspect_err(|_| self.give_back(Some(team), own))?;
+        Ok(Taken::Held(self.both(team, own, account)))
     }
 
     fn both(&mut self, team: &str, own: Option<Hold>, account: Option<Hold>) -> Option<Holds> {
@@ -114,9 +126,9 @@ impl Purses {
         Holds::some(account, own.map(|own| (team.to_owned(), own)))
     }
 
-    fn give_back(&mut self, team: &str, own: Option<Hold>) {
-        if let (Some(own), Some(purse)) = (own, self.teams.get_mut(team)) {
-            purse.settle(own, &Amounts::default());
+    fn give_back(&mut self, ledger: Option<&str>, hold: Option<Hold>) {
+        if let (Some(hold), Some(purse)) = (hold, self.of(ledger)) {
+            purse.settle(hold, &Amounts::default());
         }
     }
 

@@ -116,12 +116,13 @@ impl Gateway {
             again: call.funds.tries > 1,
         };
         let mut asked = None;
-        let taken = self.purse.take(&wanted, &mut asked, now);
+        let mut taken = self.purse.take(&wanted, &mut asked, now);
         if let Taken::Away = taken {
-            return self.without_ledger(&wanted, &grant, &rules, now).map(|hold| {
+            taken = self.without_ledger(&wanted, &grant, &rules, &mut asked, now)?;
+            if let Taken::Held(hold) = taken {
                 call.funds.hold = hold;
-                None
-            });
+                return Ok(None);
+            }
         }
         match taken {
             Taken::Held(hold) => {
@@ -367,21 +368,23 @@ impl Gateway {
         Ok(most)
     }
 
-    /// What happens while the ledger does not answer: the key's own policy.
+    /// What happens while a ledger does not answer: the key's own policy.
     fn without_ledger(
         &mut self,
         wanted: &Wanted<'_>,
         grant: &Grant,
         rules: &[Rule],
+        asked: &mut Option<String>,
         now: UnixMillis,
-    ) -> Result<Option<Holds>, Failure> {
+    ) -> Result<Taken<Option<Holds>>, Failure> {
         if rules.is_empty() {
-            return Ok(None);
+            return Ok(Taken::Held(None));
         }
         if grant.key.on_ledger_outage == OnLedgerOutage::Strict {
             return Err(unavailable("this key is set to wait for it (`on_ledger_outage`)"));
         }
-        self.purse.take_on_credit(wanted, now).map_err(|_| unavailable("the credit for the time without it is used up"))
+        let taken = self.purse.take_on_credit(wanted, asked, now);
+        taken.map_err(|_| unavailable("the credit for the time without it is used up"))
     }
 
     fn refuse_for(&self, call: &mut Call, refused: &Refused, now: UnixMillis) -> Failure {

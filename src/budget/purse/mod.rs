@@ -241,7 +241,10 @@ impl Purse {
 
     /// Whether nothing in it matters any more.
     pub(super) fn is_at_rest(&self, now: UnixMillis) -> bool {
-        !self.owes_report() && self.reporting.is_none() && self.slices.values().all(|slice| slice.is_at_rest(now))
+        // What is granted in answer to an ask belongs to whoever asked.
+        let is_asking = self.asking.iter().any(|until| *until > now);
+        let has_words = self.owes_report() || self.reporting.is_some();
+        !is_asking && !has_words && self.slices.values().all(|slice| slice.is_at_rest(now))
     }
 
     /// The operator's kill switches, where others came since this was last asked.

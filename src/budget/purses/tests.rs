@@ -336,6 +336,67 @@ fn a_call_that_is_heard_of_no_more_has_one_row() {
     assert_eq!((spent(&mut world.account, "all"), spent(&mut world.teams[0], "own")), (10, 10), "each counts it");
 }
 
+/// What a call of a team's key wants.
+fn wanting<'a>(terms: &'a Terms, at: UnixMillis) -> Wanted<'a> {
+    Wanted {
+        request: "req_1",
+        spender: Spender { key: &terms.key, team: terms.team.as_deref(), ..Spender::default() },
+        aim: Aim { provider: "p", model: "m", alias: None },
+        most: Amounts { cost: NanoUsd(10), requests: 1, ..Amounts::default() },
+        terms,
+        deadline: at.plus(Millis(60_000)),
+        again: false,
+    }
+}
+
+fn terms_of(team: &str) -> Terms {
+    Terms { key: format!("key_of_{team}"), team: Some(team.to_owned()), part: Part::Own, ..Terms::default() }
+}
+
+#[test]
+fn a_purse_that_waits_for_its_ledger_is_not_put_away() {
+    let mut purses = Purses::new("iso".to_owned());
+    let mut begin = |number: usize, at: UnixMillis| {
+        let terms = terms_of(&format!("team_own_{number}"));
+        assert!(matches!(purses.take(&wanting(&terms, at), &mut None, at), Taken::Ask(_)), "{number}");
+        purses.teams().count()
+    };
+    let now = UnixMillis(START);
+    assert_eq!((0..=MOST_AT_HAND).map(|number| begin(number, now)).max(), Some(MOST_AT_HAND + 1));
+    assert_eq!(begin(1_000, now.plus(Millis(60_000))), 1, "those that nobody will answer any more");
+}
+
+#[test]
+fn while_the_ledger_of_a_team_is_away_that_of_the_account_is_asked_as_ever() {
+    let now = UnixMillis(START);
+    let mut account = Ledger::default();
+    account.set_rule(budget("all", ScopeKind::Account, "", 1_000));
+    let mut purses = Purses::new("iso".to_owned());
+    let mut terms = terms_of(TEAMS[0]);
+    let Rule::Budget(own) = budget("of_key", ScopeKind::Key, &terms.key, 100_000) else { unreachable!() };
+    terms.budgets.push(own);
+    let (wanted, mut asked) = (wanting(&terms, now), None);
+    assert!(matches!(purses.take(&wanted, &mut asked, now), Taken::Ask(_)) && asked.is_some());
+    purses.unanswered(asked.as_deref(), now);
+    for _ in 0..20 {
+        assert!(matches!(purses.take(&wanted, &mut asked, now), Taken::Away));
+        match purses.take_on_credit(&wanted, &mut asked, now).expect("credit of the team's budget") {
+            Taken::Ask(message) => {
+                assert_eq!(asked, None, "the account's is asked");
+                assert!(purses.answered(None, &account.handle(message, now), now).is_none());
+            }
+            Taken::Held(holds) => {
+                let holds = holds.expect("two budgets count it");
+                assert!(holds.account.is_some() && holds.team.is_some(), "both, or neither");
+                purses.settle(&holds, &Amounts { cost: NanoUsd(10), requests: 1, ..Amounts::default() });
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let standing = account.standing("all", now).expect("known");
+    assert!(standing.leased > 0, "what is spent of the account's budget comes from leases: {standing:?}");
+}
+
 #[test]
 fn only_ids_that_say_so_have_a_ledger_of_their_own() {
     for (team, own) in
