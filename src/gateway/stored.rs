@@ -316,13 +316,15 @@ fn page(call: &Call) -> Result<Page<'_>, Failure> {
 
 /// The same words for what there is not, what has gone, and what is somebody else's.
 fn not_found() -> Failure {
-    let message = "There is no such response for this key: responses are kept where the key has `store_responses`,                    and until they expire or are deleted.";
+    let message = "There is no such response for this key: responses are kept where the key has `store_responses`, \
+                   and until they expire or are deleted.";
     Failure::new(Kind::NotFound, message).code("response_not_found").about("response_id")
 }
 
 fn previous_not_found(id: &str) -> Failure {
     let message = format!(
-        "Previous response with id '{id}' not found: it was not stored, has expired or was deleted, or is not this          key's. Send the whole conversation as `input`."
+        "Previous response with id '{id}' not found: it was not stored, has expired or was deleted, or is not this \
+         key's. Send the whole conversation as `input`."
     );
     Failure::bad_request("previous_response_id", message).code("previous_response_not_found")
 }

@@ -79,8 +79,10 @@ impl Unwritten {
         found
     }
 
-    /// Those that nobody is writing; the caller is now. Whoever is cut off while writing does not come back.
+    /// Those that nobody is writing; the caller is now. Whoever is cut off while writing does not come back; one that was
+    /// tried too often that way is given up.
     pub fn begin(&mut self, now: UnixMillis) -> Vec<Rc<StoredResponse>> {
+        self.0.retain(|waiting| waiting.writing_until > now || waiting.tries < MOST_TRIES);
         let idle = self.0.iter_mut().filter(|waiting| waiting.writing_until <= now);
         idle.map(|waiting| {
             waiting.writing_until = now.plus(WRITING);

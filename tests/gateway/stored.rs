@@ -211,6 +211,7 @@ fn a_response_can_be_read_listed_and_deleted() {
     assert_eq!((status, &body["error"]["code"]), (400, &json!("previous_response_not_found")));
     let message = body["error"]["message"].as_str().expect("a message");
     assert!(message.contains(one["id"].as_str().expect("an id")), "it says which is gone: {message}");
+    assert!(!message.contains("  "), "{message}");
 }
 
 #[test]
@@ -232,6 +233,17 @@ fn what_is_deleted_while_it_is_written_is_deleted_after_all() {
     for _ in 0..3 {
         assert!(world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4)).is_empty());
     }
+}
+
+#[test]
+fn a_response_that_nobody_comes_to_write_is_given_up() {
+    let mut world = world();
+    let (id, step) = world.post("/v1/responses", &turn("openai/gpt-5", "one", None, json!({})));
+    sent(step);
+    world.answer(id, 200, &[], SPOKEN);
+    // Whoever begins is cut off each time.
+    let tries = (1..10).filter(|minute| !world.gateway.unwritten.begin(UnixMillis(minute * 60_000)).is_empty());
+    assert_eq!(tries.count(), 3);
 }
 
 #[test]
