@@ -69,7 +69,7 @@ impl<'a> Wish<'a> {
             match (name.as_str(), text) {
                 ("prompt", Some(text)) => wish.prompt = text,
                 ("size", Some(text)) => wish.size = Some(text).filter(|size| !size.is("auto")),
-                ("n", None) => {
+                ("n", _) => {
                     let wrong = || Failure::bad_request("n", "`n` must be a whole number above 0.");
                     wish.count = value.get().parse().ok().filter(|count| *count > 0).ok_or_else(wrong)?;
                 }
@@ -289,6 +289,7 @@ mod tests {
             (json!({"prompt": 7}), "prompt"),
             (json!({"prompt": "p", "n": 2}), "n"),
             (json!({"prompt": "p", "n": 0}), "n"),
+            (json!({"prompt": "p", "n": "2"}), "n"),
             (json!({"prompt": "p", "response_format": "url"}), "response_format"),
             (json!({"prompt": "p", "output_format": "webp"}), "output_format"),
             (json!({"prompt": "p", "background": "transparent"}), "background"),
