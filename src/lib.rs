@@ -19,23 +19,26 @@
 //! | [`budget`], [`limit`] | ceilings in money, requests and tokens: what they are, and how none is ever passed |
 //! | [`route`] | from a model string to targets in an order: aliases, rules, strategies; the list of models |
 //! | [`http`] | paths to routes, failures to statuses and bodies. Data, no I/O |
-//! | [`observe`] | one record a call, and request ids |
+//! | [`observe`] | the records of calls, and request ids |
 //! | [`sandbox`] | an upstream played without key or network |
 //! | [`gateway`] | the path of a call, as a state machine without I/O |
 //! | [`admin`] | the admin API, one file a resource, over a storage port |
-//! | `edge` | Cloudflare Workers: entry, storage, the ledger object. Compiled for wasm only |
+//! | `edge` | Cloudflare Workers: entry, storage, the `Ledger` and `Health` objects. Compiled for wasm only |
 //!
 //! # How a call flows
 //! 1. `edge/worker.mjs` reads the body, under a cap, and calls [`gateway::Gateway::begin`]. The key's tag is checked
 //!    (one HMAC, no look-up) and its grant taken from memory, or the step says to look it up: KV, then D1.
+//!    A call that goes on from a stored response gets the turns before it put in front: from there on it is like any other.
 //! 2. The model string becomes a target ([`route::resolve`]); the request is patched in place where caller and upstream
 //!    speak the same protocol, else read into [`chat::Request`] and written in the upstream's.
 //! 3. The step says what to send. What happens is told back as [`gateway::Input`]s: status and headers, body, chunks,
 //!    the end, a broken connection, a deadline, a caller who left.
 //! 4. A stream is held until its first real token, so that an error inside a 200 is still an error with a true status;
 //!    from then on each piece of the upstream gives bytes for the caller.
-//! 5. When the call ends, however it ends, its usage is priced and one record made. Records are handed to the `Ledger`
-//!    object in batches beside the answers, and reach D1 from there, each once.
+//! 5. When the call ends, however it ends, its usage is priced and one record made, and a further one for each attempt
+//!    that is billed besides. Records are handed to the `Ledger` objects (the account's, and those of teams that have one
+//!    of their own: [`budget::Purses`]) in batches beside the answers, and reach D1 from there, each once. An answer that
+//!    is to be stored is written beside its delivery, and until then found in [`gateway::Unwritten`].
 //!
 //! # Why the edge is partly JavaScript
 //! Crossing between wasm and the runtime's objects is what costs, not the work: so the loop that moves chunks stands in
@@ -43,11 +46,14 @@
 //!
 //! # Invariants
 //! - No input panics: bodies, events, depths and counts are capped, and nothing from outside is unwrapped or indexed.
+//!   `tests/fuzzed.rs` tries some ten thousand mutated inputs, `tests/fuzz` as many as one lets it.
 //! - Any chunking of the same upstream bytes gives the same output; a stream folds to what its plain twin says.
 //! - A stream without its format's terminal marker never looks finished, and is still billed for what was seen.
 //! - Usage is counted in disjoint buckets; what a vendor did not say is estimated and marked, never zero.
 //! - A cost that is not known is absent, never invented. Money is integer nano-dollars, each price line rounded up once.
 //! - Secrets have a blank `Debug` and no `Serialize`; records hold ids and figures, never content.
+//! - What a key's calls leave behind (stored responses, contents) is found by that key alone, or by its team where both say
+//!   so, and is kept only where the key asks for it.
 
 // Tests may stop at what surprises them.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
