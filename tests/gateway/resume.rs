@@ -311,11 +311,12 @@ fn a_streams_speed_is_the_calls_else_the_keys_else_the_aliases_else_the_gateways
     let unsaid = OwnThroughput::default();
     let keys = OwnThroughput { tokens_per_second: Some(40), within: Some(Millis(2_000)) };
     let header = [("x-latchkey-min-tokens-per-second", "80"), ("x-latchkey-min-tokens-within-ms", "1000")];
-    let speeds: [(&str, OwnThroughput, Named<'_>, usize, i64); 4] = [
-        ("openai/gpt-4o", unsaid, &[], 10, 4_000),
-        ("brisk", unsaid, &[], 20, 3_000),
-        ("brisk", keys, &[], 40, 2_000),
-        ("brisk", keys, &header, 80, 1_000),
+    let none: &[(&str, &str)] = &[];
+    let speeds = [
+        ("openai/gpt-4o", unsaid, none, 10, 4_000),
+        ("brisk", unsaid, none, 20, 3_000),
+        ("brisk", keys, none, 40, 2_000),
+        ("brisk", keys, &header[..], 80, 1_000),
     ];
     for (model, key, headers, speed, within) in speeds {
         let seconds = usize::try_from(within / 1_000).unwrap();
@@ -336,9 +337,6 @@ fn a_streams_speed_is_the_calls_else_the_keys_else_the_aliases_else_the_gateways
     assert_eq!(moves(NONE, unsaid, "openai/gpt-4o", &header[1..], 1, 500), Speed::Unmeasured, "a time without a speed");
     assert_eq!(moves(NONE, unsaid, "openai/gpt-4o", &header[..1], 100, 2_000), Speed::TooSlow, "the usual time");
 }
-
-/// Headers of a request.
-type Named<'a> = &'a [(&'a str, &'a str)];
 
 #[derive(Debug, PartialEq, Eq)]
 enum Speed {

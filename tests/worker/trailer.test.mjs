@@ -97,15 +97,17 @@ describe("what a model signs survives three turns", () => {
     await goElsewhere(turn);
   });
 
-  // There they are shown with the name of who can read them, which other models of the same maker can.
   test("of Chat Completions", async () => {
     const tools = [{ type: "function", function: { name: "look_up", parameters: SCHEMA } }];
     const messages = [{ role: "user", content: "Which city is the oldest?" }];
-    await converse(async (model, city) => {
-      const { choices } = await gateway.client(key).chat.completions.create({ model, tools, messages });
-      const [{ message }] = choices;
+    const turn = async (model, city) => {
+      const { data, response } = await gateway.client(key).chat.completions.create({ model, tools, messages }).withResponse();
+      const [{ message }] = data.choices;
       assert.deepEqual(JSON.parse(message.tool_calls[0].function.arguments), { city });
       messages.push(message, { role: "tool", tool_call_id: message.tool_calls[0].id, content: "Old." });
-    });
+      return response.headers.get("x-latchkey-adjusted");
+    };
+    await converse(turn);
+    await goElsewhere(turn);
   });
 });

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 use super::recorded::{self, Recorded};
 use super::*;
-use crate::chat::{Answer, Event, Fold, Part, Sink, Usage};
+use crate::chat::{Answer, Event, Fold, Part, Signature, SignatureRole, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::{Raw, Text};
 use crate::provider::Quirks;
 use crate::units::{NanoUsd, UnixMillis};
-use crate::wire::carried::Carrier;
+use crate::wire::carried::{self, Carrier};
 use crate::wire::drive::StreamPatcher as _;
 use crate::wire::sse::Reader;
 use crate::wire::{Closing, Cost, Naming, StreamDecoder, StreamWriter};
@@ -297,6 +297,33 @@ fn the_first_chunk_names_the_role_and_calls_are_numbered_from_zero() {
     let calls: Vec<&Value> = chunks[1..].iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]).collect();
     let indexes: Vec<u64> = calls.iter().map(|call| call["index"].as_u64().expect("a number")).collect();
     assert_eq!(indexes, [0, 1, 1, 0, 1]);
+}
+
+#[test]
+fn what_a_stream_signs_is_bound_to_its_target() {
+    let mut writer = Writer::new(Naming { carrier: carried::carrier(), ..naming(false) });
+    let text = Text::from_escaped;
+    let signature = |role| Signature { format: text("google-gemini-v1"), data: text("EqQB"), id: None, role };
+    let signs = |block, role| Event::BlockSignature { choice: 0, block, signature: signature(role) };
+    writer.event(Event::ReasoningDelta { choice: 0, block: 0, text: text("hm") });
+    writer.event(signs(0, SignatureRole::Signs));
+    writer.event(Event::ToolCallStart { choice: 0, block: 1, id: text("c"), name: text("f") });
+    writer.event(signs(1, SignatureRole::Signs));
+    writer.event(signs(2, SignatureRole::Replaces));
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let out = String::from_utf8(out).expect("text");
+    assert!(!out.contains("EqQB") && out.matches("google-gemini-v1").count() == 3, "{out}");
+    let chunks = out.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
+    let details: Vec<Value> =
+        chunks.map(|chunk| chunk["choices"][0]["delta"]["reasoning_details"][0].clone()).collect();
+    let sealed = details.iter().filter_map(|detail| detail["signature"].as_str().or(detail["data"].as_str()));
+    let sealed: Vec<&str> = sealed.collect();
+    assert_eq!(sealed.len(), 3);
+    for data in sealed {
+        let read = carried::bound(Text::escape(data), Text::EMPTY, None, SignatureRole::Signs);
+        assert_eq!(carried::carrier().open(&read).expect("its own").data, text("EqQB"));
+    }
 }
 
 #[test]
