@@ -120,7 +120,8 @@ pub fn go_on(body: &[u8], before: &[Turn<'_>], own: &str) -> Result<Vec<u8>, Fai
     push_items(own, &mut input);
     input.push(b']');
     let mut edits = Edits::of(body);
-    let replaces = !before.is_empty();
+    // What is neither a text nor a list stays where it is, so that it is refused and not lost.
+    let replaces = !before.is_empty() && (own.is_empty() || own.starts_with('['));
     let removed = |member: &Member<'_>| SAID.contains(&&*member.key) || (replaces && member.key == "input");
     let inserted: &[(&str, &[u8])] = if replaces { &[("input", &input)] } else { &[] };
     edits.object(open, &members, removed, inserted);
@@ -270,6 +271,9 @@ mod tests {
         let numbers = json!([{"n": 1}, {"n": 2}, {"n": 3}, {"n": 4}, {"n": 5}]);
         assert_eq!(parsed(&gone_on), json!({"input": numbers, "model": "m"}));
         assert!(!String::from_utf8_lossy(&gone_on).contains("twice"));
+        let keeping = read(br#"{"input":{"n":5},"previous_response_id":"r"}"#).expect("a request");
+        let wrong = go_on(br#"{"input":{"n":5},"previous_response_id":"r"}"#, &[first], &keeping.input);
+        assert_eq!(parsed(&wrong.expect("a request")), json!({"input": {"n": 5}}));
         let alone = go_on(br#"{"store":true,"input":"Hi","model":"m"}"#, &[], "[]").expect("a request");
         assert_eq!(parsed(&alone), json!({"input": "Hi", "model": "m"}));
     }
