@@ -78,8 +78,7 @@ function kill() {
 async function settled(gateway, biller, keyId, rule, booked) {
   const first = await ledgerOf(gateway, rule, { patience: 1_000 });
   if (booked && first.leased > 0) await delay(BOOKED_WITHIN);
-  const { spent, leased, limit } = await ledgerOf(gateway, rule, { patience: 1_000 });
-  const { rows, sum } = await rowsOf(gateway, keyId, spent);
+  const { spent, leased, limit, rows, sum } = await agreed(gateway, keyId, rule);
   const told = new Map();
   for (const row of rows) told.set(row.request_id, (told.get(row.request_id) ?? 0) + (row.cost_nano ?? 0));
   const exact = rows.filter(({ state }) => state === "settled_actual");
@@ -98,6 +97,16 @@ async function settled(gateway, biller, keyId, rule, booked) {
     lost: lost.length,
     lostCost: lost.reduce((total, [, cost]) => total + cost, 0n),
   };
+}
+
+/** What ledger and database have, once that is the same: calls that were lost are booked all the while. */
+async function agreed(gateway, keyId, rule) {
+  const deadline = Date.now() + BOOKED_WITHIN;
+  for (;;) {
+    const standing = await ledgerOf(gateway, rule, { patience: 1_000 });
+    const { rows, sum } = await rowsOf(gateway, keyId, standing.spent, { patience: 5_000 });
+    if (sum === standing.spent || Date.now() > deadline) return { ...standing, rows, sum };
+  }
 }
 
 /** Of the table of all kills. */
