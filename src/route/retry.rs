@@ -157,8 +157,8 @@ const ALLOWANCE: u64 = 5 * ONE;
 const ALLOWANCE_KEPT: u64 = 20 * ONE;
 /// No calm lets more than this gather.
 const MOST: u64 = 100 * ONE;
-/// Nor more than this for calls that have nowhere else to go: as many as may fail at the same moment.
-const MOST_KEPT: u64 = 40 * ONE;
+/// Nor more than this for calls that have nowhere else to go: as many as may fail while the other target is blocked.
+const MOST_KEPT: u64 = 80 * ONE;
 
 impl Default for RetryBudget {
     fn default() -> RetryBudget {
