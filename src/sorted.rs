@@ -144,9 +144,7 @@ impl<K: Ord, V> SortedMap<K, V> {
             self.entries.insert(place, (key, make()));
             place
         });
-        // It was found or put there just now.
-        #[allow(clippy::indexing_slicing)]
-        &mut self.entries[place].1
+        self.at(place)
     }
 
     /// The value of a key, which is the default one where it had none.
@@ -168,9 +166,7 @@ impl<K: Ord, V> SortedMap<K, V> {
             self.entries.insert(place, (key.to_owned(), V::default()));
             place
         });
-        // It was found or put there just now.
-        #[allow(clippy::indexing_slicing)]
-        &mut self.entries[place].1
+        self.at(place)
     }
 
     /// Takes a key out; gives the value that it had.
@@ -180,6 +176,12 @@ impl<K: Ord, V> SortedMap<K, V> {
     {
         let place = self.place(key).ok()?;
         Some(self.entries.remove(place).1)
+    }
+
+    /// The value at a place where one was found or put just now.
+    #[allow(clippy::indexing_slicing)]
+    fn at(&mut self, place: usize) -> &mut V {
+        &mut self.entries[place].1
     }
 
     fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
