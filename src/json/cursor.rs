@@ -77,6 +77,11 @@ impl<'a> Cursor<'a> {
         Cursor { text, at: 0 }
     }
 
+    /// What is walked, whole.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
     /// How many bytes were passed.
     #[must_use]
     pub fn position(&self) -> usize {

@@ -36,6 +36,13 @@ impl Error {
         self
     }
 
+    /// JSON, but not what was asked for.
+    #[cold]
+    #[must_use]
+    pub fn data(expected: &str) -> Error {
+        Error::new(expected.to_owned(), true)
+    }
+
     fn new(message: String, is_data: bool) -> Error {
         Error(Box::new(Fault { message, line: 0, column: 0, is_data }))
     }

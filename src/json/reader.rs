@@ -7,7 +7,7 @@ use serde::de::{
 use serde::forward_to_deserialize_any;
 
 use super::cursor::{Cursor, Kind};
-use super::{Error, SyntaxError};
+use super::{Error, Raw, SyntaxError};
 
 /// The name under which [`super::Raw`] and [`super::Text`] ask for a value as it was written.
 pub(super) const RAW: &str = "latchkey::json::Raw";
@@ -21,13 +21,16 @@ const DEEPEST: u32 = 128;
 /// # Errors
 /// Where it is no UTF-8, no JSON, or no `T`.
 pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Error> {
-    match std::str::from_utf8(json) {
-        Ok(json) => from_str(json),
-        Err(error) => {
-            let syntax = SyntaxError { at: error.valid_up_to(), what: "expected UTF-8" };
-            Err(Error::from(syntax).found(json, error.valid_up_to()))
-        }
-    }
+    from_str(utf8(json)?)
+}
+
+/// The text of a body.
+#[inline(never)]
+pub(super) fn utf8(json: &[u8]) -> Result<&str, Error> {
+    std::str::from_utf8(json).map_err(|error| {
+        let syntax = SyntaxError { at: error.valid_up_to(), what: "expected UTF-8" };
+        Error::from(syntax).found(json, error.valid_up_to())
+    })
 }
 
 /// Reads `json` as a `T`, which may borrow from it.
@@ -35,12 +38,10 @@ pub fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Error>
 /// # Errors
 /// Where it is no JSON, or no `T`.
 pub fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, Error> {
-    let mut reader = Reader { cursor: Cursor::over(json), depth: 0 };
+    let mut reader = Reader::over(json);
     let read = T::deserialize(&mut reader);
-    match reader.complete(read.is_ok()) {
-        Ok(()) => read.map_err(|error| error.found(json.as_bytes(), reader.cursor.position())),
-        Err(error) => Err(error.found(json.as_bytes(), reader.cursor.position())),
-    }
+    reader.end(read.is_ok())?;
+    read.map_err(|error| reader.locate(error))
 }
 
 /// Serde's view of a [`Cursor`].
@@ -48,7 +49,8 @@ pub fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, Error> {
 /// It does what `serde_json`'s does at half the size in the script, for two reasons: it reads text only, not text and
 /// bytes, and structs are objects only, so that for each type the half of the derived code that would read it from an
 /// array is left out.
-struct Reader<'de> {
+#[derive(Debug)]
+pub struct Reader<'de> {
     cursor: Cursor<'de>,
     depth: u32,
 }
@@ -56,11 +58,123 @@ struct Reader<'de> {
 // What does not depend on the type that is read stands in functions of its own: each line that does is in the script
 // hundreds of times.
 impl<'de> Reader<'de> {
+    pub(super) fn over(json: &'de str) -> Reader<'de> {
+        Reader { cursor: Cursor::over(json), depth: 0 }
+    }
+
     /// Checks that nothing follows a value that could be read.
     #[inline(never)]
-    fn complete(&mut self, read: bool) -> Result<(), Error> {
+    pub(super) fn end(&mut self, read: bool) -> Result<(), Error> {
         self.cursor.peek();
-        if read { self.cursor.clone().finish().map_err(Error::from) } else { Ok(()) }
+        if !read {
+            return Ok(());
+        }
+        self.cursor.clone().finish().map_err(|error| self.locate(error.into()))
+    }
+
+    /// The same fault with its place, which is where the reader stands.
+    #[cold]
+    pub(super) fn locate(&self, error: Error) -> Error {
+        error.found(self.cursor.text().as_bytes(), self.cursor.position())
+    }
+
+    /// Passes an object. `take` is given the place in `names` of each member that has one and must pass its value; other
+    /// members are passed by.
+    ///
+    /// # Errors
+    /// The first of `take`, or where this is no object.
+    pub fn object(
+        &mut self,
+        names: &[&str],
+        take: &mut dyn FnMut(usize, &mut Reader<'de>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // Members mostly come in the order in which types list them, so the search begins after the last one found.
+        let mut next = 0;
+        self.members(&mut |key, reader| {
+            let (before, after) = names.split_at_checked(next).unwrap_or((names, &[]));
+            let place = after.iter().position(|name| *name == key).map(|place| next + place);
+            match place.or_else(|| before.iter().position(|name| *name == key)) {
+                Some(place) => {
+                    next = place + 1;
+                    take(place, reader)
+                }
+                None => reader.value().map(drop),
+            }
+        })
+    }
+
+    /// Passes an object. `take` is given every key, unescaped, in the order of writing, and must pass its value.
+    ///
+    /// # Errors
+    /// The first of `take`, or where this is no object.
+    pub fn members(
+        &mut self,
+        take: &mut dyn FnMut(Cow<'de, str>, &mut Reader<'de>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if self.cursor.kind() != Some(Kind::Object) {
+            return Err(Error::data("expected an object"));
+        }
+        self.open(b'{')?;
+        let mut first = true;
+        while let Some(key) = self.key(&mut first)? {
+            self.colon()?;
+            take(key, self)?;
+        }
+        self.close(b'}', "expected the end of the object")
+    }
+
+    /// Passes an array. `take` must pass the element that comes next.
+    ///
+    /// # Errors
+    /// The first of `take`, or where this is no array.
+    pub fn array(&mut self, take: &mut dyn FnMut(&mut Reader<'de>) -> Result<(), Error>) -> Result<(), Error> {
+        if self.cursor.kind() != Some(Kind::Array) {
+            return Err(Error::data("expected an array"));
+        }
+        self.open(b'[')?;
+        let mut first = true;
+        while self.follows(&mut first, b']')? {
+            take(self)?;
+        }
+        self.close(b']', "expected the end of the array")
+    }
+
+    /// Passes a value of any kind and gives it as it was written.
+    ///
+    /// # Errors
+    /// Where it is none.
+    #[inline(never)]
+    pub fn value(&mut self) -> Result<Raw<'de>, Error> {
+        self.cursor.value().map_err(Error::from)
+    }
+
+    /// Passes a string and gives it unescaped.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn text(&mut self) -> Result<Cow<'de, str>, Error> {
+        if self.cursor.kind() != Some(Kind::String) {
+            return Err(Error::data("expected a string"));
+        }
+        self.string()
+    }
+
+    /// Passes a string that is one of `words` and gives the one of `values` that stands in its place.
+    ///
+    /// # Errors
+    /// Where it is none of them.
+    pub fn word<T: Copy>(&mut self, words: &[&str], values: &[T]) -> Result<T, Error> {
+        let place = self.place(words)?;
+        values.get(place).copied().ok_or_else(|| Error::data("expected a word"))
+    }
+
+    #[inline(never)]
+    fn place(&mut self, words: &[&str]) -> Result<usize, Error> {
+        let text = self.text()?;
+        words
+            .iter()
+            .position(|word| *word == text)
+            .ok_or_else(|| serde::de::Error::custom(format_args!("`{text}` is none of `{}`", words.join("`, `"))))
     }
 
     /// Refuses a value of another kind than `kind`.
@@ -70,8 +184,11 @@ impl<'de> Reader<'de> {
     }
 
     /// Passes a `null`, if one is there.
+    ///
+    /// # Errors
+    /// Where what begins like one is none.
     #[inline(never)]
-    fn passed_null(&mut self) -> Result<bool, Error> {
+    pub fn passed_null(&mut self) -> Result<bool, Error> {
         let is_null = self.cursor.kind() == Some(Kind::Null);
         if is_null {
             self.cursor.value()?;
@@ -190,14 +307,14 @@ impl<'de> Reader<'de> {
         SyntaxError { at: self.cursor.position(), what: "expected a value" }.into()
     }
 
-    fn array<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn visit_array<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
         self.open(b'[')?;
         let value = visitor.visit_seq(Items { reader: self, first: true })?;
         self.close(b']', "expected the end of the array")?;
         Ok(value)
     }
 
-    fn object<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn visit_object<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
         self.open(b'{')?;
         let value = visitor.visit_map(Members { reader: self, first: true })?;
         self.close(b'}', "expected the end of the object")?;
@@ -237,8 +354,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.cursor.kind() {
-            Some(Kind::Object) => self.object(visitor),
-            Some(Kind::Array) => self.array(visitor),
+            Some(Kind::Object) => self.visit_object(visitor),
+            Some(Kind::Array) => self.visit_array(visitor),
             Some(Kind::String) => give(self.string()?, visitor),
             Some(Kind::Number) => self.deserialize_f64(visitor),
             Some(Kind::Boolean) => self.deserialize_bool(visitor),
@@ -297,7 +414,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.expect(Kind::Array, &visitor)?;
-        self.array(visitor)
+        self.visit_array(visitor)
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, visitor: V) -> Result<V::Value, Error> {
@@ -315,7 +432,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.expect(Kind::Object, &visitor)?;
-        self.object(visitor)
+        self.visit_object(visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(

@@ -1,0 +1,298 @@
+//! Reading JSON into types, at a tenth of the code that derived readers leave in the script.
+//!
+//! A derived reader is a loop of its own for each type: its keys, its fields, its faults. There were hundreds, a quarter
+//! of the script, and few of them ran often enough to be optimised. Here one loop reads every object; what a type adds is
+//! a table of names and a branch for each of its fields. [`crate::json::readable!`] writes both.
+
+use std::borrow::Cow;
+
+use super::{Error, Raw, Reader, Text};
+use crate::sorted::SortedMap;
+
+/// What can be read from JSON; it may borrow from it.
+pub trait FromJson<'a>: Sized {
+    /// Reads the value that comes next, and passes it.
+    ///
+    /// # Errors
+    /// Where it is no JSON, or not of this type.
+    fn from_json(reader: &mut Reader<'a>) -> Result<Self, Error>;
+}
+
+/// Reads `json` as a `T`, which may borrow from it.
+///
+/// # Errors
+/// Where it is no UTF-8, no JSON, or no `T`.
+pub fn from_slice<'a, T: FromJson<'a>>(json: &'a [u8]) -> Result<T, Error> {
+    from_str(super::reader::utf8(json)?)
+}
+
+/// Reads `json` as a `T`, which may borrow from it.
+///
+/// # Errors
+/// Where it is no JSON, or no `T`.
+pub fn from_str<'a, T: FromJson<'a>>(json: &'a str) -> Result<T, Error> {
+    let mut reader = Reader::over(json);
+    let read = T::from_json(&mut reader);
+    reader.end(read.is_ok())?;
+    read.map_err(|error| reader.locate(error))
+}
+
+/// Makes a type with a [`Default`] readable from a JSON object.
+///
+/// All its fields are listed, each read under its own name or the one given after `=`, with [`FromJson`] or the function
+/// given after `:`. Members that are not there leave what the default has; members of other names are passed by;
+/// `camel` before the type turns names like `stop_reason` into `stopReason`.
+///
+/// ```
+/// use latchkey::json::{self, Text};
+///
+/// #[derive(Default)]
+/// struct Call<'a> {
+///     kind: Option<Text<'a>>,
+///     call_id: u32,
+/// }
+/// json::readable!(camel Call<'a> { kind = "type", call_id });
+///
+/// let call: Call<'_> = json::read::from_str(r#"{"callId": 7, "type": "function", "more": []}"#)?;
+/// assert_eq!((call.kind, call.call_id), (Some(Text::escape("function")), 7));
+/// # Ok::<(), json::Error>(())
+/// ```
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __readable {
+    (camel $type:ident $(<$life:lifetime>)? { $($fields:tt)* }) => {
+        $crate::__readable!(@ camel $type [$($life)?] $($fields)*);
+    };
+    ($type:ident $(<$life:lifetime>)? { $($fields:tt)* }) => {
+        $crate::__readable!(@ snake $type [$($life)?] $($fields)*);
+    };
+    (@ $case:ident $type:ident [$($life:lifetime)?] $($field:ident $(= $name:literal)? $(: $read:path)?),* $(,)?) => {
+        impl<'a> $crate::json::FromJson<'a> for $type$(<$life>)? {
+            fn from_json(reader: &mut $crate::json::Reader<'a>) -> Result<Self, $crate::json::Error> {
+                #[allow(non_camel_case_types, reason = "they are called as the fields are")]
+                enum Field { $($field),* }
+                const NAMES: &[&str] = &[$($crate::__readable!(@name $case $field $($name)?)),*];
+                let mut value = Self::default();
+                // Breaks the build where a field was forgotten.
+                let Self { $($field: _),* } = &value;
+                reader.object(NAMES, &mut |field, reader| {
+                    match field {
+                        $(field if field == Field::$field as usize => {
+                            value.$field = $crate::__readable!(@read reader $($read)?)?;
+                        })*
+                        _ => {}
+                    }
+                    Ok(())
+                })?;
+                Ok(value)
+            }
+        }
+    };
+    (@name $case:ident $field:ident $name:literal) => { $name };
+    (@name snake $field:ident) => { stringify!($field) };
+    (@name camel $field:ident) => {{
+        const SNAKE: &str = stringify!($field);
+        const CAMEL: [u8; $crate::json::read::camel_length(SNAKE)] = $crate::json::read::camel(SNAKE);
+        $crate::json::read::ascii(&CAMEL)
+    }};
+    (@read $reader:ident) => { $crate::json::FromJson::from_json($reader) };
+    (@read $reader:ident $read:path) => { $read($reader) };
+}
+pub use crate::__readable as readable;
+
+/// Makes an enumeration without contents readable from a JSON string.
+///
+/// ```
+/// use latchkey::json;
+///
+/// #[derive(Debug, PartialEq)]
+/// enum Policy {
+///     Soft,
+///     Strict,
+/// }
+/// json::words!(Policy { Soft = "soft", Strict = "strict" });
+///
+/// assert_eq!(json::read::from_str::<Policy>(r#""strict""#)?, Policy::Strict);
+/// assert!(json::read::from_str::<Policy>(r#""hard""#).is_err());
+/// # Ok::<(), json::Error>(())
+/// ```
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __words {
+    ($type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+        impl<'a> $crate::json::FromJson<'a> for $type {
+            fn from_json(reader: &mut $crate::json::Reader<'a>) -> Result<Self, $crate::json::Error> {
+                const WORDS: &[&str] = &[$($word),*];
+                const VALUES: &[$type] = &[$($type::$variant),*];
+                reader.word(WORDS, VALUES)
+            }
+        }
+    };
+}
+pub use crate::__words as words;
+
+/// How long a name is in camel case.
+#[doc(hidden)]
+#[must_use]
+pub const fn camel_length(snake: &str) -> usize {
+    let bytes = snake.as_bytes();
+    let (mut at, mut length) = (0, 0);
+    while at < bytes.len() {
+        length += (bytes[at] != b'_') as usize;
+        at += 1;
+    }
+    length
+}
+
+/// A name in camel case.
+#[doc(hidden)]
+#[must_use]
+pub const fn camel<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
+    let bytes = snake.as_bytes();
+    let mut camel = [0; LENGTH];
+    let (mut at, mut length) = (0, 0);
+    while at < bytes.len() {
+        if bytes[at] != b'_' {
+            let is_first = at > 0 && bytes[at - 1] == b'_';
+            camel[length] = if is_first { bytes[at].to_ascii_uppercase() } else { bytes[at] };
+            length += 1;
+        }
+        at += 1;
+    }
+    camel
+}
+
+/// The text of a name.
+#[doc(hidden)]
+#[must_use]
+pub const fn ascii(name: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(name) {
+        Ok(name) => name,
+        Err(_) => panic!("a name of a field is ASCII"),
+    }
+}
+
+impl<'a, T: FromJson<'a>> FromJson<'a> for Option<T> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Option<T>, Error> {
+        if reader.passed_null()? { Ok(None) } else { T::from_json(reader).map(Some) }
+    }
+}
+
+impl<'a, T: FromJson<'a>> FromJson<'a> for Box<T> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Box<T>, Error> {
+        T::from_json(reader).map(Box::new)
+    }
+}
+
+impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<T> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Vec<T>, Error> {
+        let mut items = Vec::new();
+        reader.array(&mut |reader| {
+            items.push(T::from_json(reader)?);
+            Ok(())
+        })?;
+        Ok(items)
+    }
+}
+
+/// Two values in an array.
+impl<'a, T: FromJson<'a>, U: FromJson<'a>> FromJson<'a> for (T, U) {
+    fn from_json(reader: &mut Reader<'a>) -> Result<(T, U), Error> {
+        let (mut first, mut second) = (None, None);
+        reader.array(&mut |reader| {
+            if first.is_none() {
+                first = Some(T::from_json(reader)?);
+            } else if second.is_none() {
+                second = Some(U::from_json(reader)?);
+            } else {
+                return Err(Error::data("expected two values"));
+            }
+            Ok(())
+        })?;
+        first.zip(second).ok_or_else(|| Error::data("expected two values"))
+    }
+}
+
+/// An object whose keys are data; of a repeated key the last value counts.
+impl<'a, K: Ord + FromKey, V: FromJson<'a>> FromJson<'a> for SortedMap<K, V> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<SortedMap<K, V>, Error> {
+        let mut map = SortedMap::new();
+        reader.members(&mut |key, reader| {
+            map.insert(K::from_key(key)?, V::from_json(reader)?);
+            Ok(())
+        })?;
+        Ok(map)
+    }
+}
+
+/// What the key of an object can be read as.
+pub trait FromKey: Sized {
+    /// Reads a key, which was unescaped.
+    ///
+    /// # Errors
+    /// Where it is not of this type.
+    fn from_key(key: Cow<'_, str>) -> Result<Self, Error>;
+}
+
+impl FromKey for String {
+    fn from_key(key: Cow<'_, str>) -> Result<String, Error> {
+        Ok(key.into_owned())
+    }
+}
+
+impl<'a> FromJson<'a> for Raw<'a> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Raw<'a>, Error> {
+        reader.value()
+    }
+}
+
+impl<'a> FromJson<'a> for Text<'a> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Text<'a>, Error> {
+        reader.value()?.into_text().ok_or_else(|| Error::data("expected a string"))
+    }
+}
+
+impl<'a> FromJson<'a> for Cow<'a, str> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, Error> {
+        reader.text()
+    }
+}
+
+impl<'a> FromJson<'a> for String {
+    fn from_json(reader: &mut Reader<'a>) -> Result<String, Error> {
+        reader.text().map(Cow::into_owned)
+    }
+}
+
+impl<'a> FromJson<'a> for bool {
+    fn from_json(reader: &mut Reader<'a>) -> Result<bool, Error> {
+        reader.value()?.boolean().ok_or_else(|| Error::data("expected a boolean"))
+    }
+}
+
+impl<'a> FromJson<'a> for f64 {
+    fn from_json(reader: &mut Reader<'a>) -> Result<f64, Error> {
+        reader.value()?.number().filter(|number| number.is_finite()).ok_or_else(|| Error::data("expected a number"))
+    }
+}
+
+/// Whole numbers; what is none, or does not fit, is refused.
+macro_rules! whole_numbers {
+    ($($type:ident)*) => {$(
+        impl<'a> FromJson<'a> for $type {
+            fn from_json(reader: &mut Reader<'a>) -> Result<$type, Error> {
+                reader.value()?.get().parse().map_err(|_| Error::data(concat!("expected a number (", stringify!($type), ")")))
+            }
+        }
+
+        impl FromKey for $type {
+            fn from_key(key: Cow<'_, str>) -> Result<$type, Error> {
+                key.parse().map_err(|_| Error::data(concat!("expected a number (", stringify!($type), ") as key")))
+            }
+        }
+    )*};
+}
+whole_numbers!(u8 u16 u32 u64 usize i32 i64 i128 u128);
+
+#[cfg(test)]
+mod tests;
