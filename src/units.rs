@@ -2,10 +2,11 @@
 //!
 //! A token count that lands in a dollar field, or a second in a millisecond field, is a compile error here.
 
+use crate::json::{self, FromJson, Reader};
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// An amount of money in billionths of a US dollar.
 ///
@@ -174,19 +175,24 @@ impl Serialize for NanoUsd {
     }
 }
 
-/// Reads the number's text; needs a JSON deserializer that still has it.
-impl<'de> Deserialize<'de> for NanoUsd {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<NanoUsd, D::Error> {
-        let raw = Box::<serde_json::value::RawValue>::deserialize(deserializer)?;
-        NanoUsd::parse_usd(raw.get())
-            .ok_or_else(|| serde::de::Error::custom("expected US dollars as a number with at most 9 decimals"))
+/// Reads the number's text, so that no amount goes through a float.
+impl<'a> FromJson<'a> for NanoUsd {
+    fn from_json(reader: &mut Reader<'a>) -> Result<NanoUsd, json::Error> {
+        NanoUsd::parse_usd(reader.value()?.get())
+            .ok_or_else(|| json::Error::data("expected US dollars as a number with at most 9 decimals"))
     }
 }
 
 /// A moment, in milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct UnixMillis(pub i64);
+
+impl<'a> FromJson<'a> for UnixMillis {
+    fn from_json(reader: &mut Reader<'a>) -> Result<UnixMillis, json::Error> {
+        i64::from_json(reader).map(UnixMillis)
+    }
+}
 
 impl UnixMillis {
     /// The first moment in UTC of a day such as `2026-11-30`.
@@ -243,9 +249,15 @@ impl UnixMillis {
 }
 
 /// A length of time in milliseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Millis(pub u64);
+
+impl<'a> FromJson<'a> for Millis {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Millis, json::Error> {
+        u64::from_json(reader).map(Millis)
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +269,7 @@ mod tests {
             let amount = NanoUsd(nanos);
             assert_eq!(NanoUsd::parse_usd(&amount.to_string()), Some(amount));
             let json = serde_json::to_string(&amount).expect("money is JSON");
-            assert_eq!(serde_json::from_str::<NanoUsd>(&json).expect("and back"), amount);
+            assert_eq!(json::from_str::<NanoUsd>(&json).expect("and back"), amount);
         }
     }
 

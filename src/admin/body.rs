@@ -1,13 +1,12 @@
 //! Reads a JSON body field by field and collects everything that is wrong with it.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::answer::{Fault, Refusal};
+use crate::json::{self, FromJson, FromJsonOwned, Reader};
 use crate::sorted::SortedMap;
 use crate::units::NanoUsd;
 
@@ -64,25 +63,14 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Fields<'a>, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Vec<(String, &'de RawValue)>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(fields)
-            }
-        }
-        deserializer.deserialize_map(Object).map(Fields)
+impl<'a> FromJson<'a> for Fields<'a> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Fields<'a>, json::Error> {
+        let mut fields = Vec::new();
+        reader.members(&mut |name, reader| {
+            fields.push((name.into_owned(), FromJson::from_json(reader)?));
+            Ok(())
+        })?;
+        Ok(Fields(fields))
     }
 }
 
@@ -201,7 +189,7 @@ impl Faults {
     }
 
     /// Whatever `T` is read from; `expected` says what that is.
-    pub fn typed<T: DeserializeOwned>(&mut self, path: &str, value: &RawValue, expected: &str) -> Option<T> {
+    pub fn typed<T: FromJsonOwned>(&mut self, path: &str, value: &RawValue, expected: &str) -> Option<T> {
         let read = crate::json::from_str(value.get());
         if read.is_err() {
             self.add(path, format!("must be {expected}"));

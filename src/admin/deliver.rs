@@ -1,11 +1,12 @@
 //! Events on their way to webhooks: at least once each, and not for ever.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::webhooks::signature;
 use super::{StoreError, Upkeep};
 use crate::gateway::link_fault;
+use crate::json::readable;
 use crate::keys::Secrets;
 use crate::units::{Millis, UnixMillis};
 
@@ -24,9 +25,8 @@ const WAITS: [Millis; 8] = [
 const MOST_AT_ONCE: u32 = 40;
 
 /// One event that is due at one webhook.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "they are the columns of the tables")]
-#[serde(default)]
 pub struct Delivery {
     pub event_id: String,
     pub webhook_id: String,
@@ -34,11 +34,11 @@ pub struct Delivery {
     /// How often it was tried.
     pub attempts: u32,
     pub at: UnixMillis,
-    #[serde(rename = "type")]
     pub kind: String,
     pub subject: String,
     pub data: String,
 }
+readable! { Delivery { event_id, webhook_id, url, attempts, at, kind = "type", subject, data } }
 
 /// Who carries events to their addresses.
 #[allow(async_fn_in_trait, reason = "one isolate is one thread: nothing here is ever sent to another")]

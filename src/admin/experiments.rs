@@ -1,13 +1,13 @@
 //! `/admin/experiments/{id}`: how the variants of an experiment do, and the end of those that do too badly.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::answer::{Answer, Refusal};
 use super::config::put_in_force;
 use super::page::Parameters;
 use super::{Call, Store};
 use crate::config;
-use crate::json::{Cursor, Edits};
+use crate::json::{Cursor, Edits, readable};
 use crate::route::experiment::{CONTROL, Experiment, Tally};
 use crate::units::UnixMillis;
 
@@ -19,9 +19,8 @@ const MOST_VERSIONS: u32 = 50;
 const CONFIDENT: f64 = 1.96;
 
 /// Sums over the calls of one variant. Money in dollars, squares for the spread.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[allow(missing_docs, reason = "each is a count, a sum or a sum of squares of what its name says")]
-#[serde(default)]
 pub struct VariantRow {
     pub variant: String,
     pub calls: u64,
@@ -37,10 +36,13 @@ pub struct VariantRow {
     pub score: f64,
     pub score_squares: f64,
 }
+readable! { VariantRow {
+    variant, calls, failed, priced, cost, cost_squares, spoke, first_token_ms, first_token_squares, scored, score,
+    score_squares,
+} }
 
 /// What one version of the configuration says of an experiment and of its alias: JSON, as it is written there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExperimentVersion {
     /// When the version was written.
     pub created_at: UnixMillis,
@@ -49,6 +51,7 @@ pub struct ExperimentVersion {
     /// The alias, if it is there.
     pub alias: Option<String>,
 }
+readable! { ExperimentVersion { created_at, experiment, alias } }
 
 #[derive(Serialize)]
 struct Shown<'a> {

@@ -1,7 +1,7 @@
 //! `/admin/health`: what the breakers know, and what the operator decides about them; and the page without figures that
 //! anybody may read.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Fault, Refusal};
@@ -10,6 +10,7 @@ use super::page::Parameters;
 use super::{AuditEntry, Call, Store, id};
 use crate::breaker::{Action, Breaker, Order, Transition, View};
 use crate::gateway::Load;
+use crate::json::readable;
 use crate::provider::Registry;
 use crate::units::{Millis, UnixMillis};
 
@@ -37,16 +38,14 @@ struct Shown<'a> {
     retries_refused: u64,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Overview<'a> {
-    #[serde(borrow)]
     targets: Vec<&'a RawValue>,
-    #[serde(borrow)]
     switches: Vec<&'a RawValue>,
     /// Missing from an object of an earlier build.
-    #[serde(default)]
     retries_refused: u64,
 }
+readable! { Overview<'a> { #[required] targets, #[required] switches, retries_refused } }
 
 /// `GET /admin/health`: all targets of all region groups that have any, and the groups that did not answer.
 pub(super) async fn read<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {

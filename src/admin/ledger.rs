@@ -1,11 +1,12 @@
 //! `/admin/ledger/{request_id}`: how the cost of one call came about, line by line.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Refusal};
 use super::calls::Tokens;
 use super::{Call, CallRow, Store};
+use crate::json::readable;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// `GET /admin/ledger/{request_id}`: all rows of a call, oldest first, and their sum.
@@ -77,17 +78,15 @@ struct Line<'a> {
 }
 
 /// What a record says of its prices, as [`crate::provider::receipt`] writes it.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Receipt<'a> {
-    #[serde(borrow)]
     source: &'a str,
     from: Option<UnixMillis>,
-    #[serde(borrow)]
     tier: Option<&'a str>,
     above: Option<u64>,
-    #[serde(borrow)]
     lines: Vec<(&'a str, f64, i64)>,
 }
+readable! { Receipt<'a> { #[required] source, from, tier, above, #[required] lines } }
 
 /// Seconds are counted in parts of one, everything else as a whole number.
 fn count<S: serde::Serializer>(count: &f64, serializer: S) -> Result<S::Ok, S::Error> {

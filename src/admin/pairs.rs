@@ -1,16 +1,16 @@
 //! `/admin/experiments/{id}/pairs`: calls and their shadows side by side.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::answer::{Answer, Refusal};
 use super::page::Parameters;
 use super::{Call, Store, StoreError};
+use crate::json::readable;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// A call and its shadow, each as its record has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each is what its name says; contents are bodies of answers, where they were kept")]
-#[serde(default)]
 pub struct PairRow {
     pub variant: String,
     pub call: String,
@@ -18,10 +18,10 @@ pub struct PairRow {
     pub call_content: Option<String>,
     pub shadow_content: Option<String>,
 }
+readable! { PairRow { variant, call, shadow, call_content, shadow_content } }
 
 /// What is compared of a record; what it leaves out is zero, or not there.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct Figures {
     request_id: String,
     at: UnixMillis,
@@ -39,6 +39,10 @@ struct Figures {
     first_token_ms: Option<u64>,
     total_ms: u64,
 }
+readable! { Figures {
+    request_id, at, provider, model, status, error, input_fresh, input_cache_read, input_cache_write,
+    input_cache_write_1h, output_text, output_reasoning, cost_nano, first_token_ms, total_ms,
+} }
 
 #[derive(Serialize)]
 struct Pairs {

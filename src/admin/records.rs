@@ -5,7 +5,6 @@
 //! here: made, listed, read, changed and deleted, each change with its audit entry.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::answer::{Answer, Refusal};
@@ -14,6 +13,7 @@ use super::page::{Page, Parameters};
 use super::publish::publish_team;
 use super::{Call, Kind, Pots, Request, Store, StoredRecord, id};
 use crate::budget::{Budget, Figures, PotName, PotStanding};
+use crate::json::FromJsonOwned;
 use crate::limit::Limit;
 use crate::sorted::SortedMap;
 
@@ -29,7 +29,7 @@ const MOST_SPENDERS: usize = 100;
 const READ_ONLY: &[&str] = &["id", "object", "created_at", "updated_at"];
 
 /// What is kept as a record.
-pub(super) trait Resource: Default + Serialize + DeserializeOwned {
+pub(super) trait Resource: Default + Serialize + FromJsonOwned {
     /// Fields that can be written.
     const WRITABLE: &[&str];
 

@@ -1,7 +1,6 @@
 //! Budgets and rate limits: on their own under `/admin/budgets` and `/admin/limits`, or inside a key's record.
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -9,6 +8,7 @@ use super::body::{Faults, assign};
 use super::records::Resource;
 use crate::budget::{Budget, Match, Scope};
 use crate::config;
+use crate::json::FromJsonOwned;
 use crate::limit::Limit;
 use crate::units::NanoUsd;
 
@@ -232,6 +232,6 @@ fn own_id(key_id: &str, words: &[String], matches: &Match) -> String {
 }
 
 /// The word that JSON has for it.
-fn word<T: Serialize + DeserializeOwned>(value: &T) -> String {
+fn word<T: Serialize + FromJsonOwned>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default().trim_matches('"').to_owned()
 }

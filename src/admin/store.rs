@@ -4,14 +4,13 @@
 //! database is one transaction with its audit entry. Any call may fail although it took effect; that is why every
 //! change carries an id of its own, by which it is recognised when it is read back.
 
-use serde::Deserialize;
-
 use super::RegionHealth;
 use super::{ExperimentVersion, PairRow, UsageQuery, UsageRow, VariantRow};
 use crate::breaker::Order;
 use crate::budget::PotStanding;
 use crate::budget::ledger::Released;
 use crate::gateway::Load;
+use crate::json::readable;
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
@@ -225,7 +224,7 @@ pub struct StoredConfig {
 }
 
 /// One version of the configuration.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigVersion {
     /// Its number: 1 is the first.
     pub version: u32,
@@ -238,9 +237,12 @@ pub struct ConfigVersion {
     /// 1 when the edge has it, else 0: SQLite has no booleans.
     pub published: u8,
 }
+readable! { ConfigVersion {
+    #[required] version, #[required] created_at, #[required] change, restores, #[required] published,
+} }
 
 /// Who changed what, and when.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditEntry {
     /// `change_…`, sorting by time.
     pub id: String,
@@ -259,6 +261,9 @@ pub struct AuditEntry {
     /// What it is since, as JSON.
     pub after: Option<String>,
 }
+readable! { AuditEntry {
+    #[required] id, #[required] at, #[required] actor, address, #[required] action, #[required] subject, before, after,
+} }
 
 /// Which call records to read.
 #[derive(Clone, Copy, Debug, Default)]
@@ -291,9 +296,8 @@ pub struct CallPlace<'a> {
 }
 
 /// A row of the `calls` table: one attempt at a call, or a correction of one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "they are the columns of the table; the API description says what each means")]
-#[serde(default)]
 pub struct CallRow {
     pub request_id: String,
     pub seq: u32,
@@ -347,6 +351,13 @@ pub struct CallRow {
     /// Only where all rows of one call are asked for: it is long.
     pub routing: Option<String>,
 }
+readable! { CallRow {
+    request_id, seq, at, key_id, team_id, endpoint, provider, model, status, stream, lane, attempts, input_fresh,
+    input_cache_read, input_cache_write, input_cache_write_1h, input_audio, input_image, output_text, output_reasoning,
+    output_audio, output_image, cost_nano, upstream_cost_nano, prices, corrects, state, first_token_ms, total_ms,
+    error, cause, client_request_id, adjusted, tried, user, session, tags, config, asked, alias, variant, task,
+    difficulty, role, made_for, routing,
+} }
 
 impl CallRow {
     /// Its place among all rows.

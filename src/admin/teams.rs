@@ -1,6 +1,6 @@
 //! Teams: whose keys share a mark-up, budgets and limits, and can be switched off together.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Fault, Refusal};
@@ -9,6 +9,7 @@ use super::key_fields::markup;
 use super::records::Resource;
 use super::{Call, Kind, Store};
 use crate::budget::{OWN_LEDGER, ledger_of};
+use crate::json::readable;
 use crate::keys::{Markup, TeamTerms};
 use crate::sorted::SortedMap;
 
@@ -16,8 +17,7 @@ const LONGEST_NAME: usize = 100;
 const MOST_NOTES: usize = 50;
 
 /// A team's record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Team {
     /// `team_…`, sorting by the moment of creation.
     id: String,
@@ -32,6 +32,7 @@ pub(super) struct Team {
     /// The operator's own notes.
     metadata: SortedMap<String, String>,
 }
+readable! { Team { id, name, own_ledger, disabled, markup, metadata } }
 
 impl Resource for Team {
     const WRITABLE: &[&str] = &["name", "own_ledger", "disabled", "markup", "metadata"];
@@ -73,11 +74,11 @@ pub(super) async fn terms_of<S: Store>(call: &Call<'_, S>, id: Option<&str>) -> 
 
 /// How the id of the team begins that `body` describes.
 pub(super) fn prefix(body: &[u8]) -> &'static str {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
+    #[derive(Default)]
     struct Wanted {
         own_ledger: bool,
     }
+    readable! { Wanted { own_ledger } }
     let wanted: Wanted = crate::json::from_slice(body).unwrap_or_default();
     if wanted.own_ledger { OWN_LEDGER } else { Kind::Team.as_str() }
 }

@@ -1,7 +1,6 @@
 //! What is asked of the sums that the database keeps of all calls.
 
-use serde::Deserialize;
-
+use crate::json::readable;
 use crate::units::UnixMillis;
 
 /// What sums can be grouped by.
@@ -39,9 +38,8 @@ pub struct UsageQuery {
 }
 
 /// One sum. Of the groups, those that were asked for are there; an empty text is what had none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the API description says what each means")]
-#[serde(default)]
 pub struct UsageRow {
     pub key_id: Option<String>,
     pub team_id: Option<String>,
@@ -63,6 +61,10 @@ pub struct UsageRow {
     pub cost_nano: i64,
     pub upstream_cost_nano: i64,
 }
+readable! { UsageRow {
+    key_id, team_id, user, tag, model, provider, variant, day, hour, calls, failed_calls, estimated_calls,
+    unpriced_calls, input_tokens, cached_tokens, output_tokens, reasoning_tokens, cost_nano, upstream_cost_nano,
+} }
 
 impl Dimension {
     /// Those that a sum can be limited to one value of.

@@ -2,8 +2,9 @@
 //!
 //! A user needs no record to be counted or limited; a record gives the id a name, and notes.
 
+use crate::json::readable;
 use crate::sorted::SortedMap;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::body::{Faults, assign};
@@ -14,8 +15,7 @@ const LONGEST_NAME: usize = 100;
 const MOST_NOTES: usize = 50;
 
 /// An end user's record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct User {
     /// What callers send; chosen by whoever makes the record, and never changed.
     id: String,
@@ -23,6 +23,7 @@ pub(super) struct User {
     /// The operator's own notes.
     metadata: SortedMap<String, String>,
 }
+readable! { User { id, name, metadata } }
 
 impl Resource for User {
     const WRITABLE: &[&str] = &["id", "name", "metadata"];

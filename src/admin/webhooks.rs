@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 use sha2::Sha256;
 
@@ -16,6 +16,7 @@ use super::body::{Faults, assign};
 use super::records::{Resource, find};
 use super::{Call, Kind, Store};
 use crate::gateway::link_fault;
+use crate::json::readable;
 use crate::keys::Secrets;
 use crate::units::UnixMillis;
 
@@ -25,8 +26,7 @@ const MOST_EVENTS: usize = 50;
 const USUAL_EVENTS: [&str; 4] = ["budget.*", "key.anomaly", "key.revoke", "key.delete"];
 
 /// A webhook's record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Webhook {
     /// `webhook_…`, sorting by the moment of creation.
     id: String,
@@ -37,6 +37,7 @@ pub(super) struct Webhook {
     /// Switched off, for now. What happens meanwhile is not told later.
     disabled: bool,
 }
+readable! { Webhook { id, url, events, disabled } }
 
 impl Default for Webhook {
     fn default() -> Webhook {

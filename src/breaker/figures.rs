@@ -1,10 +1,10 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::json::readable;
 use crate::units::{Millis, UnixMillis};
 
 /// How a target has been doing, over all isolates of a region group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Figures {
     /// Half of its streams spoke within this; `None` with fewer samples than the policy wants.
     #[serde(rename = "p50_ms", skip_serializing_if = "Option::is_none")]
@@ -25,15 +25,19 @@ pub struct Figures {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub headroom: Option<Headroom>,
 }
+readable! { Figures {
+    p50 = "p50_ms", p95 = "p95_ms", average = "average_ms", tokens_per_second, error_percent, headroom,
+} }
 
 /// What a provider's rate limits leave, by its own headers: the limit of which the least is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Headroom {
     /// What is left of it, in thousandths.
     pub left: u16,
     /// When it is full again, or the news is too old to count.
     pub until: UnixMillis,
 }
+readable! { Headroom { #[required] left, #[required] until } }
 
 impl Headroom {
     /// Below this, in thousandths, a target goes behind others before it says 429.

@@ -1,16 +1,18 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Breaker, Policy, Tally, Window};
+use crate::json::readable;
 use crate::units::UnixMillis;
 
 /// A target's breaker and the window that its ratios are taken over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// What happens to its traffic.
     pub breaker: Breaker,
     /// What came of its calls of late.
     pub window: Window,
 }
+readable! { Health { #[required] breaker, #[required] window } }
 
 impl Health {
     /// Counts calls; whether that blocked the target.

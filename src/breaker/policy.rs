@@ -1,10 +1,10 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::json::readable;
 use crate::units::Millis;
 
 /// When a target is blocked and for how long: the section `health` of the configuration document.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Policy {
     /// Without it nothing is counted, reported or blocked, and kill switches do not work.
     pub enabled: bool,
@@ -46,6 +46,11 @@ pub struct Policy {
     #[serde(rename = "patience_ms")]
     pub patience: Millis,
 }
+readable! { Policy {
+    enabled, failures_in_a_row, error_percent, minimum_calls, poor_percent, poor_minimum_calls, window = "window_ms",
+    block = "block_ms", longest_block = "longest_block_ms", probe = "probe_ms", forget = "forget_ms", minimum_samples,
+    snapshot_age = "snapshot_age_ms", active_probe, patience = "patience_ms",
+} }
 
 impl Default for Policy {
     fn default() -> Policy {

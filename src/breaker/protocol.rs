@@ -4,9 +4,10 @@
 //! nothing. Members that one side does not know are ignored, and missing ones have their default, so that a deployment in
 //! which both versions run works; the object accepts every version from [`OLDEST`] on.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Breaker, Figures, Headroom, Policy, Sketch, TargetId};
+use crate::json::{readable, words};
 use crate::units::{Millis, UnixMillis};
 
 /// The version of the protocol that this build speaks.
@@ -15,8 +16,7 @@ pub const PROTOCOL: u32 = 1;
 pub const OLDEST: u32 = 1;
 
 /// Reports and questions of one isolate.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Batch {
     /// See [`PROTOCOL`].
     pub version: u32,
@@ -36,10 +36,10 @@ pub struct Batch {
     #[serde(skip_serializing_if = "is_default")]
     pub refused_retries: u64,
 }
+readable! { Batch { version, isolate, batch, policy, all, asks, reports, refused_retries } }
 
 /// What one isolate saw of one target since its last batch.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Of what.
     pub target: TargetId,
@@ -78,6 +78,10 @@ pub struct Report {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<LastError>,
 }
+readable! { Report {
+    target, since, served, failed, poor, run, refused, retry_after = "retry_after_ms", first_token = "first_token_ms",
+    tokens, generation = "generation_ms", headroom, probe, errors,
+} }
 
 impl Report {
     /// Whether there is nothing in it.
@@ -89,16 +93,17 @@ impl Report {
 }
 
 /// How a probe went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Probed {
     /// Since when the state holds that granted it.
     pub granted: UnixMillis,
     /// Whether it was served; `None` where it said nothing.
     pub served: Option<bool>,
 }
+readable! { Probed { #[required] granted, served } }
 
 /// A failure as an operator may read it: no content.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LastError {
     /// When.
     pub at: UnixMillis,
@@ -108,10 +113,10 @@ pub struct LastError {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
 }
+readable! { LastError { #[required] at, #[required] kind, status } }
 
 /// What the object knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Reply {
     /// The version of the batch that it answers.
     pub version: u32,
@@ -124,10 +129,10 @@ pub struct Reply {
     /// What the operator decided, all of it.
     pub switches: Vec<Switch>,
 }
+readable! { Reply { version, batch, all, targets, switches } }
 
 /// One target in a [`Reply`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct News {
     /// Which.
     pub target: TargetId,
@@ -139,33 +144,37 @@ pub struct News {
     /// How it has been doing.
     pub figures: Figures,
 }
+readable! { News { target, breaker, yours, figures } }
 
 /// What the operator decided about a provider, a target or a credential.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Switch {
     /// `provider`, `provider/model` or `provider/model#2`.
     pub subject: String,
     /// What holds for it.
     pub position: Position,
     /// When it ends by itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<UnixMillis>,
     /// When it was set.
     pub since: UnixMillis,
     /// Why, in the operator's words.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
+readable! { Switch { #[required] subject, #[required] position, until, #[required] since, reason } }
 
 /// What holds for the subject of a [`Switch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Position {
     /// It gets no calls at all.
+    #[default]
     Block,
     /// It gets calls, whatever its breaker says.
     Allow,
 }
+words! { Position { Block = "block", Allow = "allow" } }
 
 impl Switch {
     /// Whether it still holds.

@@ -1,8 +1,9 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::chance::next;
 use super::protocol::{Batch, LastError, News, OLDEST, PROTOCOL, Position, Probed, Reply, Report, Switch};
 use super::{Breaker, Figures, Headroom, Health, Policy, SlidingSketch, Switches, Tally, TargetId, target};
+use crate::json::{readable, words};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
 
@@ -24,8 +25,7 @@ const WEIGHT: u64 = 10;
 /// What the `Health` object of one region group knows: of each target its breaker, its figures and its last errors.
 ///
 /// It is stored as JSON, and later builds read what earlier ones stored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Region {
     pub(super) policy: Policy,
     pub(super) targets: SortedMap<TargetId, Target>,
@@ -42,10 +42,10 @@ pub struct Region {
     /// When this was last written.
     stored: UnixMillis,
 }
+readable! { Region { policy, targets, switches, isolates, transitions, waiting, refused_retries, stored } }
 
 /// One target.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Target {
     pub(super) health: Health,
     first_token: SlidingSketch,
@@ -60,9 +60,12 @@ pub(super) struct Target {
     pub(super) tripped_by: Option<String>,
     pub(super) used: UnixMillis,
 }
+readable! { Target {
+    health, first_token, average = "average_ms", tokens_per_second, headroom, errors, holder, tripped_by, used,
+} }
 
 /// A breaker changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Transition {
     /// Counted from 1 within the region.
     pub number: u64,
@@ -77,33 +80,37 @@ pub struct Transition {
     /// What led to it, such as `3 failures in a row: overloaded (529)`.
     pub reason: String,
 }
+readable! { Transition {
+    #[required] number, #[required] at, #[required] target, #[required] before, #[required] after, #[required] reason,
+} }
 
 /// What an operator asks of the breakers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Order {
     /// What to do.
     pub action: Action,
     /// `provider`, `provider/model` or `provider/model#2`.
     pub subject: String,
     /// When it ends by itself.
-    #[serde(default)]
     pub until: Option<UnixMillis>,
     /// Why, in the operator's words.
-    #[serde(default)]
     pub reason: Option<String>,
 }
+readable! { Order { #[required] action, #[required] subject, until, reason } }
 
 /// See [`Order`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// Forgets what the operator decided and what the breaker counted: it passes.
+    #[default]
     Reset,
     /// It gets no calls at all.
     Block,
     /// It gets calls, whatever its breaker says.
     Allow,
 }
+words! { Action { Reset = "reset", Block = "block", Allow = "allow" } }
 
 impl Region {
     /// Takes a batch in. `chance` is for the jitter of blocks.

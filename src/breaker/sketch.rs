@@ -1,8 +1,8 @@
 use std::fmt;
 
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
+use crate::json::{self, FromJson, Reader, readable};
 use crate::units::{Millis, UnixMillis};
 
 /// Eight steps for each doubling up to 2^20 ms, some 17 minutes: a value is known to a sixteenth.
@@ -18,13 +18,14 @@ pub struct Sketch {
 }
 
 /// A sketch of the last while: what is older than two spans is forgotten.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SlidingSketch {
     recent: Sketch,
     earlier: Sketch,
     /// When `recent` began.
     since: UnixMillis,
 }
+readable! { SlidingSketch { #[required] recent, #[required] earlier, #[required] since } }
 
 /// How long one half of a [`SlidingSketch`] gathers. Five minutes.
 const SPAN: Millis = Millis(300_000);
@@ -152,27 +153,20 @@ impl Serialize for Sketch {
     }
 }
 
-impl<'de> Deserialize<'de> for Sketch {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Sketch, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Sketch;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("pairs of step and count")
+/// Reads pairs of step and count.
+impl<'a> FromJson<'a> for Sketch {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Sketch, json::Error> {
+        let mut sketch = Sketch::default();
+        reader.array(&mut |reader| {
+            let (step, more) = <(usize, u32)>::from_json(reader)?;
+            // A step that this build does not have is left out.
+            if let Some(count) = sketch.counts.get_mut(step) {
+                *count = count.saturating_add(more);
+                sketch.total = sketch.total.saturating_add(more);
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut pairs: A) -> Result<Sketch, A::Error> {
-                let mut sketch = Sketch::default();
-                while let Some((step, more)) = pairs.next_element::<(usize, u32)>()? {
-                    // A step that this build does not have is left out.
-                    if let Some(count) = sketch.counts.get_mut(step) {
-                        *count = count.saturating_add(more);
-                        sketch.total = sketch.total.saturating_add(more);
-                    }
-                }
-                Ok(sketch)
-            }
-        }
-        deserializer.deserialize_seq(Pairs)
+            Ok(())
+        })?;
+        Ok(sketch)
     }
 }
 

@@ -1,10 +1,13 @@
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::Serialize;
 
 use super::Policy;
+use crate::json::{self, FromJson, Reader, readable};
 use crate::units::{Millis, UnixMillis};
 
 /// What happens to the traffic of a target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Breaker {
     /// It gets calls.
@@ -51,6 +54,29 @@ pub struct Tally {
     pub refused: bool,
     /// How long the provider asked to wait, the last time it did.
     pub retry_after: Option<Millis>,
+}
+
+/// A state as it is stored: members that it does not have are not there.
+#[derive(Default)]
+struct Stored<'a> {
+    state: Cow<'a, str>,
+    failures: Option<u32>,
+    trips: u32,
+    since: UnixMillis,
+    until: Option<UnixMillis>,
+}
+readable! { Stored<'a> { #[required] state, failures, #[required] trips, #[required] since, until } }
+
+impl<'a> FromJson<'a> for Breaker {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Breaker, json::Error> {
+        let Stored { state, failures, trips, since, until } = Stored::from_json(reader)?;
+        match (&*state, failures, until) {
+            ("passing", Some(failures), _) => Ok(Breaker::Passing { failures, trips, since }),
+            ("blocking", _, Some(until)) => Ok(Breaker::Blocking { until, trips, since }),
+            ("probing", _, Some(until)) => Ok(Breaker::Probing { until, trips, since }),
+            _ => Err(json::Error::data("expected the state of a breaker")),
+        }
+    }
 }
 
 impl Default for Breaker {

@@ -1,8 +1,9 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::protocol::{Position, Switch};
 use super::region::{Action, Order};
 use super::target;
+use crate::json::{self, FromJson, Reader};
 use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
@@ -12,9 +13,15 @@ const MOST: usize = 256;
 /// What the operator decided about providers, targets and credentials, by the subject's name.
 ///
 /// Stored as JSON, in the object of each region group and in the ledger.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Switches(SortedMap<String, Switch>);
+
+impl<'a> FromJson<'a> for Switches {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Switches, json::Error> {
+        SortedMap::from_json(reader).map(Switches)
+    }
+}
 
 impl Switches {
     /// Does what an operator asks.

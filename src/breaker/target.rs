@@ -1,8 +1,9 @@
-use std::borrow::Borrow;
+use crate::json::{self, FromJson, FromKey, Reader};
+use std::borrow::{Borrow, Cow};
 use std::fmt;
 use std::rc::Rc;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 
 /// The longest name of a target that is followed; model ids come from callers.
 pub(super) const LONGEST: usize = 256;
@@ -103,8 +104,14 @@ impl Serialize for TargetId {
     }
 }
 
-impl<'de> Deserialize<'de> for TargetId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<TargetId, D::Error> {
-        std::borrow::Cow::<str>::deserialize(deserializer).map(|text| TargetId(text.as_ref().into()))
+impl FromKey for TargetId {
+    fn from_key(key: Cow<'_, str>) -> Result<TargetId, json::Error> {
+        Ok(TargetId(key.into()))
+    }
+}
+
+impl<'a> FromJson<'a> for TargetId {
+    fn from_json(reader: &mut Reader<'a>) -> Result<TargetId, json::Error> {
+        reader.text().map(|text| TargetId(text.as_ref().into()))
     }
 }

@@ -1,18 +1,20 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::json::readable;
 use crate::units::{Millis, UnixMillis};
 
 /// Into so many parts a window is cut; the oldest leaves as a whole.
 const PARTS: usize = 6;
 
 /// Counts over a sliding window of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Window {
     /// The number of the newest part, counted since the epoch.
     newest: i64,
     /// Newest first: what was served, what failed, and what of the served was poor.
     parts: [(u32, u32, u32); PARTS],
 }
+readable! { Window { #[required] newest, #[required] parts } }
 
 impl Window {
     /// Counts what happened at `now`.

@@ -1,7 +1,8 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Zone;
 use crate::config::Fault;
+use crate::json::{self, FromJson, Reader, readable, words};
 use crate::keys::{ModelPattern, Pattern};
 use crate::units::NanoUsd;
 
@@ -23,8 +24,7 @@ const MOST_WARNINGS: usize = 10;
 /// assert_eq!(budget.enforcement, Enforcement::Strict);
 /// assert!(budget.faults("budgets.0").is_empty());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Budget {
     /// Its own, unlike any other budget's; what was spent is kept under it.
     pub id: String,
@@ -46,10 +46,10 @@ pub struct Budget {
     /// The shares of the limit at which a warning is sent.
     pub warn_at: Vec<Share>,
 }
+readable! { Budget { id, scope, matches = "match", limit, period, window, time_zone, enforcement, warn_at } }
 
 /// Whose calls a budget or a limit counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Scope {
     /// What kind of spender.
     #[serde(rename = "type")]
@@ -57,9 +57,10 @@ pub struct Scope {
     /// Which one; `*` is each of them for itself. Of no meaning for the account.
     pub id: String,
 }
+readable! { Scope { kind = "type", id } }
 
 /// The kinds of spenders.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ScopeKind {
     /// Everything that goes through this gateway.
@@ -76,10 +77,12 @@ pub enum ScopeKind {
     /// A tag: one of `x-latchkey-tags`.
     Tag,
 }
+words! { ScopeKind {
+    Account = "account", Team = "team", Key = "key", User = "user", Session = "session", Tag = "tag",
+} }
 
 /// Which calls of a spender are counted. What is not named does not matter; what is named must all agree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Match {
     /// A pattern over models, such as `gpt-4o*` or `anthropic/claude-*`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,9 +94,10 @@ pub struct Match {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
 }
+readable! { Match { model, provider, alias } }
 
 /// How long a limit is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Period {
     /// For ever.
@@ -108,9 +112,10 @@ pub enum Period {
     /// A month; 30 days where it is rolling.
     Month,
 }
+words! { Period { Total = "total", Hour = "hour", Day = "day", Week = "week", Month = "month" } }
 
 /// When periods begin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
     /// With the hour, day, week or month of the time zone.
@@ -119,9 +124,10 @@ pub enum Window {
     /// At every moment: what counts is the last hour, day, week or month.
     Rolling,
 }
+words! { Window { Calendar = "calendar", Rolling = "rolling" } }
 
 /// What happens where a call does not fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Enforcement {
     /// The worst case of each call is held before it is sent: the limit is never passed.
@@ -130,6 +136,7 @@ pub enum Enforcement {
     /// Calls are let in until the limit is reached; it may be passed by [`Budget::credit`].
     Soft,
 }
+words! { Enforcement { Strict = "strict", Soft = "soft" } }
 
 /// A share of the whole in thousandths; in JSON a number such as `0.8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -233,14 +240,14 @@ impl Serialize for Share {
     }
 }
 
-impl<'de> Deserialize<'de> for Share {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Share, D::Error> {
+impl<'a> FromJson<'a> for Share {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Share, json::Error> {
         // A share has the form of an amount: decimals that are never read through a float.
-        let share = NanoUsd::deserialize(deserializer).ok().filter(|share| share.0 % 1_000_000 == 0);
+        let share = NanoUsd::from_json(reader).ok().filter(|share| share.0 % 1_000_000 == 0);
         share
             .and_then(|share| u16::try_from(share.0 / 1_000_000).ok())
             .map(Share)
-            .ok_or_else(|| serde::de::Error::custom("expected a share such as 0.8, with at most 3 decimals"))
+            .ok_or_else(|| json::Error::data("expected a share such as 0.8, with at most 3 decimals"))
     }
 }
 

@@ -9,12 +9,11 @@
 //!   for, cache writes if the body asks for them.
 //! - What has no bound (links to media, stored files and answers, searches of the provider) is said to have none.
 
-use memchr::memmem;
-use serde::Deserialize;
-
 use super::Amounts;
+use crate::json::readable;
 use crate::provider::{Bucket, Price, Rates};
 use crate::units::NanoUsd;
+use memchr::memmem;
 
 /// The output cap of a call that names none, under a strict budget.
 pub const DEFAULT_MAX_TOKENS: u32 = 4_096;
@@ -109,24 +108,25 @@ pub struct Estimate {
 }
 
 /// The members of a request that say how much may come back, in every format.
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Caps {
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
     n: Option<u64>,
     best_of: Option<u64>,
-    #[serde(rename = "generationConfig")]
     generation_config: Option<GenerationCaps>,
 }
+readable! { Caps {
+    max_tokens, max_completion_tokens, max_output_tokens, n, best_of, generation_config = "generationConfig",
+} }
 
-#[derive(Deserialize, Default)]
-#[serde(default, rename_all = "camelCase")]
+#[derive(Default)]
 struct GenerationCaps {
     max_output_tokens: Option<u64>,
     candidate_count: Option<u64>,
 }
+readable! { camel GenerationCaps { max_output_tokens, candidate_count } }
 
 /// Estimates a request by its body as it goes out.
 ///

@@ -5,10 +5,11 @@
 //! everything again. Asks are numbered, so that one that comes twice is not granted twice, and reports, so that an old one
 //! does not bring back calls that are over.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Budget, ScopeKind};
 use crate::breaker::protocol::Switch;
+use crate::json::{readable, words};
 use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
 
@@ -16,8 +17,7 @@ use crate::units::{Millis, UnixMillis};
 pub const PROTOCOL: u32 = 2;
 
 /// What a key is subject to of its own, as its record says: the ledger keeps the newest it was told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Terms {
     /// The key's id.
     pub key: String,
@@ -37,9 +37,10 @@ pub struct Terms {
     #[serde(skip_serializing_if = "Part::is_all")]
     pub part: Part,
 }
+readable! { Terms { key, team, updated_at, budgets, limits, ended, part } }
 
 /// Which rules a ledger counts calls of a key under.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// All: the account has one ledger.
@@ -50,6 +51,7 @@ pub enum Part {
     /// Those that other teams draw from as well: this is the account's, and its team has one of its own.
     Shared,
 }
+words! { Part { All = "all", Own = "own", Shared = "shared" } }
 
 impl Part {
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -80,7 +82,7 @@ impl Terms {
 }
 
 /// Why a key must not be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ended {
     /// For good.
@@ -88,10 +90,10 @@ pub enum Ended {
     /// For now.
     Disabled,
 }
+words! { Ended { Revoked = "revoked", Disabled = "disabled" } }
 
 /// From an isolate: what it needs, what it has done, or both.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Message {
     /// [`PROTOCOL`].
     pub version: u32,
@@ -115,10 +117,10 @@ pub struct Message {
     #[serde(skip_serializing_if = "is_none")]
     pub switches: u64,
 }
+readable! { Message { version, isolate, ask, report, keys, needs, leases, opened, closed, switches } }
 
 /// A key that the isolate serves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyAsked {
     /// Its id.
     pub key: String,
@@ -128,10 +130,10 @@ pub struct KeyAsked {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
 }
+readable! { KeyAsked { key, have, terms } }
 
 /// What is missing in one pot.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Need {
     /// The pot's name.
     pub pot: String,
@@ -140,10 +142,10 @@ pub struct Need {
     /// What would be used within some seconds.
     pub want: i64,
 }
+readable! { Need { pot, least, want } }
 
 /// How a lease stands, in all since it began.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LeaseReport {
     /// Its number.
     pub lease: u64,
@@ -158,10 +160,10 @@ pub struct LeaseReport {
     /// Whether it is to last on.
     pub renew: bool,
 }
+readable! { LeaseReport { lease, pot, used, returned, want, renew } }
 
 /// A call under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Opened {
     /// Its request id, and the number of the attempt behind it.
     pub request: String,
@@ -175,10 +177,10 @@ pub struct Opened {
     #[serde(skip_serializing_if = "is_false")]
     pub counted_elsewhere: bool,
 }
+readable! { Opened { request, key, holds, left, counted_elsewhere } }
 
 /// The ledger's answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Reply {
     /// [`PROTOCOL`].
     pub version: u32,
@@ -195,20 +197,20 @@ pub struct Reply {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub switches: Option<SwitchNews>,
 }
+readable! { Reply { version, term, keys, leases, refusal, switches } }
 
 /// What the operator switched off, or on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct SwitchNews {
     /// Grows with every decision.
     pub revision: u64,
     /// All that hold.
     pub holding: Vec<Switch>,
 }
+readable! { SwitchNews { revision, holding } }
 
 /// What a key is subject to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyNews {
     /// Its id.
     pub key: String,
@@ -221,20 +223,20 @@ pub struct KeyNews {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rules: Option<Rules>,
 }
+readable! { KeyNews { key, revision, ended, rules } }
 
 /// Budgets and limits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Rules {
     /// In money.
     pub budgets: Vec<Budget>,
     /// In requests, tokens and calls.
     pub limits: Vec<Limit>,
 }
+readable! { Rules { budgets, limits } }
 
 /// A lease as the ledger has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct LeaseTold {
     /// Its number; a higher one replaces a lower one of the same pot.
     pub lease: u64,
@@ -251,10 +253,10 @@ pub struct LeaseTold {
     /// How the pot stands.
     pub standing: PotStanding,
 }
+readable! { LeaseTold { lease, pot, granted, used, returned, share, standing } }
 
 /// How a pot stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct PotStanding {
     /// The limit.
     pub limit: i64,
@@ -272,6 +274,7 @@ pub struct PotStanding {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resets_at: Option<UnixMillis>,
 }
+readable! { PotStanding { limit, spent, leased, held, lost, resets_at } }
 
 impl PotStanding {
     /// Together with how it stands in another ledger.
@@ -289,8 +292,7 @@ impl PotStanding {
 }
 
 /// A need that could not be met.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     /// The pot that had the least.
     pub pot: String,
@@ -302,6 +304,7 @@ pub struct Refusal {
     /// Whether what others have leased may come back and meet it.
     pub may_return: bool,
 }
+readable! { Refusal { pot, standing, fits_at, may_return } }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn is_zero(amount: &i64) -> bool {

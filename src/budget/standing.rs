@@ -1,30 +1,44 @@
 //! How budgets and limits stand, as those are told who set them or are subject to them.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Budget, PotStanding};
+use crate::json::{self, FromJson, Reader, readable};
 use crate::limit::Limit;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// Everything that a key is subject to, and how it stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyStandings {
     /// In money.
     pub budgets: Vec<Stood<Budget>>,
     /// In requests, tokens and calls.
     pub limits: Vec<Stood<Limit>>,
 }
+readable! { KeyStandings { budgets, limits } }
 
 /// A rule, and how it stands for one spender.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stood<R> {
     /// The rule.
     pub rule: R,
     /// `None` where each user, session or tag has a part of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub standing: Option<PotStanding>,
+}
+
+impl<'a, R: Default + FromJson<'a>> FromJson<'a> for Stood<R> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Stood<R>, json::Error> {
+        let mut stood = Stood::default();
+        reader.object(&["rule", "standing"], &mut |field, reader| {
+            match field {
+                0 => stood.rule = R::from_json(reader)?,
+                _ => stood.standing = Option::from_json(reader)?,
+            }
+            Ok(())
+        })?;
+        Ok(stood)
+    }
 }
 
 /// A rule as it is shown: its own fields, and its figures where they are known.

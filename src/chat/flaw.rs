@@ -1,12 +1,11 @@
 //! Whether an answer that came whole is any good: empty ones, broken tool calls and broken JSON are told from the rest.
 
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::collections::HashMap;
 
 use super::conform::conforms;
 use super::{EndKind, Event, OutputShape, Sink};
-use crate::json::Text;
+use crate::json::{Raw, Text};
 
 /// Bytes of text or arguments that are kept to be judged; longer answers are not.
 const MOST_KEPT: usize = 1 << 20;
@@ -113,7 +112,7 @@ impl Judge {
         let decoded = |escaped: &String| Text::from_escaped(escaped.as_str()).decode().into_owned();
         let is_object = |arguments: &String| {
             let arguments = decoded(arguments);
-            arguments.trim_start().starts_with('{') && crate::json::from_str::<IgnoredAny>(&arguments).is_ok()
+            arguments.trim_start().starts_with('{') && Raw::parse(&arguments).is_ok()
         };
         if !self.calls.values().all(is_object) {
             return Some(Flaw::MalformedCall);

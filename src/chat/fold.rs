@@ -1,7 +1,7 @@
 //! Folds the events of a stream into the answer that its unary twin would have been.
 
 use crate::failure::Failure;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 use crate::sorted::SortedMap;
 
 use super::{Answer, Arguments, BlockKind, Choice, EndKind, EndReason, Event, Media, MediaKind, Part, Sink, Usage};
@@ -191,13 +191,12 @@ impl EndReason<'_> {
 
 /// One `logprobs` object out of the pieces of a stream: their `content` and `refusal` arrays end to end.
 fn join_logprobs(pieces: &[Raw<'static>]) -> Option<Raw<'static>> {
-    #[derive(serde::Deserialize)]
+    #[derive(Default)]
     struct Piece<'a> {
-        #[serde(borrow, default)]
         content: Option<Vec<Raw<'a>>>,
-        #[serde(borrow, default)]
         refusal: Option<Vec<Raw<'a>>>,
     }
+    readable! { Piece<'a> { content, refusal } }
     let (first, rest) = pieces.split_first()?;
     if rest.is_empty() {
         return Some(first.clone());

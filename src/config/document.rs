@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use crate::json::{self, FromJson, Kind, Reader};
 
 /// One JSON value of the document.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,28 +19,8 @@ pub(super) enum Node {
 
 impl Node {
     /// Reads a whole document, whose depth the caller has checked: this recurses.
-    pub(super) fn parse(json: &[u8]) -> Result<Node, crate::json::Error> {
-        Node::of(crate::json::from_slice::<&RawValue>(json)?)
-    }
-
-    fn of(raw: &RawValue) -> Result<Node, crate::json::Error> {
-        let json = raw.get();
-        Ok(match json.bytes().next() {
-            Some(b'{') => {
-                let members = crate::json::from_str::<Members<'_>>(json)?.0;
-                let members = members.into_iter().map(|(key, value)| Ok((key, Node::of(value)?)));
-                Node::Members(members.collect::<Result<_, crate::json::Error>>()?)
-            }
-            Some(b'[') => {
-                let items = crate::json::from_str::<Vec<&RawValue>>(json)?;
-                Node::List(items.into_iter().map(Node::of).collect::<Result<_, crate::json::Error>>()?)
-            }
-            Some(b'"') => Node::Text(crate::json::from_str(json)?),
-            Some(b't') => Node::Boolean(true),
-            Some(b'f') => Node::Boolean(false),
-            Some(b'n') => Node::Null,
-            _ => Node::Number(json.to_owned()),
-        })
+    pub(super) fn parse(json: &[u8]) -> Result<Node, json::Error> {
+        json::from_slice(json)
     }
 
     /// What it is, for messages.
@@ -90,25 +69,22 @@ fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     formatter.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
 }
 
-/// The members of an object; a map type of serde's would lose repeated keys.
-struct Members<'d>(Vec<(String, &'d RawValue)>);
-
-impl<'de: 'd, 'd> Deserialize<'de> for Members<'d> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'d>, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Members<'de>;
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+impl<'a> FromJson<'a> for Node {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Node, json::Error> {
+        Ok(match reader.kind()? {
+            Kind::Object => {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
+                reader.members(&mut |key, reader| {
+                    members.push((key.into_owned(), Node::from_json(reader)?));
+                    Ok(())
+                })?;
+                Node::Members(members)
             }
-        }
-        deserializer.deserialize_map(Each)
+            Kind::Array => Node::List(Vec::from_json(reader)?),
+            Kind::String => Node::Text(String::from_json(reader)?),
+            Kind::Boolean => Node::Boolean(bool::from_json(reader)?),
+            Kind::Number => Node::Number(reader.value()?.get().to_owned()),
+            Kind::Null => reader.value().map(|_| Node::Null)?,
+        })
     }
 }

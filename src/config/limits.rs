@@ -1,7 +1,8 @@
 //! How much of everything one call may take.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::json::readable;
 use crate::units::Millis;
 
 /// Caps of one call. Each is named in the error of the call that passes it.
@@ -46,8 +47,7 @@ pub struct Deadlines {
 }
 
 /// Deadlines of some calls, where they differ from the gateway's: those of an alias or of a key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OwnDeadlines {
     /// To the upstream's status line.
     #[serde(rename = "connect_ms", skip_serializing_if = "Option::is_none")]
@@ -62,6 +62,9 @@ pub struct OwnDeadlines {
     #[serde(rename = "total_ms", skip_serializing_if = "Option::is_none")]
     pub total: Option<Millis>,
 }
+readable! { OwnDeadlines {
+    connect = "connect_ms", first_token = "first_token_ms", idle = "idle_ms", total = "total_ms",
+} }
 
 impl OwnDeadlines {
     /// These, and the others where none is set.

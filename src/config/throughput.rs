@@ -2,9 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::place::Place;
+use crate::json::readable;
 use crate::units::Millis;
 
 /// How long it is where nothing is said of it.
@@ -31,8 +32,7 @@ pub struct Throughput {
 /// let never = OwnThroughput { tokens_per_second: Some(0), within: None };
 /// assert_eq!(never.or(gateway), None);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct OwnThroughput {
     /// Tokens per second; 0 lets all streams be.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,6 +41,7 @@ pub struct OwnThroughput {
     #[serde(rename = "within_ms", skip_serializing_if = "Option::is_none")]
     pub within: Option<Millis>,
 }
+readable! { OwnThroughput { tokens_per_second, within = "within_ms" } }
 
 impl OwnThroughput {
     /// What can be asked for, in tokens per second.

@@ -10,7 +10,6 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use futures::future::{Either, join_all, select};
-use serde::Deserialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{
     Date, Delay, DurableObject, Env, Error, Method, Request, RequestInit, Response, Result, SqlStorageValue, State,
@@ -23,6 +22,7 @@ use super::store::EdgeStore;
 use crate::admin::{AuditEntry, RegionHealth, Store, StoreError};
 use crate::breaker::protocol::Batch;
 use crate::breaker::{Due, Order, Region, View};
+use super::rows::texts;
 use crate::units::UnixMillis;
 
 /// A region group, the continents (as the platform abbreviates them) whose calls it serves, and where its object is.
@@ -61,7 +61,6 @@ pub struct Health {
     failures: Cell<u32>,
 }
 
-#[derive(Deserialize)]
 struct Row {
     name: String,
     json: String,
@@ -184,8 +183,8 @@ fn load(state: &State) -> Result<Option<Row>> {
         "CREATE TABLE IF NOT EXISTS region (id INTEGER PRIMARY KEY CHECK (id = 1), name TEXT NOT NULL, json TEXT NOT NULL)",
         Vec::new(),
     )?;
-    let rows: Vec<Row> = sql.exec("SELECT name, json FROM region WHERE id = 1", Vec::new())?.to_array()?;
-    Ok(rows.into_iter().next())
+    let rows = texts(&sql.exec("SELECT name, json FROM region WHERE id = 1", Vec::new())?)?;
+    Ok(rows.into_iter().next().map(|[name, json]| Row { name, json }))
 }
 
 /// Whether the object should hear from this isolate after an answer: 0 no, 1 when records are written, 2 at once.

@@ -22,6 +22,7 @@ use crate::http::{Response, failure_response};
 use crate::json::{Array, Object, Text};
 use crate::keys::{Grant, KeyHash, Secrets};
 use crate::provider::Registry;
+use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 use crate::wire::Surface;
 
@@ -72,7 +73,8 @@ pub(super) fn variable(name: &str) -> Option<String> {
 /// already: calls may be under way.
 #[wasm_bindgen]
 pub fn set_up(environment: &str, seed: &[u8]) {
-    let environment: HashMap<String, String> = crate::json::from_str(environment).unwrap_or_default();
+    let environment: SortedMap<String, String> = crate::json::from_str(environment).unwrap_or_default();
+    let environment: HashMap<String, String> = environment.into_iter().collect();
     let seed = <[u8; 32]>::try_from(seed).unwrap_or_default();
     ISOLATE.with_borrow_mut(|isolate| {
         isolate.get_or_insert_with(|| Isolate {

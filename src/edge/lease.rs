@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures::future::{Either, join_all, select};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
@@ -16,6 +15,7 @@ use super::ledger::{Definitions, Freed, Kept, Release, Standings, Wondered};
 use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
 use crate::gateway::Input;
+use crate::json::FromJsonOwned;
 use crate::observe::Record;
 use crate::units::{Millis, UnixMillis};
 
@@ -248,7 +248,7 @@ async fn post(env: &Env, team: Option<&str>, route: &str, body: JsValue, within:
     }
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+fn read<T: FromJsonOwned>(bytes: &[u8]) -> Result<T> {
     crate::json::from_slice(bytes)
         .map_err(|error| Error::RustError(format!("the ledger's answer cannot be read: {error}")))
 }

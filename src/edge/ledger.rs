@@ -22,7 +22,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
@@ -31,6 +31,8 @@ use super::store;
 use crate::breaker::Order;
 use crate::budget::ledger::{Committed, Notice, Released, Row};
 use crate::budget::{Budget, KeyStandings, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
+use crate::json::{Raw, readable};
+use super::rows::texts;
 use crate::limit::Limit;
 use crate::observe::Record;
 use crate::sorted::SortedMap;
@@ -59,30 +61,29 @@ pub struct Ledger {
     ledger: RefCell<Option<crate::budget::Ledger>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Batch<'a> {
     version: u32,
     batch: &'a str,
     /// Passed on as they are: the database's statement names the members it wants.
-    #[serde(borrow)]
-    records: &'a serde_json::value::RawValue,
-    #[serde(default)]
+    records: Raw<'a>,
     report: Option<Message>,
 }
+readable! { Batch<'a> { #[required] version, #[required] batch, #[required] records, report } }
 
 /// The answer to records.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Kept {
     /// The version of the protocol.
     pub version: u32,
     /// The answer to the report, if there was one.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reply: Option<Reply>,
 }
+readable! { Kept { #[required] version, reply } }
 
 /// What the operator has written.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Definitions {
     /// The version of the protocol.
     pub version: u32,
@@ -98,6 +99,7 @@ pub struct Definitions {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<Order>,
 }
+readable! { Definitions { version, terms, budgets, limits, removed, order } }
 
 impl Definitions {
     /// Those of one key.
@@ -108,8 +110,7 @@ impl Definitions {
 }
 
 /// What is to be freed of a budget, see [`crate::budget::Ledger::release`].
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Release {
     /// The version of the protocol.
     pub version: u32,
@@ -119,20 +120,20 @@ pub struct Release {
     #[serde(rename = "silence_ms")]
     pub silence: Millis,
 }
+readable! { Release { version, rule, silence = "silence_ms" } }
 
 /// The answer to that.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Freed {
     /// The version of the protocol.
     pub version: u32,
     /// `None` where there is no such budget.
     pub released: Option<Released>,
 }
+readable! { Freed { version, released } }
 
 /// Which rules are asked for.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Wondered {
     /// The version of the protocol.
     pub version: u32,
@@ -142,10 +143,10 @@ pub struct Wondered {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub terms: Option<Terms>,
 }
+readable! { Wondered { version, rules, terms } }
 
 /// How rules stand: by rule, then by pot.
-#[derive(Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default, Serialize)]
 pub struct Standings {
     /// The version of the protocol.
     pub version: u32,
@@ -155,6 +156,7 @@ pub struct Standings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyStandings>,
 }
+readable! { Standings { version, standings, key } }
 
 /// A budget has reached a threshold, or its end: a row of the table of events.
 #[derive(Serialize)]
@@ -195,19 +197,6 @@ impl<'a> Event<'a> {
             },
         }
     }
-}
-
-#[derive(Deserialize)]
-struct OutboxRow {
-    batch: String,
-    records: String,
-}
-
-#[derive(Deserialize)]
-struct LedgerRow {
-    kind: String,
-    name: String,
-    value: String,
 }
 
 impl DurableObject for Ledger {
@@ -346,17 +335,16 @@ impl Ledger {
     async fn flush(&self) -> Result<usize> {
         let sql = self.state.storage().sql();
         let some = "SELECT batch, records FROM outbox LIMIT ?";
-        let rows: Vec<OutboxRow> =
-            sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?.to_array()?;
+        let rows = texts(&sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?)?;
         let (mut moved, mut failed) = (0, None);
-        for row in &rows {
-            let written = match row.batch.strip_prefix(EVENT) {
-                Some(_) => store::insert_event(&self.env, &row.records).await,
-                None => store::insert_records(&self.env, &row.records).await,
+        for [batch, records] in &rows {
+            let written = match batch.strip_prefix(EVENT) {
+                Some(_) => store::insert_event(&self.env, records).await,
+                None => store::insert_records(&self.env, records).await,
             };
             match written {
                 Ok(()) => {
-                    let key = vec![SqlStorageValue::String(row.batch.clone())];
+                    let key = vec![SqlStorageValue::String(batch.clone())];
                     sql.exec("DELETE FROM outbox WHERE batch = ?", key)?;
                     moved += 1;
                 }
@@ -412,9 +400,9 @@ fn restore(state: &State) -> Result<crate::budget::Ledger> {
     ] {
         sql.exec(table, Vec::new())?;
     }
-    let rows: Vec<LedgerRow> = sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?.to_array()?;
+    let rows = texts(&sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?)?;
     let mut ledger = crate::budget::Ledger::default();
-    for LedgerRow { kind, name, value } in rows {
+    for [kind, name, value] in rows {
         // A kind that is not known was written by a later version, for a feature that this one has not.
         let Some(row) = Row::at(&kind, &name) else { continue };
         ledger.restore(&row, &value)?;

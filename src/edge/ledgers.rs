@@ -2,7 +2,6 @@
 //! each that counts by it, and what they read is the sum over all.
 
 use futures::future::{join_all, try_join_all};
-use serde::Deserialize;
 use worker::Env;
 
 use super::lease;
@@ -11,19 +10,22 @@ use super::store::{EdgeStore, read_json};
 use crate::admin::{Kind, Pots, StoreError, StoredRecord};
 use crate::budget::ledger::Released;
 use crate::budget::{Budget, OWN_LEDGER, PROTOCOL, Part, Scope, ledger_of};
+use crate::json::readable;
 use crate::limit::Limit;
 use crate::units::Millis;
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct TeamRow {
     id: String,
 }
+readable! { TeamRow { #[required] id } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct RuleRow {
     id: String,
     record: String,
 }
+readable! { RuleRow { #[required] id, #[required] record } }
 
 /// Tells some ledgers what the operator has written.
 ///

@@ -1,13 +1,28 @@
 //! Rows of the database as they are read.
 
-use serde::Deserialize;
-
 use crate::admin::{ConfigVersion, Kind, StoreError, StoredConfig, StoredHash, StoredKey, StoredRecord};
+use worker::{Result, SqlCursor, SqlStorageValue};
+
+use crate::json::readable;
 use crate::keys::{Key, KeyHash};
 use crate::units::UnixMillis;
 
+/// The rows of an object's own storage, all of whose columns are texts.
+pub(super) fn texts<const COLUMNS: usize>(rows: &SqlCursor) -> Result<Vec<[String; COLUMNS]>> {
+    let text = |value| match value {
+        SqlStorageValue::String(text) => text,
+        _ => String::new(),
+    };
+    let mut all = Vec::new();
+    for row in rows.raw() {
+        let mut columns = row?.into_iter().map(text);
+        all.push(std::array::from_fn(|_| columns.next().unwrap_or_default()));
+    }
+    Ok(all)
+}
+
 /// A key, its team and its hashes.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct KeyRow {
     record: String,
     change: String,
@@ -15,12 +30,14 @@ pub(super) struct KeyRow {
     team: Option<String>,
     hashes: String,
 }
+readable! { KeyRow { #[required] record, #[required] change, deleted_at, team, #[required] hashes } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct HashRow {
     hash: String,
     expires_at: Option<UnixMillis>,
 }
+readable! { HashRow { #[required] hash, expires_at } }
 
 impl KeyRow {
     pub(super) fn read(self) -> Result<StoredKey, StoreError> {
@@ -37,7 +54,7 @@ impl KeyRow {
 }
 
 /// A team, user, budget, limit or webhook.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct RecordRow {
     id: String,
     record: String,
@@ -46,6 +63,9 @@ pub(super) struct RecordRow {
     updated_at: UnixMillis,
     deleted_at: Option<i64>,
 }
+readable! { RecordRow {
+    #[required] id, #[required] record, #[required] change, #[required] created_at, #[required] updated_at, deleted_at,
+} }
 
 impl RecordRow {
     pub(super) fn read(self) -> StoredRecord {
@@ -66,7 +86,7 @@ pub(super) fn table_of(kind: Kind) -> &'static str {
 }
 
 /// A version of the configuration document.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct ConfigRow {
     version: u32,
     document: String,
@@ -75,6 +95,10 @@ pub(super) struct ConfigRow {
     restores: Option<u32>,
     published: u8,
 }
+readable! { ConfigRow {
+    #[required] version, #[required] document, #[required] created_at, #[required] change, restores,
+    #[required] published,
+} }
 
 impl ConfigRow {
     pub(super) fn read(self) -> StoredConfig {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{JSON, Reflect};
-use serde::de::DeserializeOwned;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, console_error};
 
@@ -25,6 +24,7 @@ use crate::breaker::Order;
 use crate::budget::ledger::Released;
 use crate::budget::{Ended, ledger_of};
 use crate::gateway::{Content, Feedback, Load};
+use crate::json::FromJsonOwned;
 use crate::keys::{Grant, Key, KeyHash, Secrets};
 use crate::units::{Millis, UnixMillis};
 
@@ -533,7 +533,7 @@ impl EdgeStore<'_> {
         Ok(self.env.d1("DB")?)
     }
 
-    pub(super) async fn rows<T: DeserializeOwned>(
+    pub(super) async fn rows<T: FromJsonOwned>(
         &self,
         statement: &str,
         values: &[JsValue],
@@ -596,7 +596,7 @@ pub(super) fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError>
         .ok_or_else(|| StoreError { message: "the database did not say what it changed".to_owned() })
 }
 
-pub(super) fn read_json<T: DeserializeOwned>(record: &str) -> Result<T, StoreError> {
+pub(super) fn read_json<T: FromJsonOwned>(record: &str) -> Result<T, StoreError> {
     crate::json::from_str(record).map_err(|error| StoreError { message: format!("a record: {error}") })
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Delay, Env, console_error};
@@ -11,12 +10,13 @@ use super::hot;
 use super::store::{EdgeStore, changed_one, number};
 use crate::admin::StoreError;
 use crate::gateway::{Input, StoredFound, StoredResponse, StoredWanted};
+use crate::json::readable;
 use crate::units::UnixMillis;
 
 /// Pauses after which a response that is not there is looked for again: another isolate may just be writing it.
 const LATER: [Duration; 2] = [Duration::from_millis(120), Duration::from_millis(400)];
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Row {
     id: String,
     key_id: String,
@@ -27,6 +27,10 @@ struct Row {
     input: Option<String>,
     response: Option<String>,
 }
+readable! { Row {
+    #[required] id, #[required] key_id, #[required] at, #[required] expires_at, previous, #[required] fits, input,
+    response,
+} }
 
 /// Looks up what the last step of a call asks for, and takes the call on from there.
 #[wasm_bindgen]

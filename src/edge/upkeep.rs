@@ -1,12 +1,12 @@
 //! The schedule on the platform: its statements, and requests to webhooks.
 
-use serde::Deserialize;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
 use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
 use super::store::{EdgeStore, changed_one, number, within};
 use crate::admin::{Courier, Delivery, Old, StoreError, Upkeep};
+use crate::json::readable;
 use crate::keys::Secrets;
 use crate::units::UnixMillis;
 
@@ -52,11 +52,12 @@ fn request(url: &str, headers: &[(&'static str, String)], body: &str) -> worker:
     Request::new_with_init(url, &init)
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Anomaly {
     id: String,
     subject: String,
 }
+readable! { Anomaly { #[required] id, #[required] subject } }
 
 impl Upkeep for EdgeStore<'_> {
     async fn due_deliveries(&self, now: UnixMillis, most: u32) -> Result<Vec<Delivery>, StoreError> {

@@ -1,8 +1,6 @@
-use serde::Deserialize;
-
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
-use crate::json::Raw;
+use crate::json::{Raw, readable};
 use crate::provider::Service;
 use crate::route::Preferences;
 use crate::route::objective::Objective;
@@ -33,58 +31,44 @@ pub struct Asked {
     pub objective: Option<Box<Objective>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Written<'a> {
-    #[serde(borrow, default)]
     model: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     stream: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     stream_options: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     messages: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     input: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     prompt: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     query: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     file: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     input_audio: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     provider: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     models: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     user: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     response_format: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     output_config: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     output_format: Option<Raw<'a>>,
 }
+readable! { Written<'a> {
+    model, stream, stream_options, messages, input, prompt, query, file, input_audio, provider, models, user,
+    response_format, output_config, output_format,
+} }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct StreamOptions {
     include_usage: Option<bool>,
 }
+readable! { StreamOptions { include_usage } }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct ProviderPreferences<'a> {
     require_parameters: Option<bool>,
     allow_fallbacks: Option<bool>,
-    #[serde(borrow)]
     order: Option<Raw<'a>>,
-    #[serde(borrow)]
     only: Option<Raw<'a>>,
-    #[serde(borrow)]
     ignore: Option<Raw<'a>>,
 }
+readable! { ProviderPreferences<'a> { require_parameters, allow_fallbacks, order, only, ignore } }
 
 /// Characters of an end user's name; what is longer is cut, and counted under what is left.
 const LONGEST_USER: usize = 200;

@@ -1,9 +1,7 @@
 //! `POST /v1/feedback`: what a caller thinks of the answer to one of its calls.
 
-use serde::Deserialize;
-
 use crate::failure::{Failure, Kind};
-use crate::json::Raw;
+use crate::json::{Raw, readable};
 use crate::units::UnixMillis;
 
 /// A score for a call.
@@ -21,16 +19,13 @@ pub struct Feedback {
     pub at: UnixMillis,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Written<'a> {
-    #[serde(borrow)]
     id: Option<Raw<'a>>,
-    #[serde(borrow)]
     name: Option<Raw<'a>>,
-    #[serde(borrow)]
     score: Option<Raw<'a>>,
 }
+readable! { Written<'a> { id, name, score } }
 
 /// The longest id or name.
 const LONGEST: usize = 64;

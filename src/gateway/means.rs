@@ -3,11 +3,9 @@
 
 use std::rc::Rc;
 
-use serde::Deserialize;
-
 use crate::failure::Failure;
 use crate::http::Endpoint;
-use crate::json::Object;
+use crate::json::{Object, readable};
 use crate::keys::{Grant, Key};
 use crate::route::chance::hash;
 use crate::route::meaning::{Semantics, Vectors};
@@ -28,17 +26,17 @@ const PHRASES_WITHIN: Millis = Millis(20_000);
 /// Calls whose meaning is remembered; each is some hundred bytes.
 const MOST_KEPT: usize = 2_048;
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Answer {
     data: Vec<Embedding>,
 }
+readable! { Answer { data } }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Embedding {
     embedding: Vec<f64>,
 }
+readable! { Embedding { embedding } }
 
 impl Gateway {
     /// The step that asks for a call's vector, where some condition wants to know what it means and that is not known

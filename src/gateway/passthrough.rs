@@ -1,11 +1,9 @@
 //! `/passthrough/{provider}/…`: what has no common shape goes to a provider as it came, with the gateway's key in the
 //! place of the caller's, through the same gate and into the same ledger.
 
-use serde::Deserialize;
-
 use crate::budget::{Amounts, Estimate, estimate};
 use crate::failure::{Failure, Kind};
-use crate::json::Raw;
+use crate::json::{Raw, readable};
 use crate::keys::Grant;
 use crate::provider::Price;
 use crate::route::Candidate;
@@ -72,12 +70,11 @@ const KEPT_FROM_CALLER: &[&str] = &[
 /// Beginnings of such names.
 const KEPT_BACK_FAMILIES: [&str; 5] = ["access-control-", "cf-", "sec-", "x-forwarded-", "x-latchkey-"];
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Named<'a> {
-    #[serde(borrow)]
     model: Option<Raw<'a>>,
 }
+readable! { Named<'a> { model } }
 
 impl Gateway {
     /// Sends what came on to `provider`, if the key is for that.

@@ -2,17 +2,15 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use serde::Deserialize;
-
 use crate::budget::{Amounts, Estimate};
 use crate::chat::{Counted, Unit, Usage};
 use crate::failure::{Failure, Kind};
-use crate::json::{Raw, SyntaxError};
+use crate::json::{Raw, SyntaxError, readable};
 use crate::provider::{Bucket, Images, Price, Service};
 use crate::units::{NanoUsd, UnixMillis};
 use crate::wire::Outgoing;
 use crate::wire::service::{read_rerank, rewrite_images, see_answer, write_images, write_rerank};
+use base64::Engine as _;
 
 use super::Incoming;
 use super::attempt::Attempt;
@@ -191,24 +189,17 @@ pub(super) struct Sizes {
 }
 
 /// The members of any service's request, or fields of its form, that say how much there is.
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Asks<'a> {
-    #[serde(borrow)]
     input: Option<Raw<'a>>,
-    #[serde(borrow)]
     documents: Option<Raw<'a>>,
-    #[serde(borrow)]
     query: Option<Raw<'a>>,
-    #[serde(borrow)]
     n: Option<Raw<'a>>,
-    #[serde(borrow)]
     file: Option<Raw<'a>>,
-    #[serde(borrow)]
     input_audio: Option<Raw<'a>>,
-    #[serde(borrow)]
     response_format: Option<Raw<'a>>,
 }
+readable! { Asks<'a> { input, documents, query, n, file, input_audio, response_format } }
 
 impl Sizes {
     /// Reads a request, or what the edge tells of a form: its fields, and as `file` how many bytes its files have.

@@ -61,13 +61,6 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-impl serde::de::Error for Error {
-    #[cold]
-    fn custom<T: fmt::Display>(message: T) -> Error {
-        Error::new(message.to_string(), true)
-    }
-}
-
 impl From<SyntaxError> for Error {
     #[cold]
     fn from(error: SyntaxError) -> Error {

@@ -1,33 +1,17 @@
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::Raw;
+use super::{Error, FromJson, Raw, Reader};
 
 /// The members of an object in the order in which they were written. A repeated key is there twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members<'a>(pub Vec<(String, Raw<'a>)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Members<'a>, D::Error> {
-        struct InOrder;
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Members<'de>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some((key, value)) = map.next_entry::<String, &RawValue>()? {
-                    members.push((key, Raw::from_raw(value)));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(InOrder)
+impl<'a> FromJson<'a> for Members<'a> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Members<'a>, Error> {
+        let mut members = Vec::new();
+        reader.members(&mut |key, reader| {
+            members.push((key.into_owned(), reader.value()?));
+            Ok(())
+        })?;
+        Ok(Members(members))
     }
 }
 
@@ -37,9 +21,9 @@ mod tests {
 
     #[test]
     fn the_order_of_writing_is_kept() {
-        let members: Members<'_> = serde_json::from_str(r#"{"z":1, "a":[2], "\u006d": {"b":0}}"#).expect("an object");
+        let members: Members<'_> = crate::json::from_str(r#"{"z":1, "a":[2], "\u006d": {"b":0}}"#).expect("an object");
         let shown: Vec<(&str, &str)> = members.0.iter().map(|(key, value)| (key.as_str(), value.get())).collect();
         assert_eq!(shown, [("z", "1"), ("a", "[2]"), ("m", r#"{"b":0}"#)]);
-        assert!(serde_json::from_str::<Members<'_>>("[1]").is_err());
+        assert!(crate::json::from_str::<Members<'_>>("[1]").is_err());
     }
 }

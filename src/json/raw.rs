@@ -1,14 +1,19 @@
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Cursor, Error, Text};
+use super::{Cursor, Error, FromJson, FromJsonOwned, Text};
 
 /// One valid JSON value as it was written, of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Raw<'a>(Cow<'a, str>);
+
+/// `null`.
+impl Default for Raw<'_> {
+    fn default() -> Self {
+        Raw::NULL
+    }
+}
 
 impl<'a> Raw<'a> {
     /// `null`.
@@ -95,7 +100,7 @@ impl<'a> Raw<'a> {
     }
 
     /// What the cursor has passed, which never has memory of its own.
-    pub(super) fn into_span(self) -> &'a str {
+    pub(crate) fn into_span(self) -> &'a str {
         self.span().unwrap_or("null")
     }
 
@@ -151,7 +156,7 @@ impl<'a> Raw<'a> {
     ///
     /// # Errors
     /// Where it is not a `T`.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, Error> {
+    pub fn read<T: FromJsonOwned>(&self) -> Result<T, Error> {
         super::from_str(&self.0)
     }
 
@@ -159,7 +164,7 @@ impl<'a> Raw<'a> {
     ///
     /// # Errors
     /// Where it is not a `T`.
-    pub fn read_borrowed<'s, T: Deserialize<'s>>(&'s self) -> Result<T, Error> {
+    pub fn read_borrowed<'s, T: FromJson<'s>>(&'s self) -> Result<T, Error> {
         super::from_str(&self.0)
     }
 
@@ -194,31 +199,6 @@ impl<'a> Raw<'a> {
     #[must_use]
     pub fn into_owned(self) -> Raw<'static> {
         Raw(Cow::Owned(self.0.into_owned()))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Raw<'a>, D::Error> {
-        deserializer.deserialize_newtype_struct(super::reader::RAW, AsWritten).map(Raw::from_checked)
-    }
-}
-
-/// Takes a value as it was written: from our own reader, or from that of `serde_json`.
-pub(super) struct AsWritten;
-
-impl<'de> Visitor<'de> for AsWritten {
-    type Value = &'de str;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("any valid JSON value")
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, json: &'de str) -> Result<&'de str, E> {
-        Ok(json)
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'de str, D::Error> {
-        <&'de RawValue>::deserialize(deserializer).map(RawValue::get)
     }
 }
 

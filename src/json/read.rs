@@ -2,11 +2,14 @@
 //!
 //! A derived reader is a loop of its own for each type: its keys, its fields, its faults. There were hundreds, a quarter
 //! of the script, and few of them ran often enough to be optimised. Here one loop reads every object; what a type adds is
-//! a table of names and a branch for each of its fields. [`crate::json::readable!`] writes both.
+//! a table of names and a branch for each of its fields. `readable!` writes both.
 
 use std::borrow::Cow;
 
-use super::{Error, Raw, Reader, Text};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+
+use super::{Error, Kind, Raw, Reader, Text};
 use crate::sorted::SortedMap;
 
 /// What can be read from JSON; it may borrow from it.
@@ -17,6 +20,10 @@ pub trait FromJson<'a>: Sized {
     /// Where it is no JSON, or not of this type.
     fn from_json(reader: &mut Reader<'a>) -> Result<Self, Error>;
 }
+
+/// What can be read from JSON and does not borrow from it.
+pub trait FromJsonOwned: for<'a> FromJson<'a> {}
+impl<T: for<'a> FromJson<'a>> FromJsonOwned for T {}
 
 /// Reads `json` as a `T`, which may borrow from it.
 ///
@@ -39,55 +46,51 @@ pub fn from_str<'a, T: FromJson<'a>>(json: &'a str) -> Result<T, Error> {
 
 /// Makes a type with a [`Default`] readable from a JSON object.
 ///
-/// All its fields are listed, each read under its own name or the one given after `=`, with [`FromJson`] or the function
-/// given after `:`. Members that are not there leave what the default has; members of other names are passed by;
-/// `camel` before the type turns names like `stop_reason` into `stopReason`.
-///
-/// ```
-/// use latchkey::json::{self, Text};
-///
+/// ```text
 /// #[derive(Default)]
 /// struct Call<'a> {
-///     kind: Option<Text<'a>>,
-///     call_id: u32,
+///     kind: Text<'a>,
+///     call_id: Option<u64>,
 /// }
-/// json::readable!(camel Call<'a> { kind = "type", call_id });
-///
-/// let call: Call<'_> = json::read::from_str(r#"{"callId": 7, "type": "function", "more": []}"#)?;
-/// assert_eq!((call.kind, call.call_id), (Some(Text::escape("function")), 7));
-/// # Ok::<(), json::Error>(())
+/// readable!(camel Call<'a> { #[required] kind = "type", call_id: count });
 /// ```
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __readable {
+///
+/// All fields are listed, each read under its own name or the one given after `=`, with [`FromJson`] or the function
+/// given after `:`. Members that are not there leave what the default has, unless they are required; of a repeated
+/// member the last counts; members of other names are passed by. `camel` makes `callId` of `call_id`.
+macro_rules! readable {
     (camel $type:ident $(<$life:lifetime>)? { $($fields:tt)* }) => {
-        $crate::__readable!(@ camel $type [$($life)?] $($fields)*);
+        $crate::json::readable!(@ camel $type [$($life)?] $($fields)*);
     };
     ($type:ident $(<$life:lifetime>)? { $($fields:tt)* }) => {
-        $crate::__readable!(@ snake $type [$($life)?] $($fields)*);
+        $crate::json::readable!(@ snake $type [$($life)?] $($fields)*);
     };
-    (@ $case:ident $type:ident [$($life:lifetime)?] $($field:ident $(= $name:literal)? $(: $read:path)?),* $(,)?) => {
+    (@ $case:ident $type:ident [$($life:lifetime)?]
+        $($(#[$required:ident])? $field:ident $(= $name:literal)? $(: $read:path)?),* $(,)?) => {
         impl<'a> $crate::json::FromJson<'a> for $type$(<$life>)? {
             fn from_json(reader: &mut $crate::json::Reader<'a>) -> Result<Self, $crate::json::Error> {
                 #[allow(non_camel_case_types, reason = "they are called as the fields are")]
                 enum Field { $($field),* }
-                const NAMES: &[&str] = &[$($crate::__readable!(@name $case $field $($name)?)),*];
+                const NAMES: &[&str] = &[$($crate::json::readable!(@name $case $field $($name)?)),*];
+                const REQUIRED: &[usize] = &[$($($crate::json::readable!(@place $required Field::$field),)?)*];
                 let mut value = Self::default();
-                // Breaks the build where a field was forgotten.
+                // Does not compile where a field was forgotten.
                 let Self { $($field: _),* } = &value;
-                reader.object(NAMES, &mut |field, reader| {
+                let seen = reader.object(NAMES, &mut |field, reader| {
                     match field {
                         $(field if field == Field::$field as usize => {
-                            value.$field = $crate::__readable!(@read reader $($read)?)?;
+                            value.$field = $crate::json::readable!(@read reader $($read)?)?;
                         })*
                         _ => {}
                     }
                     Ok(())
                 })?;
+                seen.all(REQUIRED, NAMES)?;
                 Ok(value)
             }
         }
     };
+    (@place required $place:path) => { $place as usize };
     (@name $case:ident $field:ident $name:literal) => { $name };
     (@name snake $field:ident) => { stringify!($field) };
     (@name camel $field:ident) => {{
@@ -98,27 +101,14 @@ macro_rules! __readable {
     (@read $reader:ident) => { $crate::json::FromJson::from_json($reader) };
     (@read $reader:ident $read:path) => { $read($reader) };
 }
-pub use crate::__readable as readable;
+pub(crate) use readable;
 
 /// Makes an enumeration without contents readable from a JSON string.
 ///
+/// ```text
+/// words!(Policy { Soft = "soft", Strict = "strict" });
 /// ```
-/// use latchkey::json;
-///
-/// #[derive(Debug, PartialEq)]
-/// enum Policy {
-///     Soft,
-///     Strict,
-/// }
-/// json::words!(Policy { Soft = "soft", Strict = "strict" });
-///
-/// assert_eq!(json::read::from_str::<Policy>(r#""strict""#)?, Policy::Strict);
-/// assert!(json::read::from_str::<Policy>(r#""hard""#).is_err());
-/// # Ok::<(), json::Error>(())
-/// ```
-#[macro_export]
-#[doc(hidden)]
-macro_rules! __words {
+macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
         impl<'a> $crate::json::FromJson<'a> for $type {
             fn from_json(reader: &mut $crate::json::Reader<'a>) -> Result<Self, $crate::json::Error> {
@@ -129,12 +119,10 @@ macro_rules! __words {
         }
     };
 }
-pub use crate::__words as words;
+pub(crate) use words;
 
 /// How long a name is in camel case.
-#[doc(hidden)]
-#[must_use]
-pub const fn camel_length(snake: &str) -> usize {
+pub(crate) const fn camel_length(snake: &str) -> usize {
     let bytes = snake.as_bytes();
     let (mut at, mut length) = (0, 0);
     while at < bytes.len() {
@@ -145,9 +133,7 @@ pub const fn camel_length(snake: &str) -> usize {
 }
 
 /// A name in camel case.
-#[doc(hidden)]
-#[must_use]
-pub const fn camel<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
+pub(crate) const fn camel<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
     let bytes = snake.as_bytes();
     let mut camel = [0; LENGTH];
     let (mut at, mut length) = (0, 0);
@@ -163,9 +149,7 @@ pub const fn camel<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
 }
 
 /// The text of a name.
-#[doc(hidden)]
-#[must_use]
-pub const fn ascii(name: &'static [u8]) -> &'static str {
+pub(crate) const fn ascii(name: &'static [u8]) -> &'static str {
     match std::str::from_utf8(name) {
         Ok(name) => name,
         Err(_) => panic!("a name of a field is ASCII"),
@@ -175,12 +159,6 @@ pub const fn ascii(name: &'static [u8]) -> &'static str {
 impl<'a, T: FromJson<'a>> FromJson<'a> for Option<T> {
     fn from_json(reader: &mut Reader<'a>) -> Result<Option<T>, Error> {
         if reader.passed_null()? { Ok(None) } else { T::from_json(reader).map(Some) }
-    }
-}
-
-impl<'a, T: FromJson<'a>> FromJson<'a> for Box<T> {
-    fn from_json(reader: &mut Reader<'a>) -> Result<Box<T>, Error> {
-        T::from_json(reader).map(Box::new)
     }
 }
 
@@ -199,17 +177,44 @@ impl<'a, T: FromJson<'a>> FromJson<'a> for Vec<T> {
 impl<'a, T: FromJson<'a>, U: FromJson<'a>> FromJson<'a> for (T, U) {
     fn from_json(reader: &mut Reader<'a>) -> Result<(T, U), Error> {
         let (mut first, mut second) = (None, None);
-        reader.array(&mut |reader| {
-            if first.is_none() {
-                first = Some(T::from_json(reader)?);
-            } else if second.is_none() {
-                second = Some(U::from_json(reader)?);
-            } else {
-                return Err(Error::data("expected two values"));
+        reader.values(2, &mut |place, reader| {
+            match place {
+                0 => first = Some(T::from_json(reader)?),
+                _ => second = Some(U::from_json(reader)?),
             }
             Ok(())
         })?;
         first.zip(second).ok_or_else(|| Error::data("expected two values"))
+    }
+}
+
+/// Three values in an array.
+impl<'a, T: FromJson<'a>, U: FromJson<'a>, V: FromJson<'a>> FromJson<'a> for (T, U, V) {
+    fn from_json(reader: &mut Reader<'a>) -> Result<(T, U, V), Error> {
+        let (mut first, mut second, mut third) = (None, None, None);
+        reader.values(3, &mut |place, reader| {
+            match place {
+                0 => first = Some(T::from_json(reader)?),
+                1 => second = Some(U::from_json(reader)?),
+                _ => third = Some(V::from_json(reader)?),
+            }
+            Ok(())
+        })?;
+        let all = first.zip(second).zip(third).map(|((first, second), third)| (first, second, third));
+        all.ok_or_else(|| Error::data("expected three values"))
+    }
+}
+
+impl<'a, T: FromJson<'a> + Copy + Default, const LENGTH: usize> FromJson<'a> for [T; LENGTH] {
+    fn from_json(reader: &mut Reader<'a>) -> Result<[T; LENGTH], Error> {
+        let mut values = [T::default(); LENGTH];
+        reader.values(LENGTH, &mut |place, reader| {
+            if let Some(value) = values.get_mut(place) {
+                *value = T::from_json(reader)?;
+            }
+            Ok(())
+        })?;
+        Ok(values)
     }
 }
 
@@ -234,6 +239,12 @@ pub trait FromKey: Sized {
     fn from_key(key: Cow<'_, str>) -> Result<Self, Error>;
 }
 
+impl<'a> FromJson<'a> for Box<str> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Box<str>, Error> {
+        reader.text().map(|text| text.as_ref().into())
+    }
+}
+
 impl FromKey for String {
     fn from_key(key: Cow<'_, str>) -> Result<String, Error> {
         Ok(key.into_owned())
@@ -246,6 +257,55 @@ impl<'a> FromJson<'a> for Raw<'a> {
     }
 }
 
+/// For types that are written as well: only `serde_json` can.
+impl<'a> FromJson<'a> for &'a RawValue {
+    fn from_json(reader: &mut Reader<'a>) -> Result<&'a RawValue, Error> {
+        serde_json::from_str(reader.value()?.into_span()).map_err(|_| Error::data("expected JSON"))
+    }
+}
+
+/// See `&RawValue`.
+impl<'a> FromJson<'a> for Box<RawValue> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Box<RawValue>, Error> {
+        <&RawValue>::from_json(reader).map(ToOwned::to_owned)
+    }
+}
+
+/// Any value, as a tree.
+impl<'a> FromJson<'a> for Value {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Value, Error> {
+        Ok(match reader.kind()? {
+            Kind::Object => {
+                let mut members = Map::new();
+                reader.members(&mut |key, reader| {
+                    members.insert(key.into_owned(), Value::from_json(reader)?);
+                    Ok(())
+                })?;
+                Value::Object(members)
+            }
+            Kind::Array => Value::Array(Vec::from_json(reader)?),
+            Kind::String => Value::String(String::from_json(reader)?),
+            Kind::Number => Value::Number(Number::from_json(reader)?),
+            Kind::Boolean => Value::Bool(bool::from_json(reader)?),
+            Kind::Null => reader.value().map(|_| Value::Null)?,
+        })
+    }
+}
+
+impl<'a> FromJson<'a> for Number {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Number, Error> {
+        let written = reader.value()?;
+        let written = written.get();
+        if let Ok(number) = written.parse::<u64>() {
+            return Ok(number.into());
+        }
+        if let Ok(number) = written.parse::<i64>() {
+            return Ok(number.into());
+        }
+        written.parse().ok().and_then(Number::from_f64).ok_or_else(|| Error::data("expected a number"))
+    }
+}
+
 impl<'a> FromJson<'a> for Text<'a> {
     fn from_json(reader: &mut Reader<'a>) -> Result<Text<'a>, Error> {
         reader.value()?.into_text().ok_or_else(|| Error::data("expected a string"))
@@ -255,6 +315,16 @@ impl<'a> FromJson<'a> for Text<'a> {
 impl<'a> FromJson<'a> for Cow<'a, str> {
     fn from_json(reader: &mut Reader<'a>) -> Result<Cow<'a, str>, Error> {
         reader.text()
+    }
+}
+
+/// For what is known to need no escapes; others are refused.
+impl<'a> FromJson<'a> for &'a str {
+    fn from_json(reader: &mut Reader<'a>) -> Result<&'a str, Error> {
+        match reader.text()? {
+            Cow::Borrowed(text) => Ok(text),
+            Cow::Owned(_) => Err(Error::data("expected a string without escapes")),
+        }
     }
 }
 
@@ -276,6 +346,13 @@ impl<'a> FromJson<'a> for f64 {
     }
 }
 
+impl<'a> FromJson<'a> for f32 {
+    #[allow(clippy::cast_possible_truncation, reason = "the nearest one is meant")]
+    fn from_json(reader: &mut Reader<'a>) -> Result<f32, Error> {
+        f64::from_json(reader).map(|number| number as f32)
+    }
+}
+
 /// Whole numbers; what is none, or does not fit, is refused.
 macro_rules! whole_numbers {
     ($($type:ident)*) => {$(
@@ -292,7 +369,7 @@ macro_rules! whole_numbers {
         }
     )*};
 }
-whole_numbers!(u8 u16 u32 u64 usize i32 i64 i128 u128);
+whole_numbers!(i8 u8 u16 u32 u64 usize i32 i64 i128 u128);
 
 #[cfg(test)]
 mod tests;

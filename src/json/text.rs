@@ -1,9 +1,6 @@
 use std::borrow::Cow;
 
-use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
-
-use super::raw::AsWritten;
 
 /// The content of a JSON string, still escaped, without its quotes.
 ///
@@ -153,14 +150,6 @@ fn decode_leniently(escaped: &str) -> String {
     plain
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Text<'a>, D::Error> {
-        let json = deserializer.deserialize_newtype_struct(super::reader::RAW, AsWritten)?;
-        let inside = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
-        inside.map(Text::from_escaped).ok_or_else(|| D::Error::custom("expected a string"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -179,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_lone_surrogate_does_not_lose_the_text_around_it() {
-        let text: Text<'_> = serde_json::from_str(r#""a\ud83d b\ud83d\ude00\n""#).expect("a string");
+        let text: Text<'_> = crate::json::from_str(r#""a\ud83d b\ud83d\ude00\n""#).expect("a string");
         assert_eq!(text.decode(), "a\u{fffd} b\u{1f600}\n");
     }
 }

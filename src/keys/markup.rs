@@ -1,5 +1,6 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::json::{self, FromJson, Reader, readable};
 use crate::units::NanoUsd;
 
 /// What a key is charged for what its calls cost: `cost × factor + fixed`, rounded up to whole nano-dollars.
@@ -15,14 +16,14 @@ use crate::units::NanoUsd;
 /// assert_eq!(markup.charge(NanoUsd(5)), NanoUsd(1_000_006));
 /// assert_eq!(markup.charge(NanoUsd::ZERO), NanoUsd::ZERO);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Markup {
     /// What the cost is multiplied with.
     pub factor: Factor,
     /// What is added to it for each call.
     pub fixed: NanoUsd,
 }
+readable! { Markup { factor, fixed } }
 
 /// A factor in billionths; in JSON a number with at most 9 decimals, such as `1.15`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -66,11 +67,11 @@ impl Serialize for Factor {
     }
 }
 
-impl<'de> Deserialize<'de> for Factor {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Factor, D::Error> {
-        NanoUsd::deserialize(deserializer)
+impl<'a> FromJson<'a> for Factor {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Factor, json::Error> {
+        NanoUsd::from_json(reader)
             .map(|NanoUsd(billionths)| Factor(billionths))
-            .map_err(|_| serde::de::Error::custom("expected a number with at most 9 decimals"))
+            .map_err(|_| json::Error::data("expected a number with at most 9 decimals"))
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is known of a key: the one shape that D1 and KV hold and the admin API shows.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Markup;
 use crate::budget::Budget;
 use crate::config::{OwnDeadlines, OwnThroughput};
+use crate::json::{self, FromJson, Reader, readable, words};
 use crate::limit::Limit;
 use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
@@ -14,8 +15,7 @@ use crate::units::{NanoUsd, UnixMillis};
 /// An empty `allowed_…` list allows everything, and `denied_…` wins over `allowed_…`. Reading tolerates fields it
 /// does not know and fills in those that are missing, because copies written by the version before and the version
 /// after this one are in KV during a deployment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Key {
     /// `key_…`, sorting by the moment of creation.
     pub id: String,
@@ -87,9 +87,15 @@ pub struct Key {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<TeamTerms>,
 }
+readable! { Key {
+    id, name, start, team_id, environment, created_at, updated_at, expires_at, disabled, revoked_at, allowed_models,
+    denied_models, allowed_providers, denied_providers, allowed_endpoints, allowed_ips, allowed_countries,
+    max_cost_per_call, max_price, unknown_price, on_ledger_outage, markup, log_content, store_responses, on_anomaly,
+    allow_provider_key, default_max_tokens, on_disconnect, deadlines, throughput, budgets, limits, metadata, team,
+} }
 
 /// What happens to the upstream call when its caller goes away. Either way, what was seen is recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDisconnect {
     /// It is cut off.
@@ -98,19 +104,20 @@ pub enum OnDisconnect {
     /// It is read to its end, for as long as the platform allows.
     Drain,
 }
+words! { OnDisconnect { Abort = "abort", Drain = "drain" } }
 
 /// How answers are kept that a caller goes on from by their ids.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct StoreResponses {
     /// After so many days they are deleted.
     pub days: u16,
     /// Who may read them, go on from them and delete them.
-    #[serde(default)]
     pub shared_by: Sharing,
 }
+readable! { StoreResponses { #[required] days, shared_by } }
 
 /// Who has what a key's calls leave behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sharing {
     /// The key itself.
@@ -119,29 +126,30 @@ pub enum Sharing {
     /// Those keys of its team that say the same.
     Team,
 }
+words! { Sharing { Key = "key", Team = "team" } }
 
 /// What a team says about its keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TeamTerms {
     /// Whether none of them works, for now.
     pub disabled: bool,
     /// What is charged for what their calls cost, unless a key says otherwise.
     pub markup: Option<Markup>,
 }
+readable! { TeamTerms { disabled, markup } }
 
 /// The highest prices of a model, in US dollars per million tokens; `None` is any price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct MaxPrice {
     /// Of input.
     pub input: Option<NanoUsd>,
     /// Of output.
     pub output: Option<NanoUsd>,
 }
+readable! { MaxPrice { input, output } }
 
 /// What happens to a call whose price is not known. It is never free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UnknownPrice {
     /// It is refused.
@@ -150,8 +158,24 @@ pub enum UnknownPrice {
     Hold(NanoUsd),
 }
 
+/// `"refuse"` or `{"hold": 0.5}`.
+impl<'a> FromJson<'a> for UnknownPrice {
+    fn from_json(reader: &mut Reader<'a>) -> Result<UnknownPrice, json::Error> {
+        #[derive(Default)]
+        struct Held {
+            hold: NanoUsd,
+        }
+        readable! { Held { #[required] hold } }
+
+        if reader.is_object() {
+            return Held::from_json(reader).map(|held| UnknownPrice::Hold(held.hold));
+        }
+        reader.word(&["refuse"], &[UnknownPrice::Refuse])
+    }
+}
+
 /// What happens to a key's calls while the ledger does not answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnLedgerOutage {
     /// They are refused.
@@ -160,9 +184,10 @@ pub enum OnLedgerOutage {
     /// They are let through within a bounded credit, and settled later.
     Soft,
 }
+words! { OnLedgerOutage { Strict = "strict", Soft = "soft" } }
 
 /// What happens when a key is suddenly used in another way than before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnAnomaly {
     /// Nothing is watched.
@@ -173,3 +198,4 @@ pub enum OnAnomaly {
     /// The operator is told, and the key is disabled.
     Suspend,
 }
+words! { OnAnomaly { Ignore = "ignore", Notify = "notify", Suspend = "suspend" } }

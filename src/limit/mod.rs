@@ -4,10 +4,11 @@
 //! of it and settles what was used. Requests and tokens come from a bucket that refills steadily; calls at once are
 //! slots that end with their lease, so that nothing sticks after a crash.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::budget::{Found, Match, Scope};
 use crate::config::Fault;
+use crate::json::{readable, words};
 use crate::units::Millis;
 
 /// The highest limit: far above any provider's, and small enough that a million of them fit a counter.
@@ -23,8 +24,7 @@ const MOST: u64 = 1_000_000_000_000;
 /// assert_eq!((limit.unit, limit.per), (Unit::Requests, Some(Per::Minute)));
 /// assert!(limit.faults("limits.0").is_empty());
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Limit {
     /// Its own, unlike any other limit's.
     pub id: String,
@@ -41,9 +41,10 @@ pub struct Limit {
     /// How many.
     pub max: u64,
 }
+readable! { Limit { id, scope, matches = "match", unit, per, max } }
 
 /// What a limit counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Calls that reached a provider.
@@ -58,9 +59,13 @@ pub enum Unit {
     /// Calls under way at the same time.
     Parallel,
 }
+words! { Unit {
+    Requests = "requests", InputTokens = "input_tokens", OutputTokens = "output_tokens", Tokens = "tokens",
+    Parallel = "parallel",
+} }
 
 /// The time that a limit is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Per {
     /// Sixty seconds.
@@ -70,6 +75,7 @@ pub enum Per {
     /// 24 hours.
     Day,
 }
+words! { Per { Minute = "minute", Hour = "hour", Day = "day" } }
 
 impl Limit {
     /// Everything that is wrong with it, with paths below `at`.

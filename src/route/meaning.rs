@@ -3,9 +3,10 @@
 //! Words are compared as vectors of an embedding model: those of the phrases are made once, when the configuration is
 //! put in force, that of a call when it comes. Only directions are compared, so vectors are kept as small whole numbers.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::chance::mix;
+use crate::json::readable;
 use crate::units::Millis;
 
 /// Numbers of one vector; longer ones are cut, which comparing their directions bears.
@@ -34,12 +35,13 @@ pub struct Meaning {
 }
 
 /// The vectors of all phrases, in their order.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Vectors {
     /// Of which phrases, by which model.
     pub fingerprint: String,
     directions: Vec<Vec<i8>>,
 }
+readable! { Vectors { #[required] fingerprint, #[required] directions } }
 
 impl Semantics {
     /// What tells these phrases and this model from all others.

@@ -2,13 +2,11 @@
 //!
 //! Source: <https://openrouter.ai/docs/guides/routing/provider-selection>.
 
-use serde::Deserialize;
-
 use super::alias::{LatencyBudget, Strategy};
 use super::decide::Preferred;
 use super::demands::{Demands, MaxPrice};
 use crate::failure::Failure;
-use crate::json::Raw;
+use crate::json::{Raw, readable};
 use crate::units::{Millis, NanoUsd};
 
 /// How a call wants its target chosen.
@@ -24,24 +22,21 @@ pub struct Objective {
     pub latency_budget: LatencyBudget,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Written<'a> {
-    #[serde(borrow)]
     sort: Option<Raw<'a>>,
-    #[serde(borrow)]
     max_price: Option<Raw<'a>>,
-    #[serde(borrow)]
     data_collection: Option<Raw<'a>>,
     zdr: Option<bool>,
-    #[serde(borrow)]
     quantizations: Option<Raw<'a>>,
-    #[serde(borrow)]
     preferred_min_throughput: Option<Raw<'a>>,
-    #[serde(borrow)]
     preferred_max_latency: Option<Raw<'a>>,
     latency_budget_ms: Option<u64>,
 }
+readable! { Written<'a> {
+    sort, max_price, data_collection, zdr, quantizations, preferred_min_throughput, preferred_max_latency,
+    latency_budget_ms,
+} }
 
 impl Objective {
     /// Reads a `provider` object; `None` where it says nothing of this.

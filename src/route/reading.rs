@@ -5,14 +5,12 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use super::chance::hash;
 use super::classify::Hints;
 use super::condition::Content;
 use super::facts::Prompt;
 use crate::chat::Effort;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 use crate::provider::Capabilities;
 use crate::sorted::SortedMap;
 
@@ -52,64 +50,46 @@ pub struct Reading {
     pub kept: usize,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow)]
     messages: Option<Raw<'a>>,
-    #[serde(borrow)]
     input: Option<Raw<'a>>,
-    #[serde(borrow)]
     prompt: Option<Raw<'a>>,
-    #[serde(borrow)]
     system: Option<Raw<'a>>,
-    #[serde(borrow)]
     instructions: Option<Raw<'a>>,
-    #[serde(borrow)]
     tools: Option<Raw<'a>>,
-    #[serde(borrow)]
     response_format: Option<Raw<'a>>,
-    #[serde(borrow)]
     modalities: Option<Raw<'a>>,
-    #[serde(borrow)]
     max_tokens: Option<Raw<'a>>,
-    #[serde(borrow)]
     max_completion_tokens: Option<Raw<'a>>,
-    #[serde(borrow)]
     max_output_tokens: Option<Raw<'a>>,
-    #[serde(borrow)]
     reasoning_effort: Option<Raw<'a>>,
-    #[serde(borrow)]
     reasoning: Option<Raw<'a>>,
-    #[serde(borrow)]
     user: Option<Raw<'a>>,
-    #[serde(borrow)]
     session_id: Option<Raw<'a>>,
-    #[serde(borrow)]
     prompt_cache_key: Option<Raw<'a>>,
-    #[serde(borrow)]
     metadata: Option<Raw<'a>>,
-    #[serde(borrow)]
     service_tier: Option<Raw<'a>>,
 }
+readable! { Body<'a> {
+    messages, input, prompt, system, instructions, tools, response_format, modalities, max_tokens,
+    max_completion_tokens, max_output_tokens, reasoning_effort, reasoning, user, session_id, prompt_cache_key,
+    metadata, service_tier,
+} }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Message<'a> {
-    #[serde(borrow)]
     role: Option<Raw<'a>>,
-    #[serde(borrow)]
     content: Option<Raw<'a>>,
 }
+readable! { Message<'a> { role, content } }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
+#[derive(Default)]
 struct Part<'a> {
-    #[serde(borrow, rename = "type")]
     kind: Option<Raw<'a>>,
-    #[serde(borrow)]
     text: Option<Raw<'a>>,
 }
+readable! { Part<'a> { kind = "type", text } }
 
 impl Reading {
     /// Reads a body; one that is no JSON object reads as nothing.

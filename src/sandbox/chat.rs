@@ -1,87 +1,83 @@
 //! Chat Completions: what is read and what is answered. How that is written is [`super::answer`]'s part.
 
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::behaviour::Behaviour;
 use super::reply::{self, Limits, Reply, Said};
 use super::script::{Script, Stage};
 use super::{Fault, answer, schema};
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 
 /// What is read of a request; the rest has no bearing on what the sandbox says.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct ChatRequest<'b> {
-    #[serde(borrow)]
     messages: Vec<Message<'b>>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
-    #[serde(borrow)]
     tools: Option<Vec<Tool<'b>>>,
-    #[serde(borrow)]
     tool_choice: Option<Raw<'b>>,
-    #[serde(borrow)]
     response_format: Option<ResponseFormat<'b>>,
-    #[serde(borrow)]
     reasoning_effort: Option<Text<'b>>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
-    #[serde(borrow)]
     stop: Option<Raw<'b>>,
     n: Option<u64>,
 }
+readable! { ChatRequest<'a> {
+    #[required] messages, stream, stream_options, tools, tool_choice, response_format, reasoning_effort, max_tokens,
+    max_completion_tokens, stop, n,
+} }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Message<'b> {
-    #[serde(borrow)]
     role: Text<'b>,
     /// A string or a list of parts.
-    #[serde(borrow)]
     content: Option<Raw<'b>>,
 }
+readable! { Message<'a> { #[required] role, content } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Part<'b> {
-    #[serde(borrow)]
     text: Option<Text<'b>>,
 }
+readable! { Part<'a> { text } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct StreamOptions {
     include_usage: Option<bool>,
 }
+readable! { StreamOptions { include_usage } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Tool<'b> {
-    #[serde(borrow)]
     function: Option<Function<'b>>,
 }
+readable! { Tool<'a> { function } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Function<'b> {
-    #[serde(borrow)]
     name: Text<'b>,
-    #[serde(borrow)]
     parameters: Option<Raw<'b>>,
 }
+readable! { Function<'a> { #[required] name, parameters } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct NamedChoice<'b> {
-    #[serde(borrow)]
     function: Option<Function<'b>>,
 }
+readable! { NamedChoice<'a> { function } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct ResponseFormat<'b> {
-    #[serde(borrow)]
     json_schema: Option<JsonSchema<'b>>,
 }
+readable! { ResponseFormat<'a> { json_schema } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct JsonSchema<'b> {
-    #[serde(borrow)]
     schema: Option<Raw<'b>>,
 }
+readable! { JsonSchema<'a> { schema } }
 
 /// Answers one request.
 pub(super) fn play(behaviour: Behaviour, body: &[u8], stage: &Stage<'_>) -> Result<Script, Fault> {

@@ -1,32 +1,30 @@
 //! Legacy Completions: the prompt said again.
 
-use serde::Deserialize;
-
 use super::Fault;
 use super::reply::{self, Limits, Reply, Said};
 use super::script::{Script, Stage, Step};
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 
 /// The most prompts of one request.
 const MOST_PROMPTS: usize = 16;
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct CompletionRequest<'b> {
     /// A string or a list of strings.
-    #[serde(borrow)]
     prompt: Raw<'b>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
     max_tokens: Option<u64>,
-    #[serde(borrow)]
     stop: Option<Raw<'b>>,
     n: Option<u64>,
 }
+readable! { CompletionRequest<'a> { #[required] prompt, stream, stream_options, max_tokens, stop, n } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct StreamOptions {
     include_usage: Option<bool>,
 }
+readable! { StreamOptions { include_usage } }
 
 /// Answers one request: every prompt `n` times.
 pub(super) fn play(body: &[u8], stage: &Stage<'_>) -> Result<Script, Fault> {

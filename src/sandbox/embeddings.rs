@@ -1,12 +1,10 @@
 //! Embeddings: each word gives a direction of its own, so that texts with words in common lie near each other.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-
 use super::script::{Script, Stage};
 use super::{Fault, fingerprint, reply};
-use crate::json::{Array, Object, Raw, Text};
+use crate::json::{Array, Object, Raw, Text, readable};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 const DEFAULT_DIMENSIONS: usize = 64;
 const MOST_DIMENSIONS: usize = 3072;
@@ -15,14 +13,13 @@ const MOST_NUMBERS: usize = 1 << 18;
 /// Words of an input that count; what follows does not turn its vector.
 const MOST_WORDS: usize = 64;
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct EmbeddingRequest<'b> {
-    #[serde(borrow)]
     input: Raw<'b>,
     dimensions: Option<usize>,
-    #[serde(borrow)]
     encoding_format: Option<Text<'b>>,
 }
+readable! { EmbeddingRequest<'a> { #[required] input, dimensions, encoding_format } }
 
 /// Answers one request. Token ids embed as the words their digits are.
 pub(super) fn play(body: &[u8], stage: &Stage<'_>) -> Result<Script, Fault> {

@@ -5,7 +5,7 @@
 //! knows the tool by its name alone and gives its input as text, so nothing has to be remembered between the two. The
 //! caller sees `content` and `stop`, never the tool.
 
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 
 /// The tool's name: fixed, because answers are told by it, and unlikely to be a caller's.
 pub const TOOL: &str = "latchkey_structured_answer";
@@ -50,11 +50,11 @@ pub fn input_schema(schema: Option<&Raw<'_>>) -> Result<Raw<'static>, String> {
     }
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Default)]
 struct Root<'a> {
-    #[serde(rename = "type", borrow, default)]
     kind: Option<Raw<'a>>,
 }
+readable! { Root<'a> { kind = "type" } }
 
 fn object_schema() -> Raw<'static> {
     Raw::parse(r#"{"type":"object","properties":{}}"#).unwrap_or(Raw::EMPTY_OBJECT)

@@ -1,13 +1,13 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
+use crate::json::readable;
 use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
 /// What an isolate has been given, and what is known of it.
 ///
 /// Stored as JSON: fields may be added, never renamed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Isolate {
     /// When it was last heard of.
     pub seen_at: UnixMillis,
@@ -22,10 +22,10 @@ pub struct Isolate {
     /// Calls under way that it told of, by request.
     pub opens: SortedMap<String, Open>,
 }
+readable! { Isolate { seen_at, asked, asks, reported, leases, opens } }
 
 /// A slice of a pot.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Lease {
     /// The pot's name.
     pub pot: String,
@@ -44,10 +44,10 @@ pub struct Lease {
     /// Ended: what was not used is back in the pot, or was never to come back.
     pub closed: bool,
 }
+readable! { Lease { pot, window, granted, used, returned, committed, until, closed } }
 
 /// A call under way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Open {
     /// The id of its key.
     pub key: String,
@@ -61,6 +61,7 @@ pub struct Open {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub counted_elsewhere: bool,
 }
+readable! { Open { key, holds, deadline, committed, counted_elsewhere } }
 
 impl Lease {
     /// What the isolate may still use, or has used without saying so yet.

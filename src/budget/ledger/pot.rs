@@ -1,14 +1,14 @@
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::budget::{Enforcement, PotStanding, Rule};
+use crate::json::readable;
 use crate::limit::{Limit, Unit};
 use crate::units::UnixMillis;
 
 /// What one rule has left for one spender.
 ///
 /// Stored as JSON: fields may be added, never renamed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Pot {
     /// The window of a calendar budget, as the moment it began.
     pub window: UnixMillis,
@@ -25,6 +25,7 @@ pub struct Pot {
     /// When it was last drawn from.
     pub used_at: UnixMillis,
 }
+readable! { Pot { window, spent, parts, leased, full_at, warned, used_at } }
 
 impl Pot {
     /// Moves on to the window that `now` is in. What was leased in an earlier one no longer matters.

@@ -1,24 +1,25 @@
 //! What died with an isolate: charged in full until somebody knows better.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::state::TERM;
 use super::{Isolate, Lease, Ledger, Row};
 use crate::budget::{PotName, Rule};
+use crate::json::readable;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// A lease that ended so long ago and was neither renewed nor given back is shown as lost.
 const LOST_AFTER: Millis = Millis(60_000);
 
 /// What became free again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Released {
     /// In all.
     pub amount: NanoUsd,
     /// From so many leases.
     pub leases: u64,
 }
+readable! { Released { amount, leases } }
 
 impl Ledger {
     /// Frees what isolates of which nothing was heard for `silence` (at least the term of a lease) had leased of a budget;

@@ -1,12 +1,13 @@
 use std::collections::{BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{Isolate, Pot};
 use crate::breaker::{Order, Switches};
 use crate::budget::{
     Budget, KeyStandings, Part, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, SwitchNews, Terms,
 };
+use crate::json::readable;
 use crate::limit::Limit;
 use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
@@ -35,8 +36,7 @@ pub struct Ledger {
 }
 
 /// Counters of the ledger as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Meta {
     /// The number of the last lease.
     pub(super) lease: u64,
@@ -47,6 +47,7 @@ pub(super) struct Meta {
     /// Grows with every decision about a kill switch.
     pub(super) switched: u64,
 }
+readable! { Meta { lease, revision, common, switched } }
 
 /// A rule, and the key whose own it is.
 #[derive(Clone, Debug)]
@@ -56,13 +57,13 @@ pub(super) struct Known {
 }
 
 /// What is known of a key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Standing {
     pub(super) terms: Terms,
     /// The revision at which they changed last.
     pub(super) revision: u64,
 }
+readable! { Standing { terms, revision } }
 
 /// A row of the object's storage.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

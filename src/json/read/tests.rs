@@ -8,7 +8,7 @@ enum Choice {
     One,
     Two,
 }
-words!(Choice { One = "one", Two = "two" });
+words! { Choice { One = "one", Two = "two" } }
 
 #[derive(Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -20,9 +20,9 @@ struct All<'a> {
     l: Vec<Choice>,
     #[serde(rename = "type")]
     kind: Option<u64>,
-    inner: Option<Box<Inner>>,
+    inner: Option<Inner>,
 }
-readable!(camel All<'a> { a, pairs_of, t, l, kind = "type", inner });
+readable! { camel All<'a> { a, pairs_of, t, l, kind = "type", inner } }
 
 #[derive(Debug, Default, PartialEq, serde::Deserialize)]
 #[serde(default)]
@@ -30,7 +30,7 @@ struct Inner {
     is_on: bool,
     b: Option<u8>,
 }
-readable!(Inner { is_on, b });
+readable! { Inner { is_on, b } }
 
 const JSON: &str = r#" {"l":["one","two"],"a":"\u00e9\n", "pairsOf":[[-1,2],[3,4.5e1]],"t":{"7":"x"},"no":[{"a":null}],
     "\u0074ype":null,"inner":{"b":7,"is_on":true}} "#;
@@ -39,7 +39,7 @@ const JSON: &str = r#" {"l":["one","two"],"a":"\u00e9\n", "pairsOf":[[-1,2],[3,4
 fn every_shape_is_read() {
     let all = from_str::<All<'_>>(JSON).expect("all of it");
     assert_eq!(
-        (all.l.as_slice(), all.inner.as_deref()),
+        (all.l.as_slice(), all.inner.as_ref()),
         (&[Choice::One, Choice::Two][..], Some(&Inner { is_on: true, b: Some(7) }))
     );
     assert_eq!(all, serde_json::from_str(JSON).expect("all of it"));

@@ -8,11 +8,10 @@ mod source;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use super::AwsCredentials;
-use crate::json::{Object, Text};
+use crate::json::{Object, Text, readable};
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
 
@@ -186,14 +185,13 @@ impl std::fmt::Debug for TokenRequest {
 }
 
 /// <https://www.rfc-editor.org/rfc/rfc6749#section-5.1>
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Answer<'a> {
-    #[serde(borrow, default)]
     access_token: Option<Text<'a>>,
     /// Seconds.
-    #[serde(default)]
     expires_in: Option<u64>,
 }
+readable! { Answer<'a> { access_token, expires_in } }
 
 /// Header and claims, ready to be signed.
 fn assertion(email: &str, key_id: Option<&str>, scope: &str, audience: &str, now: UnixMillis) -> String {

@@ -2,12 +2,10 @@
 //!
 //! Source: <https://developers.google.com/identity/protocols/oauth2/service-account>.
 
+use crate::json::{Text, readable};
+use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::Deserialize;
-
-use crate::json::Text;
-use crate::secret::Secret;
 
 /// Where tokens are asked for if the file does not say.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
@@ -59,16 +57,12 @@ fn key_of(pem: &str) -> Option<String> {
     STANDARD.decode(&key).is_ok_and(|bytes| !bytes.is_empty()).then_some(key)
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct File<'a> {
-    #[serde(borrow, default)]
     client_email: Option<Text<'a>>,
-    #[serde(borrow, default)]
     private_key: Option<Text<'a>>,
-    #[serde(borrow, default)]
     private_key_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     token_uri: Option<Text<'a>>,
-    #[serde(borrow, default)]
     project_id: Option<Text<'a>>,
 }
+readable! { File<'a> { client_email, private_key, private_key_id, token_uri, project_id } }

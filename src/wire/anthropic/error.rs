@@ -2,21 +2,18 @@
 //!
 //! Source: <https://platform.claude.com/docs/en/api/errors>; recordings `anthropic.error.26547097f5` and its siblings.
 
-use serde::Deserialize;
-
 use super::types::Error;
 use crate::failure::Failure;
-use crate::json::Text;
+use crate::json::{Text, readable};
 use crate::wire::error::{from_status, retry_after, status_of, waiting};
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default)]
     error: Option<Error<'a>>,
     /// Hosts in front of the model answer `{"message": …}` alone.
-    #[serde(borrow, default)]
     message: Option<Text<'a>>,
 }
+readable! { Body<'a> { error, message } }
 
 /// Reads an answer with an error status.
 #[must_use]

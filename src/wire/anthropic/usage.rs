@@ -1,8 +1,7 @@
 //! Token counts of a Messages answer.
 
-use serde::Deserialize;
-
 use crate::chat::Usage;
+use crate::json::readable;
 
 /// A `usage` object, of a whole answer, a `message_start` or a `message_delta`.
 ///
@@ -11,67 +10,57 @@ use crate::chat::Usage;
 ///
 /// Source: <https://platform.claude.com/docs/en/api/messages#usage>; recordings
 /// `anthropic.server-tools-stream.c35d76edac` (counts that grow), `anthropic.thinking.551343690f` (both cache times).
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    #[serde(default)]
     input_tokens: Option<u64>,
-    #[serde(default)]
     output_tokens: Option<u64>,
-    #[serde(default)]
     cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation: Option<CacheCreation>,
-    #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
-    #[serde(default)]
     server_tool_use: Option<ServerTools>,
-    #[serde(default)]
     service_tier: Option<String>,
-    #[serde(default)]
     speed: Option<String>,
-    #[serde(default)]
     iterations: Option<Vec<Iteration>>,
 }
+readable! { Counts {
+    input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cache_creation,
+    output_tokens_details, server_tool_use, service_tier, speed, iterations,
+} }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 struct CacheCreation {
-    #[serde(default)]
     ephemeral_5m_input_tokens: Option<u64>,
-    #[serde(default)]
     ephemeral_1h_input_tokens: Option<u64>,
 }
+readable! { CacheCreation { ephemeral_5m_input_tokens, ephemeral_1h_input_tokens } }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 struct OutputDetails {
-    #[serde(default)]
     thinking_tokens: Option<u64>,
 }
+readable! { OutputDetails { thinking_tokens } }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 struct ServerTools {
-    #[serde(default)]
     web_search_requests: Option<u64>,
 }
+readable! { ServerTools { web_search_requests } }
 
 /// One run of the model within a call, where the provider ran several.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 struct Iteration {
     /// Another model that was asked for advice; it has prices of its own.
-    #[serde(default)]
     model: Option<String>,
-    #[serde(default)]
     input_tokens: Option<u64>,
-    #[serde(default)]
     output_tokens: Option<u64>,
-    #[serde(default)]
     cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_creation: Option<CacheCreation>,
 }
+readable! { Iteration {
+    model, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cache_creation,
+} }
 
 impl Counts {
     /// Takes over what `newer` says.

@@ -3,11 +3,9 @@
 //! Sources: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-titan-embed-text.html>,
 //! <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html>.
 
-use serde::Deserialize;
-
 use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 use crate::provider::percent_encoded;
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
@@ -62,16 +60,13 @@ pub fn write_embeddings(
     Ok(Outgoing { path: format!("/model/{}/invoke", percent_encoded(model)), headers: Vec::new(), body: out })
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default)]
     embedding: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     embeddings: Option<Raw<'a>>,
-    #[serde(default)]
     input_text_token_count: Option<u64>,
 }
+readable! { camel Body<'a> { embedding, embeddings, input_text_token_count } }
 
 /// Reads an answer.
 ///

@@ -3,10 +3,8 @@
 //! Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html>; recordings
 //! `bedrock.error.29d86c65dd`, `bedrock.error.e4766d0a62`. Exceptions in a stream were not recorded.
 
-use serde::Deserialize;
-
 use crate::failure::{Failure, Kind};
-use crate::json::Text;
+use crate::json::{Text, readable};
 use crate::wire::error::{from_status, retry_after, waiting};
 
 /// Types that say more than their status, and the status each stands for in a stream.
@@ -30,11 +28,11 @@ const TYPES: &[(&str, u16, Option<Kind>)] = &[
     ("serviceunavailableexception", 503, None),
 ];
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default, alias = "Message")]
     message: Option<Text<'a>>,
 }
+readable! { Body<'a> { message } }
 
 /// Reads an answer with an error status.
 #[must_use]

@@ -2,198 +2,159 @@
 //!
 //! Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html>.
 
-use serde::Deserialize;
-
 use super::usage::Counts;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 
 /// A whole answer.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Answer<'a> {
-    #[serde(borrow, default)]
     pub output: Option<Output<'a>>,
-    #[serde(borrow, default)]
     pub stop_reason: Option<Text<'a>>,
-    #[serde(default)]
     pub usage: Option<Counts>,
-    #[serde(borrow, default)]
     pub service_tier: Option<Tier<'a>>,
 }
+readable! { camel Answer<'a> { output, stop_reason, usage, service_tier } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Output<'a> {
-    #[serde(borrow, default)]
     pub message: Option<Message<'a>>,
 }
+readable! { Output<'a> { message } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Message<'a> {
-    #[serde(borrow, default)]
     pub content: Option<Vec<Block<'a>>>,
 }
+readable! { Message<'a> { content } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Tier<'a> {
-    #[serde(rename = "type", borrow, default)]
     pub kind: Option<Text<'a>>,
 }
+readable! { Tier<'a> { kind = "type" } }
 
 /// A block of a whole answer: exactly one member is there.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Block<'a> {
-    #[serde(borrow, default)]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub reasoning_content: Option<Reasoning<'a>>,
-    #[serde(borrow, default)]
     pub tool_use: Option<ToolUse<'a>>,
-    #[serde(borrow, default)]
     pub citations_content: Option<CitationsContent<'a>>,
-    #[serde(borrow, default)]
     pub image: Option<Image<'a>>,
 }
+readable! { camel Block<'a> { text, reasoning_content, tool_use, citations_content, image } }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Reasoning<'a> {
-    #[serde(borrow, default)]
     pub reasoning_text: Option<ReasoningText<'a>>,
-    #[serde(borrow, default)]
     pub redacted_content: Option<Text<'a>>,
 }
+readable! { camel Reasoning<'a> { reasoning_text, redacted_content } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct ReasoningText<'a> {
-    #[serde(borrow, default)]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub signature: Option<Text<'a>>,
 }
+readable! { ReasoningText<'a> { text, signature } }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct ToolUse<'a> {
-    #[serde(borrow, default)]
     pub tool_use_id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub input: Option<Raw<'a>>,
     /// `server_tool_use` where the provider runs the tool itself.
-    #[serde(rename = "type", borrow, default)]
     pub kind: Option<Text<'a>>,
 }
+readable! { camel ToolUse<'a> { tool_use_id, name, input, kind = "type" } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct CitationsContent<'a> {
-    #[serde(borrow, default)]
     pub content: Option<Vec<Passage<'a>>>,
-    #[serde(borrow, default)]
     pub citations: Option<Vec<Citation<'a>>>,
 }
+readable! { CitationsContent<'a> { content, citations } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Passage<'a> {
-    #[serde(borrow, default)]
     pub text: Option<Text<'a>>,
 }
+readable! { Passage<'a> { text } }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Citation<'a> {
-    #[serde(borrow, default)]
     pub title: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub location: Option<Location<'a>>,
-    #[serde(borrow, default)]
     pub source_content: Option<Vec<Passage<'a>>>,
 }
+readable! { camel Citation<'a> { title, location, source_content } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Location<'a> {
-    #[serde(borrow, default)]
     pub web: Option<Web<'a>>,
 }
+readable! { Location<'a> { web } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Web<'a> {
-    #[serde(borrow, default)]
     pub url: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub domain: Option<Text<'a>>,
 }
+readable! { Web<'a> { url, domain } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Image<'a> {
-    #[serde(borrow, default)]
     pub format: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub source: Option<Bytes<'a>>,
 }
+readable! { Image<'a> { format, source } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Bytes<'a> {
-    #[serde(borrow, default)]
     pub bytes: Option<Text<'a>>,
 }
+readable! { Bytes<'a> { bytes } }
 
 /// The payload of any event of a stream; the frame's name says which.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct StreamEvent<'a> {
-    #[serde(default)]
     pub content_block_index: Option<u32>,
-    #[serde(borrow, default)]
     pub start: Option<Start<'a>>,
-    #[serde(borrow, default)]
     pub delta: Option<Delta<'a>>,
-    #[serde(borrow, default)]
     pub stop_reason: Option<Text<'a>>,
-    #[serde(default)]
     pub usage: Option<Counts>,
-    #[serde(borrow, default)]
     pub service_tier: Option<Tier<'a>>,
 }
+readable! { camel StreamEvent<'a> { content_block_index, start, delta, stop_reason, usage, service_tier } }
 
 /// What begins with a start: text and reasoning begin with their first delta.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Start<'a> {
-    #[serde(borrow, default)]
     pub tool_use: Option<ToolUse<'a>>,
 }
+readable! { camel Start<'a> { tool_use } }
 
 /// A piece of a block: exactly one member is there.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Delta<'a> {
-    #[serde(borrow, default)]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub reasoning_content: Option<ReasoningDelta<'a>>,
-    #[serde(borrow, default)]
     pub tool_use: Option<ToolUseDelta<'a>>,
-    #[serde(borrow, default)]
     pub citation: Option<Citation<'a>>,
-    #[serde(borrow, default)]
     pub image: Option<Image<'a>>,
 }
+readable! { camel Delta<'a> { text, reasoning_content, tool_use, citation, image } }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct ReasoningDelta<'a> {
-    #[serde(borrow, default)]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub signature: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub redacted_content: Option<Text<'a>>,
 }
+readable! { camel ReasoningDelta<'a> { text, signature, redacted_content } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct ToolUseDelta<'a> {
-    #[serde(borrow, default)]
     pub input: Option<Text<'a>>,
 }
+readable! { ToolUseDelta<'a> { input } }

@@ -1,38 +1,32 @@
 //! Token counts of a Converse answer.
 
-use serde::Deserialize;
-
 use crate::chat::Usage;
+use crate::json::readable;
 
 /// A `usage` object. `inputTokens` leaves cached tokens out; `outputTokens` includes reasoning and does not tell it
 /// apart.
 ///
 /// Source: <https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html>; recording
 /// `bedrock.cache-stream.a6073f8780`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    #[serde(default)]
     input_tokens: Option<u64>,
-    #[serde(default)]
     output_tokens: Option<u64>,
-    #[serde(default)]
     cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_write_input_tokens: Option<u64>,
-    #[serde(default)]
     cache_details: Option<Vec<Written>>,
 }
+readable! { camel Counts {
+    input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, cache_details,
+} }
 
 /// What was written to the cache for how long.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 struct Written {
-    #[serde(default)]
     ttl: Option<String>,
-    #[serde(default)]
     input_tokens: Option<u64>,
 }
+readable! { camel Written { ttl, input_tokens } }
 
 impl Counts {
     /// Disjoint buckets; `None` where nothing was counted.

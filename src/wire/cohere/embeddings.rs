@@ -1,10 +1,8 @@
 //! Embeddings.
 
-use serde::Deserialize;
-
 use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
 /// What vectors are for where the caller does not say: the provider wants to know, and those for documents go with
@@ -48,31 +46,30 @@ pub fn write_embeddings(
     Ok(Outgoing { path: "/v2/embed".to_owned(), headers: Vec::new(), body: out })
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow)]
     embeddings: Embeddings<'a>,
-    #[serde(default)]
     meta: Option<Meta>,
 }
+readable! { Body<'a> { #[required] embeddings, meta } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Embeddings<'a> {
-    #[serde(borrow)]
     float: Vec<Raw<'a>>,
 }
+readable! { Embeddings<'a> { #[required] float } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Meta {
-    #[serde(default)]
     billed_units: Option<Billed>,
 }
+readable! { Meta { billed_units } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Billed {
-    #[serde(default)]
     input_tokens: Option<u64>,
 }
+readable! { Billed { input_tokens } }
 
 /// Reads an answer.
 ///

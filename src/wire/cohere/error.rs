@@ -2,19 +2,16 @@
 //!
 //! Source: <https://docs.cohere.com/reference/errors>; recordings `cohere.error.549b0e0ff1`, `cohere.error.a9f0b49862`.
 
-use serde::Deserialize;
-
 use crate::failure::Failure;
-use crate::json::Text;
+use crate::json::{Text, readable};
 use crate::wire::error::{from_status, retry_after, waiting};
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default)]
     message: Option<Text<'a>>,
-    #[serde(borrow, default)]
     error_type: Option<Text<'a>>,
 }
+readable! { Body<'a> { message, error_type } }
 
 /// Reads an answer with an error status.
 #[must_use]

@@ -1,88 +1,71 @@
 //! What answers look like on the wire. Unknown fields are ignored; text and JSON stay spans of the body.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::chat;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 
 /// A whole answer.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Answer<'a> {
-    #[serde(borrow, default)]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub message: Option<Message<'a>>,
-    #[serde(borrow, default)]
     pub finish_reason: Option<Text<'a>>,
-    #[serde(default)]
     pub usage: Option<Counts>,
-    #[serde(borrow, default)]
     pub error: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub error_type: Option<Text<'a>>,
 }
+readable! { Answer<'a> { id, message, finish_reason, usage, error, error_type } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Message<'a> {
-    #[serde(borrow, default)]
     pub content: Option<Vec<Content<'a>>>,
-    #[serde(borrow, default)]
     pub tool_plan: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
-    #[serde(borrow, default)]
     pub citations: Option<Vec<Citation<'a>>>,
 }
+readable! { Message<'a> { content, tool_plan, tool_calls, citations } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Content<'a> {
-    #[serde(borrow, default)]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub thinking: Option<Text<'a>>,
-    #[serde(rename = "type", borrow, default)]
     pub kind: Option<Text<'a>>,
 }
+readable! { Content<'a> { text, thinking, kind = "type" } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct ToolCall<'a> {
-    #[serde(borrow, default)]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub function: Option<Function<'a>>,
 }
+readable! { ToolCall<'a> { id, function } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Function<'a> {
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub arguments: Option<Text<'a>>,
 }
+readable! { Function<'a> { name, arguments } }
 
 /// Which words of the answer rest on which sources.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Citation<'a> {
-    #[serde(default)]
     pub start: Option<u64>,
-    #[serde(default)]
     pub end: Option<u64>,
     /// The block of `content` that `start` and `end` count in; the only one where it is left out.
-    #[serde(default)]
     pub content_index: Option<u32>,
-    #[serde(borrow, default)]
     pub sources: Option<Vec<Source<'a>>>,
 }
+readable! { Citation<'a> { start, end, content_index, sources } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Source<'a> {
-    #[serde(borrow, default)]
     pub id: Option<Text<'a>>,
     /// An object of whatever members the caller gave the document.
-    #[serde(borrow, default)]
     pub document: Option<&'a RawValue>,
 }
+readable! { Source<'a> { id, document } }
 
 impl<'a> Citation<'a> {
     /// As the hub has it: one for each source.
@@ -102,24 +85,21 @@ impl<'a> Citation<'a> {
 /// discount for what it cached of that. `tokens` is what the model saw, and counts where nothing is billed.
 ///
 /// Source: <https://docs.cohere.com/docs/how-does-cohere-pricing-work>; recording `cohere.thinking.a6cff422a5`.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    #[serde(default)]
     billed_units: Option<Units>,
-    #[serde(default)]
     tokens: Option<Units>,
 }
+readable! { Counts { billed_units, tokens } }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default)]
 struct Units {
     /// Whole numbers, which some versions spell `26.0`.
-    #[serde(default)]
     input_tokens: Option<f64>,
-    #[serde(default)]
     output_tokens: Option<f64>,
-    #[serde(default)]
     reasoning_tokens: Option<f64>,
 }
+readable! { Units { input_tokens, output_tokens, reasoning_tokens } }
 
 impl Counts {
     /// Disjoint buckets; `None` where nothing was counted.
@@ -145,42 +125,32 @@ fn whole(number: Option<f64>) -> Option<u64> {
 }
 
 /// An event of a stream.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct StreamEvent<'a> {
-    #[serde(rename = "type", borrow)]
     pub kind: Text<'a>,
-    #[serde(borrow, default)]
     pub id: Option<Text<'a>>,
-    #[serde(default)]
     pub index: Option<u32>,
-    #[serde(borrow, default)]
     pub delta: Option<Delta<'a>>,
 }
+readable! { StreamEvent<'a> { #[required] kind = "type", id, index, delta } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Delta<'a> {
-    #[serde(borrow, default)]
     pub message: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     pub finish_reason: Option<Text<'a>>,
-    #[serde(default)]
     pub usage: Option<Counts>,
-    #[serde(borrow, default)]
     pub error: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub error_type: Option<Text<'a>>,
 }
+readable! { Delta<'a> { message, finish_reason, usage, error, error_type } }
 
 /// The `message` of a delta. What is a list in a whole answer is a single object here, except in `message-start`, which
 /// holds empty lists.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct MessageDelta<'a> {
-    #[serde(borrow, default)]
     pub content: Option<Content<'a>>,
-    #[serde(borrow, default)]
     pub tool_plan: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub tool_calls: Option<ToolCall<'a>>,
-    #[serde(borrow, default)]
     pub citations: Option<Citation<'a>>,
 }
+readable! { MessageDelta<'a> { content, tool_plan, tool_calls, citations } }

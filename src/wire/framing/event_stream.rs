@@ -5,12 +5,10 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-use serde::Deserialize;
-
 use super::Unframed;
-use crate::json::{Object, Text};
+use crate::json::{Object, Text, readable};
 use crate::wire::sse::Frame;
+use base64::Engine as _;
 
 /// Total length, length of the headers, checksum of both.
 const PRELUDE: usize = 12;
@@ -187,11 +185,11 @@ fn give(message: &Message<'_>, unwraps: bool, each: &mut dyn FnMut(&Frame<'_>)) 
 
 /// The event inside of `{"bytes": "<base64>"}`.
 fn unwrap(payload: &[u8]) -> Result<Vec<u8>, Unframed> {
-    #[derive(Deserialize)]
+    #[derive(Default)]
     struct Chunk<'a> {
-        #[serde(borrow)]
         bytes: Text<'a>,
     }
+    readable! { Chunk<'a> { #[required] bytes } }
     let chunk: Chunk<'_> =
         crate::json::from_slice(payload).map_err(|_| Unframed::Damaged("a chunk holds no bytes of an event"))?;
     let decoded = base64::engine::general_purpose::STANDARD.decode(chunk.bytes.decode().as_bytes());

@@ -6,7 +6,7 @@
 
 use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 use crate::provider::Hosting;
 use crate::wire::{Adjusted, Format, Outgoing, Target, losses};
 
@@ -134,38 +134,33 @@ fn predicted_tokens(predictions: &Few<Prediction<'_>>) -> Option<Usage> {
     (!predictions.is_empty()).then(|| Usage { input_fresh, ..Usage::default() })
 }
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default)]
 struct Answer<'a> {
-    #[serde(borrow, default)]
     embedding: Option<Embedding<'a>>,
-    #[serde(borrow, default)]
     embeddings: Few<Embedding<'a>>,
-    #[serde(borrow, default)]
     predictions: Few<Prediction<'a>>,
-    #[serde(borrow, default)]
     usage_metadata: Option<UsageMetadata<'a>>,
 }
+readable! { camel Answer<'a> { embedding, embeddings, predictions, usage_metadata } }
 
-#[derive(serde::Deserialize)]
+#[derive(Default)]
 struct Prediction<'a> {
-    #[serde(borrow, default)]
     embeddings: Option<Embedding<'a>>,
 }
+readable! { Prediction<'a> { embeddings } }
 
-#[derive(serde::Deserialize)]
+#[derive(Default)]
 struct Statistics {
-    #[serde(default)]
     token_count: Option<u64>,
 }
+readable! { Statistics { token_count } }
 
-#[derive(serde::Deserialize)]
+#[derive(Default)]
 struct Embedding<'a> {
-    #[serde(borrow, default)]
     values: Option<Raw<'a>>,
-    #[serde(default)]
     statistics: Option<Statistics>,
 }
+readable! { Embedding<'a> { values, statistics } }
 
 /// Plain answers are printed with every number on a line of its own.
 fn compact(values: Raw<'_>) -> Raw<'_> {

@@ -1,46 +1,42 @@
 //! Reads errors: Google's envelope, whose details say more than its status.
 
 use crate::failure::{Failure, Retry};
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 use crate::wire::error::{from_status, retry_after, status_of, waiting};
 
 use super::types::Few;
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Envelope<'a> {
-    #[serde(borrow)]
     error: Option<Raw<'a>>,
 }
+readable! { Envelope<'a> { error } }
 
 /// <https://google.aip.dev/193>
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Status<'a> {
     /// A number, and on other endpoints of the vendor a word (`gemini.error.212d07fc5d`).
-    #[serde(borrow)]
     code: Option<Raw<'a>>,
     message: Option<Text<'a>>,
     status: Option<Text<'a>>,
     details: Few<Detail<'a>>,
 }
+readable! { Status<'a> { code, message, status, details } }
 
 /// The fields of `ErrorInfo`, `RetryInfo` and `QuotaFailure`.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 struct Detail<'a> {
-    #[serde(borrow)]
     reason: Option<Text<'a>>,
     retry_delay: Option<Text<'a>>,
     violations: Few<Violation<'a>>,
 }
+readable! { camel Detail<'a> { reason, retry_delay, violations } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 struct Violation<'a> {
-    #[serde(borrow)]
     quota_id: Option<Text<'a>>,
 }
+readable! { camel Violation<'a> { quota_id } }
 
 /// Reads an answer with an error status. Its content type says nothing: a refused stream is labelled
 /// `text/event-stream` and holds plain JSON (`gemini.error.0db90f5158`), in an array where `alt=sse` was left out.

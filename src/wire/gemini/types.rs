@@ -2,19 +2,11 @@
 //!
 //! Source: <https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse>.
 
-use std::fmt;
-use std::marker::PhantomData;
-
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-use crate::json::{Raw, Text};
+use crate::json::{self, FromJson, Raw, Reader, Text, readable};
 
 /// One answer, or one chunk of a stream: both have the same shape.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct Response<'a> {
-    #[serde(borrow)]
     pub candidates: Few<Candidate<'a>>,
     pub prompt_feedback: Option<PromptFeedback<'a>>,
     pub usage_metadata: Option<UsageMetadata<'a>>,
@@ -25,12 +17,13 @@ pub(super) struct Response<'a> {
     /// An error inside a successful answer.
     pub error: Option<Raw<'a>>,
 }
+readable! { camel Response<'a> {
+    candidates, prompt_feedback, usage_metadata, response_id, model_version, create_time, error,
+} }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct Candidate<'a> {
     pub index: Option<u32>,
-    #[serde(borrow)]
     pub content: Option<Content<'a>>,
     pub finish_reason: Option<Word<'a>>,
     pub finish_message: Option<Text<'a>>,
@@ -38,56 +31,53 @@ pub(super) struct Candidate<'a> {
     pub citation_metadata: Option<CitationMetadata<'a>>,
     pub logprobs_result: Option<LogprobsResult<'a>>,
 }
+readable! { camel Candidate<'a> {
+    index, content, finish_reason, finish_message, grounding_metadata, citation_metadata, logprobs_result,
+} }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct Content<'a> {
     /// Missing where the token limit was reached while thinking (`gemini.chat.d16e1a907b`).
-    #[serde(borrow)]
     pub parts: Few<Part<'a>>,
 }
+readable! { Content<'a> { parts } }
 
 /// One of its fields beside `thought` and `thoughtSignature` is set.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct Part<'a> {
-    #[serde(borrow)]
     pub text: Option<Text<'a>>,
     pub thought: Option<bool>,
     pub thought_signature: Option<Text<'a>>,
     pub function_call: Option<FunctionCall<'a>>,
     pub inline_data: Option<InlineData<'a>>,
 }
+readable! { camel Part<'a> { text, thought, thought_signature, function_call, inline_data } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct FunctionCall<'a> {
     /// Given by the third generation of models, not by older ones.
-    #[serde(borrow)]
     pub id: Option<Text<'a>>,
     pub name: Option<Text<'a>>,
     /// May be missing where the function takes none.
     pub args: Option<Raw<'a>>,
 }
+readable! { FunctionCall<'a> { id, name, args } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct InlineData<'a> {
-    #[serde(borrow)]
     pub mime_type: Option<Text<'a>>,
     pub data: Option<Text<'a>>,
 }
+readable! { camel InlineData<'a> { mime_type, data } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct PromptFeedback<'a> {
-    #[serde(borrow)]
     pub block_reason: Option<Word<'a>>,
     pub block_reason_message: Option<Text<'a>>,
 }
+readable! { camel PromptFeedback<'a> { block_reason, block_reason_message } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct UsageMetadata<'a> {
     pub prompt_token_count: Option<u64>,
     pub cached_content_token_count: Option<u64>,
@@ -95,7 +85,6 @@ pub(super) struct UsageMetadata<'a> {
     pub thoughts_token_count: Option<u64>,
     pub tool_use_prompt_token_count: Option<u64>,
     pub total_token_count: Option<u64>,
-    #[serde(borrow)]
     pub prompt_tokens_details: Few<ModalityCount<'a>>,
     pub cache_tokens_details: Few<ModalityCount<'a>>,
     pub candidates_tokens_details: Few<ModalityCount<'a>>,
@@ -104,109 +93,105 @@ pub(super) struct UsageMetadata<'a> {
     /// Vertex says here what AI Studio says in `serviceTier`.
     pub traffic_type: Option<Word<'a>>,
 }
+readable! { camel UsageMetadata<'a> {
+    prompt_token_count, cached_content_token_count, candidates_token_count, thoughts_token_count,
+    tool_use_prompt_token_count, total_token_count, prompt_tokens_details, cache_tokens_details,
+    candidates_tokens_details, tool_use_prompt_tokens_details, service_tier, traffic_type,
+} }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct ModalityCount<'a> {
-    #[serde(borrow)]
     pub modality: Option<Word<'a>>,
     pub token_count: Option<u64>,
 }
+readable! { camel ModalityCount<'a> { modality, token_count } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct GroundingMetadata<'a> {
-    #[serde(borrow)]
     pub grounding_chunks: Few<GroundingChunk<'a>>,
     pub grounding_supports: Few<GroundingSupport<'a>>,
     pub web_search_queries: Few<Raw<'a>>,
 }
+readable! { camel GroundingMetadata<'a> { grounding_chunks, grounding_supports, web_search_queries } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct GroundingChunk<'a> {
-    #[serde(borrow)]
     pub web: Option<GroundingSource<'a>>,
     pub retrieved_context: Option<GroundingSource<'a>>,
     pub maps: Option<GroundingSource<'a>>,
 }
+readable! { camel GroundingChunk<'a> { web, retrieved_context, maps } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct GroundingSource<'a> {
-    #[serde(borrow)]
     pub uri: Option<Text<'a>>,
     pub title: Option<Text<'a>>,
 }
+readable! { GroundingSource<'a> { uri, title } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct GroundingSupport<'a> {
-    #[serde(borrow)]
     pub segment: Option<Segment<'a>>,
     pub grounding_chunk_indices: Few<usize>,
 }
+readable! { camel GroundingSupport<'a> { segment, grounding_chunk_indices } }
 
 /// Offsets count bytes of the answer's text in UTF-8; a missing start is zero.
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct Segment<'a> {
     pub start_index: Option<u64>,
     pub end_index: Option<u64>,
-    #[serde(borrow)]
     pub text: Option<Text<'a>>,
 }
+readable! { camel Segment<'a> { start_index, end_index, text } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct CitationMetadata<'a> {
-    #[serde(borrow)]
     pub citations: Few<CitationSource<'a>>,
 }
+readable! { CitationMetadata<'a> { citations } }
 
 /// Offsets as in [`Segment`].
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct CitationSource<'a> {
     pub start_index: Option<u64>,
     pub end_index: Option<u64>,
-    #[serde(borrow)]
     pub uri: Option<Text<'a>>,
     pub title: Option<Text<'a>>,
 }
+readable! { camel CitationSource<'a> { start_index, end_index, uri, title } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct LogprobsResult<'a> {
-    #[serde(borrow)]
     pub chosen_candidates: Few<TokenLogprob<'a>>,
     pub top_candidates: Few<TopCandidates<'a>>,
 }
+readable! { camel LogprobsResult<'a> { chosen_candidates, top_candidates } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct TopCandidates<'a> {
-    #[serde(borrow)]
     pub candidates: Few<TokenLogprob<'a>>,
 }
+readable! { TopCandidates<'a> { candidates } }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default)]
 pub(super) struct TokenLogprob<'a> {
-    #[serde(borrow)]
     pub token: Option<Text<'a>>,
     pub log_probability: Option<Raw<'a>>,
 }
+readable! { camel TokenLogprob<'a> { token, log_probability } }
 
 /// A word of an enumeration. Old clients ask for their numbers instead (`gemini.structured.6cccf0ac7a`), and what a
 /// relay asks for is not ours to choose.
 #[derive(Debug)]
 pub(super) struct Word<'a>(pub Text<'a>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Word<'a>, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        Ok(Word(Text::from_raw(raw).unwrap_or_else(|| Text::from_escaped(raw.get()))))
+impl<'a> FromJson<'a> for Word<'a> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Word<'a>, json::Error> {
+        let written = reader.value()?.into_span();
+        Ok(Word(Text::from_escaped(
+            written.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(written),
+        )))
     }
 }
 
@@ -259,28 +244,21 @@ impl<T> IntoIterator for Few<T> {
 }
 
 /// An array, or `null` for an empty one.
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Few<T>, D::Error> {
-        struct Items<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Items<T> {
-            type Value = Few<T>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("an array")
-            }
-
-            fn visit_unit<E>(self) -> Result<Few<T>, E> {
-                Ok(Few::default())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Few<T>, A::Error> {
-                let mut few = Few { first: items.next_element()?, rest: Vec::new() };
-                while let Some(item) = items.next_element()? {
-                    few.rest.push(item);
-                }
-                Ok(few)
-            }
+impl<'a, T: FromJson<'a>> FromJson<'a> for Few<T> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Few<T>, json::Error> {
+        let mut few = Few::default();
+        if reader.passed_null()? {
+            return Ok(few);
         }
-        deserializer.deserialize_any(Items(PhantomData))
+        reader.array(&mut |reader| {
+            let item = T::from_json(reader)?;
+            if few.first.is_none() {
+                few.first = Some(item);
+            } else {
+                few.rest.push(item);
+            }
+            Ok(())
+        })?;
+        Ok(few)
     }
 }

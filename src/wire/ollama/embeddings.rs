@@ -1,10 +1,8 @@
 //! Embeddings.
 
-use serde::Deserialize;
-
 use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Usage, Vector};
 use crate::failure::Failure;
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
 /// Fields of this very protocol that a caller may put beside the others.
@@ -39,15 +37,13 @@ pub fn write_embeddings(
     Ok(Outgoing { path: "/api/embed".to_owned(), headers: Vec::new(), body: out })
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default)]
     model: Option<Text<'a>>,
-    #[serde(borrow)]
     embeddings: Vec<Raw<'a>>,
-    #[serde(default)]
     prompt_eval_count: Option<u64>,
 }
+readable! { Body<'a> { model, #[required] embeddings, prompt_eval_count } }
 
 /// Reads an answer.
 ///

@@ -1,16 +1,14 @@
 //! Errors: `{"error": "…"}`, as a body or as a line of a stream. Recording `ollama.error.f4d9a8c703`.
 
-use serde::Deserialize;
-
 use crate::failure::Failure;
-use crate::json::Text;
+use crate::json::{Text, readable};
 use crate::wire::error::{from_status, retry_after, waiting};
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default)]
     error: Option<Text<'a>>,
 }
+readable! { Body<'a> { error } }
 
 /// Reads an answer with an error status.
 #[must_use]

@@ -1,55 +1,42 @@
 //! What answers look like on the wire: every line of a stream has the shape of a whole answer.
 
-use serde::Deserialize;
-
 use crate::chat::Usage;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Answer<'a> {
-    #[serde(borrow, default)]
     pub model: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub created_at: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub message: Option<Message<'a>>,
-    #[serde(default)]
     pub done: bool,
-    #[serde(borrow, default)]
     pub done_reason: Option<Text<'a>>,
-    #[serde(default)]
     pub prompt_eval_count: Option<u64>,
-    #[serde(default)]
     pub eval_count: Option<u64>,
-    #[serde(borrow, default)]
     pub error: Option<Text<'a>>,
 }
+readable! { Answer<'a> { model, created_at, message, done, done_reason, prompt_eval_count, eval_count, error } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Message<'a> {
-    #[serde(borrow, default)]
     pub content: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub thinking: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
 }
+readable! { Message<'a> { content, thinking, tool_calls } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct ToolCall<'a> {
-    #[serde(borrow, default)]
     pub id: Option<Text<'a>>,
-    #[serde(borrow)]
     pub function: Function<'a>,
 }
+readable! { ToolCall<'a> { id, #[required] function } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Function<'a> {
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub arguments: Option<Raw<'a>>,
 }
+readable! { Function<'a> { name, arguments } }
 
 impl Answer<'_> {
     /// What was evaluated. A prompt that was all in the cache is not counted, and costs nothing. Thinking is part of

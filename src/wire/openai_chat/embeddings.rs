@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::chat::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Vector, VectorEncoding};
 use crate::failure::{Failure, Kind};
-use crate::json::{Members, Object, Raw, Text};
+use crate::json::{Members, Object, Raw, Text, readable};
 use crate::provider::Quirks;
 use crate::wire::losses::lose;
 use crate::wire::{Adjusted, Closing, Format, Outgoing};
@@ -115,20 +115,18 @@ pub fn write_embeddings(
 /// # Errors
 /// `BadAnswer` where it is none.
 pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
-    #[derive(serde::Deserialize)]
+    #[derive(Default)]
     struct Answer<'a> {
-        #[serde(borrow, default)]
         model: Option<Text<'a>>,
-        #[serde(borrow)]
         data: Vec<Item<'a>>,
-        #[serde(borrow, default)]
         usage: Option<Raw<'a>>,
     }
-    #[derive(serde::Deserialize)]
+    readable! { Answer<'a> { model, #[required] data, usage } }
+    #[derive(Default)]
     struct Item<'a> {
-        #[serde(borrow)]
         embedding: Raw<'a>,
     }
+    readable! { Item<'a> { #[required] embedding } }
     let unreadable = |cause: String| Failure::bad_answer("The provider's answer holds no embeddings.").because(cause);
     let answer: Answer<'_> = crate::json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
     let vectors = answer.data.into_iter().map(|item| match item.embedding.clone().into_text() {

@@ -1,61 +1,52 @@
 //! Reads errors in the many shapes that servers of this format give them.
 
-use serde::Deserialize;
-
 use crate::failure::Failure;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 use crate::wire::error::{from_status, redact, retry_after, status_of, waiting};
 
 use super::types::{Completion, text};
 
 /// Every member that any known shape has, at the top or within `error`.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Envelope<'a> {
     /// An object (OpenAI), or the message itself: `xai.error.4028a632a9`, `venice.error.18d7f26197`.
-    #[serde(borrow, default)]
     error: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     message: Option<Text<'a>>,
     /// The message (`mistral.error.dd8c3d57bd`) or a list of faults (`hyperbolic.error.b52d881790`).
-    #[serde(borrow, default)]
     detail: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     r#type: Option<Text<'a>>,
     /// A string, a number that repeats the status (`openrouter.error.1aea410ef2`), or `null`.
-    #[serde(borrow, default)]
     code: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     status_code: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     param: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     metadata: Option<Metadata<'a>>,
     /// The inner error of Azure, with the code of a content filter.
-    #[serde(borrow, default)]
     innererror: Option<Inner<'a>>,
 }
+readable! { Envelope<'a> {
+    error, message: text, detail, r#type = "type": text, code, status_code, param, metadata, innererror,
+} }
 
 /// What a router says of the provider behind it.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Metadata<'a> {
     /// That provider's own body, as a string: `openrouter.error.1aea410ef2`.
-    #[serde(borrow, default, deserialize_with = "text")]
     raw: Option<Text<'a>>,
 }
+readable! { Metadata<'a> { raw: text } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Inner<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     code: Option<Text<'a>>,
 }
+readable! { Inner<'a> { code: text } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Fault<'a> {
-    #[serde(borrow, default)]
     loc: Option<Vec<Raw<'a>>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     msg: Option<Text<'a>>,
 }
+readable! { Fault<'a> { loc, msg: text } }
 
 /// What is left of an error once its shape no longer matters.
 #[derive(Default)]

@@ -1,9 +1,7 @@
 //! Where an answer is from: annotations, and sources beside the choices.
 
-use serde::Deserialize;
-
 use crate::chat::{Citation, Sink};
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 
 use super::blocks::Blocks;
 use super::types::{UrlCitation, text};
@@ -16,13 +14,12 @@ pub(super) struct Sources<'a> {
     pub results: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct SearchResult<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     url: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     title: Option<Text<'a>>,
 }
+readable! { SearchResult<'a> { url: text, title: text } }
 
 impl Sources<'_> {
     /// Gives each source to the text, unless annotations already did. Asked for once, when the choice ends.

@@ -2,7 +2,7 @@
 
 use crate::chat::{BlockKind, Event, Sink, Usage};
 use crate::failure::Failure;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 use crate::provider::Quirks;
 use crate::wire::{Decoded, StreamDecoder, sse::Frame};
 
@@ -323,14 +323,13 @@ fn take_content(content: &Raw<'_>, blocks: &mut Blocks, sink: &mut dyn Sink) {
 
 /// Gives every text of an array of parts, and whether it was thought rather than said.
 pub(super) fn each_part(content: &Raw<'_>, mut each: impl FnMut(bool, Text<'_>)) {
-    #[derive(serde::Deserialize)]
+    #[derive(Default)]
     struct Part<'a> {
-        #[serde(borrow, default, deserialize_with = "super::types::text")]
         text: Option<Text<'a>>,
         /// A string, or parts again.
-        #[serde(borrow, default)]
         thinking: Option<Raw<'a>>,
     }
+    readable! { Part<'a> { text: super::types::text, thinking } }
     let parts: Vec<Part<'_>> = content.read_borrowed().unwrap_or_default();
     for part in parts {
         if let Some(text) = part.text {

@@ -3,236 +3,198 @@
 //! Every member is optional and a member of an unexpected kind is as good as absent, because the many servers that
 //! follow this format agree on little more than names. Unknown members are passed by.
 
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-
-use crate::json::{Raw, Text};
+use crate::json::{self, Raw, Reader, Text, readable};
 
 /// A `chat.completion` or a `chat.completion.chunk`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Completion<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub model: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "count")]
     pub created: Option<u64>,
-    #[serde(borrow, default)]
     pub choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default, deserialize_with = "object")]
     pub usage: Option<Raw<'a>>,
     /// Where one vendor keeps the usage of a stream: `groq.tools-stream.c89399b5b3`.
-    #[serde(borrow, default)]
     pub x_groq: Option<Nested<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub service_tier: Option<Text<'a>>,
     /// An error inside of a 200: `openrouter.error-stream.d7b518fdb7`.
-    #[serde(borrow, default, deserialize_with = "present")]
     pub error: Option<Raw<'a>>,
     /// Web addresses, where sources are no annotations: `perplexity.web-search-stream.bee0c3f418`.
-    #[serde(borrow, default)]
     pub citations: Option<Raw<'a>>,
     /// The same with titles.
-    #[serde(borrow, default)]
     pub search_results: Option<Raw<'a>>,
 }
+readable! { Completion<'a> {
+    id: text, model: text, created: count, choices, usage: object, x_groq, service_tier: text, error: present,
+    citations, search_results,
+} }
 
 /// Usage beside the usual place.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Nested<'a> {
-    #[serde(borrow, default, deserialize_with = "object")]
     pub usage: Option<Raw<'a>>,
 }
+readable! { Nested<'a> { usage: object } }
 
 /// One of the alternatives, whole or in part.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Choice<'a> {
-    #[serde(default, deserialize_with = "count")]
     pub index: Option<u64>,
-    #[serde(borrow, default)]
     pub delta: Option<Message<'a>>,
-    #[serde(borrow, default)]
     pub message: Option<Message<'a>>,
     /// Of a legacy completion; beside a delta it repeats it (`together.chat-stream.8ccea12f32`).
-    #[serde(borrow, default, deserialize_with = "text")]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub finish_reason: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub native_finish_reason: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "object")]
     pub logprobs: Option<Raw<'a>>,
     /// Where one vendor keeps the usage of a stream: `synthetic.moonshot`.
-    #[serde(borrow, default, deserialize_with = "object")]
     pub usage: Option<Raw<'a>>,
 }
+readable! { Choice<'a> {
+    index: count, delta, message, text: text, finish_reason: text, native_finish_reason: text, logprobs: object,
+    usage: object,
+} }
 
 /// What the model says, whole or in part.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Message<'a> {
     /// A string, or an array where thinking is told apart (`mistral.thinking.6c4415f8f4`).
-    #[serde(borrow, default)]
     pub content: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub refusal: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub reasoning_content: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub reasoning: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub reasoning_details: Option<Vec<ReasoningDetail<'a>>>,
-    #[serde(borrow, default)]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
-    #[serde(borrow, default)]
     pub function_call: Option<Function<'a>>,
-    #[serde(borrow, default)]
     pub annotations: Option<Vec<Annotation<'a>>>,
-    #[serde(borrow, default)]
     pub audio: Option<Audio<'a>>,
-    #[serde(borrow, default)]
     pub images: Option<Vec<Image<'a>>>,
-    #[serde(borrow, default)]
     pub extra_content: Option<Extra<'a>>,
 }
+readable! { Message<'a> {
+    content, refusal: text, reasoning_content: text, reasoning: text, reasoning_details, tool_calls, function_call,
+    annotations, audio, images, extra_content,
+} }
 
 /// OpenRouter's structured reasoning.
 ///
 /// Source: <https://openrouter.ai/docs/use-cases/reasoning-tokens#reasoning_details-array-structure>.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct ReasoningDetail<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub summary: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub data: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub signature: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub format: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "count")]
     pub index: Option<u64>,
 }
+readable! { ReasoningDetail<'a> {
+    text: text, summary: text, data: text, signature: text, id: text, format: text, index: count,
+} }
 
 /// A tool call, whole or in part.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct ToolCall<'a> {
-    #[serde(default, deserialize_with = "count")]
     pub index: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub function: Option<Function<'a>>,
     /// A tool with free-form input.
-    #[serde(borrow, default)]
     pub custom: Option<Custom<'a>>,
-    #[serde(borrow, default)]
     pub extra_content: Option<Extra<'a>>,
 }
+readable! { ToolCall<'a> { index: count, id: text, function, custom, extra_content } }
 
 /// The function of a tool call.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Function<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub name: Option<Text<'a>>,
     /// JSON text in a string; some servers write the object itself.
-    #[serde(borrow, default)]
     pub arguments: Option<Raw<'a>>,
 }
+readable! { Function<'a> { name: text, arguments } }
 
 /// The call of a tool with free-form input.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Custom<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub input: Option<Text<'a>>,
 }
+readable! { Custom<'a> { name: text, input: text } }
 
 /// `extra_content.google.thought_signature`: `gemini.tools.651c069baf`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Extra<'a> {
-    #[serde(borrow, default)]
     pub google: Option<Google<'a>>,
 }
+readable! { Extra<'a> { google } }
 
 /// What Google adds to a message or a tool call.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Google<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub thought_signature: Option<Text<'a>>,
 }
+readable! { Google<'a> { thought_signature: text } }
 
 /// A source of what was said.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Annotation<'a> {
-    #[serde(borrow, default)]
     pub url_citation: Option<UrlCitation<'a>>,
 }
+readable! { Annotation<'a> { url_citation } }
 
 /// A source on the web.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct UrlCitation<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub url: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub title: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub content: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "count")]
     pub start_index: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
     pub end_index: Option<u64>,
 }
+readable! { UrlCitation<'a> { url: text, title: text, content: text, start_index: count, end_index: count } }
 
 /// Generated speech, whole or in part.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Audio<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub data: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub transcript: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "count")]
     pub expires_at: Option<u64>,
 }
+readable! { Audio<'a> { id: text, data: text, transcript: text, expires_at: count } }
 
 /// A generated picture, as OpenRouter has it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct Image<'a> {
-    #[serde(borrow, default)]
     pub image_url: Option<ImageUrl<'a>>,
 }
+readable! { Image<'a> { image_url } }
 
 /// Where a generated picture is: usually a data URL.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub struct ImageUrl<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub url: Option<Text<'a>>,
 }
+readable! { ImageUrl<'a> { url: text } }
 
 /// A string; anything else is as good as absent.
-pub fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Text<'de>>, D::Error> {
-    Ok(Text::from_raw(<&'de RawValue>::deserialize(deserializer)?))
+pub fn text<'a>(reader: &mut Reader<'a>) -> Result<Option<Text<'a>>, json::Error> {
+    Ok(reader.value()?.into_text())
 }
 
 /// A number of things; anything else, and less than nothing, is as good as absent.
-pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let raw = <&'de RawValue>::deserialize(deserializer)?;
-    Ok(read_count(raw.get()))
+pub fn count(reader: &mut Reader<'_>) -> Result<Option<u64>, json::Error> {
+    Ok(read_count(reader.value()?.get()))
 }
 
 /// An object; anything else is as good as absent.
-pub fn object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Raw<'de>>, D::Error> {
-    Ok(Some(Raw::deserialize(deserializer)?).filter(Raw::is_object))
+pub fn object<'a>(reader: &mut Reader<'a>) -> Result<Option<Raw<'a>>, json::Error> {
+    Ok(Some(reader.value()?).filter(Raw::is_object))
 }
 
 /// Anything but `null`.
-pub fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Raw<'de>>, D::Error> {
-    Ok(Some(Raw::deserialize(deserializer)?).filter(|raw| !raw.is_null()))
+pub fn present<'a>(reader: &mut Reader<'a>) -> Result<Option<Raw<'a>>, json::Error> {
+    Ok(Some(reader.value()?).filter(|raw| !raw.is_null()))
 }
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]

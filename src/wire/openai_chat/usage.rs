@@ -1,9 +1,7 @@
 //! Token counts: the many spellings of `usage` into disjoint buckets, and buckets into OpenAI's spelling.
 
-use serde::Deserialize;
-
 use crate::chat::Usage;
-use crate::json::{Object, Raw};
+use crate::json::{Object, Raw, readable};
 use crate::provider::Quirks;
 use crate::units::NanoUsd;
 use crate::wire::Cost;
@@ -11,72 +9,58 @@ use crate::wire::Cost;
 use super::types::count;
 
 /// `usage` as OpenAI and those who follow it write it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Written<'a> {
-    #[serde(deserialize_with = "count")]
     prompt_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     completion_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     total_tokens: Option<u64>,
     prompt_tokens_details: Option<InputDetails>,
     completion_tokens_details: Option<OutputDetails>,
     /// `deepseek.tools-stream.0849c1ea13`
-    #[serde(deserialize_with = "count")]
     prompt_cache_hit_tokens: Option<u64>,
     /// `together.chat.9544d3e355`, `featherless.chat.…`
-    #[serde(deserialize_with = "count")]
     cached_tokens: Option<u64>,
     /// `mistral.cache.…`
-    #[serde(deserialize_with = "count")]
     num_cached_tokens: Option<u64>,
     /// `databricks.tools-stream.46e31db489`
-    #[serde(deserialize_with = "count")]
     cache_read_input_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     cache_creation_input_tokens: Option<u64>,
     /// `copilot.tools-stream.bb6f46d726`
-    #[serde(deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
     /// Searches of xAI and Perplexity.
-    #[serde(deserialize_with = "count")]
     num_sources_used: Option<u64>,
-    #[serde(deserialize_with = "count")]
     num_search_queries: Option<u64>,
-    #[serde(borrow, deserialize_with = "super::types::text")]
     service_tier: Option<crate::json::Text<'a>>,
-    #[serde(borrow)]
     cost: Option<Raw<'a>>,
 }
+readable! { Written<'a> {
+    prompt_tokens: count, completion_tokens: count, total_tokens: count, prompt_tokens_details,
+    completion_tokens_details, prompt_cache_hit_tokens: count, cached_tokens: count, num_cached_tokens: count,
+    cache_read_input_tokens: count, cache_creation_input_tokens: count, reasoning_tokens: count,
+    num_sources_used: count, num_search_queries: count, service_tier: super::types::text, cost,
+} }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct InputDetails {
-    #[serde(deserialize_with = "count")]
     cached_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     cache_write_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     audio_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     image_tokens: Option<u64>,
 }
+readable! { InputDetails { cached_tokens: count, cache_write_tokens: count, audio_tokens: count, image_tokens: count } }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct OutputDetails {
-    #[serde(deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     audio_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     image_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     accepted_prediction_tokens: Option<u64>,
-    #[serde(deserialize_with = "count")]
     rejected_prediction_tokens: Option<u64>,
 }
+readable! { OutputDetails {
+    reasoning_tokens: count, audio_tokens: count, image_tokens: count, accepted_prediction_tokens: count,
+    rejected_prediction_tokens: count,
+} }
 
 /// Tokens of one answer, from its `usage` object; `None` where it counts nothing.
 ///

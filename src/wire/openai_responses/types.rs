@@ -1,125 +1,99 @@
 //! What an upstream sends. Every member is optional, and one of an unexpected kind is as good as absent.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 use crate::wire::openai_chat::types::{count, object, present, text};
 
 /// A whole answer, or what a stream tells of it at its beginning and its end.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Response<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub model: Option<Text<'a>>,
     /// Seconds; with a fraction where a server counts so.
-    #[serde(default, deserialize_with = "count")]
     pub created_at: Option<u64>,
     /// `completed`, `incomplete`, `failed`, `cancelled`, or what is not over yet.
-    #[serde(borrow, default, deserialize_with = "text")]
     pub status: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
     pub error: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     pub incomplete_details: Option<Incomplete<'a>>,
     /// Each is read by its own kind, so that one of a new kind cannot make the answer unreadable.
-    #[serde(borrow, default)]
     pub output: Option<Vec<&'a RawValue>>,
-    #[serde(borrow, default, deserialize_with = "object")]
     pub usage: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub service_tier: Option<Text<'a>>,
 }
+readable! { Response<'a> {
+    id: text, model: text, created_at: count, status: text, error: present, incomplete_details, output, usage: object,
+    service_tier: text,
+} }
 
 /// Why an answer is not complete.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Incomplete<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub reason: Option<Text<'a>>,
 }
+readable! { Incomplete<'a> { reason: text } }
 
 /// An item of an answer, with every member that those kinds have that mean something here.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Item<'a> {
-    #[serde(rename = "type", borrow, default, deserialize_with = "text")]
     pub kind: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub content: Option<Vec<Content<'a>>>,
-    #[serde(borrow, default)]
     pub summary: Option<Vec<Content<'a>>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub encrypted_content: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub call_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub arguments: Option<Text<'a>>,
     /// Of a call of a tool with free-form input.
-    #[serde(borrow, default, deserialize_with = "text")]
     pub input: Option<Text<'a>>,
     /// A generated picture, in base64.
-    #[serde(borrow, default, deserialize_with = "text")]
     pub result: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub output_format: Option<Text<'a>>,
 }
+readable! { Item<'a> {
+    kind = "type": text, id: text, content, summary, encrypted_content: text, call_id: text, name: text,
+    arguments: text, input: text, result: text, output_format: text,
+} }
 
 /// A part of a message or of reasoning.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Content<'a> {
-    #[serde(rename = "type", borrow, default, deserialize_with = "text")]
     pub kind: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub text: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub refusal: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub annotations: Option<Vec<Annotation<'a>>>,
-    #[serde(borrow, default)]
     pub logprobs: Option<Raw<'a>>,
 }
+readable! { Content<'a> { kind = "type": text, text: text, refusal: text, annotations, logprobs } }
 
 /// A source of what was said. Of those kinds that name a file there is no address.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Annotation<'a> {
-    #[serde(borrow, default, deserialize_with = "text")]
     pub url: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub title: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "count")]
     pub start_index: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
     pub end_index: Option<u64>,
 }
+readable! { Annotation<'a> { url: text, title: text, start_index: count, end_index: count } }
 
 /// One event of a stream. All share this shape: which members there are follows from `type`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct StreamEvent<'a> {
-    #[serde(rename = "type", borrow)]
     pub kind: Text<'a>,
-    #[serde(default, deserialize_with = "count")]
     pub output_index: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
     pub content_index: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
     pub summary_index: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "text")]
     pub delta: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub annotation: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     pub logprobs: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     pub item: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub response: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
     pub error: Option<Raw<'a>>,
 }
+readable! { StreamEvent<'a> {
+    #[required] kind = "type", output_index: count, content_index: count, summary_index: count, delta: text,
+    annotation, logprobs, item, response, error: present,
+} }
 
 impl<'a> Annotation<'a> {
     /// As the hub has it.

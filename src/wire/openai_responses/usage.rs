@@ -1,46 +1,40 @@
 //! Token counts, and searches that the provider made.
 
-use serde::Deserialize;
-
 use super::types::Response;
 use crate::chat::Usage;
-use crate::json::Raw;
+use crate::json::{Raw, readable};
 use crate::provider::Quirks;
 use crate::units::NanoUsd;
 use crate::wire::openai_chat::types::count;
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct Written<'a> {
-    #[serde(deserialize_with = "count", alias = "prompt_tokens")]
     input_tokens: Option<u64>,
-    #[serde(deserialize_with = "count", alias = "completion_tokens")]
     output_tokens: Option<u64>,
     input_tokens_details: Option<InputDetails>,
     output_tokens_details: Option<OutputDetails>,
     /// Searches of xAI's: `xai.responses-stream.dbb2d2d858`.
-    #[serde(deserialize_with = "count")]
     num_server_side_tools_used: Option<u64>,
-    #[serde(borrow)]
     cost: Option<Raw<'a>>,
 }
+readable! { Written<'a> {
+    input_tokens: count, output_tokens: count, input_tokens_details, output_tokens_details,
+    num_server_side_tools_used: count, cost,
+} }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct InputDetails {
-    #[serde(deserialize_with = "count")]
     cached_tokens: Option<u64>,
     /// `openai.responses-stream.1a00fc326a`
-    #[serde(deserialize_with = "count")]
     cache_write_tokens: Option<u64>,
 }
+readable! { InputDetails { cached_tokens: count, cache_write_tokens: count } }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 struct OutputDetails {
-    #[serde(deserialize_with = "count")]
     reasoning_tokens: Option<u64>,
 }
+readable! { OutputDetails { reasoning_tokens: count } }
 
 /// Tokens of one answer; `None` where it counts nothing.
 ///

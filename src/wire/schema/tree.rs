@@ -1,12 +1,9 @@
 //! JSON Schema as a tree that keeps the order of its members: models write properties in the order in which they are
 //! declared, and a prompt cache wants the same bytes for the same schema.
 
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 
-use crate::json::{Array, Object, Raw, Text};
+use crate::json::{self, Array, FromJson, Kind, Object, Raw, Reader, Text};
 
 /// One JSON value. Nests no deeper than our reader goes: 128.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,58 +132,22 @@ impl Node {
     }
 }
 
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Node, E> {
-        Number::from_f64(value).map(Node::Number).ok_or_else(|| E::custom("not a number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::string(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut nodes = Vec::new();
-        while let Some(node) = items.next_element()? {
-            nodes.push(node);
-        }
-        Ok(Node::Array(nodes))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Node, A::Error> {
-        let mut members = Members::default();
-        while let Some((key, node)) = entries.next_entry::<String, Node>()? {
-            members.0.push((key, node));
-        }
-        Ok(Node::Object(members))
+impl<'a> FromJson<'a> for Node {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Node, json::Error> {
+        Ok(match reader.kind()? {
+            Kind::Object => {
+                let mut members = Members::default();
+                reader.members(&mut |key, reader| {
+                    members.0.push((key.into_owned(), Node::from_json(reader)?));
+                    Ok(())
+                })?;
+                Node::Object(members)
+            }
+            Kind::Array => Node::Array(Vec::from_json(reader)?),
+            Kind::String => Node::String(String::from_json(reader)?),
+            Kind::Number => Node::Number(Number::from_json(reader)?),
+            Kind::Boolean => Node::Bool(bool::from_json(reader)?),
+            Kind::Null => reader.value().map(|_| Node::Null)?,
+        })
     }
 }

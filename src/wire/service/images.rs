@@ -5,11 +5,9 @@
 //! <https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/imagen-api>; recordings
 //! `gemini.image-out.dbd0d079c4`, `vertex.image-out.21b7af14d2`. No predicted image was recorded.
 
-use serde::Deserialize;
-
 use crate::chat::{MediaKind, Part, Usage};
 use crate::failure::{Failure, Kind};
-use crate::json::{Members, Object, Raw, Text};
+use crate::json::{Members, Object, Raw, Text, readable};
 use crate::provider::Quirks;
 use crate::units::UnixMillis;
 use crate::wire::{Adjusted, Change, Outgoing, gemini};
@@ -168,20 +166,18 @@ fn media_type(format: &Text<'_>) -> Result<&'static str, Failure> {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Predicted<'a> {
-    #[serde(borrow, default)]
     predictions: Vec<Prediction<'a>>,
 }
+readable! { Predicted<'a> { predictions } }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default)]
 struct Prediction<'a> {
-    #[serde(borrow)]
     bytes_base64_encoded: Option<Text<'a>>,
-    #[serde(borrow)]
     rai_filtered_reason: Option<Text<'a>>,
 }
+readable! { camel Prediction<'a> { bytes_base64_encoded, rai_filtered_reason } }
 
 /// Reads an answer with images and writes it in OpenAI's shape, without its cost.
 ///

@@ -3,11 +3,9 @@
 //! Sources: <https://docs.cohere.com/reference/rerank>, <https://docs.voyageai.com/reference/reranker-api>,
 //! <https://api.jina.ai/redoc#tag/rerank>, <https://www.alibabacloud.com/help/en/model-studio/text-rerank-api>.
 
-use serde::Deserialize;
-
 use crate::chat::{Unit, Usage};
 use crate::failure::{Failure, Kind};
-use crate::json::{Members, Object, Raw};
+use crate::json::{Members, Object, Raw, readable};
 use crate::provider::{Quirks, Rerank, RerankWords};
 use crate::wire::openai_chat::{reported, write_cost};
 use crate::wire::{Adjusted, Change, Closing, Outgoing};
@@ -207,43 +205,36 @@ fn is_only_text(document: &Raw<'_>) -> bool {
     walked.is_ok_and(|(): ()| count == 1)
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default)]
     error: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     results: Option<Vec<Hit<'a>>>,
-    #[serde(borrow, default)]
     data: Option<Vec<Hit<'a>>>,
-    #[serde(borrow, default)]
     output: Option<Output<'a>>,
-    #[serde(borrow, default)]
     usage: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     meta: Option<Meta<'a>>,
 }
+readable! { Body<'a> { error, results, data, output, usage, meta } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Output<'a> {
-    #[serde(borrow, default)]
     results: Option<Vec<Hit<'a>>>,
 }
+readable! { Output<'a> { results } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Meta<'a> {
-    #[serde(borrow, default)]
     billed_units: Option<Raw<'a>>,
 }
+readable! { Meta<'a> { billed_units } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Hit<'a> {
-    #[serde(default)]
     index: Option<usize>,
-    #[serde(borrow, default)]
     relevance_score: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     score: Option<Raw<'a>>,
 }
+readable! { Hit<'a> { index, relevance_score, score } }
 
 impl Hit<'_> {
     fn read(&self) -> Option<Ranked> {

@@ -1,11 +1,10 @@
 //! Embeddings: `{"text": […]}` for vectors in `data`.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::chat::{EmbeddingsAnswer, EmbeddingsRequest, Vector};
 use crate::failure::Failure;
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
 /// Fields of this very protocol that a caller may put beside the others.
@@ -39,17 +38,17 @@ pub fn write_embeddings(
     Ok(Outgoing { path: super::path(model), headers: Vec::new(), body: out })
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Envelope<'a> {
-    #[serde(borrow, default)]
     result: Option<&'a RawValue>,
 }
+readable! { Envelope<'a> { result } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Vectors<'a> {
-    #[serde(borrow)]
     data: Vec<Raw<'a>>,
 }
+readable! { Vectors<'a> { #[required] data } }
 
 /// Reads an answer. What it used is not said.
 ///

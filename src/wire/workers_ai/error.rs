@@ -2,26 +2,23 @@
 //!
 //! Source: <https://developers.cloudflare.com/workers-ai/platform/errors/>.
 
-use serde::Deserialize;
-
 use crate::failure::Failure;
-use crate::json::{Raw, Text};
+use crate::json::{Raw, Text, readable};
 use crate::wire::error::{from_status, retry_after, waiting};
 use crate::wire::openai_chat;
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow)]
     errors: Vec<Error<'a>>,
 }
+readable! { Body<'a> { #[required] errors } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Error<'a> {
-    #[serde(borrow, default)]
     message: Option<Text<'a>>,
-    #[serde(borrow, default)]
     code: Option<Raw<'a>>,
 }
+readable! { Error<'a> { message, code } }
 
 /// Reads an answer with an error status.
 #[must_use]

@@ -1,49 +1,39 @@
 //! What answers look like on the wire.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 
 /// An answer or a piece of one; over HTTP the whole of it stands in `result`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Answer<'a> {
-    #[serde(borrow, default)]
     pub result: Option<&'a RawValue>,
     /// There for models that answer in the shape of Chat Completions.
-    #[serde(borrow, default)]
     pub choices: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     pub error: Option<&'a RawValue>,
     /// Text, or an object where JSON was asked for.
-    #[serde(borrow, default)]
     pub response: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     pub tool_calls: Option<Vec<ToolCall<'a>>>,
-    #[serde(borrow, default)]
     pub usage: Option<Raw<'a>>,
 }
+readable! { Answer<'a> { result, choices, error, response, tool_calls, usage } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct ToolCall<'a> {
-    #[serde(borrow, default)]
     pub id: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub arguments: Option<Raw<'a>>,
     /// Some models put name and arguments in here, as Chat Completions does.
-    #[serde(borrow, default)]
     pub function: Option<Function<'a>>,
 }
+readable! { ToolCall<'a> { id, name, arguments, function } }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default)]
 pub(super) struct Function<'a> {
-    #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
-    #[serde(borrow, default)]
     pub arguments: Option<Raw<'a>>,
 }
+readable! { Function<'a> { name, arguments } }
 
 impl Answer<'_> {
     /// Whether it says something in this protocol's own words.

@@ -3,7 +3,7 @@
 use super::{blocks, names, shape::Shape, thinking::Wish};
 use crate::chat::{Request, Tool, ToolChoice};
 use crate::failure::Failure;
-use crate::json::{Array, Object, Raw, Text};
+use crate::json::{Array, Object, Raw, Text, readable};
 use crate::provider::{ModelFacts, StructuredOutput};
 use crate::wire::anthropic::schema;
 use crate::wire::{Adjusted, Change, Format, losses, structured};
@@ -227,11 +227,11 @@ fn is_allowed(tool: &Tool<'_>, request: &Request<'_>) -> bool {
 
 /// Whether a tool is written in this protocol already: its type ends in a date (`bash_20250124`).
 fn is_server_tool(raw: &Raw<'_>) -> bool {
-    #[derive(serde::Deserialize)]
+    #[derive(Default)]
     struct Typed<'a> {
-        #[serde(rename = "type", borrow, default)]
         kind: Option<Text<'a>>,
     }
+    readable! { Typed<'a> { kind = "type" } }
     let Ok(Typed { kind: Some(kind) }) = raw.read_borrowed() else { return false };
     let Some((_, date)) = kind.escaped().rsplit_once('_') else { return false };
     date.len() == 8 && date.bytes().all(|byte| byte.is_ascii_digit())
@@ -240,29 +240,25 @@ fn is_server_tool(raw: &Raw<'_>) -> bool {
 /// OpenAI's `web_search_options` as the provider's own search tool. The size of the context becomes a number of
 /// searches, which is what there is to set.
 fn write_web_search(options: &Raw<'_>, out: &mut Vec<u8>) {
-    #[derive(Default, serde::Deserialize)]
+    #[derive(Default)]
     struct Options<'a> {
-        #[serde(borrow, default)]
         search_context_size: Option<Text<'a>>,
-        #[serde(borrow, default)]
         user_location: Option<UserLocation<'a>>,
     }
-    #[derive(serde::Deserialize)]
+    readable! { Options<'a> { search_context_size, user_location } }
+    #[derive(Default)]
     struct UserLocation<'a> {
-        #[serde(borrow, default)]
         approximate: Option<Location<'a>>,
     }
-    #[derive(serde::Deserialize)]
+    readable! { UserLocation<'a> { approximate } }
+    #[derive(Default)]
     struct Location<'a> {
-        #[serde(borrow, default)]
         city: Option<Text<'a>>,
-        #[serde(borrow, default)]
         country: Option<Text<'a>>,
-        #[serde(borrow, default)]
         region: Option<Text<'a>>,
-        #[serde(borrow, default)]
         timezone: Option<Text<'a>>,
     }
+    readable! { Location<'a> { city, country, region, timezone } }
     let options: Options<'_> = options.read_borrowed().unwrap_or_default();
     let most = match options.search_context_size.as_ref().map(Text::escaped) {
         Some("low") => 1,

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
+use crate::json::readable;
 use crate::provider::Quirks;
 use crate::wire::anthropic::Decoder;
 use crate::wire::drive::StreamPatcher;
@@ -51,10 +50,11 @@ impl Patcher {
 impl Follower {
     /// The caller gets this event as it came.
     fn sent(&mut self, frame: &Frame<'_>) {
-        #[derive(Deserialize)]
+        #[derive(Default)]
         struct Placed {
             index: u32,
         }
+        readable! { Placed { #[required] index } }
         self.writer.discard();
         let begins = is(frame, b"content_block_start");
         if begins && let Ok(Placed { index }) = crate::json::from_slice(&frame.data) {
@@ -149,11 +149,11 @@ fn is(frame: &Frame<'_>, kind: &[u8]) -> bool {
 
 /// What an event calls itself.
 fn kind(data: &[u8]) -> Cow<'_, str> {
-    #[derive(Deserialize)]
+    #[derive(Default)]
     struct Typed<'a> {
-        #[serde(borrow, rename = "type")]
         kind: Cow<'a, str>,
     }
+    readable! { Typed<'a> { #[required] kind = "type" } }
     crate::json::from_slice(data).map_or(Cow::Borrowed("message"), |typed: Typed<'_>| typed.kind)
 }
 

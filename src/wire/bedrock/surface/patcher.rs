@@ -1,9 +1,8 @@
 //! Sends the stream of an upstream that speaks ConverseStream itself on, reading along.
 
-use serde::Deserialize;
-
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
+use crate::json::readable;
 use crate::provider::Quirks;
 use crate::wire::bedrock::Decoder;
 use crate::wire::drive::StreamPatcher;
@@ -48,11 +47,11 @@ impl Patcher {
 impl Follower {
     /// The caller gets this message as it came.
     fn sent(&mut self, frame: &Frame<'_>) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
+        #[derive(Default)]
         struct Placed {
             content_block_index: u32,
         }
+        readable! { camel Placed { #[required] content_block_index } }
         self.writer.discard();
         let ends = frame.event == b"contentBlockStop";
         if !ends && !matches!(frame.event, b"contentBlockStart" | b"contentBlockDelta") {

@@ -1,10 +1,8 @@
 //! Sends the stream of an upstream that speaks Cohere's Chat itself on, reading along.
 
-use serde::Deserialize;
-
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
-use crate::json::Text;
+use crate::json::{Text, readable};
 use crate::provider::Quirks;
 use crate::wire::cohere::Decoder;
 use crate::wire::drive::StreamPatcher;
@@ -46,13 +44,12 @@ impl Patcher {
 impl Follower {
     /// The caller gets this event as it came.
     fn sent(&mut self, frame: &Frame<'_>) {
-        #[derive(Deserialize)]
+        #[derive(Default)]
         struct Placed<'a> {
-            #[serde(rename = "type", borrow)]
             kind: Text<'a>,
-            #[serde(default)]
             index: u32,
         }
+        readable! { Placed<'a> { #[required] kind = "type", index } }
         self.writer.discard();
         let Ok(Placed { kind, index }) = crate::json::from_slice::<Placed<'_>>(&frame.data) else { return };
         match kind.escaped() {

@@ -2,7 +2,7 @@
 
 use crate::chat::{Message, Part, Request};
 use crate::failure::Failure;
-use crate::json::{Object, Raw, Text};
+use crate::json::{Object, Raw, Text, readable};
 use crate::provider::{ReasoningControl, SamplingRule};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
@@ -148,13 +148,12 @@ fn write_modalities(request: &Request<'_>, native: &Native, adjusted: &mut Adjus
     }
 }
 
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
+#[derive(Default)]
 struct Audio<'a> {
-    #[serde(borrow)]
     voice: Option<Text<'a>>,
     format: Option<Text<'a>>,
 }
+readable! { Audio<'a> { voice, format } }
 
 /// Whether every picture may be read roughly: the protocol decides that for all of them together.
 fn is_low_resolution(messages: &[Message<'_>]) -> bool {

@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use crate::chat::{EndKind, Usage};
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Object, Raw, SyntaxError, Text};
+use crate::json::{Cursor, Edits, Kind, Object, Raw, SyntaxError, Text, readable};
 use crate::provider::Quirks;
 use crate::wire::Closing;
 
@@ -26,33 +24,26 @@ pub struct Plain {
 }
 
 /// A chat completion, a legacy completion or a list of embeddings, as far as that matters here.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Body<'a> {
-    #[serde(borrow, default)]
     error: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     choices: Option<Vec<Choice<'a>>>,
-    #[serde(borrow, default)]
     data: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "object")]
     usage: Option<Raw<'a>>,
-    #[serde(borrow, default)]
     x_groq: Option<Nested<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     service_tier: Option<Text<'a>>,
 }
+readable! { Body<'a> { error, choices, data, usage: object, x_groq, service_tier: text } }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Choice<'a> {
     /// Whole: how long it is will do.
-    #[serde(borrow, default)]
     message: Option<Raw<'a>>,
     /// Of a legacy completion.
-    #[serde(borrow, default)]
     text: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     finish_reason: Option<Text<'a>>,
 }
+readable! { Choice<'a> { message, text, finish_reason: text } }
 
 /// Reads what must be known of a successful answer without building it.
 ///

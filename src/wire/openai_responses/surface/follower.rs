@@ -3,10 +3,8 @@
 //! Its last event tells everything again, under the ids and numbers that the caller knows: so it is kept as it was told,
 //! also what nobody here models.
 
-use serde::Deserialize;
-
 use crate::chat::{BlockKind, Event};
-use crate::json::{Array, Object, Raw, SyntaxError, Text};
+use crate::json::{Array, Object, Raw, SyntaxError, Text, readable};
 use crate::wire::Naming;
 use crate::wire::openai_chat::types::{count, present, text};
 
@@ -66,31 +64,24 @@ enum List {
 }
 
 /// An event, with every member that any kind has that matters here.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct Sent<'a> {
-    #[serde(rename = "type", borrow)]
     kind: Text<'a>,
-    #[serde(default, deserialize_with = "count")]
     sequence_number: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
     output_index: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
     content_index: Option<u64>,
-    #[serde(default, deserialize_with = "count")]
     summary_index: Option<u64>,
-    #[serde(borrow, default, deserialize_with = "text")]
     item_id: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "text")]
     delta: Option<Text<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
     item: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
     part: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
     annotation: Option<Raw<'a>>,
-    #[serde(borrow, default, deserialize_with = "present")]
     response: Option<Raw<'a>>,
 }
+readable! { Sent<'a> {
+    #[required] kind = "type", sequence_number: count, output_index: count, content_index: count, summary_index: count,
+    item_id: text, delta: text, item: present, part: present, annotation: present, response: present,
+} }
 
 impl Follower {
     /// Whether it knows where the caller is.

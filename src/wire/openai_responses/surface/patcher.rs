@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
-
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
-use crate::json::{Object, Raw};
+use crate::json::{Object, Raw, readable};
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::openai_responses::Decoder;
@@ -36,15 +34,13 @@ pub struct Patcher {
 }
 
 /// The end of a stream.
-#[derive(Deserialize)]
+#[derive(Default)]
 struct End<'a> {
-    #[serde(rename = "type", borrow)]
     kind: crate::json::Text<'a>,
-    #[serde(borrow)]
     response: Raw<'a>,
-    #[serde(default)]
     sequence_number: Option<u64>,
 }
+readable! { End<'a> { #[required] kind = "type", #[required] response, sequence_number } }
 
 impl Patcher {
     /// A patcher for one stream.
