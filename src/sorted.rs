@@ -306,7 +306,7 @@ mod tests {
             prop_assert!(map.range(&50, &200).eq(tree.range(50..200)));
             let json = serde_json::to_string(&map).unwrap();
             prop_assert_eq!(&json, &serde_json::to_string(&tree).unwrap());
-            prop_assert_eq!(serde_json::from_str::<SortedMap<u8, u16>>(&json).unwrap(), map);
+            prop_assert_eq!(crate::json::from_str::<SortedMap<u8, u16>>(&json).unwrap(), map);
         }
     }
 }

@@ -181,8 +181,8 @@ mod tests {
         [3, 250, 250, 251, 9_000, 5_000_000].iter().for_each(|time| sketch.add(Millis(*time)));
         let stored = "[[3,1],[47,3],[88,1],[143,1]]";
         assert_eq!(serde_json::to_string(&sketch).expect("written"), stored);
-        assert_eq!(serde_json::from_str::<Sketch>(stored).expect("read"), sketch);
-        let newer: Sketch = serde_json::from_str("[[3,1],[999,7]]").expect("read");
+        assert_eq!(crate::json::from_str::<Sketch>(stored).expect("read"), sketch);
+        let newer: Sketch = crate::json::from_str("[[3,1],[999,7]]").expect("read");
         assert_eq!(newer.total(), 1);
     }
 

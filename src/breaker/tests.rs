@@ -41,7 +41,7 @@ impl World {
     fn exchange_losing(&mut self, isolate: usize, batch_lost: bool, reply_lost: bool) {
         let Some(batch) = self.views[isolate].batch(self.now) else { return };
         if !batch_lost {
-            let batch: Batch = serde_json::from_str(&batch).expect("a batch");
+            let batch: Batch = crate::json::from_str(&batch).expect("a batch");
             let reply = self.region.absorb(&batch, self.now, self.now.0.unsigned_abs()).expect("absorbed");
             if !reply_lost {
                 let reply = serde_json::to_vec(&reply).expect("JSON");
@@ -337,12 +337,12 @@ fn figures_come_with_the_reply_once_there_are_enough_samples() {
 #[test]
 fn what_an_older_build_stored_and_sent_is_read() {
     let stored = include_str!("../../tests/fixtures/health/region.json").trim();
-    let region: Region = serde_json::from_str(stored).expect("read");
+    let region: Region = crate::json::from_str(stored).expect("read");
     assert_eq!(serde_json::to_string(&region).expect("written"), stored);
-    let batch: Batch = serde_json::from_str(include_str!("../../tests/fixtures/health/batch.json")).expect("read");
+    let batch: Batch = crate::json::from_str(include_str!("../../tests/fixtures/health/batch.json")).expect("read");
     let mut region = Region::default();
     let reply = region.absorb(&batch, UnixMillis(START), 0).expect("absorbed");
-    let expected: Reply = serde_json::from_str(include_str!("../../tests/fixtures/health/reply.json")).expect("read");
+    let expected: Reply = crate::json::from_str(include_str!("../../tests/fixtures/health/reply.json")).expect("read");
     assert_eq!(reply, expected, "{}", serde_json::to_string(&reply).expect("JSON"));
     for version in [0, 2] {
         assert!(region.absorb(&Batch { version, ..batch.clone() }, UnixMillis(START), 0).is_err());
@@ -353,7 +353,7 @@ fn what_an_older_build_stored_and_sent_is_read() {
 fn a_restarted_object_knows_what_was_stored() {
     let mut world = World::new(2);
     let until = world.block();
-    world.region = serde_json::from_str(&world.region.store(world.now)).expect("read");
+    world.region = crate::json::from_str(&world.region.store(world.now)).expect("read");
     world.views.push(View::new(Policy::default(), 99));
     world.exchange(2);
     assert_eq!(world.verdict(2), Verdict::Blocked { until });
@@ -484,6 +484,6 @@ proptest! {
         let mut view = View::new(Policy::default(), 3);
         let _ = view.batch(UnixMillis(START));
         prop_assert!(view.absorb(&noise, UnixMillis(START)).is_err());
-        let _ = serde_json::from_slice::<Batch>(&noise);
+        let _ = crate::json::from_slice::<Batch>(&noise);
     }
 }

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn a_stored_window_is_read_by_later_builds() {
         let stored = r#"{"newest":7,"parts":[[1,2,0],[0,0,0],[3,0,1],[0,0,0],[0,0,0],[0,0,0]]}"#;
-        let window: Window = serde_json::from_str(stored).expect("read");
+        let window: Window = crate::json::from_str(stored).expect("read");
         assert_eq!(serde_json::to_string(&window).expect("written"), stored);
     }
 

@@ -291,8 +291,8 @@ impl Found<'_> {
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> Result<Budget, serde_json::Error> {
-        serde_json::from_str(json)
+    fn read(json: &str) -> Result<Budget, crate::json::Error> {
+        crate::json::from_str(json)
     }
 
     #[test]

@@ -18,11 +18,11 @@ use worker::{
 
 use super::hot;
 use super::ledger::Definitions;
+use super::rows::texts;
 use super::store::EdgeStore;
 use crate::admin::{AuditEntry, RegionHealth, Store, StoreError};
 use crate::breaker::protocol::Batch;
 use crate::breaker::{Due, Order, Region, View};
-use super::rows::texts;
 use crate::units::UnixMillis;
 
 /// A region group, the continents (as the platform abbreviates them) whose calls it serves, and where its object is.

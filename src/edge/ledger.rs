@@ -27,12 +27,12 @@ use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
 
+use super::rows::texts;
 use super::store;
 use crate::breaker::Order;
 use crate::budget::ledger::{Committed, Notice, Released, Row};
 use crate::budget::{Budget, KeyStandings, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
 use crate::json::{Raw, readable};
-use super::rows::texts;
 use crate::limit::Limit;
 use crate::observe::Record;
 use crate::sorted::SortedMap;

@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn examples_worked_by_hand() {
         let markup = |factor: &str, fixed| Markup {
-            factor: serde_json::from_str(factor).expect("a factor"),
+            factor: crate::json::from_str(factor).expect("a factor"),
             fixed: NanoUsd(fixed),
         };
         assert_eq!(Markup::default().charge(NanoUsd(123)), NanoUsd(123));

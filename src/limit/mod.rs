@@ -141,7 +141,7 @@ mod tests {
             r#"{"id":"l","scope":{"type":"user","id":"*"},"match":{"model":"gpt-*"},"unit":"input_tokens","per":"day","max":9}"#,
             r#"{"id":"l","scope":{"type":"account","id":""},"match":{},"unit":"parallel","max":1}"#,
         ] {
-            let limit: Limit = serde_json::from_str(written).expect("a limit");
+            let limit: Limit = crate::json::from_str(written).expect("a limit");
             assert_eq!(serde_json::to_string(&limit).expect("JSON"), written);
             assert_eq!(limit.faults(""), Vec::new());
         }

@@ -223,7 +223,7 @@ fn a_target_is_waited_for_as_long_as_it_usually_takes() {
         world.stream(id, &[START, WORD, DONE], Input::End);
     }
     // Figures come back from the object that all isolates report to.
-    let batch = serde_json::from_str(&world.gateway.view.batch(world.now).expect("a batch")).expect("a batch");
+    let batch = latchkey::json::from_str(&world.gateway.view.batch(world.now).expect("a batch")).expect("a batch");
     let reply = Region::default().absorb(&batch, world.now, 0).expect("a reply");
     let reply = serde_json::to_vec(&reply).expect("JSON");
     world.gateway.view.absorb(&reply, world.now).expect("taken in");

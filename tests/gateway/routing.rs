@@ -141,7 +141,7 @@ fn slow_targets_are_left_out_of_a_latency_budget() {
 fn hear_from_the_region(world: &mut World) {
     let (mut region, now) = (Region::default(), world.now);
     let batch = world.gateway.view.batch(now).expect("something to tell");
-    let reply = region.absorb(&serde_json::from_str(&batch).expect("a batch"), now, 1).expect("absorbed");
+    let reply = region.absorb(&latchkey::json::from_str(&batch).expect("a batch"), now, 1).expect("absorbed");
     world.gateway.view.absorb(&serde_json::to_vec(&reply).expect("JSON"), now).expect("a reply");
 }
 

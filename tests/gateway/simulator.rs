@@ -122,7 +122,7 @@ impl Simulator {
         if now.0 % 1_200 == 0
             && let Some(batch) = self.view.batch(now)
         {
-            let mut batch: Batch = serde_json::from_str(&batch).expect("a batch");
+            let mut batch: Batch = latchkey::json::from_str(&batch).expect("a batch");
             // They come out of a map, and the jitter of blocks is dealt out in their order.
             batch.reports.sort_by(|one, other| one.target.cmp(&other.target));
             batch.asks.sort();

@@ -152,7 +152,7 @@ impl World {
             return self.gateway.resume(id, Input::Standings(found), self.now);
         }
         while let Step::AskLedger { team, message } = step {
-            let message = serde_json::from_slice(&message).expect("a message");
+            let message = latchkey::json::from_slice(&message).expect("a message");
             self.asked += 1;
             let ledger = match &team {
                 Some(team) => self.team_ledgers.get_mut(team),

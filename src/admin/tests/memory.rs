@@ -96,7 +96,7 @@ impl Contents {
     fn joined(&self, stored: &StoredKey) -> StoredKey {
         let team = stored.key.team_id.clone().and_then(|team| self.records.get(&(Kind::Team, team)));
         StoredKey {
-            team: team.map(|team| serde_json::from_str(&team.record).expect("a team's record")),
+            team: team.map(|team| crate::json::from_str(&team.record).expect("a team's record")),
             ..stored.clone()
         }
     }

@@ -184,7 +184,7 @@ fn every_answer_is_as_described() {
 /// A region in which everything that can be shown is there.
 fn some_region() -> RegionHealth {
     let stored = include_str!("../../../tests/fixtures/health/region.json");
-    let region: Region = serde_json::from_str(stored).expect("a stored region");
+    let region: Region = crate::json::from_str(stored).expect("a stored region");
     let overview = region.overview(UnixMillis(1_800_000_000_000));
     RegionHealth { region: "europe", overview: Ok(serde_json::to_string(&overview).expect("JSON")) }
 }

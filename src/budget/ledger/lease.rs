@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_stored_isolate_is_pinned() {
         let written = r#"{"seen_at":5,"asked":1,"asks":1,"reported":4,"leases":{"7":{"pot":"b","window":0,"granted":9,"used":1,"returned":2,"committed":3,"until":15,"closed":false}},"opens":{"req_1.1":{"key":"k","holds":[[7,3]],"deadline":99,"committed":true}}}"#;
-        let isolate: Isolate = serde_json::from_str(written).expect("an isolate");
+        let isolate: Isolate = crate::json::from_str(written).expect("an isolate");
         assert_eq!(serde_json::to_string(&isolate).expect("JSON"), written);
         assert_eq!(isolate.leases.get(&7).map(Lease::outstanding), Some(3));
     }

@@ -237,7 +237,7 @@ impl World {
                 let is_report = message.report > 0;
                 let number = message.report;
                 let json = serde_json::to_string(&message).expect("JSON");
-                let reply = self.ledger.handle(serde_json::from_str(&json).expect("a message"), self.now);
+                let reply = self.ledger.handle(crate::json::from_str(&json).expect("a message"), self.now);
                 self.store();
                 self.network.push(Parcel::ToIsolate { isolate, life, reply, is_report, number, sent, call });
             }

@@ -142,7 +142,7 @@ impl World {
             Parcel::ToLedger { isolate, life, team, message, sent } => {
                 let (now, report) = (self.now, message.report);
                 let json = serde_json::to_string(&message).expect("JSON");
-                let reply = self.ledger(team).handle(serde_json::from_str(&json).expect("a message"), now);
+                let reply = self.ledger(team).handle(crate::json::from_str(&json).expect("a message"), now);
                 self.network.push(Parcel::ToIsolate { isolate, life, team, reply, report, sent });
             }
             Parcel::ToIsolate { isolate, life, team, reply, report, sent } => {

@@ -1,4 +1,7 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
+use serde::Deserialize;
 
 use super::*;
 
@@ -16,6 +19,7 @@ struct All<'a> {
     #[serde(borrow)]
     a: Option<Cow<'a, str>>,
     pairs_of: Option<Vec<(i64, f64)>>,
+    #[serde(deserialize_with = "sorted")]
     t: SortedMap<u32, String>,
     l: Vec<Choice>,
     #[serde(rename = "type")]
@@ -31,6 +35,10 @@ struct Inner {
     b: Option<u8>,
 }
 readable! { Inner { is_on, b } }
+
+fn sorted<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<SortedMap<u32, String>, D::Error> {
+    Ok(BTreeMap::<u32, String>::deserialize(deserializer)?.into_iter().collect())
+}
 
 const JSON: &str = r#" {"l":["one","two"],"a":"\u00e9\n", "pairsOf":[[-1,2],[3,4.5e1]],"t":{"7":"x"},"no":[{"a":null}],
     "\u0074ype":null,"inner":{"b":7,"is_on":true}} "#;

@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn an_event_is_judged_by_its_type() {
-        let event: Error<'_> = serde_json::from_str(r#"{"type":"overloaded_error","message":"Overloaded"}"#).unwrap();
+        let event: Error<'_> = crate::json::from_str(r#"{"type":"overloaded_error","message":"Overloaded"}"#).unwrap();
         assert_eq!(of_event(Some(event)).kind, Kind::Overloaded);
         assert_eq!(of_event(None).kind, Kind::Unavailable);
     }

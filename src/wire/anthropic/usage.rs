@@ -147,8 +147,8 @@ mod tests {
     use super::*;
 
     fn usage(start: &str, delta: &str) -> Usage {
-        let mut counts: Counts = serde_json::from_str(start).expect("counts");
-        counts.update(serde_json::from_str(delta).expect("counts"));
+        let mut counts: Counts = crate::json::from_str(start).expect("counts");
+        counts.update(crate::json::from_str(delta).expect("counts"));
         counts.usage().expect("something was counted")
     }
 
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn no_count_is_no_usage() {
-        let counts: Counts = serde_json::from_str(r#"{"input_tokens":null,"service_tier":null}"#).expect("counts");
+        let counts: Counts = crate::json::from_str(r#"{"input_tokens":null,"service_tier":null}"#).expect("counts");
         assert_eq!(counts.usage(), None);
     }
 }

@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn cached_tokens_stand_beside_the_fresh_ones() {
-        let counts: Counts = serde_json::from_str(
+        let counts: Counts = crate::json::from_str(
             r#"{"inputTokens":9,"outputTokens":5,"cacheReadInputTokens":3,"cacheWriteInputTokens":10,
             "cacheDetails":[{"ttl":"5m","inputTokens":4},{"ttl":"1h","inputTokens":6}],"serverToolUsage":{}}"#,
         )

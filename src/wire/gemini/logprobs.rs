@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn chosen_tokens_carry_their_alternatives() {
-        let result = serde_json::from_str(
+        let result = crate::json::from_str(
             r#"{"chosenCandidates":[{"token":"a\"","tokenId":1,"logProbability":-0.5},{"token":"b"}],
                 "topCandidates":[{"candidates":[{"token":"c","logProbability":-1e-3}]}]}"#,
         )

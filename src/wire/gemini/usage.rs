@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Option<Usage> {
-        usage(&serde_json::from_str(json).expect("usage metadata"))
+        usage(&crate::json::from_str(json).expect("usage metadata"))
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
             (r#"{"trafficType":"PROVISIONED_THROUGHPUT"}"#, Some("provisioned_throughput")),
             ("{}", None),
         ] {
-            let metadata = serde_json::from_str(said).expect("usage metadata");
+            let metadata = crate::json::from_str(said).expect("usage metadata");
             assert_eq!(service_tier(&metadata).as_deref(), tier, "{said}");
         }
     }
