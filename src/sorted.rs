@@ -1,6 +1,7 @@
-//! A map in the order of its keys, kept in one sorted `Vec`.
+//! Order at little cost in code: a map that is one sorted `Vec`, and sorting.
 
 use std::borrow::Borrow;
+use std::cmp::Ordering;
 use std::fmt;
 
 use serde::ser::{Serialize, Serializer};
@@ -258,6 +259,56 @@ impl<K: Serialize, V: Serialize> Serialize for SortedMap<K, V> {
     }
 }
 
+/// Sorts by `compare`; what is equal stays in its order.
+///
+/// In the script the standard library's sorts take some kilobytes for each type that is sorted. Here there is one of them,
+/// which sorts places.
+///
+/// ```
+/// use latchkey::sorted;
+///
+/// let mut words = ["pear", "fig", "plum", "apple"];
+/// sorted::sort_by(&mut words, |one, other| one.len().cmp(&other.len()));
+/// assert_eq!(words, ["fig", "pear", "plum", "apple"]);
+/// ```
+pub fn sort_by<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) {
+    let order = places(items.len(), &mut |one, other| match (items.get(one), items.get(other)) {
+        (Some(one), Some(other)) => compare(one, other),
+        _ => Ordering::Equal,
+    });
+    for (place, from) in order.into_iter().enumerate() {
+        items.swap(place, from);
+    }
+}
+
+/// Sorts by a key of each item; what is equal stays in its order.
+pub fn sort_by_key<T, K: Ord>(items: &mut [T], mut key: impl FnMut(&T) -> K) {
+    sort_by(items, |one, other| key(one).cmp(&key(other)));
+}
+
+/// Sorts by the items' own order.
+pub fn sort<T: Ord>(items: &mut [T]) {
+    sort_by(items, T::cmp);
+}
+
+/// With which place each of `count` places is swapped in turn, so that they end up sorted.
+#[inline(never)]
+fn places(count: usize, compare: &mut dyn FnMut(usize, usize) -> Ordering) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..count).collect();
+    order.sort_by(|one, other| compare(*one, *other));
+    for place in 0..count {
+        let mut from = order.get(place).copied().unwrap_or(place);
+        // What stood at a place before this one has been swapped on to where that one's item came from.
+        while from < place {
+            from = order.get(from).copied().unwrap_or(place);
+        }
+        if let Some(at) = order.get_mut(place) {
+            *at = from;
+        }
+    }
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -265,6 +316,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::SortedMap;
+
+    proptest! {
+        #[test]
+        fn sorts_as_the_standard_library_does(items in proptest::collection::vec((0u8..9, any::<u8>()), 0..40)) {
+            let (mut ours, mut theirs) = (items.clone(), items);
+            super::sort_by_key(&mut ours, |item| item.0);
+            theirs.sort_by_key(|item| item.0);
+            prop_assert_eq!(&ours, &theirs);
+            super::sort(&mut ours);
+            theirs.sort_unstable();
+            prop_assert_eq!(ours, theirs);
+        }
+    }
 
     #[derive(Clone, Debug)]
     enum Change {

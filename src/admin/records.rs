@@ -15,7 +15,7 @@ use super::{Call, Kind, Pots, Request, Store, StoredRecord, id};
 use crate::budget::{Budget, Figures, PotName, PotStanding};
 use crate::json::FromJsonOwned;
 use crate::limit::Limit;
-use crate::sorted::SortedMap;
+use crate::sorted::{self, SortedMap};
 
 use super::teams::{self, Team};
 use super::users::User;
@@ -110,7 +110,9 @@ pub(super) fn with_figures(kind: Kind, shown: String, pots: Option<&SortedMap<St
             Some(subject) => parts.push((subject, standing)),
         }
     }
-    parts.sort_by_key(|(_, standing)| standing.limit.saturating_sub(standing.spent).saturating_sub(standing.leased));
+    sorted::sort_by_key(&mut parts, |(_, standing)| {
+        standing.limit.saturating_sub(standing.spent).saturating_sub(standing.leased)
+    });
     let parts = parts.iter().take(MOST_SPENDERS).map(|(subject, standing)| {
         let id = serde_json::to_string(subject).unwrap_or_default();
         format!("{{\"id\":{id},{}", figures(standing).trim_start_matches('{'))

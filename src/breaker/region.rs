@@ -4,7 +4,7 @@ use super::chance::next;
 use super::protocol::{Batch, LastError, News, OLDEST, PROTOCOL, Position, Probed, Reply, Report, Switch};
 use super::{Breaker, Figures, Headroom, Health, Policy, SlidingSketch, Switches, Tally, TargetId, target};
 use crate::json::{readable, words};
-use crate::sorted::SortedMap;
+use crate::sorted::{self, SortedMap};
 use crate::units::{Millis, UnixMillis};
 
 /// So many targets are followed; passing ones that were called longest ago make room.
@@ -188,7 +188,7 @@ impl Region {
     fn is_new(&mut self, batch: &Batch, now: UnixMillis) -> bool {
         if self.isolates.len() >= MOST_ISOLATES && !self.isolates.contains_key(&batch.isolate) {
             let mut seen: Vec<UnixMillis> = self.isolates.values().map(|(_, seen)| *seen).collect();
-            seen.sort_unstable();
+            sorted::sort(&mut seen);
             let middle = seen.get(seen.len() / 2).copied().unwrap_or(now);
             self.isolates.retain(|_, (_, seen)| *seen > middle);
         }

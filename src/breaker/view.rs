@@ -7,6 +7,7 @@ use super::outcome::name_of;
 use super::protocol::{LastError, Position, Probed, Report, Switch};
 use super::target::{self, TargetId};
 use super::{Breaker, Figures, Headroom, Health, Outcome, Policy, Tally, What};
+use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
 /// So many targets are followed; the ones that were used longest ago make room.
@@ -183,7 +184,7 @@ impl View {
             };
         let mut found: Vec<TargetId> = self.targets.keys().filter(is_unattended).cloned().collect();
         found.retain(|target| self.switched(target.as_str(), now).is_none());
-        found.sort_unstable();
+        sorted::sort(&mut found);
         found
     }
 
@@ -274,7 +275,7 @@ impl View {
     /// Forgets the half that was used longest ago.
     fn make_room(&mut self) {
         let mut used: Vec<UnixMillis> = self.targets.values().map(|entry| entry.used).collect();
-        used.sort_unstable();
+        sorted::sort(&mut used);
         let Some(&middle) = used.get(used.len() / 2) else { return };
         self.targets.retain(|_, entry| entry.used > middle);
     }

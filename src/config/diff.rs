@@ -3,6 +3,7 @@
 use super::document::Node;
 use super::place::Fault;
 use super::read::parse;
+use crate::sorted;
 
 /// More than this many differences are not listed.
 const MAX_DIFFERENCES: usize = 1_000;
@@ -34,7 +35,7 @@ fn compare(path: &str, old: Option<&Node>, new: Option<&Node>, differences: &mut
     }
     if let (Some(Node::Members(old)), Some(Node::Members(new))) = (old, new) {
         let mut keys: Vec<&String> = old.iter().chain(new).map(|(key, _)| key).collect();
-        keys.sort_unstable();
+        sorted::sort(&mut keys);
         keys.dedup();
         for key in keys {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };

@@ -5,7 +5,7 @@ use super::place::Place;
 use crate::chat::Unit;
 use crate::provider::models::Mode;
 use crate::provider::{self, Bucket, Capabilities, Hours, LongPrompt, Price, Rates, SANDBOX, Validity};
-use crate::sorted::SortedMap;
+use crate::sorted::{self, SortedMap};
 use crate::units::{NanoUsd, UnixMillis};
 
 /// 100,000 dollars per million tokens: whoever writes more has mistaken the unit.
@@ -158,7 +158,7 @@ fn check_price(place: &Place<'_>, price: &mut Price) {
     {
         place.fault("`until` must be after `from`");
     }
-    price.above.sort_unstable_by_key(|above| above.tokens);
+    sorted::sort_by_key(&mut price.above, |above| above.tokens);
     let same = |pair: &[LongPrompt]| matches!(pair, [first, second] if first.tokens == second.tokens);
     if price.above.windows(2).any(same) {
         place.fault("two of `tiers_above` begin at the same length");

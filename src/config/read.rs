@@ -4,6 +4,7 @@ use super::document::Node;
 use super::place::{Fault, Faults, Place};
 use super::{Config, Deadlines, Lanes, Limits, failover, health, models, providers, routing};
 use crate::json::check_depth;
+use crate::sorted;
 use crate::units::Millis;
 
 /// The largest document: a KV value may have 25 MiB, but every isolate reads this on its first call.
@@ -57,7 +58,7 @@ fn document(root: &Place<'_>) -> Config {
         root.lacks("version", "write 1");
     }
     // Models may name providers that the document declares, and experiments its aliases, wherever those stand.
-    sections.sort_by_key(|(key, _)| !matches!(*key, "providers" | "aliases"));
+    sorted::sort_by_key(&mut sections, |(key, _)| !matches!(*key, "providers" | "aliases"));
     for (key, place) in sections {
         match key {
             "version" => {

@@ -17,6 +17,7 @@ use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
 use crate::gateway::Input;
 use crate::json::FromJsonOwned;
 use crate::observe::Record;
+use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
 /// How long a call waits for the object. It is one hop away; what takes longer is an outage.
@@ -186,7 +187,7 @@ fn prepare(isolate: &mut hot::Isolate) {
     let mut ledgers: Vec<Option<String>> = isolate.gateway.purse.teams().map(|team| Some(team.to_owned())).collect();
     ledgers.extend(waiting.into_iter().map(Some));
     ledgers.push(None);
-    ledgers.sort_unstable();
+    sorted::sort(&mut ledgers);
     ledgers.dedup();
     for team in ledgers {
         prepare_for(isolate, team);

@@ -10,6 +10,7 @@ use super::health::{GROUPS, Group, REPLY, ask, chance, now};
 use super::hot;
 use crate::breaker::{Outcome, TargetId, Verdict, View, What};
 use crate::failure::Kind;
+use crate::sorted;
 use crate::units::Millis;
 
 /// So many targets are probed at once.
@@ -40,7 +41,7 @@ pub async fn claim_probes(env: Env) -> String {
     });
     let talks: Vec<Talk> = join_all(claimed).await.into_iter().filter(|talk| !talk.probed.is_empty()).collect();
     let mut targets: Vec<String> = talks.iter().flat_map(|talk| talk.probed.iter().map(ToString::to_string)).collect();
-    targets.sort_unstable();
+    sorted::sort(&mut targets);
     targets.dedup();
     TALKS.set(talks);
     serde_json::to_string(&targets).unwrap_or_default()

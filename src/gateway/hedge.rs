@@ -6,6 +6,7 @@
 //! requests are ever in flight, and none after another is started for both.
 
 use crate::failure::{Failure, Kind};
+use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
 use super::call::{Call, Stage};
@@ -130,7 +131,7 @@ impl Call {
         self.attempts += other.attempts;
         self.funds.add_paid(&mut other.funds);
         self.tried.append(&mut other.tried);
-        self.tried.sort_by_key(|tried| tried.started);
+        sorted::sort_by_key(&mut self.tried, |tried| tried.started);
         self.rows.append(&mut other.rows);
         if self.plan.is_none() {
             self.plan = other.plan.take();

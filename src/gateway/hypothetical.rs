@@ -14,6 +14,7 @@ use crate::route::chance::hash;
 use crate::route::classify::{Class, Hints};
 use crate::route::facts::Prompt;
 use crate::route::reading::Reading;
+use crate::sorted;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::Surface;
 
@@ -137,7 +138,7 @@ impl Gateway {
         };
         let decided = self.route_as(&mut call, reading, past.class, hash(&past.request_id), now);
         let mut not_evaluated = std::mem::take(&mut call.unrecorded);
-        not_evaluated.sort_unstable();
+        sorted::sort(&mut not_evaluated);
         let refused = Redecided { not_evaluated, ..Redecided::default() };
         let Some(routed) = call.routed.as_deref().filter(|_| decided.is_ok()) else { return refused };
         let first = routed.decision.order.first().map(|ranked| ranked.contender);

@@ -17,6 +17,7 @@ use crate::route::objective::Objective;
 use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, concerns};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
+use crate::sorted;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 use super::call::{Call, Role};
@@ -217,7 +218,7 @@ fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
     let mut order: Vec<&Contender> = routed.order().collect();
     if !wished.is_empty() {
         let place = |contender: &&Contender| wished.iter().position(|name| **name == *contender.provider);
-        order.sort_by_key(|contender| place(contender).unwrap_or(wished.len()));
+        sorted::sort_by_key(&mut order, |contender| place(contender).unwrap_or(wished.len()));
     }
     let candidate = |contender: &Contender| Candidate {
         provider: contender.provider.to_string(),

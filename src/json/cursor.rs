@@ -120,18 +120,11 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut each: impl FnMut(Cow<'a, str>, &mut Cursor<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.take(b'{', "expected `{`")?;
-        if self.took(b'}') {
-            return Ok(());
-        }
-        loop {
-            let key = self.key()?;
+        let mut first = true;
+        while let Some(key) = self.next_key(&mut first)? {
             each(key, self)?;
-            if self.took(b'}') {
-                return Ok(());
-            }
-            self.take(b',', "expected `,` or `}`")?;
         }
+        Ok(())
     }
 
     /// Passes one array; `each` is given every place in turn and must pass the value there.
@@ -142,16 +135,11 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut each: impl FnMut(usize, &mut Cursor<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.take(b'[', "expected `[`")?;
-        if self.took(b']') {
-            return Ok(());
-        }
         for index in 0.. {
-            each(index, self)?;
-            if self.took(b']') {
+            if !self.has_item(index == 0)? {
                 break;
             }
-            self.take(b',', "expected `,` or `]`")?;
+            each(index, self)?;
         }
         Ok(())
     }
@@ -187,6 +175,38 @@ impl<'a> Cursor<'a> {
     /// Where something is.
     pub fn finish(mut self) -> Result<(), SyntaxError> {
         if self.peek().is_some() { self.error("expected the end") } else { Ok(()) }
+    }
+
+    /// Passes the brace or comma before a member and its key, or the end of the object.
+    // These two stand outside of the loops that call them, which are in the script once for each caller.
+    #[inline(never)]
+    fn next_key(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, SyntaxError> {
+        let is_first = std::mem::take(first);
+        if is_first {
+            self.take(b'{', "expected `{`")?;
+        }
+        if self.took(b'}') {
+            return Ok(None);
+        }
+        if !is_first {
+            self.take(b',', "expected `,` or `}`")?;
+        }
+        self.key().map(Some)
+    }
+
+    /// Passes the bracket or comma before an item, or the end of the array.
+    #[inline(never)]
+    fn has_item(&mut self, is_first: bool) -> Result<bool, SyntaxError> {
+        if is_first {
+            self.take(b'[', "expected `[`")?;
+        }
+        if self.took(b']') {
+            return Ok(false);
+        }
+        if !is_first {
+            self.take(b',', "expected `,` or `]`")?;
+        }
+        Ok(true)
     }
 
     /// Passes one value, keeping a bit for every array (0) and object (1) that is open.

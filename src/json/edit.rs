@@ -2,6 +2,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::Member;
+use crate::sorted;
 
 /// Changes to a body where it stands: all that is not named stays byte for byte.
 ///
@@ -80,7 +81,7 @@ impl<'b> Edits<'b> {
             return Cow::Borrowed(self.body);
         }
         // Stable, so that what is put at one place keeps its order.
-        self.edits.sort_by_key(|(range, _)| (range.start, range.end));
+        sorted::sort_by_key(&mut self.edits, |(range, _)| (range.start, range.end));
         let grown: usize = self.edits.iter().map(|(_, with)| with.len()).sum();
         let mut out = Vec::with_capacity(self.body.len() + grown);
         let mut at = 0;

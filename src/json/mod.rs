@@ -27,6 +27,6 @@ pub use members::Members;
 pub use raw::Raw;
 pub use read::{FromJson, FromJsonOwned, FromKey, from_slice, from_str};
 pub(crate) use read::{readable, words};
-pub use reader::{Reader, Seen};
+pub use reader::{Reader, Seen, Take};
 pub use text::Text;
 pub use write::{Array, Object};

@@ -4,6 +4,8 @@
 //! of the script, and few of them ran often enough to be optimised. Here one loop reads every object; what a type adds is
 //! a table of names and a branch for each of its fields. `readable!` writes both.
 
+pub(crate) mod names;
+
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
@@ -95,8 +97,8 @@ macro_rules! readable {
     (@name snake $field:ident) => { stringify!($field) };
     (@name camel $field:ident) => {{
         const SNAKE: &str = stringify!($field);
-        const CAMEL: [u8; $crate::json::read::camel_length(SNAKE)] = $crate::json::read::camel(SNAKE);
-        $crate::json::read::ascii(&CAMEL)
+        const CAMEL: [u8; $crate::json::read::names::camel_length(SNAKE)] = $crate::json::read::names::camel(SNAKE);
+        $crate::json::read::names::ascii(&CAMEL)
     }};
     (@read $reader:ident) => { $crate::json::FromJson::from_json($reader) };
     (@read $reader:ident $read:path) => { $read($reader) };
@@ -120,41 +122,6 @@ macro_rules! words {
     };
 }
 pub(crate) use words;
-
-/// How long a name is in camel case.
-pub(crate) const fn camel_length(snake: &str) -> usize {
-    let bytes = snake.as_bytes();
-    let (mut at, mut length) = (0, 0);
-    while at < bytes.len() {
-        length += (bytes[at] != b'_') as usize;
-        at += 1;
-    }
-    length
-}
-
-/// A name in camel case.
-pub(crate) const fn camel<const LENGTH: usize>(snake: &str) -> [u8; LENGTH] {
-    let bytes = snake.as_bytes();
-    let mut camel = [0; LENGTH];
-    let (mut at, mut length) = (0, 0);
-    while at < bytes.len() {
-        if bytes[at] != b'_' {
-            let is_first = at > 0 && bytes[at - 1] == b'_';
-            camel[length] = if is_first { bytes[at].to_ascii_uppercase() } else { bytes[at] };
-            length += 1;
-        }
-        at += 1;
-    }
-    camel
-}
-
-/// The text of a name.
-pub(crate) const fn ascii(name: &'static [u8]) -> &'static str {
-    match std::str::from_utf8(name) {
-        Ok(name) => name,
-        Err(_) => panic!("a name of a field is ASCII"),
-    }
-}
 
 impl<'a, T: FromJson<'a>> FromJson<'a> for Option<T> {
     fn from_json(reader: &mut Reader<'a>) -> Result<Option<T>, Error> {

@@ -38,6 +38,9 @@ impl Seen {
     }
 }
 
+/// What is done at each place of an array or object that a [`Reader`] walks: it must pass the value there.
+pub type Take<'t, 'de, P> = &'t mut dyn FnMut(P, &mut Reader<'de>) -> Result<(), Error>;
+
 /// Walks JSON value by value, for those who know what they expect.
 #[derive(Debug)]
 pub struct Reader<'de> {
@@ -73,11 +76,7 @@ impl<'de> Reader<'de> {
     ///
     /// # Errors
     /// The first of `take`, or where this is no object.
-    pub fn object(
-        &mut self,
-        names: &[&str],
-        take: &mut dyn FnMut(usize, &mut Reader<'de>) -> Result<(), Error>,
-    ) -> Result<Seen, Error> {
+    pub fn object(&mut self, names: &[&str], take: Take<'_, 'de, usize>) -> Result<Seen, Error> {
         let mut seen = Seen(0);
         // Members mostly come in the order in which types list them, so the search begins after the last one found.
         let mut next = 0;
@@ -100,10 +99,7 @@ impl<'de> Reader<'de> {
     ///
     /// # Errors
     /// The first of `take`, or where this is no object.
-    pub fn members(
-        &mut self,
-        take: &mut dyn FnMut(Cow<'de, str>, &mut Reader<'de>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub fn members(&mut self, take: Take<'_, 'de, Cow<'de, str>>) -> Result<(), Error> {
         if self.cursor.kind() != Some(Kind::Object) {
             return Err(Error::data("expected an object"));
         }
@@ -136,11 +132,7 @@ impl<'de> Reader<'de> {
     ///
     /// # Errors
     /// The first of `take`, or where this is no array, or one of another length.
-    pub fn values(
-        &mut self,
-        count: usize,
-        take: &mut dyn FnMut(usize, &mut Reader<'de>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub fn values(&mut self, count: usize, take: Take<'_, 'de, usize>) -> Result<(), Error> {
         let mut place = 0;
         self.array(&mut |reader| {
             if place == count {

@@ -1,6 +1,7 @@
 use serde::Serialize;
 
 use crate::chat::Usage;
+use crate::sorted;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// What one call did and cost. No prompt, no answer, no key: ids and figures only.
@@ -254,7 +255,7 @@ impl RecordBuffer {
     pub fn teams_with(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let teams = self.waiting.iter().filter_map(|record| record.team_id.as_deref()).filter(|team| wanted(team));
         let mut teams: Vec<String> = teams.map(str::to_owned).collect();
-        teams.sort_unstable();
+        sorted::sort(&mut teams);
         teams.dedup();
         teams
     }

@@ -9,6 +9,7 @@ use super::classify::Class;
 use super::contender::{Contender, Figures};
 use super::demands::{Demands, Exclusion};
 use crate::chat::Usage;
+use crate::sorted;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// A target this much slower than the best is left even by calls whose prompt cache it holds.
@@ -140,7 +141,7 @@ pub fn decide(
     }
     let strategy = if decision.latency_unmet { Strategy::Fastest } else { situation.policy.strategy };
     score(situation, strategy, contenders, figures, &mut order, &mut decision.terms);
-    order.sort_by(|one, other| {
+    sorted::sort_by(&mut order, |one, other| {
         let by_score = one.score.total_cmp(&other.score);
         one.group.cmp(&other.group).then(by_score).then(one.contender.cmp(&other.contender))
     });
@@ -360,7 +361,7 @@ fn affordable(situation: &Situation<'_>, strategy: Strategy, order: &[Ranked]) -
     let steps = &situation.policy.budget_steps;
     let passed = steps.iter().filter(|step| budget.used >= **step).count();
     let mut costs: Vec<i64> = order.iter().map(|ranked| ranked.cost.map_or(i64::MAX, |cost| cost.0)).collect();
-    costs.sort_unstable();
+    sorted::sort(&mut costs);
     let kept = (costs.len() * (steps.len() + 1 - passed)).div_ceil(steps.len() + 1).max(1);
     costs.get(kept - 1).map_or(f64::MAX, |cost| (*cost).max(1) as f64)
 }
@@ -381,7 +382,7 @@ impl Slowness {
         let mut times: Vec<f64> = seen.clone().filter_map(known).collect();
         let mut tails: Vec<f64> = seen.filter_map(|seen| seen.first_token_p95.map(|p95| p95.0 as f64)).collect();
         let median = |times: &mut Vec<f64>| {
-            times.sort_unstable_by(f64::total_cmp);
+            sorted::sort_by(times, f64::total_cmp);
             times.get(times.len() / 2).copied()
         };
         Slowness { median: median(&mut times).unwrap_or(1_000.0), median_p95: median(&mut tails).unwrap_or(f64::MAX) }

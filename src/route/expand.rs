@@ -12,7 +12,7 @@ use crate::config::Routing;
 use crate::failure::Kind;
 use crate::keys::Pattern;
 use crate::provider::{Registry, SANDBOX};
-use crate::sorted::SortedMap;
+use crate::sorted::{self, SortedMap};
 use crate::units::UnixMillis;
 
 /// Targets of one alias, after all is filled in.
@@ -130,7 +130,7 @@ impl<'e> Expansion<'e> {
             let mut models: Vec<&str> =
                 self.registry.model_ids(upstream).into_iter().filter(|id| models.matches(id)).collect();
             models.retain(|id| self.registry.retires(upstream, id).is_none_or(|day| day > self.now));
-            models.sort_by(|one, other| newer_first(one, other));
+            sorted::sort_by(&mut models, |one, other| newer_first(one, other));
             models.truncate(if latest { 1 } else { MOST });
             let resolved = |model: &str| Resolved { provider: upstream.id.clone(), model: model.to_owned() };
             found.extend(models.into_iter().map(resolved));

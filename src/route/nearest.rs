@@ -2,6 +2,7 @@
 
 use crate::provider::Registry;
 use crate::provider::models::entries;
+use crate::sorted;
 
 /// Names are listed up to this many.
 const MAX_NAMES: usize = 3;
@@ -31,7 +32,7 @@ pub(super) fn nearest(registry: &Registry, wanted: &str) -> Vec<String> {
             }
         }
     }
-    found.sort_unstable();
+    sorted::sort(&mut found);
     found.dedup();
     found.into_iter().take(MAX_NAMES).map(|(_, name)| name).collect()
 }

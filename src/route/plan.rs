@@ -4,6 +4,7 @@ use super::resolve::{Resolved, resolve};
 use super::retry::Left;
 use crate::failure::{Failure, Kind};
 use crate::provider::{Registry, SANDBOX, Upstream};
+use crate::sorted;
 use crate::units::UnixMillis;
 
 /// Most targets of one plan: nobody waits for more, and callers choose how many they name.
@@ -181,7 +182,7 @@ fn add(
         let wished = preferences.order.iter().position(|wished| *wished == host.provider);
         wished.unwrap_or(preferences.order.len())
     };
-    hosts.sort_by_key(place);
+    sorted::sort_by_key(&mut hosts, place);
     if !several {
         let wished = hosts.iter().filter(|host| place(host) < preferences.order.len()).count();
         // Of several that the call names in order, all were asked for; without leave nobody else was.

@@ -25,6 +25,7 @@ use crate::config::{OwnDeadlines, OwnFailover, Routing};
 use crate::failure::{Failure, Kind};
 use crate::keys::Grant;
 use crate::provider::Registry;
+use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
 /// How long a provider keeps a prompt's beginning, at least: what most promise after the last use.
@@ -577,7 +578,7 @@ fn nowhere(model: &str, expanded: &Expanded, decision: &Decision) -> Failure {
         return Failure::unsupported("model", message);
     }
     let mut names: Vec<&str> = reasons.map(Exclusion::name).collect();
-    names.sort_unstable();
+    sorted::sort(&mut names);
     names.dedup();
     let message = format!(
         "No target of `{model}` meets what this call and the rules demand ({}); loosen a demand or add a candidate.",

@@ -9,7 +9,7 @@ use crate::budget::{
 };
 use crate::json::readable;
 use crate::limit::Limit;
-use crate::sorted::SortedMap;
+use crate::sorted::{self, SortedMap};
 use crate::units::{Millis, UnixMillis};
 
 /// How long a lease lasts, and how long a change of a key takes to be in force everywhere.
@@ -283,8 +283,8 @@ impl Ledger {
                 Rule::Limit(limit) => limits.push(limit.clone()),
             }
         }
-        budgets.sort_unstable_by(|one, other| one.id.cmp(&other.id));
-        limits.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        sorted::sort_by(&mut budgets, |one, other| one.id.cmp(&other.id));
+        sorted::sort_by(&mut limits, |one, other| one.id.cmp(&other.id));
         (budgets, limits)
     }
 

@@ -3,6 +3,7 @@
 use super::state::{Committed, Known, MOST_POTS, comes_in_numbers};
 use super::{Isolate, Lease, Ledger, Open, Pot, Row};
 use crate::budget::{PotName, Rule};
+use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
 /// How often leases are looked through.
@@ -155,7 +156,7 @@ impl Ledger {
             return;
         }
         let mut gone: Vec<(UnixMillis, String)> = gone.map(|(id, held)| (held.seen_at, id.clone())).collect();
-        gone.sort_unstable();
+        sorted::sort(&mut gone);
         for (_, id) in gone.into_iter().take(surplus) {
             let Some(held) = self.isolates.remove(&id) else { continue };
             self.changed.insert(Row::Isolate(id));
@@ -212,7 +213,7 @@ impl Ledger {
             .filter(|(name, pot)| pot.leased == 0 && now.since(pot.used_at) > EVERY && may_go(name))
             .map(|(name, pot)| (pot.used_at, name.clone()))
             .collect();
-        resting.sort_unstable();
+        sorted::sort(&mut resting);
         for (_, name) in resting.into_iter().take(MOST_POTS / 10) {
             self.pots.remove(&name);
             self.changed.insert(Row::Pot(name));

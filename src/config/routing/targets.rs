@@ -4,11 +4,12 @@ use super::super::place::Place;
 use super::owned;
 use crate::keys::ModelPattern;
 use crate::route::contender::Traits;
+use crate::sorted;
 
 /// Patterns of `provider/model` with what holds for them, the shortest pattern first.
 pub(in super::super) fn read(place: &Place<'_>) -> Vec<(ModelPattern, Traits)> {
     let mut entries = place.entries();
-    entries.sort_by_key(|(pattern, _)| pattern.len());
+    sorted::sort_by_key(&mut entries, |(pattern, _)| pattern.len());
     entries
         .into_iter()
         .map(|(pattern, place)| {

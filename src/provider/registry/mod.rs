@@ -11,7 +11,7 @@ use std::rc::Rc;
 use super::models::{self, Entry, Mode};
 use super::{Bucket, ModelFacts, PROVIDERS, Price, Rates, SANDBOX, Source, family};
 use crate::config::{Config, ModelEntry};
-use crate::sorted::SortedMap;
+use crate::sorted::{self, SortedMap};
 use crate::units::{NanoUsd, UnixMillis};
 
 use recent::Recent;
@@ -47,7 +47,7 @@ impl Registry {
         if variable("SANDBOX").map_or(local, |switch| switch == "on") {
             upstreams.push(Upstream::sandbox());
         }
-        upstreams.sort_unstable_by(|one, other| one.id.cmp(&other.id));
+        sorted::sort_by(&mut upstreams, |one, other| one.id.cmp(&other.id));
         Registry {
             upstreams: upstreams.into_iter().map(Rc::new).collect(),
             models: config.models.clone(),

@@ -4,6 +4,7 @@ use crate::chat::{BlockKind, Event, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::{Raw, Text, readable};
 use crate::provider::Quirks;
+use crate::sorted;
 use crate::wire::{Decoded, StreamDecoder, sse::Frame};
 
 use super::blocks::Blocks;
@@ -204,7 +205,7 @@ impl Decoder {
     pub(super) fn end(&mut self, sink: &mut dyn Sink) {
         self.state = State::Done;
         self.start_anyway(sink);
-        self.choices.sort_by_key(|choice| choice.index);
+        sorted::sort_by_key(&mut self.choices, |choice| choice.index);
         for progress in &mut self.choices {
             progress.blocks.end(&self.answer_id, sink);
             let reason =

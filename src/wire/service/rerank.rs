@@ -7,6 +7,7 @@ use crate::chat::{Unit, Usage};
 use crate::failure::{Failure, Kind};
 use crate::json::{Members, Object, Raw, readable};
 use crate::provider::{Quirks, Rerank, RerankWords};
+use crate::sorted;
 use crate::wire::openai_chat::{reported, write_cost};
 use crate::wire::{Adjusted, Change, Closing, Outgoing};
 
@@ -92,7 +93,7 @@ pub fn read_rerank(body: &[u8], request: &[u8], quirks: &Quirks) -> Result<Reran
     let hits = body.results.or(body.data).or(body.output.and_then(|output| output.results)).ok_or_else(unreadable)?;
     let hits: Option<Vec<Ranked>> = hits.iter().map(Hit::read).collect();
     let mut hits = hits.ok_or_else(unreadable)?;
-    hits.sort_unstable_by(|one, other| other.score.total_cmp(&one.score).then(one.index.cmp(&other.index)));
+    sorted::sort_by(&mut hits, |one, other| other.score.total_cmp(&one.score).then(one.index.cmp(&other.index)));
     let request = Request::read(request)?;
     hits.truncate(request.most.unwrap_or(hits.len()));
     if request.return_documents {

@@ -15,6 +15,7 @@ use crate::chat::{CacheMark, Message, Part, Request, Role, Signature};
 use crate::failure::Failure;
 use crate::json::Text;
 use crate::provider::ReasoningControl;
+use crate::sorted;
 use crate::wire::{Adjusted, Change, Target};
 
 pub(in crate::wire) const NO_RESULT: &str = "No result was given for this call.";
@@ -223,7 +224,7 @@ impl<'r> Orderer<'r, '_> {
         }
         // Thoughts go first, where the turn does not begin with one already.
         if !blocks.first().is_some_and(|(_, block)| is_thought(block)) {
-            blocks.sort_by_key(|(_, block)| !is_thought(block));
+            sorted::sort_by_key(&mut blocks, |(_, block)| !is_thought(block));
         }
         if !self.conversation.is_prefilled() {
             self.settle();
