@@ -5,19 +5,28 @@
 //
 // - the plain loop: one read, one write, each token leaves at once. Every stream begins here.
 // - gathering: when chunks come faster than they can be written one by one and the isolate has many streams to serve,
-//   the upstream is drained natively and what has come is taken in one read every two milliseconds or more.
+//   the upstream is drained natively, and what has come is taken in one read now and then, and at the end.
 // - passing: when nothing of the rest must change, the bytes flow natively and a copy is read along now and then.
 
 /** Bytes that may wait for a slow caller before the upstream is read on. */
 const MOST_AHEAD = 256 * 1024;
-/** Reads less than this apart, in milliseconds, are a burst; so many of them in a row start gathering. */
+/**
+ * Reads less than this apart, in milliseconds, are a burst; so many of them more than of others start gathering. Among
+ * fewer than so many reads, a late one says nothing yet.
+ */
 const QUICK = 3;
 const QUICK_READS = 3;
+const FIRST_READS = 5;
 /** With fewer live streams in the isolate, gathering would only add latency. */
 const BUSY = 4;
-/** Pauses between two gathered reads: they grow when timers come late, which means that the isolate is short of CPU. */
-const SHORTEST_PAUSE = 2;
-const LONGEST_PAUSE = 24;
+/**
+ * Pauses between two gathered reads: they grow while much comes, and when timers come late, which means that the isolate
+ * is short of CPU. After so many reads in a row that brought little, it is no burst any longer.
+ */
+const SHORTEST_PAUSE = 8;
+const LONGEST_PAUSE = 16;
+const MUCH = 2 * 1024;
+const CALM_READS = 4;
 /** A gathered read, and a read along a passing stream; the longest pause between two of the latter. */
 const GULP = 32 * 1024;
 const LONGEST_PASSING_PAUSE = 500;
@@ -30,13 +39,15 @@ export class LiveStream {
     this.core = core;
     this.live = live;
     this.step = step;
-    this.upstream = upstream;
+    this.body = upstream.body;
     this.ahead = 0;
     this.lastRead = Date.now();
     // Deadlines count from the sending of the request.
     this.begun = live.sent;
     this.spoke = false;
     this.mayPass = false;
+    // A burst is gathered once: what comes after it comes slowly.
+    this.gathered = false;
     // The call may go on elsewhere after this stream has failed.
     this.moved = false;
   }
@@ -48,8 +59,7 @@ export class LiveStream {
     liveStreams += 1;
     this.watch();
     try {
-      if (this.upstream.body === null) return this.end();
-      this.reader = this.upstream.body.getReader();
+      if (this.body === null) return this.end();
       await this.loop();
     } catch (error) {
       if (!live.over) await this.fail(error);
@@ -62,8 +72,9 @@ export class LiveStream {
 
   async loop() {
     const { live } = this;
+    this.reader = this.body.getReader();
     let quick = 0;
-    for (;;) {
+    for (let reads = 1; ; reads += 1) {
       const before = this.lastRead;
       const { done, value } = await this.reader.read();
       if (live.over) return;
@@ -74,37 +85,44 @@ export class LiveStream {
       if (live.over) return this.close();
       if (this.ahead > MOST_AHEAD) await this.catchUp();
       const gap = this.lastRead - before;
-      quick = gap < QUICK ? quick + 1 : 0;
+      // In a busy isolate a read may come late without its chunk having done so.
+      quick = gap < QUICK ? quick + 1 : Math.max(quick - 1, 0);
       if (this.writer === undefined) continue;
       // The sandbox's stream is not one of the runtime's own, which alone can be drained and passed natively.
       if (this.step.sandbox !== undefined) continue;
-      if (this.mayPass) return this.pass();
-      if (quick >= QUICK_READS && liveStreams >= BUSY) return this.gather();
+      // Bytes that pass natively pass one chunk at a time: a burst costs less when it is gathered.
+      const mayGather = liveStreams >= BUSY && !this.gathered;
+      if (mayGather && quick >= QUICK_READS) return this.gather();
+      if (this.mayPass && !(mayGather && (quick > 0 || reads < FIRST_READS))) return this.pass();
     }
   }
 
   /** Reads what has come since the last read, with a pause between, while the runtime drains the upstream natively. */
   async gather() {
     const { live } = this;
+    this.gathered = true;
     this.reader.releaseLock();
-    const [drained, ours] = this.upstream.body.tee();
+    const [drained, ours] = this.body.tee();
+    this.body = ours;
     const stop = new AbortController();
     // A compressor is the one native sink that keeps nothing of what it is given.
-    drained.pipeTo(new CompressionStream("deflate-raw").writable, { signal: stop.signal }).catch(ignore);
+    const sink = new CompressionStream("deflate-raw").writable;
+    const come = drained.pipeTo(sink, { signal: stop.signal }).catch(ignore);
     this.reader = ours.getReader({ mode: "byob" });
     let buffer = new ArrayBuffer(GULP);
     let pause = SHORTEST_PAUSE;
+    let calm = 0;
     try {
       for (;;) {
         const due = Date.now() + pause;
-        await scheduler.wait(pause);
+        await Promise.race([scheduler.wait(pause), come]);
         const late = Date.now() - due;
-        pause = late > pause / 2 ? Math.min(pause + 1, LONGEST_PAUSE) : Math.max(pause - 1, SHORTEST_PAUSE);
         const { done, value } = await this.reader.read(new Uint8Array(buffer));
         if (live.over) return;
         if (done) return this.end();
         this.take(value);
-        buffer = value.buffer;
+        // What passes as it came is still being written.
+        buffer = this.mayPass ? new ArrayBuffer(GULP) : value.buffer;
         if (this.onward !== undefined) return this.goOn(this.onward);
         if (live.over) return this.close();
         if (this.ahead > MOST_AHEAD) {
@@ -112,11 +130,17 @@ export class LiveStream {
           stop.abort();
           await this.catchUp();
         }
+        const much = value.byteLength >= MUCH;
+        pause = much || late > pause / 2 ? Math.min(pause * 2, LONGEST_PAUSE) : SHORTEST_PAUSE;
+        calm = much ? 0 : calm + 1;
+        if (calm >= CALM_READS) break;
       }
     } finally {
       stop.abort();
       if (live.over) this.reader.cancel().catch(ignore);
     }
+    this.reader.releaseLock();
+    return this.loop();
   }
 
   /** Lets the rest flow natively and reads a copy along, for usage, errors and the end. */
@@ -124,7 +148,7 @@ export class LiveStream {
     const { core, live } = this;
     this.reader.releaseLock();
     this.writer.releaseLock();
-    const [theirs, ours] = this.upstream.body.tee();
+    const [theirs, ours] = this.body.tee();
     let broken;
     this.passed = theirs.pipeTo(this.writable, { preventClose: true, preventAbort: true }).catch((error) => {
       broken = error;
@@ -133,6 +157,8 @@ export class LiveStream {
     let buffer = new ArrayBuffer(GULP);
     let pause = 10;
     for (;;) {
+      pause = Math.min(pause * 2, LONGEST_PASSING_PAUSE);
+      await Promise.race([scheduler.wait(pause), this.passed]);
       const { done, value } = await this.reader.read(new Uint8Array(buffer));
       if (live.over) return;
       if (done) break;
@@ -141,8 +167,6 @@ export class LiveStream {
       buffer = value.buffer;
       // An error event has already reached the caller as it came.
       if (core.is_over(live.call)) break;
-      pause = Math.min(pause * 2, LONGEST_PASSING_PAUSE);
-      await Promise.race([scheduler.wait(pause), this.passed]);
     }
     await this.takeBack();
     if (live.over) return;
@@ -245,14 +269,14 @@ export class LiveStream {
     this.onward = undefined;
     this.deadline = undefined;
     this.step = live.step;
-    this.upstream = next.upstream;
+    this.body = next.upstream.body;
+    this.gathered = false;
     this.begun = live.sent;
     this.lastRead = Date.now();
     this.spoke = false;
     live.rest();
     this.watch();
     try {
-      this.reader = this.upstream.body.getReader();
       await this.loop();
     } catch (error) {
       if (!live.over) await this.fail(error);

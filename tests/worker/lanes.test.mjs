@@ -24,6 +24,7 @@ const PACES = {
   "in one burst": paced(Infinity, 0),
   "event by event": paced(1, 0),
   "slowly at first": paced(1, 5, 10),
+  "slowly at last": paced(1, 15, 20, 280),
 };
 
 for (const [lane, { model, events, lanes }] of Object.entries(LANES)) {
@@ -102,13 +103,13 @@ async function recorded(gateway, lane) {
   assert.equal(record.state, "settled_actual");
 }
 
-/** A reply in pieces of so many events, with a pause in milliseconds between the first so many of them. */
-function paced(size, pause, pauses = 0) {
+/** A reply in pieces of so many events, with a pause in milliseconds after so many of them, from the first or a later one. */
+function paced(size, pause, pauses = 0, from = 0) {
   return (events) => async (_, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" });
     for (let index = 0; index < events.length; index += size) {
       await new Promise((resolve) => response.write(events.slice(index, index + size).join(""), resolve));
-      if (index / size < pauses) await delay(pause);
+      if (index / size >= from && index / size < from + pauses) await delay(pause);
     }
     response.end();
   };
