@@ -1,28 +1,37 @@
+use hmac::digest::Key;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 /// Mints request ids: unique, unguessable, and without asking the platform for randomness on every call.
 #[derive(Clone)]
 pub struct Ids {
-    seed: [u8; 32],
-    minted: u64,
+    /// Keyed with the seed: hashing that anew would double the price of a draw.
+    keyed: Hmac<Sha256>,
+    drawn: u64,
+    /// The last draw, of which the first `left` bytes were given to nobody yet.
+    pool: [u8; 32],
+    left: usize,
 }
 
 impl Ids {
     /// From 32 random bytes, drawn once an isolate.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Ids {
-        Ids { seed, minted: 0 }
+        let mut block = Key::<Hmac<Sha256>>::default();
+        for (byte, random) in block.iter_mut().zip(seed) {
+            *byte = random;
+        }
+        Ids { keyed: Hmac::new(&block), drawn: 0, pool: [0; 32], left: 0 }
     }
 
     /// The next id: `req_` and 128 bits in hexadecimal.
     pub fn mint(&mut self) -> String {
-        let bytes = self.next_bytes();
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut id = String::with_capacity(36);
         id.push_str("req_");
-        for byte in bytes.iter().take(16) {
+        for byte in self.take::<16>() {
             for nibble in [byte >> 4, byte & 15] {
-                id.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+                id.push(DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
             }
         }
         id
@@ -30,25 +39,24 @@ impl Ids {
 
     /// A number that no caller can predict: for a share of calls, never for a key.
     pub fn chance(&mut self) -> u64 {
-        let bytes = self.next_bytes();
-        bytes.iter().take(8).fold(0, |value, byte| value << 8 | u64::from(*byte))
+        u64::from_be_bytes(self.take())
     }
 
-    fn next_bytes(&mut self) -> [u8; 32] {
-        self.minted = self.minted.wrapping_add(1);
-        // HMAC takes keys of any length, so this cannot fail; a failure would only repeat the counter in the id.
-        let mut bytes = [0u8; 32];
-        if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.seed) {
-            mac.update(&self.minted.to_be_bytes());
-            bytes.copy_from_slice(&mac.finalize().into_bytes());
+    /// Bytes that are given out this once: what one caller is told says nothing of what another one is.
+    fn take<const COUNT: usize>(&mut self) -> [u8; COUNT] {
+        if self.left < COUNT {
+            self.drawn = self.drawn.wrapping_add(1);
+            let draw = self.keyed.clone().chain_update(self.drawn.to_be_bytes());
+            (self.pool, self.left) = (draw.finalize().into_bytes().into(), self.pool.len());
         }
-        bytes
+        self.left -= COUNT;
+        self.pool.get(self.left..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; COUNT])
     }
 }
 
 impl std::fmt::Debug for Ids {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Ids").field("minted", &self.minted).finish_non_exhaustive()
+        formatter.debug_struct("Ids").field("drawn", &self.drawn).finish_non_exhaustive()
     }
 }
 
@@ -63,5 +71,20 @@ mod tests {
         assert_ne!(first, second);
         assert_eq!(first.len(), 36);
         assert!(!format!("{ids:?}").contains("7, 7"));
+    }
+
+    #[test]
+    fn nothing_is_given_out_twice() {
+        let mut ids = Ids::new([7; 32]);
+        let mut seen = std::collections::HashSet::new();
+        for round in 0..1_000 {
+            let id = ids.mint();
+            assert!(id.bytes().skip(4).all(|digit| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase()), "{id}");
+            let halves = [id[4..20].to_owned(), id[20..].to_owned()];
+            let drawn = (0..round % 4).map(|_| format!("{:016x}", ids.chance()));
+            for bytes in halves.into_iter().chain(drawn.collect::<Vec<_>>()) {
+                assert!(seen.insert(bytes), "in round {round}");
+            }
+        }
     }
 }
