@@ -130,12 +130,18 @@ impl fmt::Display for NanoUsd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let absolute = self.0.unsigned_abs();
-        let (dollars, nanos) = (absolute / 1_000_000_000, absolute % 1_000_000_000);
+        let (dollars, mut nanos) = (absolute / 1_000_000_000, absolute % 1_000_000_000);
+        write!(formatter, "{sign}{dollars}")?;
         if nanos == 0 {
-            return write!(formatter, "{sign}{dollars}");
+            return Ok(());
         }
-        let fraction = format!("{nanos:09}");
-        write!(formatter, "{sign}{dollars}.{}", fraction.trim_end_matches('0'))
+        // Every answer tells its cost, so these digits are not worth a string of their own.
+        let mut fraction = *b".000000000";
+        for digit in fraction.iter_mut().skip(1).rev() {
+            *digit = b'0' + (nanos % 10) as u8;
+            nanos /= 10;
+        }
+        formatter.write_str(std::str::from_utf8(&fraction).unwrap_or_default().trim_end_matches('0'))
     }
 }
 
