@@ -9,11 +9,12 @@
 //!   for, cache writes if the body asks for them.
 //! - What has no bound (links to media, stored files and answers, searches of the provider) is said to have none.
 
+use memchr::memmem;
+
 use super::Amounts;
-use crate::json::readable;
+use crate::json::{Cursor, Kind, SyntaxError};
 use crate::provider::{Bucket, Price, Rates};
 use crate::units::NanoUsd;
-use memchr::memmem;
 
 /// The output cap of a call that names none, under a strict budget.
 pub const DEFAULT_MAX_TOKENS: u32 = 4_096;
@@ -107,26 +108,15 @@ pub struct Estimate {
     pub unbounded: Option<&'static str>,
 }
 
-/// The members of a request that say how much may come back, in every format.
+/// How much may come back, as the members of a request say it in every format. Of several that say it, or of one that
+/// comes twice, the largest counts: whichever the provider goes by, it is no more.
 #[derive(Default)]
 struct Caps {
-    max_tokens: Option<u64>,
-    max_completion_tokens: Option<u64>,
-    max_output_tokens: Option<u64>,
-    n: Option<u64>,
-    best_of: Option<u64>,
-    generation_config: Option<GenerationCaps>,
+    /// Tokens of one answer.
+    tokens: Option<u64>,
+    /// How many answers.
+    answers: Option<u64>,
 }
-readable! { Caps {
-    max_tokens, max_completion_tokens, max_output_tokens, n, best_of, generation_config = "generationConfig",
-} }
-
-#[derive(Default)]
-struct GenerationCaps {
-    max_output_tokens: Option<u64>,
-    candidate_count: Option<u64>,
-}
-readable! { camel GenerationCaps { max_output_tokens, candidate_count } }
 
 /// Estimates a request by its body as it goes out.
 ///
@@ -152,12 +142,39 @@ pub fn estimate(body: &[u8], answers: bool, strict: bool, price: Option<&Price>,
 /// The most output tokens of all answers together.
 fn output_cap(body: &[u8], model_max: Option<u64>) -> Option<u64> {
     // What cannot be read here the upstream will not take either: then only the model's own cap is known.
-    let caps: Caps = crate::json::from_slice(body).unwrap_or_default();
-    let inner = caps.generation_config.unwrap_or_default();
-    let named = [caps.max_tokens, caps.max_completion_tokens, caps.max_output_tokens, inner.max_output_tokens];
-    let one = named.into_iter().flatten().max().or(model_max)?;
-    let count = [caps.n, caps.best_of, inner.candidate_count].into_iter().flatten().max().unwrap_or(1).max(1);
-    Some(one.saturating_mul(count))
+    let caps = Caps::of(body).unwrap_or_default();
+    Some(caps.tokens.or(model_max)?.saturating_mul(caps.answers.unwrap_or(1).max(1)))
+}
+
+impl Caps {
+    /// Reads no more of a body than where its members stand.
+    fn of(body: &[u8]) -> Result<Caps, SyntaxError> {
+        let mut caps = Caps::default();
+        let mut cursor = Cursor::new(body)?;
+        cursor.members(|name, cursor| match &*name {
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => larger(&mut caps.tokens, cursor),
+            "n" | "best_of" => larger(&mut caps.answers, cursor),
+            "generationConfig" if cursor.kind() == Some(Kind::Object) => cursor.members(|name, cursor| match &*name {
+                "maxOutputTokens" => larger(&mut caps.tokens, cursor),
+                "candidateCount" => larger(&mut caps.answers, cursor),
+                _ => cursor.value().map(drop),
+            }),
+            _ => cursor.value().map(drop),
+        })?;
+        cursor.finish()?;
+        Ok(caps)
+    }
+}
+
+/// Takes the whole number that comes next, where it is larger than the one that is known; `null` is none.
+fn larger(known: &mut Option<u64>, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+    let at = cursor.position();
+    let value = cursor.value()?;
+    if !value.is_null() {
+        let number = value.get().parse().map_err(|_| SyntaxError { at, what: "expected a whole number" })?;
+        *known = (*known).max(Some(number));
+    }
+    Ok(())
 }
 
 impl Marks {
@@ -168,10 +185,8 @@ impl Marks {
             let rest = body.get(quote + 1..).unwrap_or_default();
             let letter = rest.first().map_or(0, |letter| u32::from(*letter));
             if letter < 128 && FIRST_LETTERS >> letter & 1 == 1 {
-                WORDS
-                    .iter()
-                    .filter(|(word, _)| rest.starts_with(word.as_bytes()))
-                    .for_each(|(_, mark)| marks.note(*mark, rest));
+                let alike = |word: &str| word.as_bytes().first() == rest.first() && rest.starts_with(word.as_bytes());
+                WORDS.iter().filter(|(word, _)| alike(word)).for_each(|(_, mark)| marks.note(*mark, rest));
             }
         }
         marks
@@ -265,6 +280,12 @@ mod tests {
         assert_eq!(cap(r#"{"max_completion_tokens":7}"#), 7);
         assert_eq!(cap(r#"{"max_output_tokens":8}"#), 8);
         assert_eq!(cap(r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":3}}"#), 27);
+        assert_eq!(cap(r#"{"max_tokens":7,"max_completion_tokens":null,"n":2,"max_tokens":9}"#), 18);
+        for unread in
+            [r#"{"max_tokens":"7"}"#, r#"{"max_tokens":7.5}"#, r#"{"max_tokens":-7}"#, r#"[{"n":2}]"#, "{", ""]
+        {
+            assert_eq!(estimate(unread.as_bytes(), true, true, None, Some(5)).most.output_tokens, 5, "{unread}");
+        }
         assert_eq!(estimate(b"{}", true, true, None, Some(5)).most.output_tokens, 5, "the model's own");
         assert_eq!(estimate(b"{}", false, true, None, None).most.output_tokens, 0, "no answer, no output");
     }
