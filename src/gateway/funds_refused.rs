@@ -55,10 +55,14 @@ pub(super) fn headers(figures: &[Figure<'_>], now: UnixMillis) -> Headers {
         }
     }
     if let Some((limit, figure)) = tightest {
-        let (unit, seconds) = (limit.unit.as_str(), limit.per.map_or(0, |per| per.length().0 / 1000));
-        headers.push(("ratelimit-policy", format!("\"{unit}\";q={};w={seconds}", limit.max)));
-        let wait = wait(figure, now).0.div_ceil(1000);
-        headers.push(("ratelimit", format!("\"{unit}\";r={};t={wait}", figure.left)));
+        let told = |name: &'static str, letters: [&str; 2], numbers: [String; 2]| {
+            let [first, second] = &numbers;
+            (name, ["\"", limit.unit.as_str(), letters[0], first, letters[1], second].concat())
+        };
+        let window = limit.per.map_or(0, |per| per.length().0 / 1000);
+        headers.push(told("ratelimit-policy", ["\";q=", ";w="], [limit.max.to_string(), window.to_string()]));
+        let seconds = wait(figure, now).0.div_ceil(1000);
+        headers.push(told("ratelimit", ["\";r=", ";t="], [figure.left.to_string(), seconds.to_string()]));
     }
     headers
 }
@@ -141,8 +145,8 @@ fn wait(figure: &Figure<'_>, now: UnixMillis) -> Millis {
 /// As OpenAI writes it: `20ms`, `1.5s`, `6m0s`.
 fn duration(Millis(wait): Millis) -> String {
     match wait {
-        0..1_000 => format!("{wait}ms"),
-        1_000..60_000 if wait % 1_000 == 0 => format!("{}s", wait / 1_000),
+        0..1_000 => wait.to_string() + "ms",
+        1_000..60_000 if wait % 1_000 == 0 => (wait / 1_000).to_string() + "s",
         1_000..60_000 => format!("{}.{}s", wait / 1_000, wait % 1_000 / 100),
         _ => format!("{}m{}s", wait / 60_000, wait % 60_000 / 1_000),
     }

@@ -204,8 +204,9 @@ impl Purse {
             let Some(slice) = self.slices.get(&*pot.name) else { continue };
             let standing = slice.standing;
             let left = standing.limit.saturating_sub(slice.spent()).max(0);
-            let under_way =
-                self.holds.values().filter(|held| held.parts.iter().any(|part| part.pot == *pot.name)).count();
+            // Mostly all of them draw on the present lease, and numbers are compared sooner than names.
+            let is_of = |part: &Part| (part.lease > 0 && part.lease == slice.lease) || part.pot == *pot.name;
+            let under_way = self.holds.values().filter(|held| held.parts.iter().any(is_of)).count();
             let share = left / (i64::try_from(under_way).unwrap_or(i64::MAX - 1) + 1);
             least = Some(least.map_or(share, |least: i64| least.min(share)));
         }
