@@ -366,7 +366,7 @@ fn is_hex(bytes: &[u8]) -> bool {
 }
 
 /// The first quote, backslash or control character, looked for eight bytes at a time.
-fn special(bytes: &[u8]) -> Option<usize> {
+pub(super) fn special(bytes: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
     // The highest bit of a byte is set where that byte is below `least`; only the first one is exact.

@@ -2,6 +2,8 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::cursor::special;
+
 /// The content of a JSON string, still escaped, without its quotes.
 ///
 /// Equality compares escaped spellings: `"é"` and `"\u00e9"` differ here although they decode alike.
@@ -15,7 +17,7 @@ impl<'a> Text<'a> {
     /// Escapes `plain`; borrows it where nothing needs an escape.
     #[must_use]
     pub fn escape(plain: &'a str) -> Text<'a> {
-        if plain.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+        if special(plain.as_bytes()).is_none() {
             return Text(Cow::Borrowed(plain));
         }
         let quoted = serde_json::to_string(plain).unwrap_or_default();
@@ -57,7 +59,7 @@ impl<'a> Text<'a> {
         if memchr::memchr(b'\\', self.0.as_bytes()).is_none() {
             return Cow::Borrowed(&self.0);
         }
-        Cow::Owned(unescape(&self.0).unwrap_or_else(|| decode_leniently(&self.0)))
+        Cow::Owned(plain_of(&self.0).0)
     }
 
     /// Whether it decodes to the empty string.
@@ -110,44 +112,56 @@ impl<'a> Text<'a> {
 
 /// The plain content of a string; `None` where half of a surrogate pair stands alone.
 pub(super) fn unescape(escaped: &str) -> Option<String> {
-    serde_json::from_str(&format!("\"{escaped}\"")).ok()
+    let (plain, is_whole) = plain_of(escaped);
+    is_whole.then_some(plain)
 }
 
-/// serde_json accepts lone surrogates in raw values and refuses them in strings; models do cut emoji in half.
-fn decode_leniently(escaped: &str) -> String {
+/// The plain content of a string, and whether all of it could be told. What stands between escapes is copied as it is.
+///
+/// Half of a surrogate pair that stands alone becomes U+FFFD: models do cut emoji in half.
+fn plain_of(escaped: &str) -> (String, bool) {
     let mut plain = String::with_capacity(escaped.len());
-    let mut units: Vec<u16> = Vec::new();
-    let mut characters = escaped.chars();
-    let flush = |units: &mut Vec<u16>, plain: &mut String| {
-        plain.extend(char::decode_utf16(units.drain(..)).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));
-    };
-    while let Some(character) = characters.next() {
-        if character != '\\' {
-            flush(&mut units, &mut plain);
-            plain.push(character);
-            continue;
-        }
-        match characters.next() {
+    let (mut rest, mut is_whole) = (escaped, true);
+    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at(at);
+        plain.push_str(before);
+        let mut characters = escape.chars();
+        characters.next();
+        let character = match characters.next() {
             Some('u') => {
-                let hex: String = characters.by_ref().take(4).collect();
-                units.push(u16::from_str_radix(&hex, 16).unwrap_or(0xFFFD));
+                let (character, after) = unit_of(characters.as_str());
+                characters = after.chars();
+                character
             }
-            other => {
-                flush(&mut units, &mut plain);
-                plain.push(match other {
-                    Some('n') => '\n',
-                    Some('t') => '\t',
-                    Some('r') => '\r',
-                    Some('b') => '\u{8}',
-                    Some('f') => '\u{c}',
-                    Some(other) => other,
-                    None => break,
-                });
-            }
-        }
+            Some('n') => Some('\n'),
+            Some('t') => Some('\t'),
+            Some('r') => Some('\r'),
+            Some('b') => Some('\u{8}'),
+            Some('f') => Some('\u{c}'),
+            Some(other) => Some(other),
+            None => return (plain, false),
+        };
+        is_whole &= character.is_some();
+        plain.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
+        rest = characters.as_str();
     }
-    flush(&mut units, &mut plain);
-    plain
+    plain.push_str(rest);
+    (plain, is_whole)
+}
+
+/// What four hexadecimal digits stand for, with those of the escape behind them where the two are a pair, and the rest.
+fn unit_of(text: &str) -> (Option<char>, &str) {
+    let unit = |text: &str| text.get(..4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    let Some(first) = unit(text) else { return (None, text) };
+    let after = text.get(4..).unwrap_or_default();
+    let second = after.strip_prefix("\\u").filter(|_| (0xd800..0xdc00).contains(&first));
+    if let Some(second) = second
+        && let Some(low @ 0xdc00..0xe000) = unit(second)
+    {
+        let whole = 0x1_0000 + ((first & 0x3ff) << 10 | low & 0x3ff);
+        return (char::from_u32(whole), second.get(4..).unwrap_or_default());
+    }
+    (char::from_u32(first), after)
 }
 
 #[cfg(test)]
@@ -170,5 +184,15 @@ mod tests {
     fn a_lone_surrogate_does_not_lose_the_text_around_it() {
         let text: Text<'_> = crate::json::from_str(r#""a\ud83d b\ud83d\ude00\n""#).expect("a string");
         assert_eq!(text.decode(), "a\u{fffd} b\u{1f600}\n");
+        let cases = [
+            (r"\ud83d\ud83d\ude00", "\u{fffd}\u{1f600}"),
+            (r#"\ude00\u00e9\/\\\""#, "\u{fffd}é/\\\""),
+            (r"\ud83d\u00e9", "\u{fffd}é"),
+            (r"a\", "a"),
+            (r"a\u12é", "a\u{fffd}12é"),
+        ];
+        for (escaped, plain) in cases {
+            assert_eq!(Text::from_escaped(escaped).decode(), plain, "{escaped}");
+        }
     }
 }
