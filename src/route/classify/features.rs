@@ -14,6 +14,8 @@ const MEASURES: u32 = 64;
 const MOST_WORDS: usize = 256;
 /// Letters of a word that count.
 const LONGEST_WORD: usize = 24;
+/// Words of more letters than this have a beginning and an ending.
+const LEAST_AFFIXED: usize = 5;
 
 /// Tells `measure` the rows that measures of `text` fall into, and `word` the rows of what its words are made of.
 pub fn features(text: &str, mut measure: impl FnMut(u32), mut word: impl FnMut(u32)) {
@@ -30,7 +32,7 @@ pub fn features(text: &str, mut measure: impl FnMut(u32), mut word: impl FnMut(u
             let hash = token.hash;
             word(row(hash));
             word(row(mix(before, hash)));
-            if token.letters > 5 {
+            if token.letters > LEAST_AFFIXED {
                 word(row(mix(1, token.start)));
                 word(row(mix(2, token.end)));
             }
@@ -85,64 +87,82 @@ enum What {
     Sign,
 }
 
+/// What a byte is part of. Most of what a classification costs is spent on telling this, so it is looked up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Blank,
+    Letter,
+    Digit,
+    /// A character of three bytes from this lead on is of a script without blanks: a word for itself.
+    Lead,
+    Sign,
+}
+
+static PARTS: [Part; 256] = {
+    let mut parts = [Part::Sign; 256];
+    let mut byte = 0;
+    #[allow(clippy::indexing_slicing, reason = "while the program is built; a wrong index then fails the build")]
+    while byte < parts.len() {
+        parts[byte] = match byte as u8 {
+            0..=b' ' => Part::Blank,
+            b'0'..=b'9' => Part::Digit,
+            0xe3..=0xed => Part::Lead,
+            b'a'..=b'z' | b'A'..=b'Z' | 0x80.. | b'\'' | b'_' => Part::Letter,
+            _ => Part::Sign,
+        };
+        byte += 1;
+    }
+    parts
+};
+
+fn part(byte: u8) -> Part {
+    PARTS.get(usize::from(byte)).copied().unwrap_or(Part::Sign)
+}
+
 struct Tokens<'t> {
-    bytes: &'t [u8],
-    at: usize,
+    /// What is still to be read.
+    rest: &'t [u8],
 }
 
 impl<'t> Tokens<'t> {
     fn of(text: &'t str) -> Tokens<'t> {
-        Tokens { bytes: text.as_bytes(), at: 0 }
+        Tokens { rest: text.as_bytes() }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    /// Passes so many bytes, and gives them.
+    fn pass(&mut self, count: usize) -> &'t [u8] {
+        let (passed, rest) = self.rest.split_at_checked(count).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        passed
     }
 
     fn word(&mut self) -> Token {
-        let mut token = Token { hash: START, start: START, end: 0, letters: 0, what: What::Word };
-        let mut last = [0u8; 3];
-        while let Some(byte) = self.peek().filter(|byte| is_letter(*byte) || byte.is_ascii_digit()) {
-            // A character of three bytes from this lead on is of a script without blanks: a word for itself.
-            if (0xe3..=0xed).contains(&byte) {
-                if token.letters > 0 {
-                    break;
-                }
-                for byte in self.bytes.get(self.at..self.at + 3).unwrap_or_default() {
-                    token.hash = step(token.hash, *byte);
-                }
-                self.at += 3;
-                token.letters = 1;
-                return token;
+        let (mut hash, mut start, mut letters) = (START, START, 0);
+        for byte in self.rest {
+            if !matches!(part(*byte), Part::Letter | Part::Digit) {
+                break;
             }
-            let byte = byte.to_ascii_lowercase();
-            if token.letters < LONGEST_WORD {
-                token.hash = step(token.hash, byte);
+            if letters == 4 {
+                start = hash;
             }
-            if token.letters < 4 {
-                token.start = step(token.start, byte);
+            if letters < LONGEST_WORD {
+                hash = step(hash, byte.to_ascii_lowercase());
             }
-            last = [last[1], last[2], byte];
-            token.letters += 1;
-            self.at += 1;
+            letters += 1;
         }
-        token.end = last.iter().fold(START, |hash, byte| step(hash, *byte));
-        token
+        let word = self.pass(letters);
+        // Of shorter words the whole is enough.
+        let last = word.last_chunk::<3>().filter(|_| letters > LEAST_AFFIXED);
+        let end = last.map_or(0, |last| last.iter().fold(START, |hash, byte| step(hash, byte.to_ascii_lowercase())));
+        Token { hash, start, end, letters, what: What::Word }
     }
 
     fn number(&mut self) -> Token {
-        let start = self.at;
-        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
-            self.at += 1;
-        }
+        let digits = self.rest.iter().take_while(|byte| part(**byte) == Part::Digit).count();
+        self.pass(digits);
         // How long a number is says more than which it is.
-        let digits = (self.at - start).min(4) as u8;
-        Token { hash: step(step(START, b'#'), digits), start: 0, end: 0, letters: 0, what: What::Number }
+        Token { hash: step(step(START, b'#'), digits.min(4) as u8), start: 0, end: 0, letters: 0, what: What::Number }
     }
-}
-
-fn is_letter(byte: u8) -> bool {
-    byte.is_ascii_alphabetic() || byte >= 0x80 || byte == b'\'' || byte == b'_'
 }
 
 impl Iterator for Tokens<'_> {
@@ -150,15 +170,20 @@ impl Iterator for Tokens<'_> {
 
     fn next(&mut self) -> Option<Token> {
         loop {
-            let byte = self.peek()?;
-            return Some(match byte {
-                b'0'..=b'9' => self.number(),
-                _ if is_letter(byte) => self.word(),
-                _ => {
-                    self.at += 1;
-                    if byte <= b' ' {
-                        continue;
-                    }
+            let byte = *self.rest.first()?;
+            return Some(match part(byte) {
+                Part::Digit => self.number(),
+                Part::Letter => self.word(),
+                Part::Lead => {
+                    let hash = self.pass(3).iter().fold(START, |hash, byte| step(hash, *byte));
+                    Token { hash, start: START, end: 0, letters: 1, what: What::Word }
+                }
+                Part::Blank => {
+                    self.pass(1);
+                    continue;
+                }
+                Part::Sign => {
+                    self.pass(1);
                     Token { hash: step(step(START, b'~'), byte), start: 0, end: 0, letters: 0, what: What::Sign }
                 }
             });

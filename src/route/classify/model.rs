@@ -18,45 +18,21 @@ pub struct Model<'w> {
     temperature: f32,
     scales: [f32; COLUMNS],
     biases: [f32; COLUMNS],
-    rows: &'w [i8],
-}
-
-static HEAD_OF_FILE: [u8; HEAD] = head(FILE);
-static ROWS: [i8; BUCKETS * COLUMNS] = rows(FILE);
-/// Read while the program is built only: of a `static` the file would be in it a second time.
-const FILE: &[u8] = include_bytes!("../data/classifier.bin");
-
-const fn head(file: &[u8]) -> [u8; HEAD] {
-    match file.first_chunk() {
-        Some(head) => *head,
-        None => [0; HEAD],
-    }
-}
-
-/// The weights as signed numbers, which they are; done once, when the program is built.
-const fn rows(file: &[u8]) -> [i8; BUCKETS * COLUMNS] {
-    let mut rows = [0; BUCKETS * COLUMNS];
-    let mut at = 0;
-    while at < rows.len() {
-        #[allow(clippy::indexing_slicing, reason = "while the program is built; a short file then fails the build")]
-        {
-            rows[at] = file[HEAD + at].cast_signed();
-        }
-        at += 1;
-    }
-    rows
+    /// Signed numbers, as the bytes that they are.
+    rows: &'w [u8],
 }
 
 /// The model that is built in.
 #[must_use]
 pub fn built_in() -> Model<'static> {
-    Model::new(&HEAD_OF_FILE, &ROWS)
+    static FILE: &[u8] = include_bytes!("../data/classifier.bin");
+    Model::new(FILE)
 }
 
 impl<'w> Model<'w> {
-    /// A model of a file's head and its rows.
+    /// The model of a file.
     #[must_use]
-    pub fn new(file: &[u8], rows: &'w [i8]) -> Model<'w> {
+    pub fn new(file: &'w [u8]) -> Model<'w> {
         let number = |at: usize| {
             let bytes = file.get(4 + 4 * at..8 + 4 * at).and_then(|bytes| bytes.try_into().ok());
             bytes.map_or(0.0, f32::from_le_bytes)
@@ -65,7 +41,7 @@ impl<'w> Model<'w> {
             temperature: number(0).max(f32::MIN_POSITIVE),
             scales: std::array::from_fn(|column| number(1 + column)),
             biases: std::array::from_fn(|column| number(1 + COLUMNS + column)),
-            rows,
+            rows: file.get(HEAD..).unwrap_or_default(),
         }
     }
 
@@ -89,23 +65,21 @@ impl<'w> Model<'w> {
     /// The score of each column.
     #[must_use]
     pub fn scores(&self, text: &str) -> [f32; COLUMNS] {
-        let mut measured = [0i32; COLUMNS];
-        let mut worded = [0i32; COLUMNS];
+        let (mut measured, mut worded) = (Sums::default(), Sums::default());
         let mut words = 0u32;
-        let add = |sums: &mut [i32; COLUMNS], row: u32| {
+        let row = |row: u32| {
             let start = row as usize * COLUMNS;
-            for (sum, weight) in sums.iter_mut().zip(self.rows.get(start..start + COLUMNS).unwrap_or_default()) {
-                *sum += i32::from(*weight);
-            }
+            self.rows.get(start..).and_then(|rows| rows.first_chunk())
         };
         features(
             text,
-            |row| add(&mut measured, row),
-            |row| {
+            |at| measured.add(row(at)),
+            |at| {
                 words += 1;
-                add(&mut worded, row);
+                worded.add(row(at));
             },
         );
+        let (measured, worded) = (measured.total(), worded.total());
         // Many words say the same thing more often, not more surely.
         let share = 1.0 / (words.max(1) as f32).sqrt();
         let mut scores = self.biases;
@@ -114,5 +88,61 @@ impl<'w> Model<'w> {
             *score += scale * (*measured as f32 + *worded as f32 * share);
         }
         scores
+    }
+}
+
+/// Sums of rows, column by column, of which each has sixteen bits of a word: of the first eight the even ones have one
+/// word and the odd ones another, and the last two the third. So a row is added in three steps.
+///
+/// Weights are counted from -128 up there, so that there are no signs to carry from one column into the next.
+#[derive(Default)]
+struct Sums {
+    even: u64,
+    odd: u64,
+    rest: u64,
+    /// How many rows are in these.
+    rows: u32,
+    total: [i32; COLUMNS],
+}
+
+/// Every other byte of a word.
+const EVEN: u64 = 0x00ff_00ff_00ff_00ff;
+/// Makes eight signed bytes count from -128 up.
+const UP: u64 = 0x8080_8080_8080_8080;
+/// So many rows can be added before a column may need more than sixteen bits.
+const MOST_ROWS: u32 = 257;
+
+impl Sums {
+    fn add(&mut self, row: Option<&[u8; COLUMNS]>) {
+        let Some([first @ .., ninth, tenth]) = row else { return };
+        if self.rows == MOST_ROWS {
+            self.settle();
+        }
+        let first = u64::from_le_bytes(*first) ^ UP;
+        let rest = u64::from(*ninth ^ 0x80) | u64::from(*tenth ^ 0x80) << 16;
+        self.even += first & EVEN;
+        self.odd += first >> 8 & EVEN;
+        self.rest += rest;
+        self.rows += 1;
+    }
+
+    /// Moves what was added into the total.
+    fn settle(&mut self) {
+        let lane = |word: u64, at: usize| (word >> (16 * at) & 0xffff) as i32;
+        let rows = std::mem::take(&mut self.rows).cast_signed();
+        let [even, odd, rest] = [&mut self.even, &mut self.odd, &mut self.rest].map(std::mem::take);
+        for (column, sum) in self.total.iter_mut().enumerate() {
+            let up = match column {
+                8.. => lane(rest, column - 8),
+                _ if column % 2 == 0 => lane(even, column / 2),
+                _ => lane(odd, column / 2),
+            };
+            *sum += up - 128 * rows;
+        }
+    }
+
+    fn total(mut self) -> [i32; COLUMNS] {
+        self.settle();
+        self.total
     }
 }

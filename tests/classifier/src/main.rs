@@ -196,8 +196,7 @@ fn main() {
     let all: Vec<&Example> = labelled_examples.iter().chain(&made).collect();
     let file = Weights::train(&all, &mut dice).file(temperature);
     std::fs::write(root().join("../../src/route/data/classifier.bin"), &file).expect("written");
-    let rows: Vec<i8> = file[file.len() - BUCKETS * COLUMNS..].iter().map(|byte| *byte as i8).collect();
-    let evaluation = evaluate(&Model::new(&file, &rows), temperature, all.len());
+    let evaluation = evaluate(&Model::new(&file), temperature, all.len());
     std::fs::write(root().join("evaluation.md"), &evaluation).expect("written");
     println!("{evaluation}");
 }
