@@ -13,6 +13,15 @@ pub fn hash(text: &str) -> u64 {
     mix(0, text, "")
 }
 
+/// A hash of bytes, taken eight at a time: of a long text that is a fifth of the work. Not that of [`hash`].
+#[must_use]
+pub fn hash_of_long(bytes: &[u8]) -> u64 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let step = |hash: u64, word: u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    let hash = words.iter().fold(scatter(bytes.len() as u64), |hash, word| step(hash, u64::from_le_bytes(*word)));
+    scatter(rest.iter().fold(hash, |hash, byte| step(hash, u64::from(*byte))))
+}
+
 /// A hash of a number and two texts.
 #[must_use]
 pub fn mix(seed: u64, one: &str, other: &str) -> u64 {
@@ -51,5 +60,8 @@ mod tests {
         assert_ne!(mix(1, "ab", "c"), mix(1, "a", "bc"));
         assert_ne!(hash("a"), hash("b"));
         assert_eq!(hash("same"), hash("same"));
+        assert_eq!(hash_of_long(b"the same words"), hash_of_long(b"the same words"));
+        assert_ne!(hash_of_long(b"the same words"), hash_of_long(b"the same wordS"));
+        assert_ne!(hash_of_long(b"The same words"), hash_of_long(b"the same words"));
     }
 }

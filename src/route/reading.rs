@@ -5,12 +5,12 @@
 
 use std::borrow::Cow;
 
-use super::chance::hash;
+use super::chance::hash_of_long;
 use super::classify::Hints;
 use super::condition::Content;
 use super::facts::Prompt;
 use crate::chat::Effort;
-use crate::json::{Raw, Text, readable};
+use crate::json::{Cursor, Kind, Raw, SyntaxError, Text};
 use crate::provider::Capabilities;
 use crate::sorted::SortedMap;
 
@@ -50,6 +50,7 @@ pub struct Reading {
     pub kept: usize,
 }
 
+/// The members of a body that matter here, as they stand; those that are `null` are not there.
 #[derive(Default)]
 struct Body<'a> {
     messages: Option<Raw<'a>>,
@@ -71,31 +72,52 @@ struct Body<'a> {
     metadata: Option<Raw<'a>>,
     service_tier: Option<Raw<'a>>,
 }
-readable! { Body<'a> {
-    messages, input, prompt, system, instructions, tools, response_format, modalities, max_tokens,
-    max_completion_tokens, max_output_tokens, reasoning_effort, reasoning, user, session_id, prompt_cache_key,
-    metadata, service_tier,
-} }
 
-#[derive(Default)]
-struct Message<'a> {
-    role: Option<Raw<'a>>,
-    content: Option<Raw<'a>>,
-}
-readable! { Message<'a> { role, content } }
+impl<'a> Body<'a> {
+    fn read(body: &'a [u8]) -> Result<Body<'a>, SyntaxError> {
+        let mut found = Body::default();
+        let mut cursor = Cursor::new(body)?;
+        cursor.members(|name, cursor| {
+            let value = cursor.value()?;
+            if let Some(place) = found.place(&name) {
+                *place = Some(value).filter(|value| !value.is_null());
+            }
+            Ok::<(), SyntaxError>(())
+        })?;
+        cursor.finish()?;
+        Ok(found)
+    }
 
-#[derive(Default)]
-struct Part<'a> {
-    kind: Option<Raw<'a>>,
-    text: Option<Raw<'a>>,
+    fn place(&mut self, name: &str) -> Option<&mut Option<Raw<'a>>> {
+        Some(match name {
+            "messages" => &mut self.messages,
+            "input" => &mut self.input,
+            "prompt" => &mut self.prompt,
+            "system" => &mut self.system,
+            "instructions" => &mut self.instructions,
+            "tools" => &mut self.tools,
+            "response_format" => &mut self.response_format,
+            "modalities" => &mut self.modalities,
+            "max_tokens" => &mut self.max_tokens,
+            "max_completion_tokens" => &mut self.max_completion_tokens,
+            "max_output_tokens" => &mut self.max_output_tokens,
+            "reasoning_effort" => &mut self.reasoning_effort,
+            "reasoning" => &mut self.reasoning,
+            "user" => &mut self.user,
+            "session_id" => &mut self.session_id,
+            "prompt_cache_key" => &mut self.prompt_cache_key,
+            "metadata" => &mut self.metadata,
+            "service_tier" => &mut self.service_tier,
+            _ => return None,
+        })
+    }
 }
-readable! { Part<'a> { kind = "type", text } }
 
 impl Reading {
     /// Reads a body; one that is no JSON object reads as nothing.
     #[must_use]
     pub fn of(body: &[u8]) -> Reading {
-        let body: Body<'_> = crate::json::from_slice(body).unwrap_or_default();
+        let body = Body::read(body).unwrap_or_default();
         let mut reading = Reading::default();
         for raw in [&body.system, &body.instructions].into_iter().flatten() {
             reading.content(raw, false);
@@ -105,12 +127,11 @@ impl Reading {
         }
         reading.options(&body);
         reading.prefix = (reading.kept >= PREFIX).then(|| {
-            let mut beginning = String::with_capacity(PREFIX);
+            let mut beginning = Vec::with_capacity(PREFIX);
             for text in &reading.prompt.texts {
-                let room = text.floor_char_boundary(PREFIX.saturating_sub(beginning.len()));
-                beginning.push_str(text.get(..room).unwrap_or_default());
+                beginning.extend_from_slice(text.as_bytes().get(..PREFIX - beginning.len()).unwrap_or(text.as_bytes()));
             }
-            hash(&beginning)
+            hash_of_long(&beginning)
         });
         reading
     }
@@ -157,18 +178,27 @@ impl Reading {
             self.content(raw, true);
             return;
         }
-        let Ok(messages) = raw.read_borrowed::<Vec<Raw<'_>>>() else { return };
-        for message in &messages {
+        let _ = raw.cursor().items(|_, cursor| {
             self.prompt.messages += 1;
-            let Ok(message) = message.read_borrowed::<Message<'_>>() else {
-                self.content(message, true);
-                continue;
-            };
-            let is_users = message.role.as_ref().and_then(Raw::text).is_none_or(|role| role.is("user"));
-            if let Some(content) = &message.content {
-                self.content(content, is_users);
+            if cursor.kind() != Some(Kind::Object) {
+                self.content(&cursor.value()?, true);
+                return Ok(());
             }
-        }
+            let (mut content, mut is_users) = (None, true);
+            cursor.members(|name, cursor| {
+                let value = cursor.value()?;
+                match &*name {
+                    "role" => is_users = value.text().is_none_or(|role| role.is("user")),
+                    "content" => content = Some(value),
+                    _ => {}
+                }
+                Ok(())
+            })?;
+            if let Some(content) = content {
+                self.content(&content, is_users);
+            }
+            Ok::<(), SyntaxError>(())
+        });
     }
 
     /// A text, or a list of typed parts.
@@ -177,33 +207,49 @@ impl Reading {
             self.text(&text, is_users);
             return;
         }
-        let Ok(parts) = raw.read_borrowed::<Vec<Raw<'_>>>() else { return };
         let mut last = std::mem::take(&mut self.last);
-        for part in &parts {
-            let Ok(part) = part.read_borrowed::<Part<'_>>() else { continue };
-            if let Some(text) = part.text.as_ref().and_then(Raw::text) {
-                self.text(&text, is_users);
-                if is_users {
-                    last = std::mem::take(&mut self.last);
+        let _ = raw.cursor().items(|_, cursor| {
+            let (mut kind, mut text) = (None, None);
+            if cursor.kind() != Some(Kind::Object) {
+                return cursor.value().map(drop);
+            }
+            cursor.members(|name, cursor| {
+                let value = cursor.value()?.into_text();
+                match &*name {
+                    "type" => kind = value,
+                    "text" => text = value,
+                    _ => {}
                 }
-                continue;
+                Ok::<(), SyntaxError>(())
+            })?;
+            match text {
+                Some(text) => {
+                    self.text(&text, is_users);
+                    if is_users {
+                        last = std::mem::take(&mut self.last);
+                    }
+                }
+                None => self.medium(kind.as_ref().map_or("", Text::escaped)),
             }
-            let kind = part.kind.as_ref().and_then(Raw::text);
-            let holds = |word: &str| kind.as_ref().is_some_and(|kind| kind.escaped().contains(word));
-            let media = [
-                ("image", Content::IMAGE, Capabilities::VISION),
-                ("audio", Content::AUDIO, Capabilities::AUDIO_INPUT),
-                ("video", Content::FILE, Capabilities::VIDEO_INPUT),
-                ("file", Content::FILE, 0),
-                ("document", Content::FILE, 0),
-            ];
-            if let Some((_, content, needs)) = media.into_iter().find(|(word, ..)| holds(word)) {
-                self.prompt.content |= content;
-                self.needs |= needs;
-                self.prompt.tokens += TOKENS_PER_MEDIUM;
-            }
-        }
+            Ok(())
+        });
         self.last = last;
+    }
+
+    /// A part that is no text, by its type.
+    fn medium(&mut self, kind: &str) {
+        let media = [
+            ("image", Content::IMAGE, Capabilities::VISION),
+            ("audio", Content::AUDIO, Capabilities::AUDIO_INPUT),
+            ("video", Content::FILE, Capabilities::VIDEO_INPUT),
+            ("file", Content::FILE, 0),
+            ("document", Content::FILE, 0),
+        ];
+        if let Some((_, content, needs)) = media.into_iter().find(|(word, ..)| kind.contains(word)) {
+            self.prompt.content |= content;
+            self.needs |= needs;
+            self.prompt.tokens += TOKENS_PER_MEDIUM;
+        }
     }
 
     fn text(&mut self, text: &Text<'_>, is_users: bool) {
@@ -212,13 +258,13 @@ impl Reading {
         if memchr::memmem::find(plain.as_bytes(), b"```").is_some() {
             self.prompt.content |= Content::CODE;
         }
-        if is_users {
-            plain.as_ref().clone_into(&mut self.last);
-        }
         if self.kept < MOST_TEXT {
             let room = plain.floor_char_boundary(MOST_TEXT - self.kept);
             self.kept += room;
             self.prompt.texts.push(Cow::Owned(plain.get(..room).unwrap_or_default().to_owned()));
+        }
+        if is_users {
+            self.last = plain.into_owned();
         }
     }
 }
