@@ -38,6 +38,11 @@ impl<K, V> SortedMap<K, V> {
         self.entries.len()
     }
 
+    /// Drops all entries.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,6 +1,5 @@
 //! Reads a JSON body field by field and collects everything that is wrong with it.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use serde_json::value::RawValue;
@@ -50,10 +49,10 @@ impl<'a> Fields<'a> {
 
     /// Each field of the object at `place` once; a repeated one is a fault. `null` is `None`: the field's default.
     pub fn each_once(self, place: &str, faults: &mut Faults) -> Vec<(String, Option<&'a RawValue>)> {
-        let mut seen = BTreeSet::new();
+        let mut seen = SortedMap::new();
         let mut fields = Vec::new();
         for (name, value) in self.0 {
-            if seen.insert(name.clone()) {
+            if seen.insert(name.clone(), ()).is_none() {
                 fields.push((name, (value.get() != "null").then_some(value)));
             } else {
                 faults.add(below(place, &name), "is there twice");

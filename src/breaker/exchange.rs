@@ -1,12 +1,11 @@
 //! The isolate's side of the talk with the `Health` object.
 
-use std::cell::Cell;
-use std::collections::HashSet;
-
 use super::protocol::{Batch, News, PROTOCOL, Reply, Report};
 use super::view::{Ahead, Entry, View};
 use super::{Breaker, Figures, Policy, TargetId};
+use crate::sorted;
 use crate::units::{Millis, UnixMillis};
+use std::cell::Cell;
 
 /// A batch without an answer for so long is lost, whatever became of the task that sent it.
 const LOST_AFTER: Millis = Millis(10_000);
@@ -164,9 +163,10 @@ impl View {
             exchange.heard_all = now;
         }
         self.switches = reply.switches;
-        let listed: HashSet<&str> = reply.targets.iter().map(|news| news.target.as_str()).collect();
+        let mut listed: Vec<&str> = reply.targets.iter().map(|news| news.target.as_str()).collect();
+        sorted::sort(&mut listed);
         for (target, entry) in &mut self.targets {
-            entry.hear(listed.contains(target.as_str()), now);
+            entry.hear(listed.binary_search(&target.as_str()).is_ok(), now);
         }
         for news in reply.targets {
             self.adopt(news, now);

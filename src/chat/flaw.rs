@@ -1,11 +1,10 @@
 //! Whether an answer that came whole is any good: empty ones, broken tool calls and broken JSON are told from the rest.
 
-use serde_json::Value;
-use std::collections::HashMap;
-
 use super::conform::conforms;
 use super::{EndKind, Event, OutputShape, Sink};
 use crate::json::{Raw, Text};
+use crate::sorted::SortedMap;
+use serde_json::Value;
 
 /// Bytes of text or arguments that are kept to be judged; longer answers are not.
 const MOST_KEPT: usize = 1 << 20;
@@ -76,9 +75,9 @@ pub struct Judge {
     said: bool,
     refused: bool,
     /// Escaped text by choice.
-    texts: HashMap<u32, String>,
+    texts: SortedMap<u32, String>,
     /// Escaped arguments by choice and block.
-    calls: HashMap<(u32, u32), String>,
+    calls: SortedMap<(u32, u32), String>,
     kept: usize,
     /// An answer that was cut or filtered is no better than it can be.
     excused: bool,
@@ -144,7 +143,7 @@ impl Judge {
             Event::TextDelta { choice, text, .. } => {
                 self.said |= !text.is_empty();
                 if self.shape.is_some() && self.keep(text) {
-                    self.texts.entry(*choice).or_default().push_str(text.escaped());
+                    self.texts.get_or_default(*choice).push_str(text.escaped());
                 }
             }
             Event::RefusalDelta { text, .. } => {
@@ -154,11 +153,11 @@ impl Judge {
             Event::MediaDelta { .. } => self.said = true,
             Event::ToolCallStart { choice, block, .. } => {
                 self.said = true;
-                self.calls.entry((*choice, *block)).or_default();
+                self.calls.get_or_default((*choice, *block));
             }
             Event::ToolCallDelta { choice, block, arguments } => {
                 let kept = if self.keep(arguments) { arguments.escaped() } else { "" };
-                self.calls.entry((*choice, *block)).or_default().push_str(kept);
+                self.calls.get_or_default((*choice, *block)).push_str(kept);
             }
             Event::End { reason, .. } => {
                 self.ended = true;

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
 use super::document::Node;
+use crate::sorted::SortedMap;
 use crate::units::NanoUsd;
 
 /// More than this many faults are not listed: the document is then not what it was meant to be.
@@ -63,10 +64,10 @@ impl<'d> Place<'d> {
             return Vec::new();
         };
         let mut entries: Vec<(&str, Place<'_>)> = Vec::with_capacity(members.len());
-        let mut seen = std::collections::HashSet::with_capacity(members.len());
+        let mut seen = SortedMap::new();
         for (key, value) in members {
             let place = self.below(key, value);
-            if seen.insert(key.as_str()) {
+            if seen.insert(key.as_str(), ()).is_none() {
                 entries.push((key, place));
             } else {
                 place.fault("stands here twice");

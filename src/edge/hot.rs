@@ -5,7 +5,6 @@
 //! [`take_bytes`], so that bodies are copied once.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -35,13 +34,13 @@ pub(super) struct Isolate {
     pub(super) gateway: Gateway,
     /// What is on its way to the ledger, or could not be sent.
     pub(super) batches: Vec<Batch>,
-    environment: HashMap<String, String>,
+    environment: SortedMap<String, String>,
     /// The bytes of the step that was just answered.
     bytes: Vec<u8>,
     /// A step that [`feed`], which gives bytes alone, led to: the stream goes on with another target.
     pending: Option<(CallId, String)>,
     /// The stored responses that steps ask for, until somebody looks for them.
-    wanted: HashMap<CallId, Box<StoredWanted>>,
+    wanted: SortedMap<CallId, Box<StoredWanted>>,
     /// Fetched links of a call, until all have come.
     media: Vec<Result<FetchedMedia, String>>,
 }
@@ -74,7 +73,6 @@ pub(super) fn variable(name: &str) -> Option<String> {
 #[wasm_bindgen]
 pub fn set_up(environment: &str, seed: &[u8]) {
     let environment: SortedMap<String, String> = crate::json::from_str(environment).unwrap_or_default();
-    let environment: HashMap<String, String> = environment.into_iter().collect();
     let seed = <[u8; 32]>::try_from(seed).unwrap_or_default();
     ISOLATE.with_borrow_mut(|isolate| {
         isolate.get_or_insert_with(|| Isolate {
@@ -83,7 +81,7 @@ pub fn set_up(environment: &str, seed: &[u8]) {
             batches: Vec::new(),
             bytes: Vec::new(),
             pending: None,
-            wanted: HashMap::new(),
+            wanted: SortedMap::new(),
             media: Vec::new(),
         });
     });
@@ -108,7 +106,7 @@ pub(super) fn reconfigure(version: u32, document: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn setup_of(environment: &HashMap<String, String>, config: Config, version: u32) -> Setup {
+fn setup_of(environment: &SortedMap<String, String>, config: Config, version: u32) -> Setup {
     let variable = |name: &str| environment.get(name).map(String::as_str);
     let secrets = Secrets::from_environment(
         variable("LATCHKEY_SECRET"),

@@ -1,4 +1,3 @@
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use serde::Serialize;
@@ -49,7 +48,7 @@ pub struct Gateway {
     /// Whether calls can be compared with the configuration's phrases.
     pub(super) compares: bool,
     /// What calls mean, by a hash of their words.
-    pub(super) meanings: HashMap<u64, Meaning>,
+    pub(super) meanings: SortedMap<u64, Meaning>,
     /// What was answered to calls whose contents are kept, until it is written.
     pub contents: Vec<Content>,
     /// Responses that are stored, until they are written.
@@ -101,7 +100,7 @@ impl Gateway {
             records: RecordBuffer::default(),
             vectors: None,
             compares: false,
-            meanings: HashMap::new(),
+            meanings: SortedMap::new(),
             contents: Vec::new(),
             unwritten: Unwritten::default(),
             purse: Purses::new(isolate),

@@ -1,8 +1,5 @@
 //! Calls whose model string is not all there is to say: aliases, rules, strategies.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use crate::breaker::Verdict;
 use crate::budget::{Aim, Rule};
 use crate::failure::Failure;
@@ -17,8 +14,9 @@ use crate::route::objective::Objective;
 use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, concerns};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
-use crate::sorted;
+use crate::sorted::{self, SortedMap};
 use crate::units::{Millis, NanoUsd, UnixMillis};
+use std::borrow::Cow;
 
 use super::call::{Call, Role};
 use super::send::no_attempt;
@@ -167,10 +165,10 @@ impl Gateway {
     }
 
     /// Calls under way by target.
-    fn in_flight(&self) -> HashMap<&str, u32> {
-        let mut counts = HashMap::new();
+    fn in_flight(&self) -> SortedMap<&str, u32> {
+        let mut counts = SortedMap::new();
         for attempt in self.calls_with_attempts().filter(|attempt| attempt.in_flight) {
-            *counts.entry(attempt.target.as_str()).or_insert(0) += 1;
+            *counts.get_or_default(attempt.target.as_str()) += 1;
         }
         counts
     }

@@ -31,16 +31,15 @@ pub mod workers_ai;
 pub use headroom::headroom;
 pub use surface::{Layout, Patched, RequestPatch, Seen, Surface};
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-
 use carried::Carrier;
 use framing::Framing;
+use std::borrow::Cow;
 
 use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::Raw;
 use crate::provider::{Hosting, ModelFacts, Quirks};
+use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
 
 /// The protocol an upstream speaks.
@@ -78,7 +77,7 @@ pub struct Target<'t> {
 }
 
 /// Fetched media by the link that the caller wrote.
-pub type InlinedMedia = HashMap<String, InlinedPart>;
+pub type InlinedMedia = SortedMap<String, InlinedPart>;
 
 /// One fetched link.
 #[derive(Clone, Debug, PartialEq, Eq)]

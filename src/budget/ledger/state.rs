@@ -264,10 +264,11 @@ impl Ledger {
 
     /// How all pots of a rule stand, by name; one that nothing was drawn from yet is listed where the rule has only one.
     pub fn standings(&mut self, rule: &str, now: UnixMillis) -> SortedMap<String, PotStanding> {
-        let mut names: BTreeSet<String> =
+        let mut names: Vec<String> =
             self.pots.keys().filter(|name| PotName::read(name).rule == rule).cloned().collect();
         if self.rules.get(rule).is_some_and(|known| !known.rule.scope().is_each()) {
-            names.insert(rule.to_owned());
+            // Its place in the map is the same where it is listed twice.
+            names.push(rule.to_owned());
         }
         names.into_iter().filter_map(|name| self.standing(&name, now).map(|standing| (name, standing))).collect()
     }

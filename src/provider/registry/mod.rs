@@ -5,7 +5,6 @@
 mod recent;
 mod upstream;
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::models::{self, Entry, Mode};
@@ -36,7 +35,7 @@ impl Registry {
     /// that the gateway runs on its operator's own machine: servers on localhost can then be reached, and the
     /// sandbox answers unless `SANDBOX` is `off`.
     #[must_use]
-    pub fn new(environment: &HashMap<String, String>, config: &Config, local: bool) -> Registry {
+    pub fn new(environment: &SortedMap<String, String>, config: &Config, local: bool) -> Registry {
         let variable = |name: &str| {
             environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
         };

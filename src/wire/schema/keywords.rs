@@ -1,9 +1,8 @@
 //! Keywords of a schema that has one type.
 
-use std::collections::HashSet;
-
 use super::Dialect;
 use super::tree::{Members, Node};
+use crate::sorted::SortedMap;
 
 /// Longer values are no hint to a model.
 const MAX_HINT: usize = 200;
@@ -251,8 +250,8 @@ pub(super) fn range(members: &Members, kind: Kind, out: &mut Members, hints: &mu
 
 /// The required names among the properties that are there, once each.
 pub(super) fn required(members: &Members, properties: &Members) -> Vec<Node> {
-    let known: HashSet<&str> = properties.0.iter().map(|(name, _)| name.as_str()).collect();
-    let mut seen = HashSet::new();
+    let known: SortedMap<&str, ()> = properties.0.iter().map(|(name, _)| (name.as_str(), ())).collect();
+    let mut seen = SortedMap::new();
     let names = members.array("required").unwrap_or_default().iter().filter_map(Node::text);
-    names.filter(|name| known.contains(name) && seen.insert(*name)).map(Node::string).collect()
+    names.filter(|name| known.contains_key(name) && seen.insert(*name, ()).is_none()).map(Node::string).collect()
 }

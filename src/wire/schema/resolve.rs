@@ -1,9 +1,8 @@
 //! `$ref` and `allOf`: what a schema really says, in one object.
 
-use std::borrow::Cow;
-use std::collections::HashSet;
-
 use super::tree::{Members, Node};
+use crate::sorted;
+use std::borrow::Cow;
 
 /// References that lead to references, and `allOf` within `allOf`.
 const MAX_HOPS: usize = 16;
@@ -116,13 +115,17 @@ pub(super) fn merge(flat: &mut Members, more: Members) {
         match (flat.get_mut(&key), node) {
             (None, node) => flat.push(&key, node),
             (Some(Node::Object(known)), Node::Object(more)) if key == "properties" => {
-                let names: HashSet<&str> = known.0.iter().map(|(name, _)| name.as_str()).collect();
-                let new: Vec<_> = more.0.into_iter().filter(|(name, _)| !names.contains(name.as_str())).collect();
+                let mut names: Vec<&str> = known.0.iter().map(|(name, _)| name.as_str()).collect();
+                sorted::sort(&mut names);
+                let new: Vec<_> =
+                    more.0.into_iter().filter(|(name, _)| names.binary_search(&name.as_str()).is_err()).collect();
                 known.0.extend(new);
             }
             (Some(Node::Array(known)), Node::Array(more)) if key == "required" => {
-                let names: HashSet<&str> = known.iter().filter_map(Node::text).collect();
-                let new = more.into_iter().filter(|name| name.text().is_some_and(|name| !names.contains(name)));
+                let mut names: Vec<&str> = known.iter().filter_map(Node::text).collect();
+                sorted::sort(&mut names);
+                let new =
+                    more.into_iter().filter(|name| name.text().is_some_and(|name| names.binary_search(&name).is_err()));
                 let new: Vec<_> = new.collect();
                 known.extend(new);
             }

@@ -8,14 +8,12 @@
 //! - instructions in mid-conversation move to the others at the front, unless the model takes them where they stand;
 //! - a conversation that begins with the model gets an opening, and one of instructions alone gets its last as prompt.
 
-use std::collections::HashSet;
-
 use super::{names, signer};
 use crate::chat::{CacheMark, Message, Part, Request, Role, Signature};
 use crate::failure::Failure;
 use crate::json::Text;
 use crate::provider::ReasoningControl;
-use crate::sorted;
+use crate::sorted::{self, SortedMap};
 use crate::wire::{Adjusted, Change, Target};
 
 pub(in crate::wire) const NO_RESULT: &str = "No result was given for this call.";
@@ -125,7 +123,7 @@ pub(in crate::wire) fn order<'r>(
         adjusted,
         conversation: Conversation::default(),
         calls: Vec::new(),
-        used: HashSet::new(),
+        used: SortedMap::new(),
     };
     for (at, message) in request.messages.iter().enumerate() {
         orderer.message(at, message);
@@ -154,7 +152,7 @@ struct Orderer<'r, 'c> {
     /// The calls of the last assistant turn that wait for results.
     calls: Vec<Call<'r>>,
     /// Ids of calls, which have to be unique.
-    used: HashSet<String>,
+    used: SortedMap<String, ()>,
 }
 
 struct Call<'r> {
@@ -346,7 +344,7 @@ impl<'r> Orderer<'r, '_> {
     fn unique(&mut self, id: String) -> String {
         let mut unique = id.clone();
         let mut times = 1;
-        while !self.used.insert(unique.clone()) {
+        while self.used.insert(unique.clone(), ()).is_some() {
             times += 1;
             unique = format!("{id}_{times}");
         }

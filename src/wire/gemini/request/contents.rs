@@ -1,11 +1,10 @@
 //! The conversation: `systemInstruction` and `contents`.
 
-use std::collections::HashMap;
-
 use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role, Signature};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
 use crate::provider::Capabilities;
+use crate::sorted::SortedMap;
 use crate::wire::gemini::{SIGNATURE_FORMAT, UNSIGNED_CALL, names};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
@@ -31,7 +30,7 @@ pub(super) fn write(
     if has_turns && !is_apart && !system.is_empty() {
         adjusted.note("messages", Change::Changed);
     }
-    let mut writer = Writer { turns: Turns::open(body.key("contents")), target, adjusted, names: HashMap::new() };
+    let mut writer = Writer { turns: Turns::open(body.key("contents")), target, adjusted, names: SortedMap::new() };
     if !is_apart {
         system.iter().for_each(|text| writer.text(Speaker::User, text, None));
     }
@@ -90,7 +89,7 @@ struct Writer<'w, 't> {
     target: &'t Target<'t>,
     adjusted: &'w mut Adjusted,
     /// The function of each call so far, by the call's id: results are matched by it.
-    names: HashMap<String, Text<'t>>,
+    names: SortedMap<String, Text<'t>>,
 }
 
 impl<'t> Writer<'_, 't> {
