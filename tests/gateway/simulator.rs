@@ -4,7 +4,7 @@
 //! calls and by its talk with the region's object once a second.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::sync::LazyLock;
 
 use latchkey::breaker::protocol::Batch;
@@ -19,6 +19,7 @@ use latchkey::route::facts::{CallFacts, Prompt};
 use latchkey::route::objective::Objective;
 use latchkey::route::resolve;
 use latchkey::route::router::{Request, Routed, Router};
+use latchkey::sorted::SortedMap;
 use latchkey::units::{Millis, NanoUsd, UnixMillis};
 
 use crate::market::{Asked, HOSTS, Market, OPEN_FOR, OPENS, Outcome};
@@ -71,7 +72,7 @@ impl Simulator {
         let config = config::read(market.document(alias).as_bytes()).expect("a document");
         Simulator {
             market,
-            registry: Registry::new(&HashMap::new(), &config, true),
+            registry: Registry::new(&SortedMap::new(), &config, true),
             routing: config.routing,
             router: Router::default(),
             view: View::new(Policy::default(), seed),

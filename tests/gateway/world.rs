@@ -10,6 +10,7 @@ use latchkey::http::Response;
 use latchkey::keys::{Grant, Key, Secrets, mint};
 use latchkey::observe::Record;
 use latchkey::provider::Registry;
+use latchkey::sorted::SortedMap;
 use latchkey::units::UnixMillis;
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ impl World {
 
     /// With everything that follows a failure, and further variables.
     pub fn of(key: Key, document: &str, variables: &[(&str, &str)]) -> World {
-        let environment: HashMap<String, String> = [
+        let environment: SortedMap<String, String> = [
             ("LATCHKEY_SECRET", "a secret that is only for tests"),
             ("OPENAI_API_KEY", "sk-openai-secret"),
             ("ANTHROPIC_API_KEY", "sk-ant-secret"),

@@ -1,7 +1,6 @@
 //! What would decide, asked of a gateway of its own.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 
 use serde_json::json;
@@ -12,6 +11,7 @@ use crate::config;
 use crate::failure::Failure;
 use crate::gateway::{self, Hypothetical, PastCall, Redecided, Setup};
 use crate::provider::Registry;
+use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
 
 const IN_FORCE: &str = r#"{"version": 1,
@@ -26,7 +26,7 @@ pub struct Isolate(RefCell<gateway::Gateway>);
 
 fn setup(document: &str) -> Setup {
     let config = config::read(document.as_bytes()).expect("a document");
-    let environment = HashMap::from([("OPENAI_API_KEY".to_owned(), "sk-secret".to_owned())]);
+    let environment = SortedMap::from_iter([("OPENAI_API_KEY".to_owned(), "sk-secret".to_owned())]);
     Setup { registry: Registry::new(&environment, &config, true), config, version: 3, secrets: None }
 }
 

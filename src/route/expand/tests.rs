@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use super::*;
 use crate::config;
 use crate::route::classify::Kind;
@@ -23,7 +21,7 @@ const NOON: UnixMillis = UnixMillis(1_790_078_400_000);
 
 fn expand_at(candidates: &[Named], now: UnixMillis) -> Expanded {
     let config = config::read(DOCUMENT.as_bytes()).expect("a document");
-    let registry = Registry::new(&HashMap::from([("K".to_owned(), "k".to_owned())]), &config, true);
+    let registry = Registry::new(&SortedMap::from_iter([("K".to_owned(), "k".to_owned())]), &config, true);
     Expansion::new(&registry, &config.routing, now).of(candidates)
 }
 

@@ -1,5 +1,3 @@
-use std::collections::HashMap;
-
 use serde_json::{Value, json};
 
 use super::*;
@@ -8,7 +6,7 @@ use crate::config;
 const NOW: UnixMillis = UnixMillis(1_795_219_200_000);
 
 fn registry(keys: &[&str]) -> Registry {
-    let environment: HashMap<String, String> =
+    let environment: SortedMap<String, String> =
         keys.iter().map(|key| ((*key).to_owned(), "secret".to_owned())).collect();
     let document = br#"{"version": 1,
         "providers": {"cave": {"base_url": "https://cave.example.com", "auth": "none", "models": ["flint"]}},

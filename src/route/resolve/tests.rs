@@ -1,12 +1,11 @@
-use std::collections::HashMap;
-
 use proptest::prelude::*;
 
 use super::*;
 use crate::config;
+use crate::sorted::SortedMap;
 
 fn registry(keys: &[&str]) -> Registry {
-    let environment: HashMap<String, String> =
+    let environment: SortedMap<String, String> =
         keys.iter().map(|key| ((*key).to_owned(), "secret".to_owned())).collect();
     let document = br#"{"version": 1, "providers": {"cave": {"base_url": "https://cave.example.com", "auth": "none",
         "models": ["llama-5", "stone/flint-7b"]}}, "models": {"cave/fire-1": {"context": 1000}}}"#;
@@ -94,7 +93,7 @@ fn what_is_no_model_string_is_a_bad_request() {
 
 #[test]
 fn the_sandbox_can_be_off() {
-    let deployed = Registry::new(&HashMap::new(), &config::Config::default(), false);
+    let deployed = Registry::new(&SortedMap::new(), &config::Config::default(), false);
     let failure = resolve(&deployed, "sandbox/echo").expect_err("off");
     assert!(failure.message.contains("SANDBOX"), "{}", failure.message);
     assert_eq!(resolve(&deployed, "echo").expect_err("no bare sandbox models").kind, Kind::NotFound);

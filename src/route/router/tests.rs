@@ -1,9 +1,8 @@
-use std::collections::HashMap;
-
 use super::*;
 use crate::config;
 use crate::route::facts::Prompt;
 use crate::route::resolve;
+use crate::sorted::SortedMap;
 
 const NOW: UnixMillis = UnixMillis(1_790_035_200_000);
 
@@ -30,7 +29,7 @@ impl World {
         );
         let config = config::read(document.as_bytes()).expect("a document");
         World {
-            registry: Registry::new(&HashMap::new(), &config, true),
+            registry: Registry::new(&SortedMap::new(), &config, true),
             routing: config.routing,
             router: Router::default(),
         }

@@ -3,7 +3,6 @@
 //!
 //! `cargo run --release --manifest-path tests/classifier/Cargo.toml --bin cost`
 
-use std::collections::HashMap;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::time::Instant;
@@ -19,6 +18,7 @@ use latchkey::route::facts::{CallFacts, Prompt};
 use latchkey::route::objective::Objective;
 use latchkey::route::resolve;
 use latchkey::route::router::{Request, Router};
+use latchkey::sorted::SortedMap;
 use latchkey::units::{Millis, UnixMillis};
 
 const CANDIDATES: usize = 50;
@@ -66,8 +66,9 @@ fn main() {
         });
         println!("| decision over {CANDIDATES} candidates, `{strategy}` | {each:.1} |");
     }
-    let prompt = "Explain how the scheduler of this program decides which task runs next, and prove that none starves. "
-        .repeat(41);
+    let prompt =
+        "Explain how the scheduler of this program decides which task runs next, and prove that none starves. "
+            .repeat(41);
     let each = timed(|_| classify(black_box(&prompt), Hints::default()).difficulty > 0);
     println!("| classifier, prompt of {} bytes | {each:.1} |", prompt.len());
     for (what, strategy, model, words) in [
@@ -87,13 +88,14 @@ fn whole(strategy: &str, model: &str, words: &str) -> f64 {
         "message":{"role":"assistant","content":"Hello there"},"finish_reason":"stop"}],
         "usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#;
     let config = config::read(document(strategy).as_bytes()).expect("a document");
-    let registry = Registry::new(&HashMap::new(), &config, true);
+    let registry = Registry::new(&SortedMap::new(), &config, true);
     let secrets = Secrets::from_environment(Some("a secret that is only for measuring"), None, None);
     let minted = mint(secrets.as_ref().expect("a secret"), [7; 32]);
     let grant = Rc::new(Grant::new(Key { id: "key_1".to_owned(), ..Key::default() }));
     let mut gateway = Gateway::new(Setup { registry, config, version: 1, secrets }, [9; 32]);
     let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{words}"}}]}}"#);
-    let headers = [("content-type", "application/json"), ("authorization", &format!("Bearer {}", minted.text.expose()))];
+    let headers =
+        [("content-type", "application/json"), ("authorization", &format!("Bearer {}", minted.text.expose()))];
     let incoming = Incoming {
         method: "POST".to_owned(),
         path: "/v1/chat/completions".to_owned(),
@@ -135,7 +137,7 @@ fn timed(mut work: impl FnMut(usize) -> bool) -> f64 {
 /// A gateway with an alias of fifty targets, each at a price of its own.
 fn fifty(strategy: &str) -> (Registry, config::Routing) {
     let config = config::read(document(strategy).as_bytes()).expect("a document");
-    (Registry::new(&HashMap::new(), &config, true), config.routing)
+    (Registry::new(&SortedMap::new(), &config, true), config.routing)
 }
 
 fn document(strategy: &str) -> String {
