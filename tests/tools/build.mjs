@@ -9,6 +9,18 @@ import { buildTools, ensurePackages, ensureRust, lockedVersion } from "./toolcha
 /** What the wasm is made from. */
 const INPUTS = ["src", "Cargo.toml", "Cargo.lock", "tests/tools/build.mjs", "tests/tools/toolchain.mjs"];
 
+/** What rustc and wasm-bindgen make use of, and nothing else: workerd need not know what wasm-opt knows. */
+const WASM_FEATURES = [
+  "mutable-globals",
+  "sign-ext",
+  "nontrapping-float-to-int",
+  "bulk-memory",
+  "bulk-memory-opt",
+  "multivalue",
+  "reference-types",
+  "exception-handling",
+];
+
 /** What `build/` was made from: written after a build that succeeded, removed before the next. */
 const STAMP = join(ROOT, "build", ".inputs");
 
@@ -25,8 +37,20 @@ export async function build() {
   await step(`Building the Worker with worker-build ${lockedVersion("worker")}`, async () => {
     rmSync(STAMP, { force: true });
     await run(workerBuild, ["--release"], { env, label: "worker-build", show: process.stdout.isTTY });
+    await sortFunctions(env.WASM_OPT_BIN);
     writeFileSync(STAMP, inputs);
   });
+}
+
+/**
+ * Puts functions of like names side by side, and then leaves the names out. What was made of one generic function zips
+ * well where it stands together: this takes a twentieth off the zipped script. It changes no code.
+ */
+async function sortFunctions(wasmOpt) {
+  const wasm = join(ROOT, "build", "index_bg.wasm");
+  const passes = ["--duplicate-function-elimination", "--reorder-functions-by-name", "--strip-debug"];
+  const features = WASM_FEATURES.map((feature) => `--enable-${feature}`);
+  await run(process.execPath, [wasmOpt, ...features, ...passes, wasm, "-o", wasm], { label: "wasm-opt" });
 }
 
 function digest(compiler) {
