@@ -67,7 +67,16 @@ use answer::{Answer, Refusal};
 /// The description of the caller's and the operator's API, OpenAPI 3.1: the body of `GET /openapi.json`.
 ///
 /// A test holds it against the routes there are and the answers they give.
-pub const OPENAPI: &str = include_str!("openapi.json");
+pub const OPENAPI: &str = {
+    const WRITTEN: &str = include_str!("openapi.json");
+    const LENGTH: usize = crate::json::compact::<0>(WRITTEN).1;
+    // Half of what is written is indentation.
+    const COMPACT: &[u8] = &crate::json::compact::<LENGTH>(WRITTEN).0;
+    match std::str::from_utf8(COMPACT) {
+        Ok(compact) => compact,
+        Err(_) => WRITTEN,
+    }
+};
 
 /// A request under `/admin`, read whole.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@
 //! Serde's `flatten`, untagged and internally tagged enums buffer their input and lose the spans: types on the path
 //! of a call are plain structs with optional fields.
 
+mod compact;
 mod cursor;
 mod depth;
 mod edit;
@@ -19,6 +20,7 @@ mod reader;
 mod text;
 mod write;
 
+pub(crate) use compact::compact;
 pub use cursor::{Cursor, Kind, Member, SyntaxError};
 pub use depth::{TooDeep, check_depth};
 pub use edit::Edits;
