@@ -87,36 +87,28 @@ enum What {
     Sign,
 }
 
-/// What a byte is part of. Most of what a classification costs is spent on telling this, so it is looked up.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part {
-    Blank,
-    Letter,
-    Digit,
-    /// A character of three bytes from this lead on is of a script without blanks: a word for itself.
-    Lead,
-    Sign,
-}
-
-static PARTS: [Part; 256] = {
-    let mut parts = [Part::Sign; 256];
+/// Bytes of words, in lower case, and 0 for all others: most of what a classification costs is telling one from the other.
+static LETTERS: [u8; 256] = {
+    let mut letters = [0; 256];
     let mut byte = 0;
     #[allow(clippy::indexing_slicing, reason = "while the program is built; a wrong index then fails the build")]
-    while byte < parts.len() {
-        parts[byte] = match byte as u8 {
-            0..=b' ' => Part::Blank,
-            b'0'..=b'9' => Part::Digit,
-            0xe3..=0xed => Part::Lead,
-            b'a'..=b'z' | b'A'..=b'Z' | 0x80.. | b'\'' | b'_' => Part::Letter,
-            _ => Part::Sign,
-        };
+    while byte < letters.len() {
+        let is_letter = matches!(byte as u8, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'\'' | b'_' | 0x80..);
+        if is_letter && !is_lead(byte as u8) {
+            letters[byte] = (byte as u8).to_ascii_lowercase();
+        }
         byte += 1;
     }
-    parts
+    letters
 };
 
-fn part(byte: u8) -> Part {
-    PARTS.get(usize::from(byte)).copied().unwrap_or(Part::Sign)
+/// A character of three bytes that begins so is of a script without blanks: a word for itself.
+const fn is_lead(byte: u8) -> bool {
+    matches!(byte, 0xe3..=0xed)
+}
+
+fn letter(byte: u8) -> u8 {
+    LETTERS.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
 struct Tokens<'t> {
@@ -139,26 +131,27 @@ impl<'t> Tokens<'t> {
     fn word(&mut self) -> Token {
         let (mut hash, mut start, mut letters) = (START, START, 0);
         for byte in self.rest {
-            if !matches!(part(*byte), Part::Letter | Part::Digit) {
+            let letter = letter(*byte);
+            if letter == 0 {
                 break;
             }
             if letters == 4 {
                 start = hash;
             }
             if letters < LONGEST_WORD {
-                hash = step(hash, byte.to_ascii_lowercase());
+                hash = step(hash, letter);
             }
             letters += 1;
         }
         let word = self.pass(letters);
         // Of shorter words the whole is enough.
         let last = word.last_chunk::<3>().filter(|_| letters > LEAST_AFFIXED);
-        let end = last.map_or(0, |last| last.iter().fold(START, |hash, byte| step(hash, byte.to_ascii_lowercase())));
+        let end = last.map_or(0, |last| last.iter().fold(START, |hash, byte| step(hash, letter(*byte))));
         Token { hash, start, end, letters, what: What::Word }
     }
 
     fn number(&mut self) -> Token {
-        let digits = self.rest.iter().take_while(|byte| part(**byte) == Part::Digit).count();
+        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.pass(digits);
         // How long a number is says more than which it is.
         Token { hash: step(step(START, b'#'), digits.min(4) as u8), start: 0, end: 0, letters: 0, what: What::Number }
@@ -171,18 +164,18 @@ impl Iterator for Tokens<'_> {
     fn next(&mut self) -> Option<Token> {
         loop {
             let byte = *self.rest.first()?;
-            return Some(match part(byte) {
-                Part::Digit => self.number(),
-                Part::Letter => self.word(),
-                Part::Lead => {
+            return Some(match byte {
+                b'0'..=b'9' => self.number(),
+                _ if letter(byte) != 0 => self.word(),
+                _ if is_lead(byte) => {
                     let hash = self.pass(3).iter().fold(START, |hash, byte| step(hash, *byte));
                     Token { hash, start: START, end: 0, letters: 1, what: What::Word }
                 }
-                Part::Blank => {
+                0..=b' ' => {
                     self.pass(1);
                     continue;
                 }
-                Part::Sign => {
+                _ => {
                     self.pass(1);
                     Token { hash: step(step(START, b'~'), byte), start: 0, end: 0, letters: 0, what: What::Sign }
                 }

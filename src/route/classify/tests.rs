@@ -60,6 +60,38 @@ fn what_a_call_asks_for_bounds_its_difficulty() {
 }
 
 #[test]
+fn rows_are_summed_column_by_column() {
+    // Every weight as far from nothing as a byte goes: what would spill from one column into the next shows.
+    let head = 4 + 4 * (1 + 2 * model::COLUMNS);
+    for (weight, sum) in [(-128i8, -128.0), (127, 127.0)] {
+        let mut file = vec![0u8; head];
+        file[4..].fill(0);
+        for scale in 1..=model::COLUMNS {
+            file[4 + 4 * scale..8 + 4 * scale].copy_from_slice(&1f32.to_le_bytes());
+        }
+        for row in 0..model::BUCKETS {
+            file.extend((0..model::COLUMNS).map(|column| if column == row % 10 { weight.cast_unsigned() } else { 0 }));
+        }
+        let text = "some words that are many enough to be summed more than once, ".repeat(30);
+        let (mut measured, mut worded) = ([0f32; model::COLUMNS], [0f32; model::COLUMNS]);
+        let mut words = 0f32;
+        let add = |sums: &mut [f32; model::COLUMNS], row: u32| sums[row as usize % 10] += sum;
+        features::features(
+            &text,
+            |row| add(&mut measured, row),
+            |row| {
+                words += 1.0;
+                add(&mut worded, row);
+            },
+        );
+        assert!(words > 514.0, "{words}");
+        let share = 1.0 / words.sqrt();
+        let expected = std::array::from_fn(|column| measured[column] + worded[column] * share);
+        assert_eq!(model::Model::new(&file).scores(&text), expected);
+    }
+}
+
+#[test]
 fn the_middle_of_a_long_text_is_not_read() {
     let read = |text: &str| {
         let mut rows = Vec::new();
