@@ -122,28 +122,33 @@ pub(super) fn unescape(escaped: &str) -> Option<String> {
 fn plain_of(escaped: &str) -> (String, bool) {
     let mut plain = String::with_capacity(escaped.len());
     let (mut rest, mut is_whole) = (escaped, true);
-    while let Some(at) = memchr::memchr(b'\\', rest.as_bytes()) {
-        let (before, escape) = rest.split_at(at);
+    while let Some((before, escape)) = memchr::memchr(b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at)) {
         plain.push_str(before);
-        let mut characters = escape.chars();
-        characters.next();
-        let character = match characters.next() {
-            Some('u') => {
-                let (character, after) = unit_of(characters.as_str());
-                characters = after.chars();
-                character
+        let mut after = escape.get(2..).unwrap_or_default();
+        let one = match escape.as_bytes().get(1) {
+            Some(b'n') => "\n",
+            Some(b'"') => "\"",
+            Some(b't') => "\t",
+            Some(b'r') => "\r",
+            Some(b'b') => "\u{8}",
+            Some(b'f') => "\u{c}",
+            Some(b'u') => {
+                let (character, behind) = unit_of(after);
+                after = behind;
+                is_whole &= character.is_some();
+                plain.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
+                ""
             }
-            Some('n') => Some('\n'),
-            Some('t') => Some('\t'),
-            Some('r') => Some('\r'),
-            Some('b') => Some('\u{8}'),
-            Some('f') => Some('\u{c}'),
-            Some(other) => Some(other),
-            None => return (plain, false),
+            // What needs no escape stands for itself, and may have more bytes than one.
+            _ => {
+                let mut characters = escape.get(1..).unwrap_or_default().chars();
+                is_whole &= characters.next().map(|character| plain.push(character)).is_some();
+                after = characters.as_str();
+                ""
+            }
         };
-        is_whole &= character.is_some();
-        plain.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
-        rest = characters.as_str();
+        plain.push_str(one);
+        rest = after;
     }
     plain.push_str(rest);
     (plain, is_whole)
