@@ -15,6 +15,7 @@ mod outcome;
 mod overview;
 mod policy;
 pub mod protocol;
+mod quick;
 mod region;
 mod sketch;
 mod state;

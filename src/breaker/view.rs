@@ -1,10 +1,12 @@
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use super::chance::next;
 use super::exchange::Exchange;
 use super::outcome::name_of;
 use super::protocol::{LastError, Position, Probed, Report, Switch};
+use super::quick::Quick;
 use super::target::{self, TargetId};
 use super::{Breaker, Figures, Headroom, Health, Outcome, Policy, Tally, What};
 use crate::sorted;
@@ -37,7 +39,7 @@ pub struct View {
     pub(super) policy: Policy,
     /// State of the generator behind the jitter of blocks.
     chance: u64,
-    pub(super) targets: HashMap<TargetId, Entry>,
+    pub(super) targets: HashMap<TargetId, Entry, BuildHasherDefault<Quick>>,
     /// What the operator decided, as the object says.
     pub(super) switches: Vec<Switch>,
     /// The same, as it came with the leases of keys: that is sooner, and does not wait for the object.
