@@ -255,11 +255,14 @@ fn score(
                 let balance = situation.policy.balance;
                 let latency = slowness.of_one(&seen, situation.output_tokens, Strategy::Fastest).max(1.0);
                 // Of a product of powers only the logarithm is wanted, and most of its parts are nothing.
-                let power = |base: f64, exponent: f64| if exponent == 0.0 { 0.0 } else { exponent * base.ln() };
+                let power = |base: f64, exponent: f64| match base == 1.0 || exponent == 0.0 {
+                    true => 0.0,
+                    false => exponent * base.ln(),
+                };
                 let strength = power(1.0 - seen.error_ratio.clamp(0.0, 0.99), balance.errors)
                     - power(cost, balance.price)
                     - power(latency, balance.latency);
-                race(situation.draw(contender), weight.ln() + strength)
+                race(situation.draw(contender), power(weight, 1.0) + strength)
             }
             Strategy::BudgetAware if cost <= kept => ranked.contender as f64,
             Strategy::BudgetAware => {
