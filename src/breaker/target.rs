@@ -29,7 +29,7 @@ impl TargetId {
     /// ```
     #[must_use]
     pub fn new(provider: &str, model: &str) -> TargetId {
-        TargetId(format!("{provider}/{model}").into())
+        TargetId([provider, "/", model].concat().into())
     }
 
     /// One credential of this target, counted from 1.

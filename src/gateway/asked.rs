@@ -95,6 +95,11 @@ impl Asked {
         Ok(Asked { model: model.to_owned(), stream, layout, structured, ..Asked::default() })
     }
 
+    /// The providers that it names first, in their order.
+    pub(super) fn wished(&self) -> &[String] {
+        self.preferences.as_ref().map_or(&[], |preferences| &preferences.order)
+    }
+
     /// Reads what a body of `endpoint` asks for.
     ///
     /// # Errors

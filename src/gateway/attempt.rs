@@ -100,7 +100,7 @@ impl Gateway {
         let facts = registry.facts(&provider, &model);
         let format = call.format_for(&upstream, &facts);
         call.attempt = Some(Attempt {
-            target: format!("{provider}/{model}"),
+            target: [provider.as_str(), "/", model.as_str()].concat(),
             format,
             rank,
             credential: 0,

@@ -11,6 +11,7 @@ use crate::units::{Millis, UnixMillis};
 use super::attempt::Attempt;
 use super::call::{Call, Role, Stage};
 use super::health::all_blocked;
+use super::routed::{best_of, plan_of};
 use super::send::no_attempt;
 use super::settle::estimate;
 use super::{Gateway, Step};
@@ -31,7 +32,7 @@ impl Gateway {
             if grant.key.log_content && call.routed.as_ref().is_some_and(|routed| routed.shadow.is_some()) {
                 call.kept = Some(Vec::new());
             }
-            self.aim_at_next(call, now)?;
+            self.aim_at_best(call, now)?;
         } else if call.asked.preferences.is_some() {
             self.plan(call)?;
             self.aim_at_next(call, now)?;
@@ -162,6 +163,18 @@ impl Gateway {
         next
     }
 
+    /// Aims a call at the first of the targets that were decided on. A plan of the others is made once one is needed.
+    pub(super) fn aim_at_best(&mut self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
+        let best = call.routed.as_ref().and_then(|routed| best_of(routed, call.asked.wished()));
+        match best.filter(|target| self.standing(target, now) == Standing::Good) {
+            Some(target) => self.aim(call, target, now),
+            None => {
+                self.plan(call)?;
+                self.aim_at_next(call, now)
+            }
+        }
+    }
+
     /// Sees to it that the call has a plan of the targets that it has not tried.
     fn plan(&self, call: &mut Call) -> Result<(), Failure> {
         if call.plan.is_some() {
@@ -177,7 +190,10 @@ impl Gateway {
             None => &none,
         };
         let fallbacks = self.setup.config.fallbacks.get(model).map_or(&[][..], Vec::as_slice);
-        let mut plan = Plan::new(registry, model, preferences, fallbacks)?;
+        let mut plan = match &call.routed {
+            Some(routed) => plan_of(routed, call.asked.wished()),
+            None => Plan::new(registry, model, preferences, fallbacks)?,
+        };
         if let Some(attempt) = &call.attempt {
             plan.retain(|target| target.provider != attempt.upstream.id || target.model != attempt.model);
             if attempt.own_key {

@@ -1,5 +1,8 @@
 //! Calls whose model string is not all there is to say: aliases, rules, strategies.
 
+use std::borrow::Cow;
+use std::cell::OnceCell;
+
 use crate::breaker::Verdict;
 use crate::budget::{Aim, Rule};
 use crate::failure::Failure;
@@ -16,7 +19,6 @@ use crate::route::router::{Request, Routed, concerns};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
 use crate::sorted::{self, SortedMap};
 use crate::units::{Millis, NanoUsd, UnixMillis};
-use std::borrow::Cow;
 
 use super::call::{Call, Role};
 use super::send::no_attempt;
@@ -26,7 +28,7 @@ use super::{Gateway, Incoming};
 const METADATA_HEADERS: [&str; 2] = ["x-portkey-metadata", "x-litellm-spend-logs-metadata"];
 
 impl Gateway {
-    /// Decides where a call goes, and gives it a plan; nothing where its model says all.
+    /// Decides where a call goes; whether it did, as nothing is to be decided where its model says all.
     ///
     /// # Errors
     /// As [`Router::route`](crate::route::router::Router::route).
@@ -65,7 +67,7 @@ impl Gateway {
         let mut router = std::mem::take(&mut self.router);
         let (registry, view) = (&self.setup.registry, &self.view);
         let fallbacks = &self.setup.config.fallbacks;
-        let in_flight = self.in_flight();
+        let in_flight = OnceCell::new();
         let suffixed = |name: &str| name.len() < call.asked.model.len();
         let named = |name: &str| {
             let mut wishes = preferences.clone();
@@ -78,14 +80,15 @@ impl Gateway {
             let target = |candidate: Candidate| Resolved { provider: candidate.provider, model: candidate.model };
             Ok(plan.into_targets().map(target).collect())
         };
-        let figures = |target: &str| {
+        let figures = |target: &str, counts: bool| {
             let (seen, verdict) = view.seen(target, now);
+            let calls = counts.then(|| in_flight.get_or_init(|| self.in_flight()).get(target)).flatten();
             Figures {
                 first_token_p50: seen.p50.or(seen.average),
                 first_token_p95: seen.p95,
                 tokens_per_second: seen.tokens_per_second.map(f64::from),
                 error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
-                in_flight: in_flight.get(target).copied().unwrap_or(0),
+                in_flight: calls.copied().unwrap_or(0),
                 blocked_until: match verdict {
                     Verdict::Pass | Verdict::Probe => None,
                     Verdict::Blocked { until } => Some(until),
@@ -142,9 +145,7 @@ impl Gateway {
         let unrecorded = request.unrecorded.take().unwrap_or_default();
         self.router = router;
         call.unrecorded = unrecorded;
-        let routed = routed?;
-        call.plan = Some(Box::new(plan_of(&routed, &preferences.order)));
-        call.routed = Some(Box::new(routed));
+        call.routed = Some(Box::new(routed?));
         Ok(())
     }
 
@@ -211,18 +212,16 @@ fn objective(call: &Call, preferences: &Preferences, reads: bool) -> Objective {
     objective
 }
 
+/// Where a decision sends a call first: to the best of its order, of those that the call names first where it names any.
+/// Nearly all calls need no more than this of their plan.
+pub(super) fn best_of(routed: &Routed, wished: &[String]) -> Option<Candidate> {
+    routed.order().min_by_key(|contender| place(contender, wished)).map(candidate)
+}
+
 /// The plan that a decision is: its order, the providers that the call names first at the front, then the fallbacks.
-fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
+pub(super) fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
     let mut order: Vec<&Contender> = routed.order().collect();
-    if !wished.is_empty() {
-        let place = |contender: &&Contender| wished.iter().position(|name| **name == *contender.provider);
-        sorted::sort_by_key(&mut order, |contender| place(contender).unwrap_or(wished.len()));
-    }
-    let candidate = |contender: &Contender| Candidate {
-        provider: contender.provider.to_string(),
-        model: contender.model.to_string(),
-        rank: 0,
-    };
+    sorted::sort_by_key(&mut order, |contender| place(contender, wished));
     // More than a plan holds would only be made to be dropped.
     let mut targets: Vec<Candidate> = order.into_iter().take(MAX_TARGETS).map(candidate).collect();
     for (rank, target) in routed.fallbacks.iter().enumerate() {
@@ -232,6 +231,16 @@ fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
         }
     }
     Plan::of(targets)
+}
+
+/// The place of a contender's provider among those that a call names first; behind them all where it is none of them.
+fn place(contender: &Contender, wished: &[String]) -> usize {
+    wished.iter().position(|name| **name == *contender.provider).unwrap_or(wished.len())
+}
+
+fn candidate(contender: &Contender) -> Candidate {
+    let Contender { provider, model, .. } = contender;
+    Candidate { provider: String::from(&**provider), model: String::from(&**model), rank: 0 }
 }
 
 /// Metadata in the headers in which other gateways' callers send it.

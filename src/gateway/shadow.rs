@@ -71,7 +71,7 @@ impl Gateway {
         let found = found.and_then(|found| found.variants.iter().find(|one| one.name == variant));
         let shadow = found.and_then(|variant| variant.shadow).ok_or_else(no_attempt)?;
         call.grant = Some(Rc::new(purse(experiment, variant, shadow, self.setup.version)));
-        self.aim_at_next(call, now)?;
+        self.aim_at_best(call, now)?;
         self.send(call, now)
     }
 

@@ -93,8 +93,8 @@ pub struct Request<'r> {
     pub service_tier: Option<&'r str>,
     /// The targets that it names, where it names no alias.
     pub named: &'r dyn Fn(&str) -> Result<Vec<Resolved>, Failure>,
-    /// What was lately seen of a target.
-    pub figures: &'r dyn Fn(&str) -> Figures,
+    /// What was lately seen of a target, with the number of calls under way to it where that is to be counted.
+    pub figures: &'r dyn Fn(&str, bool) -> Figures,
     /// Whether its key may use a model of a provider.
     pub permitted: &'r dyn Fn(&str, &str) -> bool,
     /// What is left of its tightest budget.
@@ -222,8 +222,9 @@ impl Router {
         }
         let mut demands = request.objective.demands.clone();
         rules.iter().for_each(|rule| demands.join(&rule.demands));
-        let figures: Vec<Figures> =
-            expanded.contenders.iter().map(|contender| (request.figures)(&contender.target)).collect();
+        let counts = policy.strategy == Strategy::LeastBusy || request.explains;
+        let figures_of = |contender: &Contender| (request.figures)(&contender.target, counts);
+        let figures: Vec<Figures> = expanded.contenders.iter().map(figures_of).collect();
         let cache_key = request.facts.session.as_deref().map(super::chance::hash).or(request.prefix);
         let decision = self.decide(request, name, &policy, &demands, &expanded, &figures, cache_key);
         if decision.order.is_empty() {

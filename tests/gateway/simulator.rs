@@ -137,7 +137,7 @@ impl Simulator {
         let registry = &self.registry;
         let named = |name: &str| resolve(registry, name).map(|target| vec![target]);
         let view = &self.view;
-        let figures = |target: &str| {
+        let figures = |target: &str, _: bool| {
             let seen = view.figures(target).unwrap_or_default();
             Figures {
                 first_token_p50: seen.p50.or(seen.average),

@@ -54,7 +54,7 @@ impl World {
             prefix: None,
             service_tier: None,
             named: &named,
-            figures: &|_| Figures::default(),
+            figures: &|_, _| Figures::default(),
             permitted: &|_, _| true,
             budget: None,
             seed: 1,
