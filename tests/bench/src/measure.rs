@@ -15,8 +15,15 @@ use crate::upstream::{Manner, Upstream};
 /// Before a workload is measured: until then the runtime interprets, or compiles, what is soon called often.
 const WARM_UP: Duration = Duration::from_secs(2);
 
-/// Two routes of one process take turns in such an order, so that what drifts falls on both alike.
-const TURNS: [bool; 8] = [true, false, false, true, true, false, false, true];
+/// The same where two routes of one process are compared: what only one of them needs must be compiled as well as what
+/// both do, which takes the runtime some ten thousand calls.
+const LONG_WARM_UP: Duration = Duration::from_secs(6);
+
+/// So many turns of two routes make a round. They are shorter than what comes now and then, as records that are moved on
+/// in heaps and a machine that is slow for a second, so that it falls on both alike.
+const TURNS: u32 = 96;
+/// The floor has but one route, and is measured for as long as makes a figure to divide by.
+const FLOOR_TURNS: u32 = 12;
 
 /// One target under one workload in one round.
 #[derive(Serialize, Clone, Default)]
@@ -105,10 +112,10 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
         upstream.set(workload.manner);
         for (target, _) in &running {
             // Where two routes are compared, the provider's own as well.
-            let routes = [None, workload.route];
-            for route in routes.into_iter().skip(usize::from(workload.route.is_none())) {
+            let compares = workload.route.is_some() && target.measured;
+            for route in [None, workload.route].into_iter().skip(usize::from(!compares)) {
                 let workload = Workload { route, ..workload.clone() };
-                if let Some(load) = load(target, &workload, WARM_UP) {
+                if let Some(load) = load(target, &workload, if compares { LONG_WARM_UP } else { WARM_UP }) {
                     client::run(load).await;
                 }
             }
@@ -134,15 +141,21 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
 async fn measure(target: &Target, process: &Running, workload: &Workload, round: usize) -> Option<Round> {
     let (own, machine, whole) = (own_cpu(), machine_cpu(), process.cpu());
     let pair = Workload { route: None, ..workload.clone() };
-    let turns: &[bool] = if workload.route.is_some() && target.measured { &TURNS } else { &[true] };
+    let turns = match (workload.route, target.measured) {
+        (Some(_), true) => TURNS,
+        (Some(_), false) => FLOOR_TURNS,
+        (None, _) => 1,
+    };
     let (mut outcome, mut beside) = (Outcome::default(), Outcome::default());
     let (mut cpu, mut cpu_beside) = (0.0, 0.0);
-    for is_own in turns {
-        let before = process.cpu();
-        let came = client::run(load(target, if *is_own { workload } else { &pair }, workload.time)?).await;
-        let (outcome, cpu) = if *is_own { (&mut outcome, &mut cpu) } else { (&mut beside, &mut cpu_beside) };
+    for turn in 0..turns {
+        // In this order each two turns are of both routes, and neither is always the first.
+        let is_own = !target.measured || turn.count_ones() % 2 == 0;
+        let before = if turns > 1 { process.cpu_of_threads() } else { process.cpu() };
+        let came = client::run(load(target, if is_own { workload } else { &pair }, workload.time)?).await;
+        let (outcome, cpu) = if is_own { (&mut outcome, &mut cpu) } else { (&mut beside, &mut cpu_beside) };
         outcome.add(came);
-        *cpu += process.cpu() - before;
+        *cpu += if turns > 1 { process.cpu_of_threads() } else { process.cpu() } - before;
     }
     let foreign = (machine_cpu() - machine) - (process.cpu() - whole) - (own_cpu() - own);
     let elapsed = (outcome.elapsed + beside.elapsed).as_secs_f64();

@@ -153,7 +153,9 @@ fn workloads() -> Vec<Workload> {
         ("budgets-16", "budgets", 100, Some(0.15)),
     ] {
         let bar = most.map(Bar::Beside);
-        all.push(Workload { route: Some(route), body, bar, ..plain(name.to_owned(), Protocol::Openai, 16) });
+        // A turn of one of the two routes that are compared.
+        let time = Duration::from_millis(100);
+        all.push(Workload { route: Some(route), body, bar, time, ..plain(name.to_owned(), Protocol::Openai, 16) });
     }
     for (lane, provider, include_usage) in LANES {
         let relayed = lane == "relay";
