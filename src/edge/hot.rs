@@ -341,27 +341,29 @@ pub fn peek(call: u32, bytes: &[u8], now: f64) -> String {
     resume(call, Input::Chunk(bytes), now)
 }
 
-/// The next bytes of a committed stream; what to write to the caller. [`is_over`] tells whether it goes on.
+/// The next bytes of a committed stream: what to write to the caller, as long as it goes on. `None` where the call is done
+/// with it: then [`pending`] says how it goes on, and where it does not, its last bytes are with [`take_bytes`].
 #[wasm_bindgen]
-pub fn feed(call: u32, bytes: &[u8], now: f64) -> Vec<u8> {
-    with(Vec::new(), |isolate| match isolate.gateway.resume(CallId(call), Input::Chunk(bytes), moment(now)) {
-        Step::Write(out) | Step::Finish(out) => out,
-        Step::Hold => Vec::new(),
-        step => {
-            let told = isolate.tell(CallId(call), step);
-            isolate.pending = Some((CallId(call), told));
-            Vec::new()
+pub fn feed(call: u32, bytes: &[u8], now: f64) -> Option<Vec<u8>> {
+    with(None, |isolate| {
+        let id = CallId(call);
+        let out = match isolate.gateway.resume(id, Input::Chunk(bytes), moment(now)) {
+            Step::Write(out) | Step::Finish(out) => out,
+            Step::Hold => Vec::new(),
+            step => {
+                isolate.pending = Some((id, isolate.tell(id, step)));
+                return None;
+            }
+        };
+        if isolate.gateway.is_under_way(id) {
+            return Some(out);
         }
+        isolate.bytes = out;
+        None
     })
 }
 
-/// Whether a call is done with its present stream: it is over, or goes on as [`pending`] says.
-#[wasm_bindgen]
-pub fn is_over(call: u32) -> bool {
-    with(true, |isolate| isolate.pending.is_some() || !isolate.gateway.is_under_way(CallId(call)))
-}
-
-/// The step with which a call goes on whose stream [`is_over`]; empty where the call is.
+/// The step with which a call goes on that [`feed`] told is done with its stream; empty where the call is over.
 #[wasm_bindgen]
 pub fn pending(call: u32) -> String {
     with(String::new(), |isolate| match isolate.pending.take() {
@@ -398,7 +400,7 @@ pub fn silence(call: u32, now: f64) -> String {
 #[wasm_bindgen]
 pub fn gone(call: u32, now: f64) -> bool {
     resume(call, Input::Gone, now);
-    !is_over(call)
+    with(false, |isolate| isolate.gateway.is_under_way(CallId(call)))
 }
 
 /// The bytes of the step that was just answered.
@@ -540,11 +542,15 @@ impl Isolate {
             told.string("method", &outbound.method);
         }
         let deadlines = outbound.deadlines;
-        told.number("connect", deadlines.connect.0)
-            .number("first_token", deadlines.first_token.0)
-            .number("idle", deadlines.idle.0)
-            .number("commit_after", deadlines.commit_after.0)
-            .number("total", outbound.total_left.0);
+        told.number("total", outbound.total_left.0);
+        if deadlines.connect < outbound.total_left {
+            told.number("connect", deadlines.connect.0);
+        }
+        if outbound.abortable {
+            told.number("first_token", deadlines.first_token.0)
+                .number("idle", deadlines.idle.0)
+                .number("commit_after", deadlines.commit_after.0);
+        }
         if let Some(wait) = outbound.hedge {
             told.number("hedge", wait.0);
         }

@@ -67,9 +67,9 @@ class Talk {
     const { core, live } = this;
     const out = core.feed(live.call, encoder.encode(event), Date.now());
     this.settle();
-    if (!core.is_over(live.call)) return;
+    if (out !== undefined) return;
     const onward = core.pending(live.call);
-    let step = onward === "" ? { do: "finish", bytes: out } : JSON.parse(onward);
+    let step = onward === "" ? { do: "finish" } : JSON.parse(onward);
     for (;;) {
       if (step.do === "ledger") step = JSON.parse(await core.ask_ledger(live.env, step.call, step.team, core.take_bytes()));
       else if (step.do === "wait") {
@@ -77,7 +77,7 @@ class Talk {
         step = JSON.parse(core.waited(live.call, Date.now()));
       } else break;
     }
-    if (step.do === "finish" && !this.over) this.hangUp(step.bytes ?? core.take_bytes(), POLICY);
+    if (step.do === "finish" && !this.over) this.hangUp(core.take_bytes(), POLICY);
   }
 
   fail(reason) {

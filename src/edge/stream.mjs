@@ -156,6 +156,7 @@ export class LiveStream {
     this.reader = ours.getReader({ mode: "byob" });
     let buffer = new ArrayBuffer(GULP);
     let pause = 10;
+    let last;
     for (;;) {
       pause = Math.min(pause * 2, LONGEST_PASSING_PAUSE);
       await Promise.race([scheduler.wait(pause), this.passed]);
@@ -163,14 +164,19 @@ export class LiveStream {
       if (live.over) return;
       if (done) break;
       this.lastRead = Date.now();
-      core.feed(live.call, value, this.lastRead);
+      if (core.feed(live.call, value, this.lastRead) === undefined) {
+        // An error event of the upstream's has already reached the caller as it came.
+        last = core.take_bytes();
+        break;
+      }
       buffer = value.buffer;
-      // An error event has already reached the caller as it came.
-      if (core.is_over(live.call)) break;
     }
     await this.takeBack();
     if (live.over) return;
-    if (core.is_over(live.call)) return this.close();
+    if (last !== undefined) {
+      this.write(last);
+      return this.close();
+    }
     if (broken !== undefined) throw broken;
     return this.end();
   }
@@ -192,12 +198,14 @@ export class LiveStream {
       const out = core.feed(live.call, bytes, now);
       // What may pass goes on as it came.
       if (this.mayPass) this.write(bytes);
-      this.write(out);
-      if (core.is_over(live.call)) {
-        const onward = core.pending(live.call);
-        if (onward === "") live.over = true;
-        else this.onward = JSON.parse(onward);
+      if (out !== undefined) return this.write(out);
+      const onward = core.pending(live.call);
+      if (onward !== "") {
+        this.onward = JSON.parse(onward);
+        return;
       }
+      this.write(core.take_bytes());
+      live.over = true;
       return;
     }
     const step = JSON.parse(core.peek(live.call, bytes, now));

@@ -65,12 +65,14 @@ export default {
     const end = url.indexOf("?", start);
     const path = end < 0 ? url.slice(start) : url.slice(start, end);
     try {
-      if (request.method === "OPTIONS") return preflight();
-      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx, CALLS.test(path) ? url.slice(start) : undefined);
-      if (path === "/v1/compare" && request.method === "POST") return await comparison(request, env, ctx);
-      if (CALLS.test(path)) return await call(request, url.slice(start), env, ctx);
+      const { method } = request;
+      if (method === "OPTIONS") return preflight();
+      const isCall = CALLS.test(path);
+      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx, isCall ? url.slice(start) : undefined);
+      if (path === "/v1/compare" && method === "POST") return await comparison(request, env, ctx);
+      if (isCall) return await call(request, url.slice(start), env, ctx);
       const answer = await new RustWorker(ctx, env).fetch(request);
-      if (CONFIGURES.test(path) && request.method !== "GET") await learn(env, ctx, true);
+      if (CONFIGURES.test(path) && method !== "GET") await learn(env, ctx, true);
       return answer;
     } catch (error) {
       return crashed(error, env, ctx);
@@ -163,9 +165,10 @@ async function exchangeHealth(env) {
 
 /** One request, from its first byte to the head of its answer. */
 async function call(request, path, env, ctx) {
-  const wait = keptOut(request, Date.now());
+  const now = Date.now();
+  const wait = keptOut(request, now);
   if (wait > 0) return refusal(wait);
-  const heard = isolate.staleAt <= Date.now() ? hearHealth(env, ctx) : undefined;
+  const heard = isolate.staleAt <= now ? hearHealth(env, ctx) : undefined;
   const head = headOf(request, path);
   const outside = OUTSIDE.test(path) ? await readOutside(request) : undefined;
   const body = outside?.told ?? (await readBody(request, core.body_limit()));
@@ -354,8 +357,8 @@ class Live {
     this.expired = undefined;
     this.abort = step.abort ? new AbortController() : undefined;
     this.left = step.total;
-    const connects = step.connect < step.total;
-    this.timer = setTimeout(() => this.expire(connects ? "connect" : "total"), Math.min(step.connect, step.total));
+    const deadline = step.connect === undefined ? "total" : "connect";
+    this.timer = setTimeout(() => this.expire(deadline), step[deadline]);
     if (step.hedge !== undefined) setTimeout(() => this.hedge(step), step.hedge);
   }
 
@@ -442,11 +445,10 @@ class Live {
     if (this.step?.keeps) this.ctx.waitUntil(core.keep_responses(this.env));
   }
 
-  /** The upstream's answer is here in full. */
+  /** The upstream's answer is here in full. Its timer is not worth stopping: it ends with the request, or finds this over. */
   complete() {
     this.over = true;
     this.keep();
-    this.rest();
     this.ended?.();
   }
 
