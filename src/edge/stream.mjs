@@ -4,28 +4,30 @@
 // is some 25 µs of CPU, translating it one or two. So there are three ways to move chunks:
 //
 // - the plain loop: one read, one write, each token leaves at once. Every stream begins here.
-// - gathering: when chunks come faster than they can be written one by one and the isolate has many streams to serve,
-//   the upstream is drained natively, and what has come is taken in one read now and then, and at the end.
+// - gathering: when chunks come in a burst, or faster than anybody reads, and the isolate has many streams to serve, the
+//   upstream is drained natively, and what has come is taken in one read now and then, and at the end.
 // - passing: when nothing of the rest must change, the bytes flow natively and a copy is read along now and then.
 
 /** Bytes that may wait for a slow caller before the upstream is read on. */
 const MOST_AHEAD = 256 * 1024;
 /**
- * Reads less than this apart, in milliseconds, are a burst; so many of them more than of others start gathering. Among
- * fewer than so many reads, a late one says nothing yet.
+ * Reads less than this apart, in milliseconds, are quick; so many of them more than of others start gathering. What can
+ * pass natively is gathered only in a burst. Among fewer than so many reads, a late one says nothing yet.
  */
-const QUICK = 3;
+const QUICK = 7;
+const BURST = 3;
 const QUICK_READS = 3;
 const FIRST_READS = 5;
 /** With fewer live streams in the isolate, gathering would only add latency. */
 const BUSY = 4;
 /**
- * Pauses between two gathered reads: they grow while much comes, and when timers come late, which means that the isolate
- * is short of CPU. After so many reads in a row that brought little, it is no burst any longer.
+ * Pauses between two gathered reads, too short to be seen: they grow while many chunks come, and when timers come late,
+ * which means that the isolate is short of CPU. After so many reads in a row that brought no more than one, each is
+ * written at once again.
  */
-const SHORTEST_PAUSE = 8;
+const SHORTEST_PAUSE = 12;
 const LONGEST_PAUSE = 16;
-const MUCH = 2 * 1024;
+const MANY = 8;
 const CALM_READS = 4;
 /** A gathered read, and a read along a passing stream; the longest pause between two of the latter. */
 const GULP = 32 * 1024;
@@ -74,6 +76,7 @@ export class LiveStream {
     const { live } = this;
     this.reader = this.body.getReader();
     let quick = 0;
+    let size = 0;
     for (let reads = 1; ; reads += 1) {
       const before = this.lastRead;
       const { done, value } = await this.reader.read();
@@ -84,21 +87,25 @@ export class LiveStream {
       if (this.onward !== undefined) return this.goOn(this.onward);
       if (live.over) return this.close();
       if (this.ahead > MOST_AHEAD) await this.catchUp();
-      const gap = this.lastRead - before;
+      size += value.byteLength;
+      const isQuick = this.lastRead - before < (this.mayPass ? BURST : QUICK);
       // In a busy isolate a read may come late without its chunk having done so.
-      quick = gap < QUICK ? quick + 1 : Math.max(quick - 1, 0);
+      quick = isQuick ? quick + 1 : Math.max(quick - 1, 0);
       if (this.writer === undefined) continue;
       // The sandbox's stream is not one of the runtime's own, which alone can be drained and passed natively.
       if (this.step.sandbox !== undefined) continue;
       // Bytes that pass natively pass one chunk at a time: a burst costs less when it is gathered.
       const mayGather = liveStreams >= BUSY && !this.gathered;
-      if (mayGather && quick >= QUICK_READS) return this.gather();
+      if (mayGather && quick >= QUICK_READS) return this.gather(size / reads);
       if (this.mayPass && !(mayGather && (quick > 0 || reads < FIRST_READS))) return this.pass();
     }
   }
 
-  /** Reads what has come since the last read, with a pause between, while the runtime drains the upstream natively. */
-  async gather() {
+  /**
+   * Reads what has come since the last read, with a pause between, while the runtime drains the upstream natively.
+   * `chunk` is how many bytes came with one read until now.
+   */
+  async gather(chunk) {
     const { live } = this;
     this.gathered = true;
     this.reader.releaseLock();
@@ -130,9 +137,9 @@ export class LiveStream {
           stop.abort();
           await this.catchUp();
         }
-        const much = value.byteLength >= MUCH;
-        pause = much || late > pause / 2 ? Math.min(pause * 2, LONGEST_PAUSE) : SHORTEST_PAUSE;
-        calm = much ? 0 : calm + 1;
+        const chunks = value.byteLength / chunk;
+        pause = chunks >= MANY || late > pause / 2 ? LONGEST_PAUSE : SHORTEST_PAUSE;
+        calm = chunks < 1.5 ? calm + 1 : 0;
         if (calm >= CALM_READS) break;
       }
     } finally {

@@ -24,6 +24,7 @@ const PACES = {
   "in one burst": paced(Infinity, 0),
   "event by event": paced(1, 0),
   "slowly at first": paced(1, 5, 10),
+  briskly: paced(1, 4, 100),
   "slowly at last": paced(1, 15, 20, 280),
 };
 
