@@ -75,7 +75,7 @@ async function measure(options, program) {
   if (!options["floor-only"]) {
     const bundle = await bundleGateway();
     fits = reportSize(bundle);
-    targets.push(await gatewayTarget(bundle));
+    targets.push(await gatewayTarget(bundle, "gateway", {}, options.soak));
     if (options.bare) targets.push({ ...(await gatewayTarget(bundle, "bare", BARE)), measured: false, without: "gateway" });
   }
   if (options.peers) targets.push(...(await peers({ ports: PORTS, upstream: UPSTREAM, models: MODELS, log })));
@@ -164,7 +164,8 @@ function floorTarget() {
   };
 }
 
-async function gatewayTarget(bundle, name = "gateway", switches = {}) {
+/** The gateway, with some settings changed; `watched`, it tells the size of its wasm memory. */
+async function gatewayTarget(bundle, name = "gateway", switches = {}, watched = false) {
   const base = `http://127.0.0.1:${PORTS[name]}`;
   const secret = () => randomBytes(32).toString("base64url");
   const variables = {
@@ -178,7 +179,7 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}) {
     GEMINI_API_KEY: "none",
     GEMINI_BASE_URL: UPSTREAM,
   };
-  const start = gateway(join(FOLDER, name), PORTS[name], bundle, variables, PORTS.storage);
+  const start = gateway(join(FOLDER, name), PORTS[name], bundle, variables, PORTS.storage, watched);
   const [key, budgeted] = await step("Making gateway keys", () => makeKeys(start, base, variables.ADMIN_KEY, switches));
   const url = `${base}/v1/chat/completions`;
   const route = (provider) => ({ url, model: `${provider}/${MODELS[provider]}`, protocol: "openai" });
@@ -189,6 +190,7 @@ async function gatewayTarget(bundle, name = "gateway", switches = {}) {
     log: log(name),
     port: PORTS[name],
     headers: { authorization: `Bearer ${key}` },
+    memory_url: watched ? `${base}/wasm-memory` : undefined,
     routes: {
       openai: route("openai"),
       anthropic: route("anthropic"),

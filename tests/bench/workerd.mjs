@@ -47,9 +47,9 @@ export function storage(folder, port) {
 
 /**
  * Writes the gateway's settings from `wrangler.toml` and its bundle; gives the command that starts it. `stored` is the
- * port of its storage.
+ * port of its storage; `watched` adds a route that tells the size of the wasm memory.
  */
-export function gateway(folder, port, bundle, variables, stored) {
+export function gateway(folder, port, bundle, variables, stored, watched) {
   const settings = readFileSync(join(ROOT, "wrangler.toml"), "utf8");
   const objects = [...settings.matchAll(/name = "(\w+)"\s*,?\s*class_name = "(\w+)"/g)];
   const stores = [...tables(settings, "kv_namespaces"), ...tables(settings, "d1_databases")].map(({ binding }) => binding);
@@ -64,7 +64,7 @@ export function gateway(folder, port, bundle, variables, stored) {
   ];
   const namespaces = objects.map(([, , className]) => object(className));
   const main = `(
-    modules = [${modules(folder, bundle).join(", ")}],
+    modules = [${[...(watched ? watching(folder) : []), ...modules(folder, bundle)].join(", ")}],
     compatibilityDate = "${compatibilityDate()}",
     compatibilityFlags = ${compatibilityFlags()},
     bindings = [${bindings.join(",\n      ")}],
@@ -90,6 +90,12 @@ function modules(folder, bundle) {
     const kind = name.endsWith(".wasm") ? "wasm" : "esModule";
     return `(name = "${name}", ${kind} = embed ${quoted(folder, join(bundle, name))})`;
   });
+}
+
+/** What stands before the Worker of a bundle to watch its memory: the first module is the one that is called. */
+function watching(folder) {
+  const names = ["watched.mjs", "memories.mjs"];
+  return names.map((name) => `(name = "${name}", esModule = embed ${quoted(folder, join(HERE, "workers", name))})`);
 }
 
 /** One namespace or database: it says its name in a header. Each gateway has its own. */
