@@ -16,7 +16,7 @@ use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
 use crate::gateway::Input;
 use crate::json::FromJsonOwned;
-use crate::observe::Record;
+use crate::observe::{MOST_TAKEN, Record};
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
@@ -24,8 +24,6 @@ use crate::units::{Millis, UnixMillis};
 const ASK_WITHIN: Millis = Millis(2_500);
 /// How long a batch, which nobody waits for, may take.
 const KEEP_WITHIN: Millis = Millis(10_000);
-/// A batch is one row of the ledger and one statement of the database, both of which take two megabytes.
-const MOST_RECORDS: usize = 1_000;
 /// The log takes 256 KB a request, and each entry of it costs some tens of microseconds.
 const LINES_AN_ENTRY: usize = 25;
 
@@ -101,6 +99,13 @@ pub fn owes_ledger() -> bool {
         !isolate.batches.is_empty() || has_words || gateway.purse.owes_report()
     })
     .unwrap_or_default()
+}
+
+/// How long to wait before records are written and leases renewed, in milliseconds.
+#[wasm_bindgen]
+pub fn records_wait() -> u32 {
+    let wait = hot::with_gateway(|gateway| gateway.records.wait()).unwrap_or_default();
+    u32::try_from(wait.0).unwrap_or(u32::MAX)
 }
 
 /// Writes the records of finished calls to the log and hands them to the ledgers, with the report on the leases that
@@ -207,7 +212,7 @@ fn prepare_for(isolate: &mut hot::Isolate, team: Option<String>) {
     }
     let gateway = &mut isolate.gateway;
     let of_ledger = |record: &Record| ledger_of(record.team_id.as_deref()) == team.as_deref();
-    let records = gateway.records.take_those(MOST_RECORDS, of_ledger);
+    let records = gateway.records.take_those(MOST_TAKEN, of_ledger);
     if records.is_empty() && !gateway.purse.owes_report_to(team.as_deref()) {
         return;
     }

@@ -26,14 +26,10 @@ const GIVEN_UP = { do: "finish" };
 
 /** How old the configuration document may get before it is read again, in milliseconds. */
 const CONFIG_AGE = 15_000;
-/** How long records may gather before they are written together, in milliseconds. */
-const RECORDS_WAIT = 1_000;
 /** When nothing was heard of the health object, a call asks it again after this, in milliseconds. */
 const HEALTH_WAIT = 5_000;
 /** What `health_due` says when a target was just blocked, or a probe came back. */
 const AT_ONCE = 2;
-/** How often leases are renewed while calls are under way, in milliseconds: twice within the demand they are sized for. */
-const LEASES_WAIT = 1_000;
 /** After how long another request does the writing, in milliseconds. */
 const TAKE_OVER = 12_000;
 /** How many bytes of a body over the limit are still taken. */
@@ -513,10 +509,8 @@ function settle(env, ctx) {
 
 async function flush(env, own) {
   try {
-    let wait = RECORDS_WAIT;
     do {
-      await scheduler.wait(wait);
-      wait = LEASES_WAIT;
+      await scheduler.wait(core.records_wait());
       const told = core.health_due(Date.now()) > 0 ? exchangeHealth(env) : undefined;
       await core.write_records(env);
       await told;

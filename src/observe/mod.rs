@@ -4,4 +4,4 @@ mod ids;
 mod record;
 
 pub use ids::Ids;
-pub use record::{Record, RecordBuffer};
+pub use record::{MOST_TAKEN, Record, RecordBuffer};

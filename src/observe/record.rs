@@ -215,7 +215,22 @@ const MOST_EXPLAINED: usize = 256;
 /// Bytes of explanations that are taken together; what is taken is one row of the ledger, which holds two megabytes.
 const MOST_EXPLANATION: usize = 800_000;
 
+/// So many records are handed over together: a batch is one row of the ledger and one statement of the database, both of
+/// which take two megabytes.
+pub const MOST_TAKEN: usize = 1_000;
+/// How long records may gather. Leases are renewed as often: twice within the demand that they are sized for.
+const GATHERED: Millis = Millis(1_000);
+/// How long until the next are taken where more wait than are taken together: at the usual pace they would pile up until
+/// some are lost.
+const BEHIND: Millis = Millis(20);
+
 impl RecordBuffer {
+    /// How long to wait before records are taken again.
+    #[must_use]
+    pub fn wait(&self) -> Millis {
+        if self.waiting.len() >= MOST_TAKEN { BEHIND } else { GATHERED }
+    }
+
     /// Keeps a record until it is taken.
     pub fn push(&mut self, mut record: Record) {
         if self.waiting.len() >= MOST_EXPLAINED {
@@ -311,6 +326,24 @@ mod tests {
         let explained =
             buffer.take(1_000).len() + buffer.waiting.iter().filter(|record| record.routing.is_some()).count();
         assert_eq!(first.len() + explained, MOST_EXPLAINED);
+    }
+
+    #[test]
+    fn a_thousand_calls_a_second_and_more_are_kept_up_with() {
+        let mut buffer = RecordBuffer::default();
+        let (mut now, mut pushed) = (0, 0);
+        // Three thousand a second, for ten seconds.
+        while now < 10_000 {
+            let Millis(wait) = buffer.wait();
+            now += wait;
+            for _ in 0..wait * 3 {
+                buffer.push(Record::default());
+                pushed += 1;
+            }
+            buffer.take(MOST_TAKEN);
+        }
+        assert!(pushed >= 30_000);
+        assert_eq!(buffer.dropped(), 0);
     }
 
     #[test]
