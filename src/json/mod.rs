@@ -3,10 +3,10 @@
 //! [`Text`] is the inside of a JSON string, still escaped; [`Raw`] is any JSON value. Both borrow from the body they
 //! were read from and are copied from one format into another byte for byte. [`Object`] and [`Array`] write JSON
 //! straight into the output buffer. [`Cursor`] walks a body once where faults must be named by their place, and [`Edits`]
-//! changes one where it stands. [`from_slice`] and [`from_str`] read what derives `Deserialize`.
+//! changes one where it stands. [`from_slice`] and [`from_str`] read what is [`FromJson`], which `readable!` and `words!` make
+//! of structs and enumerations.
 //!
-//! Serde's `flatten`, untagged and internally tagged enums buffer their input and lose the spans: types on the path
-//! of a call are plain structs with optional fields.
+//! What is read is plain structs with optional fields: nothing is buffered to be looked at twice, so spans stay spans.
 
 mod compact;
 mod cursor;
