@@ -17,7 +17,7 @@ const MOST_WARNINGS: usize = 10;
 ///
 /// ```
 /// use latchkey::budget::{Budget, Enforcement};
-/// let budget: Budget = serde_json::from_str(r#"{
+/// let budget: Budget = latchkey::json::from_str(r#"{
 ///   "id": "bud_1", "scope": {"type": "user", "id": "*"}, "match": {"model": "anthropic/*"},
 ///   "limit": 12.5, "period": "month", "time_zone": "Europe/Berlin", "warn_at": [0.8]
 /// }"#).expect("a budget");

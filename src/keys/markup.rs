@@ -11,7 +11,7 @@ use crate::units::NanoUsd;
 /// ```
 /// use latchkey::keys::{Factor, Markup};
 /// use latchkey::units::NanoUsd;
-/// let markup: Markup = serde_json::from_str(r#"{"factor": 1.2, "fixed": 0.001}"#).expect("a mark-up");
+/// let markup: Markup = latchkey::json::from_str(r#"{"factor": 1.2, "fixed": 0.001}"#).expect("a mark-up");
 /// assert_eq!(markup.factor, Factor(1_200_000_000));
 /// assert_eq!(markup.charge(NanoUsd(5)), NanoUsd(1_000_006));
 /// assert_eq!(markup.charge(NanoUsd::ZERO), NanoUsd::ZERO);

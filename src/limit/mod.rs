@@ -18,7 +18,7 @@ const MOST: u64 = 1_000_000_000_000;
 ///
 /// ```
 /// use latchkey::limit::{Limit, Per, Unit};
-/// let limit: Limit = serde_json::from_str(
+/// let limit: Limit = latchkey::json::from_str(
 ///     r#"{"id": "lim_1", "scope": {"type": "key", "id": "*"}, "unit": "requests", "per": "minute", "max": 60}"#,
 /// ).expect("a limit");
 /// assert_eq!((limit.unit, limit.per), (Unit::Requests, Some(Per::Minute)));

@@ -31,8 +31,10 @@ const TYPES: &[(&str, u16, Option<Kind>)] = &[
 #[derive(Default)]
 struct Body<'a> {
     message: Option<Text<'a>>,
+    /// As the services in front of the model spell it.
+    capital_message: Option<Text<'a>>,
 }
-readable! { Body<'a> { message } }
+readable! { Body<'a> { message, capital_message = "Message" } }
 
 /// Reads an answer with an error status.
 #[must_use]
@@ -50,7 +52,8 @@ pub(super) fn of_event(kind: &str, payload: &[u8]) -> Failure {
 
 fn failure(status: u16, kind: &str, body: &[u8]) -> Failure {
     let body: Body<'_> = crate::json::from_slice(body).unwrap_or_default();
-    let message = body.message.map(|message| message.decode().into_owned()).unwrap_or_default();
+    let message =
+        body.message.or(body.capital_message).map(|message| message.decode().into_owned()).unwrap_or_default();
     let read = from_status(status, message, Some(kind.to_owned()));
     match row(kind).and_then(|(_, _, kind)| *kind) {
         Some(kind) if kind != read.kind => {
@@ -80,6 +83,15 @@ mod tests {
         let kind = format!("{kind}:http://internal.amazon.com/coral/com.amazon.bedrock/");
         let header = |name: &str| (name == "x-amzn-errortype").then(|| kind.clone());
         read_error(status, &header, format!(r#"{{"message":"{message}"}}"#).as_bytes())
+    }
+
+    #[test]
+    fn either_spelling_of_the_message_is_read() {
+        let failure = read_error(403, &|_| None, br#"{"Message":"User is not authorized"}"#);
+        assert!(
+            failure.message.contains("User is not authorized")
+                || failure.cause.is_some_and(|cause| cause.contains("not authorized"))
+        );
     }
 
     #[test]

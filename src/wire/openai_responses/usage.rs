@@ -11,6 +11,9 @@ use crate::wire::openai_chat::types::count;
 struct Written<'a> {
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
+    /// The names of Chat Completions, which some servers keep.
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
     input_tokens_details: Option<InputDetails>,
     output_tokens_details: Option<OutputDetails>,
     /// Searches of xAI's: `xai.responses-stream.dbb2d2d858`.
@@ -18,7 +21,8 @@ struct Written<'a> {
     cost: Option<Raw<'a>>,
 }
 readable! { Written<'a> {
-    input_tokens: count, output_tokens: count, input_tokens_details, output_tokens_details,
+    input_tokens: count, output_tokens: count, prompt_tokens: count, completion_tokens: count,
+    input_tokens_details, output_tokens_details,
     num_server_side_tools_used: count, cost,
 } }
 
@@ -42,8 +46,10 @@ readable! { OutputDetails { reasoning_tokens: count } }
 /// is how many the provider made, as far as the answer's items tell.
 pub(super) fn read(response: &Response<'_>, searches: u64, quirks: &Quirks) -> Option<Usage> {
     let written: Written<'_> = response.usage.as_ref()?.read_borrowed().ok()?;
-    written.input_tokens.or(written.output_tokens)?;
-    let (input, output) = (written.input_tokens.unwrap_or(0), written.output_tokens.unwrap_or(0));
+    let input = written.input_tokens.or(written.prompt_tokens);
+    let output = written.output_tokens.or(written.completion_tokens);
+    input.or(output)?;
+    let (input, output) = (input.unwrap_or(0), output.unwrap_or(0));
     let input_details = written.input_tokens_details.unwrap_or_default();
     let cached = input_details.cached_tokens.map(|tokens| tokens.min(input));
     let left = input - cached.unwrap_or(0);
@@ -66,4 +72,17 @@ pub(super) fn read(response: &Response<'_>, searches: u64, quirks: &Quirks) -> O
             .map(|tier| tier.decode().into_owned()),
         ..Usage::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_chat_completions_count_too() {
+        let body = r#"{"usage":{"prompt_tokens":12,"completion_tokens":5,"input_tokens_details":{"cached_tokens":2}}}"#;
+        let response: Response<'_> = crate::json::from_str(body).expect("an answer");
+        let usage = read(&response, 0, &Quirks::NONE).expect("usage");
+        assert_eq!((usage.input_fresh, usage.input_cache_read, usage.output_text), (10, Some(2), 5));
+    }
 }
