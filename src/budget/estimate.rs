@@ -108,10 +108,12 @@ pub struct Estimate {
     pub unbounded: Option<&'static str>,
 }
 
-/// How much may come back, as the members of a request say it in every format. Of several that say it, or of one that
-/// comes twice, the largest counts: whichever the provider goes by, it is no more.
+/// How much may come back, as the members of a request say it in every format. Of several that say it the largest counts:
+/// whichever the provider goes by, it is no more.
 #[derive(Default)]
 struct Caps {
+    /// A bit for each of the names: what comes twice says nothing, as nobody knows which of the two counts.
+    seen: u8,
     /// Tokens of one answer.
     tokens: Option<u64>,
     /// How many answers.
@@ -152,17 +154,45 @@ impl Caps {
         let mut caps = Caps::default();
         let mut cursor = Cursor::new(body)?;
         cursor.members(|name, cursor| match &*name {
-            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => larger(&mut caps.tokens, cursor),
-            "n" | "best_of" => larger(&mut caps.answers, cursor),
-            "generationConfig" if cursor.kind() == Some(Kind::Object) => cursor.members(|name, cursor| match &*name {
-                "maxOutputTokens" => larger(&mut caps.tokens, cursor),
-                "candidateCount" => larger(&mut caps.answers, cursor),
-                _ => cursor.value().map(drop),
-            }),
+            "max_tokens" => caps.tokens(0, cursor),
+            "max_completion_tokens" => caps.tokens(1, cursor),
+            "max_output_tokens" => caps.tokens(2, cursor),
+            "n" => caps.answers(3, cursor),
+            "best_of" => caps.answers(4, cursor),
+            "generationConfig" => {
+                caps.note(5, cursor)?;
+                if cursor.kind() != Some(Kind::Object) {
+                    return cursor.value().map(drop);
+                }
+                cursor.members(|name, cursor| match &*name {
+                    "maxOutputTokens" => caps.tokens(6, cursor),
+                    "candidateCount" => caps.answers(7, cursor),
+                    _ => cursor.value().map(drop),
+                })
+            }
             _ => cursor.value().map(drop),
         })?;
         cursor.finish()?;
         Ok(caps)
+    }
+
+    fn tokens(&mut self, name: u8, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        self.note(name, cursor)?;
+        larger(&mut self.tokens, cursor)
+    }
+
+    fn answers(&mut self, name: u8, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        self.note(name, cursor)?;
+        larger(&mut self.answers, cursor)
+    }
+
+    fn note(&mut self, name: u8, cursor: &Cursor<'_>) -> Result<(), SyntaxError> {
+        let bit = 1 << name;
+        if self.seen & bit != 0 {
+            return Err(SyntaxError { at: cursor.position(), what: "a member comes twice" });
+        }
+        self.seen |= bit;
+        Ok(())
     }
 }
 
@@ -280,10 +310,18 @@ mod tests {
         assert_eq!(cap(r#"{"max_completion_tokens":7}"#), 7);
         assert_eq!(cap(r#"{"max_output_tokens":8}"#), 8);
         assert_eq!(cap(r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":3}}"#), 27);
-        assert_eq!(cap(r#"{"max_tokens":7,"max_completion_tokens":null,"n":2,"max_tokens":9}"#), 18);
-        for unread in
-            [r#"{"max_tokens":"7"}"#, r#"{"max_tokens":7.5}"#, r#"{"max_tokens":-7}"#, r#"[{"n":2}]"#, "{", ""]
-        {
+        assert_eq!(cap(r#"{"max_tokens":7,"max_completion_tokens":null,"n":2}"#), 14);
+        for unread in [
+            r#"{"max_tokens":"7"}"#,
+            r#"{"max_tokens":7.5}"#,
+            r#"{"max_tokens":-7}"#,
+            r#"{"max_tokens":1,"max_tokens":null}"#,
+            r#"{"generationConfig":{"maxOutputTokens":1},"generationConfig":{}}"#,
+            r#"{"generationConfig":{"maxOutputTokens":1,"maxOutputTokens":null}}"#,
+            r#"[{"n":2}]"#,
+            "{",
+            "",
+        ] {
             assert_eq!(estimate(unread.as_bytes(), true, true, None, Some(5)).most.output_tokens, 5, "{unread}");
         }
         assert_eq!(estimate(b"{}", true, true, None, Some(5)).most.output_tokens, 5, "the model's own");

@@ -16,7 +16,7 @@ use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
 use crate::gateway::Input;
 use crate::json::FromJsonOwned;
-use crate::observe::{MOST_TAKEN, Record};
+use crate::observe::{GATHERED, MOST_TAKEN, Record};
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
@@ -104,8 +104,12 @@ pub fn owes_ledger() -> bool {
 /// How long to wait before records are written and leases renewed, in milliseconds.
 #[wasm_bindgen]
 pub fn records_wait() -> u32 {
-    let wait = hot::with_gateway(|gateway| gateway.records.wait()).unwrap_or_default();
-    u32::try_from(wait.0).unwrap_or(u32::MAX)
+    // A ledger that did not take a batch is not hurried.
+    let wait = hot::with_isolate(|isolate| match isolate.batches.is_empty() {
+        true => isolate.gateway.records.wait(),
+        false => GATHERED,
+    });
+    u32::try_from(wait.unwrap_or(GATHERED).0).unwrap_or(u32::MAX)
 }
 
 /// Writes the records of finished calls to the log and hands them to the ledgers, with the report on the leases that

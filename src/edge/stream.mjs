@@ -122,7 +122,8 @@ export class LiveStream {
     try {
       for (;;) {
         const due = Date.now() + pause;
-        await Promise.race([scheduler.wait(pause), come]);
+        // What was stopped for a slow caller has come to an end of its own.
+        await (stop.signal.aborted ? scheduler.wait(pause) : Promise.race([scheduler.wait(pause), come]));
         const late = Date.now() - due;
         const { done, value } = await this.reader.read(new Uint8Array(buffer));
         if (live.over) return;

@@ -58,8 +58,8 @@ pub fn from_str<'a, T: FromJson<'a>>(json: &'a str) -> Result<T, Error> {
 /// ```
 ///
 /// All fields are listed, each read under its own name or the one given after `=`, with [`FromJson`] or the function
-/// given after `:`. Members that are not there leave what the default has, unless they are required; of a repeated
-/// member the last counts; members of other names are passed by. `camel` makes `callId` of `call_id`.
+/// given after `:`. Members that are not there leave what the default has, unless they are required; one that comes
+/// twice is refused; members of other names are passed by. `camel` makes `callId` of `call_id`.
 macro_rules! readable {
     (camel $type:ident $(<$life:lifetime>)? { $($fields:tt)* }) => {
         $crate::json::readable!(@ camel $type [$($life)?] $($fields)*);

@@ -32,6 +32,16 @@ impl Seen {
         }
     }
 
+    /// A member that comes twice is refused: whoever else reads it may go by the other one.
+    fn note(&mut self, place: usize, name: &str) -> Result<(), Error> {
+        let bit = 1 << (place % 64);
+        if self.0 & bit != 0 {
+            return Err(Error::data(&format!("duplicate field `{name}`")));
+        }
+        self.0 |= bit;
+        Ok(())
+    }
+
     #[cold]
     fn missing(name: &str) -> Error {
         Error::data(&format!("missing field `{name}`"))
@@ -75,7 +85,7 @@ impl<'de> Reader<'de> {
     /// members are passed by.
     ///
     /// # Errors
-    /// The first of `take`, or where this is no object.
+    /// The first of `take`, or where this is no object, or a member comes twice.
     pub fn object(&mut self, names: &[&str], take: Take<'_, 'de, usize>) -> Result<Seen, Error> {
         let mut seen = Seen(0);
         // Members mostly come in the order in which types list them, so the search begins after the last one found.
@@ -86,7 +96,7 @@ impl<'de> Reader<'de> {
             match place.or_else(|| before.iter().position(|name| *name == key)) {
                 Some(place) => {
                     next = place + 1;
-                    seen.0 |= 1 << (place % 64);
+                    seen.note(place, &key)?;
                     take(place, reader)
                 }
                 None => reader.value().map(drop),

@@ -4,4 +4,4 @@ mod ids;
 mod record;
 
 pub use ids::Ids;
-pub use record::{MOST_TAKEN, Record, RecordBuffer};
+pub use record::{GATHERED, MOST_TAKEN, Record, RecordBuffer};

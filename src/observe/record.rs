@@ -219,7 +219,7 @@ const MOST_EXPLANATION: usize = 800_000;
 /// which take two megabytes.
 pub const MOST_TAKEN: usize = 1_000;
 /// How long records may gather. Leases are renewed as often: twice within the demand that they are sized for.
-const GATHERED: Millis = Millis(1_000);
+pub const GATHERED: Millis = Millis(1_000);
 /// How long until the next are taken where more wait than are taken together: at the usual pace they would pile up until
 /// some are lost.
 const BEHIND: Millis = Millis(20);

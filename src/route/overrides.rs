@@ -16,7 +16,7 @@ impl Overrides {
     pub fn apply(&self, body: &[u8], surface: Surface) -> Result<Vec<u8>, SyntaxError> {
         let members = Cursor::new(body)?.spans()?;
         let value = |key: &str| {
-            let member = members.iter().find(|member| member.key == key)?;
+            let member = members.iter().rfind(|member| member.key == key)?;
             let json = std::str::from_utf8(body.get(member.value.clone())?).ok()?.trim();
             (json != "null").then_some(json)
         };
@@ -128,6 +128,7 @@ mod tests {
         let limit = |body: &str| applied(&overrides, body, Surface::OpenAiChat)["max_tokens"].as_u64();
         assert_eq!(limit(r#"{"max_tokens": 50}"#), Some(50));
         assert_eq!(limit(r#"{"max_tokens": null}"#), Some(100));
+        assert_eq!(limit(r#"{"max_tokens": 50, "max_tokens": 70}"#), Some(70), "as everybody else reads it");
         assert_eq!(limit("{}"), Some(100));
     }
 
