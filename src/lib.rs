@@ -9,7 +9,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`units`], [`failure`], [`json`], [`secret`], [`sorted`] | money and time; the one failure type; JSON as spans; credentials; a small map |
+//! | [`units`], [`failure`], [`json`], [`secret`], [`sorted`] | money and time; the one failure type; JSON as spans; credentials; a small map and sorting |
 //! | [`chat`] | the hub: request, answer, event, usage. No vendor's word, no HTTP |
 //! | [`wire`] | bytes to chat and back, one folder a format; [`wire::drive`] drives one stream |
 //! | [`provider`] | vendors as rows, their quirks; models and prices; [`provider::Registry`] puts them together |

@@ -1,4 +1,4 @@
-//! Reading JSON into types, at a tenth of the code that derived readers leave in the script.
+//! Reading JSON into types, with less code than derived readers leave in the script: 350 KB less, of 4 MB of wasm.
 //!
 //! A derived reader is a loop of its own for each type: its keys, its fields, its faults. There were hundreds, a quarter
 //! of the script, and few of them ran often enough to be optimised. Here one loop reads every object; what a type adds is
