@@ -1,7 +1,7 @@
 //! Gateway keys: how they are made, recognised without a look-up, and what they may do.
 //!
 //! A key is `lk-`, 32 random bytes and a tag over them that only this gateway can make. The tag is checked first, so
-//! an invented key costs one HMAC and never reaches storage. What is stored is the SHA-256 of the key's text; the
+//! an invented key costs one HMAC and never reaches storage; a key whose grant is at hand was checked before. What is stored is the SHA-256 of the key's text; the
 //! text itself is shown once, when it is made.
 //!
 //! | type | what it is |
@@ -36,4 +36,4 @@ pub use record::{
     Key, MaxPrice, OnAnomaly, OnDisconnect, OnLedgerOutage, Sharing, StoreResponses, TeamTerms, UnknownPrice,
 };
 pub use secrets::Secrets;
-pub use text::{KEY_LENGTH, KeyHash, Minted, check, mint};
+pub use text::{KEY_LENGTH, KeyHash, Minted, check, hash, mint};

@@ -95,18 +95,23 @@ pub fn mint(secrets: &Secrets, random: [u8; 32]) -> Minted {
     Minted { hash: KeyHash::of(&text), start, text: Secret::new(text) }
 }
 
+/// The hash of a text that may be a key; `None` where it has not the shape of one.
+///
+/// Whoever knows the hash already knows this very text, and need not [`check`] it again.
+#[must_use]
+pub fn hash(text: &str) -> Option<KeyHash> {
+    (text.len() == KEY_LENGTH && text.starts_with(PREFIX)).then(|| KeyHash::of(text))
+}
+
 /// The hash of a key that this gateway has made; `None` for any other text.
 ///
 /// Says nothing of whether the key still exists: that is its grant's to say. Takes one HMAC for a genuine key, looks
 /// nothing up and allocates nothing; the tag is compared in constant time.
 #[must_use]
 pub fn check(secrets: &Secrets, text: &str) -> Option<KeyHash> {
-    let bytes = text.as_bytes();
-    if bytes.len() != KEY_LENGTH || !text.starts_with(PREFIX) {
-        return None;
-    }
-    let (public, tag) = bytes.split_at_checked(PUBLIC_LENGTH)?;
-    secrets.any_key_tag(public, |expected| tag_text(expected).ct_eq(tag).into()).then(|| KeyHash::of(text))
+    let hash = hash(text)?;
+    let (public, tag) = text.as_bytes().split_at_checked(PUBLIC_LENGTH)?;
+    secrets.any_key_tag(public, |expected| tag_text(expected).ct_eq(tag).into()).then_some(hash)
 }
 
 fn tag_text(tag: &[u8; 32]) -> [u8; TAG_LENGTH] {
