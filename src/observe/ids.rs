@@ -27,14 +27,10 @@ impl Ids {
     /// The next id: `req_` and 128 bits in hexadecimal.
     pub fn mint(&mut self) -> String {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let mut id = String::with_capacity(36);
-        id.push_str("req_");
-        for byte in self.take::<16>() {
-            for nibble in [byte >> 4, byte & 15] {
-                id.push(DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
-            }
-        }
-        id
+        let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        let digits = self.take::<16>().map(|byte| [digit(byte >> 4), digit(byte & 15)]);
+        let digits = std::str::from_utf8(digits.as_flattened()).unwrap_or_default();
+        ["req_", digits].concat()
     }
 
     /// A number that no caller can predict: for a share of calls, never for a key.
