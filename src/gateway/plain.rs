@@ -8,6 +8,7 @@ use crate::http::{Endpoint, Response, Task};
 use crate::json::Raw;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
+use crate::wire::openai_chat::Outline;
 use crate::wire::service::{self, RerankAnswer};
 use crate::wire::{Closing, Cost, Format, Naming, Surface};
 
@@ -179,9 +180,7 @@ fn as_events(body: &[u8], format: Format) -> Result<Cow<'_, [u8]>, Failure> {
 
 /// An answer that has been read and only lacks its cost.
 pub(super) enum Plain<'b> {
-    /// With whether reasoning is left out, and whether it is worth being judged: most answers show at a glance that they
-    /// say something.
-    Patched(Surface, Cow<'b, [u8]>, bool, bool),
+    Patched(Patched<'b>),
     Chat(Surface, Answer<'b>, Naming),
     Embeddings(Endpoint, EmbeddingsAnswer<'b>, String, VectorEncoding),
     /// It costs nothing and says nothing else.
@@ -194,12 +193,31 @@ pub(super) enum Plain<'b> {
     Bytes(Vec<u8>, String),
 }
 
+/// An answer of the caller's own protocol.
+pub(super) struct Patched<'b> {
+    surface: Surface,
+    body: Cow<'b, [u8]>,
+    /// Of this very body.
+    outline: Option<Outline<'b>>,
+    hide_reasoning: bool,
+    /// Whether it is worth being judged: most answers show at a glance that they say something.
+    doubtful: bool,
+}
+
+impl Patched<'_> {
+    fn write(&self, closing: &Closing) -> Vec<u8> {
+        match &self.outline {
+            Some(outline) => outline.patch(closing, self.hide_reasoning),
+            None => self.surface.patch_answer(&self.body, closing, self.hide_reasoning),
+        }
+        .into_owned()
+    }
+}
+
 impl Plain<'_> {
     fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
         Ok(match self {
-            Plain::Patched(surface, body, hide_reasoning, _) => {
-                surface.patch_answer(body, closing, *hide_reasoning).into_owned()
-            }
+            Plain::Patched(patched) => patched.write(closing),
             Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing),
             Plain::Embeddings(endpoint, answer, model, encoding) => {
                 let surface = endpoint.surface();
@@ -216,9 +234,9 @@ impl Plain<'_> {
         let mut judge = Judge::new(call.shape());
         match self {
             Plain::Chat(_, answer, _) => unfold(answer, &mut judge),
-            Plain::Patched(_, body, _, true) => {
+            Plain::Patched(patched) if patched.doubtful => {
                 let attempt = call.attempt.as_ref()?;
-                unfold(&attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?, &mut judge);
+                unfold(&attempt.format.read_answer(&patched.body, &attempt.upstream.quirks).ok()?, &mut judge);
             }
             _ => return None,
         }
@@ -264,7 +282,9 @@ pub(super) fn read<'b>(
             } else {
                 Cow::Borrowed(body)
             };
-            Ok((usage, Plain::Patched(surface, body, attempt.hide_reasoning, is_chat && doubtful)))
+            let outline = seen.outline.filter(|_| matches!(body, Cow::Borrowed(_)));
+            let (hide_reasoning, doubtful) = (attempt.hide_reasoning, is_chat && doubtful);
+            Ok((usage, Plain::Patched(Patched { surface, body, outline, hide_reasoning, doubtful })))
         }
         (_, format) => {
             let answer = format.read_answer(body, quirks)?;

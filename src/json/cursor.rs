@@ -5,6 +5,8 @@ use super::Raw;
 
 /// Arrays and objects that may lie within each other; callers' schemas rarely pass twenty.
 const DEEPEST: u32 = 128;
+/// Room that is made at once for the members of an object.
+const USUAL_MEMBERS: usize = 8;
 
 /// Walks JSON once, from its start, checking as it goes and giving spans of it.
 ///
@@ -54,6 +56,17 @@ pub struct Member<'a> {
     pub value: Range<usize>,
 }
 
+impl Member<'_> {
+    /// The value, in the `text` in which it was found.
+    #[must_use]
+    pub fn raw<'t>(&self, text: &'t str) -> Raw<'t> {
+        Raw::from_checked(text.get(self.value.clone()).unwrap_or("null"))
+    }
+}
+
+/// What is done at the value of each member of an object, whose key it is given: it must pass that value.
+pub type Each<'e, 'a> = &'e mut dyn FnMut(&str, &mut Cursor<'a>) -> Result<(), SyntaxError>;
+
 impl<'a> Cursor<'a> {
     /// At the start of `body`.
     ///
@@ -78,7 +91,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// What is walked, whole.
-    pub(super) fn text(&self) -> &'a str {
+    #[must_use]
+    pub fn text(&self) -> &'a str {
         self.text
     }
 
@@ -121,7 +135,7 @@ impl<'a> Cursor<'a> {
         mut each: impl FnMut(Cow<'a, str>, &mut Cursor<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut first = true;
-        while let Some(key) = self.next_key(&mut first)? {
+        while let Some((_, key)) = self.next_key(&mut first)? {
             each(key, self)?;
         }
         Ok(())
@@ -149,24 +163,23 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// Where it is none.
     pub fn spans(&mut self) -> Result<Vec<Member<'a>>, SyntaxError> {
-        let mut members = Vec::new();
-        self.take(b'{', "expected `{`")?;
-        if self.took(b'}') {
-            return Ok(members);
-        }
-        loop {
-            self.peek();
-            let start = self.at;
-            let key = self.key()?;
+        self.spans_by(&mut |_, cursor| cursor.skip())
+    }
+
+    /// Passes one object and says where its members stand; `each` is given every key in turn and must pass its value.
+    ///
+    /// # Errors
+    /// The first of `each`, or where this is no object.
+    pub fn spans_by(&mut self, each: Each<'_, 'a>) -> Result<Vec<Member<'a>>, SyntaxError> {
+        let mut members = Vec::with_capacity(USUAL_MEMBERS);
+        let mut first = true;
+        while let Some((start, key)) = self.next_key(&mut first)? {
             self.peek();
             let value = self.at;
-            self.skip()?;
+            each(&key, self)?;
             members.push(Member { key, start, value: value..self.at });
-            if self.took(b'}') {
-                return Ok(members);
-            }
-            self.take(b',', "expected `,` or `}`")?;
         }
+        Ok(members)
     }
 
     /// Checks that nothing but whitespace is left.
@@ -177,10 +190,10 @@ impl<'a> Cursor<'a> {
         if self.peek().is_some() { self.error("expected the end") } else { Ok(()) }
     }
 
-    /// Passes the brace or comma before a member and its key, or the end of the object.
+    /// Passes the brace or comma before a member and its key, or the end of the object; says where the key's quote stood.
     // These two stand outside of the loops that call them, which are in the script once for each caller.
     #[inline(never)]
-    fn next_key(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>, SyntaxError> {
+    fn next_key(&mut self, first: &mut bool) -> Result<Option<(usize, Cow<'a, str>)>, SyntaxError> {
         let is_first = std::mem::take(first);
         if is_first {
             self.take(b'{', "expected `{`")?;
@@ -191,7 +204,9 @@ impl<'a> Cursor<'a> {
         if !is_first {
             self.take(b',', "expected `,` or `}`")?;
         }
-        self.key().map(Some)
+        self.peek();
+        let start = self.at;
+        Ok(Some((start, self.key()?)))
     }
 
     /// Passes the bracket or comma before an item, or the end of the array.
@@ -333,7 +348,17 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is no whitespace, which is passed.
+    // Most JSON is written without: only where there is some is a function called.
+    #[inline(always)]
     pub(super) fn peek(&mut self) -> Option<u8> {
+        match self.text.as_bytes().get(self.at) {
+            Some(byte) if *byte > b' ' => Some(*byte),
+            _ => self.pass_space(),
+        }
+    }
+
+    #[inline(never)]
+    fn pass_space(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(self.at) {
             self.at += 1;
@@ -342,8 +367,9 @@ impl<'a> Cursor<'a> {
     }
 
     fn took(&mut self, byte: u8) -> bool {
-        self.peek();
-        self.took_here(byte)
+        let took = self.peek() == Some(byte);
+        self.at += usize::from(took);
+        took
     }
 
     fn took_here(&mut self, byte: u8) -> bool {

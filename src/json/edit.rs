@@ -50,6 +50,9 @@ impl<'b> Edits<'b> {
         remove: impl Fn(&Member<'_>) -> bool,
         insert: &[(&str, &[u8])],
     ) {
+        if insert.is_empty() && !members.iter().any(&remove) {
+            return;
+        }
         let removed: Vec<bool> = members.iter().map(remove).collect();
         let mut at = 0;
         while let Some(first) = removed.iter().skip(at).position(|gone| *gone).map(|found| at + found) {

@@ -21,7 +21,7 @@ mod text;
 mod write;
 
 pub(crate) use compact::compact;
-pub use cursor::{Cursor, Kind, Member, SyntaxError};
+pub use cursor::{Cursor, Each, Kind, Member, SyntaxError};
 pub use depth::{TooDeep, check_depth};
 pub use edit::Edits;
 pub use error::Error;

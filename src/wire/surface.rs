@@ -82,11 +82,13 @@ pub struct Patched {
 
 /// What must be known of an upstream's answer before it is sent on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct Seen<'b> {
     /// What the upstream says it used.
     pub usage: Option<Usage>,
     /// Bytes of text, reasoning and calls, for an estimate where it does not say.
     pub output_bytes: u64,
+    /// Where its parts stand, where that was noted: with it, the answer need not be walked again to be patched.
+    pub outline: Option<openai_chat::Outline<'b>>,
 }
 
 impl Surface {
@@ -201,11 +203,11 @@ impl Surface {
     ///
     /// # Errors
     /// `BadAnswer` where it is none; the upstream's own error where a 200 holds one.
-    pub fn see_answer(self, body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
+    pub fn see_answer<'b>(self, body: &'b [u8], quirks: &Quirks) -> Result<Seen<'b>, Failure> {
         match self {
             Surface::OpenAiChat => {
-                let plain = openai_chat::read_plain(body, quirks)?;
-                Ok(Seen { usage: plain.usage, output_bytes: plain.output_bytes })
+                let openai_chat::Plain { usage, output_bytes, outline, .. } = openai_chat::read_plain(body, quirks)?;
+                Ok(Seen { usage, output_bytes, outline: Some(outline) })
             }
             Surface::OpenAiResponses => openai_responses::see_answer(body, quirks),
             Surface::Anthropic => anthropic::see_answer(body, quirks),

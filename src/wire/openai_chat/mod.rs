@@ -38,7 +38,7 @@ pub use embeddings::{read_embeddings, read_embeddings_request, write_embeddings,
 pub use error::read_error;
 pub use failure::{write_error_event, write_failure};
 pub use patch::{
-    BYTES_A_CHUNK, PatchedRequest, Patcher, Plain, patch_answer, patch_request, read_plain, says_only_text,
+    BYTES_A_CHUNK, Outline, PatchedRequest, Patcher, Plain, patch_answer, patch_request, read_plain, says_only_text,
 };
 pub use read::read_request;
 pub use reply::write_answer;

@@ -187,11 +187,16 @@ pub fn write(usage: &Usage, cost: Option<&Cost>, object: &mut Object<'_>) {
 
 /// Writes `cost` and `cost_details`, where the price is known.
 pub fn write_cost(cost: Option<&Cost>, object: &mut Object<'_>) {
-    if let Some(cost) = cost {
-        object.number("cost", cost.charged).object("cost_details", |details| {
-            details.number("upstream_inference_cost", cost.upstream);
-        });
+    for (name, value) in cost.into_iter().flat_map(cost_members) {
+        object.key(name).extend_from_slice(value.as_bytes());
     }
+}
+
+/// The names and the JSON of what [`write_cost`] writes.
+#[must_use]
+pub fn cost_members(cost: &Cost) -> [(&'static str, String); 2] {
+    let details = format!("{{\"upstream_inference_cost\":{}}}", cost.upstream);
+    [("cost", cost.charged.to_string()), ("cost_details", details)]
 }
 
 fn some_number(object: &mut Object<'_>, key: &str, number: Option<u64>) {

@@ -163,8 +163,8 @@ fn is_foreign(written: &str) -> bool {
 ///
 /// # Errors
 /// `BadAnswer` where it is none; the provider's own error where a 200 holds one.
-pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen, Failure> {
-    Ok(Seen { usage: read_answer(body, quirks)?.usage, output_bytes: body.len() as u64 })
+pub fn see_answer(body: &[u8], quirks: &Quirks) -> Result<Seen<'static>, Failure> {
+    Ok(Seen { usage: read_answer(body, quirks)?.usage, output_bytes: body.len() as u64, outline: None })
 }
 
 /// The upstream's own answer, or object of a stream, with cost and the gateway's facts put in.

@@ -4,119 +4,177 @@ use std::borrow::Cow;
 
 use crate::chat::{EndKind, Usage};
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Object, Raw, SyntaxError, Text, readable};
+use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
 use crate::provider::Quirks;
 use crate::wire::Closing;
 
-use super::super::types::{Nested, object, text};
+use super::super::types::Nested;
 use super::super::{error, finish, usage};
-use super::reply::{self, find};
+use super::reply::{self, Part, find};
 
 /// What must be known of an upstream's answer before it is sent on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Plain {
+pub struct Plain<'b> {
     /// What the upstream says it used.
     pub usage: Option<Usage>,
     /// Bytes of text, reasoning and calls, for an estimate where it does not say.
     pub output_bytes: u64,
     /// Why the first choice ended.
     pub end: Option<EndKind>,
+    /// Where its parts stand.
+    pub outline: Outline<'b>,
 }
 
-/// A chat completion, a legacy completion or a list of embeddings, as far as that matters here.
-#[derive(Default)]
-struct Body<'a> {
-    error: Option<Raw<'a>>,
-    choices: Option<Vec<Choice<'a>>>,
-    data: Option<Raw<'a>>,
-    usage: Option<Raw<'a>>,
-    x_groq: Option<Nested<'a>>,
-    service_tier: Option<Text<'a>>,
+/// Where the parts of a whole answer stand that are read or put right: a chat completion, a legacy completion or a list
+/// of embeddings. It is walked once for both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outline<'b> {
+    text: &'b str,
+    whole: Part<'b>,
+    choices: Vec<Choice<'b>>,
+    usage: Option<Part<'b>>,
 }
-readable! { Body<'a> { error, choices, data, usage: object, x_groq, service_tier: text } }
 
-#[derive(Default)]
-struct Choice<'a> {
-    /// Whole: how long it is will do.
-    message: Option<Raw<'a>>,
-    /// Of a legacy completion.
-    text: Option<Raw<'a>>,
-    finish_reason: Option<Text<'a>>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Choice<'b> {
+    finish_reason: Option<Text<'b>>,
+    message: Option<Part<'b>>,
+    /// Of the message, or of a legacy completion's text.
+    bytes: u64,
 }
-readable! { Choice<'a> { message, text, finish_reason: text } }
+
+/// Members of an answer that are read.
+const READ: [&str; 6] = ["error", "choices", "data", "usage", "x_groq", "service_tier"];
+
+impl<'b> Outline<'b> {
+    fn of(body: &'b [u8]) -> Result<Outline<'b>, SyntaxError> {
+        let mut cursor = Cursor::new(body)?;
+        cursor.kind();
+        let mut outline = Outline { text: cursor.text(), ..Outline::default() };
+        let mut seen = [false; READ.len()];
+        outline.whole.open = cursor.position();
+        let members = cursor.spans_by(&mut |key, cursor| {
+            let place = READ.iter().position(|name| *name == key).and_then(|place| seen.get_mut(place));
+            if place.is_some_and(|seen| std::mem::replace(seen, true)) {
+                return Err(SyntaxError { at: cursor.position(), what: "a member that comes twice" });
+            }
+            match (key, cursor.kind()) {
+                ("choices", Some(Kind::Array)) => cursor.items(|_, cursor| {
+                    outline.choices.push(Choice::of(cursor)?);
+                    Ok(())
+                }),
+                ("choices", Some(kind)) if kind != Kind::Null => {
+                    Err(SyntaxError { at: cursor.position(), what: "expected the list of choices" })
+                }
+                ("usage", Some(Kind::Object)) => {
+                    outline.usage = Some(Part::of(cursor)?);
+                    Ok(())
+                }
+                _ => cursor.value().map(drop),
+            }
+        })?;
+        cursor.finish()?;
+        outline.whole.members = members;
+        Ok(outline)
+    }
+
+    /// The value of this name, where it is more than `null`.
+    fn raw(&self, key: &str) -> Option<Raw<'b>> {
+        find(&self.whole.members, key).map(|member| member.raw(self.text)).filter(|raw| !raw.is_null())
+    }
+
+    /// The upstream's own answer with cost, usage and the gateway's facts put in, and what vendors spell in their own way
+    /// put right: reasoning also as `reasoning_content` (or gone, with `hide_reasoning`), content as a string, calls with
+    /// id and arguments. Everything else stays byte for byte.
+    #[must_use]
+    pub fn patch(&self, closing: &Closing, hide_reasoning: bool) -> Cow<'b, [u8]> {
+        // What cannot be walked was never read either; it goes on as it came.
+        self.patched(closing, hide_reasoning).unwrap_or(Cow::Borrowed(self.text.as_bytes()))
+    }
+
+    fn patched(&self, closing: &Closing, hide_reasoning: bool) -> Result<Cow<'b, [u8]>, SyntaxError> {
+        let text = self.text;
+        let mut edits = Edits::of(text.as_bytes());
+        let id =
+            self.whole.value(text, "id").and_then(|id| id.strip_prefix('"')?.strip_suffix('"')).unwrap_or_default();
+        let wanted = reply::Wanted { hide_reasoning, calls_of: Some(id), no_repeated_message: false };
+        for (index, choice) in (0..).zip(&self.choices) {
+            if let Some(message) = &choice.message {
+                reply::message(text, message, index, wanted, &mut edits)?;
+            }
+        }
+        if let Some(usage) = &self.usage {
+            reply::usage_object(text, usage, closing, &mut edits)?;
+        }
+        let mut added: Vec<(&str, Vec<u8>)> = Vec::new();
+        if let Some(latchkey) = &closing.latchkey {
+            added.push(("latchkey", latchkey.get().as_bytes().to_vec()));
+        }
+        if let Some(counted) = closing.usage.as_ref().filter(|_| self.usage.is_none()) {
+            let mut written = Vec::new();
+            let mut object = Object::open(&mut written);
+            usage::write(counted, closing.cost.as_ref(), &mut object);
+            object.close();
+            added.push(("usage", written));
+        }
+        let inserted: Vec<(&str, &[u8])> = added.iter().map(|(key, value)| (*key, value.as_slice())).collect();
+        let is_replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
+        edits.object(self.whole.open, &self.whole.members, is_replaced, &inserted);
+        Ok(edits.apply())
+    }
+}
+
+impl<'b> Choice<'b> {
+    fn of(cursor: &mut Cursor<'b>) -> Result<Choice<'b>, SyntaxError> {
+        let mut choice = Choice::default();
+        cursor.members(|key, cursor| {
+            let start = cursor.position();
+            match (&*key, cursor.kind()) {
+                ("message", Some(Kind::Object)) => choice.message = Some(Part::of(cursor)?),
+                ("finish_reason", _) => choice.finish_reason = cursor.value()?.into_text(),
+                _ => drop(cursor.value()?),
+            }
+            if matches!(&*key, "message" | "text") {
+                choice.bytes += (cursor.position() - start) as u64;
+            }
+            Ok(())
+        })?;
+        Ok(choice)
+    }
+}
 
 /// Reads what must be known of a successful answer without building it.
 ///
 /// # Errors
 /// `BadAnswer` where it is none of this protocol's; the upstream's own error where a 200 holds one.
-pub fn read_plain(body: &[u8], quirks: &Quirks) -> Result<Plain, Failure> {
+pub fn read_plain<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Plain<'b>, Failure> {
     let unreadable = || Failure::bad_answer("The provider's answer is none of this protocol.");
-    let body = body.trim_ascii();
-    if body.first() != Some(&b'{') {
+    let outline = Outline::of(body.trim_ascii()).map_err(|error| unreadable().because(error.to_string()))?;
+    if let Some(reported) = outline.raw("error") {
+        return Err(error::reported(&reported));
+    }
+    if outline.choices.is_empty() && find(&outline.whole.members, "data").is_none() {
         return Err(unreadable());
     }
-    let read: Body<'_> = crate::json::from_slice(body).map_err(|error| unreadable().because(error.to_string()))?;
-    if let Some(reported) = read.error.as_ref().filter(|error| !error.is_null()) {
-        return Err(error::reported(reported));
-    }
-    if read.choices.as_ref().is_none_or(Vec::is_empty) && read.data.is_none() {
-        return Err(unreadable());
-    }
-    let length = |raw: &Option<Raw<'_>>| raw.as_ref().map_or(0, |raw| raw.get().len() as u64);
-    let choices = read.choices.as_deref().unwrap_or_default();
-    let counted = read.usage.or(read.x_groq.and_then(|nested| nested.usage));
+    let groq = outline.whole.value(outline.text, "x_groq");
+    let within_groq = || crate::json::from_str::<Nested<'_>>(groq?).ok()?.usage;
+    let counted = outline.raw("usage").filter(Raw::is_object).or_else(within_groq);
     let mut counted = counted.and_then(|counted| usage::read(&counted, quirks));
-    let tier = read.service_tier.as_ref().filter(|tier| !tier.is_empty());
+    let tier = outline.raw("service_tier").and_then(Raw::into_text).filter(|tier| !tier.is_empty());
     if let (Some(counted), Some(tier)) = (&mut counted, tier) {
         counted.service_tier.get_or_insert_with(|| tier.decode().into_owned());
     }
+    let first = outline.choices.first();
     Ok(Plain {
         usage: counted,
-        output_bytes: choices.iter().map(|choice| length(&choice.message) + length(&choice.text)).sum(),
-        end: choices.first().and_then(|choice| choice.finish_reason.as_ref()).map(|word| finish::read(&word.decode())),
+        output_bytes: outline.choices.iter().map(|choice| choice.bytes).sum(),
+        end: first.and_then(|choice| choice.finish_reason.as_ref()).map(|word| finish::read(&word.decode())),
+        outline,
     })
 }
 
-/// The upstream's own answer with cost, usage and the gateway's facts put in, and what vendors spell in their own way
-/// put right: reasoning also as `reasoning_content` (or gone, with `hide_reasoning`), content as a string, calls with
-/// id and arguments. Everything else stays byte for byte.
+/// Does as [`Outline::patch`] to an answer that was not read before; what is none goes on as it came.
 #[must_use]
 pub fn patch_answer<'b>(body: &'b [u8], closing: &Closing, hide_reasoning: bool) -> Cow<'b, [u8]> {
-    // What cannot be walked was never read either; it goes on as it came.
-    patched(body, closing, hide_reasoning).unwrap_or(Cow::Borrowed(body))
-}
-
-fn patched<'b>(body: &'b [u8], closing: &Closing, hide_reasoning: bool) -> Result<Cow<'b, [u8]>, SyntaxError> {
-    let mut cursor = Cursor::new(body)?;
-    if cursor.kind() != Some(Kind::Object) {
-        return Ok(Cow::Borrowed(body));
-    }
-    let open = cursor.position();
-    let members = cursor.spans()?;
-    let text = std::str::from_utf8(body).unwrap_or_default();
-    let mut edits = Edits::of(body);
-    let value = |key: &str| find(&members, key).and_then(|member| text.get(member.value.clone()));
-    if let Some(choices) = find(&members, "choices") {
-        let id = value("id").and_then(|id| id.strip_prefix('"')?.strip_suffix('"')).unwrap_or_default();
-        let wanted = reply::Wanted { hide_reasoning, calls_of: Some(id), no_repeated_message: false };
-        reply::choices(text, choices.value.start, wanted, &mut edits)?;
-    }
-    let own_usage = find(&members, "usage").filter(|_| value("usage").is_some_and(|usage| usage.starts_with('{')));
-    if let Some(usage) = own_usage {
-        reply::usage_object(text, usage.value.start, closing, &mut edits)?;
-    }
-    let mut added: Vec<(&str, Vec<u8>)> = Vec::new();
-    if let Some(latchkey) = &closing.latchkey {
-        added.push(("latchkey", latchkey.get().as_bytes().to_vec()));
-    }
-    if let Some(counted) = closing.usage.as_ref().filter(|_| own_usage.is_none()) {
-        let mut written = Vec::new();
-        let mut object = Object::open(&mut written);
-        usage::write(counted, closing.cost.as_ref(), &mut object);
-        object.close();
-        added.push(("usage", written));
-    }
-    let inserted: Vec<(&str, &[u8])> = added.iter().map(|(key, value)| (*key, value.as_slice())).collect();
-    edits.object(open, &members, |member| inserted.iter().any(|(key, _)| *key == member.key), &inserted);
-    Ok(edits.apply())
+    Outline::of(body).map_or(Cow::Borrowed(body), |outline| outline.patch(closing, hide_reasoning))
 }

@@ -11,7 +11,7 @@ mod stream;
 
 pub(super) use messages::schema_in_words;
 
-pub use answer::{Plain, patch_answer, read_plain};
+pub use answer::{Outline, Plain, patch_answer, read_plain};
 pub use glance::{BYTES_A_CHUNK, says_only_text};
 pub use request::{PatchedRequest, patch_request};
 pub use stream::Patcher;

@@ -1,10 +1,11 @@
 //! Changes to what an upstream says, in a whole answer and in a chunk alike.
 
-use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
+use crate::chat::Usage;
+use crate::json::{Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
 use crate::wire::Closing;
 
 use super::super::types::Function;
-use super::super::{tools, usage};
+use super::super::{tools, usage as counts};
 
 /// What to do to the messages of an answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -15,6 +16,27 @@ pub(super) struct Wanted<'w> {
     pub calls_of: Option<&'w str>,
     /// Take a message out that repeats beside each delta what was said so far.
     pub no_repeated_message: bool,
+}
+
+/// An object within a text: where it opens, and where its members stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part<'b> {
+    pub open: usize,
+    pub members: Vec<Member<'b>>,
+}
+
+impl<'b> Part<'b> {
+    /// The object that comes next. Passes it.
+    pub fn of(cursor: &mut Cursor<'b>) -> Result<Part<'b>, SyntaxError> {
+        cursor.kind();
+        let open = cursor.position();
+        Ok(Part { open, members: cursor.spans()? })
+    }
+
+    /// The value of this name, as it is written in `text`.
+    pub fn value<'t>(&self, text: &'t str, key: &str) -> Option<&'t str> {
+        find(&self.members, key).and_then(|member| text.get(member.value.clone()))
+    }
 }
 
 /// Changes every message or delta of `choices`, which stands at `position`.
@@ -39,29 +61,25 @@ pub(super) fn choices(
             edits.object(open, &members, |member| member.key == "message", &[]);
         }
         for said in [find(&members, "delta"), find(&members, "message").filter(|_| !has_delta)].into_iter().flatten() {
-            message(text, said.value.start, u32::try_from(index).unwrap_or(0), wanted, edits)?;
+            let mut cursor = Cursor::at(text, said.value.start);
+            if cursor.kind() == Some(Kind::Object) {
+                message(text, &Part::of(&mut cursor)?, u32::try_from(index).unwrap_or(0), wanted, edits)?;
+            }
         }
         Ok(())
     })
 }
 
 /// Changes one message: reasoning under the name that callers know (or not at all), content as a string, calls whole.
-fn message(
+pub(super) fn message(
     text: &str,
-    position: usize,
+    message: &Part<'_>,
     choice: u32,
     wanted: Wanted<'_>,
     edits: &mut Edits<'_>,
 ) -> Result<(), SyntaxError> {
-    let mut cursor = Cursor::at(text, position);
-    if cursor.kind() != Some(Kind::Object) {
-        return Ok(());
-    }
-    let open = cursor.position();
-    let members = cursor.spans()?;
-    let value = |key: &str| find(&members, key).and_then(|member| text.get(member.value.clone()));
-    let spoken = |key: &str| value(key).filter(|value| value.len() > 2 && value.starts_with('"'));
-    let split = value("content").filter(|content| content.starts_with('[')).map(split_content);
+    let spoken = |key: &str| message.value(text, key).filter(|value| value.len() > 2 && value.starts_with('"'));
+    let split = message.value(text, "content").filter(|content| content.starts_with('[')).map(split_content);
     let mut inserted: Vec<(&str, &[u8])> = Vec::new();
     if let Some((said, _)) = &split {
         inserted.push(("content", said));
@@ -78,8 +96,8 @@ fn message(
         "content" => split.is_some(),
         _ => false,
     };
-    edits.object(open, &members, is_removed, &inserted);
-    match (wanted.calls_of, find(&members, "tool_calls")) {
+    edits.object(message.open, &message.members, is_removed, &inserted);
+    match (wanted.calls_of, find(&message.members, "tool_calls")) {
         (Some(answer_id), Some(calls)) => tool_calls(text, calls.value.start, answer_id, choice, edits),
         _ => Ok(()),
     }
@@ -144,58 +162,48 @@ fn tool_calls(
     })
 }
 
-/// Puts cost, and the counts that callers may count on, into the upstream's own usage object at `position`: cached
-/// tokens are always told, and what a vendor leaves out of its sums is put back in (`xai.tools-stream.11ddfc18c8`,
+/// Puts cost, and the counts that callers may count on, into the upstream's own `usage`: cached tokens are always told,
+/// and what a vendor leaves out of its sums is put back in (`xai.tools-stream.11ddfc18c8`,
 /// `vercel-gateway.thinking-stream.bf59d1b775`).
 pub(super) fn usage_object(
     text: &str,
-    position: usize,
+    usage: &Part<'_>,
     closing: &Closing,
     edits: &mut Edits<'_>,
 ) -> Result<(), SyntaxError> {
-    let mut cursor = Cursor::at(text, position);
-    let members = cursor.spans()?;
-    let mut added = Vec::new();
-    let mut object = Object::open(&mut added);
-    usage::write_cost(closing.cost.as_ref(), &mut object);
-    object.close();
-    let costs = Cursor::new(&added)?.spans()?;
-    let mut inserted: Vec<(&str, &[u8])> =
-        costs.iter().filter_map(|member| Some((member.key.as_ref(), added.get(member.value.clone())?))).collect();
+    let told = |key: &str| usage.value(text, key);
+    let mut added: Vec<(&str, String)> =
+        closing.cost.as_ref().map(counts::cost_members).into_iter().flatten().collect();
     let cached = closing.usage.as_ref().and_then(|usage| usage.input_cache_read).unwrap_or(0);
-    let counted = format!("{{\"cached_tokens\":{cached}}}");
-    let details = find(&members, "prompt_tokens_details");
-    let no_details = details.is_none_or(|member| !text.get(member.value.clone()).unwrap_or_default().starts_with('{'));
-    let is_chat = find(&members, "completion_tokens").is_some();
-    if is_chat && no_details {
-        inserted.push(("prompt_tokens_details", counted.as_bytes()));
+    let details = told("prompt_tokens_details").filter(|details| details.starts_with('{'));
+    let is_chat = told("completion_tokens").is_some();
+    if is_chat && details.is_none() {
+        added.push(("prompt_tokens_details", format!("{{\"cached_tokens\":{cached}}}")));
     }
     let thought = closing.usage.as_ref().and_then(|usage| usage.output_reasoning);
-    let thought = thought.map(|thought| format!("{{\"reasoning_tokens\":{thought}}}"));
-    if let Some(thought) = thought.as_ref().filter(|_| find(&members, "completion_tokens_details").is_none()) {
-        inserted.push(("completion_tokens_details", thought.as_bytes()));
+    if let Some(thought) = thought.filter(|_| told("completion_tokens_details").is_none()) {
+        added.push(("completion_tokens_details", format!("{{\"reasoning_tokens\":{thought}}}")));
     }
-    let sums = sums(closing);
-    let told = |key: &str| find(&members, key).and_then(|member| text.get(member.value.clone()));
-    let corrected = sums.iter().filter(|(key, sum)| told(key).is_some_and(|told| told != sum));
-    inserted.extend(corrected.map(|(key, sum)| (*key, sum.as_bytes())));
+    for (key, sum) in closing.usage.iter().flat_map(sums) {
+        if told(key).is_some_and(|told| told.parse() != Ok(sum)) {
+            added.push((key, sum.to_string()));
+        }
+    }
+    let inserted: Vec<(&str, &[u8])> = added.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
     let is_replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
-    edits.object(position, &members, is_replaced, &inserted);
-    match details.filter(|_| !no_details) {
+    edits.object(usage.open, &usage.members, is_replaced, &inserted);
+    match find(&usage.members, "prompt_tokens_details").filter(|_| details.is_some()) {
         Some(details) => cached_tokens(text, details.value.start, cached, edits),
         None => Ok(()),
     }
 }
 
-fn sums(closing: &Closing) -> Vec<(&'static str, String)> {
-    let Some(usage) = &closing.usage else { return Vec::new() };
+fn sums(usage: &Usage) -> [(&'static str, u64); 3] {
     [
         ("prompt_tokens", usage.prompt_tokens()),
         ("completion_tokens", usage.completion_tokens()),
         ("total_tokens", usage.total_tokens()),
     ]
-    .map(|(key, sum)| (key, sum.to_string()))
-    .into()
 }
 
 fn cached_tokens(text: &str, position: usize, cached: u64, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {

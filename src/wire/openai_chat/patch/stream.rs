@@ -72,7 +72,8 @@ impl Patcher {
         let own = self.usage.take().filter(|_| wanted);
         let own = own.and_then(|own| {
             let mut edits = Edits::of(&own);
-            reply::usage_object(std::str::from_utf8(&own).ok()?, 0, closing, &mut edits).ok()?;
+            let mut cursor = Cursor::new(&own).ok()?;
+            reply::usage_object(cursor.text(), &reply::Part::of(&mut cursor).ok()?, closing, &mut edits).ok()?;
             Some(edits.apply().into_owned())
         });
         let mut members = Vec::new();
