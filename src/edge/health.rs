@@ -187,14 +187,10 @@ fn load(state: &State) -> Result<Option<Row>> {
     Ok(rows.into_iter().next().map(|[name, json]| Row { name, json }))
 }
 
-/// Whether the object should hear from this isolate after an answer: 0 no, 1 when records are written, 2 at once.
+/// Whether the object should hear from this isolate when records are written.
 #[wasm_bindgen]
-pub fn health_due(now: f64) -> u32 {
-    match hot::with_gateway(|gateway| gateway.view.due(hot::moment(now))) {
-        None | Some(Due::No) => 0,
-        Some(Due::Soon) => 1,
-        Some(Due::Now) => 2,
-    }
+pub fn health_due(now: f64) -> bool {
+    hot::with_gateway(|gateway| gateway.view.due(hot::moment(now)) != Due::No).unwrap_or_default()
 }
 
 /// The longest that a call waits for the object, in milliseconds.

@@ -1,21 +1,21 @@
 //! What the Worker says to the ledger object: asks of calls that wait, records and reports beside the answers, and what
 //! the operator writes.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use futures::future::{Either, join_all, select};
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Delay, Env, Error, Headers, Method, Request, RequestInit, Result};
 
 use super::hot;
 use super::ledger::{Definitions, Freed, Kept, Release, Standings, Wondered};
+use crate::breaker::Due;
 use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
 use crate::gateway::Input;
-use crate::json::FromJsonOwned;
+use crate::json::{FromJsonOwned, Object};
 use crate::observe::{GATHERED, MOST_TAKEN, Record};
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
@@ -26,13 +26,16 @@ const ASK_WITHIN: Millis = Millis(2_500);
 const KEEP_WITHIN: Millis = Millis(10_000);
 /// The log takes 256 KB a request, and each entry of it costs some tens of microseconds.
 const LINES_AN_ENTRY: usize = 25;
+/// What a record usually takes, written.
+const BYTES_A_RECORD: usize = 640;
 
 /// Records and the report that belongs to them: sent as they are until they are taken.
 #[derive(Debug)]
 pub(super) struct Batch {
     /// The team whose own ledger it is for; `None` is the account's.
     team: Option<String>,
-    body: String,
+    /// A string on the runtime's side, which has it from the first sending on: here it would be in memory twice.
+    body: JsValue,
     /// The number of the report.
     report: u64,
     /// When it was made; what is granted in answer to it counts from then.
@@ -101,6 +104,20 @@ pub fn owes_ledger() -> bool {
     .unwrap_or_default()
 }
 
+/// What cannot wait until records are written after an answer: 1 [`exchange_health`](super::health::exchange_health),
+/// 2 [`write_records`] itself, 3 both, 0 nothing.
+#[wasm_bindgen]
+pub fn due_at_once(now: f64) -> u32 {
+    let due = hot::with_isolate(|isolate| {
+        let gateway = &isolate.gateway;
+        let health = gateway.view.due(hot::moment(now)) == Due::Now;
+        // What is on its way is not overtaken: a ledger that is slow is told less often, and not more.
+        let records = gateway.records.is_full() && isolate.batches.is_empty();
+        u32::from(health) + 2 * u32::from(records)
+    });
+    due.unwrap_or_default()
+}
+
 /// How long to wait before records are written and leases renewed, in milliseconds.
 #[wasm_bindgen]
 pub fn records_wait() -> u32 {
@@ -125,7 +142,7 @@ pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
         let ready = isolate.batches.iter_mut().filter(|batch| batch.sending_until <= now());
         let sent = ready.map(|batch| {
             batch.sending_until = now().plus(KEEP_WITHIN);
-            (batch.team.clone(), JsValue::from_str(&batch.body), batch.report)
+            (batch.team.clone(), batch.body.clone(), batch.report)
         });
         sent.collect::<Vec<_>>()
     });
@@ -204,13 +221,6 @@ fn prepare(isolate: &mut hot::Isolate) {
 }
 
 fn prepare_for(isolate: &mut hot::Isolate, team: Option<String>) {
-    #[derive(Serialize)]
-    struct Parts<'a> {
-        version: u32,
-        batch: &'a str,
-        records: Vec<Box<RawValue>>,
-        report: &'a Message,
-    }
     if isolate.batches.iter().any(|batch| batch.team == team) {
         return;
     }
@@ -220,17 +230,35 @@ fn prepare_for(isolate: &mut hot::Isolate, team: Option<String>) {
     if records.is_empty() && !gateway.purse.owes_report_to(team.as_deref()) {
         return;
     }
-    let lines: Vec<Box<RawValue>> = records.iter().filter_map(|record| to_raw_value(record).ok()).collect();
-    for entry in lines.chunks(LINES_AN_ENTRY) {
-        let entry: Vec<&str> = entry.iter().map(|line| line.get()).collect();
-        worker::console_log!("{}", entry.join("\n"));
-    }
     let made = now();
     let report = gateway.purse.report(team.as_deref(), made);
-    let batch = format!("{}.{}", report.isolate, report.report);
-    let parts = Parts { version: PROTOCOL, batch: &batch, records: lines, report: &report };
-    let body = serde_json::to_string(&parts).unwrap_or_default();
+    let (body, lines) = write(records, &report);
+    for entry in lines.chunks(LINES_AN_ENTRY) {
+        let entry: Vec<&str> = entry.iter().filter_map(|line| body.get(line.clone())).collect();
+        worker::console_log!("{}", entry.join("\n"));
+    }
+    let body = JsValue::from_str(&body);
     isolate.batches.push(Batch { team, body, report: report.report, made, sending_until: UnixMillis(0) });
+}
+
+/// A batch as the ledger reads it, and where in it each record stands.
+fn write(records: Vec<Record>, report: &Message) -> (String, Vec<Range<usize>>) {
+    let mut body = Vec::with_capacity((records.len() + 1) * BYTES_A_RECORD);
+    let mut lines = Vec::with_capacity(records.len());
+    let mut parts = Object::open(&mut body);
+    parts.number("version", PROTOCOL).string("batch", &format!("{}.{}", report.isolate, report.report));
+    parts.array("records", |array| {
+        for record in records {
+            let out = array.item();
+            let begin = out.len();
+            // Writing into a Vec cannot fail, and nothing in a record or a report cannot be written.
+            let _ = serde_json::to_writer(&mut *out, &record);
+            lines.push(begin..out.len());
+        }
+    });
+    let _ = serde_json::to_writer(parts.key("report"), report);
+    parts.close();
+    (String::from_utf8(body).unwrap_or_default(), lines)
 }
 
 /// One request to the ledger object of the account, or of a team.

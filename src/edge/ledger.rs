@@ -23,6 +23,7 @@
 use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
+use worker::wasm_bindgen::JsValue;
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
@@ -229,6 +230,8 @@ impl DurableObject for Ledger {
                 let reply =
                     report.map(|report| self.change(version, |ledger, now| ledger.handle(report, now))).transpose()?;
                 self.keep(batch, records.get())?;
+                // While this waits, others arrive.
+                drop(body);
                 self.arm(ALARM_AFTER_MS).await?;
                 Response::from_json(&Kept { version: PROTOCOL, reply })
             }
@@ -326,26 +329,30 @@ impl Ledger {
         if records == "[]" {
             return Ok(());
         }
-        let values = vec![SqlStorageValue::String(batch.to_owned()), SqlStorageValue::String(records.to_owned())];
+        let values = vec![JsValue::from_str(batch), JsValue::from_str(records)];
         let statement = "INSERT OR IGNORE INTO outbox (batch, records) VALUES (?, ?)";
-        self.state.storage().sql().exec(statement, values).map(|_| ())
+        self.state.storage().sql().exec_raw(statement, values).map(|_| ())
     }
 
     /// Moves some batches to the database; how many they were.
     async fn flush(&self) -> Result<usize> {
         let sql = self.state.storage().sql();
-        let some = "SELECT batch, records FROM outbox LIMIT ?";
-        let rows = texts(&sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?)?;
+        let some = "SELECT batch FROM outbox LIMIT ?";
+        let names = texts(&sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?)?;
         let (mut moved, mut failed) = (0, None);
-        for [batch, records] in &rows {
+        for [batch] in &names {
+            // Each is read when its turn comes: all at once they would be megabytes.
+            let key = || vec![SqlStorageValue::String(batch.clone())];
+            let rows = texts(&sql.exec("SELECT records FROM outbox WHERE batch = ?", key())?)?;
+            let Some([records]) = rows.into_iter().next() else { continue };
+            let records = JsValue::from(records);
             let written = match batch.strip_prefix(EVENT) {
                 Some(_) => store::insert_event(&self.env, records).await,
                 None => store::insert_records(&self.env, records).await,
             };
             match written {
                 Ok(()) => {
-                    let key = vec![SqlStorageValue::String(batch.clone())];
-                    sql.exec("DELETE FROM outbox WHERE batch = ?", key)?;
+                    sql.exec("DELETE FROM outbox WHERE batch = ?", key())?;
                     moved += 1;
                 }
                 // One that the database does not take must not hold up the others; two, and it is away.

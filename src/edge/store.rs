@@ -102,12 +102,12 @@ fn vectors_name(fingerprint: &str) -> String {
 ///
 /// # Errors
 /// Where the database fails or does not answer; repeating is safe.
-pub async fn insert_records(env: &Env, records: &str) -> Result<(), StoreError> {
+pub async fn insert_records(env: &Env, records: JsValue) -> Result<(), StoreError> {
     // `WHERE true` tells the parser that what follows belongs to the insert, not to a join.
     let statement = "INSERT INTO calls (request_id, seq, at, key_id, record) \
          SELECT value->>'request_id', value->>'seq', value->>'at', value->>'key_id', value \
          FROM json_each(?1) WHERE true ON CONFLICT DO NOTHING";
-    EdgeStore { env }.run(statement, &[records.into()]).await.map(|_| ())
+    EdgeStore { env }.run(statement, &[records]).await.map(|_| ())
 }
 
 /// Keeps what was answered to calls, each once.
@@ -127,11 +127,11 @@ pub async fn insert_contents(env: &Env, contents: &[Content]) -> Result<(), Stor
 }
 
 /// Writes an event that is about a budget, once.
-pub async fn insert_event(env: &Env, event: &str) -> Result<(), StoreError> {
+pub async fn insert_event(env: &Env, event: JsValue) -> Result<(), StoreError> {
     let store = EdgeStore { env };
     let statement = "INSERT INTO events (id, at, type, subject, data) \
          SELECT ?1->>'id', ?1->>'at', ?1->>'type', ?1->>'subject', ?1->'data' WHERE true ON CONFLICT DO NOTHING";
-    store.run(statement, &[event.into()]).await.map(|_| ())
+    store.run(statement, &[event]).await.map(|_| ())
 }
 
 /// Whether the database answers and has its tables.

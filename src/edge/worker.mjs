@@ -28,8 +28,8 @@ const GIVEN_UP = { do: "finish" };
 const CONFIG_AGE = 15_000;
 /** When nothing was heard of the health object, a call asks it again after this, in milliseconds. */
 const HEALTH_WAIT = 5_000;
-/** What `health_due` says when a target was just blocked, or a probe came back. */
-const AT_ONCE = 2;
+/** What `due_at_once` says: a target was just blocked, or a probe came back; as many calls wait as are written together. */
+const [HEALTH, RECORDS] = [1, 2];
 /** After how long another request does the writing, in milliseconds. */
 const TAKE_OVER = 12_000;
 /** How many bytes of a body over the limit are still taken. */
@@ -500,7 +500,9 @@ function respond(step, env, ctx) {
  */
 function settle(env, ctx) {
   const now = Date.now();
-  if (core.health_due(now) === AT_ONCE) ctx.waitUntil(exchangeHealth(env));
+  const due = core.due_at_once(now);
+  if (due & HEALTH) ctx.waitUntil(exchangeHealth(env));
+  if (due & RECORDS) ctx.waitUntil(core.write_records(env).catch(unwritten));
   // The platform ends what a request leaves behind after half a minute: a later request takes over in time.
   if ((flushing !== undefined && now < flushing.since + TAKE_OVER) || !core.owes_ledger()) return;
   flushing = { since: now };
@@ -511,7 +513,7 @@ async function flush(env, own) {
   try {
     do {
       await scheduler.wait(core.records_wait());
-      const told = core.health_due(Date.now()) > 0 ? exchangeHealth(env) : undefined;
+      const told = core.health_due(Date.now()) ? exchangeHealth(env) : undefined;
       await core.write_records(env);
       await told;
     } while (flushing === own && core.owes_ledger());

@@ -215,9 +215,14 @@ const MOST_EXPLAINED: usize = 256;
 /// Bytes of explanations that are taken together; what is taken is one row of the ledger, which holds two megabytes.
 const MOST_EXPLANATION: usize = 800_000;
 
-/// So many records are handed over together: a batch is one row of the ledger and one statement of the database, both of
-/// which take two megabytes.
-pub const MOST_TAKEN: usize = 1_000;
+/// So many records are handed over together, and as soon as so many have come. On its way to the database a batch stands in
+/// memory up to five times over (as records, as written, as the ledger receives it, and as it passes one on), and the
+/// memory of an isolate never shrinks. It is one row of the ledger and one statement of the database, both of which take
+/// two megabytes.
+pub const MOST_TAKEN: usize = 500;
+/// Room for waiting records is made in steps of so many. Twice the room each time would keep, after one busy moment, up
+/// to a megabyte that is never needed again.
+const ROOM_STEP: usize = 128;
 /// How long records may gather. Leases are renewed as often: twice within the demand that they are sized for.
 pub const GATHERED: Millis = Millis(1_000);
 /// How long until the next are taken where more wait than are taken together: at the usual pace they would pile up until
@@ -228,7 +233,13 @@ impl RecordBuffer {
     /// How long to wait before records are taken again.
     #[must_use]
     pub fn wait(&self) -> Millis {
-        if self.waiting.len() >= MOST_TAKEN { BEHIND } else { GATHERED }
+        if self.is_full() { BEHIND } else { GATHERED }
+    }
+
+    /// Whether as many wait as are taken together.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() >= MOST_TAKEN
     }
 
     /// Keeps a record until it is taken.
@@ -239,6 +250,9 @@ impl RecordBuffer {
         if self.waiting.len() >= MOST_WAITING {
             self.waiting.drain(..MOST_WAITING / 4);
             self.dropped += MOST_WAITING as u64 / 4;
+        }
+        if self.waiting.len() == self.waiting.capacity() {
+            self.waiting.reserve_exact(ROOM_STEP);
         }
         self.waiting.push(record);
     }
