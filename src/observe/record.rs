@@ -361,6 +361,21 @@ mod tests {
     }
 
     #[test]
+    fn room_is_made_for_what_waits_and_not_for_twice_as_much() {
+        // So many have come while a full batch was on its way.
+        let most = MOST_TAKEN + 250;
+        let mut buffer = RecordBuffer::default();
+        for _ in 0..20 {
+            while buffer.len() < most {
+                assert_eq!(buffer.is_full(), buffer.len() >= MOST_TAKEN);
+                buffer.push(Record::default());
+            }
+            assert!(buffer.waiting.capacity() < most + ROOM_STEP, "room for {}", buffer.waiting.capacity());
+            assert_eq!(buffer.take(MOST_TAKEN).len(), MOST_TAKEN);
+        }
+    }
+
+    #[test]
     fn the_buffer_is_bounded_and_keeps_the_newest() {
         let mut buffer = RecordBuffer::default();
         for seq in 0..10_000 {
