@@ -159,8 +159,23 @@ impl Writing<'_> {
                 self.object.number(key, count);
             }
         }
-        if sampling.logprobs == Some(true) && self.takes("logprobs")? {
+        // Alternatives are only told beside the tokens themselves.
+        let wants_logprobs = sampling.logprobs == Some(true) || sampling.top_logprobs.is_some_and(|top| top > 0);
+        if wants_logprobs && self.takes("logprobs")? {
             self.object.boolean("logprobs", true);
+        }
+        Ok(())
+    }
+
+    /// Labels are those of a kept answer here: "The 'metadata' parameter is only allowed when 'store' is enabled."
+    fn metadata(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        let Some(metadata) = &request.metadata else { return Ok(()) };
+        let stores = request.unknown.iter().any(|(key, value)| key == "store" && value.boolean() == Some(true));
+        if !stores {
+            return lose(Format::OpenAiChat, "metadata", self.adjusted);
+        }
+        if self.takes("store")? && self.takes("metadata")? {
+            self.object.boolean("store", true).raw("metadata", metadata);
         }
         Ok(())
     }
@@ -187,7 +202,7 @@ impl Writing<'_> {
         self.text("service_tier", request.service_tier.as_ref())?;
         let user = request.user.as_ref().map(|user| user_name(user, self.adjusted));
         self.text("user", user.as_ref())?;
-        self.raw("metadata", request.metadata.as_ref())?;
+        self.metadata(request)?;
         self.text("prompt_cache_key", request.prompt_cache_key.as_ref())?;
         self.raw("prediction", request.prediction.as_ref())?;
         self.raw("audio", request.audio.as_ref())?;
@@ -208,7 +223,7 @@ impl Writing<'_> {
 const LONGEST_USER: usize = 64;
 
 /// The end user within that length: another name that is the same every time, for it is only there to tell users apart.
-fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted) -> Text<'t> {
+pub(in crate::wire) fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted) -> Text<'t> {
     if user.escaped().len() <= LONGEST_USER {
         return user.borrowed();
     }

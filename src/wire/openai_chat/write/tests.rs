@@ -129,3 +129,17 @@ fn sound_and_documents_are_fetched_and_pictures_are_linked() {
     let refused = write_as(&video, &Quirks::NONE, &inlined).expect_err("no vendor of this format takes video");
     assert_eq!(refused.param.as_deref(), Some("messages.0.content.0"));
 }
+
+#[test]
+fn labels_go_along_with_an_answer_that_is_kept_and_else_nowhere() {
+    let ask = |more: &str| {
+        format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"metadata":{{"a":"b"}}{more}}}"#)
+    };
+    let (made, adjusted) = write(&ask(""), &Quirks::NONE);
+    assert_eq!((made.get("metadata"), adjusted.as_str()), (None, "metadata=dropped"));
+    let (made, adjusted) = write(&ask(r#","store":true"#), &Quirks::NONE);
+    assert_eq!((&made["metadata"], &made["store"], adjusted.as_str()), (&json!({"a": "b"}), &json!(true), ""));
+    let refuses = Quirks { refuses: &["store"], ..Quirks::NONE };
+    let (made, _) = write(&ask(r#","store":true"#), &refuses);
+    assert_eq!((made.get("metadata"), made.get("store")), (None, None));
+}
