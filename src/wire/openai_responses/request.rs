@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
 use crate::provider::{Capabilities, ReasoningControl, SamplingRule};
 use crate::wire::losses::{GATEWAY, lose};
-use crate::wire::openai_chat::level;
+use crate::wire::openai_chat::{level, user_name};
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target};
 
 use super::PATH;
@@ -181,10 +181,11 @@ impl Writing<'_> {
         if request.stream {
             self.object.boolean("stream", true);
         }
+        let user = request.user.as_ref().map(|user| user_name(user, self.adjusted));
         let words = [
-            ("service_tier", &request.service_tier),
-            ("user", &request.user),
-            ("prompt_cache_key", &request.prompt_cache_key),
+            ("service_tier", request.service_tier.as_ref()),
+            ("user", user.as_ref()),
+            ("prompt_cache_key", request.prompt_cache_key.as_ref()),
         ];
         for (key, value) in words {
             let Some(value) = value else { continue };

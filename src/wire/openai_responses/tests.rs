@@ -92,6 +92,17 @@ fn a_place_to_stop_is_refused_and_ids_are_kept_short() {
     assert_eq!((call["arguments"].as_str(), result["output"].as_str()), (Some("{}"), Some("")));
 }
 
+#[test]
+fn the_end_user_of_a_coding_agent_is_named_within_the_length_that_is_taken() {
+    let user = format!("user_{}_account_{}_session_{}", "a".repeat(64), "b".repeat(36), "c".repeat(36));
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"user":"{user}"}}"#);
+    let (made, adjusted) = written(&body, &ModelFacts::default(), &Quirks::NONE);
+    assert!(made["user"].as_str().is_some_and(|name| name.len() <= 64), "{made}");
+    assert_eq!(adjusted, "user=changed");
+    let (again, _) = written(&body, &ModelFacts::default(), &Quirks::NONE);
+    assert_eq!(made["user"], again["user"], "the same every time");
+}
+
 fn streamed(events: &[&str]) -> (Fold, Vec<String>) {
     let (mut decoder, mut fold, mut log) = (Decoder::new(&Quirks::NONE), Fold::new(), Vec::new());
     for data in events {
