@@ -243,9 +243,12 @@ fn read_result<'a>(place: &Place<'_>, result: &Raw<'a>, calls: &mut [Call<'a>]) 
             let place = place.member("parts");
             let place = place.item(index);
             let value = cursor.value()?;
-            let data = value.member("inlineData").or_else(|| value.member("inline_data"));
-            if let Some(data) = data.filter(Raw::is_object) {
+            let member = |camel: &str, snake: &str| value.member(camel).or_else(|| value.member(snake));
+            if let Some(data) = member("inlineData", "inline_data").filter(Raw::is_object) {
                 parts.push(inline(&place, &data)?);
+            }
+            if let Some(file) = member("fileData", "file_data").filter(Raw::is_object) {
+                parts.push(linked(&place, &file)?);
             }
             Ok::<(), Failure>(())
         })?;
