@@ -6,6 +6,7 @@ mod contents;
 mod embeddings;
 mod failure;
 mod layout;
+mod logprobs;
 mod patch;
 mod patcher;
 mod read;

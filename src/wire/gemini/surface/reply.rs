@@ -6,7 +6,7 @@ use crate::wire::carried::Owner;
 use crate::wire::gemini::SIGNATURE_FORMAT;
 use crate::wire::{Closing, Naming};
 
-use super::usage;
+use super::{logprobs, usage};
 
 /// Writes a whole answer.
 #[must_use]
@@ -57,6 +57,9 @@ fn write_candidate(choice: &Choice<'_>, naming: &Naming, candidate: &mut Object<
     });
     write_end(&choice.end, refusal, candidate);
     candidate.number("index", choice.index);
+    if let Some(given) = &choice.logprobs {
+        logprobs::write(given, candidate);
+    }
     let citations = choice.parts.iter().filter_map(|part| match part {
         Part::Text { citations, .. } => Some(citations),
         _ => None,

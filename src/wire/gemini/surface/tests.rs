@@ -1,12 +1,16 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::{Effort, OutputShape, Part, Role, Signature, SignatureRole, Source, Tool, ToolChoice};
+use crate::chat::{
+    BlockKind, Effort, EndKind, EndReason, Event, OutputShape, Part, Role, Signature, SignatureRole, Sink, Source,
+    Tool, ToolChoice,
+};
 use crate::failure::Failure;
 use crate::json::Text;
 use crate::provider::{Hosting, ModelFacts, family};
+use crate::units::UnixMillis;
 use crate::wire::carried::{self, Owner};
-use crate::wire::{Adjusted, RequestPatch};
+use crate::wire::{Adjusted, Closing, Layout, Naming, RequestPatch, StreamWriter};
 
 fn with(parts: Value, more: Value) -> String {
     let mut body = json!({"contents": [{"role": "user", "parts": parts}]});
@@ -14,8 +18,51 @@ fn with(parts: Value, more: Value) -> String {
     body.to_string()
 }
 
+fn naming() -> Naming {
+    Naming {
+        fallback_id: "r".to_owned(),
+        model: "m".to_owned(),
+        now: UnixMillis(0),
+        hide_reasoning: false,
+        include_usage: true,
+        echo: None,
+        carrier: carried::carrier(),
+    }
+}
+
 fn fault(body: &str) -> Failure {
     read_request(body.as_bytes()).expect_err(body)
+}
+
+#[test]
+fn probabilities_that_were_asked_for_are_told() {
+    let given = r#"{"content":[{"token":"Hi","logprob":-0.1,"bytes":[72,105],"top_logprobs":[{"token":"Ho","logprob":-3,"bytes":null}]}],"refusal":null}"#;
+    let raw = || crate::json::Raw::parse(given).expect("json");
+    let expected = json!({
+        "chosenCandidates": [{"token": "Hi", "logProbability": -0.1}],
+        "topCandidates": [{"candidates": [{"token": "Ho", "logProbability": -3}]}]});
+    let mut fold = crate::chat::Fold::new();
+    let mut writer = Writer::new(naming(), Layout::Events);
+    for event in [
+        Event::Start { id: Text::EMPTY, model: Text::EMPTY, created: None },
+        Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Text },
+        Event::TextDelta { choice: 0, block: 0, text: Text::escape("Hi") },
+        Event::LogprobsDelta { choice: 0, logprobs: raw() },
+        Event::BlockEnd { choice: 0, block: 0 },
+        Event::End { choice: 0, reason: EndReason::plain(EndKind::Stop) },
+    ] {
+        fold.event(event.clone());
+        writer.event(event);
+    }
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let streamed = String::from_utf8(out).expect("text");
+    let told = streamed.lines().filter_map(|line| line.strip_prefix("data: "));
+    let told: Vec<Value> = told.map(|data| serde_json::from_str(data).expect(data)).collect();
+    assert!(told.iter().any(|object| object["candidates"][0]["logprobsResult"] == expected), "{streamed}");
+    let whole = write_answer(&fold.finish().expect("an answer"), &naming(), &Closing::default());
+    let whole: Value = serde_json::from_slice(&whole).expect("json");
+    assert_eq!(whole["candidates"][0]["logprobsResult"], expected);
 }
 
 #[test]
@@ -40,6 +87,24 @@ fn every_fault_names_its_place() {
     for body in ["", "[]", "{"] {
         assert!(read_request(body.as_bytes()).is_err(), "{body}");
     }
+}
+
+#[test]
+fn files_within_results_are_read_too() {
+    let result = json!({"name": "f", "response": {"result": "ok"}, "parts": [
+        {"fileData": {"mimeType": "image/png", "fileUri": "https://x.example/a.png"}},
+        {"inline_data": {"mime_type": "image/png", "data": "AA=="}}]});
+    let body = with(json!([{"functionResponse": result}]), json!({}));
+    let request = read_request(body.as_bytes()).expect("a request");
+    let [Part::ToolResult { parts, .. }] = request.messages[0].parts.as_slice() else { panic!("{request:?}") };
+    assert!(matches!(
+        parts.as_slice(),
+        [
+            Part::Text { .. },
+            Part::Image { source: Source::Url(_), .. },
+            Part::Image { source: Source::Inline { .. }, .. }
+        ]
+    ));
 }
 
 #[test]

@@ -5,12 +5,12 @@
 
 use crate::chat::{Arguments, BlockKind, Citation, EndReason, Event, Signature, Sink};
 use crate::failure::Failure;
-use crate::json::{Object, Text};
+use crate::json::{Array, Object, Text};
 use crate::sorted::SortedMap;
 use crate::wire::{Closing, Layout, Naming, StreamWriter};
 
 use super::layout::Frames;
-use super::{failure, reply, usage};
+use super::{failure, logprobs, reply, usage};
 
 /// Writes `GenerateContentResponse`s.
 #[derive(Debug)]
@@ -66,18 +66,27 @@ impl Writer {
 
     /// Writes a response with one part.
     fn part(&mut self, choice: u32, part: impl FnOnce(&mut Object<'_>)) {
+        self.response(
+            choice,
+            |parts| {
+                parts.object(part);
+            },
+            |_| {},
+        );
+    }
+
+    /// Writes a response with these parts of one candidate, and with what stands beside them.
+    fn response(&mut self, choice: u32, list: impl FnOnce(&mut Array<'_>), beside: impl FnOnce(&mut Object<'_>)) {
         self.candidates.get_or_default(choice);
         let mut json = Vec::with_capacity(256);
         let mut response = Object::open(&mut json);
         response.array("candidates", |candidates| {
             candidates.object(|candidate| {
                 candidate.object("content", |content| {
-                    content.array("parts", |parts| {
-                        parts.object(part);
-                    });
-                    content.string("role", "model");
+                    content.array("parts", list).string("role", "model");
                 });
                 candidate.number("index", choice);
+                beside(candidate);
             });
         });
         reply::write_names(&self.id, &self.model, &self.naming, &mut response);
@@ -158,7 +167,10 @@ impl Sink for Writer {
                 let reason = EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) };
                 self.candidates.get_or_default(choice).end = Some(reason);
             }
-            Event::Usage(_) | Event::LogprobsDelta { .. } | Event::Failed(_) => {}
+            Event::LogprobsDelta { choice, logprobs: given } => {
+                self.response(choice, |_| {}, |candidate| logprobs::write(&given, candidate));
+            }
+            Event::Usage(_) | Event::Failed(_) => {}
         }
     }
 }

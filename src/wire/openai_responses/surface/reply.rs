@@ -15,6 +15,8 @@ pub(super) enum Item {
     Message {
         text: Text<'static>,
         annotations: Vec<Citation<'static>>,
+        /// Of its tokens: the elements of a JSON array.
+        logprobs: String,
     },
     Refusal {
         text: Text<'static>,
@@ -81,6 +83,9 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
     for media in choice.map(|choice| choice.media.as_slice()).unwrap_or_default() {
         items.extend(picture(media));
     }
+    if let Some(logprobs) = choice.and_then(|choice| choice.logprobs.as_ref()) {
+        add_logprobs(logprobs, &mut items);
+    }
     let plain = EndReason::plain(EndKind::Other);
     let end = choice.map_or(&plain, |choice| &choice.end);
     let mut out = Vec::with_capacity(1024);
@@ -96,7 +101,7 @@ fn push(part: &Part<'_>, naming: &Naming, own: &OwnTools, items: &mut Vec<Item>)
         Part::Text { text, citations, signature, .. } => {
             if !text.is_empty() || !citations.is_empty() {
                 let annotations = citations.iter().map(|citation| citation.clone().into_owned()).collect();
-                items.push(Item::Message { text: text.clone().into_owned(), annotations });
+                items.push(Item::Message { text: text.clone().into_owned(), annotations, logprobs: String::new() });
             }
             items.extend(signature.as_ref().map(|signature| apart(signature, &Owner::Text, &naming.carrier)));
         }
@@ -119,6 +124,25 @@ fn push(part: &Part<'_>, naming: &Naming, own: &OwnTools, items: &mut Vec<Item>)
             });
         }
         _ => {}
+    }
+}
+
+/// Gives the last message the probabilities of what it just said, out of Chat Completions' `logprobs` object, whose tokens
+/// are spelled the same.
+pub(super) fn add_logprobs(given: &Raw<'_>, items: &mut [Item]) {
+    let given = given.borrowed();
+    let Some(tokens) = given.member("content").filter(Raw::is_array) else { return };
+    let message = items.iter_mut().rev().find_map(|item| match item {
+        Item::Message { logprobs, .. } => Some(logprobs),
+        _ => None,
+    });
+    let tokens = tokens.compact();
+    let more = tokens.strip_prefix('[').and_then(|tokens| tokens.strip_suffix(']')).unwrap_or_default();
+    if let Some(known) = message.filter(|_| !more.is_empty()) {
+        if !known.is_empty() {
+            known.push(',');
+        }
+        known.push_str(more);
     }
 }
 
@@ -267,14 +291,14 @@ impl Item {
     /// Writes the one part that a message or its thought has.
     pub fn write_part(&self, complete: bool, part: &mut Object<'_>) {
         match self {
-            Item::Message { text, annotations } => {
+            Item::Message { text, annotations, logprobs } => {
                 part.string("type", "output_text").text("text", if complete { text } else { &Text::EMPTY });
                 part.array("annotations", |list| {
                     for citation in annotations.iter().filter(|_| complete) {
                         write_citation(citation, list);
                     }
                 });
-                part.array("logprobs", |_| {});
+                write_logprobs(logprobs, part);
             }
             Item::Refusal { text } => {
                 part.string("type", "refusal").text("refusal", if complete { text } else { &Text::EMPTY });
@@ -285,6 +309,14 @@ impl Item {
             Item::Begun(begun) => begun.write_part(part),
             Item::Call { .. } | Item::FreeCall { .. } | Item::Picture { .. } | Item::Told(_) => {}
         }
+    }
+}
+
+/// Writes `logprobs`, of which `tokens` are the elements.
+pub(super) fn write_logprobs(tokens: &str, object: &mut Object<'_>) {
+    let out = object.key("logprobs");
+    for piece in ["[", tokens, "]"] {
+        out.extend_from_slice(piece.as_bytes());
     }
 }
 

@@ -36,6 +36,44 @@ fn text(word: &str) -> Text<'_> {
 }
 
 #[test]
+fn probabilities_that_were_asked_for_are_told() {
+    let tokens = r#"{"content":[{"token":"Hi","logprob":-0.1,"bytes":[72,105],"top_logprobs":[]}],"refusal":null}"#;
+    let more = r#"{"content":[{"token":"!","logprob":-0.2,"bytes":[33],"top_logprobs":[]}],"refusal":null}"#;
+    let body = request(json!("hi"), json!({"include": ["message.output_text.logprobs"], "top_logprobs": 1}));
+    let mut writer = Writer::new(naming(&body));
+    let mut fold = crate::chat::Fold::new();
+    for event in [
+        Event::Start { id: text("r"), model: text("m"), created: None },
+        Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Text },
+        Event::TextDelta { choice: 0, block: 0, text: text("Hi") },
+        Event::LogprobsDelta { choice: 0, logprobs: crate::json::Raw::parse(tokens).unwrap() },
+        Event::TextDelta { choice: 0, block: 0, text: text("!") },
+        Event::LogprobsDelta { choice: 0, logprobs: crate::json::Raw::parse(more).unwrap() },
+        Event::BlockEnd { choice: 0, block: 0 },
+        Event::End { choice: 0, reason: EndReason::plain(EndKind::Stop) },
+    ] {
+        fold.event(event.clone());
+        writer.event(event);
+    }
+    writer.close(&Closing::default());
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let streamed = String::from_utf8(out).unwrap();
+    let events = streamed.lines().filter_map(|line| line.strip_prefix("data: "));
+    let events: Vec<Value> = events.map(|data| serde_json::from_str(data).expect(data)).collect();
+    let of = |kind: &str| events.iter().find(|event| event["type"] == kind).expect(kind).clone();
+    let expected = json!([
+        {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": []},
+        {"token": "!", "logprob": -0.2, "bytes": [33], "top_logprobs": []}]);
+    assert_eq!(of("response.output_text.done")["logprobs"], expected);
+    assert_eq!(of("response.content_part.done")["part"]["logprobs"], expected);
+    assert_eq!(of("response.completed")["response"]["output"][0]["content"][0]["logprobs"], expected);
+    let whole = write_answer(&fold.finish().unwrap(), &naming(&body), &Closing::default());
+    let whole: Value = serde_json::from_slice(&whole).unwrap();
+    assert_eq!(whole["output"][0]["content"][0]["logprobs"], expected);
+}
+
+#[test]
 fn every_fault_names_its_place() {
     let cases = [
         (json!("hi"), json!({"model": 3}), "model"),

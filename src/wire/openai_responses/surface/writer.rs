@@ -168,7 +168,7 @@ impl Writer {
         }
         let open = self.open.get_mut(at)?;
         let item = match &open.kind {
-            Kind::Text => Item::Message { text: Text::EMPTY, annotations: Vec::new() },
+            Kind::Text => Item::Message { text: Text::EMPTY, annotations: Vec::new(), logprobs: String::new() },
             Kind::Refusal => Item::Refusal { text: Text::EMPTY },
             Kind::Thought | Kind::Hidden => Item::Reasoning { text: Text::EMPTY, carried: None },
             Kind::Call { id, name } => {
@@ -312,14 +312,14 @@ impl Writer {
         self.settle_call(item);
         match self.items.get(item) {
             Some(message @ (Item::Message { .. } | Item::Begun(_))) => {
-                let text = match message {
-                    Item::Message { text, .. } => text.clone(),
-                    Item::Begun(begun) => begun.text(),
+                let (text, tokens) = match message {
+                    Item::Message { text, logprobs, .. } => (text.clone(), logprobs.clone()),
+                    Item::Begun(begun) => (begun.text(), String::new()),
                     _ => return,
                 };
                 self.begin_part(item);
                 self.part_event("response.output_text.done", item, "content_index", |_, event| {
-                    event.text("text", &text).array("logprobs", |_| {});
+                    reply::write_logprobs(&tokens, event.text("text", &text));
                 });
                 self.part_event("response.content_part.done", item, "content_index", |known, event| {
                     event.object("part", |part| known.write_part(true, part));
@@ -395,6 +395,8 @@ impl Sink for Writer {
             | Event::ToolCallDelta { choice: 0, block, arguments: text } => self.words(block, &text),
             Event::BlockSignature { choice: 0, block, signature } => self.sign(block, signature.into_owned()),
             Event::BlockCitation { choice: 0, block, citation } => self.cite(block, citation.into_owned()),
+            // They are told where the text is told whole.
+            Event::LogprobsDelta { choice: 0, logprobs } => reply::add_logprobs(&logprobs, &mut self.items),
             Event::BlockEnd { choice: 0, block } => self.finish(block),
             Event::MediaDelta { choice: 0, media } => {
                 if let Some(item) = reply::picture(&media) {
