@@ -61,7 +61,13 @@ fn member<'a>(key: &str, cursor: &mut Cursor<'a>, request: &mut Request<'a>, str
         "seed" => sampling.seed = place.number(cursor)?,
         "frequency_penalty" => sampling.frequency_penalty = place.number(cursor)?,
         "presence_penalty" => sampling.presence_penalty = place.number(cursor)?,
-        "logprobs" => sampling.logprobs = place.boolean(cursor)?,
+        "logprobs" => {
+            if place.boolean(cursor)? == Some(true) {
+                // They are told by the ids that tokens have in models of this protocol's maker.
+                let message = "`logprobs` are told by models of this protocol's maker alone; leave them out.";
+                request.untranslatable.get_or_insert(Failure::unsupported("logprobs", message));
+            }
+        }
         "thinking" => request.reasoning = thinking(&place, cursor)?,
         "documents" => {
             let documents = cursor.value()?;
