@@ -95,7 +95,7 @@ fn rewritten(body: &str) -> Result<Value, latchkey::failure::Failure> {
 fn plainly(request: &Value) -> Value {
     let mut turns: Vec<Value> = Vec::new();
     for message in request["messages"].as_array().into_iter().flatten() {
-        let said: Vec<Value> = message["content"].as_array().into_iter().flatten().filter_map(block).collect();
+        let said: Vec<Value> = message["content"].as_array().into_iter().flatten().flat_map(blocks).collect();
         match turns.last_mut() {
             Some(last) if last["role"] == message["role"] => {
                 last["content"].as_array_mut().expect("blocks").extend(said);
@@ -114,6 +114,12 @@ fn plainly(request: &Value) -> Value {
         "maxTokens": config["maxTokens"],
         "stop": config["stopSequences"].as_array().filter(|stops| !stops.is_empty()),
     })
+}
+
+/// A block, and before it what a document is about: that is told in words.
+fn blocks(given: &Value) -> Vec<Value> {
+    let about = given.pointer("/document/context").and_then(Value::as_str);
+    about.map(|about| json!({"text": about.trim()})).into_iter().chain(block(given)).collect()
 }
 
 fn block(block: &Value) -> Option<Value> {

@@ -88,7 +88,15 @@ fn block<'a>(
         "text" => said.extend(place.text(cursor)?.map(words)),
         "image" | "document" | "video" | "audio" => {
             if let Some(value) = place.object(cursor)? {
+                // What a document is about is told to the model before it.
+                let about = value.member("context").and_then(Raw::into_text).map(Text::into_owned);
+                said.extend(about.filter(|about| !about.is_empty()).map(words));
                 said.push(shown(place, key, &value)?);
+            }
+        }
+        "searchResult" => {
+            if let Some(value) = place.object(cursor)? {
+                found(&value, said);
             }
         }
         "toolUse" => said.push(call(place, cursor)?),
@@ -113,9 +121,13 @@ fn block<'a>(
         }
         // Marked for a guardrail; without one these are words.
         "guardContent" => {
-            let text = place.object(cursor)?.and_then(|guarded| guarded.member("text"));
+            let Some(guarded) = place.object(cursor)? else { return Ok(()) };
+            let text = guarded.member("text");
             let text = text.and_then(|text| text.member("text").and_then(Raw::into_text).map(Text::into_owned));
             said.extend(text.map(words));
+            if let Some(image) = guarded.member("image").filter(Raw::is_object) {
+                said.push(shown(&place.member("image"), "image", &image)?);
+            }
         }
         "citationsContent" => {
             if let Some(value) = place.object(cursor)? {
@@ -166,6 +178,18 @@ fn shown<'a>(place: &Place<'_>, kind: &str, value: &Raw<'a>) -> Result<Part<'a>,
         "audio" => Part::Audio { source },
         _ => Part::File { source, name, cache: None },
     })
+}
+
+/// A page that a search of the caller's found: `{"source", "title", "content": [{"text"}]}`, as words.
+fn found(value: &Raw<'_>, said: &mut Vec<Part<'_>>) {
+    for key in ["title", "source"] {
+        if let Some(head) = value.member(key).and_then(Raw::into_text).filter(|head| !head.is_empty()) {
+            said.push(words(Text::from_escaped(format!("{}\\n\\n", head.escaped()))));
+        }
+    }
+    if let Some(passages) = value.member("content").filter(Raw::is_array) {
+        said.push(words(joined(&passages)));
+    }
 }
 
 /// The text of all items, one behind the other.
