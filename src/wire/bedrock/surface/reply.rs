@@ -190,7 +190,7 @@ pub(super) fn stop_reason(end: &EndReason<'_>, calls: bool, refused: bool) -> &'
         _ if refused => "content_filtered",
         EndKind::Stop if raw == "stop_sequence" => "stop_sequence",
         EndKind::ToolCalls => "tool_use",
-        EndKind::Stop if calls => "tool_use",
+        EndKind::Stop | EndKind::Other if calls => "tool_use",
         EndKind::Length if raw == "model_context_window_exceeded" => "model_context_window_exceeded",
         EndKind::Length => "max_tokens",
         EndKind::ContentFilter if raw == "guardrail_intervened" => "guardrail_intervened",

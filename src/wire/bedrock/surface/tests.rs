@@ -58,6 +58,37 @@ fn every_fault_names_its_place() {
 }
 
 #[test]
+fn what_the_caller_found_and_guards_reaches_models_of_others() {
+    let body = with(
+        json!([
+            {"searchResult": {"source": "https://x.example", "title": "Planets", "content": [{"text": "Mercury, "}, {"text": "Venus"}], "citations": {"enabled": true}}},
+            {"guardContent": {"image": {"format": "png", "source": {"bytes": "AA=="}}}},
+            {"document": {"format": "pdf", "name": "r", "context": "Of last year.", "source": {"bytes": "AA=="}}},
+        ]),
+        json!({}),
+    );
+    let request = read_request(body.as_bytes()).expect("a request");
+    let parts = request.messages[0].parts.iter();
+    let told: Vec<String> = parts
+        .map(|part| match part {
+            Part::Text { text, .. } => text.decode().into_owned(),
+            Part::Image { .. } => "image".to_owned(),
+            Part::File { .. } => "file".to_owned(),
+            part => format!("{part:?}"),
+        })
+        .collect();
+    assert_eq!(told, ["Planets\n\n", "https://x.example\n\n", "Mercury, Venus", "image", "Of last year.", "file"]);
+    assert!(request.unsayable.is_empty());
+}
+
+#[test]
+fn a_call_is_waited_for_whatever_word_its_answer_ended_with() {
+    let end = EndReason { kind: EndKind::Other, raw: Some(Text::escape("odd")) };
+    assert_eq!(reply::stop_reason(&end, true, false), "tool_use");
+    assert_eq!(reply::stop_reason(&end, false, false), "end_turn");
+}
+
+#[test]
 fn a_whole_request_is_read() {
     let body = json!({
         "system": [{"text": "Be brief."}, {"cachePoint": {"type": "default", "ttl": "1h"}}],

@@ -129,7 +129,7 @@ pub(super) fn finish_reason(end: &EndReason<'_>, calls: bool) -> &'static str {
     let raw = end.raw.as_ref().map(Text::decode).unwrap_or_default();
     match end.kind {
         EndKind::ToolCalls => "TOOL_CALL",
-        EndKind::Stop if calls => "TOOL_CALL",
+        EndKind::Stop | EndKind::Other if calls => "TOOL_CALL",
         EndKind::Stop if matches!(&*raw, "STOP_SEQUENCE" | "stop_sequence") => "STOP_SEQUENCE",
         EndKind::Length => "MAX_TOKENS",
         EndKind::ContentFilter => "ERROR_TOXIC",

@@ -125,3 +125,18 @@ fn ids_go_to_the_provider_without_what_they_carry() {
     let ids = (&sent["messages"][1]["tool_calls"][0]["id"], &sent["messages"][2]["tool_call_id"]);
     assert_eq!((ids, adjusted.header().as_str()), ((&json!("call.1"), &json!("call.1")), "reasoning_details=dropped"));
 }
+
+#[test]
+fn probabilities_are_refused_where_nobody_could_tell_them() {
+    let read = |logprobs: bool| {
+        let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"logprobs":{logprobs}}}"#);
+        read_request(body.as_bytes()).expect("a request").untranslatable.and_then(|failure| failure.param)
+    };
+    assert_eq!((read(true).as_deref(), read(false)), (Some("logprobs"), None));
+}
+
+#[test]
+fn a_call_is_waited_for_whatever_word_its_answer_ended_with() {
+    let end = crate::chat::EndReason::plain(crate::chat::EndKind::Other);
+    assert_eq!((reply::finish_reason(&end, true), reply::finish_reason(&end, false)), ("TOOL_CALL", "COMPLETE"));
+}
