@@ -9,7 +9,7 @@ use crate::failure::{Failure, Kind};
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
-use super::call::{Call, Stage};
+use super::call::{Call, Role, Stage};
 use super::funds::Funds;
 use super::settle::{estimate, unread};
 use super::{CallId, Gateway, Step};
@@ -24,6 +24,8 @@ impl Gateway {
         };
         let after = wished.filter(|_| {
             failover.enabled
+                // A call of the gateway's own is about its one target.
+                && call.role == Role::Caller
                 && !call.hedged
                 && !call.incoming.once
                 && call.passed_path.is_empty()
@@ -83,6 +85,7 @@ impl Gateway {
             routed: call.routed.clone(),
             original_body: call.original_body.clone(),
             wishes: call.wishes.clone(),
+            config: call.config,
             inlined: call.inlined.clone(),
             memory: call.memory.clone(),
             kept: call.kept.as_ref().map(|_| Vec::new()),

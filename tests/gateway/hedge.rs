@@ -98,6 +98,26 @@ fn the_second_answers_where_it_speaks_first() {
 }
 
 #[test]
+fn whoever_answers_is_told_by_the_configuration_that_decided() {
+    let mut world = world();
+    let (_, second) = hedged(&mut world, PLAIN);
+    world.answer(second, 200, &[], ANSWER);
+    assert_eq!(world.rows()[0].config, 7);
+}
+
+#[test]
+fn calls_of_the_gateways_own_ask_their_target_alone() {
+    let mut world = world();
+    let (id, step) = world.gateway.begin_probe("one/m", world.now);
+    assert_eq!(
+        sent(world.after_ledger(id, step)).hedge,
+        None,
+        "another's answer would say that a blocked target is back"
+    );
+    world.answer(id, 200, &[], ANSWER);
+}
+
+#[test]
 fn the_first_answers_where_it_speaks_first_after_all() {
     for body in [STREAM, PLAIN] {
         let mut world = world();
