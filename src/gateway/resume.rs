@@ -144,7 +144,8 @@ pub(super) fn write(
     attempt.adjusted = Adjusted::default();
     open_carried(call_body, &mut request, attempt);
     request.stream = true;
-    request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
+    let most = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
+    request.max_output_tokens = most.map(|most| left_of(most, seam.said()));
     if !seam.said().is_empty() {
         // A stream that died over its thoughts is asked for anew.
         request.messages.push(turn(Role::Assistant, seam.said()));
@@ -156,6 +157,11 @@ pub(super) fn write(
     let outgoing = attempt.format.write_request(&request, &target, &mut attempt.adjusted)?;
     attempt.lane = Lane::Translated;
     Ok(outgoing)
+}
+
+/// What is left of an output limit once `said` was said. At least one token is: less nobody may ask for.
+fn left_of(most: u64, said: &str) -> u64 {
+    most.saturating_sub(estimate(0, said.len() as u64).output_text).max(1)
 }
 
 /// Whether the target takes the last message up by itself where it is the assistant's.

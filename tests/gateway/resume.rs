@@ -72,6 +72,16 @@ const DONE: &str = "data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{},\
 pub const CONTINUE: &[(&str, &str)] = &[("x-latchkey-continue", "true")];
 
 #[test]
+fn a_continuation_has_what_the_beginning_left_of_the_output_limit() {
+    let mut world = World::of(Key::default(), DOCUMENT, &[]);
+    let ask = ASK.replace("\"stream\":true", "\"max_tokens\":100,\"stream\":true");
+    let said = "word ".repeat(48);
+    let (id, _) = streaming(&mut world, &ask, &[&chunk(&said)], CONTINUE);
+    let body = json(&sent(world.resume(id, Input::Broken("connection lost"))).body);
+    assert_eq!(body["max_tokens"], 40, "240 bytes were sixty tokens: {body}");
+}
+
+#[test]
 fn a_dying_stream_is_continued_without_repetition_and_paid_once() {
     for (again, expected) in [
         (vec![", Jupiter", ", Saturn"], "Mercury, Venus, Earth, Mars, Jupiter, Saturn"),
