@@ -36,6 +36,7 @@ struct Written<'a> {
     model: Option<Raw<'a>>,
     stream: Option<Raw<'a>>,
     stream_options: Option<Raw<'a>>,
+    usage: Option<Raw<'a>>,
     messages: Option<Raw<'a>>,
     input: Option<Raw<'a>>,
     prompt: Option<Raw<'a>>,
@@ -50,7 +51,7 @@ struct Written<'a> {
     output_format: Option<Raw<'a>>,
 }
 readable! { Written<'a> {
-    model, stream, stream_options, messages, input, prompt, query, file, input_audio, provider, models, user,
+    model, stream, stream_options, usage, messages, input, prompt, query, file, input_audio, provider, models, user,
     response_format, output_config, output_format,
 } }
 
@@ -161,7 +162,7 @@ impl Asked {
             model,
             stream: stream && matches!(endpoint.task(), Task::Chat | Task::Completions | Task::Service(_)),
             layout: Layout::default(),
-            include_usage: wants_usage(written.stream_options.as_ref())?,
+            include_usage: wants_usage(written.stream_options.as_ref())? || includes_usage(written.usage.as_ref()),
             structured: shapes.into_iter().flatten().any(Raw::is_object),
             require_parameters,
             user: written
@@ -217,6 +218,11 @@ fn wants_usage(options: Option<&Raw<'_>>) -> Result<bool, Failure> {
     }
 }
 
+/// OpenRouter's way to ask for it: `usage: {"include": true}`.
+fn includes_usage(wish: Option<&Raw<'_>>) -> bool {
+    wish.is_some_and(|raw| raw.borrowed().member("include").and_then(|include| include.boolean()) == Some(true))
+}
+
 fn missing(field: &'static str, what: &str) -> Failure {
     Failure::bad_request(field, format!("Missing required parameter `{field}`: {what}."))
         .code("missing_required_parameter")
@@ -243,6 +249,15 @@ mod tests {
         let body = br#"{"model":"openai\/gpt-4o","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
         let asked = Asked::read(Endpoint::ChatCompletions, body).expect("a request");
         assert_eq!((asked.model.as_str(), asked.stream, asked.include_usage), ("openai/gpt-4o", true, true));
+    }
+
+    #[test]
+    fn the_usage_chunk_may_be_asked_for_as_routers_callers_do() {
+        for (usage, wanted) in [(r#"{"include": true}"#, true), (r#"{"include":false}"#, false), ("3", false)] {
+            let body = format!(r#"{{"model":"m","messages":[],"stream":true,"usage":{usage}}}"#);
+            let asked = Asked::read(Endpoint::ChatCompletions, body.as_bytes()).expect("a request");
+            assert_eq!(asked.include_usage, wanted, "{usage}");
+        }
     }
 
     #[test]
