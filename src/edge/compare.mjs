@@ -5,6 +5,8 @@
 /** Calls at once. The platform has six connections for a request, and keys and budgets need one now and then. */
 const AT_ONCE = 5;
 const NOTHING = new Uint8Array(0);
+const LINE_END = /\r\n|\n|\r/;
+const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/;
 
 /** Answers a comparison. `make(path, init)` makes a call of this gateway, `read(most)` reads the request's body. */
 export async function compare(core, request, make, read) {
@@ -50,11 +52,12 @@ function streamed(models, send, stop) {
     const label = `"index":${index},"model":${JSON.stringify(model)}`;
     let first = null;
     for await (const event of events(response.body)) {
-      if (event === "data: [DONE]") continue;
-      if (event.startsWith("data: ")) {
+      const data = dataOf(event);
+      if (data === "[DONE]") continue;
+      if (data !== "") {
         first ??= Date.now() - started;
-        await write(`data: {${label},"chunk":${event.slice(6)}}\n\n`);
-      } else await write(`${event}\n\n`);
+        await write(`data: {${label},"chunk":${data}}\n\n`);
+      } else if (event.startsWith(":")) await write(`${event}\n\n`);
     }
     return write(`data: {${about(model, index, response, started)},"first_chunk_ms":${first},"done":true}\n\n`);
   });
@@ -111,15 +114,22 @@ function reason(body) {
   }
 }
 
-/** The events of a stream of them, without the blank lines between. */
+/** What an event says; nothing of a comment. */
+function dataOf(event) {
+  const lines = event.split(LINE_END).filter((line) => line.startsWith("data:"));
+  return lines.map((line) => line.slice(line[5] === " " ? 6 : 5)).join(" ");
+}
+
+/** The events of a stream of them, without the blank lines between. Providers end lines as they like. */
 async function* events(body) {
   const decoder = new TextDecoder();
   let kept = "";
   for await (const piece of body) {
     kept += decoder.decode(piece, { stream: true });
-    for (let end = kept.indexOf("\n\n"); end >= 0; end = kept.indexOf("\n\n")) {
-      yield kept.slice(0, end);
-      kept = kept.slice(end + 2);
+    for (let end = BLANK_LINE.exec(kept); end !== null; end = BLANK_LINE.exec(kept)) {
+      yield kept.slice(0, end.index);
+      kept = kept.slice(end.index + end[0].length);
     }
   }
+  if (kept !== "") yield kept;
 }

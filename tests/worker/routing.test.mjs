@@ -194,6 +194,15 @@ describe("comparisons", () => {
     assert.deepEqual([stranger.status, stranger.json.error.code], [401, "invalid_api_key"]);
   });
 
+  test("are read however a provider ends its lines", async () => {
+    upstream.behave(() => stream((chatEvents("Hel", "lo") + chatEnd()).replaceAll("\n", "\r\n")));
+    const { text } = await send(say("hi", { models: ["openai/gpt-4o"], stream: true }), {}, "/v1/compare");
+    const events = text.split("\n\n").filter((line) => line.startsWith("data: {")).map((line) => JSON.parse(line.slice(6)));
+    assert.ok(events.every(({ model }) => model === "openai/gpt-4o"), "each is labelled");
+    const said = events.flatMap(({ chunk }) => chunk?.choices ?? []).map(({ delta }) => delta.content ?? "").join("");
+    assert.equal(said, "Hello", text);
+  });
+
   test("pass the gate that every call passes", async () => {
     const narrow = await gateway.createKey({ allowed_models: ["openai/*"], budgets: [{ limit: 1, period: "day" }] });
     const models = ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"];
