@@ -53,6 +53,20 @@ const BY_WORDS: &[(&str, Kind)] = &[
     ("too many tokens", Kind::ContextLength),
     // Gemini: "The input token count (1100001) exceeds the maximum number of tokens allowed (1048576)."
     ("input token count", Kind::ContextLength),
+    // Anthropic, of prompt and answer together: "input length and `max_tokens` exceed context limit: 2 + 3 > 4".
+    ("exceed context limit", Kind::ContextLength),
+    // OpenAI's Responses: "Your input exceeds the context window of this model."
+    ("exceeds the context window", Kind::ContextLength),
+    // xAI: "This model's maximum prompt length is 131072 but the request contains 537812 tokens."
+    ("maximum prompt length is", Kind::ContextLength),
+    // DashScope: "Range of input length should be [1, 129024]"
+    ("range of input length", Kind::ContextLength),
+    // Moonshot: "Your request exceeded model token limit: 262144"
+    ("exceeded model token limit", Kind::ContextLength),
+    // MiniMax: "invalid params, context window exceeds limit"
+    ("context window exceeds limit", Kind::ContextLength),
+    // llama.cpp and LM Studio: "the request exceeds the available context size"
+    ("exceeds the available context size", Kind::ContextLength),
     // gemini.error.0db90f5158: a wrong key is a 400.
     ("api key not valid", Kind::CredentialRejected),
     // xAI answers a wrong key with 400 and these words.
@@ -175,6 +189,13 @@ mod tests {
             (401, "Invalid API Key", Some("invalid_request_error"), Kind::CredentialRejected),
             (400, "Incorrect API key provided: xa***yz", None, Kind::CredentialRejected),
             (400, "prompt is too long: 208310 tokens > 200000 maximum", None, Kind::ContextLength),
+            (400, "input length and `max_tokens` exceed context limit: 2 + 3 > 4", None, Kind::ContextLength),
+            (400, "Your input exceeds the context window of this model.", None, Kind::ContextLength),
+            (400, "This model's maximum prompt length is 8 but the request contains 9.", None, Kind::ContextLength),
+            (400, "Range of input length should be [1, 129024]", None, Kind::ContextLength),
+            (400, "Your request exceeded model token limit: 262144", None, Kind::ContextLength),
+            (400, "invalid params, context window exceeds limit", None, Kind::ContextLength),
+            (400, "the request exceeds the available context size", None, Kind::ContextLength),
             (400, "too long", Some("context_length_exceeded"), Kind::ContextLength),
             (403, "Content violates usage guidelines.", None, Kind::ContentFiltered),
             (403, "You are not allowed to sample from this model", None, Kind::Forbidden),
