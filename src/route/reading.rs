@@ -54,12 +54,19 @@ pub struct Reading {
 #[derive(Default)]
 struct Body<'a> {
     messages: Option<Raw<'a>>,
+    contents: Option<Raw<'a>>,
     input: Option<Raw<'a>>,
     prompt: Option<Raw<'a>>,
     system: Option<Raw<'a>>,
     instructions: Option<Raw<'a>>,
+    system_instruction: Option<Raw<'a>>,
     tools: Option<Raw<'a>>,
+    tool_config: Option<Raw<'a>>,
     response_format: Option<Raw<'a>>,
+    /// How the answer is drawn, and in which shape, where a protocol has that in an object of its own.
+    generation: Option<Raw<'a>>,
+    /// The shape of the answer in the words of Responses, of Messages and of Converse.
+    shape: Option<Raw<'a>>,
     modalities: Option<Raw<'a>>,
     max_tokens: Option<Raw<'a>>,
     max_completion_tokens: Option<Raw<'a>>,
@@ -91,11 +98,16 @@ impl<'a> Body<'a> {
     fn place(&mut self, name: &str) -> Option<&mut Option<Raw<'a>>> {
         Some(match name {
             "messages" => &mut self.messages,
+            "contents" => &mut self.contents,
             "input" => &mut self.input,
             "prompt" => &mut self.prompt,
             "system" => &mut self.system,
             "instructions" => &mut self.instructions,
+            "systemInstruction" | "system_instruction" => &mut self.system_instruction,
             "tools" => &mut self.tools,
+            "toolConfig" => &mut self.tool_config,
+            "generationConfig" | "generation_config" | "inferenceConfig" => &mut self.generation,
+            "text" | "output_config" | "outputConfig" | "output_format" => &mut self.shape,
             "response_format" => &mut self.response_format,
             "modalities" => &mut self.modalities,
             "max_tokens" => &mut self.max_tokens,
@@ -106,7 +118,7 @@ impl<'a> Body<'a> {
             "user" => &mut self.user,
             "session_id" => &mut self.session_id,
             "prompt_cache_key" => &mut self.prompt_cache_key,
-            "metadata" => &mut self.metadata,
+            "metadata" | "requestMetadata" | "labels" => &mut self.metadata,
             "service_tier" => &mut self.service_tier,
             _ => return None,
         })
@@ -122,7 +134,10 @@ impl Reading {
         for raw in [&body.system, &body.instructions].into_iter().flatten() {
             reading.content(raw, false);
         }
-        for raw in [&body.messages, &body.input, &body.prompt].into_iter().flatten() {
+        if let Some(raw) = &body.system_instruction {
+            reading.content(&raw.member("parts").unwrap_or_else(|| raw.clone()), false);
+        }
+        for raw in [&body.messages, &body.contents, &body.input, &body.prompt].into_iter().flatten() {
             reading.conversation(raw);
         }
         reading.options(&body);
@@ -138,7 +153,9 @@ impl Reading {
 
     fn options(&mut self, body: &Body<'_>) {
         let tools = body.tools.as_ref().and_then(|raw| raw.read_borrowed::<Vec<Raw<'_>>>().ok());
-        self.prompt.tools = tools.map_or(0, |tools| tools.len() as u64);
+        self.prompt.tools = tools.map_or(0, |tools| tools.iter().map(declared).sum());
+        let config = body.tool_config.as_ref().and_then(|config| config.member("tools"));
+        self.prompt.tools += config.map_or(0, |tools| items(&tools));
         if self.prompt.tools > 0 {
             self.prompt.content |= Content::TOOLS;
             self.needs |= Capabilities::TOOLS;
@@ -148,12 +165,20 @@ impl Reading {
             self.prompt.content |= if kind.is("text") { 0 } else { Content::SCHEMA };
             self.needs |= if kind.is("json_schema") { Capabilities::JSON_SCHEMA } else { 0 };
         }
+        if [&body.generation, &body.shape].into_iter().flatten().any(has_schema) {
+            self.prompt.content |= Content::SCHEMA;
+            self.needs |= Capabilities::JSON_SCHEMA;
+        }
         let modalities = body.modalities.as_ref().and_then(|raw| raw.read::<Vec<String>>().ok()).unwrap_or_default();
         if modalities.iter().any(|modality| modality == "audio") {
             self.needs |= Capabilities::AUDIO_OUTPUT;
         }
         let limits = [&body.max_completion_tokens, &body.max_output_tokens, &body.max_tokens];
-        self.output_tokens = limits.into_iter().flatten().find_map(|raw| raw.get().parse().ok());
+        let own = body.generation.as_ref().and_then(|own| {
+            ["maxOutputTokens", "max_output_tokens", "maxTokens"].into_iter().find_map(|name| own.member(name))
+        });
+        let own = own.iter();
+        self.output_tokens = limits.into_iter().flatten().chain(own).find_map(|raw| raw.get().parse().ok());
         let word = |raw: &Option<Raw<'_>>| raw.as_ref().and_then(Raw::text).map(|text| text.decode().into_owned());
         let nested = body.reasoning.as_ref().and_then(|raw| raw.member("effort"));
         let effort = word(&body.reasoning_effort).or_else(|| word(&nested));
@@ -173,67 +198,105 @@ impl Reading {
 
     /// A list of messages, or the only one.
     fn conversation(&mut self, raw: &Raw<'_>) {
-        if !raw.is_array() {
-            self.prompt.messages += 1;
-            self.content(raw, true);
-            return;
-        }
-        let _ = raw.cursor().items(|_, cursor| {
-            self.prompt.messages += 1;
-            if cursor.kind() != Some(Kind::Object) {
-                self.content(&cursor.value()?, true);
-                return Ok(());
-            }
-            let (mut content, mut is_users) = (None, true);
-            cursor.members(|name, cursor| {
-                let value = cursor.value()?;
-                match &*name {
-                    "role" => is_users = value.text().is_none_or(|role| role.is("user")),
-                    "content" => content = Some(value),
-                    _ => {}
-                }
-                Ok(())
-            })?;
-            if let Some(content) = content {
-                self.content(&content, is_users);
-            }
-            Ok::<(), SyntaxError>(())
-        });
+        let mut cursor = raw.cursor();
+        // What cannot be walked was no conversation either.
+        let _ = match raw.is_array() {
+            true => cursor.items(|_, cursor| self.message(cursor)),
+            false => self.message(&mut cursor),
+        };
     }
 
-    /// A text, or a list of typed parts.
+    /// One message or item, or the text of one.
+    fn message(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        self.prompt.messages += 1;
+        if cursor.kind() != Some(Kind::Object) {
+            self.content(&cursor.value()?, true);
+            return Ok(());
+        }
+        let (mut content, mut is_users) = (None, true);
+        cursor.members(|name, cursor| {
+            let value = cursor.value()?;
+            match &*name {
+                "role" => is_users = value.text().is_none_or(|role| role.is("user")),
+                "content" | "parts" => content = Some(value),
+                // What a tool returned, as an item.
+                "output" => (content, is_users) = (Some(value), false),
+                _ => {}
+            }
+            Ok::<(), SyntaxError>(())
+        })?;
+        if let Some(content) = content {
+            self.content(&content, is_users);
+        }
+        Ok(())
+    }
+
+    /// A text, or parts.
     fn content(&mut self, raw: &Raw<'_>, is_users: bool) {
+        self.content_at(raw, is_users, 0);
+    }
+
+    fn content_at(&mut self, raw: &Raw<'_>, is_users: bool, depth: usize) {
         if let Some(text) = raw.text() {
             self.text(&text, is_users);
             return;
         }
         let mut last = std::mem::take(&mut self.last);
-        let _ = raw.cursor().items(|_, cursor| {
-            let (mut kind, mut text) = (None, None);
+        let mut cursor = raw.cursor();
+        let mut part = |cursor: &mut Cursor<'_>| {
             if cursor.kind() != Some(Kind::Object) {
                 return cursor.value().map(drop);
             }
-            cursor.members(|name, cursor| {
-                let value = cursor.value()?.into_text();
-                match &*name {
-                    "type" => kind = value,
-                    "text" => text = value,
-                    _ => {}
-                }
-                Ok::<(), SyntaxError>(())
-            })?;
-            match text {
-                Some(text) => {
-                    self.text(&text, is_users);
-                    if is_users {
-                        last = std::mem::take(&mut self.last);
-                    }
-                }
-                None => self.medium(kind.as_ref().map_or("", Text::escaped)),
+            if self.part(cursor, is_users, depth)? && is_users {
+                last = std::mem::take(&mut self.last);
             }
             Ok(())
-        });
+        };
+        let _ = if raw.is_object() { part(&mut cursor) } else { cursor.items(|_, cursor| part(cursor)) };
         self.last = last;
+    }
+
+    /// One part: typed, or with the one member that says what it is. Whether it is words.
+    fn part(&mut self, cursor: &mut Cursor<'_>, is_users: bool, depth: usize) -> Result<bool, SyntaxError> {
+        let (mut kind, mut text, mut medium, mut returned) = (None, None, None, None);
+        cursor.members(|name, cursor| {
+            let value = cursor.value()?;
+            match &*name {
+                "type" => kind = value.into_text(),
+                "text" => text = value.into_text(),
+                "image" | "document" | "video" | "audio" if value.is_object() => medium = Some(name.into_owned()),
+                "inlineData" | "inline_data" | "fileData" | "file_data" if value.is_object() => {
+                    let kind = value.member("mimeType").or_else(|| value.member("mime_type")).and_then(Raw::into_text);
+                    let kind = kind.map(|kind| kind.decode().into_owned()).unwrap_or_default();
+                    let is_file = !["image/", "audio/", "video/"].iter().any(|class| kind.starts_with(class));
+                    medium = Some(if is_file { "file".to_owned() } else { kind });
+                }
+                "content" | "toolResult" | "functionResponse" => returned = Some(value),
+                _ => {}
+            }
+            Ok::<(), SyntaxError>(())
+        })?;
+        if let Some(text) = text {
+            self.text(&text, is_users);
+            return Ok(true);
+        }
+        let kind = kind.as_ref().map_or("", Text::escaped);
+        if let Some(returned) = returned.filter(|_| depth == 0) {
+            self.returned(&returned);
+        }
+        self.medium(medium.as_deref().unwrap_or(kind));
+        Ok(false)
+    }
+
+    /// What a tool returned, in a part of a message: words and media, or any JSON.
+    fn returned(&mut self, raw: &Raw<'_>) {
+        let inner = raw.member("content").or_else(|| raw.member("response"));
+        let inner = inner.as_ref().unwrap_or(raw);
+        if inner.is_object() {
+            self.text(&Text::escape(inner.get()), false);
+        } else {
+            self.content_at(inner, false, 1);
+        }
     }
 
     /// A part that is no text, by its type.
@@ -267,6 +330,33 @@ impl Reading {
             self.last = plain.into_owned();
         }
     }
+}
+
+/// How many tools a declaration has: one, or as many functions as it lists.
+fn declared(tool: &Raw<'_>) -> u64 {
+    let tool = tool.borrowed();
+    let functions = tool.member("functionDeclarations").or_else(|| tool.member("function_declarations"));
+    functions.map_or(1, |functions| items(&functions).max(1))
+}
+
+fn items(list: &Raw<'_>) -> u64 {
+    let mut count = 0;
+    let walked = list.cursor().items(|_, cursor| {
+        count += 1;
+        cursor.value().map(drop)
+    });
+    walked.map_or(0, |()| count)
+}
+
+/// Whether an object that shapes the answer names a schema, in the words of any protocol but Chat Completions.
+fn has_schema(shape: &Raw<'_>) -> bool {
+    let named = ["responseSchema", "response_schema", "responseJsonSchema", "response_json_schema", "schema"];
+    let within = shape.member("format").or_else(|| shape.member("textFormat"));
+    let is_schema = |raw: &Raw<'_>| {
+        let kind = raw.member("type").and_then(Raw::into_text);
+        kind.is_some_and(|kind| kind.is("json_schema")) || named.iter().any(|name| raw.member(name).is_some())
+    };
+    is_schema(shape) || within.is_some_and(|within| is_schema(&within))
 }
 
 /// The members of a metadata object that are strings or numbers, up to 16.
@@ -317,6 +407,60 @@ mod tests {
         assert_eq!((read.last.as_str(), read.output_tokens, read.needs), ("U", Some(9), Capabilities::VISION));
         assert_eq!(Reading::of(br#"{"input": "plain"}"#).last, "plain");
         assert_eq!(Reading::of(br#"{"input": ["one", "two"]}"#).prompt.messages, 2);
+    }
+
+    #[test]
+    fn calls_of_gemini_and_converse_are_read_too() {
+        let gemini = br#"{"systemInstruction": {"parts": [{"text": "Be brief."}]},
+            "contents": [{"role": "user", "parts": [{"text": "My diagnosis?"},
+                    {"inlineData": {"mimeType": "image/png", "data": "AA"}}, {"fileData": {"mimeType": "application/pdf"}}]},
+                {"role": "model", "parts": [{"functionCall": {"name": "f"}}]},
+                {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": "tumour"}}}]}],
+            "tools": [{"functionDeclarations": [{"name": "f"}, {"name": "g"}]}], "labels": {"tier": "gold"},
+            "generationConfig": {"maxOutputTokens": 7, "responseSchema": {"type": "OBJECT"}}}"#;
+        let converse = br#"{"system": [{"text": "Be brief."}],
+            "messages": [{"role": "user", "content": [{"text": "My diagnosis?"}, {"image": {"format": "png"}},
+                    {"document": {"format": "pdf"}}]},
+                {"role": "assistant", "content": [{"toolUse": {"name": "f"}}]},
+                {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "tumour"}]}}]}],
+            "toolConfig": {"tools": [{"toolSpec": {"name": "f"}}, {"toolSpec": {"name": "g"}}]},
+            "inferenceConfig": {"maxTokens": 7}, "requestMetadata": {"tier": "gold"},
+            "outputConfig": {"textFormat": {"type": "json_schema", "structure": {}}}}"#;
+        for body in [&gemini[..], converse] {
+            let read = Reading::of(body);
+            assert_eq!((read.prompt.messages, read.prompt.tools, read.output_tokens), (3, 2, Some(7)));
+            assert_eq!(read.last, "My diagnosis?");
+            assert_eq!(read.metadata, [("tier".into(), "gold".into())]);
+            for word in ["brief", "diagnosis", "tumour"] {
+                assert!(read.prompt.mentions(&[word.to_owned()]), "{word}: {:?}", read.prompt.texts);
+            }
+            let content = Content::TOOLS | Content::SCHEMA | Content::IMAGE | Content::FILE;
+            assert_eq!((read.prompt.content, read.prompt.tokens > 1_600), (content, true));
+            assert_eq!(read.needs, Capabilities::TOOLS | Capabilities::JSON_SCHEMA | Capabilities::VISION);
+        }
+        let one = Reading::of(br#"{"contents": {"parts": {"text": "U"}}, "system_instruction": "S"}"#);
+        assert_eq!((one.last.as_str(), one.prompt.messages), ("U", 1));
+    }
+
+    #[test]
+    fn what_tools_returned_counts_in_every_protocol() {
+        for body in [
+            &br#"{"messages": [{"role": "user", "content": [{"type": "tool_result", "content": "tumour"}]}]}"#[..],
+            br#"{"messages": [{"role": "user", "content": [{"type": "tool_result", "content": [{"type": "text", "text": "tumour"}]}]}]}"#,
+            br#"{"input": [{"type": "function_call_output", "call_id": "c", "output": "tumour"}]}"#,
+            br#"{"messages": [{"role": "tool", "content": "tumour"}]}"#,
+        ] {
+            let read = Reading::of(body);
+            assert!(read.prompt.mentions(&["tumour".to_owned()]), "{}", String::from_utf8_lossy(body));
+            assert_eq!(read.last, "", "nobody asked that");
+        }
+        for body in [
+            &br#"{"input": "x", "text": {"format": {"type": "json_schema", "schema": {}}}}"#[..],
+            br#"{"messages": [], "output_config": {"format": {"type": "json_schema", "schema": {}}}}"#,
+        ] {
+            assert_eq!(Reading::of(body).needs, Capabilities::JSON_SCHEMA);
+        }
+        assert_eq!(Reading::of(br#"{"input": "x", "text": {"format": {"type": "text"}}}"#).needs, 0);
     }
 
     #[test]
