@@ -333,7 +333,15 @@ impl Gateway {
             Some(Task::Talk) => super::talk::bound(price, is_strict),
             Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
             Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
-            _ => estimate(body, answers, is_strict, price, model_max.filter(|_| !is_strict)),
+            // Nobody charges for it.
+            Some(Task::Count) => {
+                let most = Amounts { requests: 1, parallel: 1, ..Amounts::default() };
+                Estimate { most, priced: true, unbounded: None }
+            }
+            _ => {
+                let most = model_max.filter(|_| !is_strict);
+                estimate(body, answers, is_strict, price, most, attempt.facts.context)
+            }
         };
         if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {
             attempt.adjusted.note("max_tokens", Change::Clamped);

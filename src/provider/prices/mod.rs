@@ -125,12 +125,17 @@ impl Price {
     /// price stays half price.
     #[must_use]
     pub fn rates_for(&self, usage: &Usage) -> Rates {
-        let (long, tier) = (self.long_prompt(usage), self.service_tier(usage));
+        self.rates_at(self.long_prompt(usage), self.service_tier(usage).map(|(_, rates)| rates))
+    }
+
+    /// The rates that hold for prompts of such a length at such a service tier; `None` is the usual one.
+    #[must_use]
+    pub fn rates_at(&self, long: Option<&LongPrompt>, tier: Option<&Rates>) -> Rates {
         let mut rates = self.rates;
         if let Some(long) = long {
             rates = rates.replaced_by(&long.rates);
         }
-        if let Some((_, tier)) = tier {
+        if let Some(tier) = tier {
             let tier = if long.is_some() { tier.in_proportion(&self.rates, &rates) } else { *tier };
             rates = rates.replaced_by(&tier);
         }

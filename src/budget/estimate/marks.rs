@@ -1,0 +1,271 @@
+//! What stands in a request that bounds or prices it, found by its quoted words: escapes and white space hide nothing.
+
+use std::borrow::Cow;
+
+use memchr::{memchr, memchr2, memmem};
+
+/// What a quoted word at the beginning of a string says of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mark {
+    Tools,
+    /// As a `type`: what providers run.
+    Typed(&'static str),
+    /// The same, as the name of an object.
+    Named(&'static str),
+    /// As the name of a text: what they keep.
+    Kept(&'static str),
+    /// What may be a link that the provider follows.
+    Medium,
+    Caches,
+    Sound,
+    Image,
+    /// An image in the body itself, by the beginning of its text.
+    Picture,
+    /// The same, as a `type` or as the name of an object or a text.
+    Encoded,
+    /// A document or film in the body itself.
+    Document,
+    /// The same, where its bytes are within it.
+    Enclosed,
+    /// Sound or images may come back.
+    Media,
+    Tier,
+}
+
+const SEARCH: &str = "a search by the provider";
+const TOOL: &str = "a tool that the provider runs";
+
+/// The words that matter, as they stand behind a quote. Those that end in one are whole names.
+const WORDS: &[(&str, Mark)] = &[
+    ("tools\"", Mark::Tools),
+    ("file_id\"", Mark::Kept("a stored file")),
+    ("fileUri\"", Mark::Kept("a stored file")),
+    ("file_uri\"", Mark::Kept("a stored file")),
+    ("item_reference\"", Mark::Typed("a stored answer")),
+    ("web_search", Mark::Typed(SEARCH)),
+    ("web_fetch", Mark::Typed(SEARCH)),
+    ("file_search\"", Mark::Typed(SEARCH)),
+    ("code_interpreter\"", Mark::Typed(TOOL)),
+    ("code_execution", Mark::Typed(TOOL)),
+    ("image_generation\"", Mark::Typed(TOOL)),
+    ("mcp\"", Mark::Typed(TOOL)),
+    ("builtin_function\"", Mark::Typed(TOOL)),
+    ("googleSearch", Mark::Named(SEARCH)),
+    ("google_search", Mark::Named(SEARCH)),
+    ("googleMaps\"", Mark::Named(SEARCH)),
+    ("google_maps\"", Mark::Named(SEARCH)),
+    ("fileSearch\"", Mark::Named(SEARCH)),
+    ("urlContext\"", Mark::Named(SEARCH)),
+    ("url_context\"", Mark::Named(SEARCH)),
+    ("codeExecution\"", Mark::Named(TOOL)),
+    ("code_execution\"", Mark::Named(TOOL)),
+    ("image_url\"", Mark::Medium),
+    ("video_url\"", Mark::Medium),
+    ("audio_url\"", Mark::Medium),
+    ("file_url\"", Mark::Medium),
+    ("document_url\"", Mark::Medium),
+    ("source\"", Mark::Medium),
+    ("cache_control\"", Mark::Caches),
+    ("cachePoint\"", Mark::Caches),
+    ("input_audio\"", Mark::Sound),
+    ("inlineData\"", Mark::Sound),
+    ("inline_data\"", Mark::Sound),
+    ("data:audio", Mark::Sound),
+    ("image", Mark::Image),
+    ("input_image", Mark::Image),
+    ("data:image", Mark::Image),
+    ("data:image", Mark::Picture),
+    ("inlineData\"", Mark::Encoded),
+    ("inline_data\"", Mark::Encoded),
+    ("base64\"", Mark::Encoded),
+    ("bytes\"", Mark::Encoded),
+    ("data:application/", Mark::Document),
+    ("data:video", Mark::Document),
+    ("application/pdf\"", Mark::Document),
+    ("video/", Mark::Document),
+    ("document\"", Mark::Enclosed),
+    ("video\"", Mark::Enclosed),
+    ("audio\"", Mark::Media),
+    ("modalities\"", Mark::Media),
+    ("responseModalities\"", Mark::Media),
+    ("service_tier\"", Mark::Tier),
+];
+
+/// The first letters of [`WORDS`], as bits.
+const FIRST_LETTERS: u128 = {
+    let (mut letters, mut words) = (0, WORDS);
+    while let [(word, _), rest @ ..] = words {
+        if let [first, ..] = word.as_bytes() {
+            letters |= 1 << *first;
+        }
+        words = rest;
+    }
+    letters
+};
+
+/// What a request's words say that bounds or prices it.
+#[derive(Default)]
+pub(super) struct Marks {
+    pub(super) tools: bool,
+    pub(super) unbounded: Option<&'static str>,
+    pub(super) linked: bool,
+    pub(super) caches: bool,
+    pub(super) sound: bool,
+    pub(super) images: bool,
+    /// How many images are in the body itself.
+    pub(super) pictures: u64,
+    /// There is a document or a film in it.
+    pub(super) pages: bool,
+    pub(super) media: bool,
+    pub(super) tier: bool,
+}
+
+/// A quoted word, and what stands around it.
+#[derive(Clone, Copy)]
+struct Quoted<'b> {
+    /// Up to the quote before it.
+    before: &'b [u8],
+    /// From its first letter on.
+    rest: &'b [u8],
+}
+
+impl Marks {
+    /// Goes over the quotes of a body once.
+    pub(super) fn of(body: &[u8]) -> Marks {
+        let mut marks = Marks::default();
+        for quote in memchr::memchr_iter(b'"', body) {
+            let before = body.get(..quote).unwrap_or_default();
+            let rest = body.get(quote + 1..).unwrap_or_default();
+            let letter = rest.first().map_or(0, |letter| u32::from(*letter));
+            // A quote with a backslash before it stands within a text, and begins nothing.
+            if letter < 128 && FIRST_LETTERS >> letter & 1 == 1 && before.last() != Some(&b'\\') {
+                let alike = |word: &str| word.as_bytes().first() == rest.first() && rest.starts_with(word.as_bytes());
+                let quoted = Quoted { before, rest };
+                WORDS.iter().filter(|(word, _)| alike(word)).for_each(|(_, mark)| marks.note(*mark, quoted));
+            }
+        }
+        marks
+    }
+
+    fn note(&mut self, mark: Mark, quoted: Quoted<'_>) {
+        match mark {
+            Mark::Tools => self.tools = true,
+            Mark::Typed(what) if quoted.is_type() => self.unbounded = self.unbounded.or(Some(what)),
+            Mark::Named(what) if quoted.names(b'{') => self.unbounded = self.unbounded.or(Some(what)),
+            Mark::Kept(what) if quoted.names(b'"') => self.unbounded = self.unbounded.or(Some(what)),
+            Mark::Medium => self.linked |= quoted.value().is_some_and(|value| texts(value).any(is_link)),
+            Mark::Caches => self.caches = true,
+            Mark::Sound => self.sound = true,
+            Mark::Image => self.images = true,
+            Mark::Picture => self.pictures += 1,
+            Mark::Encoded if quoted.is_type() || quoted.encodes() => self.pictures += 1,
+            Mark::Document => self.pages = true,
+            Mark::Enclosed => {
+                let encloses = |value| texts(value).any(|text| text.starts_with(b"bytes\""));
+                self.pages |= quoted.value().is_some_and(encloses);
+            }
+            Mark::Media => self.media = true,
+            Mark::Tier => self.tier = true,
+            Mark::Typed(_) | Mark::Named(_) | Mark::Kept(_) | Mark::Encoded => {}
+        }
+    }
+}
+
+impl<'b> Quoted<'b> {
+    /// Whether it is what a `type` says.
+    fn is_type(self) -> bool {
+        let before = self.before.trim_ascii_end().strip_suffix(b":");
+        before.is_some_and(|before| before.trim_ascii_end().ends_with(b"\"type\""))
+    }
+
+    /// Whether it names a value that begins so.
+    fn names(self, first: u8) -> bool {
+        self.value().is_some_and(|value| value.first() == Some(&first))
+    }
+
+    /// Whether it names what has bytes in it: in a schema it is only spoken of.
+    fn encodes(self) -> bool {
+        let has_data = |value| texts(value).any(|text| text.starts_with(b"data\""));
+        self.names(b'"') || (self.names(b'{') && self.value().is_some_and(has_data))
+    }
+
+    /// From the value of the member on that it names; `None` where it names none.
+    fn value(self) -> Option<&'b [u8]> {
+        let end = memchr(b'"', self.rest)?;
+        let value = self.rest.get(end + 1..)?.trim_ascii_start().strip_prefix(b":")?;
+        Some(value.trim_ascii_start())
+    }
+}
+
+/// The texts of the value that `json` begins with, each from behind its quote on: that of a string, or all within an
+/// object or a list.
+fn texts(json: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut left, mut depth) = (json, 0u32);
+    std::iter::from_fn(move || {
+        loop {
+            let (byte, rest) = left.split_first()?;
+            left = rest;
+            match byte {
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => depth = depth.checked_sub(1).filter(|depth| *depth > 0)?,
+                b'"' => {
+                    let text = left;
+                    left = behind(text);
+                    if depth == 0 {
+                        left = &[];
+                    }
+                    return Some(text);
+                }
+                _ if depth == 0 => return None,
+                _ => {}
+            }
+        }
+    })
+}
+
+/// What follows the end of a text.
+fn behind(text: &[u8]) -> &[u8] {
+    let mut left = text;
+    while let Some(at) = memchr2(b'"', b'\\', left) {
+        let is_end = left.get(at) == Some(&b'"');
+        left = left.get(at + if is_end { 1 } else { 2 }..).unwrap_or_default();
+        if is_end {
+            return left;
+        }
+    }
+    &[]
+}
+
+/// Whether a text leads elsewhere: `https://…`, `s3://…`, in any case; not `data:…`.
+fn is_link(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    let scheme = text.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let rest = text.get(scheme..).unwrap_or_default();
+    scheme > 0 && (rest.starts_with(b":/") || rest.starts_with(b":\\/"))
+}
+
+/// The body with letters that are written as `\u0065` written out: as names, both are the same.
+pub(super) fn plain(body: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = memmem::find(body, b"\\u00") else { return Cow::Borrowed(body) };
+    let mut written = Vec::with_capacity(body.len());
+    // An escaped backslash before it takes part in no other escape: from the text's own first backslash on.
+    let start = body.get(..first).and_then(|before| memchr(b'\\', before)).unwrap_or(first);
+    let (head, mut left) = body.split_at_checked(start).unwrap_or((body, &[]));
+    written.extend_from_slice(head);
+    while let Some(at) = memchr(b'\\', left) {
+        let (text, escape) = left.split_at_checked(at).unwrap_or((left, &[]));
+        written.extend_from_slice(text);
+        let letter = escape.strip_prefix(b"\\u00").and_then(|hex| hex.get(..2)).and_then(|hex| {
+            let letter = u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()?;
+            (matches!(letter, b' '..=b'~') && letter != b'"' && letter != b'\\').then_some(letter)
+        });
+        let length = if letter.is_some() { 6 } else { 2.min(escape.len()) };
+        match letter {
+            Some(letter) => written.push(letter),
+            None => written.extend_from_slice(escape.get(..length).unwrap_or_default()),
+        }
+        left = escape.get(length..).unwrap_or_default();
+    }
+    written.extend_from_slice(left);
+    Cow::Owned(written)
+}

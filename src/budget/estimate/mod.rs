@@ -1,0 +1,126 @@
+//! What a call can cost at most, before it is sent.
+//!
+//! # The rule
+//! - **Input**: no tokenizer makes more tokens than there are bytes, so under a strict budget the request body's bytes
+//!   are the bound, with some for what a provider puts around messages and tools. Without a strict budget a token is
+//!   taken to be three bytes, which is more than English has and less than it costs to be wrong. A picture of one colour
+//!   and a document of empty pages have few bytes and many tokens: under a strict budget each picture has the most that
+//!   any model counts, and a document or film what the model takes in at all.
+//! - **Output**: the cap that is sent, times the number of answers.
+//! - **Price**: the dearest rate that can apply: long-prompt tiers that the bound reaches, service tiers if one is asked
+//!   for, both together, cache writes if the body asks for them, images that the model may put out unasked.
+//! - What has no bound (links to media, stored files and answers, searches and tools of the provider) is said to have
+//!   none. Escapes and white space in the body hide nothing of it, and a caller's own tool may be called like one of the
+//!   provider's.
+
+mod caps;
+mod marks;
+
+use caps::Caps;
+use marks::{Marks, plain};
+
+use super::Amounts;
+use crate::provider::{Bucket, Price, Rates};
+use crate::units::NanoUsd;
+
+/// The output cap of a call that names none, under a strict budget.
+pub const DEFAULT_MAX_TOKENS: u32 = 4_096;
+
+/// Tokens that a provider puts around the messages of a call.
+const AROUND: u64 = 64;
+/// Tokens that a provider puts around the tools of a call; the documented prompts have up to some 800.
+const AROUND_TOOLS: u64 = 1_024;
+/// The most tokens that a model counts for one picture: 2,833 and 5,667 for each of eight tiles.
+///
+/// Source: <https://platform.openai.com/docs/guides/images-vision#calculating-costs>, GPT-4o mini.
+const A_PICTURE: u64 = 48_169;
+/// Bytes of a token where no hard bound is needed.
+const BYTES_PER_TOKEN: u64 = 3;
+
+/// What a call takes at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Estimate {
+    /// Of everything that can be limited; the cost is zero where the price is not known.
+    pub most: Amounts,
+    /// Whether the price is known.
+    pub priced: bool,
+    /// What has no bound, where something has none.
+    pub unbounded: Option<&'static str>,
+}
+
+/// Estimates a request by its body as it goes out.
+///
+/// `answers` is false for what has no output, such as embeddings. `strict` asks for hard bounds. `model_max` is the most
+/// that the model puts out, where that is known: the bound of a call without a cap. `context` is the most that it takes
+/// in: the bound of a call with a document.
+#[must_use]
+pub fn estimate(
+    body: &[u8],
+    answers: bool,
+    strict: bool,
+    price: Option<&Price>,
+    model_max: Option<u64>,
+    context: Option<u64>,
+) -> Estimate {
+    let bytes = body.len() as u64;
+    let marks = Marks::of(&plain(body));
+    let around = if marks.tools { AROUND + AROUND_TOOLS } else { AROUND };
+    let input_tokens = if strict { bytes } else { bytes.div_ceil(BYTES_PER_TOKEN) } + around;
+    // What cannot be read here the upstream will not take either: then only the model's own cap is known.
+    let caps = Caps::of(body).unwrap_or_default();
+    let mut unbounded = marks.unbounded.or(caps.unbounded).or(marks.linked.then_some("a link to media"));
+    let output_tokens = if answers { caps.output(model_max) } else { Some(0) };
+    if output_tokens.is_none() && strict {
+        unbounded = unbounded.or(Some("an answer without a cap"));
+    }
+    let output_tokens = output_tokens.unwrap_or(u64::from(DEFAULT_MAX_TOKENS));
+    let mut priced_tokens = input_tokens;
+    if strict {
+        priced_tokens = priced_tokens.saturating_add(marks.pictures.saturating_mul(A_PICTURE));
+        match context.filter(|_| marks.pages) {
+            Some(context) => priced_tokens = priced_tokens.max(context),
+            None if marks.pages => unbounded = unbounded.or(Some("a document")),
+            None => {}
+        }
+    }
+    let cost = price.and_then(|price| worst_cost(price, &marks, priced_tokens, output_tokens));
+    let most = Amounts { cost: cost.unwrap_or(NanoUsd::ZERO), requests: 1, input_tokens, output_tokens, parallel: 1 };
+    Estimate { most, priced: cost.is_some(), unbounded }
+}
+
+fn worst_cost(price: &Price, marks: &Marks, input_tokens: u64, output_tokens: u64) -> Option<NanoUsd> {
+    let input = |rates: &Rates| {
+        let buckets = [
+            (Bucket::Input, true),
+            (Bucket::CacheWrite, marks.caches),
+            (Bucket::CacheWrite1h, marks.caches),
+            (Bucket::AudioInput, marks.sound),
+            (Bucket::ImageInput, marks.images),
+        ];
+        dearest(rates, buckets.iter().filter(|(_, counts)| *counts).map(|(bucket, _)| *bucket))
+    };
+    let output = |rates: &Rates| {
+        // Models that make images do so unless they are told not to; sound has to be asked for.
+        let media = [Bucket::AudioOutput].into_iter().filter(|_| marks.media);
+        dearest(rates, [Bucket::Output, Bucket::Reasoning, Bucket::ImageOutput].into_iter().chain(media))
+    };
+    let tiers: Vec<&Rates> = price.service_tiers.iter().filter(|_| marks.tier).map(|(_, rates)| rates).collect();
+    let mut rates = Vec::new();
+    for long in price.above.iter().filter(|above| input_tokens > above.tokens).map(Some).chain([None]) {
+        rates.push(price.rates_at(long, None));
+        rates.extend(tiers.iter().map(|tier| price.rates_at(long, Some(tier))));
+    }
+    let (input, output) = (rates.iter().filter_map(input).max(), rates.iter().filter_map(output).max());
+    if output_tokens == 0 {
+        return Some(input?.per_million(input_tokens));
+    }
+    // Lines are rounded up each for itself: one more for every bucket that input and output may fall into.
+    Some(input?.per_million(input_tokens) + output?.per_million(output_tokens) + NanoUsd(Bucket::COUNT as i64))
+}
+
+fn dearest(rates: &Rates, buckets: impl Iterator<Item = Bucket>) -> Option<NanoUsd> {
+    buckets.filter_map(|bucket| rates.with_parents(bucket)).max()
+}
+
+#[cfg(test)]
+mod tests;
