@@ -96,7 +96,7 @@ impl Gateway {
     pub(super) fn fund(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Option<Step>, Failure> {
         self.release(call);
         let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
-        if self.purse.is_free(&grant.terms, now) {
+        if !grant.key.bounds_calls() && self.purse.is_free(&grant.terms, now) {
             call.funds.let_through(now);
             return Ok(None);
         }
@@ -353,7 +353,7 @@ impl Gateway {
             _ => None,
         };
         if !own_key && !priced {
-            let refuses = is_strict || grant.key.unknown_price == Some(UnknownPrice::Refuse);
+            let refuses = is_strict || grant.key.bounds_calls();
             match ceiling {
                 Some(ceiling) => most.cost = ceiling,
                 None if refuses => return Err(price_unknown(aim_of(call))),

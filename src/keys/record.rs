@@ -55,7 +55,8 @@ pub struct Key {
     pub max_cost_per_call: Option<NanoUsd>,
     /// The dearest models that it may use.
     pub max_price: MaxPrice,
-    /// What happens to a call whose price is not known; `None` refuses it only where a budget has to hold.
+    /// What happens to a call whose price is not known; `None` refuses it only where a budget or `max_cost_per_call` has
+    /// to hold.
     pub unknown_price: Option<UnknownPrice>,
     /// What happens while the ledger does not answer.
     pub on_ledger_outage: OnLedgerOutage,
@@ -93,6 +94,14 @@ readable! { Key {
     max_cost_per_call, max_price, unknown_price, on_ledger_outage, markup, log_content, store_responses, on_anomaly,
     allow_provider_key, default_max_tokens, on_disconnect, deadlines, throughput, budgets, limits, metadata, team,
 } }
+
+impl Key {
+    /// Whether each of its calls has to be bounded by itself, be there budgets or not.
+    #[must_use]
+    pub fn bounds_calls(&self) -> bool {
+        self.max_cost_per_call.is_some() || self.unknown_price == Some(UnknownPrice::Refuse)
+    }
+}
 
 /// What happens to the upstream call when its caller goes away. Either way, what was seen is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

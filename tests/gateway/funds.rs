@@ -413,3 +413,44 @@ fn who_names_no_output_limit_gets_one_under_a_strict_budget_and_a_fair_share_of_
     assert!(cap.is_some_and(|cap| fair.contains(&cap)), "{cap:?} of {fair:?}");
     assert_eq!(adjusted.as_deref(), Some("max_tokens=clamped"));
 }
+
+#[test]
+fn what_one_call_may_cost_holds_for_a_key_without_budgets_too() {
+    let most = Some(NanoUsd(WORST / 2));
+    let mut world = World::with(Key { max_cost_per_call: most, ..Key::default() }, Some(PRICED));
+    let small = CALL.replace("100", "1");
+    for _ in 0..2 {
+        let (id, step) = world.chat(&small);
+        sent(step);
+        world.answer(id, 200, &[], ANSWER);
+        // From now on the ledger is known to count nothing of this key.
+        world.report();
+        let (status, body) = refused(world.chat(CALL).1);
+        assert_eq!((status, body["error"]["code"].as_str()), (400, Some("max_cost_per_call_exceeded")));
+        let (status, body) = refused(world.chat(&CALL.replace("cave/m", "cave/free")).1);
+        assert_eq!((status, body["error"]["code"].as_str()), (400, Some("price_unknown")), "it may cost anything");
+    }
+}
+
+#[test]
+fn a_key_without_budgets_that_refuses_unknown_prices_goes_on_refusing_them() {
+    let mut world = World::with(Key { unknown_price: Some(UnknownPrice::Refuse), ..Key::default() }, Some(PRICED));
+    for _ in 0..2 {
+        let (status, body) = refused(world.chat(&CALL.replace("cave/m", "cave/free")).1);
+        assert_eq!((status, body["error"]["code"].as_str()), (400, Some("price_unknown")));
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        world.answer(id, 200, &[], ANSWER);
+        world.report();
+    }
+}
+
+#[test]
+fn counting_tokens_costs_nothing_and_fits_every_budget() {
+    let mut world = World::with(Key { budgets: vec![budget(1)], ..Key::default() }, None);
+    let body = r#"{"model":"anthropic/claude-sonnet-4-5","messages":[{"role":"user","content":"hi"}]}"#;
+    let (id, step) = world.send("/v1/messages/count_tokens", body, &[("anthropic-version", "2023-06-01")]);
+    sent(step);
+    world.answer(id, 200, &[], r#"{"input_tokens":8}"#);
+    assert_eq!(spent(&mut world), 0);
+}
