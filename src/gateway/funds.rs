@@ -262,7 +262,9 @@ impl Gateway {
         now: UnixMillis,
     ) -> Option<Cost> {
         let before = (call.funds.paid.take(), std::mem::take(&mut call.funds.at_ceiling));
-        let cost = self.cost(call, usage);
+        let cost = self.cost_of_part(call, usage);
+        let fixed = call.grant.as_ref().map(|grant| grant.markup().fixed).unwrap_or_default();
+        call.funds.most.cost = (call.funds.most.cost - fixed).max(NanoUsd::ZERO);
         let cost = self.pay(call, Some(usage), cost);
         let mut record = call.record(status_of(failure), Some(failure), Some(usage), cost, now);
         // These are told with the row of the call itself.
@@ -331,13 +333,13 @@ impl Gateway {
         let price = attempt.price.as_ref();
         let found = match call.endpoint.map(Endpoint::task) {
             Some(Task::Talk) => super::talk::bound(price, is_strict),
-            Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
-            Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
             // Nobody charges for it.
             Some(Task::Count) => {
                 let most = Amounts { requests: 1, parallel: 1, ..Amounts::default() };
                 Estimate { most, priced: true, unbounded: None }
             }
+            Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
+            Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
             _ => {
                 let most = model_max.filter(|_| !is_strict);
                 estimate(body, answers, is_strict, price, most, attempt.facts.context)

@@ -1,8 +1,9 @@
 //! What a call is charged: usage as the upstream said, or an estimate that is marked as one.
 
 use crate::chat::Usage;
+use crate::keys::Markup;
 use crate::provider::{cost, receipt};
-use crate::units::UnixMillis;
+use crate::units::{NanoUsd, UnixMillis};
 use crate::wire::Cost;
 
 use super::Gateway;
@@ -20,13 +21,23 @@ impl Gateway {
     /// says it charges; `None` where nobody knows. Of what is sold by the unit the upstream's word comes first: lists
     /// have one price for an image of whatever size.
     pub(super) fn cost(&self, call: &Call, usage: &Usage) -> Option<Cost> {
+        self.cost_with(call, usage, Markup::charge)
+    }
+
+    /// The same of an attempt that does not end its call: what is charged once a call is charged with the one that does.
+    pub(super) fn cost_of_part(&self, call: &Call, usage: &Usage) -> Option<Cost> {
+        self.cost_with(call, usage, Markup::charge_part)
+    }
+
+    fn cost_with(&self, call: &Call, usage: &Usage, charge: fn(&Markup, NanoUsd) -> NanoUsd) -> Option<Cost> {
         let attempt = call.attempt.as_ref()?;
         let priced = attempt.price.as_ref().and_then(|price| cost(usage, price));
         let upstream =
             if usage.counted.is_some() { usage.stated_cost.or(priced)? } else { priced.or(usage.stated_cost)? };
         let markup = call.grant.as_ref().map(|grant| grant.markup()).unwrap_or_default();
         // With the caller's own provider key the provider's bill goes to the caller.
-        let charged = if attempt.own_key { markup.surcharge(upstream) } else { markup.charge(upstream) };
+        let charged = charge(&markup, upstream);
+        let charged = if attempt.own_key { (charged - upstream).max(NanoUsd::ZERO) } else { charged };
         Some(Cost { charged, upstream })
     }
 }

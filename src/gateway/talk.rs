@@ -105,7 +105,8 @@ impl Gateway {
     }
 
     fn pay_turn(&mut self, call: &mut Call, usage: Usage) {
-        let cost = self.cost(call, &usage);
+        let is_first = call.talk.as_ref().is_none_or(|talk| talk.usage.is_none());
+        let cost = if is_first { self.cost(call, &usage) } else { self.cost_of_part(call, &usage) };
         let before = call.funds.paid;
         self.pay(call, Some(&usage), cost);
         // Without budgets nothing is held, and the record has to know all the same.

@@ -1,7 +1,8 @@
 //! What a call costs, to the nano-dollar.
 
-use latchkey::gateway::Input;
-use latchkey::keys::Key;
+use latchkey::budget::{Budget, Enforcement, Scope};
+use latchkey::gateway::{Input, Step};
+use latchkey::keys::{Key, Markup};
 use latchkey::units::NanoUsd;
 
 use crate::world::{World, events, header, json, sent};
@@ -144,4 +145,47 @@ fn every_bucket_and_tier_costs_what_it_does_by_hand() {
     assert_eq!(openai(used, r#","service_tier":"default""#), (200 + 30) * 1_000);
     // A ten-thousandth of a cent is not lost: each line is rounded up once, to the nano-dollar.
     assert_eq!(openai(r#"{"prompt_tokens":1,"completion_tokens":0}"#, ""), 2_000);
+}
+
+#[test]
+fn the_fixed_part_of_a_mark_up_is_charged_once_a_call() {
+    let document = r#"{"version":1,"health":{"enabled":false},"models":{
+        "openai/a":{"prices":[{"usd_per_mtok":{"input":2,"output":8}}]},
+        "deepseek/b":{"prices":[{"usd_per_mtok":{"input":2,"output":8}}]}}}"#;
+    let fixed = NanoUsd(1_000_000);
+    for enforcement in [Enforcement::Strict, Enforcement::Soft] {
+        let scope = Scope::key("key_test");
+        let budget = Budget { id: "b".into(), scope, limit: NanoUsd::DOLLAR, enforcement, ..Budget::default() };
+        let markup = Some(Markup { fixed, ..Markup::default() });
+        let mut world = World::with(Key { budgets: vec![budget], markup, ..Key::default() }, Some(document));
+        let (id, mut step) = world.chat(r#"{"models":["openai/a","deepseek/b"],"messages":[],"max_tokens":9}"#);
+        let mut taken = 0;
+        // Taken and never finished, which the provider bills; then another one answers.
+        while let Step::Send(request) = step {
+            if request.url.contains("deepseek") {
+                break;
+            }
+            taken += 1;
+            step = world.refuse(id, 200, &[], r#"{"id":"#);
+            while let Step::Wait(_) = step {
+                step = world.resume(id, Input::Waited);
+            }
+        }
+        assert!(taken > 0);
+        world.answer(
+            id,
+            200,
+            &[],
+            r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}}"#,
+        );
+        let rows = world.rows();
+        assert_eq!(rows.len(), taken + 1, "{rows:?}");
+        let charged: Vec<i64> = rows.iter().map(|row| row.cost_nano.expect("charged")).collect();
+        assert_eq!(charged[0], fixed.0 + 5 * 2_000 + 8_000, "the one that answered");
+        assert!(charged[1..].iter().all(|charged| (1..fixed.0).contains(charged)), "{charged:?}");
+        world.report();
+        let (ledger, now) = (world.ledger.as_mut().expect("a ledger"), world.now);
+        let spent = ledger.standing("b", now).expect("known").spent;
+        assert_eq!(spent, charged.iter().sum::<i64>(), "rows sum to the object");
+    }
 }

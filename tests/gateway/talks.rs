@@ -2,7 +2,7 @@
 
 use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{CallId, Input, Step};
-use latchkey::keys::{Key, UnknownPrice};
+use latchkey::keys::{Key, Markup, UnknownPrice};
 use latchkey::units::NanoUsd;
 use serde_json::json;
 
@@ -56,6 +56,21 @@ fn a_talk_is_paid_turn_by_turn_and_recorded_once() {
     let record = world.only_record();
     assert_eq!((record.endpoint, record.input_audio, record.output_audio), ("realtime", 200, 100));
     assert_eq!((record.cost_nano, record.state), (Some(2 * COST), "settled_actual"));
+}
+
+#[test]
+fn the_fixed_part_of_a_mark_up_is_charged_once_a_talk() {
+    let fixed = NanoUsd(1_000_000);
+    let markup = Some(Markup { fixed, ..Markup::default() });
+    let mut world = World::with(Key { markup, ..Key::default() }, None);
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    sent(step);
+    begun(&mut world, id);
+    for _ in 0..3 {
+        world.resume(id, Input::Chunk(TURN.as_bytes()));
+    }
+    world.resume(id, Input::End);
+    assert_eq!(world.only_record().cost_nano, Some(3 * COST + fixed.0));
 }
 
 #[test]
