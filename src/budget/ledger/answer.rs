@@ -198,7 +198,8 @@ impl Ledger {
         }
         self.changed.insert(Row::Isolate(isolate.to_owned()));
         for Opened { request, key, holds, left, counted_elsewhere } in opened.into_iter().take(MOST_LISTED) {
-            let open = Open { key, holds, deadline: now.plus(left), committed: false, counted_elsewhere };
+            let deadline = now.plus(left);
+            let open = Open { key, holds, deadline, counted_elsewhere, ..Open::default() };
             held.opens.get_or_insert_with(request, || open);
         }
     }

@@ -57,11 +57,19 @@ pub struct Open {
     pub deadline: UnixMillis,
     /// Booked at its ceiling, because it was not heard of until then.
     pub committed: bool,
+    /// When it was.
+    #[serde(skip_serializing_if = "is_never")]
+    pub committed_at: UnixMillis,
     /// Another ledger writes its row.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub counted_elsewhere: bool,
 }
-readable! { Open { key, holds, deadline, committed, counted_elsewhere } }
+readable! { Open { key, holds, deadline, committed, committed_at, counted_elsewhere } }
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_never(at: &UnixMillis) -> bool {
+    at.0 == 0
+}
 
 impl Lease {
     /// What the isolate may still use, or has used without saying so yet.

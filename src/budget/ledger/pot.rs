@@ -46,7 +46,7 @@ impl Pot {
         }
     }
 
-    /// Books what was used. May be negative, to correct what was booked before.
+    /// Books what was used.
     pub(super) fn book(&mut self, rule: &Rule, amount: i64, now: UnixMillis) {
         let Rule::Budget(budget) = rule else { return };
         self.spent = self.spent.saturating_add(amount);
@@ -58,6 +58,17 @@ impl Pot {
             }
         }
         self.used_at = now;
+    }
+
+    /// Takes back what was booked at `at`, where that counts still: of a rolling window it may have left already.
+    pub(super) fn take_off(&mut self, rule: &Rule, amount: i64, at: UnixMillis) {
+        let Rule::Budget(budget) = rule else { return };
+        if budget.parts().is_some() {
+            let part = budget.frame(at).part;
+            let Some((_, spent)) = self.parts.iter_mut().find(|(known, _)| *known == part) else { return };
+            *spent = spent.saturating_sub(amount);
+        }
+        self.spent = self.spent.saturating_sub(amount);
     }
 
     /// How much may still be granted.

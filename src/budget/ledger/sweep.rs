@@ -50,7 +50,7 @@ impl Ledger {
         let before = held.opens.len();
         held.opens.retain(|request, open| {
             if !open.committed && open.deadline <= now {
-                open.committed = true;
+                (open.committed, open.committed_at) = (true, now);
                 overdue.push((request.clone(), open.clone()));
             }
             now.since(open.deadline) < CORRECTED_WITHIN
@@ -80,7 +80,10 @@ impl Ledger {
             pot.advance(rule, now);
             if pot.window == lease.window {
                 pot.leased = pot.leased.saturating_sub(freed).max(0);
-                pot.book(rule, sign * ceiling, now);
+                match sign {
+                    1.. => pot.book(rule, *ceiling, now),
+                    _ => pot.take_off(rule, *ceiling, open.committed_at),
+                }
                 self.changed.insert(Row::Pot(lease.pot.clone()));
             }
         }
@@ -233,7 +236,7 @@ fn has_left(rule: &Rule, lease: &Lease, now: UnixMillis) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Budget, Period, Scope, ScopeKind};
+    use crate::budget::{Budget, LeaseReport, Message, Need, Opened, PROTOCOL, Period, Scope, ScopeKind};
     use crate::units::NanoUsd;
 
     const DAY: Millis = Millis(86_400_000);
@@ -264,6 +267,43 @@ mod tests {
             assert_eq!(ledger.pots.len(), left, "{period:?}, {after:?} later");
             let deleted = ledger.take_changes().into_iter().filter(|(_, value)| value.is_none()).count();
             assert_eq!(deleted, 3 - left, "and in storage");
+        }
+    }
+
+    #[test]
+    fn a_ceiling_that_is_taken_back_is_taken_from_where_it_was_booked() {
+        let hour = Millis(3_600_000);
+        let rule = Rule::Budget(Budget {
+            id: "b".into(),
+            scope: Scope { kind: ScopeKind::Account, ..Scope::default() },
+            limit: NanoUsd(100),
+            period: Period::Hour,
+            window: crate::budget::Window::Rolling,
+            ..Budget::default()
+        });
+        let start = UnixMillis(1_790_000_000_000);
+        let mut ledger = Ledger::default();
+        ledger.set_rule(rule);
+        let need = Need { pot: "b".into(), least: 60, want: 60 };
+        let message = |message: Message| Message { version: PROTOCOL, isolate: "i".into(), ..message };
+        let granted = ledger.handle(message(Message { ask: 1, needs: vec![need], ..Message::default() }), start);
+        let lease = granted.leases.first().expect("a lease").lease;
+        let open = Opened { request: "r.1".into(), key: "k".into(), holds: vec![(lease, 60)], ..Opened::default() };
+        ledger.handle(message(Message { report: 1, opened: vec![open], ..Message::default() }), start);
+        let overdue = start.plus(Millis(2_000));
+        ledger.sweep(overdue);
+        assert_eq!(ledger.standing("b", overdue).map(|it| it.spent), Some(60), "booked at its ceiling");
+        // It took 10, and that is heard of fifty minutes later.
+        let late = start.plus(Millis(50 * 60_000));
+        let told = LeaseReport { lease, pot: "b".into(), used: 10, returned: 50, ..LeaseReport::default() };
+        let closed = vec!["r.1".to_owned()];
+        ledger.handle(message(Message { report: 2, closed, leases: vec![told], ..Message::default() }), late);
+        assert_eq!(ledger.standing("b", late).map(|it| it.spent), Some(10));
+        // When the hour in which it was booked is over, it must not be taken back once more.
+        for minutes in 0..60 {
+            let now = start.plus(hour).plus(Millis(minutes * 60_000));
+            let standing = ledger.standing("b", now).expect("known");
+            assert!((0..=10).contains(&standing.spent), "{minutes} minutes later: {}", standing.spent);
         }
     }
 
