@@ -4,6 +4,7 @@ use super::answer::Refusal;
 use super::publish::{publish_key, publish_pending};
 use super::{AuditEntry, Call, Store, StoreError, StoredKey};
 use crate::keys::{Key, KeyHash};
+use crate::units::Millis;
 
 /// Changes of one key at the same moment, each of which makes the other start over.
 const MOST_TRIES: usize = 3;
@@ -44,7 +45,9 @@ pub(super) async fn change<S: Store>(
         let before = find(call, id).await?;
         let mut after = before.clone();
         edit(&mut after)?;
-        after.key.updated_at = call.request.now;
+        // The ledger keeps the newest that it was told, and clocks differ: what is written later is newer.
+        let last = before.team.map_or(before.key.updated_at, |team| team.updated_at.max(before.key.updated_at));
+        after.key.updated_at = call.request.now.max(last.plus(Millis(1)));
         after.change = call.change_id();
         let audit = call.audit(action, id, json_of(&before.key), json_of(&after.key));
         if write(call, &after, &before.change, &audit).await? {

@@ -16,6 +16,7 @@ use crate::budget::{Budget, Figures, PotName, PotStanding};
 use crate::json::FromJsonOwned;
 use crate::limit::Limit;
 use crate::sorted::{self, SortedMap};
+use crate::units::Millis;
 
 use super::teams::{self, Team};
 use super::users::User;
@@ -175,7 +176,7 @@ async fn change<S: Store>(
         let before = find(call, kind, id).await?;
         let mut after = before.clone();
         edit(&mut after)?;
-        after.updated_at = call.request.now;
+        after.updated_at = call.request.now.max(before.updated_at.plus(Millis(1)));
         after.change = call.change_id();
         let left = (!after.deleted).then(|| after.record.clone());
         let audit = call.audit(&action(kind, what), id, Some(before.record), left);

@@ -66,7 +66,10 @@ impl Resource for Team {
 pub(super) async fn terms_of<S: Store>(call: &Call<'_, S>, id: Option<&str>) -> Result<Option<TeamTerms>, Refusal> {
     let Some(id) = id else { return Ok(None) };
     let stored = call.store.record(Kind::Team, id).await?.filter(|stored| !stored.deleted);
-    let terms = stored.and_then(|stored| crate::json::from_str(&stored.record).ok());
+    let terms = stored.and_then(|stored| {
+        let terms: TeamTerms = crate::json::from_str(&stored.record).ok()?;
+        Some(TeamTerms { updated_at: stored.updated_at, ..terms })
+    });
     let missing =
         || Fault { path: "team_id".to_owned(), message: "is no team; make it with POST /admin/teams".to_owned() };
     terms.map(Some).ok_or_else(|| Refusal::faulty(vec![missing()]))

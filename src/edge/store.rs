@@ -560,7 +560,8 @@ impl EdgeStore<'_> {
 
 /// With the texts of each key as a JSON array.
 const SELECT_KEYS: &str = "SELECT record, change, deleted_at, \
-    (SELECT record FROM teams WHERE id = json_extract(keys.record, '$.team_id')) AS team, \
+    (SELECT json_set(record, '$.updated_at', updated_at) FROM teams \
+     WHERE id = json_extract(keys.record, '$.team_id')) AS team, \
     (SELECT json_group_array(json_object('hash', hash, 'expires_at', expires_at)) \
      FROM key_hashes WHERE key_id = keys.id) AS hashes FROM keys";
 

@@ -166,7 +166,8 @@ pub fn terms(key: &Key) -> Terms {
     Terms {
         key: key.id.clone(),
         team: key.team_id.clone(),
-        updated_at: key.updated_at,
+        // A change of the team is one of its keys' terms as well.
+        updated_at: key.team.map_or(key.updated_at, |team| key.updated_at.max(team.updated_at)),
         budgets: key.budgets.clone(),
         limits: key.limits.clone(),
         ended: key.revoked_at.map(|_| Ended::Revoked).or(is_off.then_some(Ended::Disabled)),

@@ -144,8 +144,16 @@ pub struct TeamTerms {
     pub disabled: bool,
     /// What is charged for what their calls cost, unless a key says otherwise.
     pub markup: Option<Markup>,
+    /// When the team's record was last changed.
+    #[serde(skip_serializing_if = "is_never")]
+    pub updated_at: UnixMillis,
 }
-readable! { TeamTerms { disabled, markup } }
+readable! { TeamTerms { disabled, markup, updated_at } }
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_never(at: &UnixMillis) -> bool {
+    at.0 == 0
+}
 
 /// The highest prices of a model, in US dollars per million tokens; `None` is any price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
