@@ -10,7 +10,7 @@
 
 use super::answer::Refusal;
 use super::key_change::hashes_of;
-use super::{Call, Store, StoreError, StoredConfig, StoredKey};
+use super::{Call, Kind, Store, StoreError, StoredConfig, StoredKey, StoredRecord};
 use crate::keys::{KeyHash, Secrets};
 use crate::units::UnixMillis;
 
@@ -23,7 +23,7 @@ const MOST_OF_A_TEAM: u32 = 50;
 /// What the edge copy of the configuration is sealed for, and its name.
 const CONFIG_SEAL: (&str, &str) = ("config", "current");
 
-/// Publishes the changes that have not reached the edge, and says how many did.
+/// Publishes the changes that have not reached the edge or the ledger, and says how many did.
 ///
 /// The admin routes do this after each change of a key; a schedule may do it as well.
 ///
@@ -41,7 +41,29 @@ pub async fn publish_pending<S: Store>(store: &S, secrets: &Secrets, now: UnixMi
         publish_config(store, secrets, stored).await?;
         published += 1;
     }
+    for (kind, stored) in store.untold_records(MOST_CAUGHT_UP).await? {
+        tell_record(store, kind, stored).await?;
+        published += 1;
+    }
     Ok(published)
+}
+
+/// Tells the ledger of a team, budget or limit, until that is told which was written last.
+pub(super) async fn tell_record<S: Store>(store: &S, kind: Kind, mut stored: StoredRecord) -> Result<(), StoreError> {
+    if matches!(kind, Kind::User | Kind::Webhook) {
+        return Ok(());
+    }
+    for _ in 0..MOST_ROUNDS {
+        store.tell_rule(kind, &stored).await?;
+        if store.record_told(kind, &stored.id, &stored.change).await? {
+            break;
+        }
+        match store.record(kind, &stored.id).await? {
+            Some(newer) => stored = newer,
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 /// Publishes the keys of a team that was changed, as far as one request can, and gives their hashes. The rest follows

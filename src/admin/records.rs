@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::answer::{Answer, Refusal};
 use super::body::{Faults, Fields};
 use super::page::{Page, Parameters};
-use super::publish::publish_team;
+use super::publish::{publish_team, tell_record};
 use super::{Call, Kind, Pots, Request, Store, StoredRecord, id};
 use crate::budget::{Budget, Figures, PotName, PotStanding};
 use crate::json::FromJsonOwned;
@@ -151,8 +151,11 @@ pub(super) async fn delete<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -
 
 /// Tells the ledger, where it is something that it enforces.
 async fn tell<S: Store>(call: &Call<'_, S>, kind: Kind, stored: &StoredRecord) -> Result<(), Refusal> {
-    call.store.tell_rule(kind, stored).await.map_err(|error| {
-        let message = format!("The change is stored, but not in force yet ({error}). Repeat the request.");
+    tell_record(call.store, kind, stored.clone()).await.map_err(|error| {
+        let message = format!(
+            "The change is stored, but not in force yet ({error}). It will be, about a minute after the ledger answers \
+             again."
+        );
         Refusal::new(503, "not_published", message)
     })
 }

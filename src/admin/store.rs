@@ -69,6 +69,10 @@ pub trait Store {
     async fn tell_key(&self, stored: &StoredKey) -> Result<(), StoreError>;
     /// Tells the ledger of a budget or a limit, or that it is gone; nothing of other records.
     async fn tell_rule(&self, kind: Kind, stored: &StoredRecord) -> Result<(), StoreError>;
+    /// Teams, budgets and limits whose last change the ledger was not told of, deleted ones included.
+    async fn untold_records(&self, most: u32) -> Result<Vec<(Kind, StoredRecord)>, StoreError>;
+    /// Notes that the ledger was told of `change` of a record; `false` if that is no longer its last change.
+    async fn record_told(&self, kind: Kind, id: &str, change: &str) -> Result<bool, StoreError>;
     /// How these budgets and limits stand.
     async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError>;
     /// Has the ledger free what isolates of which nothing was heard for so long had leased of a budget; `None` where

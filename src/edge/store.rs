@@ -398,6 +398,23 @@ impl Store for EdgeStore<'_> {
         super::ledgers::tell_rule(self, kind, stored).await
     }
 
+    async fn untold_records(&self, most: u32) -> Result<Vec<(Kind, StoredRecord)>, StoreError> {
+        let mut untold = Vec::new();
+        // Teams first: the ledger of one is told of all that it counts by.
+        for kind in [Kind::Team, Kind::Budget, Kind::Limit] {
+            let table = table_of(kind);
+            let statement = format!("SELECT * FROM {table} WHERE told_change IS NOT change ORDER BY id LIMIT ?1");
+            let rows: Vec<RecordRow> = self.rows(&statement, &[most.into()]).await?;
+            untold.extend(rows.into_iter().map(|row| (kind, row.read())));
+        }
+        Ok(untold)
+    }
+
+    async fn record_told(&self, kind: Kind, id: &str, change: &str) -> Result<bool, StoreError> {
+        let statement = format!("UPDATE {} SET told_change = change WHERE id = ?1 AND change = ?2", table_of(kind));
+        changed_one(Some(&self.run(&statement, &[id.into(), change.into()]).await?))
+    }
+
     async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError> {
         super::ledgers::standings(self, rules).await
     }

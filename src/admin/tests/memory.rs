@@ -11,8 +11,9 @@ use crate::admin::{
 };
 use crate::breaker::Order;
 use crate::budget::ledger::Released;
+use crate::budget::{Budget, Ledger, Rule};
 use crate::gateway::Load;
-use crate::keys::KeyHash;
+use crate::keys::{Key, KeyHash, TeamTerms, terms};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// How an operation goes wrong.
@@ -49,6 +50,9 @@ pub(super) struct Contents {
     pub anomalies: Vec<(String, String)>,
     pub pairs: Vec<PairRow>,
     pub forgotten: Option<Old>,
+    /// What the ledger was told of, by change, and what it makes of it.
+    pub told: BTreeMap<(Kind, String), String>,
+    pub ledger: Ledger,
     /// What the ledger says.
     pub standings: Pots,
     /// What dead isolates have leased, by budget.
@@ -96,7 +100,10 @@ impl Contents {
     fn joined(&self, stored: &StoredKey) -> StoredKey {
         let team = stored.key.team_id.clone().and_then(|team| self.records.get(&(Kind::Team, team)));
         StoredKey {
-            team: team.map(|team| crate::json::from_str(&team.record).expect("a team's record")),
+            team: team.map(|team| TeamTerms {
+                updated_at: team.updated_at,
+                ..crate::json::from_str(&team.record).expect("a team's record")
+            }),
             ..stored.clone()
         }
     }
@@ -203,12 +210,46 @@ impl Store for Memory {
         })
     }
 
-    async fn tell_key(&self, _: &StoredKey) -> Result<(), StoreError> {
-        self.run("tell_key", |_| ())
+    async fn tell_key(&self, stored: &StoredKey) -> Result<(), StoreError> {
+        self.run("tell_key", |contents| {
+            let key = Key { team: stored.team, ..stored.key.clone() };
+            contents.ledger.set_terms(terms(&key));
+        })
     }
 
-    async fn tell_rule(&self, _: Kind, _: &StoredRecord) -> Result<(), StoreError> {
-        self.run("tell_rule", |_| ())
+    async fn tell_rule(&self, kind: Kind, stored: &StoredRecord) -> Result<(), StoreError> {
+        self.run("tell_rule", |contents| {
+            if kind != Kind::Budget {
+                return;
+            }
+            let budget: Budget = crate::json::from_str(&stored.record).expect("a budget's record");
+            match stored.deleted {
+                true => contents.ledger.remove_rule(&stored.id),
+                false => contents.ledger.set_rule(Rule::Budget(Budget { id: stored.id.clone(), ..budget })),
+            }
+        })
+    }
+
+    async fn untold_records(&self, limit: u32) -> Result<Vec<(Kind, StoredRecord)>, StoreError> {
+        self.run("untold_records", |contents| {
+            let is_told = |(kind, id): &(Kind, String), stored: &StoredRecord| {
+                let last = contents.told.get(&(*kind, id.clone()));
+                matches!(kind, Kind::User | Kind::Webhook) || last == Some(&stored.change)
+            };
+            let untold = contents.records.iter().filter(|(place, stored)| !is_told(place, stored));
+            most(untold.map(|((kind, _), stored)| (*kind, stored.clone())), limit)
+        })
+    }
+
+    async fn record_told(&self, kind: Kind, id: &str, change: &str) -> Result<bool, StoreError> {
+        self.run("record_told", |contents| {
+            let place = (kind, id.to_owned());
+            let last = contents.records.get(&place).is_some_and(|stored| stored.change == change);
+            if last {
+                contents.told.insert(place, change.to_owned());
+            }
+            last
+        })
     }
 
     async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError> {

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::memory::{Contents, Trouble};
 use super::{Gateway, block_on};
 use crate::admin::publish_pending;
-use crate::keys::check;
-use crate::units::UnixMillis;
+use crate::budget::{Ended, KeyAsked, Message, PROTOCOL};
+use crate::keys::{check, terms};
+use crate::units::{Millis, UnixMillis};
 
 /// Another operator's change of every key, which does not reach the edge.
 fn rename_all(contents: &mut Contents) {
@@ -140,4 +141,69 @@ fn of_two_configurations_at_once_the_later_one_is_published() {
     let now = UnixMillis(gateway.now.get());
     assert_eq!(block_on(publish_pending(&gateway.store, &gateway.secrets, now)), Ok(1));
     assert!(gateway.store.contents.borrow().edge_config.is_some());
+}
+
+/// Why the ledger would end calls of a key.
+fn ended(gateway: &Gateway, key: &str) -> Option<Ended> {
+    let keys = vec![KeyAsked { key: key.to_owned(), ..KeyAsked::default() }];
+    let message = Message { version: PROTOCOL, isolate: "i".to_owned(), keys, ..Message::default() };
+    let now = UnixMillis(gateway.now.get());
+    let reply = gateway.store.contents.borrow_mut().ledger.handle(message, now);
+    reply.keys.first().and_then(|news| news.ended)
+}
+
+#[test]
+fn the_ledger_hears_what_is_decided_about_a_team() {
+    let gateway = Gateway::new();
+    let team = gateway.send("POST", "/admin/teams", r#"{"name":"a"}"#).text("id");
+    let (id, _) = gateway.key(&json!({ "name": "a", "team_id": team }).to_string());
+    let path = format!("/admin/teams/{team}");
+    gateway.send("PATCH", &path, r#"{"disabled":true}"#);
+    assert_eq!(ended(&gateway, &id), Some(Ended::Disabled));
+    gateway.send("PATCH", &format!("/admin/keys/{id}"), r#"{"name":"b"}"#);
+    assert_eq!(ended(&gateway, &id), Some(Ended::Disabled));
+    gateway.send("PATCH", &path, r#"{"disabled":false}"#);
+    assert_eq!(ended(&gateway, &id), None, "not for ever");
+}
+
+#[test]
+fn a_revocation_is_newer_than_what_it_is_written_upon_whatever_the_clocks_say() {
+    let gateway = Gateway::new();
+    let (id, _) = gateway.key(r#"{"name":"a"}"#);
+    // Somewhere with a clock that is ahead, somebody changes the key at the same moment, and is first.
+    gateway.store.meddle(|contents| {
+        for stored in contents.keys.values_mut() {
+            stored.key.updated_at = stored.key.updated_at.plus(Millis(5_000));
+            stored.change.push('+');
+            contents.ledger.set_terms(terms(&stored.key));
+        }
+    });
+    assert_eq!(gateway.send("POST", &format!("/admin/keys/{id}/revoke"), "").status, 200);
+    assert_eq!(ended(&gateway, &id), Some(Ended::Revoked));
+}
+
+#[test]
+fn a_budget_that_did_not_reach_the_ledger_is_told_again_by_the_schedule() {
+    let gateway = Gateway::new();
+    let stands = |id: &str| {
+        let now = UnixMillis(gateway.now.get());
+        gateway.store.contents.borrow_mut().ledger.standing(id, now).map(|standing| standing.limit)
+    };
+    let catch_up = || {
+        let now = UnixMillis(gateway.now.get());
+        block_on(publish_pending(&gateway.store, &gateway.secrets, now)).expect("published")
+    };
+    gateway.store.trouble("tell_rule", Trouble::Refused);
+    let refused = gateway.send("POST", "/admin/budgets", r#"{"scope":{"type":"account"},"limit":1}"#);
+    assert_eq!((refused.status, refused.code()), (503, "not_published"));
+    let id = gateway.send("GET", "/admin/budgets", "").column("id").remove(0);
+    assert_eq!(stands(&id), None);
+    assert_eq!((catch_up(), stands(&id)), (1, Some(1_000_000_000)));
+    assert_eq!(catch_up(), 0, "once");
+
+    gateway.store.trouble("tell_rule", Trouble::Refused);
+    let path = format!("/admin/budgets/{id}");
+    assert_eq!(gateway.send("DELETE", &path, "").code(), "not_published");
+    assert_eq!(stands(&id), Some(1_000_000_000));
+    assert_eq!((catch_up(), stands(&id)), (1, None));
 }
