@@ -14,6 +14,8 @@ use crate::units::UnixMillis;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Rows that one statement deletes: a statement has seconds.
 const MOST_FORGOTTEN: u32 = 10_000;
+/// Such statements for one table in one run, which comes every hour: as many rows as come in at fifty calls a second.
+const MOST_STATEMENTS: u32 = 20;
 /// A day, in milliseconds.
 const DAY: i64 = 86_400_000;
 /// An hour with fewer calls is no anomaly, whatever was usual.
@@ -131,21 +133,36 @@ impl Upkeep for EdgeStore<'_> {
         self.batch(compacted).await?;
         let old_calls = "DELETE FROM calls WHERE (request_id, seq) IN \
              (SELECT request_id, seq FROM calls WHERE at < ?1 ORDER BY at LIMIT ?2)";
-        self.run(old_calls, &[number(old.calls.0), MOST_FORGOTTEN.into()]).await?;
-        let old_deliveries =
-            "DELETE FROM deliveries WHERE event_id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
-        self.run(old_deliveries, &[number(old.events.0), MOST_FORGOTTEN.into()]).await?;
+        self.delete_all(old_calls, old.calls).await?;
+        let old_deliveries = "DELETE FROM deliveries WHERE (event_id, webhook_id) IN \
+             (SELECT event_id, webhook_id FROM events JOIN deliveries ON event_id = events.id WHERE events.at < ?1 LIMIT ?2)";
+        self.delete_all(old_deliveries, old.events).await?;
         self.run("DELETE FROM contents WHERE at < ?1", &[number(old.events.0)]).await?;
         let old_responses = "DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-        self.run(old_responses, &[number(old.now.0), MOST_FORGOTTEN.into()]).await?;
+        self.delete_all(old_responses, old.now).await?;
         // Nobody is left who may read them.
         let orphans = "DELETE FROM responses WHERE team_id IS NULL \
              AND key_id IN (SELECT id FROM keys WHERE deleted_at IS NOT NULL)";
         self.run(orphans, &[]).await?;
-        let old_events = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 ORDER BY at LIMIT ?2)";
-        self.run(old_events, &[number(old.events.0), MOST_FORGOTTEN.into()]).await?;
+        let old_events = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 \
+             AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = events.id) ORDER BY at LIMIT ?2)";
+        self.delete_all(old_events, old.events).await?;
         for statement in ["DELETE FROM usage WHERE at < ?1", "DELETE FROM audit WHERE at < ?1"] {
             self.run(statement, &[number(old.days.0)]).await?;
+        }
+        Ok(())
+    }
+}
+
+impl EdgeStore<'_> {
+    /// Deletes what is older than `before` by a statement that deletes a part of it, given that moment and how many rows.
+    async fn delete_all(&self, part: &str, before: UnixMillis) -> Result<(), StoreError> {
+        for _ in 0..MOST_STATEMENTS {
+            let deleted = self.run(part, &[number(before.0), MOST_FORGOTTEN.into()]).await?.meta()?;
+            let changes = deleted.and_then(|meta| meta.changes).unwrap_or(0);
+            if u32::try_from(changes).is_ok_and(|changes| changes < MOST_FORGOTTEN) {
+                break;
+            }
         }
         Ok(())
     }

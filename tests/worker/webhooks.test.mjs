@@ -253,4 +253,18 @@ describe("what is old", () => {
       { at: today - 100 * day, span: day, calls: 1, cost_nano: 7 },
     ]);
   });
+
+  test("goes as fast as it came", async () => {
+    const many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 25000)";
+    await database.prepare(`${many} INSERT INTO calls (request_id, seq, at, key_id, record)
+      SELECT 'req_many_' || i, 0, 1000 + i, 'key_many', '{"status":200,"state":"settled_actual"}' FROM n`).run();
+    await database.prepare(`${many} INSERT INTO events (id, at, type, subject, data)
+      SELECT 'event_many_' || i, 1000 + i, 'key.create', 'key_many', '{}' FROM n`).run();
+    const hour = Math.floor(Date.now() / HOUR) * HOUR;
+    await tick(hour + 7 * 60_000);
+    const count = async (from) => (await database.prepare(`SELECT count(*) AS n FROM ${from}`).first()).n;
+    assert.equal(await count("calls WHERE key_id = 'key_many'"), 0);
+    assert.equal(await count("events WHERE subject = 'key_many'"), 0);
+    assert.equal(await count("deliveries WHERE event_id LIKE 'event_many_%'"), 0);
+  });
 });
