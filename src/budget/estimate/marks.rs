@@ -91,6 +91,10 @@ const WORDS: &[(&str, Mark)] = &[
     ("service_tier\"", Mark::Tier),
 ];
 
+/// How deep links and bytes lie within what names them, with some to spare. Deeper is not looked, so that a body of names
+/// within names is not gone over once for each.
+const DEEPEST: u32 = 8;
+
 /// The first letters of [`WORDS`], as bits.
 const FIRST_LETTERS: u128 = {
     let (mut letters, mut words) = (0, WORDS);
@@ -206,6 +210,7 @@ fn texts(json: &[u8]) -> impl Iterator<Item = &[u8]> {
             let (byte, rest) = left.split_first()?;
             left = rest;
             match byte {
+                b'{' | b'[' if depth == DEEPEST => return None,
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => depth = depth.checked_sub(1).filter(|depth| *depth > 0)?,
                 b'"' => {

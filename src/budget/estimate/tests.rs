@@ -191,6 +191,12 @@ fn a_caller_s_own_tool_and_words_are_no_search() {
 }
 
 #[test]
+fn names_within_names_take_no_longer_than_as_many_beside_each_other() {
+    let body = r#"{"source":"#.repeat(300_000);
+    assert_eq!(strictly(&body, None).unbounded, Some("an answer without a cap"));
+}
+
+#[test]
 fn caps_of_other_formats_are_found_too() {
     let cap = |body: &str| (strictly(body, None).most.output_tokens, strictly(body, None).unbounded);
     assert_eq!(cap(r#"{"inferenceConfig":{"maxTokens":9}}"#), (9, None));
