@@ -53,6 +53,13 @@ impl Writing<'_> {
         if parts.is_empty() && message.role == Role::Tool {
             return Ok(());
         }
+        if message.role == Role::Assistant && !self.says_anything(&message.parts) {
+            // A turn that was cut short over its thoughts: with neither content nor calls it is refused.
+            if !parts.is_empty() {
+                self.adjusted.note("reasoning_details", Change::Dropped);
+            }
+            return Ok(());
+        }
         let role = match message.role {
             Role::System => "system",
             Role::Developer if self.target.quirks.developer_role => "developer",
@@ -105,7 +112,8 @@ impl Writing<'_> {
         let thinking = self.thinking_part(parts);
         let plain = said().all(|part| matches!(part, Part::Text { .. }));
         if plain && thinking.is_none() && !(marks && takes_links(self.target.quirks)) {
-            if said().next().is_none() && role == Role::Assistant {
+            let calls = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
+            if said().next().is_none() && role == Role::Assistant && calls {
                 object.null("content");
             } else {
                 write_joined(object.key("content"), said());
@@ -121,6 +129,16 @@ impl Writing<'_> {
         }
         list.close();
         Ok(())
+    }
+
+    /// Whether anything of an assistant's turn is left here.
+    fn says_anything(&self, parts: &[Part<'_>]) -> bool {
+        let thinks = match self.target.quirks.reasoning_back {
+            ReasoningBack::Nowhere => false,
+            ReasoningBack::Details => details::any(parts, false),
+            _ => thoughts(parts.iter()).is_some(),
+        };
+        thinks || parts.iter().any(|part| !matches!(part, Part::Reasoning { .. }))
     }
 
     /// Earlier thinking as a content part, for a vendor that wants it there.

@@ -143,3 +143,16 @@ fn labels_go_along_with_an_answer_that_is_kept_and_else_nowhere() {
     let (made, _) = write(&ask(r#","store":true"#), &refuses);
     assert_eq!((made.get("metadata"), made.get("store")), (None, None));
 }
+
+#[test]
+fn a_turn_that_was_cut_short_over_its_thoughts_is_left_out_where_they_cannot_go_back() {
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"a"},
+        {"role":"assistant","content":null,"reasoning_content":"hm"},{"role":"user","content":"b"}]}"#;
+    let (made, adjusted) = write(body, &Quirks { reasoning_back: ReasoningBack::Nowhere, ..Quirks::NONE });
+    let roles = |made: &Value| -> Vec<Value> {
+        made["messages"].as_array().expect("messages").iter().map(|message| message["role"].clone()).collect()
+    };
+    assert_eq!((roles(&made), adjusted.as_str()), (vec![json!("user"), json!("user")], "reasoning_details=dropped"));
+    let (made, _) = write(body, &Quirks { reasoning_back: ReasoningBack::ReasoningContent, ..Quirks::NONE });
+    assert_eq!(made["messages"][1], json!({"role": "assistant", "content": "", "reasoning_content": "hm"}));
+}
