@@ -125,10 +125,13 @@ pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
     #[derive(Default)]
     struct Item<'a> {
         embedding: Raw<'a>,
+        index: Option<u64>,
     }
-    readable! { Item<'a> { #[required] embedding } }
+    readable! { Item<'a> { #[required] embedding, index: super::types::count } }
     let unreadable = |cause: String| Failure::bad_answer("The provider's answer holds no embeddings.").because(cause);
-    let answer: Answer<'_> = crate::json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    let mut answer: Answer<'_> = crate::json::from_slice(body).map_err(|error| unreadable(error.to_string()))?;
+    // Callers of protocols without numbers go by the order.
+    crate::sorted::sort_by_key(&mut answer.data, |item| item.index.unwrap_or(0));
     let vectors = answer.data.into_iter().map(|item| match item.embedding.clone().into_text() {
         Some(text) => Ok(Vector::Base64(text)),
         None if item.embedding.is_array() => Ok(Vector::Floats(item.embedding)),
@@ -240,6 +243,18 @@ mod tests {
         let body = br#"{"model":"m","input":"a","taskType":"RETRIEVAL_QUERY","user":"u"}"#;
         let request = read_embeddings_request(body).expect("a request");
         assert_eq!(request.unknown, [("taskType".into(), Raw::parse("\"RETRIEVAL_QUERY\"").expect("json"))]);
+    }
+
+    #[test]
+    fn vectors_are_read_by_their_numbers() {
+        let body = br#"{"data":[{"index":1,"embedding":[2]},{"index":0,"embedding":[1]}]}"#;
+        let vectors = read_embeddings(body).expect("an answer").vectors;
+        let first = vectors.first().and_then(|vector| vector.floats().ok()).map(|floats| floats.get().to_owned());
+        assert_eq!(first.as_deref(), Some("[1]"));
+        assert_eq!(
+            read_embeddings(br#"{"data":[{"index":"x","embedding":[2]}]}"#).expect("an answer").vectors.len(),
+            1
+        );
     }
 
     #[test]
