@@ -10,7 +10,7 @@ use crate::breaker::Order;
 use crate::budget::PotStanding;
 use crate::budget::ledger::Released;
 use crate::gateway::Load;
-use crate::json::readable;
+use crate::json::{self, Reader, readable};
 use crate::keys::{Grant, Key, KeyHash, TeamTerms};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, UnixMillis};
@@ -299,7 +299,8 @@ pub struct CallPlace<'a> {
     pub seq: u32,
 }
 
-/// A row of the `calls` table: one attempt at a call, or a correction of one.
+/// A row of the `calls` table: one attempt at a call, or a correction of one. Read from the table, or from the record that
+/// is not there yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "they are the columns of the table; the API description says what each means")]
 pub struct CallRow {
@@ -356,12 +357,23 @@ pub struct CallRow {
     pub routing: Option<String>,
 }
 readable! { CallRow {
-    request_id, seq, at, key_id, team_id, endpoint, provider, model, status, stream, lane, attempts, input_fresh,
+    request_id, seq, at, key_id, team_id, endpoint, provider, model, status, stream: flag, lane, attempts, input_fresh,
     input_cache_read, input_cache_write, input_cache_write_1h, input_audio, input_image, output_text, output_reasoning,
     output_audio, output_image, cost_nano, upstream_cost_nano, prices, corrects, state, first_token_ms, total_ms,
     error, cause, client_request_id, adjusted, tried, user, session, tags, config, asked, alias, variant, task,
-    difficulty, role, made_for, routing,
+    difficulty, role, made_for, routing: written,
 } }
+
+/// 0 or 1, or what they stand for.
+fn flag(reader: &mut Reader<'_>) -> Result<u8, json::Error> {
+    Ok(u8::from(matches!(reader.value()?.get(), "1" | "true")))
+}
+
+/// JSON within a string, or as it is.
+fn written(reader: &mut Reader<'_>) -> Result<Option<String>, json::Error> {
+    let raw = Some(reader.value()?).filter(|raw| !raw.is_null());
+    Ok(raw.map(|raw| raw.text().map_or_else(|| raw.get().to_owned(), |text| text.decode().into_owned())))
+}
 
 impl CallRow {
     /// Its place among all rows.

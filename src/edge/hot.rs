@@ -426,6 +426,13 @@ fn pairs<'h>(lines: impl Iterator<Item = &'h str>) -> impl Iterator<Item = (&'h 
     lines.filter_map(|line| line.split_once(':'))
 }
 
+/// Whose ledger it is that a step is about; the account's goes unnamed.
+fn of_team(team: Option<String>, told: &mut Object<'_>) {
+    if let Some(team) = team {
+        told.string("team", &team);
+    }
+}
+
 impl Isolate {
     /// A step as JSON; its bytes are kept for [`take_bytes`].
     fn tell(&mut self, id: CallId, step: Step) -> String {
@@ -438,9 +445,7 @@ impl Isolate {
             }
             Step::AskLedger { team, message } => {
                 told.string("do", "ledger");
-                if let Some(team) = team {
-                    told.string("team", &team);
-                }
+                of_team(team, &mut told);
                 self.bytes = message;
             }
             Step::AskStandings(terms) => {
@@ -451,8 +456,9 @@ impl Isolate {
                 told.string("do", "feedback").string("id", &request_id).string("key", &key_id);
                 told.string("name", &name).number("score", score);
             }
-            Step::FindCall { request_id, key_id } => {
+            Step::FindCall { request_id, key_id, team } => {
                 told.string("do", "told").string("id", &request_id).string("key", &key_id);
+                of_team(team, &mut told);
             }
             Step::FindResponses(wanted) => {
                 told.string("do", "responses");

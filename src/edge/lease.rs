@@ -10,7 +10,8 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Delay, Env, Error, Headers, Method, Request, RequestInit, Result};
 
 use super::hot;
-use super::ledger::{Definitions, Freed, Kept, Release, Standings, Wondered};
+use super::ledger::{Definitions, Found, Freed, Kept, Release, Sought, Standings, Wondered};
+use crate::admin::CallRow;
 use crate::breaker::Due;
 use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
@@ -91,6 +92,16 @@ async fn standings_of_key(env: &Env, terms: Terms) -> Result<KeyStandings> {
 pub(super) async fn standings(env: &Env, team: Option<&str>, wondered: Wondered) -> Result<Standings> {
     let body = serde_json::to_string(&Wondered { version: PROTOCOL, ..wondered })?;
     read(&post(env, team, "/standings", JsValue::from_str(&body), ASK_WITHIN).await?)
+}
+
+/// The rows of a call that a ledger has and the database may not have yet.
+///
+/// # Errors
+/// Where the ledger does not answer.
+pub(super) async fn calls(env: &Env, team: Option<&str>, request_id: &str) -> Result<Vec<CallRow>> {
+    let body = serde_json::to_string(&Sought { version: PROTOCOL, request_id: request_id.to_owned() })?;
+    let found: Found = read(&post(env, team, "/calls", JsValue::from_str(&body), ASK_WITHIN).await?)?;
+    Ok(found.records)
 }
 
 /// Whether there is something to tell the ledger: finished calls, or leases to renew or give back.

@@ -18,6 +18,7 @@
 //! | `POST /records` | `{"version", "batch", "records": [row, …], "report": Message?}` | `{"version", "reply": Reply?}` |
 //! | `POST /define` | [`Definitions`] | `{"version"}` |
 //! | `POST /release` | a [`Release`] | [`Freed`] |
+//! | `POST /calls` | a [`Sought`] | `{"version", "records": [row, …]}`, of what the database may not have yet |
 //! | `POST /standings` | `{"version", "rules": [id, …], "terms": Terms?}` | [`Standings`] |
 
 use std::cell::{Cell, RefCell};
@@ -30,6 +31,7 @@ use worker::{
 
 use super::rows::texts;
 use super::store;
+use crate::admin::CallRow;
 use crate::breaker::Order;
 use crate::budget::ledger::{Committed, Notice, Released, Row};
 use crate::budget::{Budget, KeyStandings, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
@@ -43,6 +45,8 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 const OLDEST: u32 = 1;
 /// Batches that one alarm moves at most; the database takes each in one statement.
 const BATCHES_AN_ALARM: i64 = 20;
+/// Batches in which a call is looked for: more wait only where the database is away for long.
+const MOST_LOOKED_AT: i64 = 200;
 /// From the first record of a batch to its way to the database.
 const ALARM_AFTER_MS: i64 = 2_000;
 /// With the database away, tried again at the latest after this.
@@ -132,6 +136,24 @@ pub struct Freed {
     pub released: Option<Released>,
 }
 readable! { Freed { version, released } }
+
+/// A call of which the rows are sought.
+#[derive(Debug, Default, Serialize)]
+pub struct Sought {
+    /// The version of the protocol.
+    pub version: u32,
+    /// Which call.
+    pub request_id: String,
+}
+readable! { Sought { version, #[required] request_id } }
+
+/// The answer to that.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// In their order; none where nothing waits here.
+    pub records: Vec<CallRow>,
+}
+readable! { Found { records } }
 
 /// Which rules are asked for.
 #[derive(Debug, Default, Serialize)]
@@ -246,6 +268,12 @@ impl DurableObject for Ledger {
                 let released = self.change(version, |ledger, now| ledger.release(&rule, silence, now))?;
                 Response::from_json(&Freed { version: PROTOCOL, released })
             }
+            (Method::Post, "/calls") => {
+                let Sought { version, request_id } = crate::json::from_slice(&body)?;
+                supported(version)?;
+                let records = self.waiting(&request_id)?.join(",");
+                Response::from_bytes(format!("{{\"version\":{PROTOCOL},\"records\":[{records}]}}").into_bytes())
+            }
             (Method::Post, "/standings") => {
                 let wondered: Wondered = crate::json::from_slice(&body)?;
                 let standings = self.change(wondered.version, |ledger, now| standings(ledger, wondered, now))?;
@@ -332,6 +360,17 @@ impl Ledger {
         let values = vec![JsValue::from_str(batch), JsValue::from_str(records)];
         let statement = "INSERT OR IGNORE INTO outbox (batch, records) VALUES (?, ?)";
         self.state.storage().sql().exec_raw(statement, values).map(|_| ())
+    }
+
+    /// The records of a call among the batches that wait, as they were written, in their order.
+    fn waiting(&self, request_id: &str) -> Result<Vec<String>> {
+        let statement = "SELECT record.value FROM (SELECT records FROM outbox WHERE batch NOT LIKE 'event:%' LIMIT ?) AS waiting, \
+             json_each(waiting.records) AS record \
+             WHERE instr(waiting.records, ?) > 0 AND record.value->>'request_id' = ? ORDER BY record.value->>'seq' LIMIT 100";
+        let id = || SqlStorageValue::String(request_id.to_owned());
+        let values = vec![SqlStorageValue::try_from_i64(MOST_LOOKED_AT)?, id(), id()];
+        let rows = texts(&self.state.storage().sql().exec(statement, values)?)?;
+        Ok(rows.into_iter().map(|[record]| record).collect())
     }
 
     /// Moves some batches to the database; how many they were.

@@ -176,7 +176,7 @@ async function call(request, path, env, ctx) {
     if (kept > 0) return refusal(kept);
   }
   if (step.do === "grant") step = JSON.parse(await core.find_grant(env, step.call, step.hash));
-  if (step.do === "told") step = JSON.parse(await core.find_call(env, step.call, step.id, step.key));
+  if (step.do === "told") step = JSON.parse(await core.find_call(env, step.call, step.id, step.key, step.team));
   if (step.do === "standings") step = JSON.parse(await core.ask_standings(env, step.call, core.take_bytes()));
   if (step.do === "feedback") {
     const { id, key, name, score } = step;

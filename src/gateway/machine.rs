@@ -3,7 +3,7 @@ use std::rc::Rc;
 use serde::Serialize;
 
 use crate::breaker::View;
-use crate::budget::{KeyStandings, Purses};
+use crate::budget::{KeyStandings, Purses, ledger_of};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Response, Route, route};
@@ -371,7 +371,8 @@ impl Gateway {
                     return Err(Failure::bad_request("id", "Which call? Send its `x-request-id` as `?id=`."));
                 }
                 call.stage = Stage::Told;
-                Ok(Step::FindCall { request_id, key_id: grant.key.id.clone() })
+                let team = ledger_of(grant.key.team_id.as_deref()).map(str::to_owned);
+                Ok(Step::FindCall { request_id, key_id: grant.key.id.clone(), team })
             }
             route @ (Route::Response(_) | Route::InputItems(_) | Route::ForgetResponse(_)) => {
                 grant.permits(now, Endpoint::Responses.as_str(), |name| call.incoming.header(name))?;

@@ -199,6 +199,8 @@ pub enum Step {
         request_id: String,
         /// Whose it must be.
         key_id: String,
+        /// The team whose own ledger may still have it; `None` is the account's.
+        team: Option<String>,
     },
     /// Look stored responses up, or delete one.
     FindResponses(Box<StoredWanted>),

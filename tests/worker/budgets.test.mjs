@@ -172,9 +172,18 @@ test("the database being away loses nothing, and holds no call up", async () => 
   assert.equal((await send(callOf(key))).status, 200);
   await ledgerOf(gateway, budgets[0].id);
   await database.prepare("ALTER TABLE calls RENAME TO calls_away").run();
-  for (const _ of [1, 2, 3]) assert.equal((await send(callOf(key))).status, 200);
+  const answers = await Promise.all([1, 2, 3].map(() => send(callOf(key))));
+  assert.deepEqual(answers.map(({ status }) => status), [200, 200, 200]);
   const { spent } = await ledgerOf(gateway, budgets[0].id);
   assert.equal(spent, 4 * 775_000);
+  // Until the database has it, a call is told of out of the ledger.
+  const path = `/v1/generation?id=${answers[0].headers.get("x-request-id")}`;
+  const ask = (holder) => gateway.fetch(path, { headers: { authorization: `Bearer ${holder}`, "x-isolate": "1" } });
+  const told = await ask(key);
+  const { data } = await told.json();
+  assert.deepEqual([told.status, data.total_cost, data.streamed], [200, 0.000775, false]);
+  const { key: other } = await gateway.createKey();
+  assert.equal((await ask(other)).status, 404, "to nobody but the key that made it");
   await database.prepare("ALTER TABLE calls_away RENAME TO calls").run();
   const { sum, rows } = await rowsOf(gateway, id, spent);
   assert.deepEqual([sum, rows.length], [spent, 4]);
