@@ -9,17 +9,17 @@
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use futures::future::{Either, join_all, select};
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{
-    Date, Delay, DurableObject, Env, Error, Method, Request, RequestInit, Response, Result, SqlStorageValue, State,
-    durable_object,
+    Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
 
 use super::hot;
 use super::ledger::Definitions;
+use super::outgoing::request;
 use super::rows::texts;
-use super::store::EdgeStore;
+use super::store::{EdgeStore, within};
+use super::together::{all, in_time};
 use crate::admin::{AuditEntry, RegionHealth, Store, StoreError};
 use crate::breaker::protocol::Batch;
 use crate::breaker::{Due, Order, Region, View};
@@ -227,8 +227,7 @@ pub(super) async fn providers(env: Env, continent: String) -> String {
     let is_stale = |view: &View| view.stale_at().is_some_and(|at| at <= now());
     if hot::with_gateway(|gateway| is_stale(&gateway.view)) == Some(true) {
         let patience = hot::with_gateway(|gateway| gateway.view.patience().0).unwrap_or_default();
-        let asked = Box::pin(exchange_health(env, continent));
-        let _ = select(asked, Box::pin(Delay::from(Duration::from_millis(patience)))).await;
+        let _ = in_time(Duration::from_millis(patience), exchange_health(env, continent)).await;
     }
     hot::with_gateway(|gateway| crate::admin::provider_health(&gateway.view, &gateway.setup().registry, now()))
         .unwrap_or_default()
@@ -242,7 +241,7 @@ pub(super) async fn overview(env: &Env) -> Vec<RegionHealth> {
             answer.and_then(|json| String::from_utf8(json).map_err(|error| StoreError { message: error.to_string() }));
         RegionHealth { region: group.name, overview: overview.map_err(|error| error.to_string()) }
     });
-    join_all(asked).await
+    all(asked).await
 }
 
 /// Tells the ledger and the objects of all region groups what the operator wants: whichever does not take it, the others
@@ -259,7 +258,7 @@ pub(super) async fn order(env: &Env, order: &Order) -> std::result::Result<(), S
         let json = json.clone();
         async move { ask(env, group, "/order", Some(json), OPERATOR).await.map_err(|error| (group.name, error)) }
     });
-    let failed: Vec<String> = join_all(asked)
+    let failed: Vec<String> = all(asked)
         .await
         .into_iter()
         .filter_map(|done| done.err())
@@ -283,23 +282,14 @@ pub(super) async fn ask(
 ) -> std::result::Result<Vec<u8>, StoreError> {
     let asked = async {
         let stub = env.durable_object("HEALTH")?.get_by_name_with_location_hint(group.name, group.hint)?;
-        let mut init = RequestInit::new();
-        if let Some(body) = body {
-            init.with_method(Method::Post).with_body(Some(body.into()));
-        }
         let url = format!("https://health{path}?{}", group.name);
-        let mut answer = stub.fetch_with_request(Request::new_with_init(&url, &init)?).await?;
+        let mut answer = stub.fetch_with_request(request(&url, &[], body.map(Into::into))?).await?;
         match answer.status_code() {
             200 => answer.bytes().await,
             _ => Err(Error::RustError(answer.text().await?)),
         }
     };
-    match select(Box::pin(asked), Box::pin(Delay::from(limit))).await {
-        Either::Left((answer, _)) => Ok(answer?),
-        Either::Right(_) => {
-            Err(StoreError { message: format!("the health object did not answer within {} ms", limit.as_millis()) })
-        }
-    }
+    within(limit, "the health object", asked).await
 }
 
 pub(super) fn now() -> UnixMillis {

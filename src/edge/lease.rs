@@ -4,13 +4,14 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use futures::future::{Either, join_all, select};
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Date, Delay, Env, Error, Headers, Method, Request, RequestInit, Result};
+use worker::{Date, Env, Error, Result};
 
 use super::hot;
 use super::ledger::{Definitions, Found, Freed, Kept, Release, Sought, Standings, Wondered};
+use super::outgoing::request;
+use super::together::{all, in_time};
 use crate::admin::CallRow;
 use crate::breaker::Due;
 use crate::budget::ledger::Released;
@@ -158,7 +159,7 @@ pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
         sent.collect::<Vec<_>>()
     });
     let sent = parcels.unwrap_or_default().into_iter().map(|(team, body, report)| hand_over(&env, team, body, report));
-    let failed = join_all(sent).await.into_iter().find_map(std::result::Result::err);
+    let failed = all(sent).await.into_iter().find_map(std::result::Result::err);
     failed.map_or(Ok(()), |error| Err(JsValue::from_str(&error.to_string())))
 }
 
@@ -279,11 +280,7 @@ async fn post(env: &Env, team: Option<&str>, route: &str, body: JsValue, within:
         None => ledgers.get_by_name("account")?,
         Some(team) => ledgers.get_by_name(&format!("account/{team}"))?,
     };
-    let headers = Headers::new();
-    headers.set("content-type", "application/json")?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_headers(headers).with_body(Some(body));
-    let request = Request::new_with_init(&format!("https://ledger{route}"), &init)?;
+    let request = request(&format!("https://ledger{route}"), &[], Some(body))?;
     let exchange = async {
         let mut answer = stub.fetch_with_request(request).await?;
         match answer.status_code() {
@@ -291,10 +288,9 @@ async fn post(env: &Env, team: Option<&str>, route: &str, body: JsValue, within:
             _ => Err(Error::RustError(answer.text().await?)),
         }
     };
-    match select(Box::pin(exchange), Box::pin(Delay::from(Duration::from_millis(within.0)))).await {
-        Either::Left((answered, _)) => answered,
-        Either::Right(_) => Err(Error::RustError(format!("the ledger did not answer within {} ms", within.0))),
-    }
+    let answered = in_time(Duration::from_millis(within.0), exchange).await;
+    let late = || Error::RustError(format!("the ledger did not answer within {} ms", within.0));
+    answered.ok_or_else(late)?
 }
 
 fn read<T: FromJsonOwned>(bytes: &[u8]) -> Result<T> {

@@ -1,12 +1,12 @@
 //! The ledgers of the account: its own, and those of teams that have one of their own. What the operator writes goes to
 //! each that counts by it, and what they read is the sum over all.
 
-use futures::future::{join_all, try_join_all};
 use worker::Env;
 
 use super::lease;
 use super::ledger::{Definitions, Wondered};
 use super::store::{EdgeStore, read_json};
+use super::together;
 use crate::admin::{Kind, Pots, StoreError, StoredRecord};
 use crate::budget::ledger::Released;
 use crate::budget::{Budget, OWN_LEDGER, PROTOCOL, Part, Scope, ledger_of};
@@ -38,7 +38,7 @@ pub(super) async fn define<'t>(
 ) -> Result<(), StoreError> {
     let definitions = Definitions { version: PROTOCOL, ..definitions };
     let told = ledgers.into_iter().map(|team| lease::define(env, team, &definitions));
-    join_all(told).await.into_iter().collect::<worker::Result<Vec<()>>>()?;
+    together::all(told).await.into_iter().collect::<worker::Result<Vec<()>>>()?;
     Ok(())
 }
 
@@ -84,7 +84,8 @@ pub(super) async fn standings(store: &EdgeStore<'_>, rules: Vec<String>) -> Resu
     let ask = |team| lease::standings(store.env, team, Wondered { rules: rules.clone(), ..Wondered::default() });
     let asked = all(&teams).map(ask);
     let mut sum = Pots::new();
-    for found in try_join_all(asked).await? {
+    for found in together::all(asked).await {
+        let found = found?;
         for (rule, pots) in found.standings {
             let known = sum.get_or_default(rule);
             for (name, standing) in pots {
@@ -102,7 +103,8 @@ pub(super) async fn standings(store: &EdgeStore<'_>, rules: Vec<String>) -> Resu
 /// Where the database or a ledger does not answer; what others have freed is free.
 pub(super) async fn release(store: &EdgeStore<'_>, id: &str, silence: Millis) -> Result<Option<Released>, StoreError> {
     let teams = teams(store).await?;
-    let freed = try_join_all(all(&teams).map(|team| lease::release(store.env, team, id, silence))).await?;
+    let freed = together::all(all(&teams).map(|team| lease::release(store.env, team, id, silence))).await;
+    let freed: Vec<Option<Released>> = freed.into_iter().collect::<worker::Result<_>>()?;
     let sum = |one: Released, other: Released| Released {
         amount: one.amount + other.amount,
         leases: one.leases + other.leases,

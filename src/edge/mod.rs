@@ -13,10 +13,12 @@ mod lease;
 mod ledger;
 mod ledgers;
 mod means;
+mod outgoing;
 mod probe;
 mod rows;
 mod store;
 mod stored;
+mod together;
 mod upkeep;
 mod usage;
 

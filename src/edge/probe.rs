@@ -2,12 +2,12 @@
 
 use std::cell::RefCell;
 
-use futures::future::join_all;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 
 use super::health::{GROUPS, Group, REPLY, ask, chance, now};
 use super::hot;
+use super::together::all;
 use crate::breaker::{Outcome, TargetId, Verdict, View, What};
 use crate::failure::Kind;
 use crate::sorted;
@@ -39,7 +39,7 @@ pub async fn claim_probes(env: Env) -> String {
         let view = View::new(policy, chance().unwrap_or_default());
         claim(&env, Talk { group, view, probed: Vec::new() })
     });
-    let talks: Vec<Talk> = join_all(claimed).await.into_iter().filter(|talk| !talk.probed.is_empty()).collect();
+    let talks: Vec<Talk> = all(claimed).await.into_iter().filter(|talk| !talk.probed.is_empty()).collect();
     let mut targets: Vec<String> = talks.iter().flat_map(|talk| talk.probed.iter().map(ToString::to_string)).collect();
     sorted::sort(&mut targets);
     targets.dedup();
@@ -95,7 +95,7 @@ pub async fn report_probes(env: Env) {
         let env = &env;
         async move { exchange(env, &mut talk).await }
     });
-    join_all(told).await;
+    all(told).await;
 }
 
 /// Whether the object was heard.

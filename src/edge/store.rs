@@ -6,15 +6,15 @@
 
 use std::time::Duration;
 
-use futures::future::{Either, select};
 use js_sys::futures::JsFuture;
 use js_sys::{JSON, Reflect};
 use wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Delay, Env, console_error};
+use worker::{D1Database, D1PreparedStatement, D1Result, Env, console_error};
 
 use super::copies::{read_copy, write_copy};
 use super::ledger::Definitions;
 use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
+use super::together::in_time;
 use super::usage;
 use crate::admin::{
     AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, PairRow, Pots, RegionHealth, Store,
@@ -648,11 +648,9 @@ pub(super) async fn within<T>(
     what: &str,
     work: impl Future<Output = worker::Result<T>>,
 ) -> Result<T, StoreError> {
-    match select(Box::pin(work), Box::pin(Delay::from(limit))).await {
-        Either::Left((result, _)) => Ok(result?),
-        Either::Right(_) => {
-            Err(StoreError { message: format!("{what} did not answer within {} ms", limit.as_millis()) })
-        }
+    match in_time(limit, work).await {
+        Some(result) => Ok(result?),
+        None => Err(StoreError { message: format!("{what} did not answer within {} ms", limit.as_millis()) }),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-use worker::{Env, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
+use worker::{Env, Fetch};
 
+use super::outgoing::request;
 use super::store::{EdgeStore, changed_one, number, within};
 use crate::admin::{Courier, Delivery, Old, StoreError, Upkeep};
 use crate::json::readable;
@@ -30,28 +31,15 @@ pub(super) async fn deliver_now(env: Env, secrets: Secrets, now: UnixMillis) {
     }
 }
 
-/// By HTTP.
+/// By HTTP; a redirect could lead where the rules for webhooks do not let them, and is not followed.
 pub(super) struct Post;
 
 impl Courier for Post {
     async fn post(&self, url: &str, headers: &[(&'static str, String)], body: &str) -> Result<u16, String> {
-        let request = request(url, headers, body).map_err(|error| error.to_string())?;
+        let request = request(url, headers, Some(body.into())).map_err(|error| error.to_string())?;
         let answer = within(PATIENCE, "the webhook", Fetch::Request(request).send()).await;
         answer.map(|answer| answer.status_code()).map_err(|error| error.to_string())
     }
-}
-
-fn request(url: &str, headers: &[(&'static str, String)], body: &str) -> worker::Result<Request> {
-    let sent = Headers::new();
-    sent.set("content-type", "application/json")?;
-    for (name, value) in headers {
-        sent.set(name, value)?;
-    }
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_headers(sent).with_body(Some(body.into()));
-    // A redirect could lead where the rules for webhooks do not let them.
-    init.with_redirect(RequestRedirect::Manual);
-    Request::new_with_init(url, &init)
 }
 
 #[derive(Default)]
