@@ -10,6 +10,7 @@ mod embeddings;
 mod event;
 mod flaw;
 mod fold;
+mod letters;
 mod regex;
 mod request;
 mod unfold;
@@ -21,6 +22,7 @@ pub use embeddings::{EmbeddingInput, EmbeddingsAnswer, EmbeddingsRequest, Vector
 pub use event::{BlockKind, Citation, EndKind, EndReason, Event, Media, MediaKind, Signature, SignatureRole, Sink};
 pub use flaw::{Flaw, Judge, Shape};
 pub use fold::Fold;
+pub use letters::lowered;
 pub use regex::{BadRegex, Regex};
 pub use request::{
     Arguments, CacheMark, Effort, Message, OutputShape, Part, Reasoning, Request, Role, Sampling, Source, Tool,

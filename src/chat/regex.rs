@@ -12,6 +12,8 @@ mod parse;
 
 use std::fmt;
 
+use super::letters::{capital, small};
+
 /// Bytes of an expression.
 const LONGEST: usize = 2_000;
 /// Steps of one program; a repetition is written out, so that `{1,100}` counts a hundred times.
@@ -146,7 +148,7 @@ impl Regex {
         if !self.any_case {
             return set.holds(character);
         }
-        let mut cases = [character].into_iter().chain(character.to_lowercase()).chain(character.to_uppercase());
+        let mut cases = [character, small(character), capital(character)].into_iter();
         if set.negated { cases.all(|one| set.holds(one)) } else { cases.any(|one| set.holds(one)) }
     }
 }

@@ -227,7 +227,7 @@ fn word(body: &[u8]) -> Option<String> {
     let first = choices.read_borrowed::<Vec<Raw<'_>>>().ok()?.into_iter().next()?;
     let message = first.member("message")?;
     let content = message.member("content")?;
-    let text = content.text()?.decode().to_lowercase();
+    let text = content.text()?.decode().to_ascii_lowercase();
     Some(text.trim_start_matches(|letter: char| !letter.is_alphabetic()).to_owned())
 }
 

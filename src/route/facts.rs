@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::classify::Class;
 use super::condition::{Measure, Subject};
 use super::meaning::Meaning;
+use crate::chat::lowered;
 
 /// What is known of a call before a target is chosen.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +64,7 @@ impl Prompt<'_> {
     #[must_use]
     pub fn mentions(&self, phrases: &[String]) -> bool {
         self.texts.iter().any(|text| {
-            let text = text.to_lowercase();
+            let text = lowered(text);
             phrases.iter().any(|phrase| text.contains(phrase.as_str()))
         })
     }

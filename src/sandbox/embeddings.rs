@@ -72,7 +72,7 @@ fn vector(input: &str, dimensions: usize) -> Vec<f32> {
     // The whole counts a little as well: other orders of the same words, and no word at all, get their own vectors.
     add(&mut sum, fingerprint(input.as_bytes()), 0.1);
     for word in input.split_whitespace().take(MOST_WORDS) {
-        add(&mut sum, fingerprint(word.to_lowercase().as_bytes()), 1.0);
+        add(&mut sum, fingerprint(word.to_ascii_lowercase().as_bytes()), 1.0);
     }
     let length = sum.iter().map(|number| number * number).sum::<f64>().sqrt();
     #[allow(clippy::cast_possible_truncation, reason = "vectors are single precision on the wire")]

@@ -3,6 +3,7 @@
 use super::super::models::CAPABILITIES;
 use super::super::place::Place;
 use super::texts;
+use crate::chat::lowered;
 use crate::keys::Pattern;
 use crate::route::condition::{Condition, Content, Measure, Subject};
 
@@ -64,7 +65,7 @@ pub(super) fn read(place: &Place<'_>) -> Condition {
                 continue;
             }
             "mentions" => {
-                let phrases = texts(&place, 100).into_iter().map(str::to_lowercase).collect();
+                let phrases = texts(&place, 100).into_iter().map(lowered).collect();
                 parts.push(Condition::Mentions(phrases));
                 continue;
             }
