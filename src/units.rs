@@ -175,9 +175,7 @@ impl std::iter::Sum for NanoUsd {
 impl Serialize for NanoUsd {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // Through a raw number: a float would turn 0.1 + 0.2 into what nobody was charged.
-        serde_json::value::RawValue::from_string(self.to_string())
-            .map_err(serde::ser::Error::custom)?
-            .serialize(serializer)
+        json::serialize_span(&self.to_string(), serializer)
     }
 }
 

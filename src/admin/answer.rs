@@ -51,9 +51,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub fn json(status: u16, body: &impl Serialize) -> Result<Answer, Refusal> {
-        let body = serde_json::to_string(body)
-            .map_err(|error| Refusal::new(500, "internal_error", format!("The answer cannot be written: {error}.")))?;
-        Ok(Answer::written(status, body))
+        Ok(Answer::written(status, crate::json::to_string(body)))
     }
 
     /// `body` is JSON already.
@@ -174,7 +172,7 @@ impl Refusal {
         let param = self.faults.first().map(|fault| fault.path.as_str()).filter(|path| !path.is_empty());
         let error =
             Envelope { error: Error { message: &self.message, kind, param, code: self.code, faults: &self.faults } };
-        let body = serde_json::to_string(&error).unwrap_or_default();
+        let body = crate::json::to_string(&error);
         let mut answer = Answer::written(self.status, body).changed_keys(self.changed_keys);
         answer.headers = self.headers;
         answer.into_response()

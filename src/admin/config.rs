@@ -4,7 +4,6 @@
 //! with a fault is refused before it is stored, so that the one in force is always a good one.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::answer::{Answer, Fault, Refusal};
 use super::body::{Faults, Fields};
@@ -12,6 +11,7 @@ use super::page::{Page, Parameters};
 use super::publish::publish_config;
 use super::{Call, ConfigVersion, Store, StoredConfig};
 use crate::config;
+use crate::json::Raw;
 use crate::units::UnixMillis;
 
 /// What is in force while nothing was written: version 0.
@@ -208,7 +208,7 @@ fn changed_meanwhile() -> Refusal {
 }
 
 fn shown(changes: &[config::Difference]) -> Vec<Change<'_>> {
-    let json = |text: &Option<String>| text.clone().and_then(|text| RawValue::from_string(text).ok());
+    let json = |text: &Option<String>| text.as_ref().and_then(|text| Raw::parse(text).ok()).map(Raw::into_owned);
     changes
         .iter()
         .map(|change| Change { path: &change.path, before: json(&change.before), after: json(&change.after) })
@@ -232,8 +232,8 @@ struct Written<'a> {
 #[derive(Serialize)]
 struct Change<'a> {
     path: &'a str,
-    before: Option<Box<RawValue>>,
-    after: Option<Box<RawValue>>,
+    before: Option<Raw<'static>>,
+    after: Option<Raw<'static>>,
 }
 
 #[derive(Serialize)]

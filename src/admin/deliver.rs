@@ -91,7 +91,7 @@ async fn attempt(courier: &impl Courier, secrets: &Secrets, due: &Delivery, now:
         subject: &due.subject,
         data: crate::json::from_str(&due.data).ok(),
     };
-    let body = serde_json::to_string(&event).map_err(|error| error.to_string())?;
+    let body = crate::json::to_string(&event);
     let signed = signature(secrets, &due.webhook_id, &due.event_id, now, &body);
     courier.post(&due.url, &signed, &body).await
 }

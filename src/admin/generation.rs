@@ -39,7 +39,7 @@ pub fn generation(rows: &[CallRow], key_id: &str) -> Option<String> {
         tags: first.tags.as_deref(),
         routing: first.routing.as_deref().and_then(|json| crate::json::from_str(json).ok()),
     };
-    serde_json::to_string(&Body { data }).ok()
+    Some(crate::json::to_string(&Body { data }))
 }
 
 fn prompt_tokens(row: &CallRow) -> i64 {

@@ -84,7 +84,7 @@ pub(super) async fn decide<S: Store>(call: &Call<'_, S>, action: Action) -> Resu
         Refusal::new(503, "not_everywhere", message)
     })?;
     let decided = Decided { target: &order.subject, action, until: order.until, reason: order.reason.as_deref() };
-    let after = serde_json::to_string(&decided).ok();
+    let after = Some(crate::json::to_string(&decided));
     let entry = call.audit(&format!("health.{}", word(action)), &order.subject, None, after);
     call.store.append_audit(&entry).await.map_err(|error| {
         let message = format!("It is in force, but the audit trail did not take it ({error}). Repeat the request.");
@@ -152,7 +152,7 @@ impl AuditEntry {
         let (group, number) = random.split_at_mut(2);
         group.copy_from_slice(&hashed.to_be_bytes());
         number.copy_from_slice(&transition.number.to_be_bytes());
-        let shown = |breaker: Breaker, reason| serde_json::to_string(&Changed { region, breaker, reason }).ok();
+        let shown = |breaker: Breaker, reason| Some(crate::json::to_string(&Changed { region, breaker, reason }));
         let action = match transition.after {
             Breaker::Passing { .. } => "health.pass",
             Breaker::Blocking { .. } => "health.trip",
@@ -193,5 +193,5 @@ pub fn provider_health(view: &View, registry: &Registry, now: UnixMillis) -> Str
         name: &upstream.name,
         status: known.get(upstream.id.as_str()).map_or("unknown", |health| health.word()),
     });
-    serde_json::to_string(&Status { providers: providers.collect() }).unwrap_or_default()
+    crate::json::to_string(&Status { providers: providers.collect() })
 }

@@ -75,7 +75,7 @@ pub(super) fn hashes_of(stored: &StoredKey) -> Vec<KeyHash> {
 }
 
 pub(super) fn json_of(key: &Key) -> Option<String> {
-    serde_json::to_string(key).ok()
+    Some(crate::json::to_string(key))
 }
 
 async fn write<S: Store>(

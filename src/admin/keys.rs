@@ -200,9 +200,8 @@ fn not_revoked(key: &Key) -> Result<(), Refusal> {
 
 /// A key's own budgets and limits: their ids, and as they are shown.
 fn own_rules(key: &Key) -> Vec<(Kind, &str, String)> {
-    let written = |rule: serde_json::Result<String>| rule.unwrap_or_default();
-    let budgets = key.budgets.iter().map(|it| (Kind::Budget, it.id.as_str(), written(serde_json::to_string(it))));
-    let limits = key.limits.iter().map(|it| (Kind::Limit, it.id.as_str(), written(serde_json::to_string(it))));
+    let budgets = key.budgets.iter().map(|it| (Kind::Budget, it.id.as_str(), crate::json::to_string(it)));
+    let limits = key.limits.iter().map(|it| (Kind::Limit, it.id.as_str(), crate::json::to_string(it)));
     budgets.chain(limits).collect()
 }
 

@@ -13,7 +13,7 @@ use super::page::{Page, Parameters};
 use super::publish::{publish_team, tell_record};
 use super::{Call, Kind, Pots, Request, Store, StoredRecord, id};
 use crate::budget::{Budget, Figures, PotName, PotStanding};
-use crate::json::FromJsonOwned;
+use crate::json::{FromJsonOwned, Raw};
 use crate::limit::Limit;
 use crate::sorted::{self, SortedMap};
 use crate::units::Millis;
@@ -76,7 +76,7 @@ pub(super) async fn list<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<Ans
     let next_cursor = rows.last().filter(|_| more).map(|last| last.id.clone());
     let pots = pots(call, kind, rows.iter().map(|stored| stored.id.clone()).collect()).await;
     let told = |stored: &StoredRecord| with_figures(kind, shown(kind, stored), pots.get(&stored.id));
-    let data = rows.iter().filter_map(|stored| RawValue::from_string(told(stored)).ok()).collect();
+    let data = rows.iter().filter_map(|stored| Raw::parse(&told(stored)).ok().map(Raw::into_owned)).collect();
     Answer::json(200, &Page { data, next_cursor })
 }
 
@@ -101,7 +101,7 @@ pub(super) fn with_figures(kind: Kind, shown: String, pots: Option<&SortedMap<St
     let Some(pots) = pots.filter(|pots| !pots.is_empty()) else { return shown };
     let figures = |standing: &PotStanding| {
         let figures = if kind == Kind::Budget { Figures::of_budget(standing) } else { Figures::of_limit(standing) };
-        serde_json::to_string(&figures).unwrap_or_default()
+        crate::json::to_string(&figures)
     };
     let open = shown.strip_suffix('}').unwrap_or(&shown);
     let mut parts: Vec<(&str, &PotStanding)> = Vec::new();
@@ -115,7 +115,7 @@ pub(super) fn with_figures(kind: Kind, shown: String, pots: Option<&SortedMap<St
         standing.limit.saturating_sub(standing.spent).saturating_sub(standing.leased)
     });
     let parts = parts.iter().take(MOST_SPENDERS).map(|(subject, standing)| {
-        let id = serde_json::to_string(subject).unwrap_or_default();
+        let id = crate::json::to_string(subject);
         format!("{{\"id\":{id},{}", figures(standing).trim_start_matches('{'))
     });
     format!("{open},\"spenders\":[{}]}}", parts.collect::<Vec<_>>().join(","))
@@ -240,7 +240,7 @@ fn edit_as<R: Resource>(before: &str, id: &str, request: &Request<'_>) -> Result
     }
     record.check(&mut faults);
     faults.none()?;
-    let written = serde_json::to_string(&record).map_err(|error| unreadable(&error))?;
+    let written = crate::json::to_string(&record);
     Ok((std::mem::take(record.id()), written))
 }
 

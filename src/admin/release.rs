@@ -29,7 +29,7 @@ pub(super) async fn release<S: Store>(call: &Call<'_, S>, id: &str) -> Result<An
         released.ok_or_else(|| Refusal::not_found("There is no such budget, or no call was made under it."))?;
     let silent_seconds = silence.0 / 1000;
     let done = Done { id, object: "release", released: released.amount, leases: released.leases, silent_seconds };
-    let entry = call.audit("budget.release", id, None, serde_json::to_string(&done).ok());
+    let entry = call.audit("budget.release", id, None, Some(crate::json::to_string(&done)));
     call.store.append_audit(&entry).await.map_err(|error| {
         let amount = released.amount;
         let message = format!("${amount} are free again, but the audit trail did not take it ({error}). Note it down.");

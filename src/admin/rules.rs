@@ -225,7 +225,7 @@ fn own_id(key_id: &str, words: &[String], matches: &Match) -> String {
     let mut parts = vec![key_id.to_owned()];
     parts.extend(words.iter().filter(|word| !word.is_empty()).cloned());
     if *matches != Match::default() {
-        let digest = Sha256::digest(serde_json::to_vec(matches).unwrap_or_default());
+        let digest = Sha256::digest(crate::json::to_string(matches));
         parts.push(digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect());
     }
     parts.join("-")
@@ -233,5 +233,5 @@ fn own_id(key_id: &str, words: &[String], matches: &Match) -> String {
 
 /// The word that JSON has for it.
 fn word<T: Serialize + FromJsonOwned>(value: &T) -> String {
-    serde_json::to_string(value).unwrap_or_default().trim_matches('"').to_owned()
+    crate::json::to_string(value).trim_matches('"').to_owned()
 }

@@ -4,11 +4,11 @@
 //! outwards. A call with several tags counts under each of them.
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
 use super::answer::{Answer, Refusal};
 use super::page::Parameters;
 use super::{Call, Dimension, Store, StoreError, UsageQuery, UsageRow};
+use crate::json::Raw;
 use crate::units::{NanoUsd, UnixMillis};
 
 const HOUR: i64 = 3_600_000;
@@ -54,10 +54,10 @@ pub(super) async fn spend<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusa
     let query = period(&mut parameters, call.request.now);
     parameters.end()?;
     let total = call.store.usage(&UsageQuery { most: 1, ..query.clone() }).await?;
-    let top = async |dimension: Dimension| -> Result<Vec<Box<RawValue>>, StoreError> {
+    let top = async |dimension: Dimension| -> Result<Vec<Raw<'static>>, StoreError> {
         let query = UsageQuery { group_by: vec![dimension], by_cost: true, most: MOST_SPENDERS, ..query.clone() };
         let rows = call.store.usage(&query).await?;
-        Ok(rows.iter().filter_map(|row| serde_json::value::to_raw_value(&Shown::of(row)).ok()).collect())
+        Ok(rows.iter().map(|row| Raw::of(&Shown::of(row))).collect())
     };
     let spend = Spend {
         object: "spend",
@@ -153,11 +153,11 @@ struct Spend {
     until: UnixMillis,
     #[serde(flatten)]
     total: Sums,
-    keys: Vec<Box<RawValue>>,
-    teams: Vec<Box<RawValue>>,
-    users: Vec<Box<RawValue>>,
-    models: Vec<Box<RawValue>>,
-    providers: Vec<Box<RawValue>>,
+    keys: Vec<Raw<'static>>,
+    teams: Vec<Raw<'static>>,
+    users: Vec<Raw<'static>>,
+    models: Vec<Raw<'static>>,
+    providers: Vec<Raw<'static>>,
 }
 
 /// A row with what it is grouped by, and nothing of the rest.

@@ -138,7 +138,7 @@ impl View {
                 batch.reports.push(report);
             }
         }
-        self.exchange.unheard = serde_json::to_string(&batch).ok();
+        self.exchange.unheard = Some(crate::json::to_string(&batch));
         self.exchange.unheard.clone()
     }
 

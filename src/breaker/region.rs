@@ -157,7 +157,7 @@ impl Region {
     /// The state as it is to be written.
     pub fn store(&mut self, now: UnixMillis) -> String {
         self.stored = now;
-        serde_json::to_string(self).unwrap_or_default()
+        crate::json::to_string(self)
     }
 
     /// How many transitions there were so far.

@@ -66,7 +66,7 @@ impl fmt::Display for Node {
 }
 
 fn write_text(formatter: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    formatter.write_str(&serde_json::to_string(text).map_err(|_| fmt::Error)?)
+    formatter.write_str(&crate::json::to_string(text))
 }
 
 impl<'a> FromJson<'a> for Node {

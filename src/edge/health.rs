@@ -93,7 +93,10 @@ impl DurableObject for Health {
                 let batch: Batch = crate::json::from_slice(&body)?;
                 let chance = chance()?;
                 let reply = self.change(&name, now, |region| region.absorb(&batch, now, chance)).await?;
-                reply.map_or_else(|fault| Response::error(fault, 400), |reply| Response::from_json(&reply))
+                reply.map_or_else(
+                    |fault| Response::error(fault, 400),
+                    |reply| Response::ok(crate::json::to_string(&reply)),
+                )
             }
             (Method::Post, "/order") => {
                 let order: Order = crate::json::from_slice(&request.bytes().await?)?;
@@ -102,7 +105,7 @@ impl DurableObject for Health {
                 self.write(&name, &text)?;
                 done.map_or_else(|fault| Response::error(fault, 409), |()| Response::ok("{}"))
             }
-            (Method::Get, "/overview") => Response::from_json(&self.region.borrow().overview(now)),
+            (Method::Get, "/overview") => Response::ok(crate::json::to_string(&self.region.borrow().overview(now))),
             _ => Response::error("unknown route", 404),
         }
     }
@@ -250,7 +253,7 @@ pub(super) async fn overview(env: &Env) -> Vec<RegionHealth> {
 /// # Errors
 /// Naming those that did not take it.
 pub(super) async fn order(env: &Env, order: &Order) -> std::result::Result<(), StoreError> {
-    let json = serde_json::to_string(order).map_err(|error| StoreError { message: error.to_string() })?;
+    let json = crate::json::to_string(order);
     let definitions = Definitions { order: Some(order.clone()), ..Definitions::default() };
     let leased = super::ledgers::define(env, [None], definitions).await.err();
     let leased = leased.map(|error| format!("the ledger ({error})"));

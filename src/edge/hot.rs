@@ -450,7 +450,7 @@ impl Isolate {
             }
             Step::AskStandings(terms) => {
                 told.string("do", "standings");
-                self.bytes = serde_json::to_vec(&terms).unwrap_or_default();
+                self.bytes = crate::json::to_string(&terms).into_bytes();
             }
             Step::KeepFeedback(Feedback { request_id, key_id, name, score, .. }) => {
                 told.string("do", "feedback").string("id", &request_id).string("key", &key_id);

@@ -17,7 +17,7 @@ use crate::breaker::Due;
 use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
 use crate::gateway::Input;
-use crate::json::{FromJsonOwned, Object};
+use crate::json::{self, FromJsonOwned, Object};
 use crate::observe::{GATHERED, MOST_TAKEN, Record};
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
@@ -91,7 +91,7 @@ async fn standings_of_key(env: &Env, terms: Terms) -> Result<KeyStandings> {
 /// # Errors
 /// Where it does not answer.
 pub(super) async fn standings(env: &Env, team: Option<&str>, wondered: Wondered) -> Result<Standings> {
-    let body = serde_json::to_string(&Wondered { version: PROTOCOL, ..wondered })?;
+    let body = crate::json::to_string(&Wondered { version: PROTOCOL, ..wondered });
     read(&post(env, team, "/standings", JsValue::from_str(&body), ASK_WITHIN).await?)
 }
 
@@ -205,7 +205,7 @@ async fn write_contents(env: &Env) {
 /// # Errors
 /// Where the ledger does not answer.
 pub(super) async fn define(env: &Env, team: Option<&str>, definitions: &Definitions) -> Result<()> {
-    let body = serde_json::to_string(definitions)?;
+    let body = crate::json::to_string(definitions);
     post(env, team, "/define", JsValue::from_str(&body), ASK_WITHIN).await.map(|_| ())
 }
 
@@ -214,7 +214,7 @@ pub(super) async fn define(env: &Env, team: Option<&str>, definitions: &Definiti
 /// # Errors
 /// Where the ledger does not answer.
 pub(super) async fn release(env: &Env, team: Option<&str>, rule: &str, silence: Millis) -> Result<Option<Released>> {
-    let body = serde_json::to_string(&Release { version: PROTOCOL, rule: rule.to_owned(), silence })?;
+    let body = crate::json::to_string(&Release { version: PROTOCOL, rule: rule.to_owned(), silence });
     let freed: Freed = read(&post(env, team, "/release", JsValue::from_str(&body), ASK_WITHIN).await?)?;
     Ok(freed.released)
 }
@@ -263,12 +263,11 @@ fn write(records: Vec<Record>, report: &Message) -> (String, Vec<Range<usize>>) 
         for record in records {
             let out = array.item();
             let begin = out.len();
-            // Writing into a Vec cannot fail, and nothing in a record or a report cannot be written.
-            let _ = serde_json::to_writer(&mut *out, &record);
+            json::write(&record, out);
             lines.push(begin..out.len());
         }
     });
-    let _ = serde_json::to_writer(parts.key("report"), report);
+    json::write(report, parts.key("report"));
     parts.close();
     (String::from_utf8(body).unwrap_or_default(), lines)
 }

@@ -244,7 +244,7 @@ impl DurableObject for Ledger {
                 let message: Message = crate::json::from_slice(&body)?;
                 let reply = self.change(message.version, |ledger, now| ledger.handle(message, now))?;
                 self.arm_for_sweep().await?;
-                Response::from_json(&reply)
+                Response::ok(crate::json::to_string(&reply))
             }
             (Method::Post, "/records") => {
                 let Batch { version, batch, records, report } = crate::json::from_slice(&body)?;
@@ -255,18 +255,18 @@ impl DurableObject for Ledger {
                 // While this waits, others arrive.
                 drop(body);
                 self.arm(ALARM_AFTER_MS).await?;
-                Response::from_json(&Kept { version: PROTOCOL, reply })
+                Response::ok(crate::json::to_string(&Kept { version: PROTOCOL, reply }))
             }
             (Method::Post, "/define") => {
                 let definitions: Definitions = crate::json::from_slice(&body)?;
                 let defined = self.change(definitions.version, |ledger, now| define(ledger, definitions, now))?;
-                let kept = Response::from_json(&Kept { version: PROTOCOL, reply: None });
+                let kept = Response::ok(crate::json::to_string(&Kept { version: PROTOCOL, reply: None }));
                 defined.map_or_else(|fault| Response::error(fault, 409), |()| kept)
             }
             (Method::Post, "/release") => {
                 let Release { version, rule, silence } = crate::json::from_slice(&body)?;
                 let released = self.change(version, |ledger, now| ledger.release(&rule, silence, now))?;
-                Response::from_json(&Freed { version: PROTOCOL, released })
+                Response::ok(crate::json::to_string(&Freed { version: PROTOCOL, released }))
             }
             (Method::Post, "/calls") => {
                 let Sought { version, request_id } = crate::json::from_slice(&body)?;
@@ -277,7 +277,7 @@ impl DurableObject for Ledger {
             (Method::Post, "/standings") => {
                 let wondered: Wondered = crate::json::from_slice(&body)?;
                 let standings = self.change(wondered.version, |ledger, now| standings(ledger, wondered, now))?;
-                Response::from_json(&standings)
+                Response::ok(crate::json::to_string(&standings))
             }
             _ => Response::error("unknown route", 404),
         }
@@ -344,11 +344,11 @@ impl Ledger {
         for committed in ledger.take_committed() {
             let record = row_of(&committed);
             let name = format!("{}.{}", record.request_id, record.seq);
-            self.keep(&name, &format!("[{}]", serde_json::to_string(&record)?))?;
+            self.keep(&name, &format!("[{}]", crate::json::to_string(&record)))?;
         }
         for notice in ledger.take_notices() {
             let event = Event::of(&notice, now());
-            self.keep(&format!("{EVENT}{}", event.id), &serde_json::to_string(&event)?)?;
+            self.keep(&format!("{EVENT}{}", event.id), &crate::json::to_string(&event))?;
         }
         Ok(())
     }

@@ -51,7 +51,7 @@ pub async fn keep_vectors(env: Env, status: u16, answer: Vec<u8>) {
     let learnt = hot::with_gateway(|gateway| {
         let secrets = gateway.setup().secrets.clone()?;
         let vectors = gateway.learn(&answer)?;
-        let json = serde_json::to_string(vectors).ok()?;
+        let json = crate::json::to_string(vectors);
         Some((vectors.fingerprint.clone(), secrets.seal(PURPOSE, &vectors.fingerprint, &json)))
     });
     let Some((fingerprint, sealed)) = learnt.flatten() else {

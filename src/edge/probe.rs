@@ -44,7 +44,7 @@ pub async fn claim_probes(env: Env) -> String {
     sorted::sort(&mut targets);
     targets.dedup();
     TALKS.set(talks);
-    serde_json::to_string(&targets).unwrap_or_default()
+    crate::json::to_string(&targets)
 }
 
 async fn claim(env: &Env, mut talk: Talk) -> Talk {

@@ -619,7 +619,7 @@ pub(super) fn read_json<T: FromJsonOwned>(record: &str) -> Result<T, StoreError>
 }
 
 fn record_of(key: &Key) -> Result<String, StoreError> {
-    serde_json::to_string(key).map_err(|error| StoreError { message: format!("a key's record: {error}") })
+    Ok(crate::json::to_string(key))
 }
 
 fn hashes_json(hashes: &[StoredHash]) -> String {

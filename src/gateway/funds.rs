@@ -135,7 +135,7 @@ impl Gateway {
             Taken::Ask(message) => {
                 call.funds.queued.get_or_insert(now);
                 call.stage = Stage::Ledger;
-                let message = serde_json::to_vec(&message).unwrap_or_default();
+                let message = crate::json::to_string(&message).into_bytes();
                 Ok(Some(Step::AskLedger { team: asked, message }))
             }
             Taken::Wait(wait) => {

@@ -4,7 +4,7 @@
 //! were read from and are copied from one format into another byte for byte. [`Object`] and [`Array`] write JSON
 //! straight into the output buffer. [`Cursor`] walks a body once where faults must be named by their place, and [`Edits`]
 //! changes one where it stands. [`from_slice`] and [`from_str`] read what is [`FromJson`], which `readable!` and `words!` make
-//! of structs and enumerations.
+//! of structs and enumerations; [`to_string`] writes what serde can serialize.
 //!
 //! What is read is plain structs with optional fields: nothing is buffered to be looked at twice, so spans stay spans.
 
@@ -17,6 +17,7 @@ mod members;
 mod raw;
 pub mod read;
 mod reader;
+mod serialize;
 mod text;
 mod write;
 
@@ -30,5 +31,6 @@ pub use raw::Raw;
 pub use read::{FromJson, FromJsonOwned, FromKey, from_slice, from_str};
 pub(crate) use read::{readable, words};
 pub use reader::{Reader, Seen, Take};
+pub use serialize::{serialize_span, to_string, write};
 pub use text::Text;
 pub use write::{Array, Object};

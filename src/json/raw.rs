@@ -51,10 +51,10 @@ impl<'a> Raw<'a> {
         Raw(Cow::Borrowed(json))
     }
 
-    /// Serializes `value`; `null` where it cannot be (which no type of ours does).
+    /// Serializes `value`.
     #[must_use]
     pub fn of<T: serde::Serialize + ?Sized>(value: &T) -> Raw<'static> {
-        Raw(Cow::Owned(serde_json::to_string(value).unwrap_or_else(|_| "null".to_owned())))
+        Raw(Cow::Owned(super::to_string(value)))
     }
 
     /// The value as written.

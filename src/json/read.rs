@@ -224,10 +224,10 @@ impl<'a> FromJson<'a> for Raw<'a> {
     }
 }
 
-/// For types that are written as well: only `serde_json` can.
+/// For types that are written as well.
 impl<'a> FromJson<'a> for &'a RawValue {
     fn from_json(reader: &mut Reader<'a>) -> Result<&'a RawValue, Error> {
-        serde_json::from_str(reader.value()?.into_span()).map_err(|_| Error::data("expected JSON"))
+        super::serialize::raw_value(reader.value()?.into_span()).ok_or_else(|| Error::data("expected JSON"))
     }
 }
 

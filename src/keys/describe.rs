@@ -52,7 +52,7 @@ pub fn describe(key: &Key, standings: Option<&KeyStandings>) -> String {
         budgets: budgets.iter().map(Shown::budget).collect(),
         limits: limits.iter().map(Shown::limit).collect(),
     };
-    serde_json::to_string(&description).unwrap_or_default()
+    crate::json::to_string(&description)
 }
 
 #[derive(Serialize)]

@@ -55,7 +55,7 @@ impl Grant {
     /// The record, sealed for the edge: it cannot be changed there, nor be put in the place of another key's.
     #[must_use]
     pub fn seal(&self, secrets: &Secrets, hash: &KeyHash) -> String {
-        secrets.seal(PURPOSE, &hash.to_string(), &serde_json::to_string(&self.key).unwrap_or_default())
+        secrets.seal(PURPOSE, &hash.to_string(), &crate::json::to_string(&self.key))
     }
 
     /// Reads what [`Grant::seal`] wrote for the same key; fails on anything else.

@@ -367,5 +367,5 @@ pub(super) fn comes_in_numbers(rule: &Rule) -> bool {
 }
 
 fn json<T: Serialize>(value: Option<&T>) -> Option<String> {
-    value.and_then(|value| serde_json::to_string(value).ok())
+    value.map(crate::json::to_string)
 }
