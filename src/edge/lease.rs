@@ -100,7 +100,7 @@ pub(super) async fn standings(env: &Env, team: Option<&str>, wondered: Wondered)
 /// # Errors
 /// Where the ledger does not answer.
 pub(super) async fn calls(env: &Env, team: Option<&str>, request_id: &str) -> Result<Vec<CallRow>> {
-    let body = serde_json::to_string(&Sought { version: PROTOCOL, request_id: request_id.to_owned() })?;
+    let body = crate::json::to_string(&Sought { version: PROTOCOL, request_id: request_id.to_owned() });
     let found: Found = read(&post(env, team, "/calls", JsValue::from_str(&body), ASK_WITHIN).await?)?;
     Ok(found.records)
 }
