@@ -101,6 +101,9 @@ impl Ledger {
         let expired: Vec<u64> = expired.map(|(number, _)| *number).collect();
         for number in expired {
             let ceilings = held.ceilings(number);
+            // Of what a call was booked at too high the isolate may have given a part to another, and not said so yet.
+            let is_of = |open: &Open| open.committed && open.holds.iter().any(|(lease, _)| *lease == number);
+            let may_be_corrected = held.opens.values().any(is_of);
             let Some(lease) = held.leases.get_mut(&number) else { continue };
             let known = self.rules.get(PotName::read(&lease.pot).rule).map(|known| &known.rule);
             let pot = self.pots.get_mut(&lease.pot);
@@ -110,7 +113,8 @@ impl Ledger {
                 continue;
             };
             pot.advance(rule, now);
-            let may_be_spent = pot.window == lease.window && lease.outstanding() > 0 && !has_left(rule, lease, now);
+            let has_more = lease.outstanding() > 0 || may_be_corrected;
+            let may_be_spent = pot.window == lease.window && has_more && !has_left(rule, lease, now);
             if rule.is_strict_budget() && may_be_spent {
                 continue;
             }
@@ -305,6 +309,41 @@ mod tests {
             let standing = ledger.standing("b", now).expect("known");
             assert!((0..=10).contains(&standing.spent), "{minutes} minutes later: {}", standing.spent);
         }
+    }
+
+    #[test]
+    fn what_is_left_of_a_ceiling_is_not_given_out_while_another_call_may_have_it() {
+        let mut ledger = Ledger::default();
+        let scope = Scope { kind: ScopeKind::Account, ..Scope::default() };
+        let budget = Budget { id: "b".into(), scope, limit: NanoUsd(100), period: Period::Total, ..Budget::default() };
+        ledger.set_rule(Rule::Budget(budget));
+        let message = |isolate: &str, message| Message { version: PROTOCOL, isolate: isolate.into(), ..message };
+        let ask = |least, ask| {
+            let needs = vec![Need { pot: "b".into(), least, want: least }];
+            Message { ask, needs, ..Message::default() }
+        };
+        let start = UnixMillis(1_790_000_000_000);
+        let granted = ledger.handle(message("one", ask(60, 1)), start);
+        let lease = granted.leases.first().expect("a lease").lease;
+        let opened = |request: &str, most| {
+            vec![Opened { request: request.into(), key: "k".into(), holds: vec![(lease, most)], ..Opened::default() }]
+        };
+        let first = Message { report: 1, opened: opened("r.1", 60), ..Message::default() };
+        ledger.handle(message("one", first), start);
+        // The call is overdue, and then the lease is.
+        for seconds in [2, 20, 40] {
+            ledger.sweep(start.plus(Millis(seconds * 1_000)));
+        }
+        // It took 10, and another call had the rest already: the word of both comes late.
+        let late = start.plus(Millis(60_000));
+        let told = LeaseReport { lease, pot: "b".into(), used: 10, ..LeaseReport::default() };
+        let opened = opened("r.2", 50);
+        let second =
+            Message { report: 2, closed: vec!["r.1".into()], leases: vec![told], opened, ..Message::default() };
+        ledger.handle(message("one", second), late);
+        assert_eq!(ledger.standing("b", late).map(|it| (it.spent, it.leased)), Some((10, 50)));
+        assert!(ledger.handle(message("two", ask(41, 1)), late).refusal.is_some(), "40 are left");
+        assert!(ledger.handle(message("two", ask(40, 2)), late).refusal.is_none());
     }
 
     #[test]
