@@ -26,7 +26,7 @@ const CALLS: u32 = 2_000;
 const AT_ONCE: usize = 16;
 
 const ANSWER: &str = r#"{"id":"chatcmpl-bench","object":"chat.completion","created":1800000000,"model":"gpt-4o-2024-11-20",
-    "choices":[{"index":0,"message":{"role":"assistant","content":"one two three and so on, word by word, until the answer is as long as most are.","refusal":null},"logprobs":null,"finish_reason":"stop"}],
+    "choices":[{"index":0,"message":{"role":"assistant","content":"one two three and so on, word by word, until the answer is as long as most are: some twenty words, or more.","refusal":null},"logprobs":null,"finish_reason":"stop"}],
     "usage":{"prompt_tokens":17,"completion_tokens":20,"total_tokens":37,
     "prompt_tokens_details":{"cached_tokens":0,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}}"#;
 
