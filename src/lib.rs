@@ -26,8 +26,8 @@
 //! | `edge` | Cloudflare Workers: entry, storage, the `Ledger` and `Health` objects. Compiled for wasm only |
 //!
 //! # How a call flows
-//! 1. `edge/worker.mjs` reads the body, under a cap, and calls [`gateway::Gateway::begin`]. The key's tag is checked
-//!    (one HMAC, no look-up) and its grant taken from memory, or the step says to look it up: KV, then D1.
+//! 1. `edge/worker.mjs` reads the body, under a cap, and calls [`gateway::Gateway::begin`]. The key's grant is taken
+//!    from memory; where it is not there, the key's tag is checked (one HMAC) and the step says to look it up: KV, then D1.
 //!    A call that goes on from a stored response gets the turns before it put in front: from there on it is like any other.
 //! 2. The model string becomes a target ([`route::resolve`]); the request is patched in place where caller and upstream
 //!    speak the same protocol, else read into [`chat::Request`] and written in the upstream's.
@@ -37,8 +37,9 @@
 //!    from then on each piece of the upstream gives bytes for the caller.
 //! 5. When the call ends, however it ends, its usage is priced and one record made, and a further one for each attempt
 //!    that is billed besides. Records are handed to the `Ledger` objects (the account's, and those of teams that have one
-//!    of their own: [`budget::Purses`]) in batches beside the answers, and reach D1 from there, each once. An answer that
-//!    is to be stored is written beside its delivery, and until then found in [`gateway::Unwritten`].
+//!    of their own: [`budget::Purses`]) in batches beside the answers, and reach D1 from there, each once; until then a
+//!    call is told of out of the object. An answer that is to be stored is written beside its delivery, and until then
+//!    found in [`gateway::Unwritten`].
 //!
 //! # Why the edge is partly JavaScript
 //! Crossing between wasm and the runtime's objects is what costs, not the work: so the loop that moves chunks stands in

@@ -1,8 +1,8 @@
 //! Gateway keys: how they are made, recognised without a look-up, and what they may do.
 //!
 //! A key is `lk-`, 32 random bytes and a tag over them that only this gateway can make. The tag is checked first, so
-//! an invented key costs one HMAC and never reaches storage; a key whose grant is at hand was checked before. What is stored is the SHA-256 of the key's text; the
-//! text itself is shown once, when it is made.
+//! an invented key costs some hashes and never reaches storage; a key whose grant is at hand was checked before. What
+//! is stored is the SHA-256 of the key's text; the text itself is shown once, when it is made.
 //!
 //! | type | what it is |
 //! |---|---|

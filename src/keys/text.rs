@@ -105,8 +105,8 @@ pub fn hash(text: &str) -> Option<KeyHash> {
 
 /// The hash of a key that this gateway has made; `None` for any other text.
 ///
-/// Says nothing of whether the key still exists: that is its grant's to say. Takes one HMAC for a genuine key, looks
-/// nothing up and allocates nothing; the tag is compared in constant time.
+/// Says nothing of whether the key still exists: that is its grant's to say. Takes a hash and one HMAC for a genuine
+/// key, looks nothing up and allocates nothing; the tag is compared in constant time.
 #[must_use]
 pub fn check(secrets: &Secrets, text: &str) -> Option<KeyHash> {
     let hash = hash(text)?;
