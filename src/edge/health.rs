@@ -14,15 +14,16 @@ use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
 
-use super::hot;
 use super::ledger::Definitions;
 use super::outgoing::request;
 use super::rows::texts;
 use super::store::{EdgeStore, within};
 use super::together::{all, in_time};
+use super::{hot, log};
 use crate::admin::{AuditEntry, RegionHealth, Store, StoreError};
 use crate::breaker::protocol::Batch;
 use crate::breaker::{Due, Order, Region, View};
+use crate::json;
 use crate::units::UnixMillis;
 
 /// A region group, the continents (as the platform abbreviates them) whose calls it serves, and where its object is.
@@ -71,10 +72,7 @@ impl DurableObject for Health {
         let region = match load(&state) {
             Ok(row) => row.and_then(|row| crate::json::from_str(&row.json).ok()).unwrap_or_default(),
             Err(error) => {
-                worker::console_error!(
-                    "{}",
-                    serde_json::json!({ "event": "health_not_loaded", "error": error.to_string() })
-                );
+                log::failed("health_not_loaded", &error);
                 Region::default()
             }
         };
@@ -115,10 +113,7 @@ impl DurableObject for Health {
         let failures = match self.audit().await {
             Ok(()) => 0,
             Err(error) => {
-                worker::console_error!(
-                    "{}",
-                    serde_json::json!({ "event": "health_audit", "error": error.to_string() })
-                );
+                log::failed("health_audit", &error);
                 self.failures.get().saturating_add(1)
             }
         };
@@ -140,7 +135,10 @@ impl Health {
             let done = work(&mut region);
             let fresh = region.waiting().iter().filter(|transition| transition.number > before);
             for transition in fresh {
-                let event = serde_json::json!({ "event": "breaker", "region": name, "transition": transition });
+                let event = log::object(|said| {
+                    said.string("event", "breaker").string("region", name);
+                    json::write(transition, said.key("transition"));
+                });
                 worker::console_log!("{event}");
             }
             let stored = region.should_store(before, now).then(|| region.store(now));
@@ -217,7 +215,7 @@ pub async fn exchange_health(env: Env, continent: String) -> f64 {
             }
         });
         if let Some(error) = failed.flatten() {
-            worker::console_warn!("{}", serde_json::json!({ "event": "health_silent", "error": error }));
+            log::lacked("health_silent", &error);
         }
     }
     let stale = hot::with_gateway(|gateway| gateway.view.stale_at()).flatten();

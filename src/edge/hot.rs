@@ -10,6 +10,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::lease::Batch;
+use super::log;
 use crate::admin::Decider;
 use crate::config::{self, Config};
 use crate::failure::{Failure, Kind};
@@ -18,7 +19,7 @@ use crate::gateway::{
     PastCall, Redecided, Setup, Step, StoredWanted, TokenWanted,
 };
 use crate::http::{Response, failure_response};
-use crate::json::{Array, Object, Text};
+use crate::json::{self, Array, Object, Text};
 use crate::keys::{Grant, KeyHash, Secrets};
 use crate::provider::Registry;
 use crate::sorted::SortedMap;
@@ -203,9 +204,10 @@ pub(super) fn granted(call: u32, found: Result<Option<Grant>, String>, now: f64)
 #[wasm_bindgen]
 pub fn compare(body: &[u8]) -> String {
     with(String::new(), |isolate| match Comparison::read(body, isolate.gateway.setup().config.limits.json_depth) {
-        Ok(Comparison { models, stream }) => {
-            serde_json::json!({ "do": "compare", "models": models, "stream": stream }).to_string()
-        }
+        Ok(Comparison { models, stream }) => log::object(|said| {
+            said.string("do", "compare").boolean("stream", stream);
+            json::write(&models, said.key("models"));
+        }),
         Err(failure) => isolate.tell(CallId(0), Step::Respond(failure_response(&failure, Surface::OpenAiChat))),
     })
 }

@@ -8,10 +8,10 @@ use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Env, Error, Result};
 
-use super::hot;
 use super::ledger::{Definitions, Found, Freed, Kept, Release, Sought, Standings, Wondered};
 use super::outgoing::request;
 use super::together::{all, in_time};
+use super::{hot, log};
 use crate::admin::CallRow;
 use crate::breaker::Due;
 use crate::budget::ledger::Released;
@@ -55,7 +55,7 @@ pub async fn ask_ledger(env: Env, call: u32, team: Option<String>, message: Vec<
     let reply = post(&env, team.as_deref(), "/ask", JsValue::from_str(&message), ASK_WITHIN).await;
     let reply = reply.and_then(|bytes| read::<Reply>(&bytes)).map(Box::new).map_err(|error| error.to_string());
     if let Err(error) = &reply {
-        worker::console_error!("{}", serde_json::json!({ "event": "ledger_away", "error": error }));
+        log::failed("ledger_away", &error);
     }
     #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
     hot::resume(call, Input::Ledger { team, sent, reply }, now().0 as f64)
@@ -193,10 +193,7 @@ async fn write_contents(env: &Env) {
         return;
     }
     if let Err(error) = super::store::insert_contents(env, &contents).await {
-        worker::console_error!(
-            "{}",
-            serde_json::json!({ "event": "contents_not_written", "error": error.to_string() })
-        );
+        log::failed("contents_not_written", &error);
     }
 }
 

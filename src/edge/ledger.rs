@@ -30,7 +30,7 @@ use worker::{
 };
 
 use super::rows::texts;
-use super::store;
+use super::{log, store};
 use crate::admin::CallRow;
 use crate::breaker::Order;
 use crate::budget::ledger::{Committed, Notice, Released, Row};
@@ -225,10 +225,7 @@ impl<'a> Event<'a> {
 impl DurableObject for Ledger {
     fn new(state: State, env: Env) -> Ledger {
         let ledger = restore(&state).inspect_err(|error| {
-            worker::console_error!(
-                "{}",
-                serde_json::json!({ "event": "ledger_unreadable", "error": error.to_string() })
-            );
+            log::failed("ledger_unreadable", &error);
         });
         Ledger { state, env, failures: Cell::new(0), ledger: RefCell::new(ledger.ok()) }
     }
@@ -291,10 +288,7 @@ impl DurableObject for Ledger {
             Ok(_) => (Some(0), 0),
             Err(error) => {
                 let failures = self.failures.get().saturating_add(1);
-                worker::console_error!(
-                    "{}",
-                    serde_json::json!({ "event": "ledger_flush", "error": error.to_string() })
-                );
+                log::failed("ledger_flush", &error);
                 let wait = 2_000i64.saturating_mul(1 << failures.min(16));
                 (Some(wait.min(LONGEST_RETRY_MS)), failures)
             }

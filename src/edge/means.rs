@@ -1,9 +1,9 @@
 //! The vectors of the configuration's phrases: kept in KV by whoever made them, and read from there by all others.
 
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Env, console_error};
+use worker::Env;
 
-use super::{hot, store};
+use super::{hot, log, store};
 use crate::keys::Secrets;
 use crate::route::meaning::Vectors;
 
@@ -28,7 +28,7 @@ pub async fn lacks_vectors(env: Env) -> bool {
             None => true,
         },
         Err(error) => {
-            console_error!("{}", serde_json::json!({ "event": "vectors_not_read", "error": error.to_string() }));
+            log::failed("vectors_not_read", &error);
             true
         }
     }
@@ -56,10 +56,10 @@ pub async fn keep_vectors(env: Env, status: u16, answer: Vec<u8>) {
     });
     let Some((fingerprint, sealed)) = learnt.flatten() else {
         let error = format!("the embedding model answered {status}");
-        console_error!("{}", serde_json::json!({ "event": "vectors_not_made", "error": error }));
+        log::failed("vectors_not_made", &error);
         return;
     };
     if let Err(error) = store::put_vectors(&env, &fingerprint, &sealed).await {
-        console_error!("{}", serde_json::json!({ "event": "vectors_not_kept", "error": error.to_string() }));
+        log::failed("vectors_not_kept", &error);
     }
 }

@@ -12,6 +12,7 @@ mod lease;
 #[allow(missing_docs, reason = "the object's macro adds methods of its own")]
 mod ledger;
 mod ledgers;
+mod log;
 mod means;
 mod outgoing;
 mod probe;
@@ -106,7 +107,7 @@ async fn administer(request: Request, env: Env, context: &Context) -> Result<Res
     if changed.config
         && let Err(error) = refresh_config(env).await
     {
-        worker::console_error!("{}", serde_json::json!({ "event": "config_refused", "error": format!("{error:?}") }));
+        log::failed("config_refused", &format_args!("{error:?}"));
     }
     Ok(response)
 }
@@ -127,9 +128,14 @@ async fn ready(env: &Env) -> Result<Response> {
     let (status, body) = match store::is_migrated(env).await {
         Ok(()) => (200, "{\"status\":\"ready\"}".to_owned()),
         Err(error) => {
-            worker::console_error!("{}", serde_json::json!({ "event": "not_ready", "error": error.to_string() }));
+            log::failed("not_ready", &error);
             let hint = "the database has no tables yet; run `npx wrangler d1 migrations apply DB`";
-            (503, serde_json::json!({ "status": "not_ready", "hint": hint }).to_string())
+            (
+                503,
+                log::object(|said| {
+                    said.string("status", "not_ready").string("hint", hint);
+                }),
+            )
         }
     };
     Ok(page(body, "application/json")?.with_status(status))
@@ -224,7 +230,7 @@ pub async fn keep_up(env: Env, now: f64) {
     #[allow(clippy::cast_possible_truncation)] // Milliseconds since the epoch are exact in a float.
     let now = UnixMillis(now as i64);
     for error in crate::admin::keep_up(&EdgeStore { env: &env }, &upkeep::Post, &secrets, now, entropy).await {
-        worker::console_error!("{}", serde_json::json!({ "event": "not_kept_up", "error": error.to_string() }));
+        log::failed("not_kept_up", &error);
     }
 }
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Date, Delay, Env, console_error};
+use worker::{Date, Delay, Env};
 
-use super::hot;
 use super::store::{EdgeStore, changed_one, number};
+use super::{hot, log};
 use crate::admin::StoreError;
 use crate::gateway::{Input, StoredFound, StoredResponse, StoredWanted};
 use crate::json::readable;
@@ -168,7 +168,7 @@ async fn insert(env: &Env, responses: impl Iterator<Item = &StoredResponse>) -> 
 }
 
 fn say(event: &str, error: &StoreError) {
-    console_error!("{}", serde_json::json!({ "event": event, "error": error.to_string() }));
+    log::failed(event, &error);
 }
 
 fn now() -> JsValue {

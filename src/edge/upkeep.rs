@@ -4,6 +4,7 @@ use std::time::Duration;
 use wasm_bindgen::JsValue;
 use worker::{Env, Fetch};
 
+use super::log;
 use super::outgoing::request;
 use super::store::{EdgeStore, changed_one, number, within};
 use crate::admin::{Courier, Delivery, Old, StoreError, Upkeep};
@@ -27,7 +28,7 @@ const BUSIER: u32 = 3;
 /// Delivers what is due, after a change that may have made events.
 pub(super) async fn deliver_now(env: Env, secrets: Secrets, now: UnixMillis) {
     if let Err(error) = crate::admin::deliver(&EdgeStore { env: &env }, &Post, &secrets, now).await {
-        worker::console_error!("{}", serde_json::json!({ "event": "not_delivered", "error": error.to_string() }));
+        log::failed("not_delivered", &error);
     }
 }
 
