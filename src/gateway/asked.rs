@@ -1,6 +1,6 @@
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
-use crate::json::{Raw, readable};
+use crate::json::{self, Raw, readable};
 use crate::provider::Service;
 use crate::route::Preferences;
 use crate::route::objective::Objective;
@@ -92,7 +92,7 @@ impl Asked {
             _ if events => Layout::Events,
             _ => Layout::Array,
         };
-        let structured = memchr::memmem::find(&incoming.body, b"application/json").is_some();
+        let structured = json::mentions(&incoming.body, b"application/json");
         Ok(Asked { model: model.to_owned(), stream, layout, structured, ..Asked::default() })
     }
 

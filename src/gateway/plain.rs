@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::chat::{Answer, EmbeddingsAnswer, Flaw, Judge, Usage, VectorEncoding, unfold};
 use crate::failure::Failure;
 use crate::http::{Endpoint, Response, Task};
-use crate::json::Raw;
+use crate::json::{self, Raw};
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
 use crate::wire::openai_chat::Outline;
@@ -249,7 +249,7 @@ const SHORT: u64 = 128;
 
 /// Whether an answer holds calls whose arguments are text, and may be broken.
 fn calls_tools(body: &[u8]) -> bool {
-    memchr::memmem::find(body, b"\"arguments\"").is_some()
+    json::mentions(body, b"\"arguments\"")
 }
 
 /// Reads a successful body: what it used, estimated where it does not say, and the answer itself.

@@ -6,6 +6,7 @@ use crate::chat::Request;
 use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
+use crate::json;
 use crate::provider::{Unsigned, percent_encoded};
 use crate::sandbox;
 use crate::secret::Secret;
@@ -253,7 +254,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
 
 /// Opens the signatures in `request`, which was read from `body`, that this target made and the caller carried.
 pub(super) fn open_carried(body: &[u8], request: &mut Request<'_>, attempt: &mut Attempt) {
-    if memchr::memmem::find(body, MARK.as_bytes()).is_some() {
+    if json::mentions(body, MARK.as_bytes()) {
         attempt.carrier().open_all(request, &mut attempt.adjusted);
     }
 }

@@ -1,8 +1,9 @@
 //! What stands in a request that bounds or prices it, found by its quoted words: escapes and white space hide nothing.
 
+use crate::json;
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memchr2};
 
 /// What a quoted word at the beginning of a string says of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -251,7 +252,7 @@ fn is_link(text: &[u8]) -> bool {
 
 /// The body with letters that are written as `\u0065` written out: as names, both are the same.
 pub(super) fn plain(body: &[u8]) -> Cow<'_, [u8]> {
-    let Some(first) = memmem::find(body, b"\\u00") else { return Cow::Borrowed(body) };
+    let Some(first) = json::find(body, b"\\u00") else { return Cow::Borrowed(body) };
     let mut written = Vec::with_capacity(body.len());
     // An escaped backslash before it takes part in no other escape: from the text's own first backslash on.
     let start = body.get(..first).and_then(|before| memchr(b'\\', before)).unwrap_or(first);

@@ -5,6 +5,7 @@
 //! stands among the first four, that too: instructions begin with what is to be done.
 
 use super::model::BUCKETS;
+use crate::json;
 
 /// Bytes that are read of a text: three quarters from its beginning, the rest from its end.
 pub const MOST: usize = 2_048;
@@ -218,7 +219,7 @@ impl Counts {
         if text.trim_end().ends_with('?') {
             measure(46);
         }
-        if memchr::memmem::find(text.as_bytes(), b"```").is_some() {
+        if json::mentions(text.as_bytes(), b"```") {
             measure(47);
         }
     }

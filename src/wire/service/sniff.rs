@@ -1,5 +1,5 @@
 use crate::chat::Usage;
-use crate::json::Raw;
+use crate::json::{self, Raw};
 use crate::provider::Quirks;
 use crate::wire::sse::{Frame, Reader};
 
@@ -92,7 +92,7 @@ impl Sniffer {
 impl Counts {
     fn frame(&mut self, frame: &Frame<'_>, quirks: &Quirks) {
         // Most events say nothing of usage.
-        if memchr::memmem::find(&frame.data, b"sage").is_some() {
+        if json::mentions(&frame.data, b"sage") {
             self.take(&frame.data, quirks);
         }
     }

@@ -9,7 +9,7 @@
 use base64::Engine as _;
 
 use crate::chat::Signature;
-use crate::json::Text;
+use crate::json::{self, Text};
 use crate::provider::is_same_model;
 use crate::wire::anthropic::SIGNED;
 
@@ -28,7 +28,7 @@ fn maker(data: &Text<'_>) -> Option<String> {
     let data = data.decode();
     let head = data.get(..HEAD).unwrap_or(&data);
     let bytes = base64::engine::general_purpose::STANDARD.decode(head).ok()?;
-    let at = memchr::memmem::find(&bytes, b"claude-")?;
+    let at = json::find(&bytes, b"claude-")?;
     let length = usize::from(*bytes.get(at.checked_sub(1)?)?);
     let name = bytes.get(at..at.checked_add(length)?)?;
     std::str::from_utf8(name).ok().map(str::to_owned)

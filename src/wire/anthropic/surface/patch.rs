@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
+use crate::json::{self, Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
 use crate::provider::{Hosting, Quirks};
 use crate::wire::anthropic::{hosting, read_answer};
 use crate::wire::carried::MARK;
@@ -64,7 +64,7 @@ pub fn patch_request<'h>(
         key => GATEWAY.contains(&key),
     };
     edits.object(open, &members, said_elsewhere, &inserted);
-    if memchr::memmem::find(body, MARK.as_bytes()).is_some()
+    if json::mentions(body, MARK.as_bytes())
         && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
     {
         foreign_thoughts(text, messages.value.start, &mut edits, adjusted)?;

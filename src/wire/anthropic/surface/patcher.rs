@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
-use crate::json::readable;
+use crate::json::{self, readable};
 use crate::provider::Quirks;
 use crate::wire::anthropic::Decoder;
 use crate::wire::drive::StreamPatcher;
@@ -144,7 +144,7 @@ fn is(frame: &Frame<'_>, kind: &[u8]) -> bool {
         return frame.event == kind;
     }
     let head = frame.data.get(..64).unwrap_or(&frame.data);
-    memchr::memmem::find(head, kind).is_some()
+    json::mentions(head, kind)
 }
 
 /// What an event calls itself.

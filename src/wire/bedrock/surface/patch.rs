@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Member, Raw, SyntaxError};
+use crate::json::{self, Cursor, Edits, Kind, Member, Raw, SyntaxError};
 use crate::provider::{Quirks, percent_encoded};
 use crate::wire::bedrock::read_answer;
 use crate::wire::carried::MARK;
@@ -38,7 +38,7 @@ pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjus
     // The path says the model.
     let is_ours = |member: &Member<'_>| member.key == "modelId" || GATEWAY.contains(&&*member.key);
     edits.object(open, &members, is_ours, &inserted);
-    if memchr::memmem::find(body, MARK.as_bytes()).is_some()
+    if json::mentions(body, MARK.as_bytes())
         && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
     {
         foreign_thoughts(text, messages.value.start, &mut edits, adjusted)?;

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, SyntaxError, Text};
+use crate::json::{self, Cursor, Edits, Kind, SyntaxError, Text};
 use crate::provider::Quirks;
 use crate::wire::carried::MARK;
 use crate::wire::cohere::read_answer;
@@ -36,7 +36,7 @@ pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjus
     let most = most.map(|most| most.to_string());
     let inserted: Vec<(&str, &[u8])> = most.iter().map(|most| ("max_tokens", most.as_bytes())).collect();
     edits.object(open, &members, |member| GATEWAY.contains(&&*member.key), &inserted);
-    if memchr::memmem::find(body, MARK.as_bytes()).is_some()
+    if json::mentions(body, MARK.as_bytes())
         && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
     {
         let text = std::str::from_utf8(body).unwrap_or_default();

@@ -5,7 +5,7 @@
 //! thoughts, words, and the call itself. Turns without calls carry none; no model wants them back there.
 
 use crate::chat::{Part, Signature};
-use crate::json::Text;
+use crate::json::{self, Text};
 use crate::wire::carried::{self, Carrier, MARK, Owner};
 
 /// What has been signed since the last call.
@@ -28,9 +28,14 @@ impl Trailer {
 
 /// Where a trailer begins in an id.
 pub(super) fn start(id: &str) -> Option<usize> {
-    memchr::memmem::find_iter(id.as_bytes(), MARK.as_bytes())
-        .filter_map(|at| at.checked_sub(1))
-        .find(|at| id.as_bytes().get(*at) == Some(&b'.'))
+    let mut from = 0;
+    loop {
+        let at = from + json::find(id.as_bytes().get(from..)?, MARK.as_bytes())?;
+        if let Some((before, b".")) = id.as_bytes().get(..at)?.split_at_checked(at.checked_sub(1)?) {
+            return Some(before.len());
+        }
+        from = at + 1;
+    }
 }
 
 /// An id without its trailer.

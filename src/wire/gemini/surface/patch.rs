@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Member, SyntaxError};
+use crate::json::{self, Cursor, Edits, Kind, Member, SyntaxError};
 use crate::provider::{Hosting, Quirks};
 use crate::wire::carried::MARK;
 use crate::wire::gemini::request::is_level_steered;
@@ -47,7 +47,7 @@ pub fn patch_request(
     }
     edits.object(open, &members, is_ours, &inserted);
     let signs = is_level_steered(patch.facts);
-    let foreign = memchr::memmem::find(body, MARK.as_bytes()).is_some();
+    let foreign = json::mentions(body, MARK.as_bytes());
     if let Some(contents) = members.iter().rfind(|member| member.key == "contents").filter(|_| signs || foreign) {
         let mut signing = Signing { text, signs, edits: &mut edits, adjusted };
         signing.contents(contents.value.start)?;

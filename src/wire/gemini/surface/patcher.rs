@@ -2,6 +2,7 @@
 
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
+use crate::json;
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::gemini::Decoder;
@@ -51,7 +52,7 @@ impl StreamPatcher for Patcher {
         }
         let held = self.held.take();
         let ends = [b"\"finishReason\"".as_slice(), b"\"promptFeedback\""];
-        let is_end = held.is_some() || ends.iter().any(|end| memchr::memmem::find(&frame.data, end).is_some());
+        let is_end = held.is_some() || ends.iter().any(|end| json::mentions(&frame.data, end));
         if let Some(held) = held {
             self.frames.write(&held, out);
         }

@@ -1,7 +1,7 @@
 //! Messages and tools of a request.
 
 use crate::failure::Failure;
-use crate::json::{Array, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError};
+use crate::json::{self, Array, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError};
 use crate::provider::{Quirks, ReasoningBack, ToolCallIds};
 use crate::wire::carried::MARK;
 use crate::wire::{Adjusted, Change};
@@ -27,7 +27,7 @@ pub(super) fn patch(
 ) -> Result<(), Failure> {
     let mut cursor = Cursor::at(text, position);
     let written = cursor.value()?;
-    let has = |word: &str| memchr::memmem::find(written.get().as_bytes(), word.as_bytes()).is_some();
+    let has = |word: &str| json::mentions(written.get().as_bytes(), word.as_bytes());
     // A key may be written with escapes, which no client does; then it stays as it is.
     let changes = (!quirks.developer_role && has("developer"))
         || (quirks.tool_call_ids != ToolCallIds::Any && has("tool_call"))

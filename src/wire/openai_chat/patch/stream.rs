@@ -2,7 +2,7 @@
 
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Object, SyntaxError};
+use crate::json::{self, Cursor, Edits, Kind, Object, SyntaxError};
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
@@ -148,7 +148,7 @@ impl Patcher {
 
 impl StreamPatcher for Patcher {
     fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
-        let all = memchr::memmem::find(&frame.data, b"\"tool_calls\"").is_some();
+        let all = json::mentions(&frame.data, b"\"tool_calls\"");
         let mut both = Both { meter, writer: &mut self.writer, all, ended: &self.ended };
         let decoded = self.decoder.push(frame, &mut both);
         if decoded != Decoded::Taken || self.decoder.failed() {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::chat::{Signature, SignatureRole};
 use crate::failure::Failure;
-use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
+use crate::json::{self, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
 use crate::provider::{Capabilities, Quirks};
 use crate::wire::carried::{self, Carrier, Owner};
 use crate::wire::losses::GATEWAY;
@@ -177,7 +177,7 @@ fn opened_item(item: &Raw<'_>, own: &Signature<'_>) -> Option<String> {
 /// nothing else in what passes does.
 #[must_use]
 pub fn wrap_thoughts<'b>(body: &'b [u8], signed: &'static str, carrier: &Carrier) -> Cow<'b, [u8]> {
-    if memchr::memmem::find(body, b"\"encrypted_content\"").is_none() {
+    if !json::mentions(body, b"\"encrypted_content\"") {
         return Cow::Borrowed(body);
     }
     let Ok(text) = std::str::from_utf8(body) else { return Cow::Borrowed(body) };

@@ -1,0 +1,49 @@
+/// Bytes that JSON and English are full of: looking for one of them would stop all the time.
+const COMMON: &[u8] = b"\"{}[]:, etaoinsrldcu";
+
+/// Whether `bytes` have `word` in them.
+///
+/// A quick look before a slow one: whether a body can have a member of some name at all. It does not see names that are
+/// written with escapes.
+#[must_use]
+pub fn mentions(bytes: &[u8], word: &[u8]) -> bool {
+    find(bytes, word).is_some()
+}
+
+/// Where `bytes` first have `word`, found by its rarest letter. An empty one is nowhere.
+// Bodies are short and so are words: `memchr::memmem` takes longer to prepare its search than this takes to search.
+#[must_use]
+pub fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
+    let before = word.iter().position(|letter| !COMMON.contains(letter)).unwrap_or(0);
+    let rare = *word.get(before)?;
+    let mut from = before;
+    loop {
+        let at = from + memchr::memchr(rare, bytes.get(from..)?)?;
+        let start = at - before;
+        if bytes.get(start..)?.starts_with(word) {
+            return Some(start);
+        }
+        from = at + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn words_are_found_where_they_are() {
+        assert_eq!(find(br#"{"a":"```"}"#, b"```"), Some(6));
+        assert_eq!(find(b"tools toll_calls tool_calls", b"tool_calls"), Some(17));
+        assert!(!mentions(b"tool_call", b"tool_calls"));
+        assert!(!mentions(b"", b"a") && !mentions(b"a", b""));
+    }
+
+    proptest! {
+        #[test]
+        fn as_a_search_through_all_places_would(bytes in "[ab_]{0,40}", word in "[ab_]{1,4}") {
+            prop_assert_eq!(find(bytes.as_bytes(), word.as_bytes()), bytes.find(&word));
+        }
+    }
+}
