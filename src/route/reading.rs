@@ -10,11 +10,11 @@ use super::classify::Hints;
 use super::condition::Content;
 use super::facts::Prompt;
 use crate::chat::Effort;
-use crate::json::{Cursor, Kind, Raw, SyntaxError, Text};
+use crate::json::{self, Cursor, Kind, Raw, SyntaxError, Text};
 use crate::provider::Capabilities;
 use crate::sorted::SortedMap;
 
-/// Text that is kept for conditions and the classifier.
+/// Text that is kept for conditions and the classifier, of what is said in a conversation and of what is said before it.
 const MOST_TEXT: usize = 64 << 10;
 /// Bytes that make a token, as estimates go.
 const BYTES_PER_TOKEN: u64 = 4;
@@ -53,10 +53,6 @@ pub struct Reading {
 /// The members of a body that matter here, as they stand; those that are `null` are not there.
 #[derive(Default)]
 struct Body<'a> {
-    messages: Option<Raw<'a>>,
-    contents: Option<Raw<'a>>,
-    input: Option<Raw<'a>>,
-    prompt: Option<Raw<'a>>,
     system: Option<Raw<'a>>,
     instructions: Option<Raw<'a>>,
     system_instruction: Option<Raw<'a>>,
@@ -81,26 +77,8 @@ struct Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    fn read(body: &'a [u8]) -> Result<Body<'a>, SyntaxError> {
-        let mut found = Body::default();
-        let mut cursor = Cursor::new(body)?;
-        cursor.members(|name, cursor| {
-            let value = cursor.value()?;
-            if let Some(place) = found.place(&name) {
-                *place = Some(value).filter(|value| !value.is_null());
-            }
-            Ok::<(), SyntaxError>(())
-        })?;
-        cursor.finish()?;
-        Ok(found)
-    }
-
     fn place(&mut self, name: &str) -> Option<&mut Option<Raw<'a>>> {
         Some(match name {
-            "messages" => &mut self.messages,
-            "contents" => &mut self.contents,
-            "input" => &mut self.input,
-            "prompt" => &mut self.prompt,
             "system" => &mut self.system,
             "instructions" => &mut self.instructions,
             "systemInstruction" | "system_instruction" => &mut self.system_instruction,
@@ -129,17 +107,9 @@ impl Reading {
     /// Reads a body; one that is no JSON object reads as nothing.
     #[must_use]
     pub fn of(body: &[u8]) -> Reading {
-        let body = Body::read(body).unwrap_or_default();
         let mut reading = Reading::default();
-        for raw in [&body.system, &body.instructions].into_iter().flatten() {
-            reading.content(raw, false);
-        }
-        if let Some(raw) = &body.system_instruction {
-            reading.content(&raw.member("parts").unwrap_or_else(|| raw.clone()), false);
-        }
-        for raw in [&body.messages, &body.contents, &body.input, &body.prompt].into_iter().flatten() {
-            reading.conversation(raw);
-        }
+        let Ok(body) = reading.body(body) else { return Reading::default() };
+        reading.instructions(&body);
         reading.options(&body);
         reading.prefix = (reading.kept >= PREFIX).then(|| {
             let mut beginning = Vec::with_capacity(PREFIX);
@@ -149,6 +119,37 @@ impl Reading {
             hash_of_long(&beginning)
         });
         reading
+    }
+
+    /// Reads the conversation where it stands, as most of a body is, and gives what else matters.
+    fn body<'b>(&mut self, body: &'b [u8]) -> Result<Body<'b>, SyntaxError> {
+        let mut found = Body::default();
+        let mut cursor = Cursor::new(body)?;
+        cursor.members(|name, cursor| {
+            if matches!(&*name, "messages" | "contents" | "input" | "prompt") {
+                return self.conversation(cursor);
+            }
+            let value = cursor.value()?;
+            if let Some(place) = found.place(&name) {
+                *place = Some(value).filter(|value| !value.is_null());
+            }
+            Ok::<(), SyntaxError>(())
+        })?;
+        cursor.finish()?;
+        Ok(found)
+    }
+
+    /// What is said before the conversation, wherever it stands in the body. A long conversation leaves it its room.
+    fn instructions(&mut self, body: &Body<'_>) {
+        let (kept, messages) = (std::mem::take(&mut self.kept), self.prompt.texts.len());
+        for raw in [&body.system, &body.instructions].into_iter().flatten() {
+            self.content(raw, false);
+        }
+        if let Some(raw) = &body.system_instruction {
+            self.content(&raw.member("parts").unwrap_or_else(|| raw.clone()), false);
+        }
+        self.kept += kept;
+        self.prompt.texts.rotate_left(messages);
     }
 
     fn options(&mut self, body: &Body<'_>) {
@@ -197,13 +198,12 @@ impl Reading {
     }
 
     /// A list of messages, or the only one.
-    fn conversation(&mut self, raw: &Raw<'_>) {
-        let mut cursor = raw.cursor();
-        // What cannot be walked was no conversation either.
-        let _ = match raw.is_array() {
-            true => cursor.items(|_, cursor| self.message(cursor)),
-            false => self.message(&mut cursor),
-        };
+    fn conversation(&mut self, cursor: &mut Cursor<'_>) -> Result<(), SyntaxError> {
+        match cursor.kind() {
+            Some(Kind::Array) => cursor.items(|_, cursor| self.message(cursor)),
+            Some(Kind::Null) => cursor.value().map(drop),
+            _ => self.message(cursor),
+        }
     }
 
     /// One message or item, or the text of one.
@@ -318,7 +318,7 @@ impl Reading {
     fn text(&mut self, text: &Text<'_>, is_users: bool) {
         self.prompt.tokens += (text.escaped().len() as u64).div_ceil(BYTES_PER_TOKEN) + 4;
         let plain = text.decode();
-        if memchr::memmem::find(plain.as_bytes(), b"```").is_some() {
+        if json::mentions(plain.as_bytes(), b"```") {
             self.prompt.content |= Content::CODE;
         }
         if self.kept < MOST_TEXT {
