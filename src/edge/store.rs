@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use js_sys::futures::JsFuture;
-use js_sys::{JSON, Reflect};
-use wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Env, console_error};
+use js_sys::{Array, JSON, Reflect};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::{D1Database, D1PreparedStatement, Env, console_error, worker_sys};
 
 use super::copies::{read_copy, write_copy};
 use super::ledger::Definitions;
@@ -167,7 +167,7 @@ impl EdgeStore<'_> {
             feedback.score.into(),
             feedback.key_id.as_str().into(),
         ];
-        changed_one(Some(&self.run(statement, &values).await?))
+        Ok(self.run(statement, &values).await? == 1)
     }
 }
 
@@ -235,8 +235,7 @@ impl Store for EdgeStore<'_> {
             )
             .bind(&[id.into(), hashes.as_str().into(), change.into()])?;
         let entry = audit_statement(&database, audit, "WHERE EXISTS (SELECT 1 FROM keys WHERE change = ?1)")?;
-        let results = self.batch(vec![record, forgotten, kept, entry]).await?;
-        changed_one(results.first())
+        Ok(self.batch(vec![record, forgotten, kept, entry]).await? == 1)
     }
 
     async fn unpublished_keys(&self, most: u32) -> Result<Vec<StoredKey>, StoreError> {
@@ -247,7 +246,7 @@ impl Store for EdgeStore<'_> {
 
     async fn key_published(&self, id: &str, change: &str) -> Result<bool, StoreError> {
         let statement = "UPDATE keys SET published_change = change WHERE id = ?1 AND change = ?2";
-        changed_one(Some(&self.run(statement, &[id.into(), change.into()]).await?))
+        Ok(self.run(statement, &[id.into(), change.into()]).await? == 1)
     }
 
     async fn put_grant(&self, hash: &KeyHash, sealed: &str, until: Option<UnixMillis>) -> Result<(), StoreError> {
@@ -277,8 +276,7 @@ impl Store for EdgeStore<'_> {
                 number(stored.updated_at.0),
             ])?;
         let condition = format!("WHERE EXISTS (SELECT 1 FROM {table} WHERE change = ?1)");
-        let results = self.batch(vec![row, audit_statement(&database, audit, &condition)?]).await?;
-        changed_one(results.first())
+        Ok(self.batch(vec![row, audit_statement(&database, audit, &condition)?]).await? == 1)
     }
 
     async fn record(&self, kind: Kind, id: &str) -> Result<Option<StoredRecord>, StoreError> {
@@ -328,7 +326,7 @@ impl Store for EdgeStore<'_> {
             );
             statements.push(behind.bind(&[id.into(), change.into()])?);
         }
-        changed_one(self.batch(statements).await?.first())
+        Ok(self.batch(statements).await? == 1)
     }
 
     async fn config(&self) -> Result<Option<StoredConfig>, StoreError> {
@@ -367,14 +365,13 @@ impl Store for EdgeStore<'_> {
             ])?;
         let entry =
             audit_statement(&database, audit, "WHERE EXISTS (SELECT 1 FROM config_versions WHERE change = ?1)")?;
-        let results = self.batch(vec![row, entry]).await?;
-        changed_one(results.first())
+        Ok(self.batch(vec![row, entry]).await? == 1)
     }
 
     async fn config_published(&self, version: u32) -> Result<bool, StoreError> {
         let statement = "UPDATE config_versions SET published = 1 \
              WHERE version = ?1 AND version = (SELECT MAX(version) FROM config_versions)";
-        changed_one(Some(&self.run(statement, &[version.into()]).await?))
+        Ok(self.run(statement, &[version.into()]).await? == 1)
     }
 
     async fn put_config(&self, sealed: &str) -> Result<(), StoreError> {
@@ -412,7 +409,7 @@ impl Store for EdgeStore<'_> {
 
     async fn record_told(&self, kind: Kind, id: &str, change: &str) -> Result<bool, StoreError> {
         let statement = format!("UPDATE {} SET told_change = change WHERE id = ?1 AND change = ?2", table_of(kind));
-        changed_one(Some(&self.run(&statement, &[id.into(), change.into()]).await?))
+        Ok(self.run(&statement, &[id.into(), change.into()]).await? == 1)
     }
 
     async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError> {
@@ -564,14 +561,27 @@ impl EdgeStore<'_> {
         Ok(crate::json::from_str(&String::from(rows)).map_err(worker::Error::from)?)
     }
 
-    pub(super) async fn run(&self, statement: &str, values: &[JsValue]) -> Result<D1Result, StoreError> {
-        let statement = self.database()?.prepare(statement).bind(values)?;
-        within(DATABASE, "the database", statement.run()).await
+    /// How many rows a statement changed.
+    pub(super) async fn run(&self, statement: &str, values: &[JsValue]) -> Result<u64, StoreError> {
+        self.batch(vec![self.database()?.prepare(statement).bind(values)?]).await
     }
 
-    /// One transaction.
-    pub(super) async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<Vec<D1Result>, StoreError> {
-        within(DATABASE, "the database", self.database()?.batch(statements)).await
+    /// One transaction; how many rows its first statement changed.
+    pub(super) async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<u64, StoreError> {
+        if statements.is_empty() {
+            return Ok(0);
+        }
+        let database: worker_sys::D1Database = JsValue::from(self.database()?).unchecked_into();
+        let statements: Array = statements.iter().map(D1PreparedStatement::inner).collect();
+        let asked = async { Ok(JsFuture::from(database.batch(statements)?).await?) };
+        let answer = within(DATABASE, "the database", asked).await?;
+        // By name, as rows are read: the bindings' way would be another reader in the script.
+        let member = |value: JsValue, name: &str| Reflect::get(&value, &name.into());
+        let first = Reflect::get_u32(&answer, 0).and_then(|first| member(first, "meta"));
+        let changes = first.and_then(|meta| member(meta, "changes")).ok().and_then(|changes| changes.as_f64());
+        changes
+            .map(|changes| changes as u64)
+            .ok_or_else(|| StoreError { message: "the database did not say what it changed".to_owned() })
     }
 }
 
@@ -604,14 +614,6 @@ fn audit_statement(
         optional(&audit.after),
     ];
     Ok(database.prepare(statement).bind(&values)?)
-}
-
-pub(super) fn changed_one(result: Option<&D1Result>) -> Result<bool, StoreError> {
-    let meta = result.map(D1Result::meta).transpose()?.flatten();
-    let changes = meta.and_then(|meta| meta.changes);
-    changes
-        .map(|changes| changes == 1)
-        .ok_or_else(|| StoreError { message: "the database did not say what it changed".to_owned() })
 }
 
 pub(super) fn read_json<T: FromJsonOwned>(record: &str) -> Result<T, StoreError> {

@@ -6,7 +6,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Date, Delay, Env};
 
-use super::store::{EdgeStore, changed_one, number};
+use super::store::{EdgeStore, number};
 use super::{hot, log};
 use crate::admin::StoreError;
 use crate::gateway::{Input, StoredFound, StoredResponse, StoredWanted};
@@ -80,7 +80,7 @@ async fn find(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreErro
 async fn delete(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreError> {
     let statement = "DELETE FROM responses WHERE id = ?1 AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4";
     let [id, key, team] = owner(wanted);
-    let deleted = changed_one(Some(&EdgeStore { env }.run(statement, &[id, key, team, now()]).await?))?;
+    let deleted = EdgeStore { env }.run(statement, &[id, key, team, now()]).await? == 1;
     let row = || Row {
         id: wanted.id.clone(),
         key_id: wanted.key_id.clone(),

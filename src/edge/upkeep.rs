@@ -6,7 +6,7 @@ use worker::{Env, Fetch};
 
 use super::log;
 use super::outgoing::request;
-use super::store::{EdgeStore, changed_one, number, within};
+use super::store::{EdgeStore, number, within};
 use crate::admin::{Courier, Delivery, Old, StoreError, Upkeep};
 use crate::json::readable;
 use crate::keys::Secrets;
@@ -63,7 +63,7 @@ impl Upkeep for EdgeStore<'_> {
              WHERE event_id = ?2 AND webhook_id = ?3 AND attempts = ?4 AND due_at IS NOT NULL";
         let next = next.map_or(JsValue::NULL, |next| number(next.0));
         let values = [next, due.event_id.as_str().into(), due.webhook_id.as_str().into(), due.attempts.into()];
-        changed_one(Some(&self.run(statement, &values).await?))
+        Ok(self.run(statement, &values).await? == 1)
     }
 
     async fn delivery_answered(&self, due: &Delivery, delivered: bool, answer: &str) -> Result<(), StoreError> {
@@ -147,9 +147,8 @@ impl EdgeStore<'_> {
     /// Deletes what is older than `before` by a statement that deletes a part of it, given that moment and how many rows.
     async fn delete_all(&self, part: &str, before: UnixMillis) -> Result<(), StoreError> {
         for _ in 0..MOST_STATEMENTS {
-            let deleted = self.run(part, &[number(before.0), MOST_FORGOTTEN.into()]).await?.meta()?;
-            let changes = deleted.and_then(|meta| meta.changes).unwrap_or(0);
-            if u32::try_from(changes).is_ok_and(|changes| changes < MOST_FORGOTTEN) {
+            let deleted = self.run(part, &[number(before.0), MOST_FORGOTTEN.into()]).await?;
+            if deleted < MOST_FORGOTTEN.into() {
                 break;
             }
         }
