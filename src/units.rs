@@ -2,7 +2,7 @@
 //!
 //! A token count that lands in a dollar field, or a second in a millisecond field, is a compile error here.
 
-use crate::json::{self, FromJson, Reader};
+use crate::json::{self, FromJson, Number, Reader};
 use std::fmt;
 use std::ops::{Add, AddAssign, Sub};
 
@@ -128,20 +128,31 @@ impl NanoUsd {
 /// ```
 impl fmt::Display for NanoUsd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
+        let mut written = Vec::with_capacity(20);
+        self.write(&mut written);
+        formatter.write_str(std::str::from_utf8(&written).unwrap_or_default())
+    }
+}
+
+/// In dollars, with as many decimals as it needs.
+impl Number for NanoUsd {
+    fn write(&self, out: &mut Vec<u8>) {
+        if self.0 < 0 {
+            out.push(b'-');
+        }
         let absolute = self.0.unsigned_abs();
         let (dollars, mut nanos) = (absolute / 1_000_000_000, absolute % 1_000_000_000);
-        write!(formatter, "{sign}{dollars}")?;
+        dollars.write(out);
         if nanos == 0 {
-            return Ok(());
+            return;
         }
-        // Every answer tells its cost, so these digits are not worth a string of their own.
         let mut fraction = *b".000000000";
         for digit in fraction.iter_mut().skip(1).rev() {
             *digit = b'0' + (nanos % 10) as u8;
             nanos /= 10;
         }
-        formatter.write_str(std::str::from_utf8(&fraction).unwrap_or_default().trim_end_matches('0'))
+        let used = fraction.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+        out.extend_from_slice(fraction.get(..used).unwrap_or_default());
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::answer::{Answer, Refusal};
 use super::page::Parameters;
 use super::{Call, Dimension, Store, StoreError, UsageQuery, UsageRow};
-use crate::json::Raw;
+use crate::json::{Raw, number};
 use crate::units::{NanoUsd, UnixMillis};
 
 const HOUR: i64 = 3_600_000;
@@ -125,7 +125,7 @@ fn csv(group_by: &[Dimension], rows: &[UsageRow]) -> String {
         ];
         cells.extend(counts.map(|count| count.to_string()));
         cells.extend([row.cost_nano, row.upstream_cost_nano].map(|amount| NanoUsd(amount).to_string()));
-        cells.push(hit_rate(row).map_or(String::new(), |rate| rate.to_string()));
+        cells.push(hit_rate(row).map_or(String::new(), number::shown));
         text.push_str(&cells.join(","));
         text.push_str("\r\n");
     }

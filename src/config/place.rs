@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
 use super::document::Node;
+use crate::json::{number::shown, read_float};
 use crate::sorted::SortedMap;
 use crate::units::NanoUsd;
 
@@ -129,11 +130,11 @@ impl<'d> Place<'d> {
     /// A decimal number from `least` to `most`: a share, a weight, never money.
     pub(super) fn decimal(&self, least: f64, most: f64) -> Option<f64> {
         let number = match self.node {
-            Node::Number(number) => number.parse::<f64>().ok().filter(|number| (least..=most).contains(number)),
+            Node::Number(number) => read_float(number).filter(|number| (least..=most).contains(number)),
             _ => None,
         };
         if number.is_none() {
-            self.expected(&format!("a number from {least} to {most}"));
+            self.expected(&format!("a number from {} to {}", shown(least), shown(most)));
         }
         number
     }

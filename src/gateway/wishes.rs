@@ -2,7 +2,7 @@ use std::ops::RangeInclusive;
 
 use crate::config::OwnThroughput;
 use crate::failure::Failure;
-use crate::json::Raw;
+use crate::json::{self, Raw};
 use crate::units::Millis;
 
 use super::Incoming;
@@ -161,8 +161,8 @@ fn outside(name: &'static str, range: &RangeInclusive<u64>) -> Failure {
 
 /// Seconds, with decimals.
 fn seconds(name: &'static str, value: &str) -> Result<Millis, Failure> {
-    match value.parse::<f64>() {
-        Ok(seconds) if seconds > 0.0 && seconds < 1e6 => Ok(Millis(((seconds * 1_000.0) as u64).max(1))),
+    match json::read_float(value) {
+        Some(seconds) if seconds > 0.0 && seconds < 1e6 => Ok(Millis(((seconds * 1_000.0) as u64).max(1))),
         _ => Err(Failure::bad_request(name, format!("`{name}` must be a number of seconds above 0."))),
     }
 }

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::{Cursor, Error, FromJson, FromJsonOwned, Text};
+use super::{Cursor, Error, FromJson, FromJsonOwned, Text, read_float};
 
 /// One valid JSON value as it was written, of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +139,7 @@ impl<'a> Raw<'a> {
     /// The number inside as a float, if it is one: for range checks, never for money.
     #[must_use]
     pub fn number(&self) -> Option<f64> {
-        if self.0.starts_with(['"', '[', '{', 't', 'f', 'n']) { None } else { self.0.parse().ok() }
+        if self.0.starts_with(['"', '[', '{', 't', 'f', 'n']) { None } else { read_float(&self.0) }
     }
 
     /// The boolean inside, if it is one.

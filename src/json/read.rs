@@ -11,7 +11,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
-use super::{Error, Kind, Raw, Reader, Text};
+use super::{Error, Kind, Raw, Reader, Text, read_float};
 use crate::sorted::SortedMap;
 
 /// What can be read from JSON; it may borrow from it.
@@ -269,7 +269,7 @@ impl<'a> FromJson<'a> for Number {
         if let Ok(number) = written.parse::<i64>() {
             return Ok(number.into());
         }
-        written.parse().ok().and_then(Number::from_f64).ok_or_else(|| Error::data("expected a number"))
+        read_float(written).and_then(Number::from_f64).ok_or_else(|| Error::data("expected a number"))
     }
 }
 

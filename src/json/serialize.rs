@@ -2,14 +2,14 @@
 //! fail, so nothing has to ask whether it did.
 
 use std::fmt::{self, Display};
-use std::io::Write as _;
 
 use serde::de::value::{BorrowedStrDeserializer, MapDeserializer};
 use serde::de::{self, Deserialize};
 use serde::ser::{self, Serialize, SerializeStruct as _, Serializer};
 use serde_json::value::RawValue;
 
-use super::{Raw, Text};
+use super::number::write_float;
+use super::{Number, Raw, Text};
 
 /// Under this name `serde_json`'s raw values give their span to a writer; a test holds it to it.
 const SPAN: &str = "$serde_json::private::RawValue";
@@ -89,9 +89,8 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
-    fn number(self, number: impl Display) -> Written {
-        // Writing into a Vec cannot fail.
-        let _ = write!(self.out, "{number}");
+    fn number(self, number: impl Number) -> Written {
+        number.write(self.out);
         Ok(())
     }
 
@@ -153,11 +152,13 @@ impl<'w> Serializer for Writer<'w> {
         self.number(value)
     }
     fn serialize_f32(self, value: f32) -> Written {
-        // `Debug` shows that a whole number is a float, as was always stored.
-        if value.is_finite() { self.number(format_args!("{value:?}")) } else { self.put("null") }
+        // A whole number keeps its fraction, as was always stored.
+        write_float(value, self.out);
+        Ok(())
     }
     fn serialize_f64(self, value: f64) -> Written {
-        if value.is_finite() { self.number(format_args!("{value:?}")) } else { self.put("null") }
+        write_float(value, self.out);
+        Ok(())
     }
     fn serialize_char(self, value: char) -> Written {
         self.serialize_str(value.encode_utf8(&mut [0; 4]))

@@ -1,4 +1,4 @@
-use super::{Raw, Text};
+use super::{Number, Raw, Text};
 
 /// Writes one JSON object member by member into a buffer. Must be [closed](Object::close).
 ///
@@ -58,11 +58,9 @@ impl<'w> Object<'w> {
         self
     }
 
-    /// A number or anything else whose `Display` is JSON (integers, [`crate::units::NanoUsd`]).
-    pub fn number(&mut self, key: &str, number: impl std::fmt::Display) -> &mut Self {
-        use std::io::Write as _;
-        // Writing into a Vec cannot fail.
-        let _ = write!(self.key(key), "{number}");
+    /// A number.
+    pub fn number(&mut self, key: &str, number: impl Number) -> &mut Self {
+        number.write(self.key(key));
         self
     }
 
@@ -140,11 +138,9 @@ impl<'w> Array<'w> {
         self
     }
 
-    /// A number or anything else whose `Display` is JSON.
-    pub fn number(&mut self, number: impl std::fmt::Display) -> &mut Self {
-        use std::io::Write as _;
-        // Writing into a Vec cannot fail.
-        let _ = write!(self.item(), "{number}");
+    /// A number.
+    pub fn number(&mut self, number: impl Number) -> &mut Self {
+        number.write(self.item());
         self
     }
 

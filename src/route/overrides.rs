@@ -2,6 +2,7 @@
 
 use super::alias::Overrides;
 use crate::chat::Effort;
+use crate::json::number::shown;
 use crate::json::{Cursor, Raw, SyntaxError};
 use crate::wire::Surface;
 
@@ -40,10 +41,10 @@ impl Overrides {
     fn changes<'v>(&self, surface: Surface, value: &dyn Fn(&str) -> Option<&'v str>) -> Vec<(&'static str, String)> {
         let mut changes: Vec<(&'static str, String)> = Vec::new();
         if let Some(temperature) = self.temperature {
-            changes.push(("temperature", temperature.to_string()));
+            changes.push(("temperature", shown(temperature)));
         }
         if let Some(top_p) = self.top_p {
-            changes.push(("top_p", top_p.to_string()));
+            changes.push(("top_p", shown(top_p)));
         }
         let speaks_items = value("input").is_some();
         if let Some(most) = self.max_tokens {

@@ -38,7 +38,7 @@ impl Routed {
         if let Some(class) = self.class {
             object.object("class", |shown| {
                 shown.string("kind", class.kind.name()).number("difficulty", class.difficulty);
-                shown.number("confidence", format!("{:.3}", class.confidence));
+                shown.number("confidence", rounded(class.confidence, 1e3));
             });
         }
         if let Some(meaning) = &self.meaning {
@@ -47,7 +47,7 @@ impl Routed {
                     Some(route) => shown.string("route", route),
                     None => shown.null("route"),
                 };
-                shown.number("similarity", format!("{:.3}", meaning.similarity));
+                shown.number("similarity", rounded(meaning.similarity, 1e3));
             });
         }
         if self.decision.latency_unmet {
@@ -62,7 +62,7 @@ impl Routed {
                 list.object(|entry| {
                     entry.string("target", &contender.target);
                     if ranked.score.is_finite() {
-                        entry.number("score", format!("{:.4}", ranked.score));
+                        entry.number("score", rounded(ranked.score, 1e4));
                     }
                     entry.number("group", ranked.group);
                     if let Some(cost) = ranked.cost {
@@ -111,6 +111,11 @@ impl Routed {
             }
         });
     }
+}
+
+/// To so many parts of one: more of it says nothing.
+fn rounded(figure: f64, parts: f64) -> f64 {
+    (figure * parts).round() / parts
 }
 
 fn write_figures(object: &mut Object<'_>, figures: &Figures) {

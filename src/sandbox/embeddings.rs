@@ -98,7 +98,7 @@ fn write_vector(item: &mut Object<'_>, vector: &[f32], base64: bool) {
     }
     item.array("embedding", |numbers: &mut Array<'_>| {
         for number in vector {
-            numbers.item().extend_from_slice(number.to_string().as_bytes());
+            numbers.number(*number);
         }
     });
 }

@@ -6,6 +6,7 @@
 
 use super::retry_after::{duration, moment};
 use crate::breaker::Headroom;
+use crate::json;
 use crate::units::{Millis, UnixMillis};
 
 /// Limits of one answer that are looked at; the most seen is five.
@@ -86,7 +87,7 @@ fn limit_in(header: &str) -> Option<(&str, Aspect)> {
 }
 
 fn number(value: &str) -> Option<f64> {
-    value.trim().parse::<f64>().ok().filter(|number| number.is_finite())
+    json::read_float(value.trim()).filter(|number| number.is_finite())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How long an upstream asks to wait, in the spellings that vendors use.
 
+use crate::json;
 use crate::units::{Millis, UnixMillis};
 
 /// Names under which limits are counted, as they end `x-ratelimit-remaining-…` and `x-ratelimit-reset-…`.
@@ -47,7 +48,7 @@ fn until(moment: i64, now: Option<i64>) -> Option<Millis> {
 }
 
 fn milliseconds(value: Option<String>) -> Option<Millis> {
-    let number = value?.trim().parse::<f64>().ok()?;
+    let number = json::read_float(value?.trim())?;
     whole(number)
 }
 
@@ -75,14 +76,14 @@ pub(super) fn moment(value: &str, now: UnixMillis) -> Option<UnixMillis> {
 /// `2`, `0.5` (seconds), `6ms`, `1m0s`, `5m45.6s`, `1h2m`.
 pub(super) fn duration(value: &str) -> Option<Millis> {
     let mut rest = value.trim();
-    if let Ok(seconds) = rest.parse::<f64>() {
+    if let Some(seconds) = json::read_float(rest) {
         return whole(seconds * 1000.0);
     }
     let mut total = 0.0;
     while !rest.is_empty() {
         let unit_at = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let (number, after) = rest.split_at(unit_at);
-        let number = number.parse::<f64>().ok()?;
+        let number = json::read_float(number)?;
         let next_at = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
         let (unit, next) = after.split_at(next_at);
         total += number

@@ -4,6 +4,7 @@ use super::super::place::Place;
 use super::aliases::candidates;
 use super::conditions;
 use crate::budget::Period;
+use crate::json::number::shown;
 use crate::route::alias::Alias;
 use crate::route::experiment::{Experiment, Shadow, Split, Stop, Variant};
 use crate::sorted::SortedMap;
@@ -76,6 +77,7 @@ fn variants(place: &Place<'_>) -> Vec<Variant> {
     let serving = variants.iter().filter(|variant| variant.shadow.is_none());
     let sum: f64 = serving.map(|variant| variant.share).sum();
     if sum > 1.0 + 1e-9 {
+        let sum = shown(sum);
         place.fault(format!("the shares add up to {sum}; at most 1 is allowed, what is left keeps the alias as it is"));
     }
     variants

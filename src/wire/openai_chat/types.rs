@@ -199,7 +199,7 @@ pub fn present<'a>(reader: &mut Reader<'a>) -> Result<Option<Raw<'a>>, json::Err
 
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
 fn read_count(number: &str) -> Option<u64> {
-    number.parse().ok().or_else(|| Some(number.parse::<f64>().ok().filter(|count| *count >= 0.0)? as u64))
+    number.parse().ok().or_else(|| Some(json::read_float(number).filter(|count| *count >= 0.0)? as u64))
 }
 
 #[cfg(test)]
