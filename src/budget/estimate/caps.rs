@@ -12,6 +12,8 @@ pub(super) struct Caps {
     tokens: Option<u64>,
     /// How many answers.
     answers: Option<u64>,
+    /// Bytes of the answer that the caller predicts: what of it turns out wrong is billed beside what comes back.
+    pub(super) predicted: u64,
     /// What has no bound: what the provider keeps, or looks up by itself.
     pub(super) unbounded: Option<&'static str>,
 }
@@ -53,6 +55,12 @@ impl Caps {
                 "num_predict" => caps.tokens(11, cursor),
                 _ => cursor.value().map(drop),
             }),
+            "prediction" => {
+                let value = cursor.value()?;
+                let bytes = if value.is_null() { 0 } else { value.get().len() as u64 };
+                caps.predicted = caps.predicted.saturating_add(bytes);
+                Ok(())
+            }
             // As text it is one.
             "prompt" => caps.names("a stored prompt", cursor, |kind| kind == Kind::Object),
             name => match UNBOUNDED.iter().find(|(known, _)| *known == name) {

@@ -6,7 +6,7 @@
 //!   taken to be three bytes, which is more than English has and less than it costs to be wrong. A picture of one colour
 //!   and a document of empty pages have few bytes and many tokens: under a strict budget each picture has the most that
 //!   any model counts, and a document or film what the model takes in at all.
-//! - **Output**: the cap that is sent, times the number of answers.
+//! - **Output**: the cap that is sent, times the number of answers, and all that the caller predicts of one.
 //! - **Price**: the dearest rate that can apply: long-prompt tiers that the bound reaches, service tiers if one is asked
 //!   for, both together, cache writes if the body asks for them, images that the model may put out unasked.
 //! - What has no bound (links to media, stored files and answers, searches and tools of the provider) is said to have
@@ -65,7 +65,8 @@ pub fn estimate(
     let bytes = body.len() as u64;
     let marks = Marks::of(&plain(body));
     let around = if marks.tools { AROUND + AROUND_TOOLS } else { AROUND };
-    let input_tokens = if strict { bytes } else { bytes.div_ceil(BYTES_PER_TOKEN) } + around;
+    let tokens_of = |bytes: u64| if strict { bytes } else { bytes.div_ceil(BYTES_PER_TOKEN) };
+    let input_tokens = tokens_of(bytes) + around;
     // What cannot be read here the upstream will not take either: then only the model's own cap is known.
     let caps = Caps::of(body).unwrap_or_default();
     let mut unbounded = marks.unbounded.or(caps.unbounded).or(marks.linked.then_some("a link to media"));
@@ -74,6 +75,7 @@ pub fn estimate(
         unbounded = unbounded.or(Some("an answer without a cap"));
     }
     let output_tokens = output_tokens.unwrap_or(u64::from(DEFAULT_MAX_TOKENS));
+    let output_tokens = output_tokens.saturating_add(tokens_of(caps.predicted));
     let mut priced_tokens = input_tokens;
     if strict {
         priced_tokens = priced_tokens.saturating_add(marks.pictures.saturating_mul(A_PICTURE));

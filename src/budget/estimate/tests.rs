@@ -206,6 +206,19 @@ fn caps_of_other_formats_are_found_too() {
     assert_eq!(cap(r#"{"options":{"num_predict":-1}}"#).1, Some("an answer without a cap"));
 }
 
+#[test]
+fn predicted_output_that_turns_out_wrong_is_held_beside_what_comes_back() {
+    // Rejected tokens are billed as output: <https://platform.openai.com/docs/guides/predicted-outputs>.
+    let text = "class User {}\n".repeat(40).replace('\n', "\\n");
+    let prediction = format!(r#"{{"type":"content","content":"{text}"}}"#);
+    let body = format!(r#"{{"messages":[],"max_tokens":9,"prediction":{prediction}}}"#);
+    let bytes = prediction.len() as u64;
+    assert_eq!(strictly(&body, None).most.output_tokens, 9 + bytes);
+    let loosely = estimate(body.as_bytes(), true, false, None, None, None);
+    assert_eq!(loosely.most.output_tokens, 9 + bytes.div_ceil(BYTES_PER_TOKEN));
+    assert_eq!(strictly(r#"{"messages":[],"max_tokens":9,"prediction":null}"#, None).most.output_tokens, 9);
+}
+
 fn strictly(body: &str, price: Option<&Price>) -> Estimate {
     estimate(body.as_bytes(), true, true, price, None, None)
 }
