@@ -36,77 +36,9 @@ enum Mark {
 const SEARCH: &str = "a search by the provider";
 const TOOL: &str = "a tool that the provider runs";
 
-/// The words that matter, as they stand behind a quote. Those that end in one are whole names.
-const WORDS: &[(&str, Mark)] = &[
-    ("tools\"", Mark::Tools),
-    ("file_id\"", Mark::Kept("a stored file")),
-    ("fileUri\"", Mark::Kept("a stored file")),
-    ("file_uri\"", Mark::Kept("a stored file")),
-    ("item_reference\"", Mark::Typed("a stored answer")),
-    ("web_search", Mark::Typed(SEARCH)),
-    ("web_fetch", Mark::Typed(SEARCH)),
-    ("file_search\"", Mark::Typed(SEARCH)),
-    ("code_interpreter\"", Mark::Typed(TOOL)),
-    ("code_execution", Mark::Typed(TOOL)),
-    ("image_generation\"", Mark::Typed(TOOL)),
-    ("mcp\"", Mark::Typed(TOOL)),
-    ("builtin_function\"", Mark::Typed(TOOL)),
-    ("googleSearch", Mark::Named(SEARCH)),
-    ("google_search", Mark::Named(SEARCH)),
-    ("googleMaps\"", Mark::Named(SEARCH)),
-    ("google_maps\"", Mark::Named(SEARCH)),
-    ("fileSearch\"", Mark::Named(SEARCH)),
-    ("urlContext\"", Mark::Named(SEARCH)),
-    ("url_context\"", Mark::Named(SEARCH)),
-    ("codeExecution\"", Mark::Named(TOOL)),
-    ("code_execution\"", Mark::Named(TOOL)),
-    ("image_url\"", Mark::Medium),
-    ("video_url\"", Mark::Medium),
-    ("audio_url\"", Mark::Medium),
-    ("file_url\"", Mark::Medium),
-    ("document_url\"", Mark::Medium),
-    ("source\"", Mark::Medium),
-    ("cache_control\"", Mark::Caches),
-    ("cachePoint\"", Mark::Caches),
-    ("input_audio\"", Mark::Sound),
-    ("inlineData\"", Mark::Sound),
-    ("inline_data\"", Mark::Sound),
-    ("data:audio", Mark::Sound),
-    ("image", Mark::Image),
-    ("input_image", Mark::Image),
-    ("data:image", Mark::Image),
-    ("data:image", Mark::Picture),
-    ("inlineData\"", Mark::Encoded),
-    ("inline_data\"", Mark::Encoded),
-    ("base64\"", Mark::Encoded),
-    ("bytes\"", Mark::Encoded),
-    ("data:application/", Mark::Document),
-    ("data:video", Mark::Document),
-    ("application/pdf\"", Mark::Document),
-    ("video/", Mark::Document),
-    ("document\"", Mark::Enclosed),
-    ("video\"", Mark::Enclosed),
-    ("audio\"", Mark::Media),
-    ("modalities\"", Mark::Media),
-    ("responseModalities\"", Mark::Media),
-    ("service_tier\"", Mark::Tier),
-];
-
 /// How deep links and bytes lie within what names them, with some to spare. Deeper is not looked, so that a body of names
 /// within names is not gone over once for each.
 const DEEPEST: u32 = 8;
-
-/// The first letters of [`WORDS`], as bits.
-const FIRST_LETTERS: u128 = {
-    let (mut letters, mut words) = (0, WORDS);
-    while let [(word, _), rest @ ..] = words {
-        if let [first, ..] = word.as_bytes() {
-            letters |= 1 << *first;
-        }
-        words = rest;
-    }
-    letters
-};
 
 /// What a request's words say that bounds or prices it.
 #[derive(Default)]
@@ -141,12 +73,11 @@ impl Marks {
         for quote in memchr::memchr_iter(b'"', body) {
             let before = body.get(..quote).unwrap_or_default();
             let rest = body.get(quote + 1..).unwrap_or_default();
-            let letter = rest.first().map_or(0, |letter| u32::from(*letter));
+            let words = rest.first().map_or(&[][..], |letter| words(*letter));
             // A quote with a backslash before it stands within a text, and begins nothing.
-            if letter < 128 && FIRST_LETTERS >> letter & 1 == 1 && before.last() != Some(&b'\\') {
-                let alike = |word: &str| word.as_bytes().first() == rest.first() && rest.starts_with(word.as_bytes());
-                let quoted = Quoted { before, rest };
-                WORDS.iter().filter(|(word, _)| alike(word)).for_each(|(_, mark)| marks.note(*mark, quoted));
+            if !words.is_empty() && before.last() != Some(&b'\\') {
+                let alike = words.iter().filter(|(word, _)| rest.starts_with(word.as_bytes()));
+                alike.for_each(|(_, mark)| marks.note(*mark, Quoted { before, rest }));
             }
         }
         marks
@@ -173,6 +104,65 @@ impl Marks {
             Mark::Tier => self.tier = true,
             Mark::Typed(_) | Mark::Named(_) | Mark::Kept(_) | Mark::Encoded => {}
         }
+    }
+}
+
+/// The words that matter, as they stand behind a quote, by their first letter. Those that end in a quote are whole names.
+fn words(letter: u8) -> &'static [(&'static str, Mark)] {
+    match letter {
+        b'a' => &[("audio_url\"", Mark::Medium), ("application/pdf\"", Mark::Document), ("audio\"", Mark::Media)],
+        b'b' => &[("builtin_function\"", Mark::Typed(TOOL)), ("base64\"", Mark::Encoded), ("bytes\"", Mark::Encoded)],
+        b'c' => &[
+            ("code_interpreter\"", Mark::Typed(TOOL)),
+            ("code_execution", Mark::Typed(TOOL)),
+            ("codeExecution\"", Mark::Named(TOOL)),
+            ("code_execution\"", Mark::Named(TOOL)),
+            ("cache_control\"", Mark::Caches),
+            ("cachePoint\"", Mark::Caches),
+        ],
+        b'd' => &[
+            ("document_url\"", Mark::Medium),
+            ("data:audio", Mark::Sound),
+            ("data:image", Mark::Image),
+            ("data:image", Mark::Picture),
+            ("data:application/", Mark::Document),
+            ("data:video", Mark::Document),
+            ("document\"", Mark::Enclosed),
+        ],
+        b'f' => &[
+            ("file_id\"", Mark::Kept("a stored file")),
+            ("fileUri\"", Mark::Kept("a stored file")),
+            ("file_uri\"", Mark::Kept("a stored file")),
+            ("file_search\"", Mark::Typed(SEARCH)),
+            ("fileSearch\"", Mark::Named(SEARCH)),
+            ("file_url\"", Mark::Medium),
+        ],
+        b'g' => &[
+            ("googleSearch", Mark::Named(SEARCH)),
+            ("google_search", Mark::Named(SEARCH)),
+            ("googleMaps\"", Mark::Named(SEARCH)),
+            ("google_maps\"", Mark::Named(SEARCH)),
+        ],
+        b'i' => &[
+            ("item_reference\"", Mark::Typed("a stored answer")),
+            ("image_generation\"", Mark::Typed(TOOL)),
+            ("image_url\"", Mark::Medium),
+            ("input_audio\"", Mark::Sound),
+            ("inlineData\"", Mark::Sound),
+            ("inline_data\"", Mark::Sound),
+            ("image", Mark::Image),
+            ("input_image", Mark::Image),
+            ("inlineData\"", Mark::Encoded),
+            ("inline_data\"", Mark::Encoded),
+        ],
+        b'm' => &[("mcp\"", Mark::Typed(TOOL)), ("modalities\"", Mark::Media)],
+        b'r' => &[("responseModalities\"", Mark::Media)],
+        b's' => &[("source\"", Mark::Medium), ("service_tier\"", Mark::Tier)],
+        b't' => &[("tools\"", Mark::Tools)],
+        b'u' => &[("urlContext\"", Mark::Named(SEARCH)), ("url_context\"", Mark::Named(SEARCH))],
+        b'v' => &[("video_url\"", Mark::Medium), ("video/", Mark::Document), ("video\"", Mark::Enclosed)],
+        b'w' => &[("web_search", Mark::Typed(SEARCH)), ("web_fetch", Mark::Typed(SEARCH))],
+        _ => &[],
     }
 }
 
@@ -252,10 +242,10 @@ fn is_link(text: &[u8]) -> bool {
 
 /// The body with letters that are written as `\u0065` written out: as names, both are the same.
 pub(super) fn plain(body: &[u8]) -> Cow<'_, [u8]> {
-    let Some(first) = json::find(body, b"\\u00") else { return Cow::Borrowed(body) };
-    let mut written = Vec::with_capacity(body.len());
     // An escaped backslash before it takes part in no other escape: from the text's own first backslash on.
-    let start = body.get(..first).and_then(|before| memchr(b'\\', before)).unwrap_or(first);
+    let has_letter = |start: &usize| body.get(*start..).is_some_and(|rest| json::mentions(rest, b"\\u00"));
+    let Some(start) = memchr(b'\\', body).filter(has_letter) else { return Cow::Borrowed(body) };
+    let mut written = Vec::with_capacity(body.len());
     let (head, mut left) = body.split_at_checked(start).unwrap_or((body, &[]));
     written.extend_from_slice(head);
     while let Some(at) = memchr(b'\\', left) {
@@ -274,4 +264,17 @@ pub(super) fn plain(body: &[u8]) -> Cow<'_, [u8]> {
     }
     written.extend_from_slice(left);
     Cow::Owned(written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_word_is_looked_for_by_its_own_first_letter() {
+        let all = |letter: u8| words(letter).iter().map(move |(word, _)| (letter, word));
+        let found: Vec<_> = (0..=u8::MAX).flat_map(all).collect();
+        assert_eq!(found.len(), 52);
+        assert!(found.iter().all(|(letter, word)| word.as_bytes()[0] == *letter), "{found:?}");
+    }
 }
