@@ -19,6 +19,7 @@ use super::call::{Call, Stage};
 use super::funds_refused::{Headers, headers, refusal};
 use super::send::no_attempt;
 use super::settle::estimate as estimate_used;
+use super::talk::LONGEST_TURN;
 use super::{Gateway, Step};
 
 /// How long a call waits for what other calls hold and may give back, before it is refused.
@@ -106,13 +107,15 @@ impl Gateway {
         call.funds.tries += 1;
         let tags = call.tags();
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;
+        // A talk has no deadline of its own: a turn begins when the one before it was paid.
+        let is_talk = call.endpoint == Some(Endpoint::Realtime);
         let wanted = Wanted {
             request: &call.request_id,
             spender: call.spender(&grant, &tags),
             aim: call.aim(),
             most,
             terms: &grant.terms,
-            deadline: call.started.plus(total),
+            deadline: if is_talk { now.plus(LONGEST_TURN) } else { call.started.plus(total) },
             again: call.funds.tries > 1,
         };
         let mut asked = None;

@@ -8,7 +8,7 @@ use crate::failure::{Failure, Kind};
 use crate::http::{Response, no_store};
 use crate::keys::Grant;
 use crate::provider::{Bucket, Price, Quirks};
-use crate::units::{NanoUsd, UnixMillis};
+use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::service::read_event;
 
 use super::call::{Call, Stage};
@@ -19,6 +19,11 @@ use super::{Asked, Gateway, Input, Step};
 /// What a turn is taken to hear and say, in tokens, where nothing has to hold for sure.
 const HEARD: u64 = 2_048;
 const SAID: u64 = 1_024;
+
+/// How long a turn may take, with all the silence before it: providers end a talk after an hour.
+///
+/// Source: <https://platform.openai.com/docs/guides/realtime-conversations>.
+pub(super) const LONGEST_TURN: Millis = Millis(3_600_000);
 
 /// What a talk has used so far.
 #[derive(Debug, Default)]

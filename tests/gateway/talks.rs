@@ -3,7 +3,7 @@
 use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{CallId, Input, Step};
 use latchkey::keys::{Key, Markup, UnknownPrice};
-use latchkey::units::NanoUsd;
+use latchkey::units::{Millis, NanoUsd};
 use serde_json::json;
 
 use crate::world::{World, header, header_of, json as read, refused, sent};
@@ -122,6 +122,30 @@ fn a_talk_ends_when_its_budget_does() {
     let now = world.now;
     let standing = world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known");
     assert_eq!(standing.spent, i64::from(turns) * COST, "the ledger knows of every turn");
+}
+
+#[test]
+fn a_talk_longer_than_any_call_is_charged_what_its_turns_cost() {
+    let mut world = with_budget(100_000);
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    sent(step);
+    begun(&mut world, id);
+    for _ in 0..3 {
+        // Nobody says a word for a quarter of an hour.
+        world.report();
+        world.now = world.now.plus(Millis(900_000));
+        world.report();
+        let mut step = world.resume(id, Input::Chunk(TURN.as_bytes()));
+        while let Step::Wait(_) = step {
+            step = world.resume(id, Input::Waited);
+        }
+        assert!(matches!(step, Step::Hold), "{step:?}");
+    }
+    world.resume(id, Input::End);
+    world.report();
+    let now = world.now;
+    let standing = world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known");
+    assert_eq!(standing.spent, 3 * COST);
 }
 
 #[test]
