@@ -6,7 +6,9 @@
 const AT_ONCE = 5;
 const NOTHING = new Uint8Array(0);
 const LINE_END = /\r\n|\n|\r/;
-const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/;
+const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/g;
+/** So many characters may be the beginning of a blank line. */
+const BEGUN = 3;
 
 /** Answers a comparison. `make(path, init)` makes a call of this gateway, `read(most)` reads the request's body. */
 export async function compare(core, request, make, read) {
@@ -121,15 +123,25 @@ function dataOf(event) {
 }
 
 /** The events of a stream of them, without the blank lines between. Providers end lines as they like. */
-async function* events(body) {
+export async function* events(body) {
   const decoder = new TextDecoder();
-  let kept = "";
+  const blank = new RegExp(BLANK_LINE);
+  // A long event comes in many pieces: each is gone over once, with the end of the one before it.
+  let pieces = [];
+  let begun = "";
   for await (const piece of body) {
-    kept += decoder.decode(piece, { stream: true });
-    for (let end = BLANK_LINE.exec(kept); end !== null; end = BLANK_LINE.exec(kept)) {
-      yield kept.slice(0, end.index);
-      kept = kept.slice(end.index + end[0].length);
+    const text = begun + decoder.decode(piece, { stream: true });
+    let start = 0;
+    for (let end = blank.exec(text); end !== null; end = blank.exec(text)) {
+      pieces.push(text.slice(start, end.index));
+      start = blank.lastIndex;
+      yield pieces.join("");
+      pieces = [];
     }
+    const rest = Math.max(start, text.length - BEGUN);
+    pieces.push(text.slice(start, rest));
+    begun = text.slice(rest);
   }
-  if (kept !== "") yield kept;
+  const last = pieces.join("") + begun;
+  if (last !== "") yield last;
 }

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { events } from "../../src/edge/compare.mjs";
 import { startGateway } from "./gateway.mjs";
 import { chatEnd, chatEvents, json, stream } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
@@ -192,6 +193,27 @@ describe("comparisons", () => {
     assert.equal((await send(say("hi", { models: Array(11).fill("openai/a") }), {}, "/v1/compare")).status, 400);
     const stranger = await send(say("hi", { models }), { authorization: "Bearer lk-nobody" }, "/v1/compare");
     assert.deepEqual([stranger.status, stranger.json.error.code], [401, "invalid_api_key"]);
+  });
+
+  test("are cut into the same events in whatever pieces they come, and gone over once", async (context) => {
+    const cut = async (text, size) => {
+      const bytes = new TextEncoder().encode(text);
+      const pieces = Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.slice(index * size, (index + 1) * size));
+      return Array.fromAsync(events(pieces));
+    };
+    const mixed = "data: ä\n\n: hi\r\n\r\ndata: 1\rdata: 2\r\rdata: 3\n\r\n\r\n\n\ndata: cut";
+    const whole = await cut(mixed, mixed.length * 2);
+    assert.deepEqual(whole, ["data: ä", ": hi", "data: 1\rdata: 2", "data: 3\n", "", "data: cut"]);
+    for (const size of [1, 2, 3, 4, 5]) assert.deepEqual(await cut(mixed, size), whole, `${size} bytes at a time`);
+    const { exec } = RegExp.prototype;
+    let read = 0;
+    context.mock.method(RegExp.prototype, "exec", function (text) {
+      read += text.length;
+      return exec.call(this, text);
+    });
+    const long = `data: ${"x".repeat(1 << 18)}`;
+    assert.deepEqual(await cut(`${long}\n\n`, 64), [long]);
+    assert.ok(read < 2 * long.length, `${read} characters read of ${long.length}`);
   });
 
   test("are read however a provider ends its lines", async () => {
