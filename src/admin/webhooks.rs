@@ -23,7 +23,7 @@ use crate::units::UnixMillis;
 const LONGEST_URL: usize = 500;
 const MOST_EVENTS: usize = 50;
 /// What a new webhook is told of unless it says otherwise.
-const USUAL_EVENTS: [&str; 4] = ["budget.*", "key.anomaly", "key.revoke", "key.delete"];
+const USUAL_EVENTS: [&str; 5] = ["budget.*", "key.anomaly", "key.revoke", "key.delete", "ledger.refused"];
 
 /// A webhook's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -24,13 +24,13 @@
 use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
-use worker::wasm_bindgen::JsValue;
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
 
+use super::log;
+use super::outbox::Outbox;
 use super::rows::texts;
-use super::{log, store};
 use crate::admin::CallRow;
 use crate::breaker::Order;
 use crate::budget::ledger::{Committed, Notice, Released, Row};
@@ -43,16 +43,10 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// The version before this one knew records only; isolates that speak it are about to end.
 const OLDEST: u32 = 1;
-/// Batches that one alarm moves at most; the database takes each in one statement.
-const BATCHES_AN_ALARM: i64 = 20;
-/// Batches in which a call is looked for: more wait only where the database is away for long.
-const MOST_LOOKED_AT: i64 = 200;
 /// From the first record of a batch to its way to the database.
 const ALARM_AFTER_MS: i64 = 2_000;
 /// With the database away, tried again at the latest after this.
 const LONGEST_RETRY_MS: i64 = 300_000;
-/// What the name of a batch begins with that is an event.
-const EVENT: &str = "event:";
 /// Bytes of one request body.
 const MOST_BYTES: usize = 8 << 20;
 
@@ -248,7 +242,7 @@ impl DurableObject for Ledger {
                 supported(version)?;
                 let reply =
                     report.map(|report| self.change(version, |ledger, now| ledger.handle(report, now))).transpose()?;
-                self.keep(batch, records.get())?;
+                self.outbox().keep(batch, records.get())?;
                 // While this waits, others arrive.
                 drop(body);
                 self.arm(ALARM_AFTER_MS).await?;
@@ -268,7 +262,7 @@ impl DurableObject for Ledger {
             (Method::Post, "/calls") => {
                 let Sought { version, request_id } = crate::json::from_slice(&body)?;
                 supported(version)?;
-                let records = self.waiting(&request_id)?.join(",");
+                let records = self.outbox().waiting(&request_id)?.join(",");
                 Response::from_bytes(format!("{{\"version\":{PROTOCOL},\"records\":[{records}]}}").into_bytes())
             }
             (Method::Post, "/standings") => {
@@ -283,8 +277,9 @@ impl DurableObject for Ledger {
     async fn alarm(&self) -> Result<Response> {
         let swept = self.change(PROTOCOL, |ledger, now| ledger.sweep(now));
         // A throw would use up the platform's six retries; the next try is armed here instead.
-        let (next, failures) = match swept.and(self.flush().await) {
-            Ok(0) => (None, 0),
+        let (next, failures) = match swept.and(self.outbox().flush(now()).await) {
+            // What stepped aside has its own time.
+            Ok(0) => (self.outbox().next()?.map(|due| due.0.saturating_sub(now().0).max(0)), 0),
             Ok(_) => (Some(0), 0),
             Err(error) => {
                 let failures = self.failures.get().saturating_add(1);
@@ -294,10 +289,10 @@ impl DurableObject for Ledger {
             }
         };
         self.failures.set(failures);
-        match next {
-            Some(wait) => self.arm(wait).await?,
-            None => self.arm_for_sweep().await?,
+        if let Some(wait) = next {
+            self.arm(wait).await?;
         }
+        self.arm_for_sweep().await?;
         Response::ok("")
     }
 }
@@ -338,65 +333,17 @@ impl Ledger {
         for committed in ledger.take_committed() {
             let record = row_of(&committed);
             let name = format!("{}.{}", record.request_id, record.seq);
-            self.keep(&name, &format!("[{}]", crate::json::to_string(&record)))?;
+            self.outbox().keep(&name, &format!("[{}]", crate::json::to_string(&record)))?;
         }
         for notice in ledger.take_notices() {
             let event = Event::of(&notice, now());
-            self.keep(&format!("{EVENT}{}", event.id), &crate::json::to_string(&event))?;
+            self.outbox().keep_event(&event.id, &crate::json::to_string(&event))?;
         }
         Ok(())
     }
 
-    fn keep(&self, batch: &str, records: &str) -> Result<()> {
-        if records == "[]" {
-            return Ok(());
-        }
-        let values = vec![JsValue::from_str(batch), JsValue::from_str(records)];
-        let statement = "INSERT OR IGNORE INTO outbox (batch, records) VALUES (?, ?)";
-        self.state.storage().sql().exec_raw(statement, values).map(|_| ())
-    }
-
-    /// The records of a call among the batches that wait, as they were written, in their order.
-    fn waiting(&self, request_id: &str) -> Result<Vec<String>> {
-        let statement = "SELECT record.value FROM (SELECT records FROM outbox WHERE batch NOT LIKE 'event:%' LIMIT ?) AS waiting, \
-             json_each(waiting.records) AS record \
-             WHERE instr(waiting.records, ?) > 0 AND record.value->>'request_id' = ? ORDER BY record.value->>'seq' LIMIT 100";
-        let id = || SqlStorageValue::String(request_id.to_owned());
-        let values = vec![SqlStorageValue::try_from_i64(MOST_LOOKED_AT)?, id(), id()];
-        let rows = texts(&self.state.storage().sql().exec(statement, values)?)?;
-        Ok(rows.into_iter().map(|[record]| record).collect())
-    }
-
-    /// Moves some batches to the database; how many they were.
-    async fn flush(&self) -> Result<usize> {
-        let sql = self.state.storage().sql();
-        let some = "SELECT batch FROM outbox LIMIT ?";
-        let names = texts(&sql.exec(some, vec![SqlStorageValue::try_from_i64(BATCHES_AN_ALARM)?])?)?;
-        let (mut moved, mut failed) = (0, None);
-        for [batch] in &names {
-            // Each is read when its turn comes: all at once they would be megabytes.
-            let key = || vec![SqlStorageValue::String(batch.clone())];
-            let rows = texts(&sql.exec("SELECT records FROM outbox WHERE batch = ?", key())?)?;
-            let Some([records]) = rows.into_iter().next() else { continue };
-            let records = JsValue::from(records);
-            let written = match batch.strip_prefix(EVENT) {
-                Some(_) => store::insert_event(&self.env, records).await,
-                None => store::insert_records(&self.env, records).await,
-            };
-            match written {
-                Ok(()) => {
-                    sql.exec("DELETE FROM outbox WHERE batch = ?", key())?;
-                    moved += 1;
-                }
-                // One that the database does not take must not hold up the others; two, and it is away.
-                Err(error) if failed.is_none() => failed = Some(error),
-                Err(error) => return Err(Error::RustError(error.to_string())),
-            }
-        }
-        match failed {
-            Some(error) if moved == 0 => Err(Error::RustError(error.to_string())),
-            _ => Ok(moved),
-        }
+    fn outbox(&self) -> Outbox<'_> {
+        Outbox::of(&self.state, &self.env)
     }
 
     /// Sets the alarm unless an earlier one is set.
@@ -433,11 +380,9 @@ fn now() -> UnixMillis {
 /// What is stored, after the tables are made where there are none yet.
 fn restore(state: &State) -> Result<crate::budget::Ledger> {
     let sql = state.storage().sql();
-    for table in [
-        "CREATE TABLE IF NOT EXISTS outbox (batch TEXT PRIMARY KEY, records TEXT NOT NULL) WITHOUT ROWID",
-        "CREATE TABLE IF NOT EXISTS ledger (kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, \
-         PRIMARY KEY (kind, name)) WITHOUT ROWID",
-    ] {
+    let ledger = "CREATE TABLE IF NOT EXISTS ledger (kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, \
+         PRIMARY KEY (kind, name)) WITHOUT ROWID";
+    for table in Outbox::TABLES.into_iter().chain([ledger]) {
         sql.exec(table, Vec::new())?;
     }
     let rows = texts(&sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?)?;

@@ -14,6 +14,7 @@ mod ledger;
 mod ledgers;
 mod log;
 mod means;
+mod outbox;
 mod outgoing;
 mod probe;
 mod rows;

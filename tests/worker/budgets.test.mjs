@@ -189,6 +189,29 @@ test("the database being away loses nothing, and holds no call up", async () => 
   assert.deepEqual([sum, rows.length], [spent, 4]);
 });
 
+test("what the database refuses steps aside until it is taken, and holds up nothing else", async () => {
+  const { id } = await gateway.createKey();
+  const database = await gateway.miniflare.getD1Database("DB", gateway.name);
+  await database.prepare("CREATE TRIGGER refuse BEFORE INSERT ON calls WHEN NEW.request_id LIKE 'req_bad%' BEGIN SELECT raise(ABORT, 'refused'); END").run();
+  const object = await ledgerObject(gateway);
+  const record = (request_id) => ({ request_id, seq: 0, at: Date.now(), key_id: id, cost_nano: 1, status: 200, state: "settled_actual", total_ms: 1 });
+  const tell = async (batch, requests) => {
+    const body = JSON.stringify({ version: 2, batch, records: requests.map(record) });
+    assert.equal((await object.fetch("http://ledger/records", { method: "POST", body })).status, 200);
+  };
+  // These are the first that the object looks at.
+  for (const batch of [1, 2, 3, 4]) await tell(`!${batch}`, [`req_good_${batch}`, `req_bad_${batch}`, `req_well_${batch}`]);
+  await tell("~", ["req_last"]);
+  const { rows } = await rowsOf(gateway, id, 9);
+  assert.equal(rows.length, 9, JSON.stringify(rows));
+  const { results: events } = await database.prepare("SELECT type, subject, data FROM events WHERE type = 'ledger.refused' ORDER BY subject").all();
+  assert.deepEqual(events.map(({ subject }) => subject.split("/")[0]), ["!1", "!2", "!3", "!4"]);
+  assert.match(JSON.parse(events[0].data).error, /refused/);
+  assert.match(gateway.log(), /ledger\.refused/);
+  await database.prepare("DROP TRIGGER refuse").run();
+  assert.equal((await rowsOf(gateway, id, 13)).rows.length, 13, "nothing is lost");
+});
+
 test("in steady traffic calls do not wait for the ledger", async (t) => {
   const { key } = await gateway.createKey({ budgets: [{ limit: 1_000, period: "month" }], limits: [{ unit: "requests", per: "minute", max: 100_000 }] });
   const waits = async (calls) => {

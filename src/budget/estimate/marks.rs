@@ -1,9 +1,10 @@
 //! What stands in a request that bounds or prices it, found by its quoted words: escapes and white space hide nothing.
 
-use crate::json;
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
+
+use crate::json;
 
 /// What a quoted word at the beginning of a string says of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,140 @@
+//! What the ledger object keeps until the database has it: batches of records, and events.
+//!
+//! The database takes a batch in one statement. What it refuses while it answers otherwise must not hold up the rest: a
+//! batch is cut in halves until a single record is left that it does not take. That one steps aside, is told to the log and
+//! as an event, and is tried again ever more rarely, at last once an hour. Nothing is given up.
+
+use worker::wasm_bindgen::JsValue;
+use worker::{Env, Error, Result, SqlStorage, SqlStorageValue, State, console_error};
+
+use super::rows::texts;
+use super::store;
+use crate::admin::StoreError;
+use crate::json::Object;
+use crate::units::UnixMillis;
+
+/// What the name of a batch begins with that is an event.
+const EVENT: &str = "event:";
+/// Batches that one alarm moves at most; the database takes each in one statement.
+const BATCHES_AN_ALARM: i64 = 20;
+/// Batches in which a call is looked for: more wait only where the database is away for long.
+const MOST_LOOKED_AT: i64 = 200;
+
+/// See the module.
+pub(super) struct Outbox<'a> {
+    sql: SqlStorage,
+    env: &'a Env,
+}
+
+impl<'a> Outbox<'a> {
+    pub(super) const TABLES: [&'static str; 2] = [
+        "CREATE TABLE IF NOT EXISTS outbox (batch TEXT PRIMARY KEY, records TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE IF NOT EXISTS aside (batch TEXT PRIMARY KEY, tries INTEGER NOT NULL, due INTEGER NOT NULL) \
+         WITHOUT ROWID",
+    ];
+
+    pub(super) fn of(state: &State, env: &'a Env) -> Outbox<'a> {
+        Outbox { sql: state.storage().sql(), env }
+    }
+
+    /// Keeps a batch: a JSON array of records. One of a name that is there already is the same.
+    pub(super) fn keep(&self, batch: &str, records: &str) -> Result<()> {
+        if records == "[]" {
+            return Ok(());
+        }
+        let values = vec![JsValue::from_str(batch), JsValue::from_str(records)];
+        self.sql.exec_raw("INSERT OR IGNORE INTO outbox (batch, records) VALUES (?, ?)", values).map(|_| ())
+    }
+
+    /// Keeps an event: a JSON object that is a row of the table of events.
+    pub(super) fn keep_event(&self, id: &str, event: &str) -> Result<()> {
+        self.keep(&[EVENT, id].concat(), event)
+    }
+
+    /// The records of a call among the batches that wait, as they were written, in their order.
+    pub(super) fn waiting(&self, request_id: &str) -> Result<Vec<String>> {
+        let statement = "SELECT record.value FROM (SELECT records FROM outbox WHERE batch NOT LIKE ? || '%' LIMIT ?) AS waiting, \
+             json_each(waiting.records) AS record \
+             WHERE instr(waiting.records, ?) > 0 AND record.value->>'request_id' = ? ORDER BY record.value->>'seq' LIMIT 100";
+        let values = vec![text(EVENT), number(MOST_LOOKED_AT)?, text(request_id), text(request_id)];
+        let rows = texts(&self.sql.exec(statement, values)?)?;
+        Ok(rows.into_iter().map(|[record]| record).collect())
+    }
+
+    /// Moves some batches to the database; how many are out of the way.
+    ///
+    /// # Errors
+    /// Where the database is away.
+    pub(super) async fn flush(&self, now: UnixMillis) -> Result<usize> {
+        let some = "SELECT batch FROM outbox LEFT JOIN aside USING (batch) WHERE due IS NULL OR due <= ? LIMIT ?";
+        let names = texts(&self.sql.exec(some, vec![number(now.0)?, number(BATCHES_AN_ALARM)?])?)?;
+        for [batch] in &names {
+            // Each is read when its turn comes: all at once they would be megabytes.
+            let rows = texts(&self.sql.exec("SELECT records FROM outbox WHERE batch = ?", vec![text(batch)])?)?;
+            let Some([records]) = rows.into_iter().next() else { continue };
+            let records = JsValue::from(records);
+            let written = match batch.strip_prefix(EVENT) {
+                Some(_) => store::insert_event(self.env, records).await,
+                None => store::insert_records(self.env, records).await,
+            };
+            match written {
+                Ok(()) => self.delete(batch)?,
+                // A database that takes nothing at all is away.
+                Err(error) => match store::insert_records(self.env, JsValue::from_str("[]")).await {
+                    Ok(()) => self.put_aside(batch, &error, now)?,
+                    Err(_) => return Err(Error::RustError(error.to_string())),
+                },
+            }
+        }
+        Ok(names.len())
+    }
+
+    /// When what stepped aside is tried again, the next of it; `None` where nothing did.
+    pub(super) fn next(&self) -> Result<Option<UnixMillis>> {
+        let next = texts(&self.sql.exec("SELECT CAST(min(due) AS TEXT) FROM aside", Vec::new())?)?;
+        Ok(next.first().and_then(|[due]| due.parse().ok()).map(UnixMillis))
+    }
+
+    fn delete(&self, batch: &str) -> Result<()> {
+        for table in ["DELETE FROM outbox WHERE batch = ?", "DELETE FROM aside WHERE batch = ?"] {
+            self.sql.exec(table, vec![text(batch)])?;
+        }
+        Ok(())
+    }
+
+    /// The database does not take this one, and takes others.
+    fn put_aside(&self, batch: &str, error: &StoreError, now: UnixMillis) -> Result<()> {
+        let halves = "INSERT OR IGNORE INTO outbox SELECT batch || '/' || (2 * key / json_array_length(records)), \
+             json_group_array(json(value)) FROM outbox, json_each(records) \
+             WHERE batch = ? AND json_array_length(records) > 1 GROUP BY 1";
+        // What is no JSON cannot be cut.
+        if self.sql.exec(halves, vec![text(batch)]).is_ok_and(|cut| cut.rows_written() > 0) {
+            return self.delete(batch);
+        }
+        let later = "INSERT INTO aside VALUES (?1, 1, ?2 + 4000) ON CONFLICT DO UPDATE SET tries = tries + 1, \
+             due = ?2 + min(3600000, 4000 << min(tries, 16))";
+        self.sql.exec(later, vec![text(batch), number(now.0)?])?;
+        let count = texts(&self.sql.exec("SELECT CAST(count(*) AS TEXT) FROM aside", Vec::new())?)?;
+        let aside = count.into_iter().next().map_or_else(|| "0".to_owned(), |[count]| count);
+        let (id, error) = (["event_refused_", batch].concat(), error.to_string());
+        let mut event = Vec::new();
+        let mut members = Object::open(&mut event);
+        members.string("id", &id).number("at", now.0).string("type", "ledger.refused").string("subject", batch);
+        members.object("data", |data| {
+            data.string("error", &error).key("refused").extend_from_slice(aside.as_bytes());
+        });
+        members.close();
+        let event = String::from_utf8(event).unwrap_or_default();
+        console_error!("{event}");
+        // An event that is refused would make the next one.
+        if batch.starts_with(EVENT) { Ok(()) } else { self.keep_event(&id, &event) }
+    }
+}
+
+fn text(text: &str) -> SqlStorageValue {
+    SqlStorageValue::String(text.to_owned())
+}
+
+fn number(number: i64) -> Result<SqlStorageValue> {
+    SqlStorageValue::try_from_i64(number)
+}
