@@ -154,6 +154,27 @@ describe("a finished call", () => {
   });
 });
 
+describe("a call that was booked at its ceiling", () => {
+  test("is an estimate no more when the truth is known", async () => {
+    const database = await gateway.miniflare.getD1Database("DB");
+    const write = (seq, cost_nano, state) => {
+      const record = JSON.stringify({ request_id: "req_late", seq, at: 0, key_id: "key_late", status: 200, cost_nano, state });
+      const statement = "INSERT INTO calls (request_id, seq, at, key_id, record) VALUES ('req_late', ?, 0, 'key_late', ?)";
+      return database.prepare(statement).bind(seq, record).run();
+    };
+    const sums = async () => {
+      const [{ calls, estimated_calls, cost }] = (await usage("key_id=key_late&from=0&until=3600000")).data;
+      return [calls, estimated_calls, cost];
+    };
+    await write(2 ** 30, 900_000_000, "committed_ceiling");
+    assert.deepEqual(await sums(), [0, 1, 0.9]);
+    await write(2 ** 30 + 1, -900_000_000, "committed_ceiling");
+    await write(0, 100_000_000, "settled_actual");
+    assert.deepEqual(await sums(), [1, 0, 0.1]);
+    await database.prepare("DELETE FROM calls WHERE key_id = 'key_late'").run();
+  });
+});
+
 describe("what is written once", () => {
   test("is neither counted nor changed again", async () => {
     const database = await gateway.miniflare.getD1Database("DB");
