@@ -193,6 +193,23 @@ impl Record {
         }
     }
 
+    /// How long its texts are that have no length of their own: what callers and providers say, and what is made of that.
+    fn text_bytes(&self) -> usize {
+        let texts = [
+            &self.prices,
+            &self.cause,
+            &self.client_request_id,
+            &self.adjusted,
+            &self.tried,
+            &self.user,
+            &self.session,
+            &self.tags,
+            &self.asked,
+            &self.routing,
+        ];
+        texts.into_iter().flatten().map(String::len).sum::<usize>() + self.model.len()
+    }
+
     /// Notes when it ended and, where known, when it first spoke.
     pub fn time(&mut self, first_token: Option<UnixMillis>, now: UnixMillis) {
         self.first_token_ms = first_token.map(|at| at.since(self.at).0);
@@ -212,8 +229,9 @@ pub struct RecordBuffer {
 const MOST_WAITING: usize = 4096;
 /// With more than this waiting, explanations are given up before anything else: one can have as much as fifty records.
 const MOST_EXPLAINED: usize = 256;
-/// Bytes of explanations that are taken together; what is taken is one row of the ledger, which holds two megabytes.
-const MOST_EXPLANATION: usize = 800_000;
+/// Bytes of texts that are taken together: what is taken is one row of the ledger and one of the database's values, which
+/// hold two megabytes, and quotes in a text take twice their room there.
+const MOST_TEXT: usize = 800_000;
 
 /// So many records are handed over together, and as soon as so many have come. On its way to the database a batch stands in
 /// memory up to five times over (as records, as written, as the ledger receives it, and as it passes one on), and the
@@ -261,10 +279,12 @@ impl RecordBuffer {
     pub fn take(&mut self, most: usize) -> Vec<Record> {
         let mut bytes = 0;
         let fits = |record: &&Record| {
-            bytes += record.routing.as_ref().map_or(0, String::len);
-            bytes <= MOST_EXPLANATION
+            bytes += record.text_bytes();
+            bytes <= MOST_TEXT
         };
         let count = self.waiting.iter().take(most).take_while(fits).count();
+        // One that is longer than all together may be goes alone: it must not hold up the others.
+        let count = count.max(most.min(1)).min(self.waiting.len());
         self.waiting.drain(..count).collect()
     }
 
@@ -336,10 +356,33 @@ mod tests {
             buffer.push(Record { seq, routing: Some("x".repeat(20_000)), ..Record::default() });
         }
         let first = buffer.take(1_000);
-        assert_eq!(first.len(), MOST_EXPLANATION / 20_000);
+        assert_eq!(first.len(), MOST_TEXT / 20_000);
         let explained =
             buffer.take(1_000).len() + buffer.waiting.iter().filter(|record| record.routing.is_some()).count();
         assert_eq!(first.len() + explained, MOST_EXPLAINED);
+    }
+
+    #[test]
+    fn the_longest_records_fit_the_row_that_they_are_taken_for() {
+        let text = |length| Some("\"".repeat(length));
+        let tried = Some(format!("[{}]", [r#"{"target":"p/m","status":500,"reason":"upstream_error"}"#; 40].join(",")));
+        let mut buffer = RecordBuffer::default();
+        for seq in 0..1_000 {
+            let labels = Record { user: text(256), session: text(256), tags: text(514), ..Record::default() };
+            let (model, cause, tried) = ("m".repeat(250), text(800), tried.clone());
+            buffer.push(Record { seq, model, cause, tried, ..labels });
+        }
+        let mut taken = 0;
+        while !buffer.is_empty() {
+            let batch = buffer.take(MOST_TAKEN);
+            taken += batch.len();
+            let bytes: usize = batch.iter().map(|record| crate::json::to_string(record).len()).sum();
+            assert!(!batch.is_empty() && bytes < 2_000_000, "{} records of {bytes} bytes", batch.len());
+        }
+        assert_eq!(taken, 1_000);
+        buffer.push(Record { routing: text(MOST_TEXT + 1), ..Record::default() });
+        buffer.push(Record::default());
+        assert_eq!([buffer.take(10).len(), buffer.take(10).len(), buffer.take(0).len()], [1, 1, 0]);
     }
 
     #[test]
