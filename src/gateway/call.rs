@@ -332,7 +332,7 @@ impl Call {
             cause: failure.map(|failure| told(failure.cause.as_deref().unwrap_or(&failure.message))),
             client_request_id: self.incoming.printable("x-request-id"),
             tried: self.attempts_json(),
-            user: self.wishes.user.clone(),
+            user: self.end_user().map(str::to_owned),
             session: self.wishes.session.clone(),
             tags: self.wishes.tags.clone(),
             adjusted: attempt.filter(|attempt| !attempt.adjusted.is_empty()).map(|attempt| attempt.adjusted.header()),

@@ -421,10 +421,15 @@ impl Call {
         Spender {
             key: &grant.key.id,
             team: grant.key.team_id.as_deref(),
-            user: self.wishes.user.as_deref().or(self.asked.user.as_deref()),
+            user: self.end_user(),
             session: self.wishes.session.as_deref(),
             tags,
         }
+    }
+
+    /// The caller's own end user, as its header says, or its body.
+    pub(super) fn end_user(&self) -> Option<&str> {
+        self.wishes.user.as_deref().or(self.asked.user.as_deref())
     }
 
     /// Where its attempt goes.

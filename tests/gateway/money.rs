@@ -40,6 +40,18 @@ fn cost_is_exact_in_plain_answers_streams_headers_and_records() {
 }
 
 #[test]
+fn the_end_user_that_a_call_is_counted_under_is_the_one_in_its_record() {
+    let mut world = World::default();
+    let body = r#"{"model":"openai/gpt-4o","messages":[],"user":"ada"}"#;
+    for (headers, user) in [(&[][..], "ada"), (&[("x-latchkey-user", "grace")][..], "grace")] {
+        let (id, step) = world.send("/v1/chat/completions", body, headers);
+        sent(step);
+        world.answer(id, 200, &[], r#"{"id":"c","choices":[]}"#);
+        assert_eq!(world.only_record().user.as_deref(), Some(user));
+    }
+}
+
+#[test]
 fn a_cost_that_is_not_known_is_never_invented() {
     let mut world = World::default();
     let (id, step) = world.chat(r#"{"model":"openai/a-model-nobody-has-heard-of","messages":[]}"#);
