@@ -514,7 +514,7 @@ async function flush(env, own) {
     do {
       await scheduler.wait(core.records_wait());
       const told = core.health_due(Date.now()) ? exchangeHealth(env) : undefined;
-      await core.write_records(env);
+      await core.write_records(env).catch((error) => stumbled(error, own));
       await told;
     } while (flushing === own && core.owes_ledger());
   } catch (error) {
@@ -522,6 +522,12 @@ async function flush(env, own) {
   } finally {
     if (flushing === own) flushing = undefined;
   }
+}
+
+/** No other request may come: what a ledger did not take is told again as long as this one lets it. */
+function stumbled(error, own) {
+  if (Date.now() >= own.since + TAKE_OVER) throw error;
+  unwritten(error);
 }
 
 function unwritten(error) {

@@ -31,7 +31,8 @@ export const SECRETS = {
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
  * - `bound`: it is bound to Workers AI, which the fake upstream plays.
  * - `skews`: by how many milliseconds the clock of each Worker is off.
- * - `partial`: a request's header `x-away` names bindings (`KEYS,DB`) that do not answer it; `x-late` names namespaces of
+ * - `partial`: a request's header `x-away` names bindings (`KEYS,DB`) that do not answer it; `x-stumbles` says how often the
+ *   ledger does not take what was done since; `x-late` names namespaces of
  *   KV that answer its reads a moment late, and its answer says in `x-at-once` how many reads were under way at a time.
  * - `wall`: a rate limit for callers with bad keys, as its binding takes it (`{ limit, period }`).
  */
@@ -136,7 +137,20 @@ function disturbance(skew) {
       const nobody = { get: away, getWithMetadata: away, put: away, delete: away, list: away };
       function without(env, request) {
         const names = request.headers.get("x-away")?.split(",") ?? [];
-        return { ...env, ...Object.fromEntries(names.map((name) => [name, nobody])) };
+        const stumbles = Number(request.headers.get("x-stumbles"));
+        const LEDGER = stumbles > 0 ? stumbling(env.LEDGER, stumbles) : env.LEDGER;
+        return { ...env, LEDGER, ...Object.fromEntries(names.map((name) => [name, nobody])) };
+      }
+      function stumbling(ledger, stumbles) {
+        let left = stumbles;
+        const fails = (request) => new URL(request.url).pathname === "/records" && left-- > 0;
+        // The bindings look at the name of the class.
+        return new (class DurableObjectNamespace {
+          getByName(name) {
+            const stub = ledger.getByName(name);
+            return { fetch: (request, ...more) => (fails(request) ? away() : stub.fetch(request, ...more)) };
+          }
+        })();
       }
       async function late(names, request, env, ctx) {
         let [underWay, most] = [0, 0];

@@ -118,6 +118,14 @@ test("with KV or the database away, keys work and money is exact", async () => {
   assert.deepEqual([spent, sum], [4 * COST, 4 * COST]);
 });
 
+test("what a ledger does not take is told again though no other call comes", async () => {
+  const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }] });
+  assert.equal(await call(key, 4, { "x-stumbles": "2" }), 200);
+  const { spent, leased } = await ledgerOf(gateway, budgets[0].id);
+  const { sum } = await rowsOf(gateway, id, spent);
+  assert.deepEqual([spent, leased, sum], [COST, 0, COST]);
+});
+
 test("a kill switch travels with leases: it bites within ten seconds though no health object hears of it", async (t) => {
   const { key } = await gateway.createKey();
   const isolates = SKEWS.map((_, index) => index + 1);
