@@ -75,10 +75,16 @@ impl Lease {
     /// What the isolate may still use, or has used without saying so yet.
     #[must_use]
     pub fn outstanding(&self) -> i64 {
-        if self.closed {
-            return 0;
-        }
-        (self.granted.saturating_sub(self.used).saturating_sub(self.returned).saturating_sub(self.committed)).max(0)
+        if self.closed { 0 } else { self.untold().max(0) }
+    }
+
+    /// Whether the isolate has not said what became of all of it.
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold() > 0
+    }
+
+    fn untold(&self) -> i64 {
+        self.granted.saturating_sub(self.used).saturating_sub(self.returned).saturating_sub(self.committed)
     }
 }
 

@@ -140,8 +140,12 @@ impl Ledger {
         let is_gone = now.since(held.seen_at) >= GONE_AFTER;
         held.opens.retain(|_, open| !(is_gone && open.committed));
         let opens: Vec<u64> = held.opens.values().flat_map(|open| open.holds.iter().map(|(lease, _)| *lease)).collect();
+        let rules = &self.rules;
         held.leases.retain(|number, lease| {
-            let may_be_corrected = !is_gone && now.since(lease.until) < CORRECTED_WITHIN;
+            // Of a rate nothing is booked later, nor of a lease of which the isolate has said all.
+            let is_money = || rules.get(PotName::read(&lease.pot).rule).is_some_and(|it| it.rule.unit().is_none());
+            let may_be_told = lease.is_untold() && is_money();
+            let may_be_corrected = may_be_told && !is_gone && now.since(lease.until) < CORRECTED_WITHIN;
             !lease.closed || opens.contains(number) || may_be_corrected
         });
         let after = (held.leases.len(), held.opens.len());
@@ -240,7 +244,8 @@ fn has_left(rule: &Rule, lease: &Lease, now: UnixMillis) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Budget, LeaseReport, Message, Need, Opened, PROTOCOL, Period, Scope, ScopeKind};
+    use crate::budget::{Budget, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, Period, Scope, ScopeKind};
+    use crate::limit::{Limit, Per};
     use crate::units::NanoUsd;
 
     const DAY: Millis = Millis(86_400_000);
@@ -344,6 +349,37 @@ mod tests {
         assert_eq!(ledger.standing("b", late).map(|it| (it.spent, it.leased)), Some((10, 50)));
         assert!(ledger.handle(message("two", ask(41, 1)), late).refusal.is_some(), "40 are left");
         assert!(ledger.handle(message("two", ask(40, 2)), late).refusal.is_none());
+    }
+
+    #[test]
+    fn leases_that_nothing_is_left_to_be_told_of_do_not_pile_up() {
+        let mut ledger = Ledger::default();
+        let scope = Scope { kind: ScopeKind::Key, id: "*".into() };
+        let budget = Budget { id: "b".into(), scope: scope.clone(), limit: NanoUsd::DOLLAR, ..Budget::default() };
+        ledger.set_rule(Rule::Budget(budget));
+        let limit = Limit { id: "l".into(), scope, per: Some(Per::Minute), max: 100, ..Limit::default() };
+        ledger.set_rule(Rule::Limit(limit));
+        let message = |message| Message { version: PROTOCOL, isolate: "i".into(), ..message };
+        let mut now = UnixMillis(1_790_000_000_000);
+        let mut stored = 0;
+        // Forty keys, each with a call every fifteen seconds, for an hour.
+        for round in 0..240 {
+            let pots = (0..40).flat_map(|key| [format!("b/key_{key}"), format!("l/key_{key}")]);
+            let needs = pots.map(|pot| Need { pot, least: 5, want: 9 }).collect();
+            let reply = ledger.handle(message(Message { ask: round + 1, needs, ..Message::default() }), now);
+            assert_eq!((reply.leases.len(), reply.refusal), (80, None));
+            let told = reply.leases.into_iter().map(|told| {
+                let LeaseTold { lease, pot, granted, used, .. } = told;
+                LeaseReport { lease, pot, used: used + 1, returned: granted - 1, ..LeaseReport::default() }
+            });
+            let leases = told.collect();
+            ledger.handle(message(Message { report: round + 1, leases, ..Message::default() }), now);
+            let rows = ledger.take_changes().into_iter().filter(|(row, _)| matches!(row, Row::Isolate(_)));
+            stored = rows.filter_map(|(_, value)| value).map(|value| value.len()).max().unwrap_or(stored);
+            now = now.plus(Millis(15_000));
+        }
+        assert!(stored < 100_000, "a row of {stored} bytes, which may have two million");
+        assert_eq!(ledger.standing("b/key_7", now).map(|it| (it.spent, it.leased)), Some((240, 0)));
     }
 
     #[test]
