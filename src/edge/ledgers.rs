@@ -70,8 +70,12 @@ pub(super) async fn tell_rule(store: &EdgeStore<'_>, kind: Kind, stored: &Stored
         }
     };
     let teams = teams(store).await?;
-    let concerned = teams.iter().filter(|team| scope.as_ref().is_none_or(|scope| concerns(scope, team)));
-    let ledgers = concerned.map(|team| Some(team.as_str())).chain([None]);
+    let (concerned, others): (Vec<&String>, Vec<&String>) =
+        teams.iter().partition(|team| scope.as_ref().is_none_or(|scope| concerns(scope, team)));
+    // It may have been about one of these until now.
+    let gone = Definitions { removed: vec![stored.id.clone()], ..Definitions::default() };
+    define(store.env, others.into_iter().map(|team| Some(team.as_str())), gone).await?;
+    let ledgers = concerned.into_iter().map(|team| Some(team.as_str())).chain([None]);
     define(store.env, ledgers, definitions).await
 }
 

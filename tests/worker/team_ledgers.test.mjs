@@ -119,6 +119,12 @@ test("two teams share the account's budget, and neither passes its own", async (
   const answer = await gateway.fetch("/v1/key", { headers: { authorization: `Bearer ${search.key.key}`, "x-isolate": "1" } });
   const seen = (await answer.json()).budgets.map(({ id }) => id);
   for (const id of [shared.id, each.id, named.id, search.key.budgets[0].id]) assert.ok(seen.includes(id), `${id} of ${seen}`);
+
+  // A budget that is made to be about another team leaves the ledger of the first.
+  const moved = await gateway.admin("PATCH", `/admin/budgets/${named.id}`, { scope: { type: "team", id: teams[1].team.id } });
+  assert.equal(moved.status, 200, moved.text);
+  assert.equal((await standingIn(`account/${teams[1].team.id}`, named.id)).spent, 0);
+  assert.equal(await standingIn(`account/${search.team.id}`, named.id), undefined);
 });
 
 test("a revoked key of such a team is refused, and a key does not move between ledgers", async () => {
