@@ -218,6 +218,10 @@ pub(super) async fn release(env: &Env, team: Option<&str>, rule: &str, silence: 
 
 /// Makes the next batch for each ledger, unless there is one or nothing to say.
 fn prepare(isolate: &mut hot::Isolate) {
+    let dropped = isolate.gateway.records.take_dropped();
+    if dropped > 0 {
+        worker::console_error!("{}", serde_json::json!({ "event": "records_dropped", "count": dropped }));
+    }
     let waiting = isolate.gateway.records.teams_with(|team| ledger_of(Some(team)).is_some());
     let mut ledgers: Vec<Option<String>> = isolate.gateway.purse.teams().map(|team| Some(team.to_owned())).collect();
     ledgers.extend(waiting.into_iter().map(Some));

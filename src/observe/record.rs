@@ -147,9 +147,6 @@ pub struct Record {
     /// Who was considered, excluded and scored how, where the call asked for that: a JSON object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub routing: Option<String>,
-    /// Whether it has been written to the log.
-    #[serde(skip)]
-    pub logged: bool,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
@@ -329,10 +326,9 @@ impl RecordBuffer {
         self.waiting.is_empty()
     }
 
-    /// How many had to be given up; they are in the log.
-    #[must_use]
-    pub fn dropped(&self) -> u64 {
-        self.dropped
+    /// How many had to be given up since this was last asked: somebody has to be told.
+    pub fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
     }
 }
 
@@ -400,7 +396,7 @@ mod tests {
             buffer.take(MOST_TAKEN);
         }
         assert!(pushed >= 30_000);
-        assert_eq!(buffer.dropped(), 0);
+        assert_eq!(buffer.take_dropped(), 0);
     }
 
     #[test]
@@ -425,7 +421,8 @@ mod tests {
             buffer.push(Record { seq, ..Record::default() });
         }
         assert!(buffer.len() <= MOST_WAITING);
-        assert_eq!(buffer.len() as u64 + buffer.dropped(), 10_000);
+        assert_eq!(buffer.len() as u64 + buffer.take_dropped(), 10_000);
+        assert_eq!(buffer.take_dropped(), 0, "they are told of once");
         let taken = buffer.take(usize::MAX);
         assert_eq!(taken.last().map(|record| record.seq), Some(9_999));
         buffer.put_back(taken.clone());
