@@ -148,9 +148,13 @@ impl Purse {
                 self.past.push((told.pot.clone(), old));
             }
         }
-        if let Some(slice) = self.slices.get_mut(&told.pot) {
-            slice.told(told, until);
+        let Some(slice) = self.slices.get_mut(&told.pot) else { return };
+        if slice.lease == 0 {
+            // What calls hold that were let in without a lease, they hold of this one.
+            let parts = self.holds.values_mut().flat_map(|held| &mut held.parts);
+            parts.filter(|part| part.lease == 0 && part.pot == told.pot).for_each(|part| part.lease = told.lease);
         }
+        slice.told(told, until);
     }
 
     fn hold(&mut self, wanted: &Wanted<'_>, draws: Vec<Draw<'_>>) -> Option<Hold> {

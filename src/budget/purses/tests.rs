@@ -405,3 +405,46 @@ fn only_ids_that_say_so_have_a_ledger_of_their_own() {
         assert_eq!(ledger_of(team).is_some(), own, "{team:?}");
     }
 }
+
+#[test]
+fn what_was_held_on_credit_is_of_the_lease_that_came_after_it() {
+    let rule = budget("b", ScopeKind::Key, "k", 1_000);
+    let Rule::Budget(hourly) = rule else { return };
+    let hourly = Budget { period: Period::Hour, ..hourly };
+    let terms = Terms { key: "k".into(), budgets: vec![hourly], ..Terms::default() };
+    let (mut ledger, mut purse, mut now) = (Ledger::default(), Purse::new("iso".into()), UnixMillis(START));
+    let wanted = |now: UnixMillis| Wanted {
+        request: "req",
+        spender: Spender { key: "k", ..Spender::default() },
+        aim: Aim { provider: "p", model: "m", alias: None },
+        most: Amounts { cost: NanoUsd(10), ..Amounts::default() },
+        terms: &terms,
+        deadline: now.plus(Millis(7_200_000)),
+        again: false,
+    };
+    let used = |cost| Amounts { cost: NanoUsd(cost), ..Amounts::default() };
+    assert!(matches!(purse.take(&wanted(now), now), Taken::Ask(_)));
+    purse.unanswered(now);
+    let on_credit = purse.take_on_credit(&wanted(now)).expect("within the credit").expect("held");
+    // The ledger is back, and an hour later the next window has a lease of its own.
+    for wait in [3_000, 3_600_000] {
+        now = now.plus(Millis(wait));
+        let hold = loop {
+            match purse.take(&wanted(now), now) {
+                Taken::Held(hold) => break hold.expect("a budget counts it"),
+                Taken::Ask(message) => assert!(purse.answered(&ledger.handle(message, now), now).is_none()),
+                other => panic!("{other:?}"),
+            }
+        };
+        purse.settle(hold, &used(1));
+    }
+    purse.settle(on_credit, &used(4));
+    for _ in 0..3 {
+        let message = purse.report(now);
+        purse.reported(&ledger.handle(message, now), now);
+        now = now.plus(Millis(4_000));
+    }
+    assert!(!purse.owes_report(), "all has been told: {purse:?}");
+    let standing = ledger.standing("b", now).expect("known");
+    assert_eq!((standing.spent, standing.leased), (1, 0), "the rest was spent in the hour before");
+}
