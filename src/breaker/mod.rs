@@ -33,7 +33,7 @@ pub use overview::Overview;
 pub use policy::Policy;
 pub use region::{Action, Order, Region, Transition};
 pub use sketch::{Sketch, SlidingSketch};
-pub use state::{Breaker, Tally};
+pub use state::{Breaker, Permit, Tally};
 pub use status::ProviderHealth;
 pub use switches::Switches;
 pub use target::TargetId;

@@ -1,3 +1,4 @@
+use super::Permit;
 use crate::chat::Flaw;
 use crate::failure::{Failure, Kind, Side};
 use crate::units::{Millis, UnixMillis};
@@ -9,8 +10,8 @@ pub struct Outcome {
     pub what: What,
     /// When its request was sent: a straggler that began before a block says nothing about what came after.
     pub sent: UnixMillis,
-    /// It was the probe that [`super::View::take_probe`] gave.
-    pub probe: bool,
+    /// It was the probe that [`super::View::take_probe`] permitted.
+    pub probe: Option<Permit>,
 }
 
 /// What came of an attempt.

@@ -99,8 +99,11 @@ pub struct Probed {
     pub granted: UnixMillis,
     /// Whether it was served; `None` where it said nothing.
     pub served: Option<bool>,
+    /// How often the target was blocked by then; older builds do not say.
+    #[serde(skip_serializing_if = "is_default")]
+    pub trips: u32,
 }
-readable! { Probed { #[required] granted, served } }
+readable! { Probed { #[required] granted, served, trips } }
 
 /// A failure as an operator may read it: no content.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@ use serde::Serialize;
 
 use super::chance::next;
 use super::protocol::{Batch, LastError, News, OLDEST, PROTOCOL, Position, Probed, Reply, Report, Switch};
-use super::{Breaker, Figures, Headroom, Health, Policy, SlidingSketch, Switches, Tally, TargetId, target};
+use super::{Breaker, Figures, Headroom, Health, Permit, Policy, SlidingSketch, Switches, Tally, TargetId, target};
 use crate::json::{readable, words};
 use crate::sorted::{self, SortedMap};
 use crate::units::{Millis, UnixMillis};
@@ -366,13 +366,12 @@ impl Target {
         now: UnixMillis,
         chance: u64,
     ) -> Option<String> {
-        let is_theirs = matches!(self.health.breaker, Breaker::Probing { since, .. } if since == probe.granted)
-            && self.holder.as_deref() == Some(isolate);
-        if !is_theirs {
+        if probe.served != Some(true) && self.holder.as_deref() != Some(isolate) {
             return None;
         }
+        let permit = Permit { granted: probe.granted, trips: probe.trips };
+        let decided = self.health.breaker.probed(permit, probe.served, report.retry_after, policy, now, chance)?;
         self.holder = None;
-        let decided = self.health.breaker.probed(probe.served, report.retry_after, policy, now, chance);
         self.health.become_(decided);
         Some(match probe.served {
             Some(true) => "the probe was served".to_owned(),

@@ -39,6 +39,15 @@ pub enum Breaker {
     },
 }
 
+/// That one call may be sent to a blocked target, to see whether it is back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permit {
+    /// Since when the state holds that allows it.
+    pub granted: UnixMillis,
+    /// How often the target was blocked by then.
+    pub trips: u32,
+}
+
 /// What came of calls that were not probes, one or many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -136,21 +145,32 @@ impl Breaker {
         }
     }
 
-    /// Decides by the outcome of the probe; `None` where the probe said nothing, and another may go at once.
+    /// Decides by the outcome of the probe that `permit` allowed; `served` is `None` where it said nothing, and another
+    /// may go at once. `None` where it decides nothing any more.
+    ///
+    /// A probe that was taken back still shows that the target is back, if it is served and none has failed since: a
+    /// target all of whose answers take longer than a probe may would else stay blocked for ever.
     #[must_use]
     pub fn probed(
         self,
+        permit: Permit,
         served: Option<bool>,
         asked: Option<Millis>,
         policy: &Policy,
         now: UnixMillis,
         chance: u64,
-    ) -> Breaker {
-        let Breaker::Probing { trips, since, .. } = self else { return self };
+    ) -> Option<Breaker> {
+        let (Breaker::Blocking { trips, since, .. } | Breaker::Probing { trips, since, .. }) = self else {
+            return None;
+        };
+        let is_awaited = matches!(self, Breaker::Probing { .. }) && since == permit.granted;
         match served {
-            Some(true) => Breaker::Passing { failures: 0, trips, since: now },
-            Some(false) => Breaker::block(trips.saturating_add(1), asked, policy, now, chance),
-            None => Breaker::Blocking { until: now, trips, since },
+            Some(true) if is_awaited || trips == permit.trips => {
+                Some(Breaker::Passing { failures: 0, trips, since: now })
+            }
+            Some(false) if is_awaited => Some(Breaker::block(trips.saturating_add(1), asked, policy, now, chance)),
+            None if is_awaited => Some(Breaker::Blocking { until: now, trips, since }),
+            _ => None,
         }
     }
 

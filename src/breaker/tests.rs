@@ -52,7 +52,16 @@ impl World {
     }
 
     fn tell(&mut self, isolate: usize, what: What) {
-        self.views[isolate].report(TARGET, Outcome { what, sent: self.now, probe: false }, self.now);
+        self.views[isolate].report(TARGET, Outcome { what, sent: self.now, probe: None }, self.now);
+    }
+
+    /// The probe that an isolate was offered.
+    fn take_probe(&mut self, isolate: usize) -> Permit {
+        self.views[isolate].take_probe(TARGET, self.now).expect("an offer")
+    }
+
+    fn tell_probe(&mut self, isolate: usize, probe: Permit, what: What) {
+        self.views[isolate].report(TARGET, Outcome { what, sent: self.now, probe: Some(probe) }, self.now);
     }
 
     fn verdict(&self, isolate: usize) -> Verdict {
@@ -88,11 +97,9 @@ fn what_one_isolate_learns_all_know_and_one_probe_decides_for_all() {
     }
     let offers: Vec<usize> = (0..8).filter(|isolate| world.verdict(*isolate) == Verdict::Probe).collect();
     assert_eq!(offers, [0], "the first that asked");
-    assert!(world.views[0].take_probe(TARGET, world.now));
-    assert!(!world.views[0].take_probe(TARGET, world.now));
-
-    let outcome = Outcome { what: SERVED, sent: world.now, probe: true };
-    world.views[0].report(TARGET, outcome, world.now);
+    let probe = world.take_probe(0);
+    assert_eq!(world.views[0].take_probe(TARGET, world.now), None);
+    world.tell_probe(0, probe, SERVED);
     assert_eq!(world.verdict(0), Verdict::Pass);
     for isolate in 0..8 {
         world.exchange(isolate);
@@ -110,8 +117,8 @@ fn each_trip_blocks_for_longer() {
         let until = if before == 0 {
             world.block()
         } else {
-            assert!(world.views[0].take_probe(TARGET, world.now));
-            world.views[0].report(TARGET, Outcome { what: FAILED, sent: world.now, probe: true }, world.now);
+            let probe = world.take_probe(0);
+            world.tell_probe(0, probe, FAILED);
             world.exchange(0);
             let Verdict::Blocked { until } = world.verdict(0) else { panic!("not blocked") };
             until
@@ -133,15 +140,55 @@ fn a_probe_that_never_reports_is_taken_back() {
         let _ = world.verdict(isolate);
         world.exchange(isolate);
     }
-    assert!(world.views[0].take_probe(TARGET, world.now));
+    let probe = world.take_probe(0);
     world.pass(30_000);
     let _ = world.verdict(1);
     world.exchange(1);
     assert_eq!(world.verdict(1), Verdict::Probe);
-    // What the first one says now comes too late to decide.
-    world.views[0].report(TARGET, Outcome { what: SERVED, sent: world.now, probe: true }, world.now);
+    // What the first one says now comes too late to block it for longer.
+    world.tell_probe(0, probe, FAILED);
     world.exchange(0);
-    assert!(matches!(world.verdict(0), Verdict::Blocked { .. }));
+    world.exchange(1);
+    assert_eq!(world.verdict(1), Verdict::Probe);
+}
+
+#[test]
+fn a_target_whose_answers_take_longer_than_a_probe_may_comes_back() {
+    let mut world = World::new(2);
+    world.now = world.block();
+    let mut probes = Vec::new();
+    for isolate in [0, 1, 0] {
+        let _ = world.verdict(isolate);
+        world.exchange(isolate);
+        probes.push(world.take_probe(isolate));
+        world.pass(30_000);
+    }
+    // The first is served after a minute and a half, while the third is under way.
+    world.tell_probe(0, probes[0], SERVED);
+    for isolate in [0, 1] {
+        world.exchange(isolate);
+        assert_eq!(world.verdict(isolate), Verdict::Pass);
+    }
+}
+
+#[test]
+fn a_late_answer_does_not_end_a_block_that_a_later_probe_has_made_longer() {
+    let mut world = World::new(2);
+    world.now = world.block();
+    let _ = world.verdict(0);
+    world.exchange(0);
+    let slow = world.take_probe(0);
+    world.pass(30_000);
+    let _ = world.verdict(1);
+    world.exchange(1);
+    let quick = world.take_probe(1);
+    world.tell_probe(1, quick, FAILED);
+    world.exchange(1);
+    world.tell_probe(0, slow, SERVED);
+    for isolate in [0, 1] {
+        world.exchange(isolate);
+        assert!(matches!(world.verdict(isolate), Verdict::Blocked { .. }), "{isolate}");
+    }
 }
 
 #[test]
@@ -193,12 +240,12 @@ fn stragglers_do_not_block_what_has_come_back() {
     world.now = world.block();
     let _ = world.verdict(0);
     world.exchange(0);
-    assert!(world.views[0].take_probe(TARGET, world.now));
-    world.views[0].report(TARGET, Outcome { what: SERVED, sent: world.now, probe: true }, world.now);
+    let probe = world.take_probe(0);
+    world.tell_probe(0, probe, SERVED);
     world.exchange(0);
     for isolate in [0, 1, 0, 1] {
         for _ in 0..3 {
-            world.views[isolate].report(TARGET, Outcome { what: FAILED, sent: before, probe: false }, world.now);
+            world.views[isolate].report(TARGET, Outcome { what: FAILED, sent: before, probe: None }, world.now);
         }
         world.exchange(isolate);
         assert_eq!(world.verdict(isolate), Verdict::Pass);
@@ -210,7 +257,7 @@ fn without_the_object_an_isolate_works_on_what_it_knows() {
     let mut view = View::new(Policy::default(), 1);
     let mut now = UnixMillis(START);
     for _ in 0..3 {
-        view.report(TARGET, Outcome { what: FAILED, sent: now, probe: false }, now);
+        view.report(TARGET, Outcome { what: FAILED, sent: now, probe: None }, now);
         assert!(view.batch(now).is_some());
         view.unanswered(now);
     }
@@ -218,8 +265,8 @@ fn without_the_object_an_isolate_works_on_what_it_knows() {
     assert_eq!(view.due(now), Due::No, "an object that was silent is left alone for a while");
     now = until;
     assert_eq!(view.verdict(TARGET, now), Verdict::Probe);
-    assert!(view.take_probe(TARGET, now));
-    assert!(!view.take_probe(TARGET, now));
+    assert!(view.take_probe(TARGET, now).is_some());
+    assert_eq!(view.take_probe(TARGET, now), None);
 }
 
 #[test]
@@ -270,9 +317,9 @@ fn a_block_that_nobody_ends_is_unattended_until_it_is_probed() {
     assert_eq!(world.views[1].unattended(world.now), [TargetId::from(TARGET)]);
     let _ = world.verdict(1);
     world.exchange(1);
-    assert!(world.views[1].take_probe(TARGET, world.now));
+    let probe = world.take_probe(1);
     assert_eq!(world.views[1].unattended(world.now), [], "it is being probed");
-    world.views[1].report(TARGET, Outcome { what: SERVED, sent: world.now, probe: true }, world.now);
+    world.tell_probe(1, probe, SERVED);
     world.exchange(1);
     world.exchange(0);
     assert_eq!(world.verdict(0), Verdict::Pass);
@@ -423,13 +470,13 @@ proptest! {
         let mut world = World::under(HASTY, 8);
         let mut losses = [0; 8];
         // Calls under way: isolate, when they end, when they were sent, whether they are the probe.
-        let mut calls: Vec<(usize, UnixMillis, UnixMillis, bool)> = Vec::new();
+        let mut calls: Vec<(usize, UnixMillis, UnixMillis, Option<Permit>)> = Vec::new();
         for event in events {
             match event {
                 Event::Time(milliseconds) => world.pass(milliseconds),
                 Event::Call(isolate, takes) => {
                     let probe = match world.verdict(isolate) {
-                        Verdict::Pass => false,
+                        Verdict::Pass => None,
                         Verdict::Probe => world.views[isolate].take_probe(TARGET, world.now),
                         _ => continue,
                     };
@@ -449,7 +496,7 @@ proptest! {
                 let what = if serves[moment % serves.len()] { SERVED } else { FAILED };
                 world.views[isolate].report(TARGET, Outcome { what, sent, probe }, world.now);
             }
-            prop_assert!(calls.iter().filter(|call| call.3).count() <= 1, "two probes at once");
+            prop_assert!(calls.iter().filter(|call| call.3.is_some()).count() <= 1, "two probes at once");
         }
         let mut blocked = None;
         for transition in world.region.waiting() {

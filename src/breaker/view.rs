@@ -8,7 +8,7 @@ use super::outcome::name_of;
 use super::protocol::{LastError, Position, Probed, Report, Switch};
 use super::quick::Quick;
 use super::target::{self, TargetId};
-use super::{Breaker, Figures, Headroom, Health, Outcome, Policy, Tally, What};
+use super::{Breaker, Figures, Headroom, Health, Outcome, Permit, Policy, Tally, What};
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
@@ -136,7 +136,7 @@ impl View {
         }
         match entry.health.breaker {
             Breaker::Passing { .. } => Verdict::Pass,
-            breaker if entry.granted == Some(breaker.since()) && self.has_time(breaker, now) => Verdict::Probe,
+            breaker if entry.granted == Some(breaker.since()) && has_time(breaker, &self.policy, now) => Verdict::Probe,
             Breaker::Blocking { until, .. } | Breaker::Probing { until, .. } if now < until => {
                 Verdict::Blocked { until }
             }
@@ -149,28 +149,20 @@ impl View {
         }
     }
 
-    /// Takes the probe that [`Verdict::Probe`] offered, when its request is about to be sent. `false` where another call
+    /// Takes the probe that [`Verdict::Probe`] offered, when its request is about to be sent. `None` where another call
     /// took it meanwhile: the target is then blocked. How it went is told with [`Outcome::probe`]; a stream's first
     /// token is proof enough and best told then, so that others need not wait for the end.
     #[must_use]
-    pub fn take_probe(&mut self, target: &str, now: UnixMillis) -> bool {
+    pub fn take_probe(&mut self, target: &str, now: UnixMillis) -> Option<Permit> {
         let (policy, alone) = (self.policy, self.exchange.is_alone());
-        let Some(entry) = self.targets.get(target) else { return false };
+        let entry = self.targets.get_mut(target)?;
         let breaker = entry.health.breaker;
-        let granted = entry.granted == Some(breaker.since()) && self.has_time(breaker, now);
-        let probing = if granted { Some(breaker) } else { breaker.grant(&policy, now).filter(|_| alone) };
-        let (Some(probing), Some(entry)) = (probing, self.targets.get_mut(target)) else { return false };
+        let granted = entry.granted == Some(breaker.since()) && has_time(breaker, &policy, now);
+        let probing = if granted { Some(breaker) } else { breaker.grant(&policy, now).filter(|_| alone) }?;
         entry.granted = None;
         entry.taken = Some(probing.since());
         entry.health.become_(probing);
-        true
-    }
-
-    /// The longest that a probe may take to its outcome (a stream's first token), counted from [`View::take_probe`]:
-    /// later, another isolate may be given one.
-    #[must_use]
-    pub fn probe_patience(&self) -> Millis {
-        Millis(self.policy.probe.0 / 2)
+        Some(Permit { granted: probing.since(), trips: probing.trips() })
     }
 
     /// Targets whose block has been over for so long (twice the age that a snapshot may have) that nobody can be calling
@@ -216,8 +208,8 @@ impl View {
     pub fn report(&mut self, target: &str, outcome: Outcome, now: UnixMillis) {
         let (policy, chance) = (self.policy, next(&mut self.chance));
         let Some(entry) = self.entry(target, now) else { return };
-        let changed = if outcome.probe {
-            entry.probed(outcome.what, &policy, now, chance)
+        let changed = if let Some(permit) = outcome.probe {
+            entry.probed(permit, outcome.what, &policy, now, chance)
         } else {
             // A straggler that was sent before the last change says nothing about what came after it.
             outcome.sent >= entry.health.breaker.since() && entry.count(outcome.what, &policy, now, chance)
@@ -228,11 +220,6 @@ impl View {
         } else if matches!(outcome.what, What::Failed { .. } | What::Refused { .. } | What::Poor(_)) {
             self.exchange.has_news = true;
         }
-    }
-
-    /// Whether a probe that is sent now can be over before it is taken back.
-    fn has_time(&self, breaker: Breaker, now: UnixMillis) -> bool {
-        matches!(breaker, Breaker::Probing { until, .. } if now.plus(self.probe_patience()) <= until)
     }
 
     /// What the operator decided about a target, and until when.
@@ -308,22 +295,20 @@ impl Entry {
     }
 
     /// Decides by how the probe went; whether that changed anything.
-    fn probed(&mut self, what: What, policy: &Policy, now: UnixMillis, chance: u64) -> bool {
-        let granted = self.health.breaker.since();
-        // Taken back meanwhile, or told already.
-        if self.taken.take() != Some(granted) {
-            return false;
-        }
+    fn probed(&mut self, permit: Permit, what: What, policy: &Policy, now: UnixMillis, chance: u64) -> bool {
         let served = match what {
             What::Served { .. } | What::Poor(_) => Some(true),
             What::Failed { .. } | What::Refused { .. } => Some(false),
             What::Void => None,
         };
         let asked = if let What::Failed { retry_after, .. } = what { retry_after } else { None };
+        let Some(decided) = self.health.breaker.probed(permit, served, asked, policy, now, chance) else {
+            return false;
+        };
         self.note(what, now);
-        self.pending.probe = Some(Probed { granted, served });
+        self.pending.probe = Some(Probed { granted: permit.granted, served, trips: permit.trips });
         self.pending.retry_after = asked.or(self.pending.retry_after);
-        self.health.become_(self.health.breaker.probed(served, asked, policy, now, chance));
+        self.health.become_(decided);
         true
     }
 
@@ -350,11 +335,15 @@ impl Entry {
     }
 }
 
+/// Whether a probe that is sent now has half of its time left before it is taken back.
+fn has_time(breaker: Breaker, policy: &Policy, now: UnixMillis) -> bool {
+    matches!(breaker, Breaker::Probing { until, .. } if now.plus(Millis(policy.probe.0 / 2)) <= until)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::failure::Kind;
-    use crate::units::Millis;
 
     const TARGET: &str = "cave/llama-5";
     const FAILED: What = What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(503) };
@@ -365,7 +354,7 @@ mod tests {
     }
 
     fn at(now: i64, what: What) -> (Outcome, UnixMillis) {
-        (Outcome { what, sent: UnixMillis(now), probe: false }, UnixMillis(now))
+        (Outcome { what, sent: UnixMillis(now), probe: None }, UnixMillis(now))
     }
 
     fn tell(view: &mut View, now: i64, what: What) {
@@ -383,14 +372,15 @@ mod tests {
         tell(&mut view, 1_002, FAILED);
         let Verdict::Blocked { until } = view.verdict(TARGET, UnixMillis(1_002)) else { panic!("not blocked") };
         assert!((11_002..=13_502).contains(&until.0), "{until:?}");
-        assert!(!view.take_probe(TARGET, UnixMillis(until.0 - 1)));
+        assert_eq!(view.take_probe(TARGET, UnixMillis(until.0 - 1)), None);
 
         assert_eq!(view.verdict(TARGET, until), Verdict::Probe);
-        assert!(view.take_probe(TARGET, until));
-        assert!(!view.take_probe(TARGET, until), "there is one probe");
+        let probe = view.take_probe(TARGET, until);
+        assert!(probe.is_some());
+        assert_eq!(view.take_probe(TARGET, until), None, "there is one probe");
         assert!(matches!(view.verdict(TARGET, until), Verdict::Blocked { .. }));
 
-        view.report(TARGET, Outcome { what: SERVED, sent: until, probe: true }, until.plus(Millis(9)));
+        view.report(TARGET, Outcome { what: SERVED, sent: until, probe }, until.plus(Millis(9)));
         assert_eq!(view.verdict(TARGET, until.plus(Millis(9))), Verdict::Pass);
     }
 

@@ -8,7 +8,7 @@ use worker::Env;
 use super::health::{GROUPS, Group, REPLY, ask, chance, now};
 use super::hot;
 use super::together::all;
-use crate::breaker::{Outcome, TargetId, Verdict, View, What};
+use crate::breaker::{Outcome, Permit, TargetId, Verdict, View, What};
 use crate::failure::Kind;
 use crate::sorted;
 use crate::units::Millis;
@@ -20,7 +20,7 @@ const MOST_TARGETS: usize = 8;
 struct Talk {
     group: &'static Group,
     view: View,
-    probed: Vec<TargetId>,
+    probed: Vec<(TargetId, Permit)>,
 }
 
 thread_local! {
@@ -40,7 +40,8 @@ pub async fn claim_probes(env: Env) -> String {
         claim(&env, Talk { group, view, probed: Vec::new() })
     });
     let talks: Vec<Talk> = all(claimed).await.into_iter().filter(|talk| !talk.probed.is_empty()).collect();
-    let mut targets: Vec<String> = talks.iter().flat_map(|talk| talk.probed.iter().map(ToString::to_string)).collect();
+    let mut targets: Vec<String> =
+        talks.iter().flat_map(|talk| talk.probed.iter().map(|(target, _)| target.to_string())).collect();
     sorted::sort(&mut targets);
     targets.dedup();
     TALKS.set(talks);
@@ -60,8 +61,8 @@ async fn claim(env: &Env, mut talk: Talk) -> Talk {
     // To be told that it is blocked is to ask for its probe.
     unattended.retain(|target| matches!(talk.view.verdict(target.as_str(), now()), Verdict::Blocked { .. }));
     if exchange(env, &mut talk).await {
-        unattended.retain(|target| talk.view.take_probe(target.as_str(), now()));
-        talk.probed = unattended;
+        let take = |target: TargetId| talk.view.take_probe(target.as_str(), now()).map(|permit| (target, permit));
+        talk.probed = unattended.into_iter().filter_map(take).collect();
     }
     talk
 }
@@ -80,10 +81,12 @@ pub fn probed(target: &str, status: u16) {
         429 | 500..=599 => What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(status) },
         _ => What::Void,
     };
-    let outcome = Outcome { what, sent: now(), probe: true };
     TALKS.with_borrow_mut(|talks| {
-        for talk in talks.iter_mut().filter(|talk| talk.probed.iter().any(|probed| probed.as_str() == target)) {
-            talk.view.report(target, outcome, now());
+        for Talk { view, probed, .. } in talks {
+            let permit = probed.iter().find(|(probed, _)| probed.as_str() == target).map(|(_, permit)| *permit);
+            if permit.is_some() {
+                view.report(target, Outcome { what, sent: now(), probe: permit }, now());
+            }
         }
     });
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::breaker::Permit;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::provider::{ModelFacts, Price, Upstream};
@@ -40,10 +41,14 @@ pub(super) struct Attempt {
     pub(super) sent: UnixMillis,
     /// It was sent, and nothing has ended it yet.
     pub(super) in_flight: bool,
-    /// It is the one call that finds out whether a blocked target is back.
+    /// It is to be the one call that finds out whether a blocked target is back.
     pub(super) probes: bool,
     /// The same of its credential.
     pub(super) probes_credential: bool,
+    /// That it is that call, and its outcome was not told yet.
+    pub(super) permit: Option<Permit>,
+    /// The same of its credential.
+    pub(super) credential_permit: Option<Permit>,
     /// The status that it answered with.
     pub(super) status: Option<u16>,
     /// The caller brought their own provider key.
@@ -116,6 +121,8 @@ impl Gateway {
             in_flight: false,
             probes: false,
             probes_credential: false,
+            permit: None,
+            credential_permit: None,
             status: None,
             own_key: call.incoming.header("x-latchkey-provider-key").is_some(),
             signed_in_anew: false,

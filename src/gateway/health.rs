@@ -65,12 +65,15 @@ impl Gateway {
     /// Takes the probes that the attempt is, where it is one: each may be sent once.
     pub(super) fn claim(&mut self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
-        if attempt.probes && !self.view.take_probe(&attempt.target, now) {
-            attempt.probes = false;
-            return Err(all_blocked(&attempt.target, now, now));
+        (attempt.permit, attempt.credential_permit) = (None, None);
+        if attempt.probes {
+            attempt.permit = self.view.take_probe(&attempt.target, now);
+            if attempt.permit.is_none() {
+                return Err(all_blocked(&attempt.target, now, now));
+            }
         }
-        if attempt.probes_credential && !self.view.take_probe(attempt.credential_id().as_str(), now) {
-            attempt.probes_credential = false;
+        if attempt.probes_credential {
+            attempt.credential_permit = self.view.take_probe(attempt.credential_id().as_str(), now);
         }
         Ok(())
     }
@@ -134,6 +137,25 @@ impl Gateway {
         }
     }
 
+    /// A stream has said its first word: if it is the probe of a blocked target, that is back, and nobody need wait for
+    /// the stream's end.
+    pub(super) fn report_spoke(&mut self, call: &mut Call, now: UnixMillis) {
+        let Some(attempt) = call.attempt.as_mut().filter(|attempt| !attempt.own_key) else { return };
+        let (probe, of_credential) = (attempt.permit.take(), attempt.credential_permit.take());
+        if probe.or(of_credential).is_none() {
+            return;
+        }
+        let sent = attempt.sent;
+        let what = What::Served { first_token: Some(now.since(sent)), generation: Millis(0), output_tokens: 0 };
+        if probe.is_some() {
+            self.view.report(&attempt.target, Outcome { what, sent, probe }, now);
+        }
+        if of_credential.is_some() {
+            let credential = attempt.credential_id();
+            self.view.report(credential.as_str(), Outcome { what, sent, probe: of_credential }, now);
+        }
+    }
+
     /// A 403 may be about the prompt. Where another credential is served the same, it was about the one that was refused.
     fn report_forbidden(&mut self, call: &Call, attempt: &Attempt, now: UnixMillis) {
         let own = attempt.credential + 1;
@@ -141,7 +163,7 @@ impl Gateway {
         for tried in refused.filter(|tried| tried.target == attempt.target) {
             let credential = TargetId::from(attempt.target.as_str()).credential(tried.credential);
             let what = What::Refused { status: tried.status };
-            self.view.report(credential.as_str(), Outcome { what, sent: attempt.sent, probe: false }, now);
+            self.view.report(credential.as_str(), Outcome { what, sent: attempt.sent, probe: None }, now);
         }
     }
 
@@ -153,7 +175,7 @@ impl Gateway {
         match failure.blame() {
             Blame::Credential if attempt.upstream.keys.len() > 1 => self.report(attempt, What::Void, what, now),
             // It was blocked for a reason, and this is no sign that it is back.
-            Blame::Nobody if failure.upstream_status == Some(FORBIDDEN) && attempt.probes_credential => {
+            Blame::Nobody if failure.upstream_status == Some(FORBIDDEN) && attempt.credential_permit.is_some() => {
                 self.report(attempt, What::Void, What::Refused { status: failure.upstream_status }, now);
             }
             Blame::Nobody => self.report(attempt, What::Void, What::Void, now),
@@ -163,9 +185,9 @@ impl Gateway {
 
     fn report(&mut self, attempt: &Attempt, of_target: What, of_credential: What, now: UnixMillis) {
         let sent = attempt.sent;
-        self.view.report(&attempt.target, Outcome { what: of_target, sent, probe: attempt.probes }, now);
+        self.view.report(&attempt.target, Outcome { what: of_target, sent, probe: attempt.permit }, now);
         if attempt.upstream.keys.len() > 1 && !attempt.own_key {
-            let outcome = Outcome { what: of_credential, sent, probe: attempt.probes_credential };
+            let outcome = Outcome { what: of_credential, sent, probe: attempt.credential_permit };
             self.view.report(attempt.credential_id().as_str(), outcome, now);
         }
     }

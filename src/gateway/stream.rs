@@ -87,6 +87,7 @@ impl Gateway {
                 }
                 if pipe.meter().spoke {
                     let first = *call.first_token.get_or_insert(now);
+                    self.report_spoke(call, now);
                     return match self.pace(call, &pipe, held.len(), first, now) {
                         Pace::Good => self.commit(call, pipe, held, now),
                         Pace::Unknown => {
@@ -123,6 +124,7 @@ impl Gateway {
         let meter = pipe.meter();
         if meter.spoke {
             call.first_token.get_or_insert(now);
+            self.report_spoke(call, now);
         }
         if pipe.ended() {
             return match pipe.finish(&mut held) {
@@ -246,6 +248,7 @@ impl Gateway {
                 pipe.feed(bytes, &mut out);
                 if pipe.meter().spoke && call.first_token.is_none() {
                     call.first_token = Some(now);
+                    self.report_spoke(call, now);
                 }
                 match pipe.fault() {
                     Some(fault) => fault.clone(),

@@ -17,7 +17,7 @@ fn world() -> World {
 
 fn block(world: &mut World, target: &str) {
     let what = What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(500) };
-    let outcome = Outcome { what, sent: world.now, probe: false };
+    let outcome = Outcome { what, sent: world.now, probe: None };
     (0..3).for_each(|_| world.gateway.view.report(target, outcome, world.now));
 }
 

@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 use std::sync::LazyLock;
 
 use latchkey::breaker::protocol::Batch;
-use latchkey::breaker::{Outcome as Seen, Policy, Region, Verdict, View, What};
+use latchkey::breaker::{Outcome as Seen, Permit, Policy, Region, Verdict, View, What};
 use latchkey::config::{self, Routing};
 use latchkey::failure::Kind;
 use latchkey::provider::Registry;
@@ -52,7 +52,7 @@ impl Day {
 
 /// An attempt under way: when it ends, its host, when it was sent, whether it is a probe, and what comes of it: times to
 /// the first token and from there to the end, and tokens.
-type End = (i64, usize, i64, bool, Option<(u64, u64, u64)>);
+type End = (i64, usize, i64, Option<Permit>, Option<(u64, u64, u64)>);
 
 struct Simulator {
     market: Market,
@@ -198,9 +198,9 @@ impl Simulator {
             }
             let probe = match self.view.verdict(target, at) {
                 Verdict::Probe => self.view.take_probe(target, at),
-                Verdict::Pass => false,
+                Verdict::Pass => None,
                 Verdict::Blocked { .. } | Verdict::Off if attempt + 1 < order.len() => continue,
-                Verdict::Blocked { .. } | Verdict::Off => false,
+                Verdict::Blocked { .. } | Verdict::Off => None,
             };
             match self.market.ask(host, number, asked, at) {
                 Outcome::Down => {
