@@ -180,6 +180,10 @@ impl View {
         let exchange = &mut self.exchange;
         let pause = Millis(SHORTEST_PAUSE.0 << exchange.silences.min(5)).min(LONGEST_PAUSE);
         exchange.silences = exchange.silences.saturating_add(1);
+        if exchange.is_alone() {
+            // What it says is old by now; and if the object refuses it, it does so every time.
+            exchange.unheard = None;
+        }
         (exchange.sent, exchange.again) = (None, now.plus(pause));
     }
 

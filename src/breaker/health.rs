@@ -29,10 +29,11 @@ impl Health {
         was_passing && matches!(self.breaker, Breaker::Blocking { .. })
     }
 
-    /// Takes another state. What led to a block does not count again once the target passes.
+    /// Takes another state. Neither what led to a block nor what came of calls during it counts again once the target
+    /// passes.
     pub fn become_(&mut self, breaker: Breaker) {
-        let blocked = matches!(breaker, Breaker::Blocking { .. });
-        if blocked && matches!(self.breaker, Breaker::Passing { .. }) {
+        let passes = |breaker: &Breaker| matches!(breaker, Breaker::Passing { .. });
+        if passes(&breaker) != passes(&self.breaker) {
             self.window = Window::default();
         }
         self.breaker = breaker;

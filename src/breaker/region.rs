@@ -293,12 +293,14 @@ impl Region {
 
 impl Target {
     pub(super) fn figures(&self, policy: &Policy, now: UnixMillis) -> Figures {
-        let percentiles = self.first_token.percentiles(policy.minimum_samples);
+        // What was slow, and is left alone for that, could else never show that it is not any longer.
+        let known = !self.first_token.is_forgotten(now);
+        let percentiles = self.first_token.percentiles(policy.minimum_samples).filter(|_| known);
         Figures {
             p50: percentiles.map(|(p50, _)| p50),
             p95: percentiles.map(|(_, p95)| p95),
-            average: self.average,
-            tokens_per_second: self.tokens_per_second,
+            average: self.average.filter(|_| known),
+            tokens_per_second: self.tokens_per_second.filter(|_| known),
             error_percent: self.health.error_percent(policy, now),
             headroom: self.headroom.filter(|headroom| now < headroom.until),
         }
@@ -312,7 +314,9 @@ impl Target {
             let average = moved(self.average.map(|average| average.0), mean.0, samples);
             self.average = Some(Millis(average));
         }
-        if let Some(rate) = (report.tokens * 1_000).checked_div(report.generation.0).filter(|rate| *rate > 0) {
+        if let Some(rate) =
+            report.tokens.saturating_mul(1_000).checked_div(report.generation.0).filter(|rate| *rate > 0)
+        {
             let rate = moved(self.tokens_per_second.map(u64::from), rate, samples);
             self.tokens_per_second = u32::try_from(rate).ok();
         }

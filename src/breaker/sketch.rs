@@ -99,6 +99,9 @@ impl Sketch {
 impl SlidingSketch {
     /// Counts what was seen up to `now`.
     pub fn merge(&mut self, other: &Sketch, now: UnixMillis) {
+        if other.is_empty() {
+            return;
+        }
         let Millis(age) = now.since(self.since);
         if age >= SPAN.0 {
             let recent = std::mem::take(&mut self.recent);
@@ -106,6 +109,12 @@ impl SlidingSketch {
             self.since = now;
         }
         self.recent.merge(other);
+    }
+
+    /// Whether all that was counted is forgotten at `now`.
+    #[must_use]
+    pub fn is_forgotten(&self, now: UnixMillis) -> bool {
+        now.since(self.since).0 >= 2 * SPAN.0
     }
 
     /// The times within which half and 95 percent lie; `None` with fewer than `least` samples.

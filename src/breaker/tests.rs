@@ -382,6 +382,54 @@ fn figures_come_with_the_reply_once_there_are_enough_samples() {
 }
 
 #[test]
+fn what_nobody_has_seen_for_ten_minutes_is_told_no_more() {
+    let mut world = World::new(1);
+    (0..20).for_each(|_| world.tell(0, SERVED));
+    world.exchange(0);
+    assert!(world.views[0].figures(TARGET).is_some_and(|figures| figures.p95.is_some()));
+    world.pass(600_000);
+    // Whoever is excluded for being slow gets no calls that could show that it is not any longer.
+    world.exchange(0);
+    let figures = world.views[0].figures(TARGET).expect("known");
+    assert_eq!((figures.p50, figures.p95, figures.average, figures.tokens_per_second), (None, None, None, None));
+}
+
+#[test]
+fn what_failed_during_a_block_does_not_count_once_it_is_over() {
+    let mut world = World::new(1);
+    world.now = world.block();
+    // With nothing else left, a blocked target is asked all the same.
+    world.now = UnixMillis(world.now.0 - 1);
+    (0..40).for_each(|_| world.tell(0, FAILED));
+    world.pass(1);
+    let _ = world.verdict(0);
+    world.exchange(0);
+    let probe = world.take_probe(0);
+    world.tell_probe(0, probe, SERVED);
+    world.exchange(0);
+    world.pass(10);
+    world.tell(0, FAILED);
+    assert_eq!(world.verdict(0), Verdict::Pass);
+    world.exchange(0);
+    assert_eq!(world.verdict(0), Verdict::Pass, "one failure is one failure");
+}
+
+#[test]
+fn an_object_that_was_away_for_long_does_not_hear_of_old_failures() {
+    let mut world = World::new(2);
+    (0..2).for_each(|_| world.tell(0, FAILED));
+    for _ in 0..3 {
+        world.exchange_losing(0, true, false);
+        world.pass(60_000);
+    }
+    world.pass(3_600_000);
+    world.exchange(0);
+    world.tell(1, FAILED);
+    world.exchange(1);
+    assert_eq!(world.verdict(1), Verdict::Pass, "an hour ago is not now");
+}
+
+#[test]
 fn what_an_older_build_stored_and_sent_is_read() {
     let stored = include_str!("../../tests/fixtures/health/region.json").trim();
     let region: Region = crate::json::from_str(stored).expect("read");

@@ -40,8 +40,9 @@ impl Window {
         let part = i64::try_from(length.0 / PARTS as u64).unwrap_or(i64::MAX).max(1);
         let number = now.0.div_euclid(part);
         let passed = number.saturating_sub(self.newest);
-        // A clock that steps back adds to the newest part.
-        if passed <= 0 {
+        // A clock that steps back a little adds to the newest part. One that steps back by more than a window is none:
+        // the window became longer, and its parts are counted otherwise.
+        if passed <= 0 && passed.unsigned_abs() < PARTS as u64 {
             return;
         }
         let passed = usize::try_from(passed).unwrap_or(PARTS).min(PARTS);
@@ -66,6 +67,26 @@ mod tests {
         assert_eq!(window.sums(MINUTE, UnixMillis(1_000_000_049_000)), (11, 2, 1));
         assert_eq!(window.sums(MINUTE, UnixMillis(1_000_000_061_000)), (10, 0, 0));
         assert_eq!(window.sums(MINUTE, UnixMillis(1_000_000_200_000)), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_window_of_another_length_begins_anew() {
+        let hour = Millis(3_600_000);
+        for (before, after) in [(MINUTE, hour), (hour, MINUTE)] {
+            let mut window = Window::default();
+            window.add(1, 5, 0, before, UnixMillis(1_000_000_000_000));
+            window.add(1, 0, 0, after, UnixMillis(1_000_000_001_000));
+            assert_eq!(window.sums(after, UnixMillis(1_000_000_002_000)), (1, 0, 0));
+            assert_eq!(window.sums(after, UnixMillis(1_000_007_300_000)), (0, 0, 0), "what is old leaves it");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_a_little_adds_to_the_newest_part() {
+        let mut window = Window::default();
+        window.add(1, 2, 0, MINUTE, UnixMillis(1_000_000_000_000));
+        window.add(1, 0, 0, MINUTE, UnixMillis(999_999_985_000));
+        assert_eq!(window.sums(MINUTE, UnixMillis(1_000_000_001_000)), (2, 2, 0));
     }
 
     #[test]
