@@ -75,8 +75,9 @@ impl Gateway {
                 }
                 if let Some(fault) = pipe.fault() {
                     let fault = fault.clone();
-                    // A piece of the answer may have come in the same read; then the caller gets both.
-                    return if pipe.meter().spoke && !pipe.folds() {
+                    // A piece of the answer may have come in the same read. Of what would fail everywhere the caller
+                    // gets both.
+                    return if pipe.meter().spoke && !pipe.folds() && fault.retry == Retry::Never {
                         self.commit_and_fail(call, pipe, held, &fault, now)
                     } else {
                         self.lose(call, &pipe, fault, now)
@@ -150,11 +151,7 @@ impl Gateway {
 
     /// The stream came to nothing before anything of it reached the caller; what it said all the same is paid for.
     fn lose(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
-        if pipe.folds() && pipe.meter().spoke {
-            self.leave(call, pipe, failure, now)
-        } else {
-            self.failed(call, failure, now)
-        }
+        if pipe.meter().spoke { self.leave(call, pipe, failure, now) } else { self.failed(call, failure, now) }
     }
 
     /// Whether a stream is fast enough to be committed, where somebody wants that measured.

@@ -453,3 +453,28 @@ fn a_deadline_is_the_calls_else_the_keys_else_the_aliases_else_the_gateways() {
     let longer = [("x-latchkey-timeout-ms", "90000")];
     assert_eq!(ask(Key::default(), "slow", &longer)[3], 40_000, "and that is within what the operator allows");
 }
+
+#[test]
+fn an_error_in_the_same_read_as_the_first_token_moves_on_too() {
+    const FIRST: &[u8] = b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Never\"},\"finish_reason\":null}]}\n\n";
+    const ERROR: &[u8] = b"data: {\"error\":{\"message\":\"The server had an error\",\"type\":\"server_error\"}}\n\n";
+    let mut world = world(r#"{"version":1,"failover":{"same_target":0},"health":{"enabled":false}}"#);
+    let body = r#"{"models":["openai/gpt-4o","deepseek/deepseek-chat"],"messages":[{"role":"user","content":"Hi"}],"stream":true}"#;
+    let (id, step) = world.chat(body);
+    sent(step);
+    assert!(matches!(world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")])), Step::Hold));
+    let step = world.resume(id, Input::Chunk(&[FIRST, ERROR].concat()));
+    assert!(sent(step).url.contains("deepseek"));
+    let streamed = world.stream(id, &[CHUNKS], Input::End);
+    assert_eq!((streamed.head.status, header(&streamed.head, "x-latchkey-attempts")), (200, Some("2")));
+    assert!(streamed.text.contains("Hello") && !streamed.text.contains("Never"), "{}", streamed.text);
+    let rows = world.rows();
+    assert_eq!(rows.len(), 2, "what was said and thrown away is paid for: {rows:?}");
+    assert!(rows.iter().all(|row| row.cost_nano.is_some_and(|cost| cost > 0)), "{rows:?}");
+
+    // With nowhere else to go the status is true: nothing was sent yet.
+    let (id, step) = world.chat(r#"{"model":"openai/gpt-4o","messages":[],"stream":true}"#);
+    sent(step);
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    assert_eq!(refused(world.resume(id, Input::Chunk(&[FIRST, ERROR].concat()))).0, 502);
+}
