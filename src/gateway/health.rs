@@ -121,7 +121,8 @@ impl Gateway {
         let Some(attempt) = &call.attempt else { return };
         let spoke = call.first_token.unwrap_or(now);
         let served = What::Served {
-            first_token: call.asked.stream.then(|| spoke.since(attempt.sent)),
+            // Of an answer that another began, it is the other's first token.
+            first_token: (call.asked.stream && !call.continued).then(|| spoke.since(attempt.sent)),
             generation: now.since(spoke),
             output_tokens: usage.map_or(0, Usage::completion_tokens),
         };
@@ -170,8 +171,7 @@ impl Gateway {
     /// The attempt under way has failed. What the caller's own key or deadline had a part in says nothing.
     pub(super) fn report_failed(&mut self, call: &Call, failure: &Failure, now: UnixMillis) {
         let Some(attempt) = &call.attempt else { return };
-        let own = attempt.own_key || (failure.kind == Kind::Timeout && call.wishes.sets_deadlines());
-        let what = if own { What::Void } else { What::of(failure) };
+        let what = if attempt.own_key || call.brought_about(failure) { What::Void } else { What::of(failure) };
         match failure.blame() {
             Blame::Credential if attempt.upstream.keys.len() > 1 => self.report(attempt, What::Void, what, now),
             // It was blocked for a reason, and this is no sign that it is back.
@@ -208,6 +208,14 @@ pub(super) fn all_blocked(target: &str, until: UnixMillis, now: UnixMillis) -> F
     let wait = until.since(now);
     failure.retry_after = Some(Millis(wait.0.clamp(1_000, LONGEST_TOLD.0)));
     failure
+}
+
+impl Call {
+    /// Whether its caller had a part in a failure: by a deadline of their own, or by leaving, after which an answer is
+    /// read on for a while only.
+    pub(super) fn brought_about(&self, failure: &Failure) -> bool {
+        self.drained || (failure.kind == Kind::Timeout && self.wishes.sets_deadlines())
+    }
 }
 
 impl Attempt {

@@ -191,6 +191,7 @@ impl Gateway {
     /// A routed call failed for good, through no fault of its caller.
     pub(super) fn note_routed_failure(&mut self, call: &Call, failure: &Failure) {
         if failure.side == crate::failure::Side::Upstream
+            && !call.brought_about(failure)
             && let Some((experiment, variant)) = call.routed.as_ref().and_then(|routed| routed.variant.as_ref())
         {
             self.router.count(experiment, variant, true, None);

@@ -1,8 +1,9 @@
 //! What the health of targets decides about a call.
 
-use latchkey::breaker::{Action, Order, Outcome, What};
+use latchkey::breaker::{Action, Order, Outcome, Verdict, What};
 use latchkey::failure::Kind;
-use latchkey::keys::Key;
+use latchkey::gateway::Input;
+use latchkey::keys::{Key, OnDisconnect};
 
 use crate::world::{World, header, json, refused, sent};
 
@@ -134,4 +135,41 @@ fn a_model_is_probed_with_what_it_is_for() {
     for target in ["openai/whisper-1", "openai/tts-1"] {
         assert!(!world().gateway.can_probe(target), "{target}");
     }
+}
+
+const STREAM: &str = r#"{"model":"openai/gpt-4o","messages":[{"role":"user","content":"Hi"}],"stream":true}"#;
+const OPENED: Input<'_> = Input::Headers(200, &[("content-type", "text/event-stream")]);
+const WORD: &[u8] = b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":null}]}\n\n";
+
+#[test]
+fn the_first_word_of_a_probe_ends_the_block() {
+    let mut world = world();
+    block(&mut world, "openai/gpt-4o");
+    world.now.0 += 15_000;
+    let (id, step) = world.chat(STREAM);
+    sent(step);
+    world.resume(id, OPENED);
+    assert!(matches!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Blocked { .. }));
+    world.resume(id, Input::Chunk(WORD));
+    assert_eq!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Pass, "long before its end");
+    world.resume(id, Input::Gone);
+    assert_eq!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Pass);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_not_held_against_its_target() {
+    let key = Key { on_disconnect: OnDisconnect::Drain, ..Key::default() };
+    let mut world = World::of(key, r#"{"version":1}"#, &[]);
+    for _ in 0..5 {
+        let (id, step) = world.chat(STREAM);
+        sent(step);
+        world.resume(id, OPENED);
+        world.resume(id, Input::Chunk(WORD));
+        world.resume(id, Input::Gone);
+        assert!(world.gateway.is_under_way(id));
+        // It is read on for a while only, and then let go of.
+        world.resume(id, Input::Broken("aborted"));
+        assert!(!world.gateway.is_under_way(id));
+    }
+    assert_eq!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Pass);
 }
