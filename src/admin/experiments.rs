@@ -166,8 +166,8 @@ fn without_share(document: &str, experiment: &str, variant: &str) -> Option<Stri
 
 impl VariantRow {
     fn tally(&self) -> Tally {
-        // Milliseconds are whole, and their sum is far from where floats are not.
-        Tally { calls: self.calls, failed: self.failed, first_token_ms: self.first_token_ms as u64, spoke: self.spoke }
+        let VariantRow { calls, failed, spoke, first_token_ms, first_token_squares, .. } = *self;
+        Tally { calls, failed, spoke, first_token_ms, first_token_squares }
     }
 }
 

@@ -465,7 +465,8 @@ impl Store for EdgeStore<'_> {
         // `experiment:` is a prefix of all its variants, and `;` follows `:`.
         let statement = "WITH one AS ( \
                SELECT substr(record->>'variant', length(?1) + 2) AS variant, first_token_ms, \
-                 status >= 500 OR status = 429 OR coalesce(record->>'missed', 0) AS failed, \
+                 attempts > 0 AND (status >= 500 OR status = 429 OR (status = 200 AND error IS NOT NULL)) \
+                   OR coalesce(record->>'missed', 0) AS failed, \
                  (SELECT sum(cost_nano) * 1e-9 FROM calls AS row WHERE row.request_id = calls.request_id) AS cost, \
                  (SELECT avg(score) FROM feedback WHERE feedback.request_id = calls.request_id) AS score \
                FROM calls WHERE record->>'variant' >= ?1 || ':' AND record->>'variant' < ?1 || ';' \

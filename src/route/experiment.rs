@@ -63,9 +63,9 @@ pub struct Shadow {
 pub struct Stop {
     /// No sooner than after so many calls of it and of the control.
     pub least_calls: u64,
-    /// Its share of failed calls is higher than the control's by more than this.
+    /// Its share of failed calls is higher than the control's by more than this, and by more than chance explains.
     pub error_ratio: f64,
-    /// Its mean time to the first token is more than so many times the control's.
+    /// Its mean time to the first token is more than so many times the control's, and by more than chance explains.
     pub latency_ratio: f64,
 }
 
@@ -119,7 +119,9 @@ pub struct Tally {
     /// How many of them failed through no fault of the caller.
     pub failed: u64,
     /// Milliseconds to the first token, added up over those that spoke.
-    pub first_token_ms: u64,
+    pub first_token_ms: f64,
+    /// Their squares, added up.
+    pub first_token_squares: f64,
     /// How many spoke.
     pub spoke: u64,
 }
@@ -130,17 +132,41 @@ impl Tally {
         self.calls += 1;
         self.failed += u64::from(failed);
         if let Some(first) = first_token_ms {
-            self.first_token_ms = self.first_token_ms.saturating_add(first);
+            let first = first as f64;
+            self.first_token_ms += first;
+            self.first_token_squares += first * first;
             self.spoke += 1;
         }
     }
 
-    fn failed_share(&self) -> f64 {
-        self.failed as f64 / self.calls.max(1) as f64
+    /// The share of failed calls.
+    fn failures(&self) -> Mean {
+        Mean::of(self.calls, self.failed as f64, self.failed as f64)
     }
 
-    fn mean_first_token(&self) -> Option<f64> {
-        (self.spoke > 0).then(|| self.first_token_ms as f64 / self.spoke as f64)
+    fn first_token(&self) -> Mean {
+        Mean::of(self.spoke, self.first_token_ms, self.first_token_squares)
+    }
+}
+
+/// A mean, and the square of its standard error.
+struct Mean {
+    value: f64,
+    error: f64,
+}
+
+impl Mean {
+    fn of(count: u64, sum: f64, squares: f64) -> Mean {
+        let count = count.max(1) as f64;
+        let value = sum / count;
+        Mean { value, error: (squares / count - value * value).max(0.0) / count }
+    }
+
+    /// Whether it is higher than `other` by more than chance explains: twice the standard error of the difference, which
+    /// is so by chance once in forty times.
+    fn is_above(&self, other: &Mean) -> bool {
+        let by = self.value - other.value;
+        by > 0.0 && by * by > 4.0 * (self.error + other.error)
     }
 }
 
@@ -151,13 +177,14 @@ impl Stop {
         if variant.calls < self.least_calls || control.calls < self.least_calls {
             return None;
         }
-        if variant.failed_share() > control.failed_share() + self.error_ratio {
+        let (its, usual) = (variant.failures(), control.failures());
+        if its.value > usual.value + self.error_ratio && its.is_above(&usual) {
             return Some("it fails more often than the control");
         }
-        let slower = variant.mean_first_token().zip(control.mean_first_token());
-        slower
-            .is_some_and(|(its, control)| its > control * self.latency_ratio)
-            .then_some("it is slower than the control")
+        let (its, usual) = (variant.first_token(), control.first_token());
+        let enough = variant.spoke.min(control.spoke) >= self.least_calls;
+        let slower = enough && its.value > usual.value * self.latency_ratio && its.is_above(&usual);
+        slower.then_some("it is slower than the control")
     }
 }
 
@@ -218,12 +245,43 @@ mod tests {
 
     #[test]
     fn a_variant_stops_when_it_is_worse_beyond_the_bound() {
-        let tally = |calls, failed, first_token_ms| Tally { calls, failed, first_token_ms, spoke: calls };
-        let control = tally(100, 1, 100 * 400);
+        let tally = |calls: u64, failed, each: f64| {
+            let sum = each * calls as f64;
+            Tally { calls, failed, first_token_ms: sum, first_token_squares: sum * each, spoke: calls }
+        };
+        let control = tally(100, 1, 400.0);
         let stop = Stop::default();
-        assert_eq!(stop.verdict(&tally(40, 40, 0), &control), None, "too few to tell");
-        assert_eq!(stop.verdict(&tally(60, 3, 60 * 500), &control), None);
-        assert!(stop.verdict(&tally(60, 6, 60 * 400), &control).is_some_and(|why| why.contains("fails")));
-        assert!(stop.verdict(&tally(60, 0, 60 * 900), &control).is_some_and(|why| why.contains("slower")));
+        assert_eq!(stop.verdict(&tally(40, 40, 0.0), &control), None, "too few to tell");
+        assert_eq!(stop.verdict(&tally(60, 3, 500.0), &control), None);
+        assert!(stop.verdict(&tally(60, 6, 400.0), &control).is_some_and(|why| why.contains("fails")));
+        assert!(stop.verdict(&tally(60, 0, 900.0), &control).is_some_and(|why| why.contains("slower")));
+    }
+
+    #[test]
+    fn chance_stops_nothing() {
+        let stop = Stop { least_calls: 20, ..Stop::default() };
+        let mut tallies = [Tally::default(); 2];
+        for (at, tally) in tallies.iter_mut().enumerate() {
+            for call in 0..20 {
+                // One of both kinds hangs once, and fails once or three times.
+                let first = if at == 0 && call == 7 { 60_000 } else { 400 };
+                tally.count(call < if at == 0 { 3 } else { 1 }, Some(first));
+            }
+        }
+        assert_eq!(stop.verdict(&tallies[0], &tallies[1]), None);
+        let mut stopped = 0;
+        for run in 0..200u64 {
+            let mut tallies = [Tally::default(); 2];
+            for call in 0..400 {
+                let number = mix(run, "call", &call.to_string());
+                let first = -2_000.0 * chance(number).ln();
+                tallies[(call % 2) as usize].count(chance(number ^ 1) < 0.05, Some(first as u64));
+                if call % 10 == 9 && stop.verdict(&tallies[0], &tallies[1]).is_some() {
+                    stopped += 1;
+                    break;
+                }
+            }
+        }
+        assert!(stopped <= 30, "{stopped} of 200 that are no worse than the control");
     }
 }
