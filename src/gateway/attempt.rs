@@ -132,12 +132,6 @@ impl Gateway {
             shown: None,
             carried: self.setup.secrets.as_ref().map(|secrets| secrets.carried_keys().clone()),
         });
-        if let Some(grant) = call.grant.clone() {
-            let (cap, lowered) = self.default_cap(call, &grant);
-            if let Some(attempt) = &mut call.attempt {
-                (attempt.default_max_tokens, attempt.cap_lowered) = (cap, lowered);
-            }
-        }
         Ok(())
     }
 

@@ -295,17 +295,24 @@ impl Gateway {
         self.purse.settle(&hold, &Amounts { requests, ..Amounts::default() });
     }
 
+    /// Notes the output limit of an attempt at a call that names none, where it has none yet.
+    pub(super) fn cap_output(&self, call: &mut Call) {
+        let has_one = call.attempt.as_ref().is_none_or(|attempt| attempt.default_max_tokens.is_some());
+        let Some(grant) = call.grant.clone().filter(|_| !has_one) else { return };
+        let (cap, lowered) = self.default_cap(call, &grant);
+        if let Some(attempt) = &mut call.attempt {
+            (attempt.default_max_tokens, attempt.cap_lowered) = (cap, lowered);
+        }
+    }
+
     /// The output limit of a call that names none, and whether it was lowered to a fair share of what is left.
-    pub(super) fn default_cap(&self, call: &Call, grant: &Grant) -> (Option<u32>, bool) {
+    fn default_cap(&self, call: &Call, grant: &Grant) -> (Option<u32>, bool) {
         let own = grant.key.default_max_tokens;
         let rules = self.purse.rules(&grant.terms);
-        let aim = call.aim();
-        let is_strict = rules
-            .iter()
-            .any(|rule| rule.is_strict_budget() && rule.matches().counts(aim.provider, aim.model, aim.alias));
-        if !is_strict {
+        if !call.is_under_strict(&rules, grant) {
             return (own, false);
         }
+        let aim = call.aim();
         let cap = own.unwrap_or(DEFAULT_MAX_TOKENS);
         let tags = call.tags();
         let rate = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref()).and_then(|price| {
@@ -326,9 +333,7 @@ impl Gateway {
 
     /// What the attempt takes at most, or why it may not be sent.
     fn most(&self, call: &mut Call, grant: &Grant, rules: &Rc<[Rule]>, body: &[u8]) -> Result<Amounts, Failure> {
-        let aim = call.aim();
-        let counts = |rule: &&Rule| rule.matches().counts(aim.provider, aim.model, aim.alias);
-        let is_strict = rules.iter().filter(counts).any(Rule::is_strict_budget);
+        let is_strict = call.is_under_strict(rules, grant);
         call.funds.strict = is_strict;
         let answers = call.endpoint.map(Endpoint::task) != Some(Task::Embeddings);
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
@@ -430,6 +435,18 @@ impl Call {
     /// The caller's own end user, as its header says, or its body.
     pub(super) fn end_user(&self) -> Option<&str> {
         self.wishes.user.as_deref().or(self.asked.user.as_deref())
+    }
+
+    /// Whether a strict budget counts it: one of somebody else, or of a user that it does not name, does not.
+    fn is_under_strict(&self, rules: &[Rule], grant: &Grant) -> bool {
+        let (aim, tags) = (self.aim(), self.tags());
+        let spender = self.spender(grant, &tags);
+        let strict = rules.iter().filter(|rule| rule.is_strict_budget());
+        let mut counts = false;
+        for rule in strict.filter(|rule| rule.matches().counts(aim.provider, aim.model, aim.alias)) {
+            rule.pots(&spender, &mut |_| counts = true);
+        }
+        counts
     }
 
     /// Where its attempt goes.

@@ -59,6 +59,8 @@ impl Gateway {
         if let Some(first) = self.sign_in(call, now)? {
             return Ok(first);
         }
+        // What counts the call may have been heard of since it was last written.
+        self.cap_output(call);
         let limits = &self.setup.config.limits;
         let (mut outgoing, links) = write(call, limits.media_count)?;
         if !links.is_empty() {

@@ -121,6 +121,44 @@ fn a_strict_budget_caps_the_output_of_calls_that_name_no_cap() {
 }
 
 #[test]
+fn the_first_call_is_capped_by_a_budget_that_only_the_ledger_knows() {
+    let uncapped = r#"{"model":"cave/m","messages":[{"role":"user","content":"hi"}]}"#;
+    let mut world = world(Vec::new(), Vec::new());
+    let scope = Scope { kind: ScopeKind::Account, ..Scope::default() };
+    let of_all = Rule::Budget(Budget { scope, ..budget(NanoUsd::DOLLAR.0) });
+    world.ledger.as_mut().expect("there").set_rule(of_all);
+    for _ in 0..2 {
+        let body = sent(world.chat(uncapped).1).body;
+        assert!(String::from_utf8_lossy(&body).contains("4096"), "{}", String::from_utf8_lossy(&body));
+    }
+}
+
+#[test]
+fn a_strict_budget_of_others_asks_nothing_of_a_call() {
+    let image = r#"{"model":"cave/m","user":"ada","messages":[{"role":"user","content":[{"type":"image_url",
+        "image_url":{"url":"https://pictures.example/a.png"}}]}]}"#;
+    for (kind, id, counts) in [
+        (ScopeKind::Tag, "batch", false),
+        (ScopeKind::Tag, "*", false),
+        (ScopeKind::User, "bob", false),
+        (ScopeKind::User, "ada", true),
+        (ScopeKind::User, "*", true),
+    ] {
+        let mut world = world(Vec::new(), Vec::new());
+        let scope = Scope { kind, id: id.into() };
+        let rule = Rule::Budget(Budget { scope, ..budget(NanoUsd::DOLLAR.0) });
+        world.ledger.as_mut().expect("there").set_rule(rule);
+        let (_, step) = world.chat(image);
+        if counts {
+            assert_eq!(refused(step).1["error"]["code"], "cost_unbounded", "{kind:?} {id}");
+        } else {
+            let body = sent(step).body;
+            assert!(!String::from_utf8_lossy(&body).contains("4096"), "{kind:?} {id}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_bounded_needs_a_ceiling() {
     let image = r#"{"model":"cave/m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image_url",
         "image_url":{"url":"https://pictures.example/a.png"}}]}]}"#;
