@@ -138,20 +138,17 @@ async fn write<S: Store>(call: &Call<'_, S>, current: u32, stored: &StoredConfig
 }
 
 async fn current<S: Store>(call: &Call<'_, S>) -> Result<StoredConfig, Refusal> {
-    Ok(call.store.config().await?.unwrap_or_else(|| StoredConfig {
-        version: ConfigVersion {
-            version: 0,
-            created_at: UnixMillis(0),
-            change: String::new(),
-            restores: None,
-            published: 1,
-        },
-        document: EMPTY.to_owned(),
-    }))
+    Ok(call.store.config().await?.unwrap_or_else(nothing))
+}
+
+fn nothing() -> StoredConfig {
+    let version = ConfigVersion { published: 1, ..ConfigVersion::default() };
+    StoredConfig { version, document: EMPTY.to_owned() }
 }
 
 async fn find<S: Store>(call: &Call<'_, S>, version: Option<u32>) -> Result<StoredConfig, Refusal> {
     let found = match version {
+        Some(0) => Some(nothing()),
         Some(version) => call.store.config_version(version).await?,
         None => None,
     };
@@ -163,7 +160,7 @@ fn wanted_version(body: &[u8]) -> Result<u32, Refusal> {
     let mut version = None;
     for (name, value) in Fields::read(body)?.each_once("", &mut faults) {
         match (name.as_str(), value) {
-            ("version", Some(value)) => version = faults.integer("version", value, 1..=i64::from(u32::MAX)),
+            ("version", Some(value)) => version = faults.integer("version", value, 0..=i64::from(u32::MAX)),
             ("version", None) => {}
             _ => faults.add(name, "is no field of a rollback; there is only version"),
         }
@@ -195,10 +192,12 @@ fn tagged(answer: Answer, version: u32) -> Answer {
     answer.header("etag", format!("\"{version}\"")).header("x-latchkey-config", version.to_string())
 }
 
-/// Whether `if-match` names `version`: `*`, or a list of entity tags of which one does.
+/// Whether `if-match` names `version`: `*`, or a list of entity tags of which one does. Where an answer is compressed on
+/// its way, Cloudflare makes its tag a weak one (`W/"7"`); of a document that is never written otherwise, that says as much.
 fn matches(given: &str, version: u32) -> Result<(), Refusal> {
     let tag = format!("\"{version}\"");
-    let named = given.split(',').map(str::trim).any(|given| given == "*" || given == tag);
+    let mut tags = given.split(',').map(|given| given.trim().trim_start_matches("W/"));
+    let named = tags.any(|given| given == "*" || given == tag);
     if named { Ok(()) } else { Err(changed_meanwhile()) }
 }
 

@@ -35,6 +35,8 @@ fn a_document_is_replaced_by_whoever_read_the_last_one() {
     assert_eq!((late.status, late.code(), late.changed_config), (412, "precondition_failed", false));
     assert_eq!(put(&gateway, DEEP, None).status, 428);
     assert_eq!(put(&gateway, DEEP, Some("\"7\", \"1\"")).status, 200, "one of several tags");
+    assert_eq!(put(&gateway, DEEP, Some("W/\"1\"")).status, 412);
+    assert_eq!(put(&gateway, DEEP, Some("W/\"2\"")).status, 200, "its answer was compressed on the way");
     assert_eq!(gateway.send("GET", "/admin/config", "").body, json!({"version": 1, "limits": {"json_depth": 100}}));
 }
 
@@ -77,6 +79,17 @@ fn every_version_is_kept_and_can_be_brought_back() {
     assert_eq!(older.column("version"), ["1"]);
     let second = gateway.send("GET", "/admin/config/versions/2", "");
     assert_eq!((second.header("etag"), second.body["limits"]["json_depth"].as_u64()), (Some("\"2\""), Some(100)));
+}
+
+#[test]
+fn what_was_in_force_before_the_first_version_can_be_brought_back() {
+    let gateway = Gateway::new();
+    put(&gateway, SHALLOW, Some("*"));
+    let back = gateway.send("POST", "/admin/config/rollback", r#"{"version":0}"#);
+    assert_eq!((back.status, back.header("etag")), (200, Some("\"2\"")), "{}", back.body);
+    assert_eq!(at_edge(&gateway), Some((2, r#"{"version":1}"#.to_owned())));
+    let versions = gateway.send("GET", "/admin/config/versions", "");
+    assert_eq!(versions.column("restores"), list(&["0", "null"]));
 }
 
 fn list(texts: &[&str]) -> Vec<String> {
