@@ -101,7 +101,7 @@ pub(super) async fn publish_key<S: Store>(
                 None => store.remove_grant(&text.hash).await?,
             }
         }
-        if store.key_published(&stored.key.id, &stored.change).await? {
+        if store.key_published(&stored).await? {
             break;
         }
         match store.key(&stored.key.id).await? {

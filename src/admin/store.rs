@@ -32,8 +32,9 @@ pub trait Store {
     async fn replace_key(&self, stored: &StoredKey, expected: &str, audit: &AuditEntry) -> Result<bool, StoreError>;
     /// Keys whose last change has not reached the edge, deleted ones included.
     async fn unpublished_keys(&self, most: u32) -> Result<Vec<StoredKey>, StoreError>;
-    /// Notes that the edge has `change` of a key; `false` if that is no longer its last change.
-    async fn key_published(&self, id: &str, change: &str) -> Result<bool, StoreError>;
+    /// Notes that the edge has a key as it is here; `false` if that is no longer its last change, or no longer that of
+    /// its team.
+    async fn key_published(&self, stored: &StoredKey) -> Result<bool, StoreError>;
     /// Writes the edge copy of a grant, sealed; it may vanish some time after `until`.
     async fn put_grant(&self, hash: &KeyHash, sealed: &str, until: Option<UnixMillis>) -> Result<(), StoreError>;
     /// Removes the edge copy of a grant, if there is one.

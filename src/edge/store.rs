@@ -244,9 +244,12 @@ impl Store for EdgeStore<'_> {
         rows.into_iter().map(KeyRow::read).collect()
     }
 
-    async fn key_published(&self, id: &str, change: &str) -> Result<bool, StoreError> {
-        let statement = "UPDATE keys SET published_change = change WHERE id = ?1 AND change = ?2";
-        Ok(self.run(statement, &[id.into(), change.into()]).await? == 1)
+    async fn key_published(&self, stored: &StoredKey) -> Result<bool, StoreError> {
+        let statement = "UPDATE keys SET published_change = change WHERE id = ?1 AND change = ?2 \
+             AND ?3 IS (SELECT updated_at FROM teams WHERE id = json_extract(record, '$.team_id'))";
+        let team = stored.team.map_or(JsValue::NULL, |team| number(team.updated_at.0));
+        let values = [stored.key.id.as_str().into(), stored.change.as_str().into(), team];
+        Ok(self.run(statement, &values).await? == 1)
     }
 
     async fn put_grant(&self, hash: &KeyHash, sealed: &str, until: Option<UnixMillis>) -> Result<(), StoreError> {

@@ -194,11 +194,12 @@ impl Store for Memory {
         })
     }
 
-    async fn key_published(&self, id: &str, change: &str) -> Result<bool, StoreError> {
+    async fn key_published(&self, stored: &StoredKey) -> Result<bool, StoreError> {
         self.run("key_published", |contents| {
-            let last = contents.keys.get(id).is_some_and(|stored| stored.change == change);
+            let found = contents.keys.get(&stored.key.id).map(|found| contents.joined(found));
+            let last = found.is_some_and(|found| found.change == stored.change && found.team == stored.team);
             if last {
-                contents.published.insert(id.to_owned(), change.to_owned());
+                contents.published.insert(stored.key.id.clone(), stored.change.clone());
             }
             last
         })

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::Gateway;
 use super::memory::Trouble;
+use crate::admin::Kind;
 use crate::budget::PotStanding;
 use crate::units::{Millis, NanoUsd};
 
@@ -251,6 +252,20 @@ fn a_team_s_word_reaches_all_its_keys() {
         assert_eq!(gateway.send("POST", "/admin/keys", &body).fault_paths(), ["team_id"], "{body}");
     }
     assert_eq!(gateway.send("PATCH", &format!("/admin/keys/{id}"), r#"{"team_id":"x"}"#).fault_paths(), ["team_id"]);
+}
+
+#[test]
+fn a_team_that_changes_while_its_key_is_changed_has_the_last_word() {
+    let gateway = Gateway::new();
+    let team = gateway.send("POST", "/admin/teams", r#"{"name":"a"}"#).text("id");
+    let (id, text) = gateway.key(&json!({ "name": "a", "team_id": team }).to_string());
+    gateway.store.meddle(move |contents| {
+        let stored = contents.records.get_mut(&(Kind::Team, team)).expect("the team");
+        stored.record = stored.record.replace("\"disabled\":false", "\"disabled\":true");
+        stored.updated_at.0 += 1;
+    });
+    assert_eq!(gateway.send("PATCH", &format!("/admin/keys/{id}"), r#"{"name":"b"}"#).status, 200);
+    assert!(!gateway.lets_through(&text), "the copy says what the team says now");
 }
 
 #[test]
