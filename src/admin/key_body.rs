@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 use super::answer::Refusal;
 use super::body::{Faults, Fields, assign};
 use super::key_fields::{
-    MOST_DOLLARS, countries, deadlines, endpoints, environment, expiry, markup, max_price, networks, patterns,
-    providers, store_responses, throughput, unknown_price,
+    MOST_DOLLARS, countries, deadlines, endpoints, environment, expiry, markup, max_price, models, networks, providers,
+    store_responses, throughput, unknown_price,
 };
 use super::rules::{own_budgets, own_limits};
 use super::{Context, Request};
@@ -83,8 +83,8 @@ fn set(
         },
         "expires_at" => assign(&mut key.expires_at, value, |value| expiry(name, value, now, faults).map(Some)),
         "disabled" => assign(&mut key.disabled, value, |value| faults.flag(name, value)),
-        "allowed_models" => assign(&mut key.allowed_models, value, |value| patterns(name, value, faults)),
-        "denied_models" => assign(&mut key.denied_models, value, |value| patterns(name, value, faults)),
+        "allowed_models" => assign(&mut key.allowed_models, value, |value| models(name, value, context, faults)),
+        "denied_models" => assign(&mut key.denied_models, value, |value| models(name, value, context, faults)),
         "allowed_providers" => {
             assign(&mut key.allowed_providers, value, |value| providers(name, value, context, faults));
         }

@@ -43,8 +43,15 @@ pub(super) fn expiry(path: &str, value: &RawValue, now: UnixMillis, faults: &mut
     None
 }
 
-pub(super) fn patterns(path: &str, value: &RawValue, faults: &mut Faults) -> Option<Vec<String>> {
-    faults.texts(path, value, MOST_PATTERNS, pattern)
+/// A provider's name is that of no model: what was meant to deny all of its models would deny none.
+pub(super) fn models(path: &str, value: &RawValue, context: &Context<'_>, faults: &mut Faults) -> Option<Vec<String>> {
+    faults.texts(path, value, MOST_PATTERNS, |faults, path, value| {
+        let text = pattern(faults, path, value)?;
+        if context.providers.iter().any(|provider| provider.id.eq_ignore_ascii_case(&text)) {
+            faults.add(path, format!("is a provider; write `{text}/*` for all of its models"));
+        }
+        Some(text)
+    })
 }
 
 fn pattern(faults: &mut Faults, path: &str, value: &RawValue) -> Option<String> {

@@ -8,8 +8,10 @@ mod rules;
 mod semantics;
 mod targets;
 
+use super::ProviderEntry;
 use super::place::Place;
 use crate::keys::ModelPattern;
+use crate::provider;
 use crate::route::alias::Alias;
 use crate::route::contender::Traits;
 use crate::route::demands::Rule;
@@ -88,9 +90,17 @@ fn owned(place: &Place<'_>, most: usize) -> Vec<String> {
     texts(place, most).into_iter().map(str::to_owned).collect()
 }
 
-/// Patterns of targets: `provider/model`, with `*`.
-fn patterns(place: &Place<'_>) -> Vec<ModelPattern> {
-    texts(place, 100).into_iter().map(ModelPattern::new).collect()
+/// Patterns of targets: `provider/model`, with `*`. The name of a provider alone would be that of a model, and a rule
+/// that is to keep calls from there would hold for nothing.
+fn patterns(place: &Place<'_>, declared: &SortedMap<String, ProviderEntry>) -> Vec<ModelPattern> {
+    texts(place, 100).into_iter().map(|text| pattern(text, place, declared)).collect()
+}
+
+fn pattern(text: &str, place: &Place<'_>, declared: &SortedMap<String, ProviderEntry>) -> ModelPattern {
+    if provider::find(text).is_some() || declared.contains_key(text) {
+        place.fault(format!("`{text}` is a provider; write `{text}/*` for all of its models"));
+    }
+    ModelPattern::new(text)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Conditions as JSON; the grammar stands at [`crate::route::condition`].
 
+use super::super::document::Node;
 use super::super::models::CAPABILITIES;
 use super::super::place::Place;
 use super::texts;
@@ -55,13 +56,11 @@ pub(super) fn read(place: &Place<'_>) -> Condition {
                 continue;
             }
             "content" => {
-                let bits = place.items(16).into_iter().filter_map(|item| item.word(&Content::NAMES));
-                parts.push(Condition::Holds(bits.fold(0, |all, bit| all | bit)));
+                parts.push(Condition::Holds(bits(&place, &Content::NAMES)));
                 continue;
             }
             "needs" => {
-                let bits = place.items(16).into_iter().filter_map(|item| item.word(&CAPABILITIES));
-                parts.push(Condition::Needs(bits.fold(0, |all, bit| all | bit)));
+                parts.push(Condition::Needs(bits(&place, &CAPABILITIES)));
                 continue;
             }
             "mentions" => {
@@ -101,12 +100,22 @@ fn several(place: &Place<'_>) -> Vec<Condition> {
     items.iter().map(read).collect()
 }
 
+fn bits(place: &Place<'_>, words: &[(&str, u32)]) -> u32 {
+    if *place.node() == Node::List(Vec::new()) {
+        place.fault("is empty; write at least one");
+    }
+    place.items(16).iter().filter_map(|item| item.word(words)).fold(0, |all, bit| all | bit)
+}
+
 fn patterns(place: &Place<'_>) -> Vec<Pattern> {
     texts(place, 100).into_iter().map(Pattern::new).collect()
 }
 
 fn named(place: &Place<'_>, header: bool) -> Vec<Condition> {
     let entries = place.entries();
+    if *place.node() == Node::Members(Vec::new()) {
+        place.fault("is empty, and would hold for everything");
+    }
     let subject = |name: &str| {
         if header { Subject::Header(name.to_ascii_lowercase()) } else { Subject::Metadata(name.to_owned()) }
     };

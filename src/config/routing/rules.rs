@@ -1,9 +1,9 @@
 //! The `rules` section: what must hold for some calls, whatever they ask for.
 
 use super::super::place::Place;
+use super::super::{Config, ProviderEntry};
 use super::aliases::{latency_budget, strategy};
 use super::{conditions, owned, patterns};
-use crate::route::alias::Alias;
 use crate::route::demands::{MaxPrice, Rule};
 use crate::sorted::SortedMap;
 use crate::units::NanoUsd;
@@ -27,17 +27,17 @@ const KNOWN: [&str; 13] = [
 /// 100,000 dollars per million tokens: whoever writes more has mistaken the unit.
 const MAX_USD: NanoUsd = NanoUsd(100_000 * NanoUsd::DOLLAR.0);
 
-/// The rules in their order; `aliases` are those of the document.
-pub(in super::super) fn read(place: &Place<'_>, aliases: &SortedMap<String, Alias>) -> Vec<Rule> {
+/// The rules in their order; `document` has the providers and aliases already.
+pub(in super::super) fn read(place: &Place<'_>, document: &Config) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     for item in place.items(200) {
-        let rule = rule(&item);
+        let rule = rule(&item, &document.providers);
         if rule.name.is_empty() {
             item.lacks("name", "explanations call the rule by it");
         } else if rules.iter().any(|other| other.name == rule.name) {
             item.fault(format!("another rule is called `{}` too", rule.name));
         }
-        if let Some(alias) = rule.alias.as_ref().filter(|alias| !aliases.contains_key(*alias)) {
+        if let Some(alias) = rule.alias.as_ref().filter(|alias| !document.routing.aliases.contains_key(*alias)) {
             item.fault(format!("there is no alias `{alias}` in this document"));
         }
         rules.push(rule);
@@ -45,15 +45,15 @@ pub(in super::super) fn read(place: &Place<'_>, aliases: &SortedMap<String, Alia
     rules
 }
 
-fn rule(place: &Place<'_>) -> Rule {
+fn rule(place: &Place<'_>, providers: &SortedMap<String, ProviderEntry>) -> Rule {
     let mut rule = Rule::default();
     for (key, place) in place.members(&KNOWN) {
         let demands = &mut rule.demands;
         match key {
             "name" => rule.name = place.text(80).unwrap_or_default().to_owned(),
             "when" => rule.when = conditions::read(&place),
-            "only" => demands.only = vec![patterns(&place)],
-            "ignore" => demands.ignore = patterns(&place),
+            "only" => demands.only = vec![patterns(&place, providers)],
+            "ignore" => demands.ignore = patterns(&place, providers),
             "jurisdictions" => demands.jurisdictions = vec![owned(&place, 20)],
             "regions" => demands.regions = vec![owned(&place, 50)],
             "zero_retention" => demands.zero_retention = place.boolean().unwrap_or_default(),

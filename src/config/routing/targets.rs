@@ -1,13 +1,17 @@
 //! The `targets` section: what an operator knows of targets, by which calls can be pinned to them.
 
+use super::super::ProviderEntry;
 use super::super::place::Place;
 use super::owned;
 use crate::keys::ModelPattern;
 use crate::route::contender::Traits;
-use crate::sorted;
+use crate::sorted::{self, SortedMap};
 
 /// Patterns of `provider/model` with what holds for them, the shortest pattern first.
-pub(in super::super) fn read(place: &Place<'_>) -> Vec<(ModelPattern, Traits)> {
+pub(in super::super) fn read(
+    place: &Place<'_>,
+    declared: &SortedMap<String, ProviderEntry>,
+) -> Vec<(ModelPattern, Traits)> {
     let mut entries = place.entries();
     sorted::sort_by_key(&mut entries, |(pattern, _)| pattern.len());
     entries
@@ -16,7 +20,7 @@ pub(in super::super) fn read(place: &Place<'_>) -> Vec<(ModelPattern, Traits)> {
             if pattern.is_empty() || pattern.len() > super::LONGEST {
                 place.fault("a target is a pattern such as `azure/*`, in at most 256 bytes");
             }
-            (ModelPattern::new(pattern), traits(&place))
+            (super::pattern(pattern, &place, declared), traits(&place))
         })
         .collect()
 }

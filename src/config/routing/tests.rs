@@ -197,3 +197,22 @@ fn what_a_condition_must_read_is_known() {
     assert!(condition(r#"{"not": {"difficulty": {"from": 3}}}"#).reads_class());
     assert!(!condition(r#"{"messages": {"from": 3}}"#).reads_class());
 }
+
+#[test]
+fn a_pattern_that_names_a_provider_alone_is_a_slip() {
+    let found = faults(
+        r#""rules": [{"name": "a", "only": ["cave"], "ignore": ["gpt-4o", "openai"]}, {"name": "b", "ignore": ["openai/*"]}],
+           "providers": {"cave": {"base_url": "https://cave.example"}}, "targets": {"azure": {"regions": ["eu"]}}"#,
+    );
+    let said = |name: &str| format!("`{name}` is a provider; write `{name}/*` for all of its models");
+    let expected = [("rules.0.only", "cave"), ("rules.0.ignore", "openai"), ("targets.azure", "azure")];
+    assert_eq!(found, expected.map(|(path, name)| format!("{path}: {}", said(name))));
+}
+
+#[test]
+fn a_condition_that_says_nothing_is_a_slip() {
+    for (name, nothing) in [("content", "[]"), ("needs", "[]"), ("metadata", "{}"), ("header", "{}"), ("tag", "[]")] {
+        let found = faults(&format!(r#""rules": [{{"name": "a", "when": {{"{name}": {nothing}}}}}]"#));
+        assert!(found.len() == 1 && found[0].starts_with(&format!("rules.0.when.{name}: is empty")), "{found:?}");
+    }
+}
