@@ -1,7 +1,7 @@
 // The Worker's variables on this machine: `.dev.vars`, overridden by the environment.
 
 import { randomBytes } from "node:crypto";
-import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ROOT, Stop } from "./progress.mjs";
 
@@ -18,14 +18,23 @@ const OWN = new Set([
   "ENVIRONMENT",
   "SANDBOX",
   "AWS_ACCESS_KEY_ID",
+  "AWS_ENDPOINT_URL_STS",
   "AWS_REGION",
+  "AWS_ROLE_ARN",
+  "AWS_ROLE_EXTERNAL_ID",
   "AWS_SECRET_ACCESS_KEY",
   "AWS_SESSION_TOKEN",
   "AZURE_API_VERSION",
+  "AZURE_AUTHORITY_HOST",
+  "AZURE_CLIENT_ID",
+  "AZURE_CLIENT_SECRET",
   "AZURE_RESOURCE",
+  "AZURE_SCOPE",
+  "AZURE_TENANT_ID",
   "CLOUDFLARE_ACCOUNT_ID",
   "CLOUDFLARE_GATEWAY_ID",
   "DATABRICKS_HOST",
+  "GOOGLE_APPLICATION_CREDENTIALS_JSON",
   "SNOWFLAKE_ACCOUNT",
   "VERTEX_LOCATION",
   "VERTEX_PROJECT",
@@ -47,7 +56,7 @@ export function localVariables() {
   const missing = ["ADMIN_KEY", "LATCHKEY_SECRET"].filter((name) => !written[name] && !process.env[name]);
   if (missing.length > 0) {
     console.log(`→ Writing a random ${missing.join(" and ")} to .dev.vars`);
-    append(missing.map((name) => `${name}=${randomBytes(32).toString("base64url")}`));
+    append(textOf(DEV_VARS), missing.map((name) => `${name}=${randomBytes(32).toString("base64url")}`));
   }
   const fromEnvironment = Object.entries(process.env).filter(([name, value]) => value && isForWorker(name));
   return { ENVIRONMENT: "dev", SANDBOX: "on", ...readDevVars(), ...Object.fromEntries(fromEnvironment) };
@@ -55,7 +64,8 @@ export function localVariables() {
 
 /** What `.dev.vars` and the environment say of a gateway that runs already: where it is, and the keys to it. */
 export function access() {
-  const known = { ...readDevVars(), ...process.env };
+  const fromEnvironment = Object.entries(process.env).filter(([, value]) => value);
+  const known = { ...readDevVars(), ...Object.fromEntries(fromEnvironment) };
   const url = (known.LATCHKEY_URL || "http://localhost:8787").replace(/\/+$/, "").replace(/\/v1$/, "");
   return { url, adminKey: known.ADMIN_KEY, key: known.LATCHKEY_KEY || known.LOCAL_KEY };
 }
@@ -66,10 +76,8 @@ export function isForWorker(name) {
 }
 
 /** Keeps the first gateway key beside the other secrets of this machine. */
-export function rememberKey(key) {
-  const others = existsSync(DEV_VARS) ? readFileSync(DEV_VARS, "utf8").replace(/^LOCAL_KEY=.*\n?/gm, "") : "";
-  writeFileSync(DEV_VARS, others, { mode: 0o600 });
-  append([`${LOCAL_KEY}=${key}`]);
+export function rememberKey(key, file = DEV_VARS) {
+  append(textOf(file).replace(/^LOCAL_KEY=.*\n?/gm, ""), [`${LOCAL_KEY}=${key}`], file);
 }
 
 /** Writes `file` for `wrangler dev --env-file`, readable by this user only, and gives its path. */
@@ -95,14 +103,20 @@ export function parseVariables(text) {
 }
 
 function readDevVars() {
-  return existsSync(DEV_VARS) ? parseVariables(readFileSync(DEV_VARS, "utf8")) : {};
+  return parseVariables(textOf(DEV_VARS));
 }
 
-function append(lines) {
-  const before = existsSync(DEV_VARS) ? readFileSync(DEV_VARS, "utf8") : "";
+function textOf(file) {
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
+}
+
+/** The whole file or none of it is new: what is cut short would have lost the secret that all keys are signed with. */
+function append(before, lines, file = DEV_VARS) {
   const separator = before === "" || before.endsWith("\n") ? "" : "\n";
-  appendFileSync(DEV_VARS, `${separator}${lines.join("\n")}\n`, { mode: 0o600 });
-  chmodSync(DEV_VARS, 0o600);
+  const place = existsSync(file) ? realpathSync(file) : file;
+  const written = `${place}.new`;
+  writeFileSync(written, `${before}${separator}${lines.join("\n")}\n`, { mode: 0o600 });
+  renameSync(written, place);
 }
 
 function unquote(written) {
