@@ -133,8 +133,17 @@ test("a document is compared, pushed and pulled", async () => {
   await run("config.mjs", "pull", back);
   assert.deepEqual(JSON.parse(readFileSync(back, "utf8")), JSON.parse(readFileSync(json, "utf8")));
 
+  // Somebody else writes a version, which a push of this file would undo.
+  document = '{"version":1,"aliases":{"theirs":{"candidates":["x/y"]}}}';
+  version += 1;
+  writeFileSync(back, '{"version":1,"aliases":{"mine":{"candidates":["x/y"]}}}');
+  const late = await run("config.mjs", "push", back);
+  assert.equal(late.code, 1);
+  assert.match(late.output, /Version 6 is in force, and .* was made from version 5/);
+  assert.match((await run("config.mjs", "push", back, "--force")).output, /✓ Version 7 is in force/);
+
   const toml = file("routing.toml", 'version = 1\n[aliases.b]\ncandidates = ["x/z"]\n');
-  assert.match((await run("config.mjs", "push", toml)).output, /✓ Version 6 is in force/);
+  assert.match((await run("config.mjs", "push", toml)).output, /✓ Version 8 is in force/);
   assert.deepEqual(JSON.parse(document), { version: 1, aliases: { b: { candidates: ["x/z"] } } });
 
   const faulty = await run("config.mjs", "push", file("faulty.json", '{"version":1,"colour":1}'));
