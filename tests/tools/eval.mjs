@@ -19,7 +19,7 @@ const PASSED = 0.5;
 
 async function main() {
   const options = optionsOf(process.argv.slice(2));
-  const suite = suiteOf(readFileSync(options.file, "utf8"));
+  const suite = suiteOf(textOf(options.file));
   const started = Date.now();
   const runs = options.models.flatMap((model) => suite.map((line, index) => ({ model, line, index })));
   const bar = progress(runs.length);
@@ -52,6 +52,14 @@ function optionsOf(words) {
   if (!(options.parallel >= 1)) throw new Stop("--parallel must be a number from 1.");
   if (!(options.threshold >= 0 && options.threshold <= 1)) throw new Stop("--threshold must be a number from 0 to 1.");
   return { ...options, ...access() };
+}
+
+function textOf(file) {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new Stop(`The suite cannot be read: ${error.message}`);
+  }
 }
 
 function suiteOf(text) {
