@@ -63,6 +63,21 @@ test("a price file changes what is new in it and nothing else", async () => {
   });
 });
 
+test("prices of day and night stay when one of them changes, and what is the same is not written again", async () => {
+  const [day, night] = [{ input: 2 }, { input: 1 }].map((usd_per_mtok) => ({ usd_per_mtok }));
+  const prices = [{ from: "2026-01-01", ...day }, { from: "2026-01-01", hours: "22:00-06:00", ...night }];
+  const admin = await adminApi({ version: 1, models: { "openai/gpt-99": { prices } } });
+  const url = ["--url", admin.url, "--from", "2026-12-01"];
+  const same = await script("push.mjs", [written({ "openai/gpt-99": { prices: [day, { hours: "22:00-06:00", ...night }] } }), ...url]);
+  assert.match(same.output, /0 changes written/);
+  assert.deepEqual(admin.requests, ["GET /admin/config"]);
+  const dearer = { hours: "22:00-06:00", usd_per_mtok: { input: 1.5 } };
+  const changed = [{ from: "2026-01-01", ...day }, { from: "2026-01-01", ...dearer }];
+  assert.equal((await script("push.mjs", [written({ "openai/gpt-99": { prices: changed } }), ...url])).code, 0);
+  admin.close();
+  assert.deepEqual(admin.document().models["openai/gpt-99"].prices, changed);
+});
+
 test("a dry run writes nothing, and a refusal shows every fault", async () => {
   const admin = await adminApi({ version: 1 });
   const file = written({ "openai/gpt-99": { prices: [{ usd_per_mtok: { input: 1 } }] } });

@@ -1,7 +1,8 @@
 // Refreshes the prices of a running gateway from a price file, without a rebuild.
 //
-//   ADMIN_KEY=… node src/provider/data/push.mjs prices.json [--url http://localhost:8787] [--from YYYY-MM-DD]
-//     [--dry-run]
+//   node src/provider/data/push.mjs prices.json [--url http://localhost:8787] [--from YYYY-MM-DD] [--dry-run]
+//
+// The gateway and its ADMIN_KEY are found as by `npm run config:push`: in the environment or `.dev.vars`.
 //
 // The file is a price list like the one that the catalogue is generated from (an array of models), or an object of
 // models as they stand in the `models` section of the configuration document. Of a list, only those models are sent
@@ -9,6 +10,8 @@
 // added with the day from which it holds (`--from`, today if not said), so that calls of yesterday keep the price of
 // yesterday; the rest of the document stays as it is. `--dry-run` shows what would change.
 import { readFileSync } from "node:fs";
+import { isDeepStrictEqual } from "node:util";
+import { access } from "../../../tests/tools/variables.mjs";
 import { isPriced, line, PER_TOKEN_MODES, perRequest, readCatalogue, readExceptions } from "./generate.mjs";
 
 async function main() {
@@ -17,28 +20,29 @@ async function main() {
   const gateway = new Gateway(options.url, options.adminKey);
   const { document, etag } = await gateway.read();
   const merged = merge(document, Array.isArray(file) ? changed(file, document.models ?? {}) : file, options.from);
-  const { changes } = options.dryRun ? await gateway.check(merged) : await gateway.replace(merged, etag);
+  const isSame = isDeepStrictEqual(merged, { ...document, models: { ...document.models } });
+  const replaced = async () => (isSame ? { changes: [] } : gateway.replace(merged, etag));
+  const { changes } = options.dryRun ? await gateway.check(merged) : await replaced();
   for (const { path, before, after } of changes) console.log(`${path}\n  - ${shown(before)}\n  + ${shown(after)}`);
   console.log(options.dryRun ? `${changes.length} changes; nothing was written.` : `${changes.length} changes written.`);
 }
 
 function readOptions(words) {
   const options = {
-    url: process.env.LATCHKEY_URL ?? "http://localhost:8787",
-    adminKey: process.env.ADMIN_KEY,
+    ...access(),
     from: new Date().toISOString().slice(0, 10),
     dryRun: false,
   };
   while (words.length > 0) {
     const word = words.shift();
-    if (word === "--url") options.url = words.shift();
+    if (word === "--url") options.url = words.shift() ?? "";
     else if (word === "--from") options.from = words.shift();
     else if (word === "--dry-run") options.dryRun = true;
     else if (word.startsWith("--") || options.file) throw new Error(`Not understood: ${word}`);
     else options.file = word;
   }
   if (!options.file) throw new Error("Name the price file: npm run catalog:push -- prices.json");
-  if (!options.adminKey) throw new Error("Set ADMIN_KEY to the gateway's admin key.");
+  if (!options.adminKey) throw new Error("Set ADMIN_KEY, in the environment or in .dev.vars.");
   if (!/^\d{4}-\d{2}-\d{2}$/.test(options.from ?? "")) throw new Error("--from wants a day such as 2026-11-30.");
   return options;
 }
@@ -78,10 +82,12 @@ function merge(document, models, from) {
 
 function joined(before = [], dated) {
   const sameTime = (one) => (other) => one.from === other.from && one.hours === other.hours;
-  const kept = before.filter((price) => !dated.some(sameTime(price)));
-  // The price that holds now is not written a second time under a later day.
-  const told = ({ from, ...price }) => JSON.stringify(price);
-  const fresh = dated.filter((price) => before.length === 0 || told(price) !== told(before.at(-1)));
+  // The price that holds now, at the same hours, is not written a second time under a later day.
+  const told = ({ from, ...price }) => price;
+  const latest = ({ hours }) => before.findLast((price) => price.hours === hours);
+  const isNew = (price) => latest(price) === undefined || !isDeepStrictEqual(told(price), told(latest(price)));
+  const fresh = dated.filter(isNew);
+  const kept = before.filter((price) => !fresh.some(sameTime(price)));
   const prices = fresh.length > 0 ? [...kept, ...fresh] : before;
   return prices.length > 0 ? { prices } : {};
 }
