@@ -64,6 +64,17 @@ impl Budget {
 }
 
 impl Period {
+    /// How long it is, to tell a shorter one from a longer one.
+    pub(super) fn hours(self) -> i64 {
+        match self {
+            Period::Hour => 1,
+            Period::Day => 24,
+            Period::Week => 7 * 24,
+            Period::Month => 30 * 24,
+            Period::Total => i64::MAX,
+        }
+    }
+
     /// The first moment of the period that `local` is in, and of the next one; both in local time.
     fn around(self, local: i64) -> (i64, i64) {
         let day = local.div_euclid(DAY);

@@ -400,6 +400,7 @@ fn define(
     definitions: Definitions,
     now: UnixMillis,
 ) -> std::result::Result<(), String> {
+    ledger.sweep(now);
     definitions.terms.into_iter().for_each(|terms| ledger.set_terms(terms));
     definitions.budgets.into_iter().for_each(|budget| ledger.set_rule(Rule::Budget(budget)));
     definitions.limits.into_iter().for_each(|limit| ledger.set_rule(Rule::Limit(limit)));

@@ -11,6 +11,7 @@
 mod answer;
 mod lease;
 mod pot;
+mod recount;
 mod release;
 mod state;
 mod sweep;

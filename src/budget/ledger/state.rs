@@ -167,8 +167,11 @@ impl Ledger {
             return;
         }
         let own = |known: &Known| known.key.as_deref() == Some(terms.key.as_str());
+        let before: Vec<Rule> =
+            self.rules.values().filter(|known| own(known)).map(|known| known.rule.clone()).collect();
         self.rules.retain(|_, known| !own(known));
         self.know_terms(&terms);
+        before.iter().for_each(|before| self.recount(before));
         self.meta.revision += 1;
         self.changed.insert(Row::Meta);
         self.changed.insert(Row::Key(terms.key.clone()));
@@ -181,7 +184,9 @@ impl Ledger {
             Rule::Budget(budget) => Row::Budget(budget.id.clone()),
             Rule::Limit(limit) => Row::Limit(limit.id.clone()),
         });
+        let before = self.rules.get(rule.id()).map(|known| known.rule.clone());
         self.know(rule, None);
+        before.iter().for_each(|before| self.recount(before));
         self.common_change();
     }
 
