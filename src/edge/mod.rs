@@ -106,11 +106,17 @@ async fn administer(request: Request, env: Env, context: &Context) -> Result<Res
         hot::with_gateway(crate::gateway::Gateway::forget_grants);
     }
     if changed.config
-        && let Err(error) = refresh_config(env).await
+        && let Err(error) = read_config(&env).await
     {
-        log::failed("config_refused", &format_args!("{error:?}"));
+        log::failed("config_refused", &error);
     }
     Ok(response)
+}
+
+/// Takes the configuration from the database: its copy may be a minute old, also where it was just written.
+async fn read_config(env: &Env) -> std::result::Result<(), String> {
+    let stored = EdgeStore { env }.config().await.map_err(|error| error.to_string())?;
+    stored.map_or(Ok(()), |stored| hot::reconfigure(stored.version.version, &stored.document))
 }
 
 fn status_of(upstream: &Upstream) -> ProviderStatus {
