@@ -35,8 +35,13 @@ pub(super) fn assign<T: Default>(field: &mut T, value: Option<&RawValue>, read: 
 impl<'a> Fields<'a> {
     /// Reads `body`; nothing at all is an object without fields.
     pub fn read(body: &'a [u8]) -> Result<Fields<'a>, Refusal> {
-        if body.len() > LONGEST_BODY {
-            return Err(Refusal::too_large(LONGEST_BODY));
+        Fields::within(LONGEST_BODY, body)
+    }
+
+    /// The same of a body of up to `longest` bytes.
+    pub fn within(longest: usize, body: &'a [u8]) -> Result<Fields<'a>, Refusal> {
+        if body.len() > longest {
+            return Err(Refusal::too_large(longest));
         }
         if body.trim_ascii().is_empty() {
             return Ok(Fields(Vec::new()));

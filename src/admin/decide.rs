@@ -19,6 +19,8 @@ use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::Surface;
 
+/// A whole configuration document, or a call with a long prompt.
+const LONGEST_QUESTION: usize = 2_000_000;
 /// Calls that one replay looks at, unless it says otherwise.
 const USUAL_CALLS: u32 = 500;
 /// And at most. Each is decided twice.
@@ -45,7 +47,7 @@ pub(super) async fn explain<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refu
     let (mut request, mut document, mut key, mut seed) = (None, None, None, None);
     let mut endpoint = "chat/completions".to_owned();
     let mut headers = SortedMap::new();
-    for (name, value) in Fields::read(call.request.body)?.each_once("", &mut faults) {
+    for (name, value) in Fields::within(LONGEST_QUESTION, call.request.body)?.each_once("", &mut faults) {
         let Some(value) = value else { continue };
         match name.as_str() {
             "request" => request = faults.object("request", value).map(|_| value),
@@ -90,7 +92,7 @@ pub(super) async fn replay<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refus
     let mut faults = Faults::default();
     let (mut document, mut key_id, mut most) = (None, None, USUAL_CALLS);
     let (mut from, mut until) = (None, None);
-    for (name, value) in Fields::read(call.request.body)?.each_once("", &mut faults) {
+    for (name, value) in Fields::within(LONGEST_QUESTION, call.request.body)?.each_once("", &mut faults) {
         let Some(value) = value else { continue };
         let mut moment = |name| faults.integer(name, value, 0..=i64::MAX).map(UnixMillis);
         match name.as_str() {

@@ -176,3 +176,17 @@ fn a_replay_says_which_conditions_it_could_not_evaluate() {
     let certain = gateway.send("POST", "/admin/route/replay", &format!(r#"{{"config": {IN_FORCE}}}"#)).body;
     assert_eq!((&certain["uncertain_calls"], &certain["uncertain"]), (&json!(0), &json!([])), "{certain}");
 }
+
+#[test]
+fn a_draft_may_be_as_long_as_a_document() {
+    let gateway = Gateway::new();
+    let prices: Vec<String> = (0..6_000)
+        .map(|number| format!(r#""openai/gpt-{number}":{{"prices":[{{"usd_per_mtok":{{"input":2,"output":8}}}}]}}"#))
+        .collect();
+    let draft = format!(r#"{{"config": {{"version": 1, "models": {{{}}}}}}}"#, prices.join(","));
+    assert!(draft.len() > 400_000);
+    assert_eq!(gateway.send("POST", "/admin/route/replay", &draft).status, 200);
+    let prompt =
+        json!({ "request": { "model": "any", "messages": [{ "role": "user", "content": "x".repeat(400_000) }] } });
+    assert_eq!(gateway.send("POST", "/admin/route/explain", &prompt.to_string()).status, 200);
+}
