@@ -127,7 +127,7 @@ fn write_conversation(
         let mut content = Array::open(message.key("content"));
         writer.blocks(turn, is_last && turn.speaker == Speaker::Assistant, &mut content)?;
         if let (true, Some(mark)) = (is_last, request.cache) {
-            blocks::write_cache(Some(mark), &mut content);
+            writer.mark(mark, &mut content);
         }
         content.close();
         message.close();

@@ -4,16 +4,24 @@ use serde_json::{Value, json};
 
 use super::write_request;
 use crate::failure::{Failure, Kind};
-use crate::provider::{ModelFacts, Quirks, family};
+use crate::provider::{Capabilities, ModelFacts, Quirks, family};
 use crate::wire::openai_chat::read_request;
 use crate::wire::{Adjusted, InlinedMedia, InlinedPart, Outgoing, Target};
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 fn sent(model: &str, request: &Value) -> Result<(Outgoing, Value, String), Failure> {
+    sent_to(model, None, request)
+}
+
+fn sent_to(
+    model: &str,
+    capabilities: Option<Capabilities>,
+    request: &Value,
+) -> Result<(Outgoing, Value, String), Failure> {
     let body = request.to_string();
     let read = read_request(body.as_bytes())?;
-    let mut facts = ModelFacts { max_output: Some(64_000), ..ModelFacts::default() };
+    let mut facts = ModelFacts { max_output: Some(64_000), capabilities, ..ModelFacts::default() };
     if let Some(family) = family(model) {
         family.apply(&mut facts);
     }
@@ -95,6 +103,29 @@ fn a_conversation_with_calls_marks_and_thoughts() {
         })
     );
     assert_eq!(adjusted, "");
+}
+
+#[test]
+fn marks_for_a_cache_go_only_where_there_may_be_one() {
+    let mark = json!({"type": "ephemeral"});
+    let request = json!({"model": "m", "cache_control": mark,
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": mark}]}],
+        "tools": [{"type": "function", "function": {"name": "look"}, "cache_control": mark}]});
+    let marks = |model: &str, capabilities: Option<u32>| {
+        let (_, body, adjusted) = sent_to(model, capabilities.map(Capabilities), &request).expect("a request");
+        let count = |list: &Value| {
+            let blocks = list.as_array().expect("a list");
+            blocks.iter().filter(|block| block["cachePoint"]["type"] == "default").count()
+        };
+        (count(&body["messages"][0]["content"]), count(&body["toolConfig"]["tools"]), adjusted)
+    };
+    let dropped = || "cache_control=dropped".to_owned();
+    let caching = Some(Capabilities::TOOLS | Capabilities::PROMPT_CACHING);
+    assert_eq!(marks("meta.llama3-3-70b-instruct-v1:0", Some(Capabilities::TOOLS)), (0, 0, dropped()));
+    assert_eq!(marks("us.amazon.nova-pro-v1:0", caching), (2, 0, dropped()));
+    assert_eq!(marks(CLAUDE, caching), (2, 1, String::new()));
+    let unknown = "arn:aws:bedrock:us-east-1:012345678901:application-inference-profile/a";
+    assert_eq!(marks(unknown, None), (2, 1, String::new()));
 }
 
 #[test]

@@ -8,9 +8,10 @@ use super::{LONGEST_NAME, changed};
 use crate::chat::{CacheMark, Part, Signature, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
+use crate::provider::{Capabilities, ModelFacts};
 use crate::wire::anthropic::request::names;
 use crate::wire::anthropic::request::turns::{self, Block, Place, Turn};
-use crate::wire::{Adjusted, Format, Target, losses};
+use crate::wire::{Adjusted, Change, Format, Target, losses};
 
 /// Stands beside a document where the caller says nothing: it is refused alone.
 const NO_WORDS: &str = "(See the document.)";
@@ -41,13 +42,13 @@ impl<'w> Writer<'w> {
                     if to_be_continued && at + 1 == turn.blocks.len() =>
                 {
                     write_text(&names::trim_end(text), array);
-                    write_cache(*cache, array);
+                    write_cache(*cache, self.target.facts, self.adjusted, array);
                 }
                 Block::Part { part, place } => self.part(part, *place, array)?,
                 Block::Call { part, id } => self.call(part, id, array),
                 Block::Result { id, parts, is_error, cache, place } => {
                     self.result(id, parts, *is_error, *place, array)?;
-                    write_cache(*cache, array);
+                    write_cache(*cache, self.target.facts, self.adjusted, array);
                 }
                 Block::NoResult { id } => {
                     array.object(|block| {
@@ -68,6 +69,11 @@ impl<'w> Writer<'w> {
         Ok(())
     }
 
+    /// Marks the end of all that was written so far.
+    pub fn mark(&mut self, mark: CacheMark, array: &mut Array<'_>) {
+        write_cache(Some(mark), self.target.facts, self.adjusted, array);
+    }
+
     /// Writes instructions, which are text and nothing else.
     pub fn instructions(&mut self, blocks: &[Block<'_>], array: &mut Array<'_>) -> Result<(), Failure> {
         for block in blocks {
@@ -86,7 +92,7 @@ impl<'w> Writer<'w> {
         match part {
             Part::Text { text, cache, .. } => {
                 write_text(text, array);
-                write_cache(*cache, array);
+                write_cache(*cache, self.target.facts, self.adjusted, array);
             }
             Part::Refusal { text } => write_text(text, array),
             Part::Image { detail, cache, .. } => {
@@ -94,11 +100,11 @@ impl<'w> Writer<'w> {
                     losses::lose(Format::Bedrock, "detail", self.adjusted)?;
                 }
                 self.show(part, None, place, array)?;
-                write_cache(*cache, array);
+                write_cache(*cache, self.target.facts, self.adjusted, array);
             }
             Part::File { name, cache, .. } => {
                 self.show(part, name.as_ref(), place, array)?;
-                write_cache(*cache, array);
+                write_cache(*cache, self.target.facts, self.adjusted, array);
             }
             Part::Audio { .. } | Part::Video { .. } => self.show(part, None, place, array)?,
             Part::Reasoning { text, signature: Some(signature) } => write_thought(text, signature, array),
@@ -207,9 +213,20 @@ impl<'w> Writer<'w> {
     }
 }
 
-/// Writes a mark behind the block that it belongs to.
-pub(super) fn write_cache(cache: Option<CacheMark>, array: &mut Array<'_>) {
-    if let Some(mark) = cache {
+/// Writes a mark behind the block that it belongs to. A model that is known to cache nothing answers one with a 403:
+/// "You invoked an unsupported model or your request did not allow prompt caching".
+///
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>.
+pub(super) fn write_cache(
+    cache: Option<CacheMark>,
+    facts: &ModelFacts,
+    adjusted: &mut Adjusted,
+    array: &mut Array<'_>,
+) {
+    let Some(mark) = cache else { return };
+    if facts.capabilities.is_some_and(|can| !can.has(Capabilities::PROMPT_CACHING)) {
+        adjusted.note("cache_control", Change::Dropped);
+    } else {
         array.object(|block| {
             block.object("cachePoint", |point| {
                 point.string("type", "default");

@@ -120,7 +120,12 @@ fn write_tool(
     let description = description.as_ref().map(|text| text.decode()).filter(|text| !text.trim().is_empty());
     let name = Text::escape(&name);
     write_spec(&name, description.as_deref(), closed.as_ref().unwrap_or(&schema), closed.is_some(), array);
-    blocks::write_cache(cache, array);
+    if cache.is_some() && facts.capabilities.is_some() && facts.structured == StructuredOutput::Unknown {
+        // Of the makers whose models cache, one alone takes marks here.
+        adjusted.note("cache_control", Change::Dropped);
+    } else {
+        blocks::write_cache(cache, facts, adjusted, array);
+    }
     Ok(())
 }
 
