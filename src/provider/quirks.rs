@@ -43,6 +43,9 @@ pub struct Quirks {
     pub tool_call_ids: ToolCallIds,
     /// Whether `response_format: json_schema` is taken; otherwise `json_object` is all there is.
     pub json_schema: bool,
+    /// Whether the root of such a schema has to be an object: "schema must be a JSON Schema of 'type: "object"', got
+    /// 'type: "array"'" (<https://platform.openai.com/docs/guides/structured-outputs#supported-schemas>).
+    pub answers_are_objects: bool,
     /// How thinking is asked for.
     pub reasoning_control: ReasoningParameter,
     /// Where an assistant's earlier reasoning goes when the conversation is sent back.
@@ -147,6 +150,7 @@ impl Quirks {
         prefill: None,
         tool_call_ids: ToolCallIds::Any,
         json_schema: true,
+        answers_are_objects: true,
         reasoning_control: ReasoningParameter::Effort,
         reasoning_back: ReasoningBack::Nowhere,
         routes_itself: false,
@@ -156,7 +160,8 @@ impl Quirks {
     };
 
     /// What can be counted on when a server merely calls itself OpenAI-compatible.
-    pub const COMPATIBLE: Quirks = Quirks { output_cap: OutputCap::MaxTokens, developer_role: false, ..Quirks::NONE };
+    pub const COMPATIBLE: Quirks =
+        Quirks { output_cap: OutputCap::MaxTokens, developer_role: false, answers_are_objects: false, ..Quirks::NONE };
 
     /// Whether a stream of this vendor may go to a caller of the same format byte for byte.
     #[must_use]

@@ -5,7 +5,11 @@
 //! knows the tool by its name alone and gives its input as text, so nothing has to be remembered between the two. The
 //! caller sees `content` and `stop`, never the tool.
 
+use crate::failure::Failure;
 use crate::json::{Raw, Text, readable};
+
+use super::schema::fold_root;
+use super::{Adjusted, Change};
 
 /// The tool's name: fixed, because answers are told by it, and unlikely to be a caller's.
 pub const TOOL: &str = "latchkey_structured_answer";
@@ -27,34 +31,69 @@ pub fn is_tool(name: &Text<'_>) -> bool {
     name.escaped() == TOOL
 }
 
-/// `schema` as the input of a tool, which has to say that it is an object.
+/// `schema` as the input of a tool, which has to say that it is an object, and whether that took more than saying so.
+///
+/// Providers refuse alternatives at the root: "input_schema does not support oneOf, allOf, or anyOf at the top level",
+/// "schema must have type 'object' and not have 'oneOf'/'anyOf'/'allOf' at the top level".
 ///
 /// # Errors
 /// With a sentence for the caller where the schema describes something else.
-pub fn input_schema(schema: Option<&Raw<'_>>) -> Result<Raw<'static>, String> {
+pub fn input_schema<'s>(schema: Option<&'s Raw<'_>>) -> Result<(Raw<'s>, bool), String> {
     let Some(schema) = schema.filter(|schema| !schema.is_null()) else {
-        return Ok(object_schema());
+        return Ok((object_schema(), false));
     };
     let members = schema.get().trim().strip_prefix('{').ok_or("the schema must be a JSON object")?.trim_start();
-    match schema.read_borrowed::<Root<'_>>() {
-        Err(error) => Err(format!("the schema cannot be read: {error}")),
-        Ok(Root { kind: None }) if members == "}" => Ok(object_schema()),
+    let root: Root<'_> = schema.read_borrowed().map_err(|error| format!("the schema cannot be read: {error}"))?;
+    let is_plain = [&root.any_of, &root.one_of, &root.all_of, &root.reference].iter().all(|keyword| keyword.is_none());
+    match root.kind.as_ref().map(Raw::text) {
+        None if members == "}" => Ok((object_schema(), false)),
         // The type goes first, so that what follows stays as it was written.
-        Ok(Root { kind: None }) => {
-            Raw::parse_owned(format!("{{\"type\":\"object\",{members}")).map_err(|e| e.to_string())
+        None if is_plain => {
+            let typed = Raw::parse_owned(format!("{{\"type\":\"object\",{members}"));
+            typed.map(|schema| (schema, false)).map_err(|error| error.to_string())
         }
-        Ok(Root { kind: Some(kind) }) if kind.text().is_some_and(|kind| kind.is("object")) => {
-            Ok(schema.clone().into_owned())
-        }
-        Ok(Root { kind: Some(_) }) => Err("the schema's root must be of type `object`".to_owned()),
+        Some(Some(kind)) if is_plain && kind.is("object") => Ok((schema.borrowed(), false)),
+        _ => fold_root(schema)?.ok_or_else(|| "the schema's root must be of type `object`".to_owned()),
     }
+}
+
+/// The parameters of the tool at `at` in the request, as [`input_schema`] has them.
+///
+/// # Errors
+/// `BadRequest`, naming the field, where they are no object.
+pub fn parameters<'s>(parameters: Option<&'s Raw<'_>>, at: usize, adjusted: &mut Adjusted) -> Result<Raw<'s>, Failure> {
+    let (schema, folded) = input_schema(parameters)
+        .map_err(|message| Failure::bad_request(format!("tools.{at}.function.parameters"), message))?;
+    if folded {
+        adjusted.note("tools.parameters", Change::Changed);
+    }
+    Ok(schema)
+}
+
+/// The schema of the answer, where it has to be an object.
+///
+/// # Errors
+/// `BadRequest`, naming the field, where it is none.
+pub fn answer_schema<'s>(schema: Option<&'s Raw<'_>>, adjusted: &mut Adjusted) -> Result<Raw<'s>, Failure> {
+    let (schema, folded) = input_schema(schema).map_err(|message| {
+        let message = format!("{message} for this model: put the value into a property of one");
+        Failure::bad_request("response_format.json_schema.schema", message)
+    })?;
+    if folded {
+        adjusted.note("response_format", Change::Changed);
+    }
+    Ok(schema)
 }
 
 #[derive(Default)]
 struct Root<'a> {
     kind: Option<Raw<'a>>,
+    any_of: Option<Raw<'a>>,
+    one_of: Option<Raw<'a>>,
+    all_of: Option<Raw<'a>>,
+    reference: Option<Raw<'a>>,
 }
-readable! { Root<'a> { kind = "type" } }
+readable! { camel Root<'a> { kind = "type", any_of, one_of, all_of, reference = "$ref" } }
 
 fn object_schema() -> Raw<'static> {
     Raw::parse(r#"{"type":"object","properties":{}}"#).unwrap_or(Raw::EMPTY_OBJECT)
@@ -66,14 +105,59 @@ mod tests {
 
     #[test]
     fn a_tools_input_is_an_object() {
-        let of = |schema: &str| input_schema(Some(&Raw::parse(schema).unwrap())).map(|raw| raw.get().to_owned());
-        assert_eq!(input_schema(None).unwrap().get(), r#"{"type":"object","properties":{}}"#);
-        assert_eq!(of("{}").unwrap(), r#"{"type":"object","properties":{}}"#);
-        assert_eq!(of("null").unwrap(), r#"{"type":"object","properties":{}}"#);
-        assert_eq!(of(r#"{ "type" : "object"}"#).unwrap(), r#"{ "type" : "object"}"#);
-        assert_eq!(of(r##"{"$ref":"#/$defs/A"}"##).unwrap(), r##"{"type":"object","$ref":"#/$defs/A"}"##);
-        for wrong in [r#"{"type":"array"}"#, "[]", "true", r#"{"type":["object","null"]}"#] {
+        let of = |schema: &str| {
+            let raw = Raw::parse(schema).unwrap();
+            input_schema(Some(&raw)).map(|(schema, folded)| (schema.get().to_owned(), folded))
+        };
+        let plain = |schema: &str| Ok((schema.to_owned(), false));
+        assert_eq!(input_schema(None).unwrap().0.get(), r#"{"type":"object","properties":{}}"#);
+        assert_eq!(of("{}"), plain(r#"{"type":"object","properties":{}}"#));
+        assert_eq!(of("null"), plain(r#"{"type":"object","properties":{}}"#));
+        assert_eq!(of(r#"{ "type" : "object"}"#), plain(r#"{ "type" : "object"}"#));
+        assert_eq!(of(r#"{"properties":{"a":{}}}"#), plain(r#"{"type":"object","properties":{"a":{}}}"#));
+        assert_eq!(of(r#"{"type":["object","null"]}"#), plain(r#"{"type":"object"}"#));
+        for wrong in [r#"{"type":"array"}"#, "[]", "true", r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#] {
             assert!(of(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn alternatives_and_references_at_a_root_become_one_object() {
+        let of = |schema: &str| {
+            input_schema(Some(&Raw::parse(schema).unwrap()))
+                .map(|(schema, folded)| (serde_json::from_str::<serde_json::Value>(schema.get()).unwrap(), folded))
+        };
+        for (schema, expected, folded) in [
+            // As servers of MCP say that one of two is wanted.
+            (
+                r#"{"type":"object","properties":{"route":{"type":"string"},"file":{"type":"string"},"n":{"type":"integer"}},
+                "required":["n"],"anyOf":[{"required":["route"]},{"required":["file"]}]}"#,
+                r#"{"type":"object","properties":{"route":{"type":"string"},"file":{"type":"string"},"n":{"type":"integer"}},
+                "required":["n"]}"#,
+                true,
+            ),
+            (
+                r#"{"oneOf":[{"type":"object","properties":{"a":{"type":"string"},"c":{}},"required":["a","c"]},
+                {"type":"object","properties":{"b":{"type":"string"},"c":{}},"required":["b","c"]}]}"#,
+                r#"{"type":"object","properties":{"a":{"type":"string"},"b":{"type":"string"},"c":{}},"required":["c"]}"#,
+                true,
+            ),
+            // As libraries write a type by its name.
+            (
+                r##"{"$ref":"#/$defs/A","$defs":{"A":{"type":"object","properties":{"next":{"$ref":"#/$defs/A"}}}}}"##,
+                r##"{"type":"object","properties":{"next":{"$ref":"#/$defs/A"}},
+                "$defs":{"A":{"type":"object","properties":{"next":{"$ref":"#/$defs/A"}}}}}"##,
+                false,
+            ),
+            (
+                r#"{"allOf":[{"type":"object","properties":{"a":{}},"required":["a"]},{"properties":{"b":{}},"required":["b"]}]}"#,
+                r#"{"type":"object","properties":{"a":{},"b":{}},"required":["a","b"]}"#,
+                false,
+            ),
+        ] {
+            let expected: serde_json::Value = serde_json::from_str(expected).unwrap();
+            assert_eq!(of(schema), Ok((expected, folded)), "{schema}");
+        }
+        assert!(of(r##"{"$ref":"#"}"##).is_err(), "a circle");
     }
 }

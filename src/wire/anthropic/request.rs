@@ -40,7 +40,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     losses::give_up(Format::Anthropic, request, adjusted)?;
     let facts = target.facts;
     let max_tokens = max_tokens(request, target, adjusted);
-    let shape = shape::of(&request.output, facts)?;
+    let shape = shape::of(&request.output, facts, adjusted)?;
     let choice = tools::choose(request, &shape, facts, adjusted)?;
     let conversation = turns::order(request, target, names::LONGEST_NAME, adjusted)?;
     let mut native = Native::of(request, adjusted);

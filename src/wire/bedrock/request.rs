@@ -36,7 +36,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     // Instructions stand apart in this protocol, whatever the model takes elsewhere.
     let facts = &ModelFacts { system_anywhere: false, ..target.facts.clone() };
     let target = &Target { facts, ..*target };
-    let shape = shape::of(&request.output, facts)?;
+    let shape = shape::of(&request.output, facts, adjusted)?;
     let mut choice = choices::choose(request, &shape, facts, adjusted)?;
     let conversation = turns::order(request, target, LONGEST_NAME, adjusted)?;
     tools::settle(&mut choice, &conversation, adjusted);

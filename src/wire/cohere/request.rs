@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
 use crate::provider::{Capabilities, ModelFacts};
 use crate::wire::losses::GATEWAY;
-use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
+use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses, structured};
 
 /// Top-level fields of this protocol that are passed on.
 const FIELDS: &[&str] =
@@ -232,7 +232,8 @@ fn write_tools(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut Object
                     if *strict == Some(true) {
                         adjusted.note("tools.strict", Change::Dropped);
                     }
-                    write_function(name, description.as_ref(), parameters.as_ref(), &mut array);
+                    let parameters = structured::parameters(parameters.as_ref(), at, adjusted)?;
+                    write_function(name, description.as_ref(), &parameters, &mut array);
                 }
                 Tool::Function { .. } => {}
                 Tool::Native(_) => losses::lose_at(Format::Cohere, "tools", format!("tools.{at}"), adjusted)?,
@@ -258,24 +259,14 @@ fn write_tools(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut Object
     Ok(())
 }
 
-fn write_function(
-    name: &Text<'_>,
-    description: Option<&Text<'_>>,
-    parameters: Option<&Raw<'_>>,
-    array: &mut Array<'_>,
-) {
+fn write_function(name: &Text<'_>, description: Option<&Text<'_>>, parameters: &Raw<'_>, array: &mut Array<'_>) {
     array.object(|tool| {
         tool.string("type", "function").object("function", |function| {
             function.text("name", name);
             if let Some(description) = description {
                 function.text("description", description);
             }
-            match parameters.filter(|parameters| !parameters.is_null()) {
-                Some(parameters) => function.raw("parameters", parameters),
-                None => function.object("parameters", |schema| {
-                    schema.string("type", "object").object("properties", |_| {});
-                }),
-            };
+            function.raw("parameters", parameters);
         });
     });
 }
@@ -290,9 +281,10 @@ fn write_shape(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut Object
     if !request.tools.is_empty() {
         return losses::lose(Format::Cohere, "response_format", adjusted);
     }
+    let schema = schema.map(|schema| structured::answer_schema(Some(schema), adjusted)).transpose()?;
     body.object("response_format", |format| {
         format.string("type", "json_object");
-        if let Some(schema) = schema {
+        if let Some(schema) = &schema {
             format.raw("json_schema", schema);
         }
     });

@@ -6,7 +6,7 @@ use crate::chat::{Effort, OutputShape, Part, Reasoning, Request, Source, Tool, T
 use crate::failure::Failure;
 use crate::json::{Array, Members, Object, Text};
 use crate::wire::losses::GATEWAY;
-use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
+use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses, structured};
 
 /// Top-level fields of this protocol that are passed on.
 const FIELDS: &[&str] = &["keep_alive", "think", "truncate", "shift"];
@@ -116,18 +116,14 @@ fn write_tools(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut Object
                 if *strict == Some(true) {
                     adjusted.note("tools.strict", Change::Dropped);
                 }
+                let parameters = structured::parameters(parameters.as_ref(), at, adjusted)?;
                 array.object(|tool| {
                     tool.string("type", "function").object("function", |function| {
                         function.text("name", name);
                         if let Some(description) = description {
                             function.text("description", description);
                         }
-                        match parameters.as_ref().filter(|parameters| !parameters.is_null()) {
-                            Some(parameters) => function.raw("parameters", parameters),
-                            None => function.object("parameters", |schema| {
-                                schema.string("type", "object").object("properties", |_| {});
-                            }),
-                        };
+                        function.raw("parameters", &parameters);
                     });
                 });
             }

@@ -11,7 +11,7 @@ use crate::json::{Object, Raw, Text};
 use crate::provider::{Capabilities, ReasoningControl, SamplingRule};
 use crate::wire::losses::{GATEWAY, lose};
 use crate::wire::openai_chat::{level, user_name};
-use crate::wire::{Adjusted, Change, Format, Outgoing, Target};
+use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
 
 use super::PATH;
 
@@ -32,7 +32,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     writing.object.string("model", target.model);
     input::write(request, target, writing.adjusted, writing.object.key("input"))?;
     tools::write(request, writing.adjusted, &mut writing.object)?;
-    writing.shape(request);
+    writing.shape(request)?;
     writing.sampling(request)?;
     writing.reasoning(request);
     writing.rest(request)?;
@@ -73,11 +73,16 @@ struct Writing<'w> {
 }
 
 impl Writing<'_> {
-    fn shape(&mut self, request: &Request<'_>) {
+    fn shape(&mut self, request: &Request<'_>) -> Result<(), Failure> {
         let verbosity = request.unknown.iter().find(|(name, _)| name == "verbosity").map(|(_, value)| value);
         if request.output == OutputShape::Text && verbosity.is_none() {
-            return;
+            return Ok(());
         }
+        let wanted = match &request.output {
+            OutputShape::JsonSchema { schema, .. } => schema.as_ref(),
+            _ => None,
+        };
+        let wanted = wanted.map(|schema| structured::answer_schema(Some(schema), self.adjusted)).transpose()?;
         self.object.object("text", |text| {
             if let Some(verbosity) = verbosity {
                 text.raw("verbosity", verbosity);
@@ -89,21 +94,19 @@ impl Writing<'_> {
                         format.string("type", "json_object");
                     });
                 }
-                OutputShape::JsonSchema { name, description, schema, strict } => {
+                OutputShape::JsonSchema { name, description, strict, .. } => {
                     text.object("format", |format| {
                         format.string("type", "json_schema").text("name", name);
                         if let Some(description) = description {
                             format.text("description", description);
                         }
                         format.boolean("strict", strict.unwrap_or(false));
-                        match schema {
-                            Some(schema) => format.raw("schema", schema),
-                            None => format.raw("schema", &Raw::EMPTY_OBJECT),
-                        };
+                        format.raw("schema", wanted.as_ref().unwrap_or(&Raw::EMPTY_OBJECT));
                     });
                 }
             }
         });
+        Ok(())
     }
 
     fn sampling(&mut self, request: &Request<'_>) -> Result<(), Failure> {

@@ -112,11 +112,26 @@ pub fn sanitise_parameters(schema: &Raw<'_>, dialect: &Dialect) -> Result<Option
     Ok(Some(Sanitised { schema, lossy: lossy || merged }))
 }
 
-fn rewritten(schema: &Raw<'_>, dialect: &Dialect) -> Result<(Node, bool), String> {
+/// `schema` as providers want the parameters of a function who take all of JSON Schema but for this: its root is an
+/// object, and says so itself. References and alternatives at the root become one object, as in [`sanitise_parameters`];
+/// the second value is whether alternatives were lost. `None` where it describes something else.
+///
+/// # Errors
+/// As [`sanitise`].
+pub fn fold_root(schema: &Raw<'_>) -> Result<Option<(Raw<'static>, bool)>, String> {
+    let root = read(schema)?;
+    Ok(root::folded(&root).map(|(node, lossy)| (node.to_raw(), lossy)))
+}
+
+fn read(schema: &Raw<'_>) -> Result<Node, String> {
     if schema.get().len() > MAX_SCHEMA {
         return Err(format!("a schema may have at most {MAX_SCHEMA} bytes"));
     }
-    let root: Node = schema.read().map_err(|error| error.to_string())?;
+    schema.read().map_err(|error| error.to_string())
+}
+
+fn rewritten(schema: &Raw<'_>, dialect: &Dialect) -> Result<(Node, bool), String> {
+    let root = read(schema)?;
     let mut rewriter = Rewriter::new(Resolver::new(&root), dialect);
     let node = rewriter.schema(&root, 0);
     Ok((node, rewriter.lossy))

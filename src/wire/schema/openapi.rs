@@ -1,6 +1,5 @@
 //! The OpenAPI dialect of schemas as JSON Schema: types in capitals, `nullable`, and counts as strings.
 
-use super::MAX_SCHEMA;
 use super::tree::{Members, Node};
 use crate::json::Raw;
 
@@ -13,10 +12,7 @@ const COUNTS: [&str; 6] = ["minItems", "maxItems", "minLength", "maxLength", "mi
 /// # Errors
 /// With a sentence for the caller where it cannot be read.
 pub fn from_openapi(schema: &Raw<'_>) -> Result<Raw<'static>, String> {
-    if schema.get().len() > MAX_SCHEMA {
-        return Err(format!("a schema may have at most {MAX_SCHEMA} bytes"));
-    }
-    let mut root: Node = schema.read().map_err(|error| error.to_string())?;
+    let mut root = super::read(schema)?;
     translate(&mut root);
     Ok(root.to_raw())
 }

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::json::Raw;
 use crate::provider::{ModelFacts, StructuredOutput};
 use crate::wire::anthropic::schema;
-use crate::wire::structured;
+use crate::wire::{Adjusted, structured};
 
 /// How the shape is held.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,7 +24,11 @@ pub(in crate::wire) enum Shape {
 ///
 /// # Errors
 /// `BadRequest` where the schema does not describe an object.
-pub(in crate::wire) fn of(output: &OutputShape<'_>, facts: &ModelFacts) -> Result<Shape, Failure> {
+pub(in crate::wire) fn of(
+    output: &OutputShape<'_>,
+    facts: &ModelFacts,
+    adjusted: &mut Adjusted,
+) -> Result<Shape, Failure> {
     match output {
         OutputShape::Text => Ok(Shape::Free),
         OutputShape::JsonObject => {
@@ -32,8 +36,7 @@ pub(in crate::wire) fn of(output: &OutputShape<'_>, facts: &ModelFacts) -> Resul
             Ok(Shape::Tool(any))
         }
         OutputShape::JsonSchema { schema, .. } => {
-            let schema = structured::input_schema(schema.as_ref())
-                .map_err(|message| Failure::bad_request("response_format.json_schema.schema", message))?;
+            let schema = structured::answer_schema(schema.as_ref(), adjusted)?.into_owned();
             let native = (facts.structured == StructuredOutput::Native).then(|| schema::closed(&schema)).flatten();
             Ok(native.map_or(Shape::Tool(schema), Shape::Native))
         }

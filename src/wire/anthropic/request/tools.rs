@@ -191,8 +191,7 @@ fn write_function(
         let message = "A tool's name may have up to 128 of the letters a-z, A-Z, 0-9, _ and - for this model.";
         return Err(Failure::bad_request(format!("tools.{at}.function.name"), message));
     }
-    let schema = structured::input_schema(parameters.as_ref())
-        .map_err(|message| Failure::bad_request(format!("tools.{at}.function.parameters"), message))?;
+    let schema = structured::parameters(parameters.as_ref(), at, adjusted)?;
     let strict = *strict == Some(true);
     // Strict schemas are taken in a narrower dialect; where it does not suffice, the promise is given up.
     let closed = if strict && strict_is_taken { schema::closed(&schema) } else { None };

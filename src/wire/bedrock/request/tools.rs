@@ -109,8 +109,7 @@ fn write_tool(
             (name, description, parameters, *strict == Some(true), *cache)
         }
     };
-    let schema = structured::input_schema(parameters.as_ref())
-        .map_err(|message| Failure::bad_request(format!("tools.{at}.function.parameters"), message))?;
+    let schema = structured::parameters(parameters.as_ref(), at, adjusted)?;
     let strict_is_taken = facts.structured == StructuredOutput::Native;
     let closed = if strict && strict_is_taken { schema::closed(&schema) } else { None };
     if strict && closed.is_none() {

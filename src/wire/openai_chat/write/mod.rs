@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
 use crate::provider::{OutputCap, SamplingRule};
 use crate::wire::losses::lose;
-use crate::wire::{Adjusted, Change, Format, Outgoing, Target};
+use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
 
 pub use content::links_to_inline;
 
@@ -69,11 +69,11 @@ impl Writing<'_> {
         if request.tools.is_empty() || !self.takes("tools")? {
             return Ok(());
         }
-        self.object.array("tools", |tools| {
-            for tool in &request.tools {
-                write_tool(tool, tools);
-            }
-        });
+        let mut tools = Array::open(self.object.key("tools"));
+        for (at, tool) in request.tools.iter().enumerate() {
+            write_tool(at, tool, self.adjusted, &mut tools)?;
+        }
+        tools.close();
         if let Some(choice) = &request.tool_choice
             && self.takes("tool_choice")?
         {
@@ -102,12 +102,22 @@ impl Writing<'_> {
             return Ok(());
         }
         let knows_schemas = self.target.quirks.json_schema;
+        let schema = match &request.output {
+            OutputShape::JsonSchema { schema, .. } => schema.as_ref().map(Raw::borrowed),
+            _ => None,
+        };
+        let schema = match &schema {
+            Some(schema) if knows_schemas && self.target.quirks.answers_are_objects => {
+                Some(structured::answer_schema(Some(schema), self.adjusted)?)
+            }
+            schema => schema.as_ref().map(Raw::borrowed),
+        };
         self.object.object("response_format", |format| match &request.output {
-            OutputShape::JsonSchema { name, description, schema, strict } if knows_schemas => {
+            OutputShape::JsonSchema { name, description, strict, .. } if knows_schemas => {
                 format.string("type", "json_schema").object("json_schema", |described| {
                     described.text("name", name);
                     write_described(description.as_ref(), *strict, described);
-                    if let Some(schema) = schema {
+                    if let Some(schema) = &schema {
                         described.raw("schema", schema);
                     }
                 });
@@ -231,23 +241,24 @@ pub(in crate::wire) fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted
     Text::from_escaped(format!("user_{:016x}", super::ids::fnv(user.escaped().bytes())))
 }
 
-fn write_tool(tool: &Tool<'_>, tools: &mut Array<'_>) {
+/// A function without parameters says so: some vendors want to be told.
+fn write_tool(at: usize, tool: &Tool<'_>, adjusted: &mut Adjusted, tools: &mut Array<'_>) -> Result<(), Failure> {
     match tool {
         Tool::Native(raw) => {
             tools.raw(raw);
         }
         Tool::Function { name, description, parameters, strict, .. } => {
+            let parameters = structured::parameters(parameters.as_ref(), at, adjusted)?;
             tools.object(|tool| {
                 tool.string("type", "function").object("function", |function| {
                     function.text("name", name);
                     write_described(description.as_ref(), *strict, function);
-                    if let Some(parameters) = parameters {
-                        function.raw("parameters", parameters);
-                    }
+                    function.raw("parameters", &parameters);
                 });
             });
         }
     }
+    Ok(())
 }
 
 fn write_described(description: Option<&Text<'_>>, strict: Option<bool>, object: &mut Object<'_>) {

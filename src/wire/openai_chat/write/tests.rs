@@ -156,3 +156,24 @@ fn a_turn_that_was_cut_short_over_its_thoughts_is_left_out_where_they_cannot_go_
     let (made, _) = write(body, &Quirks { reasoning_back: ReasoningBack::ReasoningContent, ..Quirks::NONE });
     assert_eq!(made["messages"][1], json!({"role": "assistant", "content": "", "reasoning_content": "hm"}));
 }
+
+#[test]
+fn the_root_of_a_schema_is_an_object_where_it_has_to_be() {
+    let parameters = r#"{"type":"object","properties":{"a":{}},"oneOf":[{"required":["a"]},{}]}"#;
+    let tools = format!(
+        r#"[{{"type":"function","function":{{"name":"f","parameters":{parameters}}}}},
+        {{"type":"function","function":{{"name":"g"}}}}]"#
+    );
+    let request = format!(r#"{{"model":"x","messages":[{{"role":"user","content":"a"}}],"tools":{tools}}}"#);
+    let (body, adjusted) = write(&request, &Quirks::COMPATIBLE);
+    let parameters = |at: usize| body["tools"][at]["function"]["parameters"].clone();
+    assert_eq!(parameters(0), json!({"type": "object", "properties": {"a": {}}}));
+    assert_eq!(parameters(1), json!({"type": "object", "properties": {}}));
+    assert_eq!(adjusted, "tools.parameters=changed");
+    let listed = r#"{"model":"x","messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_schema",
+        "json_schema":{"name":"n","schema":{"type":"array","items":{"type":"string"}}}}}"#;
+    let refused = write_as(listed, &Quirks::NONE, &InlinedMedia::new()).expect_err("a list");
+    assert_eq!(refused.param.as_deref(), Some("response_format.json_schema.schema"));
+    let (body, _) = write(listed, &Quirks::COMPATIBLE);
+    assert_eq!(body["response_format"]["json_schema"]["schema"]["type"], "array");
+}

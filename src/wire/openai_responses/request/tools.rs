@@ -4,7 +4,7 @@ use crate::chat::{Request, Tool, ToolChoice};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
 use crate::wire::losses::lose_at;
-use crate::wire::{Adjusted, Format};
+use crate::wire::{Adjusted, Format, structured};
 
 /// Writes `tools`, `tool_choice` and `parallel_tool_calls`.
 ///
@@ -18,17 +18,13 @@ pub(super) fn write(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut O
     for (at, tool) in request.tools.iter().enumerate() {
         match tool {
             Tool::Function { name, description, parameters, strict, .. } => {
+                let parameters = structured::parameters(parameters.as_ref(), at, adjusted)?;
                 list.object(|tool| {
                     tool.string("type", "function").text("name", name);
                     if let Some(description) = description {
                         tool.text("description", description);
                     }
-                    match parameters.as_ref().filter(|parameters| !parameters.is_null()) {
-                        Some(parameters) => tool.raw("parameters", parameters),
-                        None => tool.object("parameters", |schema| {
-                            schema.string("type", "object").object("properties", |_| {});
-                        }),
-                    };
+                    tool.raw("parameters", &parameters);
                     // Unsaid it would be strict here, which other protocols' schemas are not made for.
                     tool.boolean("strict", strict.unwrap_or(false));
                 });
