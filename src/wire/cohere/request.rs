@@ -55,19 +55,27 @@ fn write_native<'r>(request: &'r Request<'_>, adjusted: &mut Adjusted, body: &mu
 
 fn write_messages(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut Object<'_>) -> Result<(), Failure> {
     let mut messages = Array::open(body.key("messages"));
+    let mut shown = Vec::new();
     for (at, message) in request.messages.iter().enumerate() {
+        if message.role != Role::Tool {
+            write_shown(at, &mut shown, adjusted, &mut messages)?;
+        }
         match message.role {
-            Role::System | Role::Developer => write_said("system", at, message, adjusted, &mut messages)?,
-            Role::User => write_said("user", at, message, adjusted, &mut messages)?,
+            Role::System | Role::Developer => {
+                write_said("system", at, &mut message.parts.iter(), adjusted, &mut messages)?
+            }
+            Role::User => write_said("user", at, &mut message.parts.iter(), adjusted, &mut messages)?,
             Role::Assistant => write_assistant(message, adjusted, &mut messages),
             Role::Tool => {}
         }
         for part in &message.parts {
             if let Part::ToolResult { call_id, parts, .. } = part {
                 write_result(call_id, parts, at, adjusted, &mut messages)?;
+                shown.extend(parts.iter().filter(|part| matches!(part, Part::Image { .. })));
             }
         }
     }
+    write_shown(request.messages.len().saturating_sub(1), &mut shown, adjusted, &mut messages)?;
     if messages.is_empty() {
         return Err(Failure::bad_request("messages", "There has to be a message that says something."));
     }
@@ -75,22 +83,33 @@ fn write_messages(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut Obj
     Ok(())
 }
 
+/// Pictures that results hold, which a user has to show: behind the last result of the turn.
+fn write_shown(
+    at: usize,
+    shown: &mut Vec<&Part<'_>>,
+    adjusted: &mut Adjusted,
+    messages: &mut Array<'_>,
+) -> Result<(), Failure> {
+    write_said("user", at, &mut shown.drain(..), adjusted, messages)
+}
+
 /// Words and pictures of a message that is not the model's; nothing where there are none.
-fn write_said(
+fn write_said<'p>(
     role: &'static str,
     at: usize,
-    message: &Message<'_>,
+    parts: &mut dyn Iterator<Item = &'p Part<'p>>,
     adjusted: &mut Adjusted,
     messages: &mut Array<'_>,
 ) -> Result<(), Failure> {
     let says = |part: &&Part<'_>| !matches!(part, Part::ToolResult { .. } | Part::Reasoning { .. });
-    if !message.parts.iter().any(|part| says(&part)) {
+    let mut parts = parts.enumerate().filter(|(_, part)| says(part)).peekable();
+    if parts.peek().is_none() {
         return Ok(());
     }
     let mut written = Object::open(messages.item());
     written.string("role", role);
     let mut content = Array::open(written.key("content"));
-    for (index, part) in message.parts.iter().enumerate().filter(|(_, part)| says(part)) {
+    for (index, part) in parts {
         let place = || format!("messages.{at}.content.{index}");
         match part {
             Part::Text { text, cache, .. } => {
@@ -173,9 +192,8 @@ fn write_result(
     for part in parts {
         match part {
             Part::Text { text: more, .. } => text.to_mut().push_str(more.escaped()),
-            Part::Image { .. } => {
-                losses::lose_at(Format::Cohere, "image_url", format!("messages.{at}.content"), adjusted)?;
-            }
+            // Shown apart.
+            Part::Image { .. } => {}
             _ => losses::lose_at(Format::Cohere, "file", format!("messages.{at}.content"), adjusted)?,
         }
     }

@@ -58,6 +58,21 @@ fn a_conversation_with_a_plan_calls_and_results() {
 }
 
 #[test]
+fn pictures_of_results_are_shown_by_the_user_behind_them() {
+    let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "look", "arguments": "{}"}});
+    let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
+    let (body, adjusted) = sent(&json!({"model": "m", "messages": [
+        {"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [call("1"), call("2")]},
+        {"role": "tool", "tool_call_id": "1", "content": [{"type": "text", "text": "one"}, picture]},
+        {"role": "tool", "tool_call_id": "2", "content": "two"},
+    ]}))
+    .expect("a request");
+    let messages = body["messages"].as_array().expect("messages");
+    assert_eq!((messages.len(), &messages[2]["content"], adjusted.as_str()), (5, &json!("one"), ""));
+    assert_eq!(messages[4], json!({"role": "user", "content": [picture]}));
+}
+
+#[test]
 fn one_tool_is_demanded_by_leaving_the_others_out() {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
     let (body, _) = sent(&json!({"model": "m", "messages": [{"role": "user", "content": "a"}],
