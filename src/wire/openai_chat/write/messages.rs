@@ -11,12 +11,12 @@ use super::content::{takes_links, write_part};
 use crate::wire::openai_chat::{details, ids};
 
 /// Writes the array of messages, with `instruction` at its head.
-pub(super) fn write(
-    request: &Request<'_>,
+pub(super) fn write<'w>(
+    request: &'w Request<'w>,
     instruction: Option<String>,
-    target: &Target<'_>,
-    adjusted: &mut Adjusted,
-    out: &mut Vec<u8>,
+    target: &'w Target<'_>,
+    adjusted: &'w mut Adjusted,
+    out: &'w mut Vec<u8>,
 ) -> Result<(), Failure> {
     let mut list = Array::open(out);
     if let Some(instruction) = instruction {
@@ -24,10 +24,11 @@ pub(super) fn write(
             message.string("role", "system").string("content", &instruction);
         });
     }
-    let mut writing = Writing { target, adjusted, list };
+    let mut writing = Writing { target, adjusted, list, seen: Vec::new() };
     for (index, message) in request.messages.iter().enumerate() {
         writing.message(index, message, index + 1 == request.messages.len())?;
     }
+    writing.show(request.messages.len().saturating_sub(1))?;
     writing.list.close();
     Ok(())
 }
@@ -36,20 +37,24 @@ struct Writing<'w> {
     target: &'w Target<'w>,
     adjusted: &'w mut Adjusted,
     list: Array<'w>,
+    /// What results show beside their text.
+    seen: Vec<&'w Part<'w>>,
 }
 
-impl Writing<'_> {
+impl<'w> Writing<'w> {
     /// Writes one message, and before it the tool results it holds: each is a message of its own here.
-    fn message(&mut self, index: usize, message: &Message<'_>, is_last: bool) -> Result<(), Failure> {
-        let mut seen: Vec<&Part<'_>> = Vec::new();
+    fn message(&mut self, index: usize, message: &'w Message<'w>, is_last: bool) -> Result<(), Failure> {
+        if message.role != Role::Tool {
+            self.show(index)?;
+        }
         for part in &message.parts {
             if let Part::ToolResult { call_id, parts, .. } = part {
                 self.result(call_id, parts);
-                seen.extend(parts.iter().filter(|part| !matches!(part, Part::Text { .. })));
+                self.seen.extend(parts.iter().filter(|part| !matches!(part, Part::Text { .. })));
             }
         }
         let own = message.parts.iter().filter(|part| !matches!(part, Part::ToolResult { .. }));
-        let parts: Vec<&Part<'_>> = own.chain(seen).collect();
+        let parts: Vec<&Part<'_>> = own.collect();
         if parts.is_empty() && message.role == Role::Tool {
             return Ok(());
         }
@@ -64,7 +69,6 @@ impl Writing<'_> {
             Role::System => "system",
             Role::Developer if self.target.quirks.developer_role => "developer",
             Role::Developer => "system",
-            // What a result shows beside its text, a user has to show.
             Role::User | Role::Tool => "user",
             Role::Assistant => "assistant",
         };
@@ -82,6 +86,22 @@ impl Writing<'_> {
                 object.boolean(field, true);
             }
         }
+        object.close();
+        self.list.item().extend_from_slice(&written);
+        Ok(())
+    }
+
+    /// What results show beside their text, a user has to show: behind the last of them, for nothing may stand between
+    /// them.
+    fn show(&mut self, index: usize) -> Result<(), Failure> {
+        let seen = std::mem::take(&mut self.seen);
+        if seen.is_empty() {
+            return Ok(());
+        }
+        let mut written = Vec::new();
+        let mut object = Object::open(&mut written);
+        object.string("role", "user");
+        self.content(index, &seen, Role::User, &mut object)?;
         object.close();
         self.list.item().extend_from_slice(&written);
         Ok(())

@@ -177,3 +177,23 @@ fn the_root_of_a_schema_is_an_object_where_it_has_to_be() {
     let (body, _) = write(listed, &Quirks::COMPATIBLE);
     assert_eq!(body["response_format"]["json_schema"]["schema"]["type"], "array");
 }
+
+#[test]
+fn nothing_stands_between_the_results_of_one_turn() {
+    let call = |id: &str| format!(r#"{{"id":"{id}","type":"function","function":{{"name":"f","arguments":"{{}}"}}}}"#);
+    let picture = r#"{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}"#;
+    let request = format!(
+        r#"{{"model":"x","messages":[{{"role":"user","content":"a"}},
+        {{"role":"assistant","tool_calls":[{},{}]}},
+        {{"role":"tool","tool_call_id":"1","content":[{{"type":"text","text":"one"}},{picture}]}},
+        {{"role":"tool","tool_call_id":"2","content":"two"}},
+        {{"role":"assistant","content":"b"}}]}}"#,
+        call("1"),
+        call("2")
+    );
+    let (body, _) = write(&request, &Quirks::NONE);
+    let messages = body["messages"].as_array().expect("messages");
+    let roles: Vec<&str> = messages.iter().map(|message| message["role"].as_str().expect("a role")).collect();
+    assert_eq!(roles, ["user", "assistant", "tool", "tool", "user", "assistant"]);
+    assert_eq!(messages[4]["content"][0]["type"], "image_url");
+}
