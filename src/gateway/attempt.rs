@@ -57,6 +57,8 @@ pub(super) struct Attempt {
     pub(super) signed_in_anew: bool,
     /// Whether reasoning is withheld from the caller.
     pub(super) hide_reasoning: bool,
+    /// Whether thoughts are left blank.
+    pub(super) omit_thoughts: bool,
     /// The key's output limit for a call that names none.
     pub(super) default_max_tokens: Option<u32>,
     /// That limit is lower than it would be, because a budget has little left.
@@ -127,6 +129,7 @@ impl Gateway {
             own_key: call.incoming.header("x-latchkey-provider-key").is_some(),
             signed_in_anew: false,
             hide_reasoning: false,
+            omit_thoughts: false,
             default_max_tokens: None,
             cap_lowered: false,
             shown: None,
@@ -198,6 +201,7 @@ impl Attempt {
             model: self.model.clone(),
             now,
             hide_reasoning: self.hide_reasoning,
+            omit_thoughts: self.omit_thoughts,
             include_usage,
             echo: call.surface().echo(&call.incoming.body),
             carrier: if self.wraps(call.surface()) { self.carrier() } else { Carrier::default() },

@@ -214,6 +214,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             request.stream = asked.stream;
             request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
             attempt.hide_reasoning = surface.hides_reasoning(&request);
+            attempt.omit_thoughts = surface.omits_thoughts(&request);
             let target = Target {
                 model: &attempt.model,
                 quirks: &upstream.quirks,

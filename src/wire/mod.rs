@@ -229,6 +229,8 @@ pub struct Naming {
     pub now: UnixMillis,
     /// Whether reasoning is withheld (`reasoning.exclude`).
     pub hide_reasoning: bool,
+    /// Whether thoughts are left blank and only what signs or encrypts them is told (Messages' `display: "omitted"`).
+    pub omit_thoughts: bool,
     /// Whether the caller asked for the usage chunk of a stream.
     pub include_usage: bool,
     /// What an answer repeats of its request, on the surface whose answers do.

@@ -144,12 +144,19 @@ impl Surface {
         let wish = request.reasoning.as_ref();
         match self {
             Surface::OpenAiChat => wish.is_some_and(|wish| wish.exclude),
-            Surface::Anthropic => wish.is_none_or(|wish| wish.exclude || wish.enabled != Some(true)),
+            Surface::Anthropic => wish.is_none_or(|wish| wish.enabled != Some(true)),
             Surface::OpenAiResponses => wish.is_none_or(|wish| wish.exclude),
             Surface::Gemini => wish.is_none_or(|wish| wish.exclude),
             // There thoughts always come where there are any.
             Surface::Bedrock | Surface::Cohere => false,
         }
+    }
+
+    /// Whether the caller wants to see no thoughts and still carry what its models need back of them
+    /// (<https://platform.claude.com/docs/en/build-with-claude/extended-thinking#controlling-thinking-display>).
+    #[must_use]
+    pub fn omits_thoughts(self, request: &Request<'_>) -> bool {
+        self == Surface::Anthropic && request.reasoning.as_ref().is_some_and(|wish| wish.exclude)
     }
 
     /// Puts a chat call right for an upstream of the same protocol; what nobody here models stays as it is. `header`

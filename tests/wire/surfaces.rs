@@ -26,6 +26,7 @@ pub fn naming() -> Naming {
         model: "asked/for".to_owned(),
         now: UnixMillis(1_763_700_000_000),
         hide_reasoning: false,
+        omit_thoughts: false,
         include_usage: true,
         echo: None,
         carrier: carrier(),

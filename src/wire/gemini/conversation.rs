@@ -18,6 +18,7 @@ fn naming() -> Naming {
         model: MODEL.into(),
         now: UnixMillis(0),
         hide_reasoning: false,
+        omit_thoughts: false,
         include_usage: false,
         echo: None,
         carrier: Carrier::default(),

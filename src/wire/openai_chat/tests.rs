@@ -28,6 +28,7 @@ fn naming(include_usage: bool) -> Naming {
         model: "model".to_owned(),
         now: UnixMillis(1_700_000_000_000),
         hide_reasoning: false,
+        omit_thoughts: false,
         include_usage,
         echo: None,
         carrier: Carrier::default(),

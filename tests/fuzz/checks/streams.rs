@@ -81,6 +81,7 @@ fn naming() -> Naming {
         model: "model".to_owned(),
         now: UnixMillis(0),
         hide_reasoning: false,
+        omit_thoughts: false,
         include_usage: true,
         echo: None,
         carrier: Carrier::default(),

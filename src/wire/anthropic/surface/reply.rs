@@ -86,6 +86,7 @@ fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {
             }
         }
         Part::Reasoning { text, signature } if !naming.hide_reasoning => {
+            let text = if naming.omit_thoughts { &Text::EMPTY } else { text };
             write_thought(text, signature.as_ref(), &naming.carrier, content)
         }
         Part::ToolCall { id, name, arguments, signature } => {

@@ -1,12 +1,15 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::{Part, Request, Role, Signature, SignatureRole, Source, ToolChoice};
+use crate::chat::{
+    BlockKind, EndKind, EndReason, Event, Fold, Part, Request, Role, Signature, SignatureRole, Sink, Source, ToolChoice,
+};
 use crate::failure::Failure;
 use crate::json::Text;
 use crate::provider::{Hosting, ModelFacts, Quirks};
+use crate::units::UnixMillis;
 use crate::wire::carried::{self, Owner};
-use crate::wire::{Adjusted, InlinedMedia, RequestPatch, Target, openai_chat};
+use crate::wire::{Adjusted, Closing, InlinedMedia, Naming, RequestPatch, StreamWriter, Surface, Target, openai_chat};
 
 fn request(content: Value, more: Value) -> String {
     let mut body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": content}]});
@@ -184,6 +187,58 @@ fn foreign_thoughts_are_left_out_of_a_patched_request() {
     assert_eq!((&sent["model"], &sent["max_tokens"]), (&json!("y"), &json!(7)));
     assert_eq!(sent["messages"][1]["content"][0]["type"], "text");
     assert_eq!(adjusted.header(), "thinking=dropped");
+}
+
+#[test]
+fn omitted_thoughts_are_carried_all_the_same() {
+    let asks = |thinking: Value| {
+        let body = request(json!("hi"), json!({"thinking": thinking}));
+        let read = read_request(body.as_bytes()).expect("a request");
+        (Surface::Anthropic.hides_reasoning(&read), Surface::Anthropic.omits_thoughts(&read))
+    };
+    assert_eq!(asks(json!({"type": "adaptive", "display": "omitted"})), (false, true));
+    assert_eq!(asks(json!({"type": "adaptive"})), (false, false));
+    assert_eq!(asks(json!({"type": "disabled"})), (true, false));
+
+    let signature = |role| Signature {
+        format: Text::from_escaped("openai-responses-v1"),
+        data: Text::from_escaped("EqQB"),
+        id: Some(Text::from_escaped("rs_1")),
+        role,
+    };
+    let naming = Naming {
+        fallback_id: "msg_1".to_owned(),
+        model: "m".to_owned(),
+        now: UnixMillis(0),
+        hide_reasoning: false,
+        omit_thoughts: true,
+        include_usage: true,
+        echo: None,
+        carrier: carried::carrier(),
+    };
+    for (role, kind) in [(SignatureRole::Replaces, "redacted_thinking"), (SignatureRole::Signs, "thinking")] {
+        let (mut fold, mut writer) = (Fold::new(), Writer::new(naming.clone()));
+        for event in [
+            Event::Start { id: Text::EMPTY, model: Text::EMPTY, created: None },
+            Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Reasoning },
+            Event::ReasoningDelta { choice: 0, block: 0, text: Text::from_escaped("secret") },
+            Event::BlockSignature { choice: 0, block: 0, signature: signature(role) },
+            Event::BlockEnd { choice: 0, block: 0 },
+            Event::End { choice: 0, reason: EndReason::plain(EndKind::Stop) },
+        ] {
+            fold.event(event.clone());
+            writer.event(event);
+        }
+        let answer = fold.finish().expect("an answer");
+        let whole = String::from_utf8(write_answer(&answer, &naming, &Closing::default())).expect("text");
+        let mut streamed = Vec::new();
+        writer.close(&Closing::default());
+        writer.take(&mut streamed);
+        for shown in [whole, String::from_utf8(streamed).expect("text")] {
+            assert!(!shown.contains("secret") && shown.contains(&format!("\"type\":\"{kind}\"")), "{shown}");
+            assert!(shown.contains(carried::MARK), "{shown}");
+        }
+    }
 }
 
 #[test]

@@ -173,6 +173,7 @@ impl Writer {
     fn write_words(&mut self, text: &Text<'_>) {
         let (kind, key) = match self.blocks.front().map(|front| &front.kind) {
             Some(Kind::Text) => ("text_delta", "text"),
+            Some(Kind::Thought) if self.naming.omit_thoughts => return,
             Some(Kind::Thought) => ("thinking_delta", "thinking"),
             Some(Kind::Call { .. }) => ("input_json_delta", "partial_json"),
             Some(Kind::Refusal) => {

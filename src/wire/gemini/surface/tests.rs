@@ -24,6 +24,7 @@ fn naming() -> Naming {
         model: "m".to_owned(),
         now: UnixMillis(0),
         hide_reasoning: false,
+        omit_thoughts: false,
         include_usage: true,
         echo: None,
         carrier: carried::carrier(),

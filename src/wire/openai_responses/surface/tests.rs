@@ -25,6 +25,7 @@ fn naming(body: &str) -> Naming {
         model: "m".to_owned(),
         now: UnixMillis(1_763_700_000_000),
         hide_reasoning: false,
+        omit_thoughts: false,
         include_usage: true,
         echo: echo(body.as_bytes()),
         carrier: carried::carrier(),
