@@ -149,12 +149,17 @@ fn part<'a>(
             "executableCode" | "codeExecutionResult" | "toolCall" | "toolResponse" => {
                 members.runs_code = !cursor.value()?.is_null();
             }
-            _ => drop(cursor.value()?),
+            // Which part of a film is meant (`videoMetadata`), how closely to look (`mediaResolution`).
+            other => {
+                if !cursor.value()?.is_null() {
+                    unsayable(other, request);
+                }
+            }
         }
         Ok::<(), Failure>(())
     })?;
-    if members.runs_code && !request.unsayable.iter().any(|known| known == "executableCode") {
-        request.unsayable.push("executableCode".into());
+    if members.runs_code {
+        unsayable("executableCode", request);
     }
     let signature = members.signature.and_then(signed);
     if let Some(call) = members.call {
@@ -169,6 +174,13 @@ fn part<'a>(
         say(text, members.thought, signature, said);
     }
     Ok(())
+}
+
+/// Notes what other protocols have no word for.
+fn unsayable(name: &str, request: &mut Request<'_>) {
+    if !request.unsayable.iter().any(|known| known == name) {
+        request.unsayable.push(name.to_owned().into());
+    }
 }
 
 fn words<'a>(text: Text<'a>, signature: Option<Signature<'a>>) -> Part<'a> {

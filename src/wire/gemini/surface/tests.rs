@@ -165,6 +165,14 @@ fn results_find_their_calls() {
 }
 
 #[test]
+fn what_is_said_of_a_part_and_has_no_word_elsewhere_is_listed() {
+    let film = json!({"file_data": {"file_uri": "https://youtu.be/x"}, "video_metadata": {"start_offset": "5s"}});
+    let body = with(json!([film, film, {"text": "a", "mediaResolution": null}]), json!({}));
+    let request = read_request(body.as_bytes()).expect("a request");
+    assert_eq!(request.unsayable, ["videoMetadata"]);
+}
+
+#[test]
 fn media_thinking_and_shapes() {
     let parts = json!([
         {"inlineData": {"mimeType": "audio/wav", "data": "UklG"}},
