@@ -96,6 +96,19 @@ impl Asked {
         Ok(Asked { model: model.to_owned(), stream, layout, structured, ..Asked::default() })
     }
 
+    /// The same of what came; of a form that is too long to be kept only its beginning is known.
+    ///
+    /// # Errors
+    /// As [`Asked::read`].
+    pub fn of(endpoint: Endpoint, incoming: &Incoming) -> Result<Asked, Failure> {
+        Asked::read(endpoint, &incoming.body).map_err(|mut failure| {
+            if incoming.once && incoming.is_form() {
+                failure.message.push_str(" In a form of more than 25 MB, put it before the file.");
+            }
+            failure
+        })
+    }
+
     /// The providers that it names first, in their order.
     pub(super) fn wished(&self) -> &[String] {
         self.preferences.as_ref().map_or(&[], |preferences| &preferences.order)
@@ -258,6 +271,19 @@ mod tests {
             let asked = Asked::read(Endpoint::ChatCompletions, body.as_bytes()).expect("a request");
             assert_eq!(asked.include_usage, wanted, "{usage}");
         }
+    }
+
+    #[test]
+    fn a_field_behind_a_long_file_is_asked_for_before_it() {
+        let headers = vec![("content-type".to_owned(), "multipart/form-data; boundary=x".to_owned())];
+        let mut incoming = Incoming { headers, body: br#"{"file":"9"}"#.to_vec(), once: true, ..Incoming::default() };
+        let said = |incoming: &Incoming| {
+            let failure = Asked::of(Endpoint::Transcriptions, incoming).expect_err("no model");
+            (failure.message.contains("before the file"), failure.param)
+        };
+        assert_eq!(said(&incoming), (true, Some("model".into())));
+        incoming.once = false;
+        assert_eq!(said(&incoming), (false, Some("model".into())));
     }
 
     #[test]

@@ -354,7 +354,7 @@ impl Gateway {
                 })?;
                 call.asked = match &route {
                     Route::CallOf(_, model) => Asked::of_path(endpoint, model, &call.incoming)?,
-                    _ => Asked::read(endpoint, &call.incoming.body)?,
+                    _ => Asked::of(endpoint, &call.incoming)?,
                 };
                 call.wishes = Wishes::read(&call.incoming)?;
                 match self.remember(call, &grant, now)? {
