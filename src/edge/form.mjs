@@ -2,8 +2,8 @@
 
 /** The most bytes of a form that are kept, so that it can be sent again: what providers take. */
 const MOST_KEPT = 25 * 1024 * 1024;
-/** The most bytes of one field. */
-const MOST_FIELD = 64 * 1024;
+/** The most bytes of one field: the longest prompts have 32,000 characters, of up to four bytes each. */
+const MOST_FIELD = 128 * 1024;
 /** Fields that the core may want to know. */
 const TOLD = new Set(["model", "prompt", "n", "size", "quality", "stream", "response_format", "user"]);
 const CRLF2 = [13, 10, 13, 10];
@@ -69,7 +69,9 @@ function partsOf(bytes, separator) {
     const start = head + CRLF2.length;
     const found = find(bytes, separator, start);
     const end = found < 0 ? bytes.length : found;
-    const name = /;\s*name="((?:[^"\\]|\\.)*)"/i.exec(disposition)?.[1];
+    // Some clients write no quotes around names.
+    const [, quoted, bare] = /;\s*name=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(disposition) ?? [];
+    const name = quoted ?? bare;
     if (name !== undefined) parts.push({ name, isFile: /;\s*filename\*?=/i.test(disposition), start, end });
     at = end + separator.length;
   }

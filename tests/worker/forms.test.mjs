@@ -56,7 +56,8 @@ function formOf(draw) {
     const name = ["model", "prompt", "file", "n", "unknown", "image[]"][draw(6)];
     const content = contentOf(draw, boundary);
     const isFile = name === "file" || name === "image[]";
-    text += `--${boundary}\r\nContent-Disposition: form-data; name="${name}"${isFile ? '; filename="a.mp3"\r\nContent-Type: audio/mpeg' : ""}\r\n\r\n`;
+    const written = draw(2) === 0 ? `"${name}"` : name;
+    text += `--${boundary}\r\nContent-Disposition: form-data; name=${written}${isFile ? '; filename="a.mp3"\r\nContent-Type: audio/mpeg' : ""}\r\n\r\n`;
     if (isFile) files += encode(content).length;
     else if (name !== "unknown") told[name] = content;
     if (name === "model") model = [text.length, text.length + content.length];
