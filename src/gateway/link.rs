@@ -27,7 +27,9 @@ pub fn link_fault(link: &str) -> Option<&'static str> {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [first, second, ..] = address.octets();
+    let [first, second, third, _] = address.octets();
+    // <https://www.iana.org/assignments/iana-ipv4-special-registry/>: some clouds tell secrets there.
+    let assigned = (first, second, third) == (192, 0, 0);
     let shared = first == 100 && (64..128).contains(&second);
     let benchmark = first == 198 && (second == 18 || second == 19);
     !(address.is_private()
@@ -39,6 +41,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_multicast()
         || first == 0
         || first >= 240
+        || assigned
         || shared
         || benchmark)
 }
@@ -54,7 +57,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         return is_public_v4(mapped) && !address.is_loopback() && !address.is_unspecified();
     }
     if first == 0x64 && second == 0xff9b {
-        return is_public_v4(embedded(high, low));
+        // What follows `64:ff9b:1` is for the translators of one network.
+        return third == 0 && is_public_v4(embedded(high, low));
     }
     if first == 0x2002 {
         return is_public_v4(embedded(second, third));
@@ -68,7 +72,8 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 fn is_public_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     let Some((_, suffix)) = name.rsplit_once('.') else { return false };
-    let reserved = ["localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "test", "invalid"];
+    let reserved =
+        ["localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "test", "invalid", "svc"];
     !reserved.contains(&suffix) && !name.ends_with(".home.arpa") && !name.is_empty()
 }
 
@@ -109,6 +114,10 @@ mod tests {
             "http://[::]/a",
             "http://[::ffff:127.0.0.1]/a",
             "http://[64:ff9b::7f00:1]/a",
+            "http://[64:ff9b:1:7f00::808:808]/a",
+            "http://192.0.0.192/a",
+            "http://api.default.svc/a",
+            "http://127.0.0.1./a",
             "http://[2002:7f00:1::]/a",
             "http://[fe80::1]/a",
             "http://[fc00::1]/a",
