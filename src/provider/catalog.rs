@@ -34,6 +34,7 @@ pub const PROVIDERS: &[Provider] = &[
         .quirks(Quirks {
             output_cap: OutputCap::Either,
             developer_role: true,
+            answers_are_objects: true,
             signed: "azure-openai-responses-v1",
             ..Quirks::COMPATIBLE
         })
