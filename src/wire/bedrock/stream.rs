@@ -83,7 +83,7 @@ impl Decoder {
         let Some(start) = start else { return self.open(index, Holds::Nothing, sink).err().unwrap_or(Decoded::Taken) };
         let opened = match start.tool_use {
             Some(call) => self.call_start(index, call, sink),
-            // Results of the provider's own tools, and whatever else will come.
+            // Results of the provider's own tools, and what only its deltas tell.
             None => self.open(index, Holds::Nothing, sink).map(|_| ()),
         };
         opened.err().unwrap_or(Decoded::Taken)
@@ -129,9 +129,7 @@ impl Decoder {
             Delta { reasoning_content: Some(reasoning), .. } => self.reasoning(index, reasoning, sink),
             Delta { tool_use: Some(piece), .. } => self.input(index, piece.input.unwrap_or_default(), sink),
             Delta { citation: Some(citation), .. } => self.block_of(index, Holds::Text, sink).map(|block| {
-                if let Some(block) = block {
-                    sink.event(Event::BlockCitation { choice: 0, block, citation: citation.into_hub() });
-                }
+                sink.event(Event::BlockCitation { choice: 0, block, citation: citation.into_hub() });
             }),
             Delta { image: Some(image), .. } => {
                 if let Some(media) = picture(image) {
@@ -144,14 +142,18 @@ impl Decoder {
         result.err().unwrap_or(Decoded::Taken)
     }
 
-    /// The number of the open block of `index`, opened here where a delta is the first that is heard of it. `None`
-    /// where what it holds is nobody's business.
-    fn block_of(&mut self, index: u32, wanted: Holds, sink: &mut dyn Sink) -> Result<Option<u32>, Decoded> {
+    /// The number of the open block of `index`, opened here where a delta is the first that is heard of it, or the first
+    /// that says what its start did not.
+    fn block_of(&mut self, index: u32, wanted: Holds, sink: &mut dyn Sink) -> Result<u32, Decoded> {
         match self.open.iter().find(|open| open.index == index) {
-            Some(open) if open.holds == wanted => Ok(Some(open.block)),
-            Some(open) if open.holds == Holds::Nothing => Ok(None),
-            Some(_) => Err(Decoded::Corrupt(format!("block {index} holds something else"))),
-            None => self.open(index, wanted, sink).map(Some),
+            Some(open) if open.holds == wanted => Ok(open.block),
+            Some(open) if open.holds != Holds::Nothing => {
+                Err(Decoded::Corrupt(format!("block {index} holds something else")))
+            }
+            _ => {
+                self.open.retain(|open| open.index != index);
+                self.open(index, wanted, sink)
+            }
         }
     }
 
@@ -159,14 +161,13 @@ impl Decoder {
         if text.is_empty() {
             return Ok(());
         }
-        if let Some(block) = self.block_of(index, Holds::Text, sink)? {
-            sink.event(Event::TextDelta { choice: 0, block, text });
-        }
+        let block = self.block_of(index, Holds::Text, sink)?;
+        sink.event(Event::TextDelta { choice: 0, block, text });
         Ok(())
     }
 
     fn reasoning(&mut self, index: u32, delta: ReasoningDelta<'_>, sink: &mut dyn Sink) -> Result<(), Decoded> {
-        let Some(block) = self.block_of(index, Holds::Reasoning, sink)? else { return Ok(()) };
+        let block = self.block_of(index, Holds::Reasoning, sink)?;
         if let Some(text) = delta.text.filter(|text| !text.is_empty()) {
             sink.event(Event::ReasoningDelta { choice: 0, block, text });
         }

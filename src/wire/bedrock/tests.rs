@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::write_request;
+use super::{Decoder, write_request};
+use crate::chat::{Fold, Part};
 use crate::failure::{Failure, Kind};
 use crate::provider::{Capabilities, ModelFacts, Quirks, family};
 use crate::wire::openai_chat::read_request;
-use crate::wire::{Adjusted, InlinedMedia, InlinedPart, Outgoing, Target};
+use crate::wire::{Adjusted, Decoded, InlinedMedia, InlinedPart, Outgoing, StreamDecoder, Target, sse::Frame};
 
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
@@ -240,4 +241,21 @@ fn what_would_do_harm_is_refused() {
     refused("web_search_options", json!({}));
     let (_, adjusted) = body(CLAUDE, json!({"model": "m", "messages": [user("a")], "seed": 1, "user": "u"}));
     assert_eq!(adjusted, "seed=dropped, user=dropped");
+}
+
+#[test]
+fn a_start_that_says_nothing_loses_no_words() {
+    let (mut decoder, mut fold) = (Decoder::new(&Quirks::NONE), Fold::new());
+    for (event, data) in [
+        ("messageStart", r#"{"role":"assistant"}"#),
+        ("contentBlockStart", r#"{"contentBlockIndex":0,"start":{}}"#),
+        ("contentBlockDelta", r#"{"contentBlockIndex":0,"delta":{"text":"Hi"}}"#),
+        ("contentBlockStop", r#"{"contentBlockIndex":0}"#),
+        ("messageStop", r#"{"stopReason":"end_turn"}"#),
+    ] {
+        let frame = Frame { event: event.as_bytes(), data: data.as_bytes().into(), raw: b"" };
+        assert_eq!(decoder.push(&frame, &mut fold), Decoded::Taken, "{event}");
+    }
+    let answer = fold.finish().expect("an answer");
+    assert!(matches!(answer.choices[0].parts.as_slice(), [Part::Text { text, .. }] if text.is("Hi")), "{answer:?}");
 }
