@@ -5,6 +5,8 @@ use crate::failure::Failure;
 use crate::json::{Object, Raw, Text, readable};
 use crate::wire::{Adjusted, Format, Outgoing, losses};
 
+use super::types::whole;
+
 /// What vectors are for where the caller does not say: the provider wants to know, and those for documents go with
 /// those of queries.
 const DEFAULT_INPUT_TYPE: &str = "search_document";
@@ -67,7 +69,8 @@ readable! { Meta { billed_units } }
 
 #[derive(Default)]
 struct Billed {
-    input_tokens: Option<u64>,
+    /// A whole number, which some versions spell `26.0`.
+    input_tokens: Option<f64>,
 }
 readable! { Billed { input_tokens } }
 
@@ -78,7 +81,7 @@ readable! { Billed { input_tokens } }
 pub fn read_embeddings(body: &[u8]) -> Result<EmbeddingsAnswer<'_>, Failure> {
     let body: Body<'_> = crate::json::from_slice(body)
         .map_err(|error| Failure::bad_answer("The provider's answer could not be read.").because(error.to_string()))?;
-    let billed = body.meta.and_then(|meta| meta.billed_units).and_then(|units| units.input_tokens);
+    let billed = body.meta.and_then(|meta| meta.billed_units).and_then(|units| whole(units.input_tokens));
     Ok(EmbeddingsAnswer {
         model: Text::EMPTY,
         vectors: body.embeddings.float.into_iter().map(Vector::Floats).collect(),

@@ -96,6 +96,13 @@ fn a_schema_stands_beside_the_type() {
 }
 
 #[test]
+fn tokens_of_embeddings_may_be_spelled_as_other_numbers_are() {
+    let body = br#"{"embeddings":{"float":[[0.5]]},"meta":{"billed_units":{"input_tokens":26.0}}}"#;
+    let answer = super::read_embeddings(body).expect("an answer");
+    assert_eq!(answer.usage.map(|usage| usage.input_fresh), Some(26));
+}
+
+#[test]
 fn embeddings_say_what_they_are_for() {
     let body = br#"{"model":"m","input":["a","b"],"dimensions":256,"input_type":"search_query"}"#;
     let request = read_embeddings_request(body).expect("a request");

@@ -119,7 +119,7 @@ impl Counts {
 }
 
 /// A count that came as a float. The cast saturates, and nothing counted is larger than a float can hold exactly.
-fn whole(number: Option<f64>) -> Option<u64> {
+pub(super) fn whole(number: Option<f64>) -> Option<u64> {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked right here")]
     number.filter(|number| number.is_finite() && *number >= 0.0).map(|number| number as u64)
 }
