@@ -106,7 +106,8 @@ impl Gateway {
             false => attempt.upstream.url(&outgoing.path, &attempt.model)?,
         };
         if sandbox.is_none() {
-            let unsigned = Unsigned { url: &url, body: &outgoing.body, now };
+            let method = if passes { call.incoming.method.as_str() } else { "POST" };
+            let unsigned = Unsigned { method, url: &url, body: &outgoing.body, now };
             attempt.shown = None;
             let exchange = if own_key.is_none() { attempt.upstream.exchange()? } else { None };
             let credential = exchange.and_then(|exchange| self.tokens.credential(exchange, now));

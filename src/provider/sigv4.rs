@@ -1,14 +1,15 @@
 //! AWS Signature Version 4: a request signed with a key that never travels.
 //!
 //! Source: <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>. The crates that
-//! sign bring an HTTP stack along; what is signed here is one POST without a query, by primitives that are here anyway.
+//! sign bring an HTTP stack along; what is signed here is one request, by primitives that are here anyway.
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use super::percent_encoded;
+use super::{Unsigned, percent_encoded};
 use crate::secret::Secret;
+use crate::sorted;
 use crate::units::UnixMillis;
 
 /// What requests to AWS are signed with.
@@ -25,9 +26,10 @@ pub struct AwsCredentials {
 }
 
 impl AwsCredentials {
-    /// The headers that sign a POST of `body` to `url` at `now`. None where `url` has no host.
+    /// The headers that sign a request to `service`. None where its URL has no host.
     #[must_use]
-    pub fn sign(&self, service: &str, url: &str, body: &[u8], now: UnixMillis) -> Vec<(&'static str, String)> {
+    pub fn sign(&self, service: &str, request: &Unsigned<'_>) -> Vec<(&'static str, String)> {
+        let Unsigned { method, url, body, now } = *request;
         let Ok(url) = Url::parse(url) else { return Vec::new() };
         let Some(host) = url.host_str() else { return Vec::new() };
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
@@ -38,7 +40,8 @@ impl AwsCredentials {
             signed.push(("x-amz-security-token", token.expose().to_owned()));
         }
         let names = signed.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
-        let request = canonical_request(&canonical_path(url.path()), &signed, &names, body);
+        let target = format!("{method}\n{}\n{}", canonical_path(url.path()), canonical_query(&url));
+        let request = canonical_request(&target, &signed, &names, body);
         let scope = format!("{date}/{}/{service}/aws4_request", self.region);
         let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex(&Sha256::digest(request)));
         let signature = hex(&authenticated(&self.signing_key(date, service), &text));
@@ -63,9 +66,22 @@ impl AwsCredentials {
     }
 }
 
-fn canonical_request(path: &str, headers: &[(&str, String)], names: &str, body: &[u8]) -> String {
+fn canonical_request(target: &str, headers: &[(&str, String)], names: &str, body: &[u8]) -> String {
     let lines: String = headers.iter().map(|(name, value)| format!("{name}:{}\n", value.trim())).collect();
-    format!("POST\n{path}\n\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)))
+    format!("{target}\n{lines}\n{names}\n{}", hex(&Sha256::digest(body)))
+}
+
+/// The query's pairs in the order of their spelling.
+fn canonical_query(url: &Url) -> String {
+    let pairs = url.query_pairs().map(|(name, value)| format!("{}={}", encoded(&name), encoded(&value)));
+    let mut pairs: Vec<String> = pairs.collect();
+    sorted::sort(&mut pairs);
+    pairs.join("&")
+}
+
+/// Dots stay dots, which [`percent_encoded`] does not let a whole segment consist of.
+fn encoded(text: &str) -> String {
+    percent_encoded(text).replace("%2E", ".")
 }
 
 /// The path with every segment encoded once more: what stands encoded in the URL is encoded twice in the signature,
@@ -128,6 +144,24 @@ mod tests {
         }
     }
 
+    fn post(url: &str) -> Unsigned<'_> {
+        Unsigned { method: "POST", url, body: b"", now: THEN }
+    }
+
+    /// `get-vanilla` and `get-vanilla-query-order-key-case` of the suite.
+    #[test]
+    fn method_and_query_are_signed() {
+        let get = |url| signature(&suite(None).sign("service", &Unsigned { method: "GET", ..post(url) }));
+        assert_eq!(
+            get("https://example.amazonaws.com/"),
+            "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
+        );
+        assert_eq!(
+            get("https://example.amazonaws.com/?Param2=value2&Param1=value1"),
+            "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500"
+        );
+    }
+
     fn signature(headers: &[(&str, String)]) -> String {
         let (_, authorization) = headers.iter().find(|(name, _)| *name == "authorization").expect("signed");
         authorization.rsplit_once('=').expect("a signature").1.to_owned()
@@ -136,7 +170,7 @@ mod tests {
     /// `post-vanilla` of AWS's published suite.
     #[test]
     fn a_request_of_the_published_suite() {
-        let headers = suite(None).sign("service", "https://example.amazonaws.com/", b"", THEN);
+        let headers = suite(None).sign("service", &post("https://example.amazonaws.com/"));
         assert_eq!(
             headers,
             [
@@ -159,7 +193,7 @@ mod tests {
             IYRqTflfKD8YUuwthAx7mSEI/qkPpKPi/kMcGdQrmGdeehM4IC1NtBmUpp2wUE8phUZampKsburEDy0KPkyQDYwT7WZ0wq5VSXDvp75YU\
             9HFvlRd8Tx6q6fE8YQcHNVXAkiY9q6d+xo0rKwT38xVqr7ZD0u0iPPkUL64lIZbqBAz+scqKmlzm8FDrypNC9Yjc8fPOLn9FX9KSYvKTr\
             4rvx3iSIlTJabIQwj2ICCR/oLxBA==";
-        let headers = suite(Some(token)).sign("service", "https://example.amazonaws.com/", b"", THEN);
+        let headers = suite(Some(token)).sign("service", &post("https://example.amazonaws.com/"));
         assert_eq!(signature(&headers), "85d96828115b5dc0cfc3bd16ad9e210dd772bbebba041836c64533a82be05ead");
     }
 
@@ -183,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_port_is_signed_where_there_is_one() {
-        let of = |url: &str| signature(&suite(None).sign("bedrock", url, b"{}", THEN));
+        let of = |url: &str| signature(&suite(None).sign("bedrock", &post(url)));
         assert_ne!(of("http://localhost:4566/x"), of("http://localhost:4567/x"));
         assert_eq!(of("https://example.com/x"), of("https://example.com:443/x"));
     }

@@ -3,7 +3,7 @@ use crate::chat::Usage;
 use crate::config;
 use crate::provider::{Auth, Capabilities, ReasoningControl};
 
-const UNSIGNED: Unsigned<'_> = Unsigned { url: "https://a.example", body: b"{}", now: UnixMillis(0) };
+const UNSIGNED: Unsigned<'_> = Unsigned { method: "POST", url: "https://a.example", body: b"{}", now: UnixMillis(0) };
 
 const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
 

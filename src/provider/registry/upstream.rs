@@ -51,6 +51,8 @@ pub struct Upstream {
 /// A request that lacks its credential: all that a signature may cover.
 #[derive(Clone, Copy, Debug)]
 pub struct Unsigned<'r> {
+    /// Upper case.
+    pub method: &'r str,
     /// Whole.
     pub url: &'r str,
     /// As it is sent.
@@ -225,7 +227,7 @@ impl Upstream {
     pub fn authorize_with(&self, request: &Unsigned<'_>, credential: &Credential) -> Vec<(&'static str, String)> {
         match (credential, self.auth) {
             (Credential::Bearer(token), _) => vec![("authorization", format!("Bearer {}", token.expose()))],
-            (Credential::Aws(aws), Auth::Aws(service)) => aws.sign(service, request.url, request.body, request.now),
+            (Credential::Aws(aws), Auth::Aws(service)) => aws.sign(service, request),
             (Credential::Aws(_), _) => Vec::new(),
         }
     }
@@ -267,7 +269,7 @@ impl Upstream {
         }
         let Some(key) = own_key.or_else(|| self.keys.get(index).map(Secret::expose)) else {
             if let (Auth::Aws(service), Some(aws)) = (self.auth, &self.aws) {
-                return Ok(aws.sign(service, request.url, request.body, request.now));
+                return Ok(aws.sign(service, request));
             }
             let reachable = self.auth == Auth::Optional && (self.placed || self.local);
             let missing =

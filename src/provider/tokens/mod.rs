@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::AwsCredentials;
+use super::{AwsCredentials, Unsigned};
 use crate::json::{Object, Text, readable};
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
@@ -132,7 +132,8 @@ impl Exchange {
                 ];
                 fields.extend(external_id.as_deref().map(|id| ("ExternalId", id)));
                 let body = form(&fields);
-                let headers = own.sign("sts", url, body.as_bytes(), now);
+                let unsigned = Unsigned { method: "POST", url, body: body.as_bytes(), now };
+                let headers = own.sign("sts", &unsigned);
                 TokenRequest { url: url.clone(), headers, body, signing_key: None }
             }
         }
