@@ -35,7 +35,12 @@ impl Gateway {
                 Failure::bad_request("messages", format!("The link {} could not be fetched: {cause}.", shown(&link)))
                     .code("media_unavailable")
             })?;
-            let media_type = media.media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let mut media_type = media.media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            // Stores of objects say no more than that unless they were told.
+            let untold = media_type.is_empty() || media_type.ends_with("/octet-stream");
+            if let Some(known) = known_by_beginning(&media.bytes).filter(|_| untold) {
+                media_type = known.to_owned();
+            }
             if !is_media(&media_type) {
                 return Err(Failure::bad_request(
                     "messages",
@@ -350,6 +355,19 @@ pub(super) fn no_attempt() -> Failure {
 fn is_media(media_type: &str) -> bool {
     ["image/", "audio/", "video/"].iter().any(|kind| media_type.starts_with(kind))
         || matches!(media_type, "application/pdf" | "text/plain")
+}
+
+/// The type of what begins like this.
+fn known_by_beginning(bytes: &[u8]) -> Option<&'static str> {
+    let begins = |with: &[u8]| bytes.starts_with(with);
+    Some(match () {
+        () if begins(b"\x89PNG\r\n") => "image/png",
+        () if begins(b"\xff\xd8\xff") => "image/jpeg",
+        () if begins(b"GIF8") => "image/gif",
+        () if begins(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => "image/webp",
+        () if begins(b"%PDF-") => "application/pdf",
+        () => return None,
+    })
 }
 
 /// A link or media type as an error may show it.

@@ -212,3 +212,20 @@ fn hosts_get_what_links_lead_to() {
         }
     }
 }
+
+/// Stores of objects serve what they were not told the type of as bytes.
+#[test]
+fn what_a_link_leads_to_is_known_by_how_it_begins() {
+    let body = r#"{"model":"bedrock/amazon.nova-lite-v1:0","messages":[{"role":"user","content":[
+        {"type":"image_url","image_url":{"url":"https://a.example/cat"}}]}]}"#;
+    let fetched = |bytes: &[u8]| {
+        let mut world = World::of(Key::default(), r#"{"version":1}"#, &[("BEDROCK_API_KEY", "k"), ("AWS_REGION", "x")]);
+        let (id, _) = world.post("/v1/chat/completions", body);
+        let media = FetchedMedia { media_type: "binary/octet-stream".to_owned(), bytes: bytes.to_vec() };
+        world.resume(id, Input::Media(vec![Ok(media)]))
+    };
+    let request = read(&sent(fetched(b"\x89PNG\r\n\x1a\n")).body);
+    assert_eq!(request["messages"][0]["content"][0]["image"]["format"], "png");
+    let refused = fetched(b"#!/bin/sh");
+    assert!(matches!(&refused, Step::Respond(response) if response.status == 400), "{refused:?}");
+}
