@@ -70,8 +70,15 @@ impl Writing<'_> {
             return Ok(());
         }
         let mut tools = Array::open(self.object.key("tools"));
-        for (at, tool) in request.tools.iter().enumerate() {
+        let is_allowed = |tool: &Tool<'_>| match (tool, &request.tool_choice) {
+            (Tool::Function { name, .. }, Some(ToolChoice::Allowed { names, .. })) => names.contains(name),
+            _ => true,
+        };
+        for (at, tool) in request.tools.iter().enumerate().filter(|(_, tool)| is_allowed(tool)) {
             write_tool(at, tool, self.adjusted, &mut tools)?;
+        }
+        if tools.is_empty() {
+            return Err(Failure::bad_request("tool_choice", "A tool is demanded that is not among the tools."));
         }
         tools.close();
         if let Some(choice) = &request.tool_choice
@@ -289,17 +296,9 @@ fn write_choice(choice: &ToolChoice<'_>, object: &mut Object<'_>) {
         ToolChoice::Named(name) => {
             object.object("tool_choice", |choice| function(choice, name));
         }
-        ToolChoice::Allowed { required, names } => {
-            object.object("tool_choice", |choice| {
-                choice.string("type", "allowed_tools").object("allowed_tools", |allowed| {
-                    allowed.string("mode", if *required { "required" } else { "auto" });
-                    allowed.array("tools", |tools| {
-                        for name in names {
-                            tools.object(|tool| function(tool, name));
-                        }
-                    });
-                });
-            });
+        // Few vendors have a word for it: the other tools were left out.
+        ToolChoice::Allowed { required, .. } => {
+            object.string("tool_choice", if *required { "required" } else { "auto" });
         }
     }
 }

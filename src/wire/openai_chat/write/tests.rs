@@ -197,3 +197,25 @@ fn nothing_stands_between_the_results_of_one_turn() {
     assert_eq!(roles, ["user", "assistant", "tool", "tool", "user", "assistant"]);
     assert_eq!(messages[4]["content"][0]["type"], "image_url");
 }
+
+#[test]
+fn only_allowed_tools_are_there_to_be_called() {
+    let tool = |name: &str| format!(r#"{{"type":"function","function":{{"name":"{name}"}}}}"#);
+    let request = |allowed: &str| {
+        format!(
+            r#"{{"model":"x","messages":[{{"role":"user","content":"a"}}],"tools":[{},{}],"tool_choice":
+            {{"type":"allowed_tools","allowed_tools":{{"mode":"required","tools":[{}]}}}}}}"#,
+            tool("f"),
+            tool("g"),
+            tool(allowed)
+        )
+    };
+    let (body, _) = write(&request("g"), &Quirks::COMPATIBLE);
+    let tools = body["tools"].as_array().expect("tools");
+    assert_eq!(
+        (tools.len(), &tools[0]["function"]["name"], &body["tool_choice"]),
+        (1, &json!("g"), &json!("required"))
+    );
+    let refused = write_as(&request("h"), &Quirks::COMPATIBLE, &InlinedMedia::new()).expect_err("no tool");
+    assert_eq!(refused.param.as_deref(), Some("tool_choice"));
+}
