@@ -1,5 +1,5 @@
 use crate::chat::Usage;
-use crate::json::{self, Raw};
+use crate::json::{self, Raw, SyntaxError};
 use crate::provider::Quirks;
 use crate::wire::sse::{Frame, Reader};
 
@@ -65,7 +65,7 @@ impl Sniffer {
         let (quirks, counts) = (&self.quirks, &mut self.counts);
         match &mut self.body {
             Body::Events(reader) => reader.finish(&mut |frame| counts.frame(frame, quirks)),
-            Body::Json(kept) => counts.take(kept, quirks),
+            Body::Json(kept) => counts.whole(kept, quirks),
             Body::Opaque => {}
         }
     }
@@ -95,6 +95,20 @@ impl Counts {
         if json::mentions(&frame.data, b"sage") {
             self.take(&frame.data, quirks);
         }
+    }
+
+    /// A whole body: an object, or the objects of a stream in an array, as Gemini's API has it without `alt=sse`.
+    fn whole(&mut self, json: &[u8], quirks: &Quirks) {
+        if json.trim_ascii_start().first() != Some(&b'[') {
+            return self.take(json, quirks);
+        }
+        let list = std::str::from_utf8(json).ok().and_then(|json| Raw::parse(json).ok());
+        let Some(list) = list else { return };
+        // It has been walked once already.
+        let _ = list.cursor().items(|_, cursor| {
+            self.take(cursor.value()?.get().as_bytes(), quirks);
+            Ok::<(), SyntaxError>(())
+        });
     }
 
     fn take(&mut self, json: &[u8], quirks: &Quirks) {

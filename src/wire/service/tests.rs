@@ -162,3 +162,17 @@ fn only_cost_is_added_to_an_answer() {
     );
     assert_eq!(&*patch_answer(br#"{"data":[1]}"#, &Closing::default()), br#"{"data":[1]}"#);
 }
+
+#[test]
+fn a_stream_in_an_array_is_read_along() {
+    let mut sniffer = Sniffer::new("application/json; charset=UTF-8", Quirks::NONE, 1 << 20);
+    for piece in [
+        r#"[{"modelVersion":"m","usageMetadata":{"promptTokenCount":5}},"#,
+        r#" {"usageMetadata":{"promptTokenCount":5,"candidatesTokenCount":7,"thoughtsTokenCount":2}}]"#,
+    ] {
+        sniffer.feed(piece.as_bytes());
+    }
+    sniffer.finish();
+    let usage = sniffer.usage().expect("usage");
+    assert_eq!((usage.prompt_tokens(), usage.completion_tokens(), sniffer.model()), (5, 9, Some("m")));
+}
