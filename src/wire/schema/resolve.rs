@@ -98,7 +98,7 @@ impl<'s> Resolver<'s> {
         let pointer = reference.strip_prefix('#')?;
         let mut node = self.root;
         for step in pointer.split('/').skip(1) {
-            let step = step.replace("%24", "$").replace("~1", "/").replace("~0", "~");
+            let step = unescaped(step).replace("~1", "/").replace("~0", "~");
             node = match node {
                 Node::Object(members) => members.get(&step)?,
                 Node::Array(items) => items.get(step.parse::<usize>().ok()?)?,
@@ -107,6 +107,26 @@ impl<'s> Resolver<'s> {
         }
         (pointer.is_empty() || pointer.starts_with('/')).then_some(node)
     }
+}
+
+/// A step of a reference without its percent signs: generators name what is generic `Page%3CItem%3E`.
+fn unescaped(step: &str) -> String {
+    let mut bytes = Vec::with_capacity(step.len());
+    let mut rest = step.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..2).filter(|_| *first == b'%').and_then(|code| std::str::from_utf8(code).ok());
+        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| step.to_owned())
 }
 
 /// Adds what `more` says to `flat`: properties and required names together, of anything else what came first.

@@ -18,6 +18,18 @@ fn put(schema: &Value, dialect: &Dialect) -> (Value, bool) {
 }
 
 #[test]
+fn names_in_references_may_be_escaped() {
+    let of = |reference: &str, name: &str| {
+        narrow(
+            json!({"type": "object", "properties": {"a": {"$ref": reference}}, "definitions": {name: {"type": "string"}}}),
+        )
+    };
+    let found = (json!({"type": "object", "properties": {"a": {"type": "string"}}}), false);
+    assert_eq!(of("#/definitions/Page%3CItem%3E", "Page<Item>"), found);
+    assert_eq!(of("#/definitions/a~1b%24%", "a/b$%"), found);
+}
+
+#[test]
 fn what_the_narrow_dialect_can_say_loses_nothing() {
     let cases = [
         (json!({"type": "string", "title": "T", "$schema": "x", "default": "a"}), json!({"type": "string"})),
