@@ -115,7 +115,7 @@ fn what_an_agent_asks_for_becomes_a_chat() {
     );
     assert!(sent["user"].as_str().is_some_and(|name| name.len() <= 64 && name.starts_with("user_")));
     assert_eq!(sent["reasoning_effort"], "high");
-    for lost in ["context_management=dropped", "cache_control=dropped", "user=changed"] {
+    for lost in ["context_management=dropped", "cache_control=dropped", "user=changed", "max_uses=dropped"] {
         assert!(adjusted.contains(lost), "{adjusted}");
     }
 }

@@ -45,7 +45,14 @@ fn read_tool<'a>(place: &Place<'_>, value: Raw<'a>, request: &mut Request<'a>) -
             let name = name.filter(|name| !name.is_empty()).ok_or_else(|| place.member("name").missing())?;
             request.tools.push(Tool::Function { name, description, parameters, strict, cache });
         }
-        Some(kind) if kind.starts_with("web_search_") => request.web_search = Some(search(&value)),
+        Some(kind) if kind.starts_with("web_search_") => {
+            request.web_search = Some(search(&value));
+            for limit in ["max_uses", "allowed_domains", "blocked_domains"] {
+                if value.member(limit).is_some_and(|limit| !limit.is_null()) {
+                    super::content::unsayable(request, limit);
+                }
+            }
+        }
         // All tools are offered at once elsewhere, so that there is none to be searched for.
         Some(kind) if kind.starts_with("tool_search_tool_") => super::content::unsayable(request, "tool_search_tool"),
         Some(kind) => {
