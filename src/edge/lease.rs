@@ -220,7 +220,10 @@ pub(super) async fn release(env: &Env, team: Option<&str>, rule: &str, silence: 
 fn prepare(isolate: &mut hot::Isolate) {
     let dropped = isolate.gateway.records.take_dropped();
     if dropped > 0 {
-        worker::console_error!("{}", serde_json::json!({ "event": "records_dropped", "count": dropped }));
+        let event = log::object(|said| {
+            said.string("event", "records_dropped").number("count", dropped);
+        });
+        worker::console_error!("{event}");
     }
     let waiting = isolate.gateway.records.teams_with(|team| ledger_of(Some(team)).is_some());
     let mut ledgers: Vec<Option<String>> = isolate.gateway.purse.teams().map(|team| Some(team.to_owned())).collect();
