@@ -165,7 +165,7 @@ impl Gateway {
 
     /// Aims a call at the first of the targets that were decided on. A plan of the others is made once one is needed.
     pub(super) fn aim_at_best(&mut self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
-        let best = call.routed.as_ref().and_then(|routed| best_of(routed, call.asked.wished()));
+        let best = call.routed.as_ref().and_then(|routed| best_of(routed));
         match best.filter(|target| self.standing(target, now) == Standing::Good) {
             Some(target) => self.aim(call, target, now),
             None => {
@@ -191,7 +191,7 @@ impl Gateway {
         };
         let fallbacks = self.setup.config.fallbacks.get(model).map_or(&[][..], Vec::as_slice);
         let mut plan = match &call.routed {
-            Some(routed) => plan_of(routed, call.asked.wished()),
+            Some(routed) => plan_of(routed),
             None => Plan::new(registry, model, preferences, fallbacks)?,
         };
         if let Some(attempt) = &call.attempt {

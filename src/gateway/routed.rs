@@ -17,7 +17,7 @@ use crate::route::objective::Objective;
 use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, concerns};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
-use crate::sorted::{self, SortedMap};
+use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 use super::call::{Call, Role};
@@ -43,7 +43,8 @@ impl Gateway {
 
     /// Whether there is anything to decide.
     fn concerns_router(&self, call: &Call) -> bool {
-        let has_objective = call.asked.objective.is_some() && !self.names_router(&call.asked.model);
+        let wishes = call.asked.objective.is_some() || call.wishes.latency_budget.is_some();
+        let has_objective = wishes && !self.names_router(&call.asked.model);
         concerns(&self.setup.config.routing, &call.asked.model, has_objective)
     }
 
@@ -91,7 +92,8 @@ impl Gateway {
                 in_flight: calls.copied().unwrap_or(0),
                 blocked_until: match verdict {
                     Verdict::Pass | Verdict::Probe => None,
-                    Verdict::Blocked { until } => Some(until),
+                    // Its time may be over: until somebody probes it, it is asked after all others.
+                    Verdict::Blocked { until } => Some(until.max(now.plus(Millis(1)))),
                     Verdict::Off => Some(UnixMillis(i64::MAX)),
                 },
             }
@@ -145,7 +147,9 @@ impl Gateway {
         let unrecorded = request.unrecorded.take().unwrap_or_default();
         self.router = router;
         call.unrecorded = unrecorded;
-        call.routed = Some(Box::new(routed?));
+        let mut routed = Box::new(routed?);
+        routed.prefer(call.asked.wished());
+        call.routed = Some(routed);
         Ok(())
     }
 
@@ -207,24 +211,19 @@ fn objective(call: &Call, preferences: &Preferences, reads: bool) -> Objective {
         objective.demands.only.push(patterns(&preferences.only));
     }
     objective.demands.ignore.extend::<Vec<ModelPattern>>(patterns(&preferences.ignore));
-    let header = call.incoming.header("x-latchkey-latency-budget-ms");
-    let wanted = header.and_then(|wait| wait.trim().parse().ok()).map(Millis);
-    objective.latency_budget.first_token = wanted.or(objective.latency_budget.first_token);
+    objective.latency_budget.first_token = call.wishes.latency_budget.or(objective.latency_budget.first_token);
     objective
 }
 
-/// Where a decision sends a call first: to the best of its order, of those that the call names first where it names any.
-/// Nearly all calls need no more than this of their plan.
-pub(super) fn best_of(routed: &Routed, wished: &[String]) -> Option<Candidate> {
-    routed.order().min_by_key(|contender| place(contender, wished)).map(candidate)
+/// Where a decision sends a call first. Nearly all calls need no more than this of their plan.
+pub(super) fn best_of(routed: &Routed) -> Option<Candidate> {
+    routed.order().next().map(candidate)
 }
 
-/// The plan that a decision is: its order, the providers that the call names first at the front, then the fallbacks.
-pub(super) fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
-    let mut order: Vec<&Contender> = routed.order().collect();
-    sorted::sort_by_key(&mut order, |contender| place(contender, wished));
+/// The plan that a decision is: its order, then the fallbacks.
+pub(super) fn plan_of(routed: &Routed) -> Plan {
     // More than a plan holds would only be made to be dropped.
-    let mut targets: Vec<Candidate> = order.into_iter().take(MAX_TARGETS).map(candidate).collect();
+    let mut targets: Vec<Candidate> = routed.order().take(MAX_TARGETS).map(candidate).collect();
     for (rank, target) in routed.fallbacks.iter().enumerate() {
         if !targets.iter().any(|known| known.provider == target.provider && known.model == target.model) {
             let Resolved { provider, model } = target.clone();
@@ -232,11 +231,6 @@ pub(super) fn plan_of(routed: &Routed, wished: &[String]) -> Plan {
         }
     }
     Plan::of(targets)
-}
-
-/// The place of a contender's provider among those that a call names first; behind them all where it is none of them.
-fn place(contender: &Contender, wished: &[String]) -> usize {
-    wished.iter().position(|name| **name == *contender.provider).unwrap_or(wished.len())
 }
 
 fn candidate(contender: &Contender) -> Candidate {

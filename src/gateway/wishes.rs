@@ -31,6 +31,8 @@ pub(super) struct Wishes {
     pub(super) first_token: Option<Millis>,
     pub(super) idle: Option<Millis>,
     pub(super) total: Option<Millis>,
+    /// How long the first token may take where there is a choice of targets.
+    pub(super) latency_budget: Option<Millis>,
 }
 
 /// The longest label; longer ones are refused, since a record that holds half a label misleads.
@@ -63,6 +65,9 @@ impl Wishes {
                 "connect-timeout-ms" => wishes.connect = Some(wait("x-latchkey-connect-timeout-ms", value)?),
                 "first-token-timeout-ms" => {
                     wishes.first_token = Some(wait("x-latchkey-first-token-timeout-ms", value)?);
+                }
+                "latency-budget-ms" => {
+                    wishes.latency_budget = Some(wait("x-latchkey-latency-budget-ms", value)?);
                 }
                 "idle-timeout-ms" => wishes.idle = Some(wait("x-latchkey-idle-timeout-ms", value)?),
                 _ => {}

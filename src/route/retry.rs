@@ -33,7 +33,7 @@ impl Default for RetryPolicy {
     }
 }
 
-/// What a call has not tried yet. Targets that are blocked do not count.
+/// What a call has not tried yet. Blocked targets come last, and those that are off do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Another credential of the provider that failed.

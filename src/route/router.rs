@@ -13,7 +13,7 @@ use super::check::Escalation;
 use super::classify::{Class, Hints, classify};
 use super::condition::Condition;
 use super::contender::{Contender, Figures};
-use super::decide::{BudgetState, Decision, Preferred, Situation, Warm, decide};
+use super::decide::{BudgetState, Decision, Preferred, Ranked, Situation, Warm, decide};
 use super::demands::{Demands, Exclusion, Rule};
 use super::expand::{Expanded, Expansion, find_alias};
 use super::experiment::{CONTROL, Experiment, Tally, Variant};
@@ -156,6 +156,19 @@ impl Routed {
     /// The contenders that may be tried, best first.
     pub fn order(&self) -> impl Iterator<Item = &Contender> {
         self.decision.order.iter().filter_map(|ranked| self.expanded.contenders.get(ranked.contender))
+    }
+
+    /// Puts the providers that the call names first at the front, in the call's order.
+    pub fn prefer(&mut self, wished: &[String]) {
+        if wished.is_empty() {
+            return;
+        }
+        let contenders = &self.expanded.contenders;
+        let place = |ranked: &Ranked| {
+            let provider = contenders.get(ranked.contender).map(|contender| &*contender.provider);
+            wished.iter().position(|name| Some(name.as_str()) == provider).unwrap_or(wished.len())
+        };
+        sorted::sort_by_key(&mut self.decision.order, place);
     }
 }
 

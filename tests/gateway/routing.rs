@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use latchkey::breaker::Region;
+use latchkey::breaker::{Outcome, Region, What};
+use latchkey::failure::Kind;
 use latchkey::gateway::{CallId, Step};
 use latchkey::keys::Key;
 use serde_json::{Value, json};
@@ -275,4 +276,48 @@ fn every_configuration_of_the_manual_is_a_good_one() {
     for block in blocks {
         latchkey::config::read(block.as_bytes()).unwrap_or_else(|faults| panic!("{faults:?} in {block}"));
     }
+}
+
+/// Two servers of one model that anybody may ask for by its bare name.
+const HOSTS: &str = r#"{"version":1,"failover":{"same_target":0},"providers":{
+    "cave":{"base_url":"https://cave.example/v1","format":"openai_chat","auth":"none","models":["llama-5"]},
+    "den":{"base_url":"https://den.example/v1","format":"openai_chat","auth":"none","models":["llama-5"]}},
+    "aliases":{"llama":{"candidates":["cave/llama-5","den/llama-5"]}}}"#;
+
+#[test]
+fn an_explanation_has_the_order_in_which_targets_are_asked() {
+    let mut world = world(HOSTS);
+    let body = json!({"model": "llama", "provider": {"order": ["den"]}, "messages": []}).to_string();
+    let told = explained(&mut world, &body, &[]);
+    assert_eq!(told["candidates"][0]["target"], "den/llama-5", "{told}");
+    assert_eq!(told["attempts"][0]["target"], "den/llama-5", "{told}");
+
+    // A block that is over keeps a target behind the others until it is this isolate's to probe.
+    hear_from_the_region(&mut world);
+    let (other, what) = (world.now, What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(503) });
+    (0..3).for_each(|_| world.gateway.view.report("cave/llama-5", Outcome { what, sent: other, probe: None }, other));
+    world.now.0 += 14_000;
+    let told = explained(&mut world, &asking("llama", "hi"), &[]);
+    assert_eq!(told["attempts"][0]["target"], "den/llama-5", "{told}");
+    assert_eq!(told["candidates"][0]["target"], "den/llama-5", "{told}");
+}
+
+#[test]
+fn a_latency_budget_in_a_header_counts_where_nothing_else_is_said() {
+    let document = HOSTS.replace("\"aliases\"", "\"health\":{\"minimum_samples\":5},\"aliases\"");
+    let mut world = world(&document);
+    let body = json!({"model": "llama-5", "stream": true, "provider": {"only": ["cave"]}, "messages": []}).to_string();
+    let chunks: &[&[u8]] = &[b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"];
+    for _ in 0..9 {
+        let (id, step) = world.send("/v1/chat/completions", &body, &[]);
+        sent(step);
+        world.now.0 += 3_000;
+        world.stream(id, chunks, latchkey::gateway::Input::End);
+    }
+    hear_from_the_region(&mut world);
+    let body = json!({"model": "llama-5", "provider": {"order": ["cave", "den"]}, "messages": []}).to_string();
+    assert_eq!(target(&mut world, &body, &[]), "cave/llama-5");
+    assert_eq!(target(&mut world, &body, &[("x-latchkey-latency-budget-ms", "1000")]), "den/llama-5");
+    let (_, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-latency-budget-ms", "soon")]);
+    assert_eq!(refused(step).0, 400);
 }
