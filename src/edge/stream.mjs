@@ -191,7 +191,7 @@ export class LiveStream {
 
   /** Once what passes has passed, the rest of the stream is ours to write again. */
   async takeBack() {
-    await this.passed;
+    await this.slowly(this.passed);
     this.passed = undefined;
     this.writer = this.writable.getWriter();
     this.writer.closed.catch(() => this.leave());
@@ -255,8 +255,16 @@ export class LiveStream {
   }
 
   async catchUp() {
-    await this.last;
+    await this.slowly(this.last);
     this.ahead = 0;
+  }
+
+  /** Waits for a caller who is slow: meanwhile nobody reads the upstream, so it is not silent. */
+  async slowly(written) {
+    this.waits = true;
+    await written;
+    this.waits = false;
+    this.lastRead = Date.now();
   }
 
   /** The upstream's body ended: in good order or not, the core knows. */
@@ -332,6 +340,7 @@ export class LiveStream {
     const { step, live } = this;
     if (live.over || this.moved) return;
     const now = Date.now();
+    if (this.waits) this.lastRead = now;
     const quiet = this.spoke
       ? [this.lastRead + step.idle, "idle"]
       : [this.begun + step.first_token, "first_token"];

@@ -13,6 +13,9 @@ const WORDS = Array.from({ length: 300 }, (_, index) => `word-${index} `);
 /** Larger than what may wait ahead of a slow caller. */
 const LONG_WORDS = Array.from({ length: 200 }, (_, index) => `${index}${"x".repeat(8_000)} `);
 
+/** More than lies in the buffers of the connections between. */
+const FLOOD = Array.from({ length: 400 }, (_, index) => `${index}${"y".repeat(60_000)} `);
+
 const LANES = {
   patched: { model: "openai/gpt-4o-mini", events: chatStream },
   relayed: { model: "openai/gpt-4o-mini", events: chatStream, lanes: { relay: true } },
@@ -69,14 +72,21 @@ for (const [lane, { model, events, lanes }] of Object.entries(LANES)) {
       assert.equal(text, LONG_WORDS.join(""));
     });
 
+    test("is not taken to be silent while its caller is", async () => {
+      const hasty = gateway.client((await gateway.createKey({ deadlines: { idle_ms: 500 } })).key);
+      upstream.reply(PACES["in one burst"](events(FLOOD)));
+      const { text } = await read(hasty, model, 1, 2_000);
+      assert.equal(text.length, FLOOD.join("").length);
+    });
+
     test("is recorded with its usage", async () => {
       await recorded(gateway, lane);
     });
   });
 }
 
-/** Reads a stream to its end, with a pause after each of the first `pauses` chunks. */
-async function read(client, model, pauses = 0) {
+/** Reads a stream to its end, with a pause in milliseconds after each of the first `pauses` chunks. */
+async function read(client, model, pauses = 0, pause = 20) {
   const messages = [{ role: "user", content: "Say hello" }];
   const options = { model, messages, stream: true, stream_options: { include_usage: true } };
   const answer = { text: "", usage: undefined, finish: undefined };
@@ -85,7 +95,7 @@ async function read(client, model, pauses = 0) {
     answer.text += choices[0]?.delta.content ?? "";
     answer.finish = choices[0]?.finish_reason ?? answer.finish;
     answer.usage = usage ?? answer.usage;
-    if (++chunks <= pauses) await delay(20);
+    if (++chunks <= pauses) await delay(pause);
   }
   return answer;
 }
