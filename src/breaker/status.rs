@@ -35,7 +35,7 @@ impl View {
         for target in self.targets.keys().filter(|target| target.as_str() == target.target()) {
             let health = providers.get_or_default(target.provider());
             health.targets += 1;
-            health.blocked += u32::from(self.verdict(target.as_str(), now) != Verdict::Pass);
+            health.blocked += u32::from(self.seen(target.as_str(), now).1 != Verdict::Pass);
         }
         let off = self.decisions(now).filter(|switch| switch.position == Position::Block);
         for switch in off.filter(|switch| !switch.subject.contains('/')) {

@@ -172,6 +172,18 @@ fn a_target_whose_answers_take_longer_than_a_probe_may_comes_back() {
 }
 
 #[test]
+fn only_who_has_a_call_for_a_target_gets_its_probe() {
+    let mut world = World::new(2);
+    world.now = world.block();
+    assert!(matches!(world.views[1].seen(TARGET, world.now).1, Verdict::Blocked { .. }));
+    assert_eq!(world.views[1].providers(world.now).get("cave").unwrap().word(), "down");
+    world.exchange(1);
+    let _ = world.verdict(0);
+    world.exchange(0);
+    assert_eq!(world.verdict(0), Verdict::Probe);
+}
+
+#[test]
 fn a_late_answer_does_not_end_a_block_that_a_later_probe_has_made_longer() {
     let mut world = World::new(2);
     world.now = world.block();

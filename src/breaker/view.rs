@@ -110,12 +110,23 @@ impl View {
     }
 
     /// Whether `provider/model`, or one of its credentials as `provider/model#2`, may be called. Unknown ones may.
+    ///
+    /// It is asked by a call that would go there: where a block is over, the next batch asks for the probe.
     #[must_use]
     pub fn verdict(&self, target: &str, now: UnixMillis) -> Verdict {
-        self.verdict_on(self.targets.get(target), target, now)
+        let entry = self.targets.get(target);
+        let verdict = self.verdict_on(entry, target, now);
+        if let (Verdict::Blocked { until }, Some(entry)) = (verdict, entry)
+            && until <= now
+        {
+            entry.asks.set(true);
+            self.exchange.asks.set(true);
+        }
+        verdict
     }
 
-    /// How a target has been doing, and whether it may be called, in one look.
+    /// How a target has been doing, and whether it may be called, in one look. Nobody asks for a probe by that: an isolate
+    /// to which it was granted, and which has no call for it, would keep it from those that have.
     #[must_use]
     pub fn seen(&self, target: &str, now: UnixMillis) -> (Figures, Verdict) {
         let entry = self.targets.get(target);
@@ -137,14 +148,9 @@ impl View {
         match entry.health.breaker {
             Breaker::Passing { .. } => Verdict::Pass,
             breaker if entry.granted == Some(breaker.since()) && has_time(breaker, &self.policy, now) => Verdict::Probe,
-            Breaker::Blocking { until, .. } | Breaker::Probing { until, .. } if now < until => {
-                Verdict::Blocked { until }
-            }
-            Breaker::Blocking { .. } | Breaker::Probing { .. } if self.exchange.is_alone() => Verdict::Probe,
             Breaker::Blocking { until, .. } | Breaker::Probing { until, .. } => {
-                entry.asks.set(true);
-                self.exchange.asks.set(true);
-                Verdict::Blocked { until }
+                let over = until <= now && self.exchange.is_alone();
+                if over { Verdict::Probe } else { Verdict::Blocked { until } }
             }
         }
     }
@@ -318,8 +324,11 @@ impl Entry {
             What::Served { first_token, generation, output_tokens } => {
                 if let Some(time) = first_token {
                     self.pending.first_token.add(time);
-                    self.pending.tokens = self.pending.tokens.saturating_add(output_tokens);
-                    self.pending.generation.0 = self.pending.generation.0.saturating_add(generation.0);
+                    // What came at once says nothing of how fast tokens come.
+                    if generation > Millis(0) {
+                        self.pending.tokens = self.pending.tokens.saturating_add(output_tokens);
+                        self.pending.generation.0 = self.pending.generation.0.saturating_add(generation.0);
+                    }
                 }
                 return;
             }

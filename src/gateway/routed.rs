@@ -18,7 +18,7 @@ use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, concerns};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
 use crate::sorted::SortedMap;
-use crate::units::{Millis, NanoUsd, UnixMillis};
+use crate::units::{NanoUsd, UnixMillis};
 
 use super::call::{Call, Role};
 use super::send::no_attempt;
@@ -92,8 +92,7 @@ impl Gateway {
                 in_flight: calls.copied().unwrap_or(0),
                 blocked_until: match verdict {
                     Verdict::Pass | Verdict::Probe => None,
-                    // Its time may be over: until somebody probes it, it is asked after all others.
-                    Verdict::Blocked { until } => Some(until.max(now.plus(Millis(1)))),
+                    Verdict::Blocked { until } => Some(until),
                     Verdict::Off => Some(UnixMillis(i64::MAX)),
                 },
             }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use latchkey::breaker::{Outcome, Region, What};
-use latchkey::failure::Kind;
+use latchkey::breaker::Region;
 use latchkey::gateway::{CallId, Step};
 use latchkey::keys::Key;
 use serde_json::{Value, json};
@@ -291,15 +290,6 @@ fn an_explanation_has_the_order_in_which_targets_are_asked() {
     let told = explained(&mut world, &body, &[]);
     assert_eq!(told["candidates"][0]["target"], "den/llama-5", "{told}");
     assert_eq!(told["attempts"][0]["target"], "den/llama-5", "{told}");
-
-    // A block that is over keeps a target behind the others until it is this isolate's to probe.
-    hear_from_the_region(&mut world);
-    let (other, what) = (world.now, What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(503) });
-    (0..3).for_each(|_| world.gateway.view.report("cave/llama-5", Outcome { what, sent: other, probe: None }, other));
-    world.now.0 += 14_000;
-    let told = explained(&mut world, &asking("llama", "hi"), &[]);
-    assert_eq!(told["attempts"][0]["target"], "den/llama-5", "{told}");
-    assert_eq!(told["candidates"][0]["target"], "den/llama-5", "{told}");
 }
 
 #[test]
