@@ -20,6 +20,10 @@ pub(super) fn read(place: &Place<'_>) -> Check {
     let mut check = Check::default();
     for (key, place) in place.members(&KNOWN) {
         match key {
+            // Without members it is any object.
+            "json" if matches!(place.node(), Node::List(members) if members.is_empty()) => {
+                check.json = Some(Vec::new())
+            }
             "json" => check.json = Some(owned(&place, 100)),
             "schema" => check.schema = schema(&place),
             "matches" => check.matches = owned(&place, 20).iter().map(|text| Pattern::new(text)).collect(),
