@@ -119,7 +119,7 @@ impl Gateway {
         may && passed < total
             && call.attempts < failover.retries.max_attempts
             && call.routed.as_ref().is_some_and(|routed| routed.escalation.within.is_none_or(|most| passed < most))
-            && self.has_elsewhere(call, now)
+            && self.has_better(call, now)
             && self.is_affordable(call, usage)
     }
 

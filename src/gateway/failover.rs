@@ -102,13 +102,24 @@ impl Gateway {
         }
     }
 
-    /// Whether the call has another target to go to.
+    /// Whether the call has another target to go to, blocked or not.
     pub(super) fn has_elsewhere(&self, call: &mut Call, now: UnixMillis) -> bool {
+        self.has_other(call, |target| self.standing(target, now))
+    }
+
+    /// Whether it has one that is not blocked, and so may do better than the one that it has.
+    pub(super) fn has_better(&self, call: &mut Call, now: UnixMillis) -> bool {
+        self.has_other(call, |target| match self.standing(target, now) {
+            Standing::Blocked { .. } => Standing::Off,
+            standing => standing,
+        })
+    }
+
+    fn has_other(&self, call: &mut Call, standing: impl Fn(&Candidate) -> Standing) -> bool {
         if self.plan(call).is_err() {
             return false;
         }
-        let rank = call.attempt.as_ref().map_or(0, |attempt| attempt.rank);
-        let left = call.plan.as_ref().map(|plan| plan.left(rank, |target| self.standing(target, now)));
+        let left = call.plan.as_ref().map(|plan| plan.left(0, standing));
         left.is_some_and(|left| left.same_model || left.other_model)
     }
 

@@ -72,7 +72,7 @@ impl Gateway {
             _ => false,
         };
         let may = waits && !call.hedged && !call.drained && call.attempts < self.failover(call).retries.max_attempts;
-        if !may || !self.has_elsewhere(call, now) || !self.hedges.withdraw() {
+        if !may || !self.has_better(call, now) || !self.hedges.withdraw() {
             return None;
         }
         call.hedged = true;

@@ -158,7 +158,7 @@ impl Gateway {
     fn pace(&self, call: &mut Call, pipe: &Pipe, held: usize, first: UnixMillis, now: UnixMillis) -> Pace {
         let Some(guard) = self.throughput(call) else { return Pace::Good };
         let full = pipe.ended() || held > MOST_HELD || pipe.meter().events > MOST_EVENTS;
-        if full || !self.has_elsewhere(call, now) {
+        if full || !self.has_better(call, now) {
             return Pace::Good;
         }
         let elapsed = now.since(first);

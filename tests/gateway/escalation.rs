@@ -1,5 +1,7 @@
 //! Answers that fail their check: who is asked next, within which bounds, and what another model makes of them.
 
+use latchkey::breaker::{Outcome, What};
+use latchkey::failure::Kind;
 use latchkey::gateway::{CallId, Input, Step};
 use latchkey::http::Response;
 use latchkey::keys::Key;
@@ -283,4 +285,15 @@ fn a_caller_who_leaves_while_an_answer_is_judged_is_billed() {
     let record = world.only_record();
     assert_eq!((record.status, record.input_fresh, record.output_text, record.state), (499, 9, 2, "settled_actual"));
     assert!(record.cost_nano.is_some_and(|cost| cost > 0));
+}
+
+#[test]
+fn what_there_is_is_better_than_asking_whom_a_breaker_blocks() {
+    let mut world = world(&json!({"json": []}), &json!({}));
+    let (what, now) = (What::Failed { retry_after: None, kind: Kind::Overloaded, status: Some(529) }, world.now);
+    let outcome = Outcome { what, sent: now, probe: None };
+    (0..3).for_each(|_| world.gateway.view.report("openai/gpt-4o", outcome, now));
+    let (_, step) = said(&mut world, &json!({}), "no JSON at all");
+    let response = answered(step);
+    assert_eq!((response.status, header(&response, "x-latchkey-attempts")), (200, Some("1")));
 }

@@ -1,7 +1,8 @@
 //! Two targets asked at once: the first that speaks answers, and the other is over and paid for.
 
-use latchkey::breaker::Region;
+use latchkey::breaker::{Outcome, Region, What};
 use latchkey::budget::{Budget, Period, Scope};
+use latchkey::failure::Kind;
 use latchkey::gateway::{CallId, Input, Outbound, Step};
 use latchkey::keys::Key;
 use latchkey::units::{Millis, NanoUsd};
@@ -295,4 +296,18 @@ fn both_are_held_for_and_what_both_cost_is_booked() {
         is_over(&mut world, second);
     }
     assert_eq!((world.only_record().attempts, world.gateway.purse.holding()), (1, 0));
+}
+
+#[test]
+fn nobody_is_asked_beside_the_first_whom_a_breaker_blocks() {
+    let mut world = world();
+    let (what, sent_at) = (What::Failed { retry_after: None, kind: Kind::Unavailable, status: Some(500) }, world.now);
+    for target in ["two/m", "three/m"] {
+        let outcome = Outcome { what, sent: sent_at, probe: None };
+        (0..3).for_each(|_| world.gateway.view.report(target, outcome, sent_at));
+    }
+    let (first, step) = world.chat(PLAIN);
+    assert_eq!(host(&sent(step)), "one");
+    assert!(world.hedge(first).is_none());
+    assert_eq!(world.answer(first, 200, &[], ANSWER).status, 200);
 }
