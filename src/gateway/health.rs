@@ -3,6 +3,7 @@
 use crate::breaker::{Outcome, TargetId, Verdict, What};
 use crate::chat::Usage;
 use crate::failure::{Blame, Failure, Kind};
+use crate::http::{Endpoint, Task};
 use crate::route::{Candidate, Standing};
 use crate::units::{Millis, UnixMillis};
 use crate::wire::headroom;
@@ -121,8 +122,7 @@ impl Gateway {
         let Some(attempt) = &call.attempt else { return };
         let spoke = call.first_token.unwrap_or(now);
         let served = What::Served {
-            // Of an answer that another began, it is the other's first token.
-            first_token: (call.asked.stream && !call.continued).then(|| spoke.since(attempt.sent)),
+            first_token: call.is_timed().then(|| spoke.since(attempt.sent)),
             generation: now.since(spoke),
             output_tokens: usage.map_or(0, Usage::completion_tokens),
         };
@@ -211,6 +211,13 @@ pub(super) fn all_blocked(target: &str, until: UnixMillis, now: UnixMillis) -> F
 }
 
 impl Call {
+    /// Whether the time to its first token is one: sound, files and what is passed through have none, and that of an
+    /// answer that another target began is the other's.
+    fn is_timed(&self) -> bool {
+        let speaks = matches!(self.endpoint.map(Endpoint::task), Some(Task::Chat | Task::Completions));
+        speaks && self.asked.stream && !self.continued
+    }
+
     /// Whether its caller had a part in a failure: by a deadline of their own, or by leaving, after which an answer is
     /// read on for a while only.
     pub(super) fn brought_about(&self, failure: &Failure) -> bool {

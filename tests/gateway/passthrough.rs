@@ -146,3 +146,14 @@ fn a_strict_budget_wants_a_ceiling() {
     let mut world = World::with(Key { unknown_price: ceiling, ..strict }, None);
     sent(world.post("/passthrough/openai/chat/completions", body).1);
 }
+
+#[test]
+fn what_is_passed_through_says_nothing_of_how_soon_streams_begin() {
+    let mut world = World::of(open(), r#"{"version":1}"#, &[]);
+    let (id, step) = world.send("/passthrough/openai/v1/chat/completions", r#"{"model":"gpt-4o"}"#, &[]);
+    sent(step);
+    world.now.0 += 9_000;
+    passed(&mut world, id, (200, "application/json"), &[r#"{"usage":{"prompt_tokens":10,"completion_tokens":500}}"#]);
+    let told = world.gateway.view.batch(world.now).expect("a batch");
+    assert!(told.contains("openai/gpt-4o") && !told.contains("first_token_ms"), "{told}");
+}
