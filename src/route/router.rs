@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::alias::{Alias, Named, Policy, Strategy};
+use super::chance::mix;
 use super::check::Escalation;
 use super::classify::{Class, Hints, classify};
 use super::condition::Condition;
@@ -238,7 +239,9 @@ impl Router {
         let counts = policy.strategy == Strategy::LeastBusy || request.explains;
         let figures_of = |contender: &Contender| (request.figures)(&contender.target, counts);
         let figures: Vec<Figures> = expanded.contenders.iter().map(figures_of).collect();
-        let cache_key = request.facts.session.as_deref().map(super::chance::hash).or(request.prefix);
+        // Two keys may call their sessions the same.
+        let key = request.facts.key;
+        let cache_key = request.facts.session.as_deref().map(|session| mix(0, key, session)).or(request.prefix);
         let decision = self.decide(request, name, &policy, &demands, &expanded, &figures, cache_key);
         if decision.order.is_empty() {
             return Err(nowhere(asked, &expanded, &decision));

@@ -159,6 +159,11 @@ fn a_session_stays_where_its_prompt_is_cached_until_that_has_gone() {
     };
     assert_eq!(world.order("any", later)[0], "cave/small");
     assert_eq!(world.order("any", |request| request.facts.prompt.tokens = 5_000)[0], "cave/small", "another session");
+    let of_another = |request: &mut Request<'_>| {
+        in_session(request);
+        request.facts.key = "key_2";
+    };
+    assert_eq!(world.order("any", of_another)[0], "cave/small", "another key's session of the same name");
 }
 
 #[test]
