@@ -166,7 +166,8 @@ export class LiveStream {
     let pause = 10;
     let last;
     for (;;) {
-      pause = Math.min(pause * 2, LONGEST_PASSING_PAUSE);
+      // What is looked at less often than a stream may be silent would seem so.
+      pause = Math.min(pause * 2, LONGEST_PASSING_PAUSE, this.step.idle / 4);
       await Promise.race([scheduler.wait(pause), this.passed]);
       const { done, value } = await this.reader.read(new Uint8Array(buffer));
       if (live.over) return;
@@ -202,8 +203,9 @@ export class LiveStream {
     const { core, live } = this;
     const now = (this.lastRead = Date.now());
     if (this.writer !== undefined) {
-      this.spoke = true;
       const out = core.feed(live.call, bytes, now);
+      // A ping to a stream that silence began is no word: its deadline for the first token goes on.
+      this.spoke ||= this.mayPass || out === undefined || out.length > 0;
       // What may pass goes on as it came.
       if (this.mayPass) this.write(bytes);
       if (out !== undefined) return this.write(out);
@@ -352,7 +354,8 @@ export class LiveStream {
     }
     const remark = Math.max(this.lastRead, this.remarked ?? 0) + step.commit_after;
     if (remark <= now) this.breakSilence(now);
-    const next = Math.min(expires, remark > now ? remark : now + step.commit_after);
+    // The first token may have come by then, and what follows it may have ended.
+    const next = Math.min(expires, now + step.idle, remark > now ? remark : now + step.commit_after);
     this.timer = setTimeout(() => this.watch(), next - now);
   }
 

@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { after, before, beforeEach, describe, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { FAULTS } from "./faults.mjs";
 import { startGateway } from "./gateway.mjs";
-import { chatEnd, chatEvents, chatStart, endless, json, silence, stream } from "./replies.mjs";
+import { chatEnd, chatEvents, chatStart, endless, event, json, silence, stream } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
 const QUESTION = [{ role: "user", content: "Say hello" }];
@@ -197,6 +198,23 @@ describe("deadlines of the caller", () => {
     const answer = await ask({ models: ["openai/mute-2", GOOD] }, { "x-latchkey-timeout-ms": "300" });
     assert.equal(answer.status, 504);
     assert.equal(answer.error.param, "total");
+  });
+
+  test("first token goes on while there are only pings, also once silence has begun the answer", async () => {
+    upstream.reply(async (seen, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(event({ type: "message_start", message: { id: "msg_1", role: "assistant", content: [], model: "m" } }, "message_start"));
+      let left = false;
+      void seen.left.then(() => (left = true));
+      await delay(LIMITS.deadlines.commit_after_ms + 200);
+      while (!left) {
+        response.write(event({ type: "ping" }, "ping"));
+        await delay(100);
+      }
+    });
+    const answer = await ask({ model: "anthropic/claude-sonnet-4-5", stream: true }, { "x-latchkey-first-token-timeout-ms": "4000" });
+    assert.equal(answer.status, 200);
+    assert.match(answer.error?.message ?? "", /`first_token`/, answer.text);
   });
 });
 

@@ -167,7 +167,9 @@ describe("a stream that breaks", () => {
 
   test("off for too long ends at the idle deadline", async () => {
     upstream.reply(stall(chatEvents("Hello")));
+    const began = Date.now();
     const text = await raw(OPENAI, { "x-latchkey-idle-timeout-ms": "300" });
+    assert.ok(Date.now() - began < 5_000, "long before anything else that is waited for");
     assert.match(text, /Hello/);
     assert.match(text, /deadline_exceeded/);
     assert.ok(!text.includes("data: [DONE]"));
