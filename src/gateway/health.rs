@@ -53,9 +53,11 @@ impl Gateway {
     pub(super) fn clear(&self, call: &mut Call, now: UnixMillis) -> Result<(), Failure> {
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         let verdict = self.view.verdict(&attempt.target, now);
-        attempt.probes = verdict == Verdict::Probe;
+        attempt.probes = verdict == Verdict::Probe && !attempt.own_key;
         let until = match verdict {
             Verdict::Off => Some(NEVER),
+            // What our key meets says nothing of what the caller's would, nor would that be a probe of ours.
+            _ if attempt.own_key => None,
             _ if attempt.last_resort => self.choose_credential(attempt, now).filter(|until| *until == NEVER),
             Verdict::Pass | Verdict::Probe => self.choose_credential(attempt, now),
             Verdict::Blocked { until } => Some(until),

@@ -173,3 +173,18 @@ fn an_answer_that_nobody_waits_for_is_not_held_against_its_target() {
     }
     assert_eq!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Pass);
 }
+
+#[test]
+fn a_callers_own_key_is_neither_kept_back_nor_a_probe() {
+    let key = Key { allow_provider_key: true, ..Key::default() };
+    let mut world = World::of(key, r#"{"version":1}"#, &[]);
+    block(&mut world, "openai/gpt-4o");
+    for _ in 0..2 {
+        let (id, step) = world.send("/v1/chat/completions", SOLE, &[("x-latchkey-provider-key", "sk-theirs")]);
+        sent(step);
+        world.answer(id, 200, &[], ANSWER);
+        assert_ne!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Pass, "it says nothing of our key");
+        world.now.0 += 15_000;
+    }
+    assert_eq!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Probe, "left for a call with our key");
+}
