@@ -152,7 +152,7 @@ impl Gateway {
         Ok(())
     }
 
-    /// How the tightest budget that counts the call stands, as far as is known here.
+    /// How the budgets that count the call stand, as far as is known here.
     fn budget_of(&self, call: &Call, grant: &Grant) -> Option<BudgetState> {
         let rules = self.purse.rules(&grant.terms);
         let tags = call.tags();
@@ -165,7 +165,7 @@ impl Gateway {
             }
             Rule::Limit(_) => None,
         });
-        states.max_by(|one, other| one.used.total_cmp(&other.used))
+        states.reduce(BudgetState::and)
     }
 
     /// Calls under way by target.

@@ -63,6 +63,14 @@ pub struct BudgetState {
     pub remaining: NanoUsd,
 }
 
+impl BudgetState {
+    /// Two budgets as one: a call has to fit into what is left of either, and the fuller says how sparing to be.
+    #[must_use]
+    pub fn and(self, other: BudgetState) -> BudgetState {
+        BudgetState { used: self.used.max(other.used), remaining: self.remaining.min(other.remaining) }
+    }
+}
+
 /// Where a prompt's beginning is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Warm {

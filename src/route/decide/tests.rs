@@ -184,6 +184,12 @@ fn a_budget_that_runs_out_moves_calls_to_the_cheaper() {
     let empty = case.decide(|situation| situation.budget = Some(BudgetState { used: 1.0, remaining: NanoUsd(20_000) }));
     let left: Vec<usize> = empty.order.iter().map(|ranked| ranked.contender).collect();
     assert_eq!(left, [3], "what the rest of the money does not pay for is out");
+    // One is large and nearly used up, the other small: what is left of the small one has to do.
+    let large = BudgetState { used: 0.6, remaining: NanoUsd::DOLLAR };
+    let small = BudgetState { used: 0.1, remaining: NanoUsd(20_000) };
+    for both in [large.and(small), small.and(large)] {
+        assert_eq!(both, BudgetState { used: 0.6, remaining: NanoUsd(20_000) });
+    }
 }
 
 #[test]
