@@ -97,7 +97,7 @@ pub use limits::{Deadlines, Limits, OwnDeadlines};
 pub use models::ModelEntry;
 pub use place::Fault;
 pub use providers::{ProviderEntry, default_quirks};
-pub use read::read;
+pub use read::{read, read_stored};
 pub use routing::Routing;
 pub use throughput::{OwnThroughput, Throughput};
 

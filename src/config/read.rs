@@ -34,11 +34,20 @@ const SECTIONS: [&str; 13] = [
 /// # Errors
 /// With every fault at once, each with its path.
 pub fn read(json: &[u8]) -> Result<Config, Vec<Fault>> {
-    let node = parse(json).map_err(|fault| vec![fault])?;
+    let (config, faults) = read_stored(json).map_err(|fault| vec![fault])?;
+    if faults.is_empty() { Ok(config) } else { Err(faults) }
+}
+
+/// Reads a document that some version of this program found good when it was written: what this version makes of it, and
+/// what it does not understand of it, which it leaves out.
+///
+/// # Errors
+/// Where it is no document at all.
+pub fn read_stored(json: &[u8]) -> Result<(Config, Vec<Fault>), Fault> {
+    let node = parse(json)?;
     let faults = Faults::default();
     let config = document(&Place::root(&node, &faults));
-    let faults = faults.into_vec();
-    if faults.is_empty() { Ok(config) } else { Err(faults) }
+    Ok((config, faults.into_vec()))
 }
 
 /// The document as written, if it is JSON of a size that can be read.

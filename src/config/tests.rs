@@ -219,3 +219,14 @@ fn failover_names_its_faults() {
     expected.sort_unstable();
     assert_eq!(found, expected);
 }
+
+#[test]
+fn of_a_stored_document_what_is_understood_is_kept() {
+    let document = br#"{"version": 1, "from_the_future": {}, "rules": [
+        {"name": "eu", "when": {"tag": "health", "mood": "good"}, "jurisdictions": ["eu"], "only": ["openai"]}]}"#;
+    let (config, faults) = read_stored(document).expect("a document");
+    let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["from_the_future", "rules.0.when.mood", "rules.0.only"]);
+    assert_eq!(config.routing.rules[0].demands.jurisdictions, [["eu".to_owned()]]);
+    assert!(read(document).is_err() && read_stored(b"{").is_err());
+}

@@ -88,8 +88,9 @@ pub fn set_up(environment: &str, seed: &[u8]) {
     });
 }
 
-/// Takes a configuration document of a later version; calls under way are not disturbed. A document that cannot be read
-/// leaves the last good one in place, and so does an earlier one: copies of it are read for a minute after a change.
+/// Takes a configuration document of a later version; calls under way are not disturbed. One with faults leaves the last
+/// good one in place, and so does an earlier one: copies of it are read for a minute after a change. Where none is in place
+/// yet, what can be read of it is: rules must not vanish because another version of this program would word them otherwise.
 ///
 /// # Errors
 /// With every fault of the document.
@@ -97,14 +98,15 @@ pub(super) fn reconfigure(version: u32, document: &str) -> Result<(), String> {
     if with(true, |isolate| isolate.gateway.setup().version >= version) {
         return Ok(());
     }
-    let config = config::read(document.as_bytes()).map_err(|faults| {
-        let told: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
-        told.join("; ")
-    })?;
+    let told = |fault: &config::Fault| format!("{}: {}", fault.path, fault.message);
+    let (config, faults) = config::read_stored(document.as_bytes()).map_err(|fault| told(&fault))?;
     with((), |isolate| {
-        isolate.gateway.set_up(setup_of(&isolate.environment, config, version));
+        if faults.is_empty() || isolate.gateway.setup().version == 0 {
+            isolate.gateway.set_up(setup_of(&isolate.environment, config, version));
+        }
     });
-    Ok(())
+    let faults: Vec<String> = faults.iter().map(told).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
 fn setup_of(environment: &SortedMap<String, String>, config: Config, version: u32) -> Setup {
