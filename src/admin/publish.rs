@@ -28,24 +28,22 @@ const CONFIG_SEAL: (&str, &str) = ("config", "current");
 /// The admin routes do this after each change of a key; a schedule may do it as well.
 ///
 /// # Errors
-/// Where storage fails; what is left stays marked.
+/// Where storage fails; what is left stays marked. One that cannot be published does not keep the others from it.
 pub async fn publish_pending<S: Store>(store: &S, secrets: &Secrets, now: UnixMillis) -> Result<usize, StoreError> {
-    let mut published = 0;
+    let mut done = Vec::new();
     for stored in store.unpublished_keys(MOST_CAUGHT_UP).await? {
-        publish_key(store, secrets, now, stored).await?;
-        published += 1;
+        done.push(publish_key(store, secrets, now, stored).await);
     }
     // The document itself, which may be long, is read only where it is needed.
     let behind = store.config_versions(None, 1).await?.first().is_some_and(|last| last.published == 0);
     if behind && let Some(stored) = store.config().await? {
-        publish_config(store, secrets, stored).await?;
-        published += 1;
+        done.push(publish_config(store, secrets, stored).await);
     }
     for (kind, stored) in store.untold_records(MOST_CAUGHT_UP).await? {
-        tell_record(store, kind, stored).await?;
-        published += 1;
+        done.push(tell_record(store, kind, stored).await);
     }
-    Ok(published)
+    let published = done.len();
+    done.into_iter().collect::<Result<(), _>>().map(|()| published)
 }
 
 /// Tells the ledger of a team, budget or limit, until that is told which was written last.
@@ -69,18 +67,17 @@ pub(super) async fn tell_record<S: Store>(store: &S, kind: Kind, mut stored: Sto
 /// Publishes the keys of a team that was changed, as far as one request can, and gives their hashes. The rest follows
 /// with the schedule.
 pub(super) async fn publish_team<S: Store>(call: &Call<'_, S>, team: &str) -> Result<Vec<KeyHash>, Refusal> {
-    let mut hashes = Vec::new();
+    let (mut hashes, mut done) = (Vec::new(), Ok(()));
     for stored in call.store.keys(Some(team), None, MOST_OF_A_TEAM).await? {
         hashes.extend(hashes_of(&stored));
-        if let Err(error) = publish_key(call.store, call.secrets, call.request.now, stored).await {
-            let message = format!(
-                "The change is stored, but not all copies that calls are checked against could be written ({error}). \
-                 Repeat the request."
-            );
-            return Err(Refusal::new(503, "not_published", message).changed_keys(hashes));
-        }
+        done = done.and(publish_key(call.store, call.secrets, call.request.now, stored).await);
     }
-    Ok(hashes)
+    let Err(error) = done else { return Ok(hashes) };
+    let message = format!(
+        "The change is stored, but not all copies that calls are checked against could be written ({error}). Repeat the \
+         request."
+    );
+    Err(Refusal::new(503, "not_published", message).changed_keys(hashes))
 }
 
 /// Publishes one key: each of its texts gets a grant of its own, or none if it has ended.

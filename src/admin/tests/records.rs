@@ -272,11 +272,13 @@ fn a_team_that_changes_while_its_key_is_changed_has_the_last_word() {
 fn a_team_s_word_that_did_not_reach_the_edge_is_told_and_caught_up() {
     let gateway = Gateway::new();
     let team = gateway.send("POST", "/admin/teams", r#"{"name":"a"}"#).text("id");
+    let (_, second) = gateway.key(&json!({ "name": "b", "team_id": team }).to_string());
     let (_, text) = gateway.key(&json!({ "name": "a", "team_id": team }).to_string());
     gateway.store.trouble("put_grant", Trouble::Refused);
     let refused = gateway.send("PATCH", &format!("/admin/teams/{team}"), r#"{"disabled":true}"#);
     assert_eq!((refused.status, refused.code()), (503, "not_published"));
     assert!(gateway.lets_through(&text), "the stale copy");
+    assert!(!gateway.lets_through(&second), "what can be written is");
     let (other, _) = gateway.key(r#"{"name":"b"}"#);
     gateway.send("POST", &format!("/admin/keys/{other}/disable"), "");
     assert!(!gateway.lets_through(&text), "with the next change of any key");

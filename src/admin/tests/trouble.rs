@@ -51,6 +51,19 @@ fn a_key_works_without_its_copy_and_is_caught_up() {
 }
 
 #[test]
+fn a_key_that_cannot_be_published_keeps_no_other_from_it() {
+    let gateway = Gateway::new();
+    let made = [(), ()].map(|()| {
+        gateway.store.trouble("put_grant", Trouble::Refused);
+        gateway.key(r#"{"name":"a"}"#).1
+    });
+    gateway.store.trouble("put_grant", Trouble::Refused);
+    let now = UnixMillis(gateway.now.get());
+    assert!(block_on(publish_pending(&gateway.store, &gateway.secrets, now)).is_err());
+    assert_eq!(made.map(|text| gateway.grant_at_edge(&text).is_some()), [false, true]);
+}
+
+#[test]
 fn a_revocation_that_did_not_reach_the_edge_is_told_and_caught_up() {
     let gateway = Gateway::new();
     let (id, text) = gateway.key(r#"{"name":"a"}"#);
