@@ -69,9 +69,10 @@ pub(super) fn provider_of(target: &str) -> &str {
     target.split_once('/').map_or(target, |(provider, _)| provider)
 }
 
-/// Whether a name is `subject`, or belongs to the provider or target that it names.
+/// Whether a name is `subject`, or belongs to the provider or target that it names. In any case, as with what keys deny:
+/// some upstreams take `GPT-4o` for `gpt-4o`.
 pub(super) fn is_within(name: &str, subject: &str) -> bool {
-    name == subject || without_credential(name) == subject || provider_of(name) == subject
+    [name, without_credential(name), provider_of(name)].iter().any(|name| name.eq_ignore_ascii_case(subject))
 }
 
 impl Default for TargetId {
@@ -113,5 +114,20 @@ impl FromKey for TargetId {
 impl<'a> FromJson<'a> for TargetId {
     fn from_json(reader: &mut Reader<'a>) -> Result<TargetId, json::Error> {
         reader.text().map(|text| TargetId(text.as_ref().into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_is_found_in_any_case() {
+        for subject in ["azure", "azure/gpt-4o", "azure/gpt-4o#2", "azure/GPT-4O"] {
+            assert!(is_within("azure/GPT-4o#2", subject), "{subject}");
+        }
+        for subject in ["azure/gpt", "azure/gpt-4o#1", "azur", ""] {
+            assert!(!is_within("azure/GPT-4o#2", subject), "{subject}");
+        }
     }
 }
