@@ -6,10 +6,13 @@ use crate::units::UnixMillis;
 
 impl Ledger {
     /// Goes on with a budget that counts over another time than `before`, at the time of the last sweep: what is leased
-    /// stays leased, and what was spent stays spent as far as it lies in that time.
+    /// stays leased, and what was spent stays spent as far as it lies in that time. Of a rule that is no more nothing is
+    /// leased, should it come back.
     pub(super) fn recount(&mut self, before: &Rule) {
-        let after = self.rules.get(before.id()).map(|known| known.rule.clone());
-        let (Rule::Budget(old), Some(Rule::Budget(new))) = (before, after) else { return };
+        let Some(after) = self.rules.get(before.id()).map(|known| known.rule.clone()) else {
+            return self.let_go(before.id());
+        };
+        let (Rule::Budget(old), Rule::Budget(new)) = (before, after) else { return };
         if (old.period, old.window, &old.time_zone) == (new.period, new.window, &new.time_zone) {
             return;
         }
@@ -24,6 +27,20 @@ impl Ledger {
                     lease.window = pot.window;
                     self.changed.insert(Row::Isolate(id.clone()));
                 }
+            }
+        }
+    }
+
+    fn let_go(&mut self, rule: &str) {
+        for (name, pot) in self.pots.iter_mut().filter(|(name, _)| PotName::read(name).rule == rule) {
+            pot.leased = 0;
+            self.changed.insert(Row::Pot(name.clone()));
+        }
+        for (id, held) in &mut self.isolates {
+            let drawn = |lease: &&mut Lease| !lease.closed && PotName::read(&lease.pot).rule == rule;
+            for lease in held.leases.values_mut().filter(drawn) {
+                lease.closed = true;
+                self.changed.insert(Row::Isolate(id.clone()));
             }
         }
     }
@@ -54,7 +71,7 @@ impl Pot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{LeaseReport, Message, Need, PROTOCOL, Period, Scope, ScopeKind, Window};
+    use crate::budget::{LeaseReport, Message, Need, PROTOCOL, Period, Scope, ScopeKind, Terms, Window};
     use crate::units::{Millis, NanoUsd};
 
     const START: i64 = 1_790_000_000_000;
@@ -103,6 +120,32 @@ mod tests {
             let standing = ledger.standing(&pot, now).expect("known");
             assert_eq!((standing.spent, standing.leased), (spent + 20, 0), "{before:?} {after:?}");
         }
+    }
+
+    #[test]
+    fn of_a_keys_budget_that_was_taken_off_and_came_back_nothing_stays_leased() {
+        let own = Budget { scope: Scope::key("k"), ..budget(Period::Total, Window::Calendar, 100) };
+        let terms = |budgets: &[&Budget], at: i64| Terms {
+            key: "k".into(),
+            updated_at: UnixMillis(at),
+            budgets: budgets.iter().map(|budget| (*budget).clone()).collect(),
+            ..Terms::default()
+        };
+        let mut ledger = Ledger::default();
+        let now = UnixMillis(START);
+        ledger.set_terms(terms(&[&own], 1));
+        let needs = vec![Need { pot: "b".into(), least: 60, want: 60 }];
+        let asked = Message { version: PROTOCOL, isolate: "one".into(), ask: 1, needs, ..Message::default() };
+        let lease = ledger.handle(asked, now).leases.first().expect("a lease").lease;
+        ledger.set_terms(terms(&[], 2));
+        // What it used is told while nobody counts it, and the rest never.
+        let told = LeaseReport { lease, pot: "b".into(), used: 20, ..LeaseReport::default() };
+        let report = Message { version: PROTOCOL, isolate: "one".into(), report: 1, ..Message::default() };
+        ledger.handle(Message { leases: vec![told], ..report }, now);
+        ledger.sweep(now.plus(Millis(60_000)));
+        ledger.set_terms(terms(&[&own], 3));
+        let standing = ledger.standing("b", now.plus(Millis(70_000))).expect("known");
+        assert_eq!((standing.leased, standing.lost), (0, 0), "nobody could ever free it");
     }
 
     #[test]
