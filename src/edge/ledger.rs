@@ -428,6 +428,7 @@ fn row_of(committed: &Committed) -> Record {
         seq,
         at: committed.at,
         key_id: committed.key.clone(),
+        team_id: committed.team.clone(),
         cost_nano: Some(committed.cost),
         state: "committed_ceiling",
         ..Record::default()

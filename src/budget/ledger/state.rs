@@ -112,6 +112,8 @@ pub struct Committed {
     pub request: String,
     /// The id of its key.
     pub key: String,
+    /// The team of the key.
+    pub team: Option<String>,
     /// What it is booked at, in nano-dollars; negative takes back what was booked before.
     pub cost: i64,
     /// When.

@@ -89,7 +89,8 @@ impl Ledger {
         }
         if cost != 0 && !open.counted_elsewhere {
             let (request, key) = (request.to_owned(), open.key.clone());
-            self.committed.push(Committed { request, key, cost: sign * cost, at: now });
+            let team = self.keys.get(&key).and_then(|standing| standing.terms.team.clone());
+            self.committed.push(Committed { request, key, team, cost: sign * cost, at: now });
         }
     }
 

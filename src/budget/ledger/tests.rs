@@ -531,6 +531,7 @@ fn a_call_that_is_lost_is_booked_at_its_ceiling_until_the_truth_comes() {
     ledger.set_rule(Rule::Budget(budget(Period::Total, Window::Calendar, 100)));
     let mut purse = Purse::new("one".into());
     let now = UnixMillis(START);
+    ledger.set_terms(Terms { key: "k".into(), team: Some("t".into()), updated_at: now, ..Terms::default() });
     let most = Amounts { cost: NanoUsd(30), ..Amounts::default() };
     let hold = ask(&mut ledger, &mut purse, most, now).expect("held");
     let reply = ledger.handle(purse.report(now), now);
@@ -540,6 +541,7 @@ fn a_call_that_is_lost_is_booked_at_its_ceiling_until_the_truth_comes() {
     ledger.sweep(later);
     let booked = ledger.take_committed();
     assert_eq!((booked.len(), booked[0].cost, ledger.standing("b", later).map(|it| it.spent)), (1, 30, Some(30)));
+    assert_eq!(booked[0].team.as_deref(), Some("t"), "its team is charged, too");
     purse.settle(hold, &Amounts { cost: NanoUsd(12), ..Amounts::default() });
     let reply = ledger.handle(purse.report(later), later);
     purse.reported(&reply, later);
