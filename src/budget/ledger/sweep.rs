@@ -203,9 +203,11 @@ impl Ledger {
             later.advance(rule, now);
             comes_in_numbers(rule) && later.standing(rule, now).spent == 0
         };
+        // What is leased of a rule that is no more is never given back.
+        let is_back = |name: &str, pot: &Pot| pot.leased == 0 || !rules.contains_key(PotName::read(name).rule);
         // Of one that was drawn from of late, an isolate may still report.
-        let rests = |pot: &Pot| pot.leased == 0 && now.since(pot.used_at) >= GONE_AFTER;
-        let over = self.pots.iter().filter(|(name, pot)| rests(pot) && is_over(name, pot));
+        let rests = |pot: &Pot| now.since(pot.used_at) >= GONE_AFTER;
+        let over = self.pots.iter().filter(|(name, pot)| is_back(name, pot) && rests(pot) && is_over(name, pot));
         for name in over.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.pots.remove(&name);
             self.changed.insert(Row::Pot(name));
@@ -245,7 +247,9 @@ fn has_left(rule: &Rule, lease: &Lease, now: UnixMillis) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Budget, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, Period, Scope, ScopeKind};
+    use crate::budget::{
+        Budget, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, Period, Scope, ScopeKind, Terms,
+    };
     use crate::limit::{Limit, Per};
     use crate::units::NanoUsd;
 
@@ -350,6 +354,21 @@ mod tests {
         assert_eq!(ledger.standing("b", late).map(|it| (it.spent, it.leased)), Some((10, 50)));
         assert!(ledger.handle(message("two", ask(41, 1)), late).refusal.is_some(), "40 are left");
         assert!(ledger.handle(message("two", ask(40, 2)), late).refusal.is_none());
+    }
+
+    #[test]
+    fn what_was_leased_of_a_budget_that_is_no_more_is_forgotten() {
+        let mut ledger = Ledger::default();
+        let start = UnixMillis(1_790_000_000_000);
+        let budget = Budget { id: "b".into(), scope: Scope::key("k"), limit: NanoUsd(100), ..Budget::default() };
+        let terms = |budgets, updated_at| Terms { key: "k".into(), budgets, updated_at, ..Terms::default() };
+        ledger.set_terms(terms(vec![budget], start));
+        let needs = vec![Need { pot: "b".into(), least: 10, want: 10 }];
+        let ask = Message { version: PROTOCOL, isolate: "i".into(), ask: 1, needs, ..Message::default() };
+        assert!(ledger.handle(ask, start).refusal.is_none());
+        ledger.set_terms(terms(Vec::new(), start.plus(Millis(1))));
+        ledger.sweep(start.plus(DAY));
+        assert!(ledger.pots.is_empty() && ledger.isolates.is_empty(), "{ledger:?}");
     }
 
     #[test]
