@@ -1,16 +1,16 @@
 //! What the ledger object keeps until the database has it: batches of records, and events.
 //!
 //! The database takes a batch in one statement. What it refuses while it answers otherwise must not hold up the rest: a
-//! batch is cut in halves until a single record is left that it does not take. That one steps aside, is told to the log and
-//! as an event, and is tried again ever more rarely, at last once an hour. Nothing is given up.
+//! batch is cut in halves until a single record is left that it does not take. That one steps aside and is tried again ever
+//! more rarely, at last once an hour; nothing is given up. The log tells it, and an event, which the database has to take.
 
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Result, SqlStorage, SqlStorageValue, State, console_error};
 
+use super::log;
 use super::rows::texts;
 use super::store;
 use crate::admin::StoreError;
-use crate::json::Object;
 use crate::units::UnixMillis;
 
 /// What the name of a batch begins with that is an event.
@@ -79,9 +79,8 @@ impl<'a> Outbox<'a> {
             };
             match written {
                 Ok(()) => self.delete(batch)?,
-                // A database that takes nothing at all is away.
-                Err(error) => match store::insert_records(self.env, JsValue::from_str("[]")).await {
-                    Ok(()) => self.put_aside(batch, &error, now)?,
+                Err(error) => match self.tell(batch, &error, now).await {
+                    Ok(()) => self.put_aside(batch, now)?,
                     Err(_) => return Err(Error::RustError(error.to_string())),
                 },
             }
@@ -102,8 +101,31 @@ impl<'a> Outbox<'a> {
         Ok(())
     }
 
+    /// Says that the database does not take this batch while it takes others, to the log and, where the batch is no event
+    /// itself, as an event to the database.
+    ///
+    /// # Errors
+    /// Where it takes nothing else either: it is away, or full.
+    async fn tell(&self, batch: &str, error: &StoreError, now: UnixMillis) -> std::result::Result<(), StoreError> {
+        store::insert_records(self.env, JsValue::from_str("[]")).await?;
+        // What a batch is cut into is of the same event.
+        let whole = batch.split('/').next().unwrap_or_default();
+        let event = log::object(|event| {
+            event.string("id", &["event_refused_", whole].concat()).number("at", now.0);
+            event.string("type", "ledger.refused").string("subject", batch);
+            event.object("data", |data| {
+                data.string("error", &error.to_string());
+            });
+        });
+        console_error!("{event}");
+        match batch.strip_prefix(EVENT) {
+            Some(_) => Ok(()),
+            None => store::insert_event(self.env, JsValue::from(event)).await,
+        }
+    }
+
     /// The database does not take this one, and takes others.
-    fn put_aside(&self, batch: &str, error: &StoreError, now: UnixMillis) -> Result<()> {
+    fn put_aside(&self, batch: &str, now: UnixMillis) -> Result<()> {
         let halves = "INSERT OR IGNORE INTO outbox SELECT batch || '/' || (2 * key / json_array_length(records)), \
              json_group_array(json(value)) FROM outbox, json_each(records) \
              WHERE batch = ? AND json_array_length(records) > 1 GROUP BY 1";
@@ -113,21 +135,7 @@ impl<'a> Outbox<'a> {
         }
         let later = "INSERT INTO aside VALUES (?1, 1, ?2 + 4000) ON CONFLICT DO UPDATE SET tries = tries + 1, \
              due = ?2 + min(3600000, 4000 << min(tries, 16))";
-        self.sql.exec(later, vec![text(batch), number(now.0)?])?;
-        let count = texts(&self.sql.exec("SELECT CAST(count(*) AS TEXT) FROM aside", Vec::new())?)?;
-        let aside = count.into_iter().next().map_or_else(|| "0".to_owned(), |[count]| count);
-        let (id, error) = (["event_refused_", batch].concat(), error.to_string());
-        let mut event = Vec::new();
-        let mut members = Object::open(&mut event);
-        members.string("id", &id).number("at", now.0).string("type", "ledger.refused").string("subject", batch);
-        members.object("data", |data| {
-            data.string("error", &error).key("refused").extend_from_slice(aside.as_bytes());
-        });
-        members.close();
-        let event = String::from_utf8(event).unwrap_or_default();
-        console_error!("{event}");
-        // An event that is refused would make the next one.
-        if batch.starts_with(EVENT) { Ok(()) } else { self.keep_event(&id, &event) }
+        self.sql.exec(later, vec![text(batch), number(now.0)?]).map(|_| ())
     }
 }
 
