@@ -352,6 +352,7 @@ export class LiveStream {
       live.abort.abort();
       return;
     }
+    live.renew();
     const remark = Math.max(this.lastRead, this.remarked ?? 0) + step.commit_after;
     if (remark <= now) this.breakSilence(now);
     // The first token may have come by then, and what follows it may have ended.

@@ -354,7 +354,7 @@ class Live {
     this.abort = step.abort ? new AbortController() : undefined;
     this.left = step.total;
     const deadline = step.connect === undefined ? "total" : "connect";
-    this.timer = setTimeout(() => this.expire(deadline), step[deadline]);
+    this.arm(deadline, this.sent + step[deadline]);
     if (step.hedge !== undefined) setTimeout(() => this.hedge(step), step.hedge);
   }
 
@@ -385,7 +385,19 @@ class Live {
   connected() {
     if (this.abort === undefined) return;
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.expire("total"), Math.max(this.sent + this.left - Date.now(), 0));
+    this.arm("total", this.sent + this.left);
+  }
+
+  /** The attempt expires at that moment; until then what it holds is renewed. */
+  arm(deadline, moment) {
+    const left = Math.max(moment - Date.now(), 0);
+    if (left <= TAKE_OVER) this.timer = setTimeout(() => this.expire(deadline), left);
+    else this.timer = setTimeout(() => this.over || (this.renew(), this.arm(deadline, moment)), TAKE_OVER);
+  }
+
+  /** Leases are renewed by one request for all, which may not live as long as this one. */
+  renew() {
+    settle(this.env, this.ctx);
   }
 
   /** What becomes of the call when its stream has died and is to go on elsewhere. */

@@ -31,8 +31,8 @@ export const SECRETS = {
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
  * - `bound`: it is bound to Workers AI, which the fake upstream plays.
  * - `skews`: by how many milliseconds the clock of each Worker is off.
- * - `partial`: a request's header `x-away` names bindings (`KEYS,DB`) that do not answer it; `x-stumbles` says how often the
- *   ledger does not take what was done since; `x-late` names namespaces of
+ * - `partial`: a request's header `x-away` names bindings (`KEYS,DB`) that do not answer it; `x-stumbles`
+ *   (`0-2`) says from which time until which the ledger does not take what was done since; `x-late` names namespaces of
  *   KV that answer its reads a moment late, and its answer says in `x-at-once` how many reads were under way at a time.
  * - `wall`: a rate limit for callers with bad keys, as its binding takes it (`{ limit, period }`).
  */
@@ -137,13 +137,13 @@ function disturbance(skew) {
       const nobody = { get: away, getWithMetadata: away, put: away, delete: away, list: away };
       function without(env, request) {
         const names = request.headers.get("x-away")?.split(",") ?? [];
-        const stumbles = Number(request.headers.get("x-stumbles"));
-        const LEDGER = stumbles > 0 ? stumbling(env.LEDGER, stumbles) : env.LEDGER;
+        const [from, until] = (request.headers.get("x-stumbles") ?? "0-0").split("-").map(Number);
+        const LEDGER = until > from ? stumbling(env.LEDGER, from, until) : env.LEDGER;
         return { ...env, LEDGER, ...Object.fromEntries(names.map((name) => [name, nobody])) };
       }
-      function stumbling(ledger, stumbles) {
-        let left = stumbles;
-        const fails = (request) => new URL(request.url).pathname === "/records" && left-- > 0;
+      function stumbling(ledger, from, until) {
+        let told = 0;
+        const fails = ({ url }) => new URL(url).pathname === "/records" && told++ >= from && told <= until;
         // The bindings look at the name of the class.
         return new (class DurableObjectNamespace {
           getByName(name) {

@@ -120,10 +120,27 @@ test("with KV or the database away, keys work and money is exact", async () => {
 
 test("what a ledger does not take is told again though no other call comes", async () => {
   const { id, key, budgets } = await gateway.createKey({ budgets: [{ limit: 1, period: "total" }] });
-  assert.equal(await call(key, 4, { "x-stumbles": "2" }), 200);
+  assert.equal(await call(key, 4, { "x-stumbles": "0-2" }), 200);
   const { spent, leased } = await ledgerOf(gateway, budgets[0].id);
   const { sum } = await rowsOf(gateway, id, spent);
   assert.deepEqual([spent, leased, sum], [COST, 0, COST]);
+});
+
+test("a long call keeps its place though the request that renewed it is no more", async () => {
+  const { key } = await gateway.createKey({ limits: [{ unit: "parallel", max: 1 }], on_disconnect: "abort" });
+  // The first call's request renews for all, and is cut off after some seconds.
+  assert.equal(await call(key, 1, { "x-stumbles": "8-1000" }), 200);
+  const leave = new AbortController();
+  const long = await send({ ...callOf(key, { kind: "lasting" }), signal: leave.signal });
+  assert.equal(long.status, 200);
+  await long.body.getReader().read();
+  const end = Date.now() + 2.5 * LEASE_MS;
+  while (Date.now() < end) {
+    assert.equal(await call(key, 4), 429, `${end - Date.now()} ms before the end`);
+    await delay(1_000);
+  }
+  leave.abort();
+  await until(async () => (await call(key, 4)) === 200, "its place is free when it is over");
 });
 
 test("a kill switch travels with leases: it bites within ten seconds though no health object hears of it", async (t) => {

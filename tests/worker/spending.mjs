@@ -50,6 +50,7 @@ export async function startBiller() {
     chunk([{ index: 0, delta: { role: "assistant", content: "ok" }, finish_reason: null }]);
     // Who leaves in the middle is billed all the same.
     if (kind === "leaving") await delay(200);
+    if (kind === "lasting") return;
     chunk([{ index: 0, delta: {}, finish_reason: "stop" }]);
     chunk([], { usage });
     response.end("data: [DONE]\n\n");
@@ -70,7 +71,7 @@ export async function startBiller() {
 
 /** The request for a call that the biller answers as `kind` with so many tokens. */
 export function callOf(key, { kind = "plain", output = 40, cap = 60, headers = {} } = {}) {
-  const stream = kind === "streamed" || kind === "leaving";
+  const stream = ["streamed", "leaving", "lasting"].includes(kind);
   const messages = [{ role: "user", content: JSON.stringify({ kind, output }) }];
   return {
     method: "POST",
