@@ -499,6 +499,7 @@ const ROLE: TokenSource =
 /// (<https://developers.cloudflare.com/workers-ai/models/llama-3.3-70b-instruct-fp8-fast/>).
 const WORKERS_AI: Quirks = Quirks {
     json_schema: false,
+    null_content: false,
     refuses: &[
         "stream_options",
         "store",

@@ -46,6 +46,9 @@ pub struct Quirks {
     /// Whether the root of such a schema has to be an object: "schema must be a JSON Schema of 'type: "object"', got
     /// 'type: "array"'" (<https://platform.openai.com/docs/guides/structured-outputs#supported-schemas>).
     pub answers_are_objects: bool,
+    /// Whether a turn of calls alone may have `null` as its content; otherwise it has empty text: schemas of Workers AI
+    /// want a string (<https://developers.cloudflare.com/workers-ai/models/llama-3.3-70b-instruct-fp8-fast/>).
+    pub null_content: bool,
     /// How thinking is asked for.
     pub reasoning_control: ReasoningParameter,
     /// Where an assistant's earlier reasoning goes when the conversation is sent back.
@@ -151,6 +154,7 @@ impl Quirks {
         tool_call_ids: ToolCallIds::Any,
         json_schema: true,
         answers_are_objects: true,
+        null_content: true,
         reasoning_control: ReasoningParameter::Effort,
         reasoning_back: ReasoningBack::Nowhere,
         routes_itself: false,

@@ -133,7 +133,7 @@ impl<'w> Writing<'w> {
         let plain = said().all(|part| matches!(part, Part::Text { .. }));
         if plain && thinking.is_none() && !(marks && takes_links(self.target.quirks)) {
             let calls = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-            if said().next().is_none() && role == Role::Assistant && calls {
+            if said().next().is_none() && role == Role::Assistant && calls && self.target.quirks.null_content {
                 object.null("content");
             } else {
                 write_joined(object.key("content"), said());

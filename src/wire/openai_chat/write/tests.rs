@@ -219,3 +219,13 @@ fn only_allowed_tools_are_there_to_be_called() {
     let refused = write_as(&request("h"), &Quirks::COMPATIBLE, &InlinedMedia::new()).expect_err("no tool");
     assert_eq!(refused.param.as_deref(), Some("tool_choice"));
 }
+
+#[test]
+fn a_turn_of_calls_alone_has_empty_text_where_null_is_refused() {
+    let request = r#"{"model":"x","messages":[{"role":"user","content":"a"},{"role":"assistant","content":null,
+        "tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{}"}}]},
+        {"role":"tool","tool_call_id":"1","content":"b"}]}"#;
+    let content = |quirks: Quirks| write(request, &quirks).0["messages"][1]["content"].clone();
+    assert_eq!(content(Quirks::COMPATIBLE), Value::Null);
+    assert_eq!(content(Quirks { null_content: false, ..Quirks::COMPATIBLE }), json!(""));
+}
