@@ -73,7 +73,7 @@ pub static LOSSES: &[Loss] = &[
     harmless("logit_bias", &[OpenAiChat], "Token ids differ between vendors, so the bias could only hit other words."),
     harmless(
         "seed",
-        &[OpenAiChat, Gemini, Cohere],
+        &[OpenAiChat, Gemini, Cohere, Ollama, WorkersAi],
         "Answers are not repeatable; vendors promise no more than an effort.",
     ),
     harmful("stop", BUT_RESPONSES, "The answer would run on past the place where it has to end."),

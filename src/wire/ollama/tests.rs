@@ -27,7 +27,7 @@ fn sent(request: &Value) -> Result<(Value, String), Failure> {
 fn a_conversation_with_pictures_thoughts_calls_and_results() {
     let (body, adjusted) = sent(&json!({
         "model": "m", "stream": true, "max_tokens": 9, "temperature": 0.5, "stop": ["END"], "reasoning_effort": "low",
-        "options": {"num_ctx": 32_768, "temperature": 0.1}, "keep_alive": "10m", "top_k": 4,
+        "options": {"num_ctx": 32_768, "temperature": 0.1}, "keep_alive": "10m", "top_k": 4, "seed": 7,
         "messages": [
             {"role": "user", "content": [{"type": "text", "text": "Look."},
                 {"type": "image_url", "image_url": {"url": "https://a.example/cat.png"}}]},
@@ -53,7 +53,7 @@ fn a_conversation_with_pictures_thoughts_calls_and_results() {
                 "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}],
             "format": {"type": "object"},
             "think": "low",
-            "options": {"num_ctx": 32_768, "temperature": 0.1, "top_k": 4, "num_predict": 9, "stop": ["END"]},
+            "options": {"num_ctx": 32_768, "temperature": 0.1, "top_k": 4, "seed": 7, "num_predict": 9, "stop": ["END"]},
         })
     );
     assert_eq!(adjusted, "");
