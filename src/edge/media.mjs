@@ -6,6 +6,8 @@ import { readUpTo } from "./read.mjs";
 const core = RustWorker.prototype;
 const MOST_HOPS = 4;
 const PATIENCE = 15_000;
+/** Some hosts of pictures refuse who does not say who it is (https://foundation.wikimedia.org/wiki/Policy:User-Agent_policy). */
+const HEADERS = { accept: "*/*", "user-agent": "Latchkey/1.0 (LLM gateway; fetches what its caller linked to)" };
 
 /** The linked bytes and their type, or why they cannot be had. */
 export async function fetchMedia(link, most) {
@@ -22,7 +24,7 @@ async function follow(link, most) {
   for (let hop = 0; hop < MOST_HOPS; hop += 1) {
     const fault = core.link_fault(url);
     if (fault !== "") return unavailable(fault);
-    const answer = await fetch(url, { redirect: "manual", signal, headers: { accept: "*/*" } });
+    const answer = await fetch(url, { redirect: "manual", signal, headers: HEADERS });
     const next = answer.headers.get("location");
     if (answer.status >= 300 && answer.status < 400 && next !== null) {
       await answer.body?.cancel();
