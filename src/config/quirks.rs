@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -22,6 +22,7 @@ const KNOWN: [&str; 21] = [
     "tool_call_ids",
     "json_schema",
     "answers_are_objects",
+    "null_content",
     "reasoning_control",
     "reasoning_back",
     "routes_itself",
@@ -77,6 +78,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "states_cost" => set(&mut quirks.states_cost, place.boolean()),
             "json_schema" => set(&mut quirks.json_schema, place.boolean()),
             "answers_are_objects" => set(&mut quirks.answers_are_objects, place.boolean()),
+            "null_content" => set(&mut quirks.null_content, place.boolean()),
             "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
             "refuses" => quirks.refuses = words(&place),
             "chat_path" => set(&mut quirks.chat_path, place.word(&same(["/chat/completions", "/chat"]))),
