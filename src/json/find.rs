@@ -16,15 +16,9 @@ pub fn mentions(bytes: &[u8], word: &[u8]) -> bool {
 pub fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
     let before = word.iter().position(|letter| !COMMON.contains(letter)).unwrap_or(0);
     let rare = *word.get(before)?;
-    let mut from = before;
-    loop {
-        let at = from + memchr::memchr(rare, bytes.get(from..)?)?;
-        let start = at - before;
-        if bytes.get(start..)?.starts_with(word) {
-            return Some(start);
-        }
-        from = at + 1;
-    }
+    // A rare letter at some place of what follows these bytes belongs to a word that begins at that place of all.
+    let mut starts = memchr::memchr_iter(rare, bytes.get(before..)?);
+    starts.find(|start| bytes.get(*start..).is_some_and(|rest| rest.starts_with(word)))
 }
 
 #[cfg(test)]
