@@ -27,7 +27,8 @@ const AT_ONCE: usize = 16;
 /// By then everything that is kept for a while has been kept for as long as it is.
 const SETTLED: usize = 1_500;
 const CALLS: usize = 6_000;
-/// Names that count have another digit by then. A byte that stayed of each call would be thousands.
+/// Names that count have another digit by then: after 48,000 calls it is one byte. One that stayed of each call would be
+/// thousands.
 const DIGITS: isize = 16;
 
 const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1800000000,"model":"gpt-4o",
