@@ -155,6 +155,12 @@ pub fn body_limit() -> u32 {
     with(0, |isolate| u32::try_from(isolate.gateway.setup().config.limits.body_bytes).unwrap_or(u32::MAX))
 }
 
+/// Whether the body of what is passed on by `path` must be read as a whole ([`Gateway::signs_body`]).
+#[wasm_bindgen]
+pub fn signs_body(path: &str) -> bool {
+    with(false, |isolate| isolate.gateway.signs_body(path))
+}
+
 /// A request came, whose body is whole (`held` is 0), too long and not read (1), or kept or passed on by the edge and
 /// gone once it was sent (2). `head` is `METHOD\npath\n`, with the query behind the path, and a line `name:value` for each header.
 #[wasm_bindgen]

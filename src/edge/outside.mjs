@@ -1,7 +1,7 @@
 // Bodies that stay on this side: the core is told as much of them as it needs, and has them sent.
 
 import { readForm } from "./form.mjs";
-import { readUpTo } from "./read.mjs";
+import { readBody, readUpTo } from "./read.mjs";
 
 /** JSON up to so many bytes is shown to the core, which looks for its model. */
 const MOST_SHOWN = 1024 * 1024;
@@ -9,13 +9,17 @@ const NOTHING = new Uint8Array(0);
 
 /**
  * What the core is told of a request's body, and how to make one of it; `once` is that it can be made only once. Undefined
- * is that the body is like any other.
+ * is that the body is like any other; nothing told is that it is too long.
  */
-export async function readOutside(request) {
+export async function readOutside(request, path, core) {
   const type = request.headers.get("content-type") ?? "";
-  const passes = new URL(request.url).pathname.startsWith("/passthrough/");
+  const passes = path.startsWith("/passthrough/");
   if (!passes) return type.startsWith("multipart/form-data") ? readForm(request) : undefined;
   if (request.body === null) return { told: NOTHING, once: false, body: () => undefined };
+  if (core.signs_body(path)) {
+    const bytes = await readBody(request, core.body_limit());
+    return { told: bytes, once: false, body: () => bytes };
+  }
   const length = Number(request.headers.get("content-length") ?? Infinity);
   if (!type.includes("json") || length > MOST_SHOWN) return { told: NOTHING, once: true, body: () => request.body };
   const bytes = await readUpTo(request.body, MOST_SHOWN);

@@ -1,3 +1,20 @@
+/** How many bytes of a body over the limit are still taken. */
+const DISCARDED = 32 * 1024 * 1024;
+
+/**
+ * The whole body of a request, or undefined where it is longer than `most`. The rest of a long one is taken all the same,
+ * within reason: a caller who is still writing would see a broken connection instead of the answer.
+ */
+export async function readBody(request, most) {
+  const length = request.headers.get("content-length");
+  // Looking at `body` makes a stream of it, so that comes last.
+  if (length !== null && Number(length) <= most) return new Uint8Array(await request.arrayBuffer());
+  if (request.body === null) return new Uint8Array(0);
+  if (length === null) return readUpTo(request.body, most, DISCARDED);
+  await readUpTo(request.body, 0, DISCARDED);
+  return undefined;
+}
+
 /**
  * All bytes of a stream, or undefined where there are more than `most`. Up to `discard` further bytes are read and thrown
  * away before the stream is cancelled.

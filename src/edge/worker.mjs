@@ -9,7 +9,7 @@ import { runBound } from "./bound.mjs";
 import { compare } from "./compare.mjs";
 import { fetchMedia } from "./media.mjs";
 import { readOutside } from "./outside.mjs";
-import { readUpTo } from "./read.mjs";
+import { readBody, readUpTo } from "./read.mjs";
 import { relay } from "./realtime.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
@@ -32,8 +32,6 @@ const HEALTH_WAIT = 5_000;
 const [HEALTH, RECORDS] = [1, 2];
 /** After how long another request does the writing, in milliseconds. */
 const TAKE_OVER = 12_000;
-/** How many bytes of a body over the limit are still taken. */
-const DISCARDED = 32 * 1024 * 1024;
 /** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
 const DRAIN = 25_000;
 
@@ -166,8 +164,8 @@ async function call(request, path, env, ctx) {
   if (wait > 0) return refusal(wait);
   const heard = isolate.staleAt <= now ? hearHealth(env, ctx) : undefined;
   const head = headOf(request, path);
-  const outside = OUTSIDE.test(path) ? await readOutside(request) : undefined;
-  const body = outside?.told ?? (await readBody(request, core.body_limit()));
+  const outside = OUTSIDE.test(path) ? await readOutside(request, path, core) : undefined;
+  const body = outside === undefined ? await readBody(request, core.body_limit()) : outside.told;
   if (heard !== undefined) await heard;
   const held = body === undefined ? TOO_LONG : outside?.once ? ONCE : WHOLE;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, held, Date.now()));
@@ -196,20 +194,6 @@ function headOf(request, path) {
 function comparison(request, env, ctx) {
   const make = (path, init) => call(new Request(new URL(path, request.url), init), path, env, ctx);
   return compare(core, request, make, (most) => readBody(request, most));
-}
-
-/**
- * The whole body, or undefined where it is longer than `most`. The rest of a long one is taken all the same, within
- * reason: a caller who is still writing would see a broken connection instead of the answer.
- */
-async function readBody(request, most) {
-  const length = request.headers.get("content-length");
-  // Looking at `body` makes a stream of it, so that comes last.
-  if (length !== null && Number(length) <= most) return new Uint8Array(await request.arrayBuffer());
-  if (request.body === null) return NOTHING;
-  if (length === null) return readUpTo(request.body, most, DISCARDED);
-  await readUpTo(request.body, 0, DISCARDED);
-  return undefined;
 }
 
 async function inline(step) {

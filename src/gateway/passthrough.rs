@@ -77,6 +77,15 @@ struct Named<'a> {
 readable! { Named<'a> { model } }
 
 impl Gateway {
+    /// Whether the provider that `path` passes calls on to wants a signature over their bodies, which therefore cannot be
+    /// left unread: AWS takes `UNSIGNED-PAYLOAD` for S3 alone.
+    #[must_use]
+    pub fn signs_body(&self, path: &str) -> bool {
+        let provider = path.strip_prefix("/passthrough/").and_then(|passed| passed.split('/').next());
+        let upstream = provider.and_then(|id| self.setup.registry.upstream(id));
+        upstream.is_some_and(|upstream| upstream.signs())
+    }
+
     /// Sends what came on to `provider`, if the key is for that.
     pub(super) fn begin_passthrough(
         &mut self,

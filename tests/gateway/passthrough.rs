@@ -157,3 +157,32 @@ fn what_is_passed_through_says_nothing_of_how_soon_streams_begin() {
     let told = world.gateway.view.batch(world.now).expect("a batch");
     assert!(told.contains("openai/gpt-4o") && !told.contains("first_token_ms"), "{told}");
 }
+
+const AWS: [(&str, &str); 3] =
+    [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "own/secret"), ("AWS_REGION", "us-east-1")];
+
+#[test]
+fn bodies_are_read_where_they_are_signed() {
+    let signing = World::of(open(), r#"{"version":1}"#, &AWS);
+    for (path, reads) in [
+        ("/passthrough/bedrock/model/amazon.titan-tg1/invoke?a=b", true),
+        ("/passthrough/openai/v1/files", false),
+        ("/passthrough/nobody/v1/files", false),
+        ("/v1/chat/completions", false),
+    ] {
+        assert_eq!(signing.gateway.signs_body(path), reads, "{path}");
+    }
+    let keyed = World::of(open(), r#"{"version":1}"#, &[AWS[0], AWS[1], ("BEDROCK_API_KEY", "bedrock-secret")]);
+    assert!(!keyed.gateway.signs_body("/passthrough/bedrock/model/amazon.titan-tg1/invoke"), "a key signs nothing");
+}
+
+#[test]
+fn the_signature_covers_what_is_no_json() {
+    let signature = |body: &str| {
+        let mut world = World::of(open(), r#"{"version":1}"#, &AWS);
+        let (_, step) = world.form("/passthrough/bedrock/model/m/invoke", body, &[("content-type", "text/plain")]);
+        let outbound = sent(step);
+        header_of(&outbound, "authorization").expect("a signature").to_owned()
+    };
+    assert_ne!(signature("one"), signature("another"));
+}

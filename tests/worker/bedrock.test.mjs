@@ -111,6 +111,26 @@ describe("bedrock", () => {
     assert.equal(upstream.last().headers["x-amz-date"], undefined);
   });
 
+  test("what is passed through is signed with its body, whatever it is", async () => {
+    const open = (await gateway.createKey({ allowed_endpoints: ["passthrough"] })).key;
+    const pass = (type, body) =>
+      gateway.fetch("/passthrough/bedrock/model/amazon.titan-tg1/invoke", {
+        method: "POST",
+        headers: { authorization: `Bearer ${open}`, "content-type": type },
+        body,
+      });
+    const long = JSON.stringify({ inputText: "a".repeat(2 * 1024 * 1024) });
+    for (const [type, body] of [["text/plain", "no JSON"], ["application/json", long]]) {
+      upstream.reply((_, response) => response.writeHead(200, { "content-type": "application/json" }).end("{}"));
+      const answer = await pass(type, body);
+      assert.equal(answer.status, 200, await answer.text());
+      assert.equal(upstream.last().text, body);
+      assert.equal(upstream.last().headers.authorization, signed(upstream.last()));
+    }
+    const refused = await pass("text/plain", Buffer.alloc(20 * 1024 * 1024, 65));
+    assert.deepEqual([refused.status, (await refused.json()).error.code], [413, "request_too_large"]);
+  });
+
   test("no secret is ever logged", () => {
     for (const secret of [AWS.AWS_SECRET_ACCESS_KEY, AWS.AWS_SESSION_TOKEN]) assert.ok(!gateway.log().includes(secret));
   });

@@ -189,6 +189,12 @@ impl Upstream {
         self.address.is_ok() && (has_credential || (self.auth == Auth::Optional && self.placed))
     }
 
+    /// Whether its requests carry a signature over their bodies rather than a key.
+    #[must_use]
+    pub fn signs(&self) -> bool {
+        matches!(self.auth, Auth::Aws(_)) && self.keys.is_empty()
+    }
+
     /// Where it is, without a trailing slash; `None` where the address needs a variable that is not set.
     #[must_use]
     pub fn base_url(&self) -> Option<&str> {
