@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 23] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -15,6 +15,7 @@ const KNOWN: [&str; 22] = [
     "repeated_in_chunks",
     "chat_path",
     "output_cap",
+    "short_answers",
     "developer_role",
     "refuses",
     "seed",
@@ -73,6 +74,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "reasoning_apart" => set(&mut quirks.reasoning_apart, place.boolean()),
             "odd_tool_call_deltas" => set(&mut quirks.odd_tool_call_deltas, place.boolean()),
             "content_arrays" => set(&mut quirks.content_arrays, place.boolean()),
+            "short_answers" => set(&mut quirks.short_answers, place.boolean()),
             "developer_role" => set(&mut quirks.developer_role, place.boolean()),
             "routes_itself" => set(&mut quirks.routes_itself, place.boolean()),
             "states_cost" => set(&mut quirks.states_cost, place.boolean()),

@@ -15,6 +15,7 @@ use crate::provider::Bucket;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::{Change, Cost};
 
+use super::attempt::Attempt;
 use super::call::{Call, Stage};
 use super::funds_refused::{Headers, headers, refusal};
 use super::send::no_attempt;
@@ -308,12 +309,13 @@ impl Gateway {
     /// The output limit of a call that names none, and whether it was lowered to a fair share of what is left.
     fn default_cap(&self, call: &Call, grant: &Grant) -> (Option<u32>, bool) {
         let own = grant.key.default_max_tokens;
+        let roomy = call.attempt.as_ref().and_then(|attempt| roomy_cap(attempt, call.incoming.body.len()));
         let rules = self.purse.rules(&grant.terms);
         if !call.is_under_strict(&rules, grant) {
-            return (own, false);
+            return (own.or(roomy), false);
         }
         let aim = call.aim();
-        let cap = own.unwrap_or(DEFAULT_MAX_TOKENS);
+        let cap = own.unwrap_or_else(|| roomy.map_or(DEFAULT_MAX_TOKENS, |roomy| roomy.min(DEFAULT_MAX_TOKENS)));
         let tags = call.tags();
         let rate = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref()).and_then(|price| {
             [Bucket::Output, Bucket::Reasoning].into_iter().filter_map(|bucket| price.rates.with_parents(bucket)).max()
@@ -418,6 +420,22 @@ impl Gateway {
         call.funds.headers = headers;
         failure
     }
+}
+
+/// The output limit for a provider that would stop after a few words, for a request of so many bytes. It refuses what
+/// does not fit into its context together with the prompt, and some models have but half of the context that is listed.
+fn roomy_cap(attempt: &Attempt, bytes: usize) -> Option<u32> {
+    const UNLISTED_CONTEXT: u64 = 8_192;
+    if !attempt.upstream.quirks.short_answers {
+        return None;
+    }
+    let facts = &attempt.facts;
+    let context = facts.context.unwrap_or(UNLISTED_CONTEXT);
+    // Few prompts have a token in two bytes; one with pictures has many bytes and few tokens.
+    let room = context.saturating_sub(bytes as u64 / 2) / 4;
+    let least = u64::from(DEFAULT_MAX_TOKENS).min(context / 8);
+    let most = room.max(least).min(facts.max_output.unwrap_or(u64::MAX));
+    u32::try_from(most).ok()
 }
 
 impl Call {

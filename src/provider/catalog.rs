@@ -398,6 +398,7 @@ pub const PROVIDERS: &[Provider] = &[
         "Cloudflare Workers AI",
         "https://api.cloudflare.com/client/v4/accounts/{CLOUDFLARE_ACCOUNT_ID}/ai/v1",
     )
+    .quirks(Quirks { short_answers: true, ..Quirks::COMPATIBLE })
     .endpoints(EMBEDDINGS)
     .bound(Bound { name: "AI", format: Format::WorkersAi, quirks: WORKERS_AI })
     .recorded("cloudflare"),
@@ -500,6 +501,7 @@ const ROLE: TokenSource =
 const WORKERS_AI: Quirks = Quirks {
     json_schema: false,
     null_content: false,
+    short_answers: true,
     refuses: &[
         "stream_options",
         "store",

@@ -29,6 +29,10 @@ pub struct Quirks {
     pub chat_path: &'static str,
     /// What the limit of output tokens is called.
     pub output_cap: OutputCap,
+    /// Where a request names no limit of output tokens, an answer is cut off after some 256: the default of `max_tokens` in
+    /// <https://developers.cloudflare.com/workers-ai/models/llama-3.3-70b-instruct-fp8-fast/>. It then gets one that the
+    /// model's context has room for.
+    pub short_answers: bool,
     /// Whether `developer` messages are taken; otherwise they become `system` messages in the same place.
     pub developer_role: bool,
     /// Parameters that are answered with an error; those that can be lost are dropped, others are refused here.
@@ -147,6 +151,7 @@ impl Quirks {
         repeated_in_chunks: &[],
         chat_path: "/chat/completions",
         output_cap: OutputCap::MaxCompletionTokens,
+        short_answers: false,
         developer_role: true,
         refuses: &[],
         seed: "seed",

@@ -166,3 +166,28 @@ fn a_key_caps_the_output_of_calls_that_name_no_cap() {
         }
     }
 }
+
+#[test]
+fn what_would_be_cut_short_is_given_room() {
+    let rest = [("WORKERS_AI_API_KEY", "k"), ("CLOUDFLARE_ACCOUNT_ID", "a")];
+    for variables in [&rest[..], &[("binding:AI", "on")]] {
+        for (named, prompt, most) in [
+            ("", 400, 5_900..6_000),
+            (r#","max_tokens":null"#, 400, 5_900..6_000),
+            (r#","max_tokens":50"#, 400, 50..51),
+            // What is left of 24,000 is less, but not known so well.
+            ("", 24_000, 3_000..3_001),
+        ] {
+            let mut world = World::of(Key::default(), r#"{"version":1}"#, variables);
+            let model = "workers-ai/@cf/meta/llama-3.3-70b-instruct-fp8-fast";
+            let text = "a".repeat(prompt);
+            let asked = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"{text}"}}]{named}}}"#);
+            let body = json(&sent(world.chat(&asked).1).body);
+            let cap = body["max_tokens"].as_u64().expect("a limit");
+            assert!(most.contains(&cap), "{cap} for {prompt} bytes{named}");
+        }
+    }
+    let mut world = World::of(Key { default_max_tokens: Some(77), ..Key::default() }, r#"{"version":1}"#, &rest);
+    let asked = r#"{"model":"workers-ai/@cf/nobody/knows","messages":[{"role":"user","content":"Hi"}]}"#;
+    assert_eq!(json(&sent(world.chat(asked).1).body)["max_tokens"], 77);
+}
