@@ -3,16 +3,21 @@
 //!
 //! The request writer adds [`TOOL`] with the schema as its input and forces it where it can. Whoever reads the answer
 //! knows the tool by its name alone and gives its input as text, so nothing has to be remembered between the two. The
-//! caller sees `content` and `stop`, never the tool.
+//! caller sees `content` and `stop`, never the tool. A list or any other value that is no object stands in one under
+//! [`VALUE`], by which whoever reads the answer knows to take it out again.
 
+use crate::chat::{Event, Sink};
 use crate::failure::Failure;
-use crate::json::{Raw, Text, readable};
+use crate::json::{Members, Object, Raw, Text, readable};
 
 use super::schema::fold_root;
 use super::{Adjusted, Change};
 
 /// The tool's name: fixed, because answers are told by it, and unlikely to be a caller's.
 pub const TOOL: &str = "latchkey_structured_answer";
+
+/// The one property of an input that is no object by itself: as fixed and as unlikely.
+const VALUE: &str = "latchkey_value";
 
 /// What the tool is for, as the model reads it.
 pub const PURPOSE: &str = "Gives the final answer. Its input is the whole answer, as the user will read it.";
@@ -83,6 +88,94 @@ pub fn answer_schema<'s>(schema: Option<&'s Raw<'_>>, adjusted: &mut Adjusted) -
         adjusted.note("response_format", Change::Changed);
     }
     Ok(schema)
+}
+
+/// The schema of the tool's input for an answer that is no object, where `schema` describes one. Nothing where it speaks
+/// of itself as the root, which it is not any more.
+#[must_use]
+pub fn wrapped(schema: &Raw<'_>) -> Option<Raw<'static>> {
+    if input_schema(Some(schema)).is_ok() || schema.get().contains("\"#\"") {
+        return None;
+    }
+    let Members(members) = schema.read_borrowed().ok()?;
+    let (definitions, described): (Vec<_>, Vec<_>) =
+        members.iter().partition(|(key, _)| matches!(key.as_str(), "$defs" | "definitions"));
+    let mut out = Vec::with_capacity(schema.get().len() + 96);
+    let mut object = Object::open(&mut out);
+    object.string("type", "object").object("properties", |properties| {
+        properties.object(VALUE, |value| {
+            for (key, member) in described {
+                value.raw(key, member);
+            }
+        });
+    });
+    object.raw("required", &Raw::parse("[\"latchkey_value\"]").ok()?);
+    for (key, member) in definitions {
+        object.raw(key, member);
+    }
+    object.close();
+    Raw::parse_owned(String::from_utf8(out).ok()?).ok()
+}
+
+/// The answer that the tool's whole input holds.
+#[must_use]
+pub fn answer(input: &Raw<'_>) -> Text<'static> {
+    let value = input.member(VALUE);
+    Text::escape(value.as_ref().unwrap_or(input).compact().as_ref()).into_owned()
+}
+
+/// Takes the answer out of the tool's input as it comes in pieces.
+#[derive(Debug, Default)]
+pub struct Unwrapping {
+    /// Whether the answer is the input, or a value of it; nothing as long as its beginning may still be either's.
+    is_value: Option<bool>,
+    /// What may be the beginning or the end of the object around a value.
+    held: String,
+}
+
+impl Unwrapping {
+    /// Gives `sink` what the next piece of the input says of the answer, as text of `block`.
+    pub fn push(&mut self, block: u32, piece: Text<'_>, sink: &mut dyn Sink) {
+        let text = self.take(piece);
+        if !text.is_empty() {
+            sink.event(Event::TextDelta { choice: 0, block, text });
+        }
+    }
+
+    fn take<'t>(&mut self, piece: Text<'t>) -> Text<'t> {
+        if self.is_value == Some(false) {
+            return piece;
+        }
+        self.held.push_str(&piece.decode());
+        if self.is_value.is_none() {
+            match value_in(&self.held) {
+                Ok(None) => return Text::EMPTY,
+                Ok(Some(value)) => (self.is_value, self.held) = (Some(true), value.to_owned()),
+                Err(()) => {
+                    self.is_value = Some(false);
+                    return Text::escape_owned(std::mem::take(&mut self.held));
+                }
+            }
+        }
+        let text = self.held.trim_end();
+        let rest = self.held.split_off(text.strip_suffix('}').unwrap_or(text).trim_end().len());
+        Text::escape_owned(std::mem::replace(&mut self.held, rest))
+    }
+}
+
+/// What stands behind `{"latchkey_value":` in a beginning of the tool's input; none as long as that may still come.
+fn value_in(input: &str) -> Result<Option<&str>, ()> {
+    let mut rest = input;
+    for part in ["{", "\"latchkey_value\"", ":"] {
+        rest = rest.trim_start();
+        rest = match rest.strip_prefix(part) {
+            Some(rest) => rest,
+            None if part.starts_with(rest) => return Ok(None),
+            None => return Err(()),
+        };
+    }
+    let value = rest.trim_start();
+    Ok(Some(value).filter(|value| !value.is_empty()))
 }
 
 #[derive(Default)]
@@ -159,5 +252,41 @@ mod tests {
             assert_eq!(of(schema), Ok((expected, folded)), "{schema}");
         }
         assert!(of(r##"{"$ref":"#"}"##).is_err(), "a circle");
+    }
+
+    #[test]
+    fn what_is_no_object_stands_in_one() {
+        let of = |schema: &str| wrapped(&Raw::parse(schema).unwrap()).map(|schema| schema.get().to_owned());
+        let list = r##"{"$defs":{"A":{"type":"string"}},"type":"array","items":{"$ref":"#/$defs/A"}}"##;
+        let expected = r##"{"type":"object","properties":{"latchkey_value":{"type":"array","items":{"$ref":"#/$defs/A"}}},"required":["latchkey_value"],"$defs":{"A":{"type":"string"}}}"##;
+        assert_eq!(of(list).as_deref(), Some(expected));
+        assert!(of(r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#).is_some());
+        for kept in [r#"{"type":"object"}"#, "{}", "[]", "true", r##"{"$ref":"#"}"##] {
+            assert_eq!(of(kept), None, "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_taken_out_however_it_is_cut() {
+        for (input, expected) in [
+            (r#"{"latchkey_value":[{"a":"}"},{"b":{}}]}"#, r#"[{"a":"}"},{"b":{}}]"#),
+            ("\n{ \"latchkey_value\" :\n \"say } \\\" ü\" \n}\n", "\"say } \\\" ü\""),
+            (r#"{"latchkey_value":{"a":{}}}"#, r#"{"a":{}}"#),
+            (r#"{"latchkey_valued":1}"#, r#"{"latchkey_valued":1}"#),
+            (r#"{"a":{"b":1}}"#, r#"{"a":{"b":1}}"#),
+            ("{}", "{}"),
+        ] {
+            let whole = answer(&Raw::parse(input.trim()).unwrap());
+            assert_eq!(whole.decode(), expected, "{input}");
+            let characters: Vec<char> = input.chars().collect();
+            for length in 1..=characters.len() {
+                let mut unwrapping = Unwrapping::default();
+                let pieces = characters.chunks(length).map(|piece| {
+                    let piece: String = piece.iter().collect();
+                    unwrapping.take(Text::escape_owned(piece)).decode().into_owned()
+                });
+                assert_eq!(pieces.collect::<String>(), expected, "in pieces of {length}");
+            }
+        }
     }
 }

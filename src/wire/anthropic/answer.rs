@@ -94,10 +94,10 @@ fn keep_structured(parts: &mut Vec<Part<'_>>) -> bool {
             _ => true,
         });
         for part in parts.iter_mut() {
-            if let Part::ToolCall { name, arguments, .. } = part
+            if let Part::ToolCall { name, arguments: Arguments::Object(input), .. } = part
                 && structured::is_tool(name)
             {
-                let text = arguments.quoted().into_owned();
+                let text = structured::answer(input);
                 *part = Part::Text { text, cache: None, citations: Vec::new(), signature: None };
             }
         }

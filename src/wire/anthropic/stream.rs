@@ -11,7 +11,8 @@ use crate::chat::{BlockKind, EndKind, EndReason, Event, SignatureRole, Sink};
 use crate::failure::Failure;
 use crate::json::{Raw, Text};
 use crate::provider::Quirks;
-use crate::wire::{Decoded, StreamDecoder, sse::Frame, structured};
+use crate::wire::structured::{self, Unwrapping};
+use crate::wire::{Decoded, StreamDecoder, sse::Frame};
 
 /// More blocks than this at once are no answer but an attack on memory.
 const MAX_OPEN: usize = 1024;
@@ -42,6 +43,7 @@ pub struct Decoder {
     called: bool,
     /// The structured answer has begun.
     answered: bool,
+    answer: Unwrapping,
     state: State,
 }
 
@@ -183,7 +185,7 @@ impl Decoder {
             ("input_json_delta", Holds::Input { as_text, begun, .. }) => {
                 if let Some(piece) = delta.partial_json.filter(|piece| !piece.is_empty()) {
                     *begun = true;
-                    input(*as_text, block, piece, sink);
+                    input(as_text.then_some(&mut self.answer), block, piece, sink);
                 }
             }
             (kind, _) if KNOWN_DELTAS.contains(&kind) => {
@@ -196,12 +198,12 @@ impl Decoder {
 
     fn block_stop(&mut self, index: u32, sink: &mut dyn Sink) {
         if let Some(at) = self.open.iter().position(|open| open.index == index) {
-            close(self.open.remove(at), sink);
+            close(self.open.remove(at), &mut self.answer, sink);
         }
     }
 
     fn close_all(&mut self, sink: &mut dyn Sink) {
-        self.open.drain(..).for_each(|open| close(open, sink));
+        self.open.drain(..).for_each(|open| close(open, &mut self.answer, sink));
     }
 
     fn message_delta(&mut self, delta: Option<Delta<'_>>, counts: Option<Counts>, sink: &mut dyn Sink) {
@@ -307,14 +309,14 @@ impl StreamDecoder for Decoder {
     }
 }
 
-fn close(open: Open, sink: &mut dyn Sink) {
+fn close(open: Open, answer: &mut Unwrapping, sink: &mut dyn Sink) {
     let Open { block, holds, .. } = open;
     match holds {
         Holds::Nothing => return,
         // A tool without arguments sends one empty piece, which is no JSON.
         Holds::Input { as_text, begun: false, whole } => {
             let whole = whole.unwrap_or_else(|| "{}".to_owned());
-            input(as_text, block, Text::escape(&whole), sink);
+            input(as_text.then_some(answer), block, Text::escape(&whole), sink);
         }
         Holds::Input { .. } | Holds::Text | Holds::Reasoning => {}
     }
@@ -333,11 +335,12 @@ fn reasoning(block: u32, text: Option<Text<'_>>, sink: &mut dyn Sink) {
     }
 }
 
-fn input(as_text: bool, block: u32, piece: Text<'_>, sink: &mut dyn Sink) {
-    sink.event(match as_text {
-        true => Event::TextDelta { choice: 0, block, text: piece },
-        false => Event::ToolCallDelta { choice: 0, block, arguments: piece },
-    });
+/// Gives a piece of a call's arguments, or of the `answer` that came as one.
+fn input(answer: Option<&mut Unwrapping>, block: u32, piece: Text<'_>, sink: &mut dyn Sink) {
+    match answer {
+        Some(answer) => answer.push(block, piece, sink),
+        None => sink.event(Event::ToolCallDelta { choice: 0, block, arguments: piece }),
+    }
 }
 
 fn sign(block: u32, data: Option<Text<'_>>, role: SignatureRole, sink: &mut dyn Sink) {

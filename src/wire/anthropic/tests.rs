@@ -371,6 +371,25 @@ fn a_structured_answer_given_through_the_tool_is_the_content() {
 }
 
 #[test]
+fn a_list_given_through_the_tool_is_the_content() {
+    let call = r#"{"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"a","name":"latchkey_structured_answer","input":{}}}"#;
+    let piece = |text: &str| {
+        format!(
+            r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"input_json_delta","partial_json":{text}}}}}"#
+        )
+    };
+    let pieces = [piece(r#""{\"latchkey_va""#), piece(r#""lue\": [{\"a\":\"\\n\"}""#), piece(r#""]}""#)];
+    let events = [call, &pieces[0], &pieces[1], &pieces[2], TEXT[2]];
+    let streamed = decode_whole(&stream(&events, "tool_use")).expect("an answer");
+    assert_eq!(gist(&streamed).parts, [("text", r#"[{"a":"\n"}]"#.to_owned(), String::new())]);
+    let plain = r#"{"id":"m","type":"message","content":[{"type":"tool_use","id":"a","name":"latchkey_structured_answer",
+        "input":{"latchkey_value":[{"a":"\n"}]}}],"stop_reason":"tool_use"}"#;
+    let plain = read_answer(plain.as_bytes(), &Quirks::NONE).expect("an answer");
+    assert_eq!(gist(&plain).parts, gist(&streamed).parts);
+    assert_eq!(plain.choices[0].end.kind, EndKind::Stop);
+}
+
+#[test]
 fn every_stop_reason_has_its_meaning() {
     for (word, kind) in [
         ("end_turn", EndKind::Stop),

@@ -51,8 +51,7 @@ fn part(block: Block<'_>, answered: bool) -> Option<Part<'_>> {
         (Some(text), ..) => (!answered).then(|| said(text, Vec::new())),
         (_, Some(reasoning), ..) => Some(thought(reasoning)),
         (_, _, Some(call), _) if is_structured(&call) => {
-            let input = call.input.unwrap_or(Raw::EMPTY_OBJECT);
-            Some(said(Arguments::Object(input).quoted().into_owned(), Vec::new()))
+            Some(said(structured::answer(&call.input.unwrap_or(Raw::EMPTY_OBJECT)), Vec::new()))
         }
         (_, _, Some(call), _) if call.kind.as_ref().is_some_and(|kind| kind.is("server_tool_use")) => None,
         (_, _, Some(ToolUse { tool_use_id, name, input, .. }), _) => Some(Part::ToolCall {

@@ -11,7 +11,8 @@ use crate::chat::{BlockKind, EndReason, Event, Signature, Sink};
 use crate::failure::Failure;
 use crate::json::Text;
 use crate::provider::Quirks;
-use crate::wire::{Decoded, StreamDecoder, sse::Frame, structured};
+use crate::wire::structured::{self, Unwrapping};
+use crate::wire::{Decoded, StreamDecoder, sse::Frame};
 
 /// More blocks than this at once are no answer but an attack on memory.
 const MAX_OPEN: usize = 1024;
@@ -26,6 +27,7 @@ pub struct Decoder {
     called: bool,
     /// The structured answer has begun.
     answered: bool,
+    answer: Unwrapping,
     state: State,
 }
 
@@ -187,7 +189,7 @@ impl Decoder {
             Some((block, Holds::Input { as_text, begun })) => {
                 if !piece.is_empty() {
                     *begun = true;
-                    input(*as_text, block, piece, sink);
+                    input(as_text.then_some(&mut self.answer), block, piece, sink);
                 }
                 Ok(())
             }
@@ -198,7 +200,7 @@ impl Decoder {
 
     fn block_stop(&mut self, index: u32, sink: &mut dyn Sink) {
         if let Some(at) = self.open.iter().position(|open| open.index == index) {
-            close(&self.open.remove(at), sink);
+            close(&self.open.remove(at), &mut self.answer, sink);
         }
     }
 
@@ -206,7 +208,7 @@ impl Decoder {
         if self.state != State::Started {
             return;
         }
-        self.open.drain(..).for_each(|open| close(&open, sink));
+        self.open.drain(..).for_each(|open| close(&open, &mut self.answer, sink));
         self.state = State::Stopped;
         let kind = ending::kind(reason.as_ref().map_or("", Text::escaped), self.called);
         sink.event(Event::End { choice: 0, reason: EndReason { kind, raw: reason } });
@@ -281,19 +283,22 @@ impl StreamDecoder for Decoder {
     }
 }
 
-fn close(open: &Open, sink: &mut dyn Sink) {
+fn close(open: &Open, answer: &mut Unwrapping, sink: &mut dyn Sink) {
     match open.holds {
         Holds::Nothing => return,
         // A tool without arguments may send none.
-        Holds::Input { as_text, begun: false } => input(as_text, open.block, Text::from_escaped("{}"), sink),
+        Holds::Input { as_text, begun: false } => {
+            input(as_text.then_some(answer), open.block, Text::from_escaped("{}"), sink);
+        }
         Holds::Input { .. } | Holds::Text | Holds::Reasoning => {}
     }
     sink.event(Event::BlockEnd { choice: 0, block: open.block });
 }
 
-fn input(as_text: bool, block: u32, piece: Text<'_>, sink: &mut dyn Sink) {
-    sink.event(match as_text {
-        true => Event::TextDelta { choice: 0, block, text: piece },
-        false => Event::ToolCallDelta { choice: 0, block, arguments: piece },
-    });
+/// Gives a piece of a call's arguments, or of the `answer` that came as one.
+fn input(answer: Option<&mut Unwrapping>, block: u32, piece: Text<'_>, sink: &mut dyn Sink) {
+    match answer {
+        Some(answer) => answer.push(block, piece, sink),
+        None => sink.event(Event::ToolCallDelta { choice: 0, block, arguments: piece }),
+    }
 }

@@ -191,6 +191,11 @@ fn a_schema_goes_as_text_or_becomes_a_tool() {
     );
     let text = format["structure"]["jsonSchema"]["schema"].as_str().expect("text");
     assert_eq!(serde_json::from_str::<Value>(text).expect("JSON"), schema);
+    let list = json!({"model": "m", "messages": [user("a")], "response_format": {"type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "array"}}}});
+    let (list, _) = body(CLAUDE, list);
+    let input = &list["toolConfig"]["tools"][0]["toolSpec"]["inputSchema"]["json"];
+    assert_eq!(input["properties"], json!({"latchkey_value": {"type": "array"}}));
     let (tool, _) = body("amazon.nova-lite-v1:0", request);
     assert_eq!(tool["toolConfig"]["toolChoice"]["tool"]["name"], "latchkey_structured_answer");
     assert_eq!(tool["outputConfig"], Value::Null);

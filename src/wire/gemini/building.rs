@@ -163,7 +163,7 @@ impl Building {
         let name = call.name.unwrap_or_default();
         let args = call.args.filter(Raw::is_object).unwrap_or(Raw::EMPTY_OBJECT);
         if structured::is_tool(&name) {
-            return self.words(BlockKind::Text, Text::escape(&args.compact()), None, sink);
+            return self.words(BlockKind::Text, structured::answer(&args), None, sink);
         }
         if self.open.is_some_and(|open| open.kind == BlockKind::Reasoning) {
             self.close(sink);

@@ -20,10 +20,10 @@ pub(in crate::wire) enum Shape {
 
 /// Decides how. The protocol's own way only knows closed schemas, and only newer models know it; of a model about which
 /// nothing is known, tools are the safer guess. "Some JSON object" goes through the tool, too: an open object is what
-/// the protocol cannot say.
+/// the protocol cannot say. So does what is no object, which can be taken out of the tool's input again.
 ///
 /// # Errors
-/// `BadRequest` where the schema does not describe an object.
+/// `BadRequest` where the schema cannot be read.
 pub(in crate::wire) fn of(
     output: &OutputShape<'_>,
     facts: &ModelFacts,
@@ -36,6 +36,9 @@ pub(in crate::wire) fn of(
             Ok(Shape::Tool(any))
         }
         OutputShape::JsonSchema { schema, .. } => {
+            if let Some(wrapped) = schema.as_ref().and_then(structured::wrapped) {
+                return Ok(Shape::Tool(wrapped));
+            }
             let schema = structured::answer_schema(schema.as_ref(), adjusted)?.into_owned();
             let native = (facts.structured == StructuredOutput::Native).then(|| schema::closed(&schema)).flatten();
             Ok(native.map_or(Shape::Tool(schema), Shape::Native))

@@ -285,6 +285,10 @@ fn structured_output_beside_functions_goes_through_a_function_where_it_must() {
     assert_eq!(functions[1]["name"], "latchkey_structured_answer");
     assert_eq!(by_tool["toolConfig"]["functionCallingConfig"], json!({"mode": "ANY"}));
     assert!(by_tool["systemInstruction"].to_string().contains("latchkey_structured_answer"));
+    let list = json!({"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "array", "items": {"type": "string"}}}});
+    let list = body(OLD, with(hello(), json!({"response_format": list, "tools": weather_tool()})));
+    let inputs = &list["tools"][0]["functionDeclarations"][1]["parameters"]["properties"];
+    assert_eq!(inputs["latchkey_value"], json!({"type": "array", "items": {"type": "string"}}));
     let object = with(hello(), json!({"response_format": {"type": "json_object"}}));
     assert_eq!(body(OLD, object)["generationConfig"], json!({"responseMimeType": "application/json"}));
 }
@@ -296,6 +300,10 @@ fn the_answer_of_that_function_is_the_text() {
     let answer = crate::wire::gemini::read_answer(answer, &Quirks::NONE).expect("an answer");
     let [Part::Text { text, .. }] = answer.choices[0].parts.as_slice() else { panic!("{answer:?}") };
     assert_eq!(text.decode(), r#"{"a":1}"#);
+    let list = br#"{"candidates":[{"content":{"parts":[{"functionCall":{"name":"latchkey_structured_answer",
+        "args":{"latchkey_value":[1, 2]}}}]},"finishReason":"STOP"}]}"#;
+    let list = crate::wire::gemini::read_answer(list, &Quirks::NONE).expect("an answer");
+    assert!(matches!(&list.choices[0].parts[..], [Part::Text { text, .. }] if text.is("[1,2]")), "{list:?}");
     assert_eq!(answer.choices[0].end.kind, crate::chat::EndKind::Stop);
 }
 
