@@ -130,6 +130,25 @@ fn marks_for_a_cache_go_only_where_there_may_be_one() {
 }
 
 #[test]
+fn a_cache_lasts_an_hour_only_where_it_may() {
+    let mark = json!({"type": "ephemeral", "ttl": "1h"});
+    let request = json!({"model": "m",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "a", "cache_control": mark}]}]});
+    let clamped = "cache_control=clamped";
+    for (model, ttl, adjusted) in [
+        (CLAUDE, json!("1h"), ""),
+        ("anthropic.claude-opus-4-6-v1", json!("1h"), ""),
+        ("anthropic.claude-sonnet-4-20250514-v1:0", Value::Null, clamped),
+        ("us.amazon.nova-2-lite-v1:0", Value::Null, clamped),
+    ] {
+        let caching = Some(Capabilities(Capabilities::PROMPT_CACHING));
+        let (_, body, told) = sent_to(model, caching, &request).expect("a request");
+        let point = &body["messages"][0]["content"][1]["cachePoint"];
+        assert_eq!((&point["type"], &point["ttl"], told.as_str()), (&json!("default"), &ttl, adjusted), "{model}");
+    }
+}
+
+#[test]
 fn encrypted_thoughts_go_back_as_they_came() {
     let request = |data: &str| {
         json!({"model": "m", "messages": [user("a"), {"role": "assistant", "content": "b", "reasoning_details": [

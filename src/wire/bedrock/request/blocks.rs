@@ -8,7 +8,7 @@ use super::{LONGEST_NAME, changed};
 use crate::chat::{CacheMark, Part, Signature, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
-use crate::provider::{Capabilities, ModelFacts};
+use crate::provider::{Capabilities, ModelFacts, StructuredOutput};
 use crate::wire::anthropic::request::names;
 use crate::wire::anthropic::request::turns::{self, Block, Place, Turn};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
@@ -214,7 +214,9 @@ impl<'w> Writer<'w> {
 }
 
 /// Writes a mark behind the block that it belongs to. A model that is known to cache nothing answers one with a 403:
-/// "You invoked an unsupported model or your request did not allow prompt caching".
+/// "You invoked an unsupported model or your request did not allow prompt caching". An hour is for Claude from 4.5 on,
+/// as text held to a schema is; others answer "Extended TTL prompt caching is only supported for Anthropic models" or
+/// "Extra inputs are not permitted".
 ///
 /// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>.
 pub(super) fn write_cache(
@@ -226,16 +228,20 @@ pub(super) fn write_cache(
     let Some(mark) = cache else { return };
     if facts.capabilities.is_some_and(|can| !can.has(Capabilities::PROMPT_CACHING)) {
         adjusted.note("cache_control", Change::Dropped);
-    } else {
-        array.object(|block| {
-            block.object("cachePoint", |point| {
-                point.string("type", "default");
-                if mark == CacheMark::Hour {
-                    point.string("ttl", "1h");
-                }
-            });
-        });
+        return;
     }
+    let lasts = mark == CacheMark::Hour && facts.structured == StructuredOutput::Native;
+    if mark == CacheMark::Hour && !lasts {
+        adjusted.note("cache_control", Change::Clamped);
+    }
+    array.object(|block| {
+        block.object("cachePoint", |point| {
+            point.string("type", "default");
+            if lasts {
+                point.string("ttl", "1h");
+            }
+        });
+    });
 }
 
 /// Writes a text block.
