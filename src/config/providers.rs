@@ -27,6 +27,8 @@ pub struct ProviderEntry {
     pub models: Vec<String>,
     /// Endpoints beyond chat that it serves.
     pub endpoints: Option<Endpoints>,
+    /// Whether its account serves calls at a dearer service tier (`priority`) that ask for none.
+    pub priority: bool,
 }
 
 const FORMATS: [(&str, Format); 8] = [
@@ -69,7 +71,7 @@ pub(super) fn read(place: &Place<'_>) -> SortedMap<String, ProviderEntry> {
 fn entry(id: &str, place: &Place<'_>) -> ProviderEntry {
     let mut entry = ProviderEntry::default();
     let mut quirks = None;
-    let known = ["name", "base_url", "format", "auth", "key_variables", "quirks", "models", "endpoints"];
+    let known = ["name", "base_url", "format", "auth", "key_variables", "quirks", "models", "endpoints", "priority"];
     for (key, place) in place.members(&known) {
         match key {
             "name" => entry.name = place.text(80).map(str::to_owned),
@@ -81,6 +83,7 @@ fn entry(id: &str, place: &Place<'_>) -> ProviderEntry {
             "models" => {
                 entry.models = place.items(2_000).iter().filter_map(|item| item.text(200)).map(str::to_owned).collect();
             }
+            "priority" => entry.priority = place.boolean().unwrap_or_default(),
             _ => entry.endpoints = Some(endpoints(&place)),
         }
     }

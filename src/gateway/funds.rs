@@ -352,7 +352,8 @@ impl Gateway {
             Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
             _ => {
                 let most = model_max.filter(|_| !is_strict);
-                estimate(body, answers, is_strict, price, most, attempt.facts.context)
+                let facts = &attempt.facts;
+                estimate(body, answers, is_strict, price, most, facts.context, attempt.upstream.priority)
             }
         };
         if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {

@@ -155,7 +155,7 @@ pub(super) fn bound(incoming: &Incoming, price: Option<&Price>, strict: bool) ->
         let most = Amounts { requests: 1, parallel: 1, ..Amounts::default() };
         return Estimate { most, priced: true, unbounded: None };
     }
-    let found = estimate(&incoming.body, true, strict, price, None, None);
+    let found = estimate(&incoming.body, true, strict, price, None, None, false);
     Estimate { unbounded: Some("what is passed through is not read"), ..found }
 }
 

@@ -276,6 +276,24 @@ fn what_is_not_known_for_sure_is_charged_at_its_worst_case_under_a_strict_budget
 }
 
 #[test]
+fn a_tier_that_an_account_has_unasked_is_in_the_worst_case() {
+    let tiered = PRICED.replace(
+        r#""output": 8}}]}}}"#,
+        r#""output": 8}, "service_tiers": {"priority": {"input": 20, "output": 80}}}]}}}"#,
+    );
+    for (said, worst) in [("", WORST), (r#""priority": true, "#, 10 * WORST)] {
+        let document = tiered.replace(r#""auth": "none""#, &format!(r#"{said}"auth": "none""#));
+        let key = Key { budgets: vec![budget(NanoUsd::DOLLAR.0)], ..Key::default() };
+        let mut world = World::with(key, Some(&document));
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        world.resume(id, Input::Gone);
+        let cost = world.gateway.records.take(9).pop().and_then(|record| record.cost_nano).expect("a cost");
+        assert!((worst..2 * worst).contains(&cost), "{cost}");
+    }
+}
+
+#[test]
 fn an_attempt_that_nobody_waited_for_may_be_billed() {
     let mut world = world(vec![budget(NanoUsd::DOLLAR.0)], Vec::new());
     let (id, step) = world.chat(CALL);

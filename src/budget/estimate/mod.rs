@@ -8,7 +8,7 @@
 //!   any model counts, and a document or film what the model takes in at all.
 //! - **Output**: the cap that is sent, times the number of answers, and all that the caller predicts of one.
 //! - **Price**: the dearest rate that can apply: long-prompt tiers that the bound reaches, service tiers if one is asked
-//!   for, both together, cache writes if the body asks for them, images that the model may put out unasked.
+//!   for or the provider's account has one, both together, cache writes if the body asks for them, images that the model may put out unasked.
 //! - What has no bound (links to media, stored files and answers, searches and tools of the provider) is said to have
 //!   none. Escapes and white space in the body hide nothing of it, and a caller's own tool may be called like one of the
 //!   provider's.
@@ -52,7 +52,8 @@ pub struct Estimate {
 ///
 /// `answers` is false for what has no output, such as embeddings. `strict` asks for hard bounds. `model_max` is the most
 /// that the model puts out, where that is known: the bound of a call without a cap. `context` is the most that it takes
-/// in: the bound of a call with a document.
+/// in: the bound of a call with a document. `tiered` says that the provider may serve it at any of its service tiers,
+/// asked or not.
 #[must_use]
 pub fn estimate(
     body: &[u8],
@@ -61,9 +62,11 @@ pub fn estimate(
     price: Option<&Price>,
     model_max: Option<u64>,
     context: Option<u64>,
+    tiered: bool,
 ) -> Estimate {
     let bytes = body.len() as u64;
-    let marks = Marks::of(&plain(body));
+    let mut marks = Marks::of(&plain(body));
+    marks.tier |= tiered;
     let around = if marks.tools { AROUND + AROUND_TOOLS } else { AROUND };
     let tokens_of = |bytes: u64| if strict { bytes } else { bytes.div_ceil(BYTES_PER_TOKEN) };
     let input_tokens = tokens_of(bytes) + around;

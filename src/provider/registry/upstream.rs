@@ -32,6 +32,8 @@ pub struct Upstream {
     pub catalog_id: String,
     /// Models that it serves beside those of the catalogue.
     pub models: Vec<String>,
+    /// Whether calls that ask for no service tier may be served at a dearer one.
+    pub priority: bool,
     /// The name of the binding that it is called by, instead of an address and a key.
     pub binding: Option<&'static str>,
     /// What requests are signed with where there is no key.
@@ -168,6 +170,7 @@ impl Upstream {
             endpoints: entry.endpoints.unwrap_or_default(),
             catalog_id: id.to_owned(),
             models: entry.models.clone(),
+            priority: entry.priority,
             binding: None,
             aws: None,
             exchange: None,
