@@ -21,6 +21,17 @@ pub fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
     starts.find(|start| bytes.get(*start..).is_some_and(|rest| rest.starts_with(word)))
 }
 
+/// Whether some string in `bytes` begins with one of `words`, of which empty ones are nowhere: one walk over the quotes,
+/// where a search for each word would stop at its letters in every text.
+#[must_use]
+pub fn quotes(bytes: &[u8], words: &[&str]) -> bool {
+    memchr::memchr_iter(b'"', bytes).any(|quote| {
+        let Some([first, rest @ ..]) = bytes.get(quote + 1..) else { return false };
+        let mut words = words.iter().filter_map(|word| word.as_bytes().split_first());
+        words.any(|(letter, word)| letter == first && rest.starts_with(word))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +46,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn strings_begin_as_a_search_for_each_word_would_find(
+            bytes in r#"["ab_]{0,40}"#,
+            words in proptest::collection::vec("[ab_]{0,4}", 0..4),
+        ) {
+            let found = words.iter().any(|word| !word.is_empty() && bytes.contains(&format!("\"{word}")));
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            prop_assert_eq!(quotes(bytes.as_bytes(), &words), found);
+        }
+
         #[test]
         fn as_a_search_through_all_places_would(bytes in "[ab_]{0,40}", word in "[ab_]{1,4}") {
             prop_assert_eq!(find(bytes.as_bytes(), word.as_bytes()), bytes.find(&word));

@@ -28,7 +28,7 @@ pub use cursor::{Cursor, Each, Kind, Member, SyntaxError};
 pub use depth::{TooDeep, check_depth};
 pub use edit::Edits;
 pub use error::Error;
-pub use find::{find, mentions};
+pub use find::{find, mentions, quotes};
 pub use members::Members;
 pub use number::{Number, read_float};
 pub use raw::Raw;

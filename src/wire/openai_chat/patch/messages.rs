@@ -27,13 +27,15 @@ pub(super) fn patch(
 ) -> Result<(), Failure> {
     let mut cursor = Cursor::at(text, position);
     let written = cursor.value()?;
-    let has = |word: &str| json::mentions(written.get().as_bytes(), word.as_bytes());
     // A key may be written with escapes, which no client does; then it stays as it is.
-    let changes = (!quirks.developer_role && has("developer"))
-        || (quirks.tool_call_ids != ToolCallIds::Any && has("tool_call"))
-        || (quirks.reasoning_back != ReasoningBack::Details && has("reasoning"))
-        || (unmarks && has("cache_control"))
-        || has(MARK);
+    let words = [
+        MARK,
+        if quirks.developer_role { "" } else { "developer" },
+        if quirks.tool_call_ids == ToolCallIds::Any { "" } else { "tool_call" },
+        if quirks.reasoning_back == ReasoningBack::Details { "" } else { "reasoning" },
+        if unmarks { "cache_control" } else { "" },
+    ];
+    let changes = json::quotes(written.get().as_bytes(), &words);
     let mut cursor = Cursor::at(text, position);
     if !changes || cursor.kind() != Some(Kind::Array) {
         return Ok(());
