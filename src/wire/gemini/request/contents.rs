@@ -5,6 +5,7 @@ use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
 use crate::provider::Capabilities;
 use crate::sorted::SortedMap;
+use crate::wire::anthropic::request::turns::NO_RESULT;
 use crate::wire::gemini::{SIGNATURE_FORMAT, UNSIGNED_CALL, names};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
@@ -30,13 +31,22 @@ pub(super) fn write(
     if has_turns && !is_apart && !system.is_empty() {
         adjusted.note("messages", Change::Changed);
     }
-    let mut writer = Writer { turns: Turns::open(body.key("contents")), target, adjusted, names: SortedMap::new() };
+    let mut writer = Writer {
+        turns: Turns::open(body.key("contents")),
+        target,
+        adjusted,
+        names: SortedMap::new(),
+        open: Vec::new(),
+        behind: Vec::new(),
+    };
     if !is_apart {
         system.iter().for_each(|text| writer.text(Speaker::User, text, None));
     }
     for (at, message) in request.messages.iter().enumerate().filter(|(_, message)| !is_system(message)) {
         writer.message(at, message)?;
+        writer.answer_forgotten(message, request.messages.get(at + 1..).unwrap_or_default());
     }
+    writer.show_behind();
     let Writer { turns, .. } = writer;
     let speaker = turns.speaker();
     turns.close();
@@ -90,6 +100,10 @@ struct Writer<'w, 't> {
     adjusted: &'w mut Adjusted,
     /// The function of each call so far, by the call's id: results are matched by it.
     names: SortedMap<String, Text<'t>>,
+    /// The calls of the model's turn that is being written.
+    open: Vec<&'t Text<'t>>,
+    /// Pictures within results stand behind all results of the turn: a result has no place for them in older models.
+    behind: Vec<u8>,
 }
 
 impl<'t> Writer<'_, 't> {
@@ -98,18 +112,20 @@ impl<'t> Writer<'_, 't> {
             losses::lose(Format::Gemini, "name", self.adjusted)?;
         }
         if message.role == Role::Assistant {
+            self.show_behind();
             return self.assistant(message);
         }
-        // Pictures within results stand behind all results of the turn: a result has no place for them in older models.
-        let mut behind = Vec::new();
         for (part_at, part) in message.parts.iter().enumerate() {
             self.give_up_cache(part)?;
             let place = || format!("messages.{at}.content.{part_at}");
+            if !matches!(part, Part::ToolResult { .. }) {
+                self.show_behind();
+            }
             match part {
                 Part::Text { text, .. } | Part::Refusal { text } => self.text(Speaker::User, text, None),
                 Part::ToolResult { call_id, parts, is_error, .. } => {
                     let name = self.name_of(call_id, message, at)?;
-                    self.result(call_id, &name, parts, *is_error, &place, &mut behind)?;
+                    self.result(call_id, &name, parts, *is_error, &place)?;
                 }
                 part => {
                     if let Some(source) = media::source(part) {
@@ -120,8 +136,48 @@ impl<'t> Writer<'_, 't> {
                 }
             }
         }
-        self.turns.written(Speaker::User, &behind);
         Ok(())
+    }
+
+    fn show_behind(&mut self) {
+        let behind = std::mem::take(&mut self.behind);
+        self.turns.written(Speaker::User, &behind);
+    }
+
+    /// Answers those calls of the model's turn that ends with `message` to which none of the messages in `rest` has a
+    /// result, where others of them have one: "Please ensure that the number of function response parts is equal to the
+    /// number of function call parts of the function call turn". No result at all is taken (`vertex.chat.d5594071d5`).
+    fn answer_forgotten(&mut self, message: &Message<'_>, rest: &[Message<'_>]) {
+        let mut rest = rest.iter().filter(|message| !is_system(message)).peekable();
+        let goes_on = rest.peek().is_none_or(|next| next.role == Role::Assistant);
+        if message.role != Role::Assistant || goes_on {
+            return;
+        }
+        let answers = rest.take_while(|message| message.role != Role::Assistant).flat_map(|message| &message.parts);
+        let answered: Vec<_> = answers
+            .filter_map(|part| if let Part::ToolResult { call_id, .. } = part { Some(call_id.decode()) } else { None })
+            .collect();
+        let open = std::mem::take(&mut self.open);
+        if open.iter().all(|id| !answered.contains(&id.decode())) {
+            return;
+        }
+        for id in open {
+            let decoded = id.decode();
+            let Some(name) = self.names.get(decoded.as_ref()).filter(|_| !answered.contains(&decoded)).cloned() else {
+                continue;
+            };
+            self.adjusted.note("messages", Change::Changed);
+            self.turns.part(Speaker::User, |part| {
+                part.object("functionResponse", |response| {
+                    if !id.is_empty() {
+                        response.text("id", id);
+                    }
+                    response.text("name", &name).object("response", |response| {
+                        response.string("error", NO_RESULT);
+                    });
+                });
+            });
+        }
     }
 
     /// What the model said. Calls keep the signatures they came with; the first one of a turn has to have one.
@@ -178,6 +234,7 @@ impl<'t> Writer<'_, 't> {
     ) {
         let name = names::guard(name);
         self.names.insert(id.decode().into_owned(), name.clone());
+        self.open.push(id);
         // A model may have written anything, and a turn that was cut short still has to be sent back.
         let args = arguments.object().unwrap_or_else(|_| {
             self.adjusted.note("tool_calls", Change::Changed);
@@ -207,7 +264,6 @@ impl<'t> Writer<'_, 't> {
         parts: &[Part<'_>],
         is_error: bool,
         place: &dyn Fn() -> String,
-        behind: &mut Vec<u8>,
     ) -> Result<(), Failure> {
         let mut shown = Vec::new();
         for (part, source) in parts.iter().filter_map(|part| Some((part, media::source(part)?))) {
@@ -235,10 +291,10 @@ impl<'t> Writer<'_, 't> {
             });
         });
         if !within && !shown.is_empty() {
-            if !behind.is_empty() {
-                behind.push(b',');
+            if !self.behind.is_empty() {
+                self.behind.push(b',');
             }
-            behind.extend_from_slice(&shown);
+            self.behind.extend_from_slice(&shown);
         }
         Ok(())
     }

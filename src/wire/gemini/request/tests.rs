@@ -411,3 +411,29 @@ fn recorded_pairs_agree() {
         assert_eq!(body(NEW, read(openai)), expected, "{openai} and {gemini}");
     }
 }
+
+#[test]
+fn every_call_of_a_turn_has_a_result_behind_it() {
+    let call =
+        |id: &str, name: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": "{}"}});
+    let result = |id: &str, content: Value| json!({"role": "tool", "tool_call_id": id, "content": content});
+    let forgotten = |id: &str, name: &str| json!({"functionResponse": {"id": id, "name": name, "response": {"error": "No result was given for this call."}}});
+    let given = |id: &str, name: &str, result: &str| json!({"functionResponse": {"id": id, "name": name, "response": {"result": result}}});
+    let asked = chat(json!([{"role": "user", "content": "a"},
+        {"role": "assistant", "tool_calls": [call("1", "f"), call("2", "g")]}, result("2", json!("two")),
+        {"role": "user", "content": "b"}, {"role": "assistant", "tool_calls": [call("3", "f")]},
+        {"role": "user", "content": "never mind"}]));
+    let (_, body, adjusted) = written(OLD, &asked).expect("a request");
+    assert_eq!(body["contents"][2]["parts"], json!([forgotten("1", "f"), given("2", "g", "two"), {"text": "b"}]));
+    assert_eq!(body["contents"][4]["parts"], json!([{"text": "never mind"}]), "no result at all is taken");
+    assert_eq!(adjusted, "messages=changed");
+
+    // Calls of one turn may come in several messages, and pictures stand behind the results of all of them.
+    let picture = json!([{"type": "text", "text": "one"}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]);
+    let split = chat(json!([{"role": "user", "content": "a"}, {"role": "assistant", "tool_calls": [call("1", "f")]},
+        {"role": "assistant", "tool_calls": [call("2", "g")]}, result("1", picture), result("2", json!("two"))]));
+    let (_, body, adjusted) = written(OLD, &split).expect("a request");
+    let shown = json!({"inlineData": {"mimeType": "image/png", "data": "AAAA"}});
+    assert_eq!(body["contents"][2]["parts"], json!([given("1", "f", "one"), given("2", "g", "two"), shown]));
+    assert_eq!(adjusted, "");
+}
