@@ -39,7 +39,8 @@ pub(super) fn write(
         config.string("mediaResolution", "MEDIA_RESOLUTION_LOW");
     }
     if !native.has("thinkingConfig") {
-        thinking::decide(request.reasoning.as_ref(), target.facts, adjusted).write(config);
+        let most = request.max_output_tokens.or(target.facts.max_output);
+        thinking::decide(request.reasoning.as_ref(), target.facts, most, adjusted).write(config);
     }
     native.write(true, config);
     Ok(())

@@ -437,3 +437,17 @@ fn every_call_of_a_turn_has_a_result_behind_it() {
     assert_eq!(body["contents"][2]["parts"], json!([given("1", "f", "one"), given("2", "g", "two"), shown]));
     assert_eq!(adjusted, "");
 }
+
+#[test]
+fn a_budget_leaves_room_for_the_answer_that_it_is_part_of() {
+    let budget = |model: &str, more: Value| {
+        let (_, body, adjusted) = written(model, &with(hello(), more)).expect("a request");
+        (body["generationConfig"]["thinkingConfig"]["thinkingBudget"].clone(), adjusted)
+    };
+    let high = |most: u64| json!({"reasoning_effort": "high", "max_tokens": most});
+    assert_eq!(budget(OLD, high(40_000)), (json!(24_576), String::new()));
+    assert_eq!(budget(OLD, high(2_000)), (json!(1_600), String::new()));
+    assert_eq!(budget("gemini-2.5-pro", high(100)), (json!(128), String::new()), "the least it takes");
+    let told = json!({"reasoning": {"max_tokens": 5_000}, "max_tokens": 1_000});
+    assert_eq!(budget(OLD, told), (json!(800), "reasoning=clamped".to_owned()));
+}

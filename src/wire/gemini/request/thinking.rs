@@ -31,8 +31,14 @@ pub(super) enum Thinking {
     Dynamic { shown: bool },
 }
 
-/// Decides what is written for the caller's `reasoning`.
-pub(super) fn decide(reasoning: Option<&Reasoning>, facts: &ModelFacts, adjusted: &mut Adjusted) -> Thinking {
+/// Decides what is written for the caller's `reasoning`. Thoughts count against `most`, the limit of the whole output: a
+/// budget leaves a fifth of it for the answer, or nothing but thoughts would come.
+pub(super) fn decide(
+    reasoning: Option<&Reasoning>,
+    facts: &ModelFacts,
+    most: Option<u64>,
+    adjusted: &mut Adjusted,
+) -> Thinking {
     let Some(reasoning) = reasoning else { return Thinking::Unsaid };
     let shown = !reasoning.exclude;
     let is_off = reasoning.enabled == Some(false)
@@ -54,7 +60,8 @@ pub(super) fn decide(reasoning: Option<&Reasoning>, facts: &ModelFacts, adjusted
             None if facts.thinks_unasked => Thinking::Open { shown },
             None => Thinking::Dynamic { shown },
             Some(tokens) => {
-                let within = tokens.clamp(min.min(max), max);
+                let room = most.map_or(max, |most| max.min(most - most / 5));
+                let within = tokens.min(room).max(min.min(max));
                 if within != tokens && reasoning.effort.is_none() {
                     adjusted.note("reasoning", Change::Clamped);
                 }
@@ -138,7 +145,7 @@ mod tests {
     fn written(reasoning: Reasoning, control: ReasoningControl, thinks_unasked: bool) -> (String, String) {
         let facts = ModelFacts { reasoning: control, thinks_unasked, ..ModelFacts::default() };
         let mut adjusted = Adjusted::default();
-        let thinking = decide(Some(&reasoning), &facts, &mut adjusted);
+        let thinking = decide(Some(&reasoning), &facts, None, &mut adjusted);
         let mut out = Vec::new();
         let mut config = Object::open(&mut out);
         thinking.write(&mut config);
