@@ -180,6 +180,11 @@ fn tools_choices_and_shapes() {
     assert_eq!((name.escaped(), schema.get()), ("f", r#"{"type":"object"}"#));
     assert!(matches!(&request.tools[1], Tool::Native(raw) if raw.get().contains("custom")));
     assert!(matches!(&request.output, OutputShape::JsonSchema { name, strict: Some(true), .. } if name.is("s")));
+    let untyped = with(r#""tools":[{"googleSearch":{}},{"name":"f"}]"#);
+    assert!(matches!(&read(&untyped).tools[..], [Tool::Native(_), Tool::Function { .. }]));
+    for nameless in [r#"{"parameters":{}}"#, "{}", r#"{"function":{}}"#, r#"{"a":{},"b":{}}"#] {
+        assert!(fault(&with(&format!(r#""tools":[{nameless}]"#))).0.ends_with("name"), "{nameless}");
+    }
 
     let choices = [
         (r#""required""#, ToolChoice::Required),

@@ -38,16 +38,28 @@ fn tool<'a>(place: &Place<'_>, value: Raw<'a>) -> Result<Tool<'a>, Failure> {
     let mut function = None;
     let mut kind = None;
     let mut bare = Described::default();
+    let (mut own, mut is_described) = (0, false);
     value.cursor().members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
             "type" => kind = place.text(cursor)?,
             "function" => function = described(&place, cursor)?,
-            _ => describe(&place, &key, cursor, &mut bare)?,
+            "name" | "description" | "parameters" | "schema" | "strict" | "cache_control" => {
+                is_described = true;
+                describe(&place, &key, cursor, &mut bare)?;
+            }
+            _ => {
+                own += usize::from(cursor.kind() == Some(Kind::Object));
+                cursor.value()?;
+            }
         }
         Ok::<(), Failure>(())
     })?;
-    let is_function = kind.as_ref().is_none_or(|kind| kind.is("function"));
+    let is_function = match &kind {
+        Some(kind) => kind.is("function"),
+        // Gemini's and Bedrock's own tools have but a member with their name: `{"googleSearch": {}}`.
+        None => function.is_some() || is_described || own != 1,
+    };
     if !is_function {
         return Ok(Tool::Native(value));
     }
