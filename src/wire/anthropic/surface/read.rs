@@ -164,7 +164,7 @@ fn thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoni
     cursor.members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
-            "type" => wish.enabled = place.text(cursor)?.map(|word| !word.is("disabled")),
+            "type" => wish.enabled = place.text(cursor)?.map(|word| !word.is("disabled") && !word.is("between_tools")),
             "budget_tokens" => wish.max_tokens = place.count(cursor)?,
             "display" => wish.exclude = place.text(cursor)?.is_some_and(|word| word.is("omitted")),
             _ => drop(cursor.value()?),

@@ -199,6 +199,7 @@ fn omitted_thoughts_are_carried_all_the_same() {
     assert_eq!(asks(json!({"type": "adaptive", "display": "omitted"})), (false, true));
     assert_eq!(asks(json!({"type": "adaptive"})), (false, false));
     assert_eq!(asks(json!({"type": "disabled"})), (true, false));
+    assert_eq!(asks(json!({"type": "between_tools"})), (true, false));
 
     let signature = |role| Signature {
         format: Text::from_escaped("openai-responses-v1"),

@@ -51,7 +51,8 @@ pub(super) fn read_thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Resul
     cursor.members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
-            "type" => wish.enabled = place.text(cursor)?.map(|word| !word.is("disabled")),
+            // The newest models have the second word for the first.
+            "type" => wish.enabled = place.text(cursor)?.map(|word| !word.is("disabled") && !word.is("between_tools")),
             "budget_tokens" => wish.max_tokens = place.count(cursor)?,
             _ => drop(cursor.value()?),
         }

@@ -164,6 +164,15 @@ fn a_signature_alone_proves_the_plain_reasoning() {
 }
 
 #[test]
+fn thinking_that_is_switched_off_is_not_asked_for() {
+    for (word, enabled) in [("enabled", true), ("adaptive", true), ("disabled", false), ("between_tools", false)] {
+        let body =
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":"q"}}],"thinking":{{"type":"{word}"}}}}"#);
+        assert_eq!(read(&body).reasoning.and_then(|wish| wish.enabled), Some(enabled), "{word}");
+    }
+}
+
+#[test]
 fn tools_choices_and_shapes() {
     let with = |members: &str| format!(r#"{{"model":"m","messages":[{{"role":"user","content":"q"}}],{members}}}"#);
     let body = with(
