@@ -98,6 +98,9 @@ pub(super) fn write(
 }
 
 fn write_inline(media_type: &Text<'_>, data: &Text<'_>, object: &mut Object<'_>) {
+    // What callers make of a file's ending; the type is called otherwise.
+    let jpeg = Text::from_escaped("image/jpeg");
+    let media_type = if media_type.is("image/jpg") { &jpeg } else { media_type };
     object.object("inlineData", |inline| {
         inline.text("mimeType", media_type).text("data", data);
     });

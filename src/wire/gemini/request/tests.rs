@@ -106,6 +106,7 @@ fn a_last_word_of_the_assistant_is_refused_where_the_model_does() {
 fn media_goes_as_bytes_or_as_a_file() {
     let request = chat(json!([{"role": "user", "content": [
         {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,/9j/"}},
+        {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,/9j/"}},
         {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}},
         {"type": "input_audio", "input_audio": {"format": "wav", "data": "UklG"}},
         {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBE"}},
@@ -114,6 +115,7 @@ fn media_goes_as_bytes_or_as_a_file() {
     ]}]));
     let parts = body(OLD, request)["contents"][0]["parts"].clone();
     let expected = json!([
+        {"inlineData": {"mimeType": "image/jpeg", "data": "/9j/"}},
         {"inlineData": {"mimeType": "image/jpeg", "data": "/9j/"}},
         {"inlineData": {"mimeType": "image/png", "data": "AAAA"}},
         {"inlineData": {"mimeType": "audio/wav", "data": "UklG"}},
