@@ -171,6 +171,7 @@ impl CallRow {
             user: self.user.clone(),
             session: self.session.clone(),
             tags: self.tags.clone(),
+            stream: self.stream != 0,
             class: class.map(|(kind, difficulty)| Class { kind, difficulty, confidence: 1.0 }),
             usage: Usage {
                 input_fresh: count(self.input_fresh),

@@ -15,6 +15,15 @@ pub struct Figures {
     /// The time to the first token, recent streams weighing more.
     #[serde(rename = "average_ms", skip_serializing_if = "Option::is_none")]
     pub average: Option<Millis>,
+    /// Half of its plain answers took no longer, from the request to the last of them; `None` as for streams.
+    #[serde(rename = "whole_p50_ms", skip_serializing_if = "Option::is_none")]
+    pub whole_p50: Option<Millis>,
+    /// All but a twentieth of its plain answers took no longer.
+    #[serde(rename = "whole_p95_ms", skip_serializing_if = "Option::is_none")]
+    pub whole_p95: Option<Millis>,
+    /// The mean of them, however few they are.
+    #[serde(rename = "whole_average_ms", skip_serializing_if = "Option::is_none")]
+    pub whole_average: Option<Millis>,
     /// How fast its tokens come, once they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<u32>,
@@ -26,7 +35,8 @@ pub struct Figures {
     pub headroom: Option<Headroom>,
 }
 readable! { Figures {
-    p50 = "p50_ms", p95 = "p95_ms", average = "average_ms", tokens_per_second, error_percent, headroom,
+    p50 = "p50_ms", p95 = "p95_ms", average = "average_ms", whole_p50 = "whole_p50_ms", whole_p95 = "whole_p95_ms",
+    whole_average = "whole_average_ms", tokens_per_second, error_percent, headroom,
 } }
 
 /// What a provider's rate limits leave, by its own headers: the limit of which the least is left.

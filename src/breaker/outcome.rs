@@ -21,7 +21,7 @@ pub enum What {
     Served {
         /// From sending to the first real token, where it was streamed.
         first_token: Option<Millis>,
-        /// From the first token to the end.
+        /// From the first token to the end; without one, from sending to the whole of a plain answer. Zero says nothing.
         generation: Millis,
         /// As counted for the bill.
         output_tokens: u64,

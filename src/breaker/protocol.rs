@@ -62,6 +62,9 @@ pub struct Report {
     /// Times from sending to the first token.
     #[serde(rename = "first_token_ms", skip_serializing_if = "Sketch::is_empty")]
     pub first_token: Sketch,
+    /// Times from sending to the whole of a plain answer; older builds do not say.
+    #[serde(rename = "whole_ms", skip_serializing_if = "Sketch::is_empty")]
+    pub whole: Sketch,
     /// Tokens of the answers.
     #[serde(skip_serializing_if = "is_default")]
     pub tokens: u64,
@@ -80,7 +83,7 @@ pub struct Report {
 }
 readable! { Report {
     target, since, served, failed, poor, run, refused, retry_after = "retry_after_ms", first_token = "first_token_ms",
-    tokens, generation = "generation_ms", headroom, probe, errors,
+    whole = "whole_ms", tokens, generation = "generation_ms", headroom, probe, errors,
 } }
 
 impl Report {

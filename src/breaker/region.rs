@@ -49,6 +49,9 @@ readable! { Region { policy, targets, switches, isolates, transitions, waiting, 
 pub(super) struct Target {
     pub(super) health: Health,
     first_token: SlidingSketch,
+    /// Of plain answers.
+    #[serde(skip_serializing_if = "SlidingSketch::is_empty")]
+    whole: SlidingSketch,
     #[serde(rename = "average_ms")]
     average: Option<Millis>,
     tokens_per_second: Option<u32>,
@@ -61,7 +64,7 @@ pub(super) struct Target {
     pub(super) used: UnixMillis,
 }
 readable! { Target {
-    health, first_token, average = "average_ms", tokens_per_second, headroom, errors, holder, tripped_by, used,
+    health, first_token, whole, average = "average_ms", tokens_per_second, headroom, errors, holder, tripped_by, used,
 } }
 
 /// A breaker changed.
@@ -296,10 +299,15 @@ impl Target {
         // What was slow, and is left alone for that, could else never show that it is not any longer.
         let known = !self.first_token.is_forgotten(now);
         let percentiles = self.first_token.percentiles(policy.minimum_samples).filter(|_| known);
+        let whole = Some(&self.whole).filter(|whole| !whole.is_forgotten(now));
+        let of_whole = whole.and_then(|whole| whole.percentiles(policy.minimum_samples));
         Figures {
             p50: percentiles.map(|(p50, _)| p50),
             p95: percentiles.map(|(_, p95)| p95),
             average: self.average.filter(|_| known),
+            whole_p50: of_whole.map(|(p50, _)| p50),
+            whole_p95: of_whole.map(|(_, p95)| p95),
+            whole_average: whole.and_then(SlidingSketch::mean),
             tokens_per_second: self.tokens_per_second.filter(|_| known),
             error_percent: self.health.error_percent(policy, now),
             headroom: self.headroom.filter(|headroom| now < headroom.until),
@@ -309,6 +317,7 @@ impl Target {
     /// Notes what a report says beside counts.
     fn note(&mut self, report: &Report, now: UnixMillis) {
         self.first_token.merge(&report.first_token, now);
+        self.whole.merge(&report.whole, now);
         let samples = u64::from(report.first_token.total());
         if let Some(mean) = report.first_token.mean() {
             let average = moved(self.average.map(|average| average.0), mean.0, samples);

@@ -117,15 +117,32 @@ impl SlidingSketch {
         now.since(self.since).0 >= 2 * SPAN.0
     }
 
+    /// Whether nothing was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.recent.is_empty() && self.earlier.is_empty()
+    }
+
     /// The times within which half and 95 percent lie; `None` with fewer than `least` samples.
     #[must_use]
     pub fn percentiles(&self, least: u32) -> Option<(Millis, Millis)> {
-        let mut both = self.recent.clone();
-        both.merge(&self.earlier);
+        let both = self.both();
         if both.total() < least {
             return None;
         }
         both.percentile(50).zip(both.percentile(95))
+    }
+
+    /// The mean of all that is not forgotten.
+    #[must_use]
+    pub fn mean(&self) -> Option<Millis> {
+        self.both().mean()
+    }
+
+    fn both(&self) -> Sketch {
+        let mut both = self.recent.clone();
+        both.merge(&self.earlier);
+        both
     }
 }
 

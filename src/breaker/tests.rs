@@ -394,9 +394,30 @@ fn figures_come_with_the_reply_once_there_are_enough_samples() {
 }
 
 #[test]
+fn plain_answers_are_timed_as_a_whole() {
+    let mut world = World::new(1);
+    let plain = |time| What::Served { first_token: None, generation: Millis(time), output_tokens: 50 };
+    (0..19).for_each(|_| world.tell(0, plain(800)));
+    // Where nothing was timed, nothing is learnt.
+    world.tell(0, plain(0));
+    world.exchange(0);
+    let figures = world.views[0].figures(TARGET).expect("known");
+    assert_eq!((figures.whole_p50, figures.whole_p95), (None, None), "too few");
+    assert!(figures.whole_average.is_some_and(|mean| (760..=840).contains(&mean.0)), "{figures:?}");
+    world.tell(0, plain(8_000));
+    world.tell(0, plain(8_000));
+    world.exchange(0);
+    let figures = world.views[0].figures(TARGET).expect("known");
+    assert!(figures.whole_p50.is_some_and(|p50| (760..=840).contains(&p50.0)), "{figures:?}");
+    assert!(figures.whole_p95.is_some_and(|p95| (7_600..=8_400).contains(&p95.0)), "{figures:?}");
+    assert_eq!((figures.p50, figures.average, figures.tokens_per_second), (None, None, None), "no stream was seen");
+}
+
+#[test]
 fn what_nobody_has_seen_for_ten_minutes_is_told_no_more() {
     let mut world = World::new(1);
     (0..20).for_each(|_| world.tell(0, SERVED));
+    world.tell(0, What::Served { first_token: None, generation: Millis(800), output_tokens: 50 });
     world.exchange(0);
     assert!(world.views[0].figures(TARGET).is_some_and(|figures| figures.p95.is_some()));
     world.pass(600_000);
@@ -404,6 +425,7 @@ fn what_nobody_has_seen_for_ten_minutes_is_told_no_more() {
     world.exchange(0);
     let figures = world.views[0].figures(TARGET).expect("known");
     assert_eq!((figures.p50, figures.p95, figures.average, figures.tokens_per_second), (None, None, None, None));
+    assert_eq!(figures.whole_average, None);
 }
 
 #[test]

@@ -329,6 +329,8 @@ impl Entry {
                         self.pending.tokens = self.pending.tokens.saturating_add(output_tokens);
                         self.pending.generation.0 = self.pending.generation.0.saturating_add(generation.0);
                     }
+                } else if generation > Millis(0) {
+                    self.pending.whole.add(generation);
                 }
                 return;
             }

@@ -123,9 +123,14 @@ impl Gateway {
         self.note_routed(call, tokens.0, tokens.1, now);
         let Some(attempt) = &call.attempt else { return };
         let spoke = call.first_token.unwrap_or(now);
+        let wait = spoke.since(attempt.sent);
+        let is_timed = call.is_timed();
         let served = What::Served {
-            first_token: call.is_timed().then(|| spoke.since(attempt.sent)),
-            generation: now.since(spoke),
+            first_token: Some(wait).filter(|_| is_timed && call.asked.stream),
+            generation: match call.asked.stream {
+                true => now.since(spoke),
+                false => Some(wait).filter(|_| is_timed).unwrap_or_default(),
+            },
             output_tokens: usage.map_or(0, Usage::completion_tokens),
         };
         // What a caller's own key gets says nothing of what ours would.
@@ -213,11 +218,14 @@ pub(super) fn all_blocked(target: &str, until: UnixMillis, now: UnixMillis) -> F
 }
 
 impl Call {
-    /// Whether the time to its first token is one: sound, files and what is passed through have none, and that of an
-    /// answer that another target began is the other's.
+    /// Whether the time to its first token, or of a plain answer to the whole of it, is one: what is passed through has
+    /// none, streamed sound has no token, and that of an answer that another target began is the other's.
     fn is_timed(&self) -> bool {
-        let speaks = matches!(self.endpoint.map(Endpoint::task), Some(Task::Chat | Task::Completions));
-        speaks && self.asked.stream && !self.continued
+        match self.endpoint.map(Endpoint::task) {
+            Some(Task::Chat | Task::Completions) => !self.continued,
+            Some(Task::Embeddings | Task::Service(_)) => !self.asked.stream,
+            _ => false,
+        }
     }
 
     /// Whether its caller had a part in a failure: by a deadline of their own, or by leaving, after which an answer is

@@ -50,6 +50,8 @@ pub struct PastCall {
     pub session: Option<String>,
     /// Its labels, as written.
     pub tags: Option<String>,
+    /// Its answer was streamed.
+    pub stream: bool,
     /// What the classifier made of it.
     pub class: Option<Class>,
     /// What it used.
@@ -121,7 +123,7 @@ impl Gateway {
         let mut call = Call::new(past.request_id.clone(), incoming, now);
         call.role = Role::Past;
         call.endpoint = endpoint(&format!("/v1/{}", past.endpoint)).ok();
-        call.asked = Asked { model: past.model.clone(), ..Asked::default() };
+        call.asked = Asked { model: past.model.clone(), stream: past.stream, ..Asked::default() };
         call.grant = Some(past.grant.clone());
         call.wishes = Wishes {
             user: past.user.clone(),

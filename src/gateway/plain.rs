@@ -69,6 +69,8 @@ impl Gateway {
             return Err(Failure::bad_answer("The provider did not stream its continuation."));
         }
         let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
+        // Before somebody judges it: that takes time which is not the target's.
+        call.first_token = Some(now);
         if let Some(step) = self.escalate(call, body, now) {
             return Ok(step);
         }
@@ -104,7 +106,6 @@ impl Gateway {
         let written = answer.write(&closing)?;
         let flaw = answer.flaw(call);
         call.flaw = flaw;
-        call.first_token = Some(now);
         self.report_served(call, Some(&usage), now);
         self.pay(call, Some(&usage), own_cost);
         call.note_served(now);
@@ -148,7 +149,6 @@ impl Gateway {
             pipe.feed(&as_events(body, format)?, &mut out);
             pipe.finish(&mut out)?;
         }
-        call.first_token = Some(now);
         let closing = self.settle(call, &pipe, None, now);
         pipe.close(&closing, &mut out);
         Ok(Step::Respond(call.dress(stream_head(out, call.asked.layout), now)))

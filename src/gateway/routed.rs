@@ -87,6 +87,8 @@ impl Gateway {
             Figures {
                 first_token_p50: seen.p50.or(seen.average),
                 first_token_p95: seen.p95,
+                whole_p50: seen.whole_p50.or(seen.whole_average),
+                whole_p95: seen.whole_p95,
                 tokens_per_second: seen.tokens_per_second.map(f64::from),
                 error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
                 in_flight: calls.copied().unwrap_or(0),
@@ -118,6 +120,7 @@ impl Gateway {
             model: &call.asked.model,
             endpoint: call.endpoint.map_or("", Endpoint::as_str),
             prompt,
+            plain: !call.asked.stream,
             output_tokens,
             needs,
             class,

@@ -61,6 +61,10 @@ pub struct Figures {
     pub first_token_p50: Option<Millis>,
     /// Time to the first token that 19 of 20 calls beat.
     pub first_token_p95: Option<Millis>,
+    /// Time to the whole of a plain answer that half of them beat.
+    pub whole_p50: Option<Millis>,
+    /// Time to the whole of a plain answer that 19 of 20 beat.
+    pub whole_p95: Option<Millis>,
     /// Output tokens per second, once it speaks.
     pub tokens_per_second: Option<f64>,
     /// The share of recent calls that failed.
@@ -72,9 +76,13 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Time to the end of an answer of `output` tokens, at p95; `None` where too little was seen.
+    /// Time to the end of an answer of `output` tokens, at p95; `None` where too little was seen. That of a plain one is
+    /// what such took, and without any what a stream of as many tokens would.
     #[must_use]
-    pub fn total_p95(&self, output: u64) -> Option<Millis> {
+    pub fn total_p95(&self, output: u64, plain: bool) -> Option<Millis> {
+        if let Some(whole) = self.whole_p95.filter(|_| plain) {
+            return Some(whole);
+        }
         let speed = self.tokens_per_second.filter(|speed| *speed > 0.0)?;
         let spoken = Millis((output as f64 * 1_000.0 / speed) as u64);
         Some(Millis(self.first_token_p95?.0.saturating_add(spoken.0)))

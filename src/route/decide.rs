@@ -24,6 +24,8 @@ const SICK: f64 = 0.1;
 pub struct Situation<'s> {
     /// An estimate of the prompt's tokens.
     pub input_tokens: u64,
+    /// The answer is wanted in one piece: what counts is when all of it is there.
+    pub plain: bool,
     /// How many tokens the answer is expected to have.
     pub output_tokens: u64,
     /// What a target must be able to do.
@@ -219,7 +221,7 @@ fn keep_in_time(
         let Some(figures) = figures.get(ranked.contender) else { return false };
         let over = |most: Option<Millis>, seen: Option<Millis>| most.zip(seen).is_some_and(|(most, seen)| seen > most);
         over(budget.first_token, figures.first_token_p95)
-            || over(budget.total, figures.total_p95(situation.output_tokens))
+            || over(budget.total, figures.total_p95(situation.output_tokens, situation.plain))
     };
     let open = |ranked: &Ranked| figures.get(ranked.contender).is_none_or(|figures| figures.is_open(situation.now));
     if order.iter().all(|ranked| late(ranked) || !open(ranked)) {
@@ -243,7 +245,7 @@ fn score(
     order: &mut [Ranked],
     terms: &mut Vec<(usize, Vec<Term>)>,
 ) {
-    let slowness = Slowness::of(order, figures, strategy, situation.output_tokens);
+    let slowness = Slowness::of(situation, order, figures, strategy);
     let kept = affordable(situation, strategy, order);
     for ranked in order.iter_mut() {
         let Some(contender) = contenders.get(ranked.contender) else { continue };
@@ -254,14 +256,14 @@ fn score(
             Strategy::Ordered => ranked.contender as f64,
             Strategy::Weighted => race(situation.draw(contender), weight.ln()),
             Strategy::Cheapest => cost,
-            Strategy::Fastest | Strategy::FastestTotal => slowness.of_one(&seen, situation.output_tokens, strategy),
+            Strategy::Fastest | Strategy::FastestTotal => slowness.of_one(situation, &seen, strategy),
             Strategy::Throughput => -seen.tokens_per_second.unwrap_or(0.0),
             Strategy::LeastBusy => (f64::from(seen.in_flight) + 1.0) / weight,
             Strategy::Balanced => {
-                let healthy = seen.error_ratio < SICK && slowness.is_usual(&seen);
+                let healthy = seen.error_ratio < SICK && slowness.is_usual(situation, &seen);
                 ranked.group = if healthy { 0 } else { 1 };
                 let balance = situation.policy.balance;
-                let latency = slowness.of_one(&seen, situation.output_tokens, Strategy::Fastest).max(1.0);
+                let latency = slowness.of_one(situation, &seen, Strategy::Fastest).max(1.0);
                 // Of a product of powers only the logarithm is wanted, and most of its parts are nothing.
                 let power = |base: f64, exponent: f64| match base == 1.0 || exponent == 0.0 {
                     true => 0.0,
@@ -306,7 +308,7 @@ fn noted(
     let mut terms: Vec<Term> = Vec::new();
     let weight = f64::from(contender.weight.max(1));
     let cost = ranked.cost.map(|cost| cost.0 as f64 / NanoUsd::DOLLAR.0 as f64);
-    let wait = |strategy| slowness.of_one(seen, situation.output_tokens, strategy);
+    let wait = |strategy| slowness.of_one(situation, seen, strategy);
     match strategy {
         Strategy::Ordered => terms.push(("place", ranked.contender as f64)),
         Strategy::Weighted => terms.extend([("weight", weight), ("draw", situation.draw(contender))]),
@@ -384,14 +386,14 @@ struct Slowness {
 }
 
 impl Slowness {
-    fn of(order: &[Ranked], figures: &[Figures], strategy: Strategy, output: u64) -> Slowness {
+    fn of(situation: &Situation<'_>, order: &[Ranked], figures: &[Figures], strategy: Strategy) -> Slowness {
         if !matches!(strategy, Strategy::Fastest | Strategy::FastestTotal | Strategy::Balanced) {
             return Slowness { median: 0.0, median_p95: f64::MAX };
         }
-        let known = |figures: &Figures| time(figures, output, strategy);
+        let known = |figures: &Figures| time(situation, figures, strategy);
         let seen = order.iter().filter_map(|ranked| figures.get(ranked.contender));
         let mut times: Vec<f64> = seen.clone().filter_map(known).collect();
-        let mut tails: Vec<f64> = seen.filter_map(|seen| seen.first_token_p95.map(|p95| p95.0 as f64)).collect();
+        let mut tails: Vec<f64> = seen.filter_map(|seen| tail(situation, seen)).collect();
         let median = |times: &mut Vec<f64>| {
             sorted::sort_by(times, f64::total_cmp);
             times.get(times.len() / 2).copied()
@@ -399,28 +401,45 @@ impl Slowness {
         Slowness { median: median(&mut times).unwrap_or(1_000.0), median_p95: median(&mut tails).unwrap_or(f64::MAX) }
     }
 
-    fn of_one(&self, figures: &Figures, output: u64, strategy: Strategy) -> f64 {
-        time(figures, output, strategy).unwrap_or(self.median)
+    fn of_one(&self, situation: &Situation<'_>, figures: &Figures, strategy: Strategy) -> f64 {
+        time(situation, figures, strategy).unwrap_or(self.median)
     }
 
-    fn is_usual(&self, figures: &Figures) -> bool {
-        figures.first_token_p95.is_none_or(|p95| p95.0 as f64 <= 2.0 * self.median_p95)
+    fn is_usual(&self, situation: &Situation<'_>, figures: &Figures) -> bool {
+        tail(situation, figures).is_none_or(|tail| tail <= 2.0 * self.median_p95)
     }
 }
 
-/// Milliseconds, half median and half tail: the median alone forgets the tail, the tail alone is noise.
-fn time(figures: &Figures, output: u64, strategy: Strategy) -> Option<f64> {
-    let middle = figures.first_token_p50.map(|p50| p50.0 as f64);
-    // Too few answers for a tail: it is taken for twice the middle, so that one that is new is not unknown for long.
-    let tail = figures.first_token_p95.map(|p95| p95.0 as f64).or(middle.map(|middle| middle * 2.0))?;
-    let first = f64::midpoint(middle.unwrap_or(tail), tail);
-    match strategy {
-        Strategy::FastestTotal => {
-            let speed = figures.tokens_per_second.filter(|speed| *speed > 0.0)?;
-            Some(first + output as f64 * 1_000.0 / speed)
-        }
-        _ => Some(first),
+/// Milliseconds that 19 of 20 such calls wait no longer: of a stream until it speaks, of a plain answer until its end.
+fn tail(situation: &Situation<'_>, figures: &Figures) -> Option<f64> {
+    let p95 = match situation.plain {
+        true => figures.total_p95(situation.output_tokens, true),
+        false => figures.first_token_p95,
+    };
+    p95.map(|p95| p95.0 as f64)
+}
+
+/// Milliseconds that such a call waits. Of a plain answer nothing is there before all of it is, so its time is what such
+/// took, and without any what a stream of as many tokens would.
+fn time(situation: &Situation<'_>, figures: &Figures, strategy: Strategy) -> Option<f64> {
+    let whole = typical(figures.whole_p50, figures.whole_p95).filter(|_| situation.plain);
+    if whole.is_some() {
+        return whole;
     }
+    let first = typical(figures.first_token_p50, figures.first_token_p95)?;
+    if !situation.plain && strategy != Strategy::FastestTotal {
+        return Some(first);
+    }
+    let speed = figures.tokens_per_second.filter(|speed| *speed > 0.0)?;
+    Some(first + situation.output_tokens as f64 * 1_000.0 / speed)
+}
+
+/// Half median and half tail: the median alone forgets the tail, the tail alone is noise.
+fn typical(middle: Option<Millis>, tail: Option<Millis>) -> Option<f64> {
+    let middle = middle.map(|middle| middle.0 as f64);
+    // Too few answers for a tail: it is taken for twice the middle, so that one that is new is not unknown for long.
+    let tail = tail.map(|tail| tail.0 as f64).or(middle.map(|middle| middle * 2.0))?;
+    Some(f64::midpoint(middle.unwrap_or(tail), tail))
 }
 
 /// Keeps calls where they are unless leaving pays: where their prompt is cached, and where calls went lately.
@@ -430,7 +449,7 @@ fn stay(situation: &Situation<'_>, strategy: Strategy, figures: &[Figures], orde
     if let Some(warm) = situation.warm.filter(|_| situation.policy.sticky)
         && let Some(at) = place(warm.contender)
     {
-        let pace = |of: usize| figures.get(of).and_then(|figures| time(figures, 0, Strategy::Fastest));
+        let pace = |of: usize| figures.get(of).and_then(|figures| time(situation, figures, Strategy::Fastest));
         let bearable =
             pace(warm.contender).zip(pace(best.contender)).is_none_or(|(its, best)| its <= WARM_PATIENCE * best);
         let holds = match strategy {

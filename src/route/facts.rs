@@ -34,6 +34,8 @@ pub struct CallFacts<'c> {
     pub endpoint: &'c str,
     /// What its prompt is like.
     pub prompt: Prompt<'c>,
+    /// Its answer is wanted in one piece, not as a stream.
+    pub plain: bool,
     /// The output limit that it asks for.
     pub output_tokens: Option<u64>,
     /// What a target must be able to do: a set of [`Capabilities`](crate::provider::Capabilities).

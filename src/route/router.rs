@@ -439,6 +439,7 @@ impl Router {
         let usual = self.outputs.get(name).copied().unwrap_or(USUAL_OUTPUT);
         let situation = Situation {
             input_tokens: request.facts.prompt.tokens,
+            plain: request.facts.plain,
             output_tokens: request.facts.output_tokens.map_or(usual as u64, |most| most.min(usual as u64)).max(1),
             needs: request.facts.needs,
             demands,

@@ -125,6 +125,12 @@ fn write_figures(object: &mut Object<'_>, figures: &Figures) {
     if let Some(wait) = figures.first_token_p95 {
         object.number("first_token_p95_ms", wait.0);
     }
+    if let Some(wait) = figures.whole_p50 {
+        object.number("whole_p50_ms", wait.0);
+    }
+    if let Some(wait) = figures.whole_p95 {
+        object.number("whole_p95_ms", wait.0);
+    }
     if let Some(speed) = figures.tokens_per_second {
         object.number("tokens_per_second", speed);
     }

@@ -137,6 +137,30 @@ fn slow_targets_are_left_out_of_a_latency_budget() {
     assert!(streamed.text.contains("latency_budget"), "{}", streamed.text);
 }
 
+#[test]
+fn the_fastest_is_known_where_no_call_is_streamed() {
+    let document = r#"{"version":1,"aliases":{"quick":{"strategy":"fastest",
+        "candidates":["openai/gpt-4o","openai/gpt-4o-mini","deepseek/deepseek-v4-flash"]}}}"#;
+    let mut world = world(document);
+    for (model, takes) in [("openai/gpt-4o", 4_000), ("openai/gpt-4o-mini", 900), ("deepseek/deepseek-v4-flash", 2_000)]
+    {
+        for _ in 0..25 {
+            let (id, step) = world.chat(&asking(model, "hi"));
+            sent(step);
+            world.now.0 += takes;
+            world.answer(id, 200, &[], ANSWER);
+        }
+    }
+    hear_from_the_region(&mut world);
+    let told = explained(&mut world, &asking("quick", "hi"), &[]);
+    let order: Vec<&str> =
+        told["candidates"].as_array().expect("an order").iter().filter_map(|one| one["target"].as_str()).collect();
+    assert_eq!(order, ["openai/gpt-4o-mini", "deepseek/deepseek-v4-flash", "openai/gpt-4o"]);
+    let first = &told["candidates"][0]["telemetry"];
+    assert!(first["whole_p50_ms"].as_u64().is_some_and(|whole| (860..=980).contains(&whole)), "{first}");
+    assert!(first["first_token_p50_ms"].is_null(), "no stream was seen: {first}");
+}
+
 /// What this isolate saw goes to the object of its region, and the figures come back.
 fn hear_from_the_region(world: &mut World) {
     let (mut region, now) = (Region::default(), world.now);

@@ -63,6 +63,7 @@ impl Case {
     fn situation(&self) -> Situation<'_> {
         Situation {
             input_tokens: 1_000,
+            plain: false,
             output_tokens: 200,
             needs: 0,
             demands: &self.demands,
@@ -104,6 +105,27 @@ fn each_strategy_orders_by_its_own_measure() {
     assert_eq!(Case::new(Strategy::FastestTotal, &[1, 1, 1], &speeds).order(|_| ()), "cba");
     let busy = [5, 0, 2].map(|in_flight| Figures { in_flight, ..Figures::default() });
     assert_eq!(Case::new(Strategy::LeastBusy, &[1, 1, 1], &busy).order(|_| ()), "bca");
+}
+
+#[test]
+fn a_plain_call_goes_by_when_the_whole_answer_is_there() {
+    let seen = |first: u64, whole: u64| Figures {
+        whole_p50: Some(Millis(whole)),
+        whole_p95: Some(Millis(whole * 2)),
+        ..pace(first, first * 2)
+    };
+    // The second is slow to begin and soon done; of the third only streams were seen, of which 200 tokens take 2,300 ms.
+    let streamed = Figures { tokens_per_second: Some(100.0), ..pace(200, 400) };
+    let mut case = Case::new(Strategy::Fastest, &[1, 1, 1], &[seen(100, 9_000), seen(900, 1_000), streamed]);
+    let plain = |situation: &mut Situation<'_>| situation.plain = true;
+    assert_eq!((case.order(|_| ()).as_str(), case.order(plain).as_str()), ("acb", "bca"));
+    case.policy.latency_budget.total = Some(Millis(2_000));
+    assert_eq!(case.decide(plain).excluded, [(0, Exclusion::Latency), (2, Exclusion::Latency)]);
+    case.policy = Policy { strategy: Strategy::Balanced, ..Policy::default() };
+    let decision = case.decide(plain);
+    assert_eq!(decision.order.iter().map(|ranked| (ranked.contender, ranked.group)).max(), Some((2, 0)));
+    let slow = decision.order.iter().find(|ranked| ranked.contender == 0);
+    assert_eq!(slow.map(|ranked| ranked.group), Some(1), "it is more than twice as slow as the middle one");
 }
 
 #[test]
