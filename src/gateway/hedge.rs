@@ -33,9 +33,9 @@ impl Gateway {
         })?;
         let attempt = call.attempt.as_ref()?;
         let by_figures = failover.hedge.is_some_and(|hedge| hedge.own_p95) && call.wishes.hedge.is_none();
-        // What is known of a target is when its streams begin, not how long an answer in one piece takes.
-        let figures = if by_figures && call.asked.stream { self.view.figures(&attempt.target) } else { None };
-        Some(figures.and_then(|figures| figures.p95).unwrap_or(after))
+        let figures = if by_figures { self.view.figures(&attempt.target) } else { None };
+        let seen = figures.and_then(|figures| if call.asked.stream { figures.p95 } else { figures.whole_p95 });
+        Some(seen.unwrap_or(after))
     }
 
     /// A call has waited so long for its target's first word that another may be asked as well. Gives the step of the
