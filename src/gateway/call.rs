@@ -14,7 +14,7 @@ use crate::wire::error::redact;
 use crate::wire::{Cost, InlinedMedia, Surface};
 
 use super::attempt::Attempt;
-use super::escalate::Judged;
+use super::escalate::{Judged, PassedOver};
 use super::funds::Funds;
 use super::inner::Inner;
 use super::resume::{Besides, Resume};
@@ -101,6 +101,8 @@ pub struct Call {
     pub(super) besides: Option<Box<Besides>>,
     /// The ledger's rows of those attempts, until the call is over.
     pub(super) rows: Vec<Record>,
+    /// The last answer that failed its check: better than none.
+    pub(super) passed_over: Option<Box<PassedOver>>,
     /// What the caller is still to get of a stream that broke off.
     pub(super) unwritten: Vec<u8>,
     /// Links that had to be fetched, by link.
@@ -218,6 +220,7 @@ impl Call {
             resume: None,
             besides: None,
             rows: Vec::new(),
+            passed_over: None,
             unwritten: Vec::new(),
             inlined: InlinedMedia::new(),
             drained: false,

@@ -1,18 +1,22 @@
-//! Escalation: an answer that is not what its candidate's must be is paid for and passed over for the next candidate's.
+//! Escalation: an answer that is not what its candidate's must be is paid for and passed over for the next candidate's,
+//! and is the caller's all the same where nobody gives another.
 
 use crate::chat::{Answer, Usage};
 use crate::failure::{Failure, Retry};
-use crate::http::{Endpoint, Task};
+use crate::http::{Endpoint, Response, Task};
 use crate::json::{Object, Raw};
+use crate::observe::Record;
 use crate::route::check::{Check, JudgedBy, text_of};
 use crate::route::reading::Reading;
 use crate::units::{NanoUsd, UnixMillis};
-use crate::wire::Change;
 use crate::wire::drive::Pipe;
+use crate::wire::{Change, Closing, Cost};
 
+use super::attempt::Attempt;
 use super::call::{Call, Role, Stage};
 use super::inner::Inner;
 use super::plain::read;
+use super::stream::{MOST_CHECKED, stream_head};
 use super::{Gateway, Step};
 
 /// What a judge is told before it reads anything of a caller's.
@@ -39,6 +43,14 @@ enum Held {
     Stream(Box<Pipe>, Vec<u8>),
 }
 
+/// An answer that failed its check, and was paid for.
+pub(super) struct PassedOver {
+    held: Held,
+    attempt: Attempt,
+    /// Which of the call's rows is its own.
+    pub(super) row: usize,
+}
+
 /// What the check of its candidate finds in an answer.
 enum Finding {
     /// What is wrong with it.
@@ -56,10 +68,12 @@ impl Gateway {
         let attempt = call.attempt.as_ref()?;
         let answer = attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?;
         let (usage, _) = read(call, attempt, body, now).ok()?;
-        match self.examine(call, &answer, &usage, now)? {
-            Finding::Fault(fault) => Some(self.pass_over(call, fault, usage, now)),
-            Finding::Doubt(question) => Some(judge(call, question, Judged { held: Held::Plain(body.to_vec()), usage })),
-        }
+        let finding = self.examine(call, &answer, &usage, now)?;
+        let judged = Judged { held: Held::Plain(body.to_vec()), usage };
+        Some(match finding {
+            Finding::Fault(fault) => self.pass_over(call, fault, judged, now),
+            Finding::Doubt(question) => judge(call, question, judged),
+        })
     }
 
     /// The same for a stream that was held back to its end; the whole of it is the caller's where it is good.
@@ -74,8 +88,13 @@ impl Gateway {
         let answer = pipe.take_folded();
         match answer.and_then(|answer| self.examine(call, &answer, &usage, now)) {
             None => self.serve_held(call, pipe, held, now),
-            Some(Finding::Fault(fault)) => self.pass_over(call, fault, usage, now),
-            Some(Finding::Doubt(question)) => judge(call, question, Judged { held: Held::Stream(pipe, held), usage }),
+            Some(finding) => {
+                let judged = Judged { held: Held::Stream(pipe, held), usage };
+                match finding {
+                    Finding::Fault(fault) => self.pass_over(call, fault, judged, now),
+                    Finding::Doubt(question) => judge(call, question, judged),
+                }
+            }
         }
     }
 
@@ -88,8 +107,11 @@ impl Gateway {
         now: UnixMillis,
     ) -> Result<Step, Failure> {
         let refused = verdict.and_then(word).is_some_and(|word| word.starts_with("no"));
-        if refused && self.may_escalate(call, &judged.usage, now) {
-            return Ok(self.pass_over(call, "judge", judged.usage, now));
+        if refused {
+            if self.may_escalate(call, &judged.usage, now) {
+                return Ok(self.pass_over(call, "judge", judged, now));
+            }
+            call.note_check(Change::Failed);
         }
         match judged.held {
             Held::Stream(pipe, held) => Ok(self.serve_held(call, pipe, held, now)),
@@ -101,7 +123,13 @@ impl Gateway {
     /// What is to be done about an answer; nothing where it is good, or nobody may be asked for a better one.
     fn examine(&self, call: &mut Call, answer: &Answer<'_>, usage: &Usage, now: UnixMillis) -> Option<Finding> {
         let fault = call.check()?.fault(answer, call.shape().as_ref());
-        if fault.is_none() && call.judge().is_none() || !self.may_escalate(call, usage, now) {
+        if fault.is_none() && call.judge().is_none() {
+            return None;
+        }
+        if !self.may_escalate(call, usage, now) {
+            if fault.is_some() {
+                call.note_check(Change::Failed);
+            }
             return None;
         }
         match fault {
@@ -138,17 +166,63 @@ impl Gateway {
     }
 
     /// The answer is paid for, and the next candidate asked.
-    fn pass_over(&mut self, call: &mut Call, fault: &'static str, usage: Usage, now: UnixMillis) -> Step {
+    fn pass_over(&mut self, call: &mut Call, fault: &'static str, judged: Judged, now: UnixMillis) -> Step {
+        let Judged { held, usage } = judged;
         // The target did its work; what it made of it is no matter of its health.
         self.report_served(call, Some(&usage), now);
         let mut failure = Failure::bad_answer("The answer is not what it must be.").code(format!("check_{fault}"));
         failure.retry = Retry::OtherTarget;
         call.note_failed(&failure, now);
+        let row = call.rows.len();
         let cost = self.pay_besides(call, &failure, &usage, now);
         call.add_besides(usage, cost);
         call.first_token = None;
+        // Of what is long, the room that it takes is worth more than the comfort that it may be.
+        let is_short = !matches!(&held, Held::Plain(body) if body.len() > MOST_CHECKED);
+        if let Some(attempt) = call.attempt.take_if(|_| is_short) {
+            call.passed_over = Some(Box::new(PassedOver { held, attempt, row }));
+        }
         let sent = self.aim_at_next(call, now).and_then(|()| self.send(call, now));
         sent.unwrap_or_else(|failure| self.failed(call, failure, now))
+    }
+
+    /// Nobody gave a better answer than the one that was passed over: the step that gives that to the caller, where there
+    /// is one. It is in the bill already, and its row becomes that of the call.
+    pub(super) fn serve_passed_over(&mut self, call: &mut Call, now: UnixMillis) -> Option<Step> {
+        let PassedOver { held, attempt, row } = *call.passed_over.take()?;
+        call.attempt = Some(attempt);
+        call.note_check(Change::Failed);
+        let (usage, cost) = call.with_besides(None, None);
+        let latchkey = if call.wishes.explain { call.explanation(None) } else { None };
+        let closing = Closing { usage, cost, latchkey };
+        let stream = match held {
+            Held::Stream(pipe, bytes) => Ok((*pipe, bytes)),
+            Held::Plain(body) if call.asked.stream => Ok(self.as_stream(call, &body, now).ok()?),
+            Held::Plain(body) => Err(body),
+        };
+        let response = match stream {
+            Ok((mut pipe, mut bytes)) => {
+                pipe.close(&closing, &mut bytes);
+                stream_head(bytes, call.asked.layout)
+            }
+            Err(body) => {
+                let (_, answer) = read(call, call.attempt.as_ref()?, &body, now).ok()?;
+                let response = Response::json(200, answer.write(&closing).ok()?);
+                match cost {
+                    Some(Cost { charged, .. }) => response.header("x-latchkey-cost", charged.to_string()),
+                    None => response,
+                }
+            }
+        };
+        let status = if call.drained { 499 } else { 200 };
+        let told = call.record(status, None, None, None, now);
+        let Record { attempts, tried, routing, adjusted, total_ms, .. } = told;
+        let paid = (row < call.rows.len()).then(|| call.rows.remove(row))?;
+        let (error, cause) = (None, None);
+        let record = Record { status, attempts, tried, routing, adjusted, total_ms, error, cause, ..paid };
+        self.keep_record(call, record);
+        call.stage = Stage::Over;
+        Some(Step::Respond(call.dress(response, now)))
     }
 }
 
@@ -165,10 +239,10 @@ impl Call {
         self.routed.as_ref().is_some_and(|routed| routed.escalation.streams)
     }
 
-    /// Tells the caller that nobody has checked their answer.
-    pub(super) fn note_unchecked(&mut self) {
+    /// Tells the caller what became of the check: dropped, where nobody has checked their answer, or failed.
+    pub(super) fn note_check(&mut self, what: Change) {
         if let Some(attempt) = &mut self.attempt {
-            attempt.adjusted.note("check", Change::Dropped);
+            attempt.adjusted.note("check", what);
         }
     }
 

@@ -135,6 +135,10 @@ impl Call {
         self.funds.add_paid(&mut other.funds);
         self.tried.append(&mut other.tried);
         sorted::sort_by_key(&mut self.tried, |tried| tried.started);
+        if let Some(mut passed_over) = other.passed_over.take() {
+            passed_over.row += self.rows.len();
+            self.passed_over = Some(passed_over);
+        }
         self.rows.append(&mut other.rows);
         if self.plan.is_none() {
             self.plan = other.plan.take();

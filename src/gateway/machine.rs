@@ -254,6 +254,9 @@ impl Gateway {
             return self.end_resumed(call, *resume, failure, now);
         }
         self.outpace(call, now);
+        if let Some(step) = self.serve_passed_over(call, now) {
+            return step;
+        }
         let response = call.refuse(failure, now);
         self.note_routed_failure(call, failure);
         // A flood of bad keys must not reach the database.

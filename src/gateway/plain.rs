@@ -126,6 +126,14 @@ impl Gateway {
 
     /// A stream was asked for and came in one piece, as servers that cannot stream answer: the caller gets a stream.
     pub(super) fn stream_whole(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
+        let (mut pipe, mut out) = self.as_stream(call, body, now)?;
+        let closing = self.settle(call, &pipe, None, now);
+        pipe.close(&closing, &mut out);
+        Ok(Step::Respond(call.dress(stream_head(out, call.asked.layout), now)))
+    }
+
+    /// An answer in one piece as a stream that lacks its closing.
+    pub(super) fn as_stream(&self, call: &Call, body: &[u8], now: UnixMillis) -> Result<(Pipe, Vec<u8>), Failure> {
         let limits = self.setup.config.limits;
         let caps = Caps { event: limits.answer_bytes, answer: limits.answer_bytes };
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
@@ -149,9 +157,7 @@ impl Gateway {
             pipe.feed(&as_events(body, format)?, &mut out);
             pipe.finish(&mut out)?;
         }
-        let closing = self.settle(call, &pipe, None, now);
-        pipe.close(&closing, &mut out);
-        Ok(Step::Respond(call.dress(stream_head(out, call.asked.layout), now)))
+        Ok((pipe, out))
     }
 }
 
@@ -215,7 +221,7 @@ impl Patched<'_> {
 }
 
 impl Plain<'_> {
-    fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
+    pub(super) fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
         Ok(match self {
             Plain::Patched(patched) => patched.write(closing),
             Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing),

@@ -5,7 +5,7 @@ use crate::http::{Response, no_store};
 use crate::keys::OnDisconnect;
 use crate::units::UnixMillis;
 use crate::wire::drive::{Caps, Pipe};
-use crate::wire::{Closing, Layout};
+use crate::wire::{Change, Closing, Layout};
 
 use super::attempt::Lane;
 use super::call::{Call, Stage};
@@ -17,7 +17,7 @@ const MOST_HELD: usize = 256 << 10;
 /// The same in events.
 const MOST_EVENTS: u32 = 64;
 /// What is held back of a stream that is checked: some thousand tokens with all that stands around them.
-const MOST_CHECKED: usize = 1 << 20;
+pub(super) const MOST_CHECKED: usize = 1 << 20;
 
 impl Gateway {
     /// A stream begins: nothing goes to the caller before its first real token.
@@ -50,7 +50,7 @@ impl Gateway {
             if call.checks_streams() {
                 pipe.fold();
             } else {
-                call.note_unchecked();
+                call.note_check(Change::Dropped);
             }
         }
         call.stage = Stage::Holding(Box::new(pipe), Vec::new());
@@ -144,7 +144,7 @@ impl Gateway {
     fn commit_unchecked(&mut self, call: &mut Call, mut pipe: Box<Pipe>, held: Vec<u8>, now: UnixMillis) -> Step {
         if pipe.folds() {
             pipe.take_folded();
-            call.note_unchecked();
+            call.note_check(Change::Dropped);
         }
         self.commit(call, pipe, held, now)
     }

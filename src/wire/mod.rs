@@ -114,6 +114,8 @@ pub enum Change {
     Trimmed,
     /// Said in another way that means nearly the same.
     Changed,
+    /// The answer is not what it must be.
+    Failed,
 }
 
 impl Adjusted {
@@ -162,6 +164,7 @@ impl Change {
             Change::Clamped => "clamped",
             Change::Trimmed => "trimmed",
             Change::Changed => "changed",
+            Change::Failed => "failed",
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Answers that fail their check: who is asked next, within which bounds, and what another model makes of them.
 
 use latchkey::breaker::{Outcome, What};
+use latchkey::budget::{Budget, Period, Scope};
 use latchkey::failure::Kind;
-use latchkey::gateway::{CallId, Input, Step};
+use latchkey::gateway::{CallId, Deadline, Input, Step};
 use latchkey::http::Response;
 use latchkey::keys::Key;
 use latchkey::units::NanoUsd;
@@ -290,6 +291,112 @@ fn a_caller_who_leaves_while_an_answer_is_judged_is_billed() {
     assert!(record.cost_nano.is_some_and(|cost| cost > 0));
 }
 
+/// What the only call of a world is told: its answer, and its rows.
+fn rows_of(world: &mut World) -> Vec<(u32, String, u16, Option<String>, u64)> {
+    let rows = world.rows();
+    rows.into_iter().map(|row| (row.seq, row.model, row.status, row.error, row.output_text)).collect()
+}
+
+#[test]
+fn an_answer_that_failed_its_check_is_better_than_none() {
+    let down = r#"{"error":{"message":"down"}}"#;
+    let mut world = world(&json!({"regex": "^Rome"}), &json!({"failover": {"same_target": 0}}));
+    let (id, step) = said(&mut world, &json!({}), "Who knows");
+    sent(step);
+    let response = answered(world.refuse(id, 503, &[], down));
+    assert_eq!((response.status, header(&response, "x-latchkey-adjusted")), (200, Some("check=failed")));
+    assert_eq!(header(&response, "x-latchkey-model"), Some("openai/gpt-4o-mini"));
+    assert_eq!(header(&response, "x-latchkey-attempts"), Some("2"));
+    let told = parsed(&response.body);
+    assert_eq!(
+        (&told["choices"][0]["message"]["content"], &told["usage"]["total_tokens"]),
+        (&json!("Who knows"), &json!(11))
+    );
+    let attempts: Vec<&Value> = told["latchkey"]["attempts"].as_array().expect("attempts").iter().collect();
+    assert_eq!((&attempts[0]["reason"], &attempts[1]["status"]), (&json!("check_regex"), &json!(503)));
+    assert_eq!(attempts[0]["cost"], told["usage"]["cost"]);
+    let record = world.only_record();
+    assert_eq!((record.model.as_str(), record.status, record.attempts), ("gpt-4o-mini", 200, 2));
+    assert_eq!((record.error, record.output_text, record.state), (None, 2, "settled_actual"));
+    assert!(record.tried.is_some_and(|tried| tried.contains("check_regex") && tried.contains("503")));
+    let cost = NanoUsd(record.cost_nano.expect("a cost")).to_string();
+    assert_eq!(header(&response, "x-latchkey-cost"), Some(cost.as_str()));
+    assert_eq!(told["usage"]["cost"].as_f64(), cost.parse().ok());
+    assert!(record.prices.is_some() && record.adjusted.as_deref() == Some("check=failed"));
+}
+
+#[test]
+fn two_that_race_for_a_better_answer_may_both_fail() {
+    let spec = json!({"version": 1, "failover": {"same_target": 0, "hedge": {"after_ms": 300, "percent": 100}},
+        "aliases": {"data": {"candidates": [{"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}},
+            "openai/gpt-4o", "anthropic/claude-haiku-4-5"]}}});
+    for first_fails_first in [true, false] {
+        let mut world = World::of(Key::default(), &spec.to_string(), &[]);
+        let (first, step) = said(&mut world, &json!({}), "Who knows");
+        sent(step);
+        let (second, step) = world.hedge(first).expect("another is asked as well");
+        sent(step);
+        let (one, other) = if first_fails_first { (first, second) } else { (second, first) };
+        assert!(matches!(world.refuse(one, 503, &[], "{}"), Step::Finish(_)));
+        let response = answered(world.refuse(other, 503, &[], "{}"));
+        let told = parsed(&response.body);
+        assert_eq!((response.status, &told["choices"][0]["message"]["content"]), (200, &json!("Who knows")));
+        assert_eq!(told["latchkey"]["attempts"].as_array().map(Vec::len), Some(3));
+        assert_eq!(rows_of(&mut world), [(0, "gpt-4o-mini".into(), 200, None, 2)]);
+    }
+}
+
+#[test]
+fn a_stream_that_failed_its_check_is_better_than_none() {
+    let check = json!({"regex": "^Rome"});
+    let held = json!({"escalation": {"streams": true}, "failover": {"same_target": 0}});
+    let mut whole = world(&check, &held);
+    let (id, step) = streaming(&mut whole, &streamed("Who knows"));
+    sent(step);
+    let response = answered(whole.resume(id, Input::Expired(Deadline::Total)));
+    assert_eq!((response.status, header(&response, "x-latchkey-adjusted")), (200, Some("check=failed")));
+    let text = String::from_utf8(response.body).expect("text");
+    assert!(text.contains("knows") && text.contains("check_regex") && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert_eq!(rows_of(&mut whole)[0], (0, "gpt-4o-mini".into(), 200, None, 2));
+
+    let mut plain = world(&check, &held);
+    let (id, step) = plain.send("/v1/chat/completions", ASKED, &[]);
+    sent(step);
+    sent(plain.refuse(id, 200, &[("content-type", "application/json")], &saying("Who knows")));
+    let response = answered(plain.refuse(id, 400, &[], r#"{"error":{"message":"no"}}"#));
+    let text = String::from_utf8(response.body).expect("text");
+    assert!(text.contains("Who knows") && text.ends_with("data: [DONE]\n\n"), "{text}");
+    assert_eq!(rows_of(&mut plain), [(0, "gpt-4o-mini".into(), 200, None, 2)]);
+}
+
+#[test]
+fn what_a_better_answer_would_have_cost_is_booked_beside_the_one_there_was() {
+    let budget = Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd(10_000_000),
+        period: Period::Total,
+        ..Budget::default()
+    };
+    let spec = json!({"version": 1, "failover": {"same_target": 0}, "aliases": {"data": {"candidates": [
+        {"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}}, "openai/gpt-4o"]}}});
+    let mut world = World::of(Key { budgets: vec![budget], ..Key::default() }, &spec.to_string(), &[]);
+    let (id, step) = said(&mut world, &json!({}), "Who knows");
+    sent(step);
+    // It took the request and may bill it.
+    let told = parsed(&answered(world.resume(id, Input::Expired(Deadline::Total))).body);
+    assert_eq!(told["choices"][0]["message"]["content"], "Who knows");
+    assert_eq!(world.gateway.purse.holding(), 0);
+    let rows = world.rows();
+    let named: Vec<_> = rows.iter().map(|row| (row.model.as_str(), row.state)).collect();
+    assert_eq!(named, [("gpt-4o-mini", "settled_actual"), ("gpt-4o", "committed_ceiling")]);
+    let charged: i64 = rows.iter().map(|row| row.cost_nano.expect("a cost")).sum();
+    world.report();
+    let now = world.now;
+    let standing = world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known");
+    assert_eq!(standing.spent, charged);
+}
+
 #[test]
 fn what_there_is_is_better_than_asking_whom_a_breaker_blocks() {
     let mut world = world(&json!({"json": []}), &json!({}));
@@ -299,4 +406,5 @@ fn what_there_is_is_better_than_asking_whom_a_breaker_blocks() {
     let (_, step) = said(&mut world, &json!({}), "no JSON at all");
     let response = answered(step);
     assert_eq!((response.status, header(&response, "x-latchkey-attempts")), (200, Some("1")));
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("check=failed"));
 }
