@@ -10,7 +10,7 @@ use crate::wire::headroom;
 
 use super::attempt::Attempt;
 use super::call::Call;
-use super::{Gateway, send::no_attempt};
+use super::{Deadline, Gateway, send::no_attempt};
 
 impl Gateway {
     /// What is known of a target: blocked where it is, or where each of its credentials is.
@@ -178,7 +178,8 @@ impl Gateway {
     /// The attempt under way has failed. What the caller's own key or deadline had a part in says nothing.
     pub(super) fn report_failed(&mut self, call: &Call, failure: &Failure, now: UnixMillis) {
         let Some(attempt) = &call.attempt else { return };
-        let what = if attempt.own_key || call.brought_about(failure) { What::Void } else { What::of(failure) };
+        let says_nothing = attempt.own_key || call.brought_about(failure) || self.came_too_late(call, failure, now);
+        let what = if says_nothing { What::Void } else { What::of(failure) };
         match failure.blame() {
             Blame::Credential if attempt.upstream.keys.len() > 1 => self.report(attempt, What::Void, what, now),
             // It was blocked for a reason, and this is no sign that it is back.
@@ -188,6 +189,15 @@ impl Gateway {
             Blame::Nobody => self.report(attempt, What::Void, What::Void, now),
             _ => self.report(attempt, what, What::Void, now),
         }
+    }
+
+    /// Whether the time of the whole call was over before the attempt had its share of it: as long as a stream may take
+    /// to begin, or half of all. What others and waits used up is not its target's doing.
+    fn came_too_late(&self, call: &Call, failure: &Failure, now: UnixMillis) -> bool {
+        let is_total = failure.kind == Kind::Timeout && failure.param.as_deref() == Some(Deadline::Total.as_str());
+        let deadlines = call.deadlines(&self.setup.config.limits.deadlines);
+        let share = deadlines.first_token.min(Millis(deadlines.total.0 / 2));
+        is_total && call.attempt.as_ref().is_some_and(|attempt| now.since(attempt.sent) < share)
     }
 
     fn report(&mut self, attempt: &Attempt, of_target: What, of_credential: What, now: UnixMillis) {
