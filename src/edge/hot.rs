@@ -382,6 +382,12 @@ pub fn pending(call: u32) -> String {
     })
 }
 
+/// Whether a stream's first real token has come.
+#[wasm_bindgen]
+pub fn has_spoken(call: u32) -> bool {
+    with(true, |isolate| isolate.gateway.has_spoken(CallId(call)))
+}
+
 /// A streamed body ended in good order.
 #[wasm_bindgen]
 pub fn end(call: u32, now: f64) -> String {

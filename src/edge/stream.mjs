@@ -178,6 +178,7 @@ export class LiveStream {
         last = core.take_bytes();
         break;
       }
+      this.spoke ||= core.has_spoken(live.call);
       buffer = value.buffer;
     }
     await this.takeBack();
@@ -204,8 +205,8 @@ export class LiveStream {
     const now = (this.lastRead = Date.now());
     if (this.writer !== undefined) {
       const out = core.feed(live.call, bytes, now);
-      // A ping to a stream that silence began is no word: its deadline for the first token goes on.
-      this.spoke ||= this.mayPass || out === undefined || out.length > 0;
+      // A ping or a role to a stream that silence began is no word: its deadline for the first token goes on.
+      this.spoke ||= core.has_spoken(live.call);
       // What may pass goes on as it came.
       if (this.mayPass) this.write(bytes);
       if (out !== undefined) return this.write(out);
@@ -220,7 +221,7 @@ export class LiveStream {
     }
     const step = JSON.parse(core.peek(live.call, bytes, now));
     if (step.do === "hold") return;
-    this.spoke = true;
+    this.spoke = core.has_spoken(live.call);
     if (step.do === "commit") this.commit(step);
     else this.give(step);
   }

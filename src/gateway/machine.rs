@@ -134,6 +134,16 @@ impl Gateway {
         self.calls.contains_key(&id)
     }
 
+    /// Whether a real token of a call's stream has come: until then it has its deadline for the first one, whatever else
+    /// comes. What is no such stream has none.
+    #[must_use]
+    pub fn has_spoken(&self, id: CallId) -> bool {
+        match self.calls.get(&id).map(|call| &call.stage) {
+            Some(Stage::Holding(pipe, _) | Stage::Streaming(pipe)) => pipe.meter().spoke,
+            _ => true,
+        }
+    }
+
     /// What the calls under way are sent to.
     pub(super) fn calls_with_attempts(&self) -> impl Iterator<Item = &Attempt> {
         self.calls.values().filter_map(|call| call.attempt.as_ref())

@@ -1,6 +1,6 @@
 //! What goes upstream, and what comes back on each lane.
 
-use latchkey::gateway::{Input, Step};
+use latchkey::gateway::{Deadline, Input, Step};
 use latchkey::keys::Key;
 
 use crate::world::{World, events, header, header_of, json, refused, sent};
@@ -120,6 +120,30 @@ fn silence_commits_the_call_and_keeps_it_warm() {
         step => panic!("{step:?}"),
     }
     assert!(matches!(world.resume(id, Input::Silence), Step::Write(bytes) if bytes == b": keep-alive\n\n"));
+}
+
+#[test]
+fn what_comes_to_a_stream_that_silence_began_is_no_first_token() {
+    for relay in ["true", "false"] {
+        let document = format!(r#"{{"version":1,"lanes":{{"relay":{relay}}}}}"#);
+        let mut world = World::with(Key::default(), Some(&document));
+        let body = r#"{"model":"openai/gpt-4o","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+        let (id, step) = world.chat(body);
+        sent(step);
+        world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+        assert!(!world.gateway.has_spoken(id));
+        assert!(matches!(world.resume(id, Input::Silence), Step::Commit { .. }));
+        for piece in [b": ping\n\n", OPENAI_STREAM[0]] {
+            assert!(matches!(world.resume(id, Input::Chunk(piece)), Step::Write(_)));
+            assert!(!world.gateway.has_spoken(id), "{}", String::from_utf8_lossy(piece));
+        }
+        world.resume(id, Input::Chunk(OPENAI_STREAM[1]));
+        assert!(world.gateway.has_spoken(id));
+        // What died before it spoke would have ended in an error that names the deadline.
+        let Step::Finish(bytes) = world.resume(id, Input::Expired(Deadline::FirstToken)) else { panic!("going on") };
+        assert!(String::from_utf8_lossy(&bytes).contains("`first_token`"));
+        assert!(world.gateway.has_spoken(id), "it is over, and waits for nothing");
+    }
 }
 
 #[test]

@@ -216,6 +216,31 @@ describe("deadlines of the caller", () => {
     assert.equal(answer.status, 200);
     assert.match(answer.error?.message ?? "", /`first_token`/, answer.text);
   });
+
+  test("what else comes to a stream that passes natively is no first token either", async () => {
+    await gateway.configure({ limits: LIMITS, failover: FAILOVER, lanes: { relay: true } });
+    const role = { id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }] };
+    upstream.reply(async (seen, response) => {
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      response.write(": processing\n\n");
+      let left = false;
+      void seen.left.then(() => (left = true));
+      await delay(LIMITS.deadlines.commit_after_ms + 200);
+      response.write(event(role));
+      while (!left) {
+        response.write(": processing\n\n");
+        await delay(100);
+      }
+    });
+    const body = { model: "openai/gpt-4o", stream: true, stream_options: { include_usage: true } };
+    // What is to be explained does not pass natively.
+    const headers = { "x-latchkey-explain": "false", "x-latchkey-first-token-timeout-ms": "4000" };
+    const answer = await ask(body, headers);
+    await gateway.configure({ limits: LIMITS, failover: FAILOVER });
+    assert.equal(answer.status, 200);
+    assert.match(answer.error?.message ?? "", /`first_token`/, answer.text);
+    assert.match(answer.text, /^: processing/);
+  });
 });
 
 describe("load", () => {
