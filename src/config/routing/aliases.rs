@@ -44,17 +44,28 @@ pub(in super::super) fn read(place: &Place<'_>) -> SortedMap<String, Alias> {
         }
         aliases.insert((*name).to_owned(), alias(place));
     }
-    for (name, place) in entries.iter().filter(|(name, _)| leads_to(&aliases, name, name, 0)) {
+    let endless = endless(&aliases);
+    for (name, place) in entries.iter().filter(|(name, _)| endless.binary_search(name).is_ok()) {
         place.fault(format!("`{name}` stands for itself by way of its candidates"));
     }
     aliases
 }
 
-fn leads_to(aliases: &SortedMap<String, Alias>, from: &str, to: &str, depth: usize) -> bool {
-    let Some(alias) = aliases.get(from).filter(|_| depth <= MAX_DEPTH) else { return depth > MAX_DEPTH };
-    let named = alias.candidates.iter().chain(alias.overlays.iter().flat_map(|overlay| &overlay.candidates));
-    let mut models = named.map(|named| named.model.as_str()).chain(alias.fallbacks.iter().map(String::as_str));
-    models.any(|model| model == to || (aliases.contains_key(model) && leads_to(aliases, model, to, depth + 1)))
+/// The aliases that stand for further ones for longer than any may, in the order of their names: in a circle, or too deep.
+///
+/// Each round leaves those that lead to one that the round before left, so no way is gone twice however many there are.
+fn endless(aliases: &SortedMap<String, Alias>) -> Vec<&str> {
+    let mut left: Vec<&str> = aliases.keys().map(String::as_str).collect();
+    for _ in 0..=MAX_DEPTH {
+        let goes_on = |name: &&str| {
+            let Some(alias) = aliases.get(*name) else { return false };
+            let named = alias.candidates.iter().chain(alias.overlays.iter().flat_map(|overlay| &overlay.candidates));
+            let mut models = named.map(|named| named.model.as_str()).chain(alias.fallbacks.iter().map(String::as_str));
+            models.any(|model| left.binary_search(&model).is_ok())
+        };
+        left = left.iter().copied().filter(goes_on).collect();
+    }
+    left
 }
 
 fn alias(place: &Place<'_>) -> Alias {

@@ -146,6 +146,35 @@ fn every_fault_is_found_with_its_path() {
 }
 
 #[test]
+fn deep_and_wide_aliases_are_checked_at_once() {
+    assert_eq!(config(&levels(6, 64)).routing.aliases.len(), 6 * 64);
+    assert_eq!(faults(&levels(40, 10)).len(), 100, "no more are told");
+    let found = faults(&levels(8, 10));
+    assert_eq!(found.len(), 20, "all but the last six levels are too deep");
+    assert!(found[0].starts_with("aliases.l0-0: `l0-0` stands for itself"), "{}", found[0]);
+}
+
+/// So many levels of so many aliases, each of which stands for all of the next level.
+fn levels(depth: usize, width: usize) -> String {
+    let level = |level: usize| {
+        let next = |at| if level + 1 < depth { format!("l{}-{at}", level + 1) } else { format!("x/y{at}") };
+        let candidates = serde_json::to_string(&(0..width).map(next).collect::<Vec<_>>()).expect("JSON");
+        (0..width).map(|at| format!(r#""l{level}-{at}": {{"candidates": {candidates}}}"#)).collect::<Vec<_>>()
+    };
+    format!(r#""aliases": {{{}}}"#, (0..depth).flat_map(level).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn who_only_leads_into_a_circle_is_told_too() {
+    let found = faults(
+        r#""aliases": {"a": {"candidates": ["b"]}, "b": {"candidates": ["x/y"], "fallbacks": ["b"]},
+        "c": {"candidates": ["x/y"]}}"#,
+    );
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("aliases.a: ") && found[1].starts_with("aliases.b: "));
+}
+
+#[test]
 fn conditions_hold_for_the_calls_they_describe() {
     let headers = vec![("x-region".to_owned(), "EU-west".to_owned())];
     let call = CallFacts {
