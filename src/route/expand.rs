@@ -17,6 +17,8 @@ use crate::units::UnixMillis;
 
 /// Targets of one alias, after all is filled in.
 const MOST: usize = 64;
+/// Candidates that are looked at for it: wide aliases of wide aliases name the same ones over and over.
+const MOST_SOURCES: usize = 1_024;
 /// Aliases that may stand for one another.
 const MOST_DEPTH: usize = 5;
 /// The difficulties of a candidate that names none.
@@ -74,6 +76,9 @@ impl<'e> Expansion<'e> {
     }
 
     fn add(&mut self, named: Named, depth: usize) {
+        if self.expanded.overrides.len() >= MOST_SOURCES {
+            return;
+        }
         if let Some(alias) = self.routing.aliases.get(&named.model) {
             if depth < MOST_DEPTH {
                 for inner in &alias.candidates {

@@ -50,6 +50,24 @@ fn a_bare_model_stands_for_all_who_have_it_here() {
 }
 
 #[test]
+fn wide_aliases_of_wide_aliases_are_filled_in_at_once() {
+    let levels = (0..5).map(|level| {
+        let next = if level < 4 { format!("l{}", level + 1) } else { "cave/flint-2".to_owned() };
+        format!(r#""l{level}": {{"candidates": [{}]}}"#, vec![format!("{next:?}"); 64].join(","))
+    });
+    let aliases = format!(r#""aliases": {{{}, "inner""#, levels.collect::<Vec<_>>().join(","));
+    let document = DOCUMENT.replace(
+        r#""aliases": {
+        "inner""#,
+        &aliases,
+    );
+    let config = config::read(document.as_bytes()).expect("a document");
+    let registry = Registry::new(&SortedMap::from_iter([("K".to_owned(), "k".to_owned())]), &config, true);
+    let expanded = Expansion::new(&registry, &config.routing, NOON).of(&[named("l0"), named("den/flint-3")]);
+    assert_eq!((expanded.contenders.len(), expanded.overrides.len()), (1, 1_024));
+}
+
+#[test]
 fn an_alias_of_an_alias_is_filled_in() {
     let expanded = expand_at(&[named("outer"), named("den/flint-3")], NOON);
     let shown: Vec<(&str, Option<f64>, bool)> = expanded
