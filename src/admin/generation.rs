@@ -37,6 +37,7 @@ pub fn generation(rows: &[CallRow], key_id: &str) -> Option<String> {
         user: first.user.as_deref(),
         session: first.session.as_deref(),
         tags: first.tags.as_deref(),
+        tried: first.tried.as_deref().and_then(|json| crate::json::from_str(json).ok()),
         routing: first.routing.as_deref().and_then(|json| crate::json::from_str(json).ok()),
     };
     Some(crate::json::to_string(&Body { data }))
@@ -79,6 +80,8 @@ struct Generation<'a> {
     user: Option<&'a str>,
     session: Option<&'a str>,
     tags: Option<&'a str>,
+    /// Each attempt in its order, where there was more than one.
+    tried: Option<&'a RawValue>,
     /// What the explanation of the call said, where it asked for one.
     routing: Option<&'a RawValue>,
 }
@@ -101,6 +104,9 @@ mod tests {
             cost_nano: Some(2_000_000),
             cause: Some("for the operator".to_owned()),
             routing: Some(r#"{"strategy":"ordered","candidates":[{"target":"p/m"}]}"#.to_owned()),
+            tried: Some(
+                r#"[{"target":"q/m","reason":"timeout","cost":0.001},{"target":"p/m","reason":"served"}]"#.to_owned(),
+            ),
             state: "committed_ceiling".to_owned(),
             ..CallRow::default()
         };
@@ -119,6 +125,8 @@ mod tests {
         assert_eq!((&data["tokens_prompt"], &data["tokens_completion"]), (&6.into(), &11.into()));
         assert_eq!(data["total_cost"].to_string(), "0.0015");
         assert!(data["upstream_inference_cost"].is_null(), "not known, not zero");
+        assert_eq!((&data["tried"][0]["target"], &data["tried"][1]["target"]), (&"q/m".into(), &"p/m".into()));
+        assert_eq!(data["tried"][0]["cost"].to_string(), "0.001");
         assert_eq!(data["routing"]["candidates"][0]["target"], "p/m");
         assert!(!body.contains("for the operator"));
         assert_eq!(generation(&[row], "key_2"), None, "somebody else's");
