@@ -64,8 +64,8 @@ impl Gateway {
             failure = attempt.conceal(failure);
             if was_sent {
                 self.report_failed(call, &failure, now);
-                self.pay_for_failed(call, &failure, now);
                 call.note_failed(&failure, now);
+                self.pay_for_failed(call, &failure, now);
                 if call.resume.is_none() {
                     call.first_token = None;
                 }

@@ -227,8 +227,8 @@ impl Gateway {
         cost.map(|cost| Cost { charged, ..cost })
     }
 
-    /// Pays for an attempt that failed although the provider may bill it: it took the request and never finished the
-    /// answer, or nobody waited for that. The caller's own figures are not of it.
+    /// Pays for an attempt that was noted as failed although the provider may bill it: it took the request and never
+    /// finished the answer, or nobody waited for that. The caller's own figures are not of it.
     pub(super) fn pay_for_failed(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) {
         let answered = call.attempt.as_ref().and_then(|attempt| attempt.status);
         let unfinished = matches!(failure.kind, Kind::Truncated | Kind::BadAnswer | Kind::Unavailable);
@@ -238,7 +238,7 @@ impl Gateway {
             return;
         }
         let usage = estimate_used(call.incoming.body.len() as u64, 0);
-        self.pay_row(call, failure, &usage, now);
+        self.pay_besides(call, failure, &usage, now);
     }
 
     /// Pays for an attempt that is over, and was the last to be noted, while its call is not. Gives what it cost.
@@ -250,9 +250,7 @@ impl Gateway {
         now: UnixMillis,
     ) -> Option<Cost> {
         let cost = self.pay_row(call, failure, usage, now);
-        if let Some(tried) = call.tried.last_mut() {
-            (tried.usage, tried.cost) = (Some(usage.clone()), cost);
-        }
+        call.note_used(Some(usage), cost);
         cost
     }
 

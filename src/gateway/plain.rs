@@ -17,6 +17,7 @@ use super::call::{Call, Stage};
 use super::send::no_attempt;
 use super::settle::estimate;
 use super::stream::stream_head;
+use super::tried::Tried;
 use super::{Gateway, Step};
 
 impl Gateway {
@@ -101,14 +102,16 @@ impl Gateway {
         // What cannot be written is a failed attempt; what can is served before it is.
         if call.wishes.explain {
             let served = call.tried_now(None, now);
+            let served = served.map(|served| Tried { usage: Some(usage.clone()), cost: own_cost, ..served });
             closing.latchkey = call.explanation(served.as_ref());
         }
         let written = answer.write(&closing)?;
         let flaw = answer.flaw(call);
         call.flaw = flaw;
         self.report_served(call, Some(&usage), now);
-        self.pay(call, Some(&usage), own_cost);
+        let paid = self.pay(call, Some(&usage), own_cost);
         call.note_served(now);
+        call.note_used(Some(&usage), paid);
         let mut response = Response::json(200, written);
         if let Plain::Bytes(_, kind) = &answer
             && let Some((_, value)) = response.headers.first_mut()

@@ -10,6 +10,7 @@ use crate::wire::{Change, Closing, Layout};
 use super::attempt::Lane;
 use super::call::{Call, Stage};
 use super::settle::{estimate, unread};
+use super::tried::Tried;
 use super::{Deadline, Gateway, Input, Step};
 
 /// What may be held back before a call is committed. More than this before the first token is no start-up event.
@@ -369,18 +370,17 @@ impl Gateway {
                 }
             }
         }
-        if let Some(tried) = call.tried.last_mut() {
-            (tried.usage, tried.cost) = (usage.clone(), cost);
-        }
+        call.note_used(usage.as_ref(), cost);
         let record = call.record(status, failure, usage.as_ref(), cost, now);
         self.keep_record(call, record);
-        let (usage, cost) = call.with_besides(usage, cost);
         let latchkey = if call.wishes.explain || call.committed_early || call.continued {
             let only = call.tried.is_empty().then(|| call.tried_now(failure, now)).flatten();
+            let only = only.map(|only| Tried { usage: usage.clone(), cost, ..only });
             call.explanation(only.as_ref())
         } else {
             None
         };
+        let (usage, cost) = call.with_besides(usage, cost);
         Closing { usage, cost, latchkey }
     }
 }

@@ -125,6 +125,7 @@ impl Gateway {
             None => {
                 self.report_served(call, usage.as_ref(), now);
                 call.note_served(now);
+                call.note_used(usage.as_ref(), cost);
             }
             Some(failure) => self.report_failed(call, failure, now),
         }

@@ -92,6 +92,13 @@ impl Call {
         }
     }
 
+    /// Notes what the attempt that was noted last used and cost.
+    pub(super) fn note_used(&mut self, usage: Option<&Usage>, cost: Option<Cost>) {
+        if let Some(tried) = self.tried.last_mut() {
+            (tried.usage, tried.cost) = (usage.cloned(), cost);
+        }
+    }
+
     /// The `latchkey` object: what was tried, `last` included, and what became of it.
     pub(super) fn explanation(&self, last: Option<&Tried>) -> Option<Raw<'static>> {
         let mut json = Vec::with_capacity(256);

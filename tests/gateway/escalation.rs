@@ -291,6 +291,53 @@ fn a_caller_who_leaves_while_an_answer_is_judged_is_billed() {
     assert!(record.cost_nano.is_some_and(|cost| cost > 0));
 }
 
+#[test]
+fn every_attempt_is_told_in_its_order_with_its_cost() {
+    let budget = Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd(1_000_000_000),
+        period: Period::Total,
+        ..Budget::default()
+    };
+    let spec = json!({"version": 1, "failover": {"same_target": 0}, "aliases": {"data": {"candidates": ["openai/gpt-4.1",
+        "openai/gpt-4.1-mini", {"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}}, "openai/gpt-4o"]}}});
+    let mut world = World::of(Key { budgets: vec![budget], ..Key::default() }, &spec.to_string(), &[]);
+    let (id, step) = world.send("/v1/chat/completions", &asking(&json!({})), &[("x-latchkey-explain", "true")]);
+    sent(step);
+    sent(world.refuse(id, 503, &[], "{}"));
+    // It took the request and may bill it; the worst case is booked.
+    sent(world.resume(id, Input::Expired(Deadline::Connect)));
+    sent(world.refuse(id, 200, &[("content-type", "application/json")], &saying("Who knows")));
+    let response = world.answer(id, 200, &[], &saying("Rome"));
+    let attempts = parsed(&response.body)["latchkey"]["attempts"].clone();
+    let told = |list: &Value| -> Vec<(String, String, Option<f64>)> {
+        let told = |one: &Value| {
+            let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+            (text("target"), text("reason"), one["cost"].as_f64())
+        };
+        list.as_array().expect("a list").iter().map(told).collect()
+    };
+    let told_now = told(&attempts);
+    let named: Vec<(&str, &str)> = told_now.iter().map(|(target, reason, _)| (&**target, &**reason)).collect();
+    let expected = [
+        ("openai/gpt-4.1", "Overloaded"),
+        ("openai/gpt-4.1-mini", "Timeout"),
+        ("openai/gpt-4o-mini", "check_regex"),
+        ("openai/gpt-4o", "served"),
+    ];
+    assert_eq!(named, expected);
+    let rows = world.rows();
+    let row_of = |target: &str| rows.iter().find(|row| format!("openai/{}", row.model) == target);
+    for (target, _, cost) in &told_now {
+        let booked = row_of(target).map(|row| NanoUsd(row.cost_nano.expect("a cost")).to_string());
+        assert_eq!(*cost, booked.map(|booked| booked.parse().expect("a number")), "{target}");
+    }
+    assert_eq!(rows.len(), 3, "who refuses at once bills nothing");
+    let kept: Value = serde_json::from_str(rows[0].tried.as_deref().expect("a list")).expect("JSON");
+    assert_eq!(told(&kept), told_now, "the record says the same");
+}
+
 /// What the only call of a world is told: its answer, and its rows.
 fn rows_of(world: &mut World) -> Vec<(u32, String, u16, Option<String>, u64)> {
     let rows = world.rows();
