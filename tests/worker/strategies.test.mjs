@@ -8,6 +8,7 @@ import { chatEnd, chatEvents, chatStart, json } from "./replies.mjs";
 const BOTH = ["dear/stone", "fair/stone"];
 /** Percentiles from the first answers on, and news of them within a second. */
 const health = { minimum_samples: 1, snapshot_age_ms: 1000 };
+const STREAM = { stream: true };
 
 let market;
 let upstream;
@@ -40,8 +41,8 @@ const at = (seen, host) => seen.path.startsWith(`/${host}/`);
 async function learnt(strategy, [dear, fair]) {
   await market.alias({ candidates: [dear, fair], strategy, margin: 0 }, { health });
   return until(async () => {
-    await Promise.all([dear, fair].map((model) => market.send(say(model, { stream: true }))));
-    const told = await market.explained(say("any"));
+    await Promise.all([dear, fair].map((model) => market.send(say(model, STREAM))));
+    const told = await market.explained(say("any", STREAM));
     return told.candidates[0].target === fair && told;
   });
 }
@@ -68,11 +69,11 @@ describe("strategies", () => {
     upstream.behave((seen) => (seen.json.stream ? (at(seen, "dear") ? paced(600, 0, 50) : paced(0, 50, 50)) : undefined));
     const first = await learnt("fastest", flints);
     assert.ok(first.candidates[0].terms.wait_ms < first.candidates[1].terms.wait_ms, JSON.stringify(first.candidates));
-    for (const asked of [say("any:fast"), say("any", { provider: { sort: "latency" } })]) {
+    for (const asked of [say("any:fast", STREAM), say("any", { provider: { sort: "latency" }, ...STREAM })]) {
       const told = await market.explained(asked);
       assert.deepEqual([told.strategy, told.candidates[0].target], ["fastest", "fair/flint"]);
     }
-    const wished = await market.explained(say(flints[0], { provider: { preferred_max_latency: 0.2, allow_fallbacks: true } }));
+    const wished = await market.explained(say(flints[0], { provider: { preferred_max_latency: 0.2, allow_fallbacks: true }, ...STREAM }));
     assert.deepEqual(wished.candidates.map(({ target }) => target), ["fair/flint", "dear/flint"], "the slower come last");
 
     // Later to begin and sooner to end: for a hundred tokens the second is the faster, and to the first word the other.
@@ -80,7 +81,23 @@ describe("strategies", () => {
     upstream.behave((seen) => (seen.json.stream ? (at(seen, "dear") ? paced(0, 500, 10) : paced(150, 20, 200)) : undefined));
     const { candidates } = await learnt("fastest_total", chalks);
     assert.ok(candidates[0].telemetry.first_token_p50_ms > candidates[1].telemetry.first_token_p50_ms, JSON.stringify(candidates));
-    assert.equal((await market.explained(say("any:fast"))).candidates[0].target, "dear/chalk");
+    assert.equal((await market.explained(say("any:fast", STREAM))).candidates[0].target, "dear/chalk");
+  });
+
+  test("fastest goes where the whole answer comes soonest, for calls that want it in one piece", async () => {
+    const flints = ["dear/flint", "fair/flint"];
+    upstream.behave((seen) => async (_, response) => {
+      await wait(at(seen, "dear") ? 20 : 400);
+      await answer("Hello there")(seen, response);
+    });
+    await market.alias({ candidates: flints, strategy: "fastest", margin: 0 }, { health });
+    const { candidates } = await until(async () => {
+      await Promise.all(flints.map((model) => market.send(say(model))));
+      const told = await market.explained(say("any"));
+      return told.candidates.every(({ telemetry }) => telemetry.whole_p50_ms !== undefined) && told;
+    });
+    assert.deepEqual(candidates.map(({ target }) => target), flints, "though streams begin sooner at the other");
+    assert.ok(candidates[0].telemetry.whole_p50_ms < 400 && candidates[1].telemetry.whole_p50_ms >= 380, JSON.stringify(candidates));
   });
 
   test("a latency budget of the call, and one that nobody makes", async () => {
@@ -89,14 +106,14 @@ describe("strategies", () => {
     await learnt("fastest", flints);
     await market.alias({ candidates: flints }, { health });
     for (const [more, headers] of [[{ provider: { latency_budget_ms: 400 } }, {}], [{}, { "x-latchkey-latency-budget-ms": "400" }]]) {
-      const told = await market.explained(say("any", more), headers);
+      const told = await market.explained(say("any", { ...more, ...STREAM }), headers);
       assert.deepEqual(told.excluded.map(({ target, reason }) => [target, reason]), [["dear/flint", "latency_budget"]]);
       assert.ok(told.excluded[0].telemetry.first_token_p95_ms > 400);
     }
     await market.alias({ candidates: flints, latency_budget: { total_ms: 600 } }, { health });
-    const whole = await market.explained(say("any", { max_tokens: 20 }));
+    const whole = await market.explained(say("any", { max_tokens: 20, ...STREAM }));
     assert.deepEqual(whole.excluded.map(({ target, reason }) => [target, reason]), [["dear/flint", "latency_budget"]], "to the last token");
-    const unmet = await market.explained(say("any"), { "x-latchkey-latency-budget-ms": "1" });
+    const unmet = await market.explained(say("any", STREAM), { "x-latchkey-latency-budget-ms": "1" });
     assert.deepEqual([unmet.latency_budget_unmet, unmet.excluded, unmet.candidates[0].target], [true, [], "fair/flint"]);
   });
 
