@@ -24,13 +24,15 @@
 use std::cell::{Cell, RefCell};
 
 use serde::Serialize;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
     Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
 };
 
 use super::log;
 use super::outbox::Outbox;
-use super::rows::texts;
+use super::rows::each;
 use crate::admin::CallRow;
 use crate::breaker::Order;
 use crate::budget::ledger::{Committed, Notice, Released, Row};
@@ -58,6 +60,18 @@ pub struct Ledger {
     failures: Cell<u32>,
     /// `None` where storage could not be read: then nothing is granted.
     ledger: RefCell<Option<crate::budget::Ledger>>,
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// Storage, with what the platform's crate leaves out of it.
+    type Transactional;
+
+    #[wasm_bindgen(structural, method, catch, js_name = transactionSync)]
+    fn transaction_sync(
+        this: &Transactional,
+        writes: &mut dyn FnMut() -> std::result::Result<(), JsValue>,
+    ) -> std::result::Result<(), JsValue>;
 }
 
 #[derive(Default)]
@@ -307,7 +321,12 @@ impl Ledger {
         }
         let ledger = held.as_mut().ok_or_else(|| Error::RustError("the ledger cannot be read".to_owned()))?;
         let result = step(ledger, now());
-        let stored = self.store(ledger);
+        // All of it, or nothing.
+        let storage: JsValue = self.state.as_raw().storage()?.into();
+        let stored = storage
+            .unchecked_ref::<Transactional>()
+            .transaction_sync(&mut || Ok(self.store(ledger)?))
+            .map_err(Error::from);
         if stored.is_err() {
             // What is in memory was promised to nobody; the next step begins from what is stored.
             *held = None;
@@ -385,13 +404,12 @@ fn restore(state: &State) -> Result<crate::budget::Ledger> {
     for table in Outbox::TABLES.into_iter().chain([ledger]) {
         sql.exec(table, Vec::new())?;
     }
-    let rows = texts(&sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?)?;
     let mut ledger = crate::budget::Ledger::default();
-    for [kind, name, value] in rows {
+    each(&sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?, |[kind, name, value]: [String; 3]| {
         // A kind that is not known was written by a later version, for a feature that this one has not.
-        let Some(row) = Row::at(&kind, &name) else { continue };
-        ledger.restore(&row, &value)?;
-    }
+        let Some(row) = Row::at(&kind, &name) else { return Ok(()) };
+        Ok(ledger.restore(&row, &value)?)
+    })?;
     Ok(ledger)
 }
 

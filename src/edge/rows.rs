@@ -9,16 +9,28 @@ use crate::units::UnixMillis;
 
 /// The rows of an object's own storage, all of whose columns are texts.
 pub(super) fn texts<const COLUMNS: usize>(rows: &SqlCursor) -> Result<Vec<[String; COLUMNS]>> {
+    let mut all = Vec::new();
+    each(rows, |row| {
+        all.push(row);
+        Ok(())
+    })?;
+    Ok(all)
+}
+
+/// The same, one after the other: all at once may be too many.
+pub(super) fn each<const COLUMNS: usize>(
+    rows: &SqlCursor,
+    mut take: impl FnMut([String; COLUMNS]) -> Result<()>,
+) -> Result<()> {
     let text = |value| match value {
         SqlStorageValue::String(text) => text,
         _ => String::new(),
     };
-    let mut all = Vec::new();
     for row in rows.raw() {
         let mut columns = row?.into_iter().map(text);
-        all.push(std::array::from_fn(|_| columns.next().unwrap_or_default()));
+        take(std::array::from_fn(|_| columns.next().unwrap_or_default()))?;
     }
-    Ok(all)
+    Ok(())
 }
 
 /// A key, its team and its hashes.

@@ -6,6 +6,7 @@ use super::{Lease, Ledger, Notice, Open, Row};
 use crate::budget::{
     KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, PotName, Refusal, Reply, Rule, Rules,
 };
+use crate::sorted;
 use crate::units::UnixMillis;
 
 /// What one message may list of anything: an isolate serves some hundred calls at a time.
@@ -34,8 +35,11 @@ impl Ledger {
         for report in message.leases.iter().filter(|report| report.renew).take(MOST_LISTED) {
             reply.leases.extend(self.renew(&id, &report.pot, report.want, now));
         }
-        if is_new && let Err(refusal) = self.meet(&id, &message.needs, now) {
-            reply.refusal = Some(refusal);
+        if is_new {
+            match self.meet(&id, &message.needs, now) {
+                Ok(()) => drop(self.changed.insert(Row::Isolate(id.clone()))),
+                Err(refusal) => reply.refusal = Some(refusal),
+            }
         }
         for need in message.needs.iter().take(MOST_LISTED) {
             reply.leases.extend(self.told(&id, &need.pot, now));
@@ -43,7 +47,6 @@ impl Ledger {
         if message.report > 0 {
             self.tell_unmentioned(&id, &message.leases, &mut reply.leases, now);
         }
-        self.forget_surplus(now);
         reply
     }
 
@@ -68,7 +71,7 @@ impl Ledger {
         if report.used <= lease.used && report.returned <= lease.returned {
             return;
         }
-        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        self.changed.insert(Row::lease(isolate, report.lease));
         let before = lease.outstanding();
         let used = report.used.saturating_sub(lease.used).max(0);
         let returned = report.returned.saturating_sub(lease.returned).max(0);
@@ -137,15 +140,17 @@ impl Ledger {
         let amount = want.min(fair).max(least).clamp(0, available);
         let window = pot.window;
         self.changed.insert(Row::Pot(name.to_owned()));
-        self.changed.insert(Row::Isolate(isolate.to_owned()));
         let held = self.isolates.entry(isolate.to_owned()).or_default();
-        let current = held.current(name).filter(|number| held.leases.get(number).is_some_and(|it| it.window == window));
+        let current = pot.lease_of(isolate);
+        let current = current.filter(|number| held.leases.get(number).is_some_and(|it| it.window == window));
         let number = current.unwrap_or_else(|| {
             self.meta.lease += 1;
             self.changed.insert(Row::Meta);
             held.leases.insert(self.meta.lease, Lease { pot: name.to_owned(), window, ..Lease::default() });
+            pot.held_by(isolate, self.meta.lease);
             self.meta.lease
         });
+        self.changed.insert(Row::lease(isolate, number));
         let lease = held.leases.get_mut(&number)?;
         let before = lease.outstanding();
         lease.granted = lease.granted.saturating_add(amount);
@@ -158,24 +163,23 @@ impl Ledger {
     /// Tells of leases that the isolate did not mention: the reply that granted them may never have reached it.
     fn tell_unmentioned(&self, isolate: &str, mentioned: &[LeaseReport], told: &mut Vec<LeaseTold>, now: UnixMillis) {
         let Some(held) = self.isolates.get(isolate) else { return };
-        let is_unknown = |(number, lease): &(&u64, &Lease)| {
-            lease.outstanding() > 0 && !mentioned.iter().any(|report| report.lease == **number)
-        };
-        let unknown: Vec<&str> = held.leases.iter().filter(is_unknown).map(|(_, lease)| lease.pot.as_str()).collect();
-        for pot in unknown {
-            if !told.iter().any(|known| known.pot == pot) {
-                told.extend(self.told(isolate, pot, now));
-            }
+        let mut known: Vec<u64> = mentioned.iter().map(|report| report.lease).collect();
+        known.extend(told.iter().map(|told| told.lease));
+        sorted::sort(&mut known);
+        let is_unknown =
+            |(number, lease): &(&u64, &Lease)| lease.outstanding() > 0 && known.binary_search(number).is_err();
+        for (_, lease) in held.leases.iter().filter(is_unknown).take(MOST_LISTED) {
+            told.extend(self.told(isolate, &lease.pot, now));
         }
     }
 
     fn told(&self, isolate: &str, name: &str, now: UnixMillis) -> Option<LeaseTold> {
         let sharers = self.sharers(name, now);
         let held = self.isolates.get(isolate)?;
-        let number = held.current(name)?;
+        let pot = self.pots.get(name)?;
+        let number = pot.lease_of(isolate)?;
         let lease = held.leases.get(&number)?;
         let Known { rule, .. } = self.rules.get(PotName::read(name).rule)?;
-        let pot = self.pots.get(name)?;
         let share = pot.available(rule, now).max(0) / (2 * sharers);
         let standing = pot.standing(rule, now);
         let Lease { granted, used, returned, .. } = *lease;
@@ -184,8 +188,7 @@ impl Ledger {
 
     /// How many isolates draw from a pot; at least one.
     fn sharers(&self, name: &str, now: UnixMillis) -> i64 {
-        let live = |lease: &Lease| lease.pot == name && !lease.closed && lease.until > now;
-        let count = self.isolates.values().filter(|isolate| isolate.leases.values().any(live)).count();
+        let count = self.leases_of(name).filter(|(_, _, lease)| lease.until > now).count();
         i64::try_from(count).unwrap_or(i64::MAX / 2).max(1)
     }
 

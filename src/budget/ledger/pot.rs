@@ -24,8 +24,11 @@ pub struct Pot {
     pub warned: u16,
     /// When it was last drawn from.
     pub used_at: UnixMillis,
+    /// The leases that draw from it, by isolate and number. Not stored: they say so themselves.
+    #[serde(skip)]
+    pub holders: Vec<(String, u64)>,
 }
-readable! { Pot { window, spent, parts, leased, full_at, warned, used_at } }
+readable! { Pot { window, spent, parts, leased, full_at, warned, used_at, holders } }
 
 impl Pot {
     /// Moves on to the window that `now` is in. What was leased in an earlier one no longer matters.
@@ -34,7 +37,8 @@ impl Pot {
         let frame = budget.frame(now);
         // A clock that was set back does not bring a window back.
         if frame.window > self.window {
-            *self = Pot { window: frame.window, used_at: self.used_at, ..Pot::default() };
+            let holders = std::mem::take(&mut self.holders);
+            *self = Pot { window: frame.window, used_at: self.used_at, holders, ..Pot::default() };
         }
         if let Some(parts) = budget.parts() {
             let before = self.parts.len();
@@ -86,6 +90,21 @@ impl Pot {
                 _ => as_amount(limit.max).saturating_sub(missing(limit, self.full_at, now)),
             },
         }
+    }
+
+    /// Notes that a lease draws from it.
+    pub(super) fn held_by(&mut self, isolate: &str, lease: u64) {
+        self.holders.push((isolate.to_owned(), lease));
+    }
+
+    /// Notes that a lease draws from it no more.
+    pub(super) fn left_by(&mut self, lease: u64) {
+        self.holders.retain(|(_, held)| *held != lease);
+    }
+
+    /// The newest lease of an isolate.
+    pub(super) fn lease_of(&self, isolate: &str) -> Option<u64> {
+        self.holders.iter().filter(|(held_by, _)| held_by == isolate).map(|(_, lease)| *lease).max()
     }
 
     /// Hands out `amount`, of which `leased` is not used yet.

@@ -21,11 +21,11 @@ impl Ledger {
             let window = pot.window;
             pot.recount(old, &new, self.swept_at);
             self.changed.insert(Row::Pot(name.clone()));
-            for (id, held) in &mut self.isolates {
-                let drawn = |lease: &&mut Lease| lease.pot == *name && lease.window == window;
-                for lease in held.leases.values_mut().filter(drawn) {
+            for (id, number) in &pot.holders {
+                let lease = self.isolates.get_mut(id).and_then(|held| held.leases.get_mut(number));
+                if let Some(lease) = lease.filter(|lease| lease.window == window) {
                     lease.window = pot.window;
-                    self.changed.insert(Row::Isolate(id.clone()));
+                    self.changed.insert(Row::lease(id, *number));
                 }
             }
         }
@@ -34,13 +34,14 @@ impl Ledger {
     fn let_go(&mut self, rule: &str) {
         for (name, pot) in self.pots.iter_mut().filter(|(name, _)| PotName::read(name).rule == rule) {
             pot.leased = 0;
+            pot.holders.clear();
             self.changed.insert(Row::Pot(name.clone()));
         }
         for (id, held) in &mut self.isolates {
-            let drawn = |lease: &&mut Lease| !lease.closed && PotName::read(&lease.pot).rule == rule;
-            for lease in held.leases.values_mut().filter(drawn) {
+            let drawn = |lease: &Lease| !lease.closed && PotName::read(&lease.pot).rule == rule;
+            for (number, lease) in held.leases.iter_mut().filter(|(_, lease)| drawn(lease)) {
                 lease.closed = true;
-                self.changed.insert(Row::Isolate(id.clone()));
+                self.changed.insert(Row::lease(id, *number));
             }
         }
     }
@@ -60,7 +61,8 @@ impl Pot {
             None => Vec::new(),
         };
         let (window, used_at) = (after.frame(now).window, self.used_at);
-        *self = Pot { window, leased: self.leased, ..Pot::default() };
+        let holders = std::mem::take(&mut self.holders);
+        *self = Pot { window, leased: self.leased, holders, ..Pot::default() };
         for (at, amount) in spent.into_iter().filter(|(at, amount)| *at >= window.0 && *amount != 0) {
             self.book(&Rule::Budget(after.clone()), amount, UnixMillis(at));
         }

@@ -51,10 +51,12 @@ impl Ledger {
                 let outstanding = lease.outstanding();
                 // Closed, so that the isolate, should it live, has to begin another.
                 lease.closed = true;
-                self.changed.insert(Row::Isolate(id.clone()));
-                let Some(pot) = self.pots.get_mut(&lease.pot).filter(|pot| pot.window == lease.window) else {
+                self.changed.insert(Row::lease(&id, number));
+                let Some(pot) = self.pots.get_mut(&lease.pot) else { continue };
+                pot.left_by(number);
+                if pot.window != lease.window {
                     continue;
-                };
+                }
                 pot.leased = pot.leased.saturating_sub(outstanding).max(0);
                 self.changed.insert(Row::Pot(lease.pot.clone()));
                 released.amount += NanoUsd(outstanding);
@@ -66,11 +68,9 @@ impl Ledger {
 
     /// What of a pot is leased to isolates that have let their lease end without giving it back.
     pub(super) fn lost_of(&self, pot: &str, now: UnixMillis) -> i64 {
-        let lost = |lease: &&Lease| lease.pot == pot && now.since(lease.until) >= LOST_AFTER;
-        let leases = self.isolates.values().flat_map(|isolate| {
-            let drawn = isolate.leases.iter().filter(move |(_, lease)| lost(lease));
-            drawn.map(|(number, lease)| lease.outstanding().saturating_sub(isolate.ceilings(*number)).max(0))
-        });
+        let lost = self.leases_of(pot).filter(|(.., lease)| now.since(lease.until) >= LOST_AFTER);
+        let leases =
+            lost.map(|(isolate, number, lease)| lease.outstanding().saturating_sub(isolate.ceilings(number)).max(0));
         leases.fold(0, i64::saturating_add)
     }
 }

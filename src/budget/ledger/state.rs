@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use super::{Isolate, Pot};
+use super::{Isolate, Lease, Pot};
 use crate::breaker::{Order, Switches};
 use crate::budget::{
     Budget, KeyStandings, Part, PotName, PotStanding, Rule, ScopeKind, Spender, Stood, SwitchNews, Terms,
@@ -15,8 +15,9 @@ use crate::units::{Millis, UnixMillis};
 /// How long a lease lasts, and how long a change of a key takes to be in force everywhere.
 pub const TERM: Millis = Millis(10_000);
 
-/// Pots of users, sessions and tags: beyond this many, those that rest longest are given up.
-pub(super) const MOST_POTS: usize = 50_000;
+/// Pots of users, sessions and tags: beyond this many, those that rest longest are given up. A pot and a lease of it take
+/// some 400 bytes of the object's 128 MB.
+pub(super) const MOST_POTS: usize = 120_000;
 
 /// What the ledger object knows. See the module.
 #[derive(Debug, Default)]
@@ -78,8 +79,10 @@ pub enum Row {
     Key(String),
     /// A pot, by name.
     Pot(String),
-    /// An isolate with its leases, by id.
+    /// An isolate with its calls under way, by id.
     Isolate(String),
+    /// A lease, by its isolate's id and its number: of an isolate that serves thousands of users, a row cannot hold all.
+    Lease(String),
     /// The operator's kill switches.
     Switches,
 }
@@ -136,14 +139,42 @@ impl Ledger {
                 self.keys.insert(id.clone(), standing);
             }
             Row::Pot(name) => {
-                self.pots.insert(name.clone(), crate::json::from_str(json)?);
+                let pot = crate::json::from_str(json)?;
+                let holders = self.pots.remove(name).map(|known| known.holders).unwrap_or_default();
+                self.pots.insert(name.clone(), Pot { holders, ..pot });
             }
             Row::Isolate(id) => {
-                self.isolates.insert(id.clone(), crate::json::from_str(json)?);
+                let mut isolate: Isolate = crate::json::from_str(json)?;
+                let leases = std::mem::take(&mut isolate.leases);
+                if let Some(known) = self.isolates.remove(id) {
+                    isolate.seen_at = isolate.seen_at.max(known.seen_at);
+                    isolate.leases = known.leases;
+                }
+                self.isolates.insert(id.clone(), isolate);
+                for (number, lease) in leases {
+                    // An earlier version wrote it: from the next change on it has its own row.
+                    self.changed.extend([Row::Isolate(id.clone()), Row::lease(id, number)]);
+                    self.restore_lease(id, number, lease);
+                }
+            }
+            Row::Lease(name) => {
+                if let Some((id, number)) = lease_named(name) {
+                    self.restore_lease(id, number, crate::json::from_str(json)?);
+                }
             }
             Row::Switches => self.switches = crate::json::from_str(json)?,
         }
         Ok(())
+    }
+
+    fn restore_lease(&mut self, isolate: &str, number: u64, lease: Lease) {
+        let held = self.isolates.entry(isolate.to_owned()).or_default();
+        // It was heard of when it drew last.
+        held.seen_at = held.seen_at.max(UnixMillis(lease.until.0.saturating_sub(TERM.0.cast_signed())));
+        if !lease.closed {
+            self.pots.entry(lease.pot.clone()).or_default().held_by(isolate, number);
+        }
+        held.leases.insert(number, lease);
     }
 
     /// The rows that changed since this was last asked.
@@ -262,11 +293,17 @@ impl Ledger {
 
     /// What calls under way hold of a pot at most, as far as was told.
     fn held_of(&self, pot: &str) -> i64 {
-        let leases = self.isolates.values().flat_map(|isolate| {
-            let drawn = isolate.leases.iter().filter(|(_, lease)| lease.pot == pot && !lease.closed);
-            drawn.map(|(number, _)| isolate.ceilings(*number))
-        });
+        let leases = self.leases_of(pot).map(|(isolate, number, _)| isolate.ceilings(number));
         leases.fold(0, i64::saturating_add)
+    }
+
+    /// The leases that draw from a pot and have not ended, and who has them.
+    pub(super) fn leases_of(&self, pot: &str) -> impl Iterator<Item = (&Isolate, u64, &Lease)> {
+        let holders = self.pots.get(pot).map(|pot| pot.holders.as_slice()).unwrap_or_default();
+        holders.iter().filter_map(|(isolate, number)| {
+            let isolate = self.isolates.get(isolate)?;
+            Some((isolate, *number, isolate.leases.get(number)?))
+        })
     }
 
     /// How all pots of a rule stand, by name; one that nothing was drawn from yet is listed where the rule has only one.
@@ -331,12 +368,21 @@ impl Ledger {
             Row::Key(id) => json(self.keys.get(id)),
             Row::Pot(name) => json(self.pots.get(name)),
             Row::Isolate(id) => json(self.isolates.get(id)),
+            Row::Lease(name) => {
+                let (id, number) = lease_named(name)?;
+                json(self.isolates.get(id)?.leases.get(&number))
+            }
             Row::Switches => json(Some(&self.switches)),
         }
     }
 }
 
 impl Row {
+    /// That of a lease.
+    pub(super) fn lease(isolate: &str, number: u64) -> Row {
+        Row::Lease(format!("{isolate}/{number}"))
+    }
+
     /// The kind and the name under which it is stored.
     #[must_use]
     pub fn place(&self) -> (&'static str, &str) {
@@ -347,6 +393,7 @@ impl Row {
             Row::Key(id) => ("key", id),
             Row::Pot(name) => ("pot", name),
             Row::Isolate(id) => ("isolate", id),
+            Row::Lease(name) => ("lease", name),
             Row::Switches => ("switches", ""),
         }
     }
@@ -362,10 +409,17 @@ impl Row {
             "key" => Row::Key(name),
             "pot" => Row::Pot(name),
             "isolate" => Row::Isolate(name),
+            "lease" => Row::Lease(name),
             "switches" => Row::Switches,
             _ => return None,
         })
     }
+}
+
+/// Reads what [`Row::lease`] made.
+fn lease_named(name: &str) -> Option<(&str, u64)> {
+    let (isolate, number) = name.rsplit_once('/')?;
+    Some((isolate, number.parse().ok()?))
 }
 
 /// Whether pots of such a rule may be given up when there are too many: they come back empty.
@@ -375,4 +429,103 @@ pub(super) fn comes_in_numbers(rule: &Rule) -> bool {
 
 fn json<T: Serialize>(value: Option<&T>) -> Option<String> {
     value.map(crate::json::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{LeaseReport, Message, Need, PROTOCOL, Period, Scope};
+    use crate::units::NanoUsd;
+
+    const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
+
+    fn of_each_user() -> Ledger {
+        let mut ledger = Ledger::default();
+        let scope = Scope { kind: ScopeKind::User, id: "*".into() };
+        let budget = Budget { id: "b".into(), scope, limit: NanoUsd(100), period: Period::Day, ..Budget::default() };
+        ledger.set_rule(Rule::Budget(budget));
+        ledger
+    }
+
+    fn from_rows<'r>(rows: impl IntoIterator<Item = (&'r Row, &'r String)>) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (row, json) in rows {
+            let (kind, name) = row.place();
+            assert_eq!(Row::at(kind, name).as_ref(), Some(row));
+            ledger.restore(row, json).expect("readable");
+        }
+        ledger
+    }
+
+    #[test]
+    fn a_hundred_thousand_users_at_once_fit_rows_and_come_back() {
+        const ISOLATES: usize = 4;
+        const USERS: usize = 25_000;
+        let mut ledger = of_each_user();
+        let mut rows = std::collections::BTreeMap::new();
+        let mut store = |ledger: &mut Ledger| {
+            for (row, value) in ledger.take_changes() {
+                let length = value.as_ref().map_or(0, String::len);
+                assert!(length < 1_000, "{row:?} has {length} bytes, and storage takes two million");
+                match value {
+                    Some(value) => drop(rows.insert(row, value)),
+                    None => drop(rows.remove(&row)),
+                }
+            }
+            rows.len()
+        };
+        let pot = |isolate: usize, user: usize| format!("b/user {isolate} {user}");
+        let message =
+            |isolate: usize, message| Message { version: PROTOCOL, isolate: format!("i{isolate}"), ..message };
+        for (isolate, ask) in (0..ISOLATES).flat_map(|isolate| (0..5).map(move |ask| (isolate, ask))) {
+            let users = (0..USERS).skip(ask * USERS / 5).take(USERS / 5);
+            let needs = users.map(|user| Need { pot: pot(isolate, user), least: 60, want: 60 }).collect();
+            let asked = Message { ask: ask as u64 + 1, needs, ..Message::default() };
+            let reply = ledger.handle(message(isolate, asked), NOW);
+            assert_eq!((reply.leases.len(), reply.refusal), (USERS / 5, None));
+            store(&mut ledger);
+        }
+        ledger.sweep(NOW.plus(Millis(5_000)));
+        // A pot and a lease of each, the isolates, the budget and the counters.
+        assert_eq!(store(&mut ledger), 2 * ISOLATES * USERS + ISOLATES + 2);
+        let mut restored = from_rows(&rows);
+        assert_eq!((restored.pots.len(), &restored.isolates), (ledger.pots.len(), &ledger.isolates));
+        assert!(restored.take_changes().is_empty(), "nothing is written again");
+        let later = NOW.plus(Millis(5_000));
+        assert_eq!(restored.standing(&pot(3, 24_999), later).map(|it| (it.spent, it.leased)), Some((0, 60)));
+        // A report of one user writes what that one has, and no more.
+        let lease = restored.isolates["i3"].leases.iter().next_back().map(|(number, _)| *number).expect("a lease");
+        let told = LeaseReport { lease, pot: pot(3, 24_999), used: 10, returned: 50, ..LeaseReport::default() };
+        restored.handle(message(3, Message { report: 1, leases: vec![told], ..Message::default() }), later);
+        assert_eq!(restored.standing(&pot(3, 24_999), later).map(|it| (it.spent, it.leased)), Some((10, 0)));
+        assert_eq!(restored.take_changes().len(), 2);
+    }
+
+    #[test]
+    fn leases_that_stand_in_their_isolates_row_move_to_their_own() {
+        let mut ledger = of_each_user();
+        let needs = ["b/one", "b/two"].map(|pot| Need { pot: pot.into(), least: 60, want: 60 });
+        let ask =
+            Message { version: PROTOCOL, isolate: "i".into(), ask: 1, needs: needs.to_vec(), ..Message::default() };
+        let reply = ledger.handle(ask.clone(), NOW);
+        let isolate = Row::Isolate("i".into());
+        let mut rows: Vec<(Row, String)> =
+            ledger.take_changes().into_iter().filter_map(|(row, value)| Some((row, value?))).collect();
+        rows.retain(|(row, _)| !matches!(row, Row::Lease(_)));
+        let leases = crate::json::to_string(&ledger.isolates["i"].leases);
+        for (_, json) in rows.iter_mut().filter(|(row, _)| *row == isolate) {
+            *json = json.replace("\"opens\"", &format!("\"leases\":{leases},\"opens\""));
+        }
+        // As an earlier version wrote them, in any order.
+        for turn in 0..rows.len() {
+            rows.rotate_left(turn);
+            let mut restored = from_rows(rows.iter().map(|(row, json)| (row, json)));
+            assert_eq!(restored.isolates, ledger.isolates);
+            let moved = restored.take_changes();
+            assert_eq!(moved.iter().filter(|(row, value)| matches!(row, Row::Lease(_)) && value.is_some()).count(), 2);
+            let rest = moved.iter().find(|(row, _)| *row == isolate).and_then(|(_, value)| value.as_deref());
+            assert!(rest.is_some_and(|rest| !rest.contains("pot")), "{rest:?}");
+            assert_eq!(restored.handle(ask.clone(), NOW).leases, reply.leases, "granted once");
+        }
+    }
 }

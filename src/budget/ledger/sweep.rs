@@ -34,6 +34,7 @@ impl Ledger {
         }
         self.merge_gone(now);
         self.forget_aged(now);
+        self.forget_surplus(now);
     }
 
     /// When [`Ledger::sweep`] has something to do even if no message comes; `None` if never.
@@ -75,6 +76,7 @@ impl Ledger {
             cost = cost.max(*ceiling);
             let before = lease.outstanding();
             lease.committed = lease.committed.saturating_add(sign * ceiling);
+            self.changed.insert(Row::lease(isolate, *number));
             let freed = before.saturating_sub(lease.outstanding());
             let Some(pot) = self.pots.get_mut(&lease.pot) else { continue };
             pot.advance(rule, now);
@@ -110,7 +112,7 @@ impl Ledger {
             let pot = self.pots.get_mut(&lease.pot);
             let (Some(rule), Some(pot)) = (known, pot) else {
                 lease.closed = true;
-                self.changed.insert(Row::Isolate(isolate.to_owned()));
+                self.changed.insert(Row::lease(isolate, number));
                 continue;
             };
             pot.advance(rule, now);
@@ -126,36 +128,42 @@ impl Ledger {
                 continue;
             }
             lease.closed = true;
+            pot.left_by(number);
             if pot.window == lease.window {
                 pot.leased = pot.leased.saturating_sub(outstanding).max(0);
                 self.changed.insert(Row::Pot(lease.pot.clone()));
             }
-            self.changed.insert(Row::Isolate(isolate.to_owned()));
+            self.changed.insert(Row::lease(isolate, number));
         }
     }
 
     /// Forgets ended leases, and an isolate that is gone for good once nothing of a strict budget is charged to it.
     fn forget(&mut self, isolate: &str, now: UnixMillis) {
         let Some(held) = self.isolates.get_mut(isolate) else { return };
-        let before = (held.leases.len(), held.opens.len());
+        let before = held.opens.len();
         let is_gone = now.since(held.seen_at) >= GONE_AFTER;
         held.opens.retain(|_, open| !(is_gone && open.committed));
         let opens: Vec<u64> = held.opens.values().flat_map(|open| open.holds.iter().map(|(lease, _)| *lease)).collect();
-        let rules = &self.rules;
+        let (rules, changed) = (&self.rules, &mut self.changed);
         held.leases.retain(|number, lease| {
+            if !lease.closed || opens.contains(number) {
+                return true;
+            }
             // Of a rate nothing is booked later, nor of a lease of which the isolate has said all.
             let is_money = || rules.get(PotName::read(&lease.pot).rule).is_some_and(|it| it.rule.unit().is_none());
             let may_be_told = lease.is_untold() && is_money();
             let may_be_corrected = may_be_told && !is_gone && now.since(lease.until) < CORRECTED_WITHIN;
-            !lease.closed || opens.contains(number) || may_be_corrected
+            if !may_be_corrected {
+                changed.insert(Row::lease(isolate, *number));
+            }
+            may_be_corrected
         });
-        let after = (held.leases.len(), held.opens.len());
-        let is_empty = after == (0, 0);
-        if is_gone && is_empty {
-            self.isolates.remove(isolate);
-        }
-        if after != before || is_gone && is_empty {
+        let is_over = is_gone && held.leases.is_empty() && held.opens.is_empty();
+        if held.opens.len() < before || is_over {
             self.changed.insert(Row::Isolate(isolate.to_owned()));
+        }
+        if is_over {
+            self.isolates.remove(isolate);
         }
     }
 
@@ -171,14 +179,22 @@ impl Ledger {
         sorted::sort(&mut gone);
         for (_, id) in gone.into_iter().take(surplus) {
             let Some(held) = self.isolates.remove(&id) else { continue };
-            self.changed.insert(Row::Isolate(id));
-            self.changed.insert(Row::Isolate(GONE.to_owned()));
+            self.changed.extend([Row::Isolate(id.clone()), Row::Isolate(GONE.to_owned())]);
             let all = self.isolates.entry(GONE.to_owned()).or_default();
             all.seen_at = all.seen_at.max(held.seen_at);
             for (number, lease) in held.leases {
-                let alike = |known: &Lease| known.pot == lease.pot && known.window == lease.window && !known.closed;
-                let known = all.leases.iter().find(|(_, known)| alike(known)).map(|(number, _)| *number);
-                let into = all.leases.get_or_default(known.unwrap_or(number));
+                let mut pot = self.pots.get_mut(&lease.pot);
+                let known = pot.as_ref().and_then(|pot| pot.lease_of(GONE));
+                let known = known.filter(|known| all.leases.get(known).is_some_and(|it| it.window == lease.window));
+                if let Some(pot) = &mut pot {
+                    pot.left_by(number);
+                    if known.is_none() && !lease.closed {
+                        pot.held_by(GONE, number);
+                    }
+                }
+                let place = known.unwrap_or(number);
+                self.changed.extend([Row::lease(&id, number), Row::lease(GONE, place)]);
+                let into = all.leases.get_or_default(place);
                 if known.is_some() {
                     into.granted = into.granted.saturating_add(lease.outstanding());
                     into.until = into.until.max(lease.until);
