@@ -287,8 +287,8 @@ impl Gateway {
     /// Ends what the call holds at nothing: the provider charges nothing for the attempt.
     pub(super) fn release(&mut self, call: &mut Call) {
         let Some(hold) = call.funds.hold.take() else { return };
-        // What reached a provider was a request all the same.
-        let sent = call.attempt.as_ref().is_some_and(|attempt| attempt.repeated > 0);
+        // What reached a provider was a request all the same, be it another than the call is aimed at by now.
+        let sent = call.attempts > 0;
         let requests = if sent { call.funds.most.requests } else { 0 };
         call.funds.counted |= sent;
         self.purse.settle(&hold, &Amounts { requests, ..Amounts::default() });

@@ -201,6 +201,22 @@ fn a_limit_is_a_429_that_says_which_and_until_when() {
 }
 
 #[test]
+fn what_reached_a_provider_is_a_request_though_the_next_target_is_not_asked() {
+    let fallback = r#""fallbacks": {"cave/m": ["cave/free"]}, "failover": {"same_target": 0}"#;
+    let document = PRICED.replace(r#""failover": {"enabled": false}"#, fallback);
+    let limits = vec![limit(Unit::Requests, 1)];
+    let key = Key { budgets: vec![budget(NanoUsd::DOLLAR.0)], limits, ..Key::default() };
+    let mut world = World::with(key, Some(&document));
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    // Of the next no price is known, and a budget has to hold.
+    let (status, _) = refused(world.refuse(id, 500, &[], "{}"));
+    assert_eq!((status, world.gateway.purse.holding()), (400, 0));
+    let (status, body) = refused(world.chat(CALL).1);
+    assert_eq!((status, body["error"]["code"].as_str()), (429, Some("rate_limit_exceeded")));
+}
+
+#[test]
 fn calls_at_once_are_counted_while_they_run() {
     let mut world = world(Vec::new(), vec![limit(Unit::Parallel, 1)]);
     let (first, step) = world.chat(CALL);
