@@ -253,6 +253,16 @@ impl Ledger {
             self.pots.remove(&name);
             self.changed.insert(Row::Pot(name));
         }
+        // Should one of the same id come again, what is said of these has nothing to do with it.
+        for (isolate, held) in &mut self.isolates {
+            held.leases.retain(|number, lease| {
+                let stays = PotName::read(&lease.pot).rule != id;
+                if !stays {
+                    self.changed.insert(Row::lease(isolate, *number));
+                }
+                stays
+            });
+        }
         self.common_change();
     }
 

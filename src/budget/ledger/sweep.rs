@@ -52,6 +52,13 @@ impl Ledger {
         held.opens.retain(|request, open| {
             if !open.committed && open.deadline <= now {
                 (open.committed, open.committed_at) = (true, now);
+                // Of a budget that is no more nothing is booked, and nothing taken back should it come again.
+                for (number, _) in &mut open.holds {
+                    let lease = held.leases.get(number);
+                    if lease.is_none_or(|lease| !self.rules.contains_key(PotName::read(&lease.pot).rule)) {
+                        *number = 0;
+                    }
+                }
                 overdue.push((request.clone(), open.clone()));
             }
             now.since(open.deadline) < CORRECTED_WITHIN
@@ -68,12 +75,9 @@ impl Ledger {
     pub(super) fn commit(&mut self, isolate: &str, request: &str, open: &Open, sign: i64, now: UnixMillis) {
         let Some(held) = self.isolates.get_mut(isolate) else { return };
         self.changed.insert(Row::Isolate(isolate.to_owned()));
-        let mut cost = 0;
         for (number, ceiling) in &open.holds {
             let Some(lease) = held.leases.get_mut(number) else { continue };
             let Some(Known { rule, .. }) = self.rules.get(PotName::read(&lease.pot).rule) else { continue };
-            let Rule::Budget(_) = rule else { continue };
-            cost = cost.max(*ceiling);
             let before = lease.outstanding();
             lease.committed = lease.committed.saturating_add(sign * ceiling);
             self.changed.insert(Row::lease(isolate, *number));
@@ -89,6 +93,8 @@ impl Ledger {
                 self.changed.insert(Row::Pot(lease.pot.clone()));
             }
         }
+        // The row says what the call may have cost, whatever has become of its budgets; and its correction says the same.
+        let cost = open.holds.iter().map(|(_, ceiling)| *ceiling).max().unwrap_or_default();
         if cost != 0 && !open.counted_elsewhere {
             let (request, key) = (request.to_owned(), open.key.clone());
             let team = self.keys.get(&key).and_then(|standing| standing.terms.team.clone());
@@ -370,6 +376,91 @@ mod tests {
         assert_eq!(ledger.standing("b", late).map(|it| (it.spent, it.leased)), Some((10, 50)));
         assert!(ledger.handle(message("two", ask(41, 1)), late).refusal.is_some(), "40 are left");
         assert!(ledger.handle(message("two", ask(40, 2)), late).refusal.is_none());
+    }
+
+    /// A call that holds 30 of a key's own budget is booked at that, as nothing is heard of it until its deadline.
+    fn overdue(ledger: &mut Ledger, before_deadline: impl FnOnce(&mut Ledger)) {
+        let needs = vec![Need { pot: "b".into(), least: 30, want: 30 }];
+        let ask = Message { version: PROTOCOL, isolate: "i".into(), ask: 1, needs, ..Message::default() };
+        let lease = ledger.handle(ask, START).leases.first().expect("a lease").lease;
+        let opened =
+            vec![Opened { request: "r.1".into(), key: "k".into(), holds: vec![(lease, 30)], ..Opened::default() }];
+        let report = Message { version: PROTOCOL, isolate: "i".into(), report: 1, opened, ..Message::default() };
+        ledger.handle(report, START);
+        before_deadline(ledger);
+        ledger.sweep(START.plus(Millis(2_000)));
+    }
+
+    /// Then its isolate says that it took 12.
+    fn corrected(ledger: &mut Ledger) -> Vec<i64> {
+        let leases = vec![LeaseReport { lease: 1, pot: "b".into(), used: 12, returned: 18, ..LeaseReport::default() }];
+        let closed = vec!["r.1".into()];
+        let report =
+            Message { version: PROTOCOL, isolate: "i".into(), report: 2, closed, leases, ..Message::default() };
+        ledger.handle(report, START.plus(Millis(4_000)));
+        ledger.take_committed().into_iter().map(|row| row.cost).collect()
+    }
+
+    const START: UnixMillis = UnixMillis(1_790_000_000_000);
+
+    #[test]
+    fn a_correction_that_comes_after_its_budget_was_deleted_corrects_the_row() {
+        let budget = Rule::Budget(Budget {
+            id: "b".into(),
+            scope: Scope { kind: ScopeKind::Account, ..Scope::default() },
+            limit: NanoUsd(100),
+            ..Budget::default()
+        });
+        for comes_again in [false, true] {
+            for before_deadline in [false, true] {
+                let mut ledger = Ledger::default();
+                ledger.set_rule(budget.clone());
+                let delete = |ledger: &mut Ledger| {
+                    ledger.remove_rule("b");
+                    if comes_again {
+                        ledger.set_rule(budget.clone());
+                    }
+                };
+                overdue(&mut ledger, |ledger| {
+                    if before_deadline {
+                        delete(ledger)
+                    }
+                });
+                if !before_deadline {
+                    delete(&mut ledger);
+                }
+                assert_eq!(corrected(&mut ledger), [30, -30], "{comes_again} {before_deadline}");
+                let standing = ledger.standing("b", START.plus(Millis(4_000))).map(|it| (it.spent, it.leased));
+                assert_eq!(standing, comes_again.then_some((0, 0)), "nothing of another budget of its name");
+                ledger.sweep(START.plus(DAY));
+                assert!(ledger.isolates.is_empty(), "{:?}", ledger.isolates);
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_not_booked_while_a_key_had_no_budget_is_not_taken_back_once_it_has() {
+        let own = Budget { id: "b".into(), scope: Scope::key("k"), limit: NanoUsd(100), ..Budget::default() };
+        let terms = |budgets: &[&Budget], at: i64| Terms {
+            key: "k".into(),
+            updated_at: UnixMillis(at),
+            budgets: budgets.iter().map(|budget| (*budget).clone()).collect(),
+            ..Terms::default()
+        };
+        for (while_it_has_none, spent) in [(true, 0), (false, 12)] {
+            let mut ledger = Ledger::default();
+            ledger.set_terms(terms(&[&own], 1));
+            let take_off = |ledger: &mut Ledger| ledger.set_terms(terms(&[], 2));
+            overdue(&mut ledger, |ledger| {
+                if while_it_has_none {
+                    take_off(ledger)
+                }
+            });
+            take_off(&mut ledger);
+            ledger.set_terms(terms(&[&own], 3));
+            assert_eq!(corrected(&mut ledger), [30, -30]);
+            assert_eq!(ledger.standing("b", START.plus(Millis(4_000))).map(|it| it.spent), Some(spent));
+        }
     }
 
     #[test]
