@@ -1,6 +1,6 @@
 //! What goes on when the operator has a budget count over another time.
 
-use super::{Lease, Ledger, Pot, Row};
+use super::{Ledger, Pot, Row};
 use crate::budget::{Budget, Parts, PotName, Rule};
 use crate::units::UnixMillis;
 
@@ -34,14 +34,12 @@ impl Ledger {
     fn let_go(&mut self, rule: &str) {
         for (name, pot) in self.pots.iter_mut().filter(|(name, _)| PotName::read(name).rule == rule) {
             pot.leased = 0;
-            pot.holders.clear();
             self.changed.insert(Row::Pot(name.clone()));
-        }
-        for (id, held) in &mut self.isolates {
-            let drawn = |lease: &Lease| !lease.closed && PotName::read(&lease.pot).rule == rule;
-            for (number, lease) in held.leases.iter_mut().filter(|(_, lease)| drawn(lease)) {
-                lease.closed = true;
-                self.changed.insert(Row::lease(id, *number));
+            for (id, number) in pot.holders.drain(..) {
+                if let Some(lease) = self.isolates.get_mut(&id).and_then(|held| held.leases.get_mut(&number)) {
+                    lease.closed = true;
+                    self.changed.insert(Row::lease(&id, number));
+                }
             }
         }
     }

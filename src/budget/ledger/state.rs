@@ -199,16 +199,28 @@ impl Ledger {
         if known.is_some_and(|known| known.terms.updated_at >= terms.updated_at) {
             return;
         }
-        let own = |known: &Known| known.key.as_deref() == Some(terms.key.as_str());
-        let before: Vec<Rule> =
-            self.rules.values().filter(|known| own(known)).map(|known| known.rule.clone()).collect();
-        self.rules.retain(|_, known| !own(known));
+        let before = self.take_own_rules(&terms.key);
         self.know_terms(&terms);
         before.iter().for_each(|before| self.recount(before));
         self.meta.revision += 1;
         self.changed.insert(Row::Meta);
         self.changed.insert(Row::Key(terms.key.clone()));
         self.keys.insert(terms.key.clone(), Standing { terms, revision: self.meta.revision });
+    }
+
+    /// Forgets a key, and what was counted under its own rules.
+    pub(super) fn forget_key(&mut self, key: &str) {
+        self.keys.remove(key);
+        self.changed.insert(Row::Key(key.to_owned()));
+        let before = self.take_own_rules(key);
+        before.iter().for_each(|before| self.recount(before));
+    }
+
+    fn take_own_rules(&mut self, key: &str) -> Vec<Rule> {
+        let own = |known: &Known| known.key.as_deref() == Some(key);
+        let rules = self.rules.values().filter(|known| own(known)).map(|known| known.rule.clone()).collect();
+        self.rules.retain(|_, known| !own(known));
+        rules
     }
 
     /// Takes a budget or a limit of no key in particular, in place of the one of the same id.

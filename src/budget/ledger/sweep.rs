@@ -2,7 +2,7 @@
 
 use super::state::{Committed, Known, MOST_POTS, comes_in_numbers};
 use super::{Isolate, Lease, Ledger, Open, Pot, Row};
-use crate::budget::{PotName, Rule};
+use crate::budget::{Ended, PotName, Rule, ScopeKind};
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
@@ -16,6 +16,10 @@ const MOST_GONE: usize = 1_000;
 const GONE: &str = "gone";
 /// How often pots are looked through for what no longer counts.
 const AGED_EVERY: Millis = Millis(600_000);
+/// A key that was revoked so long ago is in no copy at the edge and no isolate's memory, and no call of it is under way.
+const ENDED_KEPT: Millis = Millis(7 * 86_400_000);
+/// So many of them are forgotten at a time.
+const MOST_FORGOTTEN: usize = 100;
 /// A call that was booked at its ceiling can be corrected for so long.
 const CORRECTED_WITHIN: Millis = Millis(3_600_000);
 
@@ -211,25 +215,41 @@ impl Ledger {
         }
     }
 
-    /// Forgets the parts of users, sessions and tags of which nothing counts any more: their period is over, or their
-    /// bucket is full. Should they come again, they begin with the same.
+    /// Forgets keys that were revoked long ago, with all that is theirs, and the parts of users, sessions and tags of which
+    /// nothing counts any more: their period is over, or their bucket is full. Should they come again, they begin with the
+    /// same.
     fn forget_aged(&mut self, now: UnixMillis) {
         if now.since(self.aged_at) < AGED_EVERY && now >= self.aged_at {
             return;
         }
         self.aged_at = now;
-        let rules = &self.rules;
+        let ended = self.keys.iter().filter(|(_, standing)| {
+            let terms = &standing.terms;
+            terms.ended == Some(Ended::Revoked) && now.since(terms.updated_at) >= ENDED_KEPT
+        });
+        for key in ended.map(|(key, _)| key.clone()).take(MOST_FORGOTTEN).collect::<Vec<_>>() {
+            self.forget_key(&key);
+        }
+        let (rules, keys) = (&self.rules, &self.keys);
+        // What is leased of a rule or a key that is no more is never given back.
+        let is_nobodys = |name: &str, pot: &Pot| {
+            let PotName { rule, subject } = PotName::read(name);
+            let Some(Known { rule, .. }) = rules.get(rule) else { return true };
+            let is_key = rule.scope().kind == ScopeKind::Key && now.since(pot.used_at) >= ENDED_KEPT;
+            is_key && subject.is_some_and(|key| !keys.contains_key(key))
+        };
         let is_over = |name: &str, pot: &Pot| {
-            let Some(Known { rule, .. }) = rules.get(PotName::read(name).rule) else { return true };
+            let Some(Known { rule, .. }) = rules.get(PotName::read(name).rule) else { return false };
             let mut later = pot.clone();
             later.advance(rule, now);
             comes_in_numbers(rule) && later.standing(rule, now).spent == 0
         };
-        // What is leased of a rule that is no more is never given back.
-        let is_back = |name: &str, pot: &Pot| pot.leased == 0 || !rules.contains_key(PotName::read(name).rule);
         // Of one that was drawn from of late, an isolate may still report.
         let rests = |pot: &Pot| now.since(pot.used_at) >= GONE_AFTER;
-        let over = self.pots.iter().filter(|(name, pot)| is_back(name, pot) && rests(pot) && is_over(name, pot));
+        let over = self
+            .pots
+            .iter()
+            .filter(|(name, pot)| rests(pot) && (is_nobodys(name, pot) || pot.leased == 0 && is_over(name, pot)));
         for name in over.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.pots.remove(&name);
             self.changed.insert(Row::Pot(name));
@@ -476,6 +496,38 @@ mod tests {
         ledger.set_terms(terms(Vec::new(), start.plus(Millis(1))));
         ledger.sweep(start.plus(DAY));
         assert!(ledger.pots.is_empty() && ledger.isolates.is_empty(), "{ledger:?}");
+    }
+
+    #[test]
+    fn a_key_that_was_revoked_long_ago_is_forgotten_with_all_that_was_its_own() {
+        let mut ledger = Ledger::default();
+        let each = Scope { kind: ScopeKind::Key, id: "*".into() };
+        let of_each = Budget { id: "each".into(), scope: each, limit: NanoUsd(100), ..Budget::default() };
+        ledger.set_rule(Rule::Budget(of_each));
+        for (key, ended) in [("live", None), ("off", Some(Ended::Disabled)), ("gone", Some(Ended::Revoked))] {
+            let own = Budget { id: format!("own-{key}"), scope: Scope::key(key), ..Budget::default() };
+            let budgets = vec![Budget { limit: NanoUsd(100), ..own }];
+            let terms = Terms { key: key.into(), budgets, updated_at: START, ..Terms::default() };
+            ledger.set_terms(terms.clone());
+            let pots = [format!("own-{key}"), format!("each/{key}")];
+            let needs = pots.map(|pot| Need { pot, least: 60, want: 60 }).to_vec();
+            // Its isolate dies with what it was given.
+            let ask = Message { version: PROTOCOL, isolate: key.into(), ask: 1, needs, ..Message::default() };
+            assert!(ledger.handle(ask, START).refusal.is_none());
+            ledger.set_terms(Terms { ended, updated_at: START.plus(Millis(1)), ..terms });
+        }
+        let mut rows = std::collections::BTreeMap::new();
+        for (days, stay) in [(6, 3), (8, 2), (9, 2)] {
+            ledger.sweep(START.plus(Millis(days * DAY.0)));
+            ledger.sweep(START.plus(Millis(days * DAY.0 + 1_000)));
+            rows.extend(ledger.take_changes());
+            let isolates = ledger.isolates.len();
+            assert_eq!((ledger.keys.len(), ledger.pots.len(), isolates), (stay, 2 * stay, stay), "after {days} days");
+            assert_eq!(ledger.rules.len(), stay + 1);
+        }
+        let left: Vec<&str> = rows.iter().filter(|(_, value)| value.is_some()).map(|(row, _)| row.place().1).collect();
+        assert!(left.iter().any(|name| name.contains("live")));
+        assert!(!left.iter().any(|name| name.contains("gone")), "{left:?}");
     }
 
     #[test]
