@@ -96,7 +96,7 @@ fn over_limit(refused: &Refused, limit: &Limit, now: UnixMillis) -> Failure {
     let never = limit.unit != Unit::Parallel && refused.fits_at.is_none();
     let what = format!("{scope} limit `{}` of {} {unit}{per}", limit.id, limit.max);
     let message = if never {
-        format!("This call alone may take more than the {what} allows. Lower `max_tokens` or shorten the prompt.")
+        format!("This call alone may take more than the {what} allows. Ask for less, or shorten the prompt.")
     } else {
         format!("The {what} is reached.")
     };

@@ -28,6 +28,10 @@ const SOUND_A_SECOND: u64 = 8_000;
 const SPOKEN_A_SECOND: u64 = 15;
 /// Tokens that an image or a piece of speech is taken to have, where nothing has to hold for sure.
 const MEDIA_TOKENS: u64 = 4_096;
+/// The most that an image of a quality has that is asked for by name.
+///
+/// Source: <https://platform.openai.com/docs/guides/image-generation#cost-and-latency>, GPT Image.
+const IMAGE_TOKENS: [(&str, u64); 3] = [("low", 408), ("medium", 1_584), ("high", 6_240)];
 
 /// The request of a service; nothing where the target does not have it.
 pub(super) fn write(service: Service, incoming: &Incoming, attempt: &mut Attempt) -> Result<Option<Outgoing>, Failure> {
@@ -128,7 +132,9 @@ pub(super) fn bound(service: Service, incoming: &Incoming, price: Option<&Price>
     // A reranker reads the query beside each document.
     let read = sizes.bytes + sizes.query_bytes.saturating_mul(sizes.documents);
     let input_tokens = if strict { read } else { read.div_ceil(4) };
-    let output_tokens = if is_media { MEDIA_TOKENS.saturating_mul(sizes.images) } else { 0 };
+    // What is sold by the piece or the second has no tokens.
+    let has_tokens = is_media && (rate(unit).is_none() || !rates.is_empty());
+    let output_tokens = if has_tokens { sizes.media_tokens.saturating_mul(sizes.images) } else { 0 };
     let (cost, unbounded) = match (rate(unit), unit) {
         (Some(rate), Some(unit)) => {
             let counted = match unit {
@@ -186,6 +192,8 @@ pub(super) struct Sizes {
     documents: u64,
     query_bytes: u64,
     images: u64,
+    /// Of one image, or one piece of speech, before it is there.
+    media_tokens: u64,
 }
 
 /// The members of any service's request, or fields of its form, that say how much there is.
@@ -198,8 +206,9 @@ struct Asks<'a> {
     file: Option<Raw<'a>>,
     input_audio: Option<Raw<'a>>,
     response_format: Option<Raw<'a>>,
+    quality: Option<Raw<'a>>,
 }
-readable! { Asks<'a> { input, documents, query, n, file, input_audio, response_format } }
+readable! { Asks<'a> { input, documents, query, n, file, input_audio, response_format, quality } }
 
 impl Sizes {
     /// Reads a request, or what the edge tells of a form: its fields, and as `file` how many bytes its files have.
@@ -218,6 +227,9 @@ impl Sizes {
             raw.text().map_or_else(|| raw.get().parse().ok(), |text| text.decode().parse().ok())
         };
         // Base64 has four characters for three bytes.
+        let quality = asks.quality.as_ref().and_then(Raw::text);
+        let quality = quality.as_ref().map(|text| text.decode()).unwrap_or_default();
+        let known = IMAGE_TOKENS.iter().find(|(name, _)| *name == quality);
         let sound = asks.input_audio.as_ref().map_or(0, |sound| sound.get().len() as u64 / 4 * 3);
         Sizes {
             bytes: incoming.body.len() as u64,
@@ -226,6 +238,7 @@ impl Sizes {
             documents,
             query_bytes: asks.query.map_or(0, |query| query.get().len() as u64),
             images: number(&asks.n).unwrap_or(1).max(1),
+            media_tokens: known.map_or(MEDIA_TOKENS, |(_, tokens)| *tokens),
         }
     }
 

@@ -3,6 +3,7 @@
 use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{Input, Step};
 use latchkey::keys::Key;
+use latchkey::limit::{Limit, Per, Unit};
 use latchkey::units::NanoUsd;
 use serde_json::json;
 
@@ -319,4 +320,32 @@ fn a_strict_budget_holds_what_can_be_bounded_and_refuses_what_cannot() {
     let ask = json!({"model": "openai/gpt-image-1", "prompt": "p"}).to_string();
     let (status, answer) = refused(world.post("/v1/images/generations", &ask).1);
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("cost_unbounded")));
+}
+
+/// A key that may have so many output tokens a minute.
+fn with_tokens(max: u64) -> World {
+    let limit = Limit { id: "lim".into(), scope: Scope::key("*"), unit: Unit::OutputTokens, max, ..Limit::default() };
+    world(Key { limits: vec![Limit { per: Some(Per::Minute), ..limit }], ..Key::default() })
+}
+
+#[test]
+fn what_an_image_has_in_tokens_is_what_a_limit_of_tokens_has_to_have_room_for() {
+    let ask = |model: &str, quality: &str| json!({"model": model, "prompt": "p", "quality": quality}).to_string();
+    for (max, model, quality, fits) in [
+        (1_000, "openai/gpt-image-1", "low", true),
+        (1_000, "openai/gpt-image-1", "medium", false),
+        (5_000, "openai/gpt-image-1", "auto", true),
+        (5_000, "openai/gpt-image-1", "high", false),
+        // Sold by the piece.
+        (1, "xai/grok-imagine-image", "auto", true),
+    ] {
+        let step = with_tokens(max).post("/v1/images/generations", &ask(model, quality)).1;
+        match step {
+            Step::Respond(refused) => {
+                assert!(!fits, "{model} {quality}: {:?}", String::from_utf8_lossy(&refused.body));
+                assert_eq!((refused.status, header(&refused, "retry-after")), (429, None));
+            }
+            step => assert!(fits && sent(step).url.ends_with("generations"), "{model} {quality}"),
+        }
+    }
 }
