@@ -410,10 +410,10 @@ impl Gateway {
         let mut refused = refused.clone();
         // The ledger was asked for what this isolate has not leased already, which alone may fit.
         let alone = call.funds.most.of(refused.rule.unit());
-        if let Rule::Limit(limit) = &refused.rule
-            && i64::try_from(limit.max).is_ok_and(|max| alone > max)
-        {
-            refused.fits_at = None;
+        if let Rule::Limit(limit) = &refused.rule {
+            let fits = i64::try_from(limit.max).is_ok_and(|max| alone <= max);
+            // It was asked for what calls before took beyond their holds, too: that is over at the latest with all else.
+            refused.fits_at = refused.fits_at.or(refused.standing.resets_at).filter(|_| fits);
         }
         let (failure, headers) = refusal(&refused, now);
         call.funds.headers = headers;

@@ -4,7 +4,7 @@ use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{Input, Step};
 use latchkey::keys::Key;
 use latchkey::limit::{Limit, Per, Unit};
-use latchkey::units::NanoUsd;
+use latchkey::units::{Millis, NanoUsd};
 use serde_json::json;
 
 use crate::world::{World, header, header_of, json as read, refused, sent};
@@ -347,5 +347,29 @@ fn what_an_image_has_in_tokens_is_what_a_limit_of_tokens_has_to_have_room_for() 
             }
             step => assert!(fits && sent(step).url.ends_with("generations"), "{model} {quality}"),
         }
+    }
+}
+
+#[test]
+fn what_an_image_takes_beyond_its_estimate_is_made_up_for_in_time_and_not_for_good() {
+    let mut world = with_tokens(5_000);
+    let ask = json!({"model": "openai/gpt-image-1", "prompt": "p"}).to_string();
+    let (id, step) = world.post("/v1/images/generations", &ask);
+    sent(step);
+    let answer = r#"{"created":1,"data":[{"b64_json":"AA"}],"usage":{"total_tokens":8010,"input_tokens":10,"output_tokens":8000}}"#;
+    world.answer(id, 200, &[], answer);
+    let start = world.now;
+    loop {
+        let waited = world.now.since(start).0 / 1_000;
+        let Step::Respond(refused) = world.post("/v1/images/generations", &ask).1 else {
+            // Of 5,000 a minute, 3,000 that are missing and 4,096 for the next.
+            assert!((80..=95).contains(&waited), "after {waited} seconds");
+            break;
+        };
+        assert_eq!(refused.status, 429);
+        assert!(header(&refused, "retry-after").is_some(), "{:?}", String::from_utf8_lossy(&refused.body));
+        assert!(waited < 200, "for good");
+        world.report();
+        world.now = world.now.plus(Millis(5_000));
     }
 }

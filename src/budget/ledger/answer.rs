@@ -79,6 +79,9 @@ impl Ledger {
         lease.returned = lease.returned.saturating_add(returned);
         let (name, window, freed) = (lease.pot.clone(), lease.window, before.saturating_sub(lease.outstanding()));
         let closed = lease.closed;
+        // A call may take more than it held. Then that was granted, or the next call would have to find it once more.
+        let over = lease.used.saturating_add(lease.returned).saturating_sub(lease.granted).max(0);
+        lease.granted = lease.granted.saturating_add(over);
         let Some(Known { rule, .. }) = self.rules.get(PotName::read(&name).rule) else { return };
         let Some(pot) = self.pots.get_mut(&name) else { return };
         pot.advance(rule, now);
@@ -90,6 +93,7 @@ impl Ledger {
         pot.take_back(rule, taken_back);
         pot.leased = pot.leased.saturating_sub(freed - taken_back).max(0);
         pot.book(rule, used, now);
+        pot.grant(rule, over, 0, now);
         self.changed.insert(Row::Pot(name.clone()));
         self.warn(&name);
     }
