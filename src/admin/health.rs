@@ -23,10 +23,38 @@ pub struct RegionHealth {
     pub overview: Result<String, String>,
 }
 
+/// What one ledger says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerHealth {
+    /// The team whose own it is; `None` is the account's.
+    pub team: Option<String>,
+    /// What it has for the database, or why that could not be had.
+    pub outbox: Result<Outbox, String>,
+}
+
+/// What a ledger has for the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Outbox {
+    /// Batches of rows, and events, on their way.
+    pub waiting: u64,
+    /// Rows and events that the database refused while it took others: they are tried again.
+    pub aside: u64,
+}
+readable! { Outbox { #[required] waiting, #[required] aside } }
+
 #[derive(Serialize)]
 struct Regions<'a> {
     regions: Vec<Shown<'a>>,
+    ledgers: Vec<ShownLedger<'a>>,
     isolate: Load,
+}
+
+#[derive(Serialize)]
+struct ShownLedger<'a> {
+    team_id: Option<&'a str>,
+    error: Option<&'a str>,
+    #[serde(flatten)]
+    outbox: Option<Outbox>,
 }
 
 #[derive(Serialize)]
@@ -47,7 +75,8 @@ struct Overview<'a> {
 }
 readable! { Overview<'a> { #[required] targets, #[required] switches, retries_refused } }
 
-/// `GET /admin/health`: all targets of all region groups that have any, and the groups that did not answer.
+/// `GET /admin/health`: all targets of all region groups that have any, the groups that did not answer, and what the
+/// ledgers have for the database.
 pub(super) async fn read<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
     Parameters::read(call.request.query).end()?;
     let found = call.store.breakers().await?;
@@ -63,7 +92,14 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal
     });
     let has_something =
         |shown: &Shown<'_>| shown.error.is_some() || !shown.targets.is_empty() || !shown.switches.is_empty();
-    Answer::json(200, &Regions { regions: regions.filter(has_something).collect(), isolate: call.store.load() })
+    let regions = regions.filter(has_something).collect();
+    let ledgers = call.store.ledgers().await;
+    let ledgers = ledgers.iter().map(|LedgerHealth { team, outbox }| ShownLedger {
+        team_id: team.as_deref(),
+        error: outbox.as_ref().err().map(String::as_str),
+        outbox: outbox.as_ref().ok().copied(),
+    });
+    Answer::json(200, &Regions { regions, ledgers: ledgers.collect(), isolate: call.store.load() })
 }
 
 #[derive(Serialize)]

@@ -4,8 +4,8 @@
 //! database is one transaction with its audit entry. Any call may fail although it took effect; that is why every
 //! change carries an id of its own, by which it is recognised when it is read back.
 
-use super::RegionHealth;
 use super::{ExperimentVersion, PairRow, UsageQuery, UsageRow, VariantRow};
+use super::{LedgerHealth, RegionHealth};
 use crate::breaker::Order;
 use crate::budget::PotStanding;
 use crate::budget::ledger::Released;
@@ -112,6 +112,8 @@ pub trait Store {
     async fn append_audit(&self, audit: &AuditEntry) -> Result<(), StoreError>;
     /// What the health objects of all region groups say.
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError>;
+    /// What the ledgers have for the database: the account's, and those of teams that have one of their own.
+    async fn ledgers(&self) -> Vec<LedgerHealth>;
     /// What the isolate that answers is busy with.
     fn load(&self) -> Load;
     /// Has the ledger and the health objects of all region groups do what the operator wants; fails naming those that did

@@ -12,7 +12,7 @@ use super::ledger::{Definitions, Found, Freed, Kept, Release, Sought, Standings,
 use super::outgoing::request;
 use super::together::{all, in_time};
 use super::{hot, log};
-use crate::admin::CallRow;
+use crate::admin::{CallRow, Outbox};
 use crate::breaker::Due;
 use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
@@ -93,6 +93,14 @@ async fn standings_of_key(env: &Env, terms: Terms) -> Result<KeyStandings> {
 pub(super) async fn standings(env: &Env, team: Option<&str>, wondered: Wondered) -> Result<Standings> {
     let body = crate::json::to_string(&Wondered { version: PROTOCOL, ..wondered });
     read(&post(env, team, "/standings", JsValue::from_str(&body), ASK_WITHIN).await?)
+}
+
+/// Asks a ledger what it has for the database.
+///
+/// # Errors
+/// Where it does not answer.
+pub(super) async fn outbox(env: &Env, team: Option<&str>) -> Result<Outbox> {
+    read(&post(env, team, "/outbox", JsValue::from_str("{}"), ASK_WITHIN).await?)
 }
 
 /// The rows of a call that a ledger has and the database may not have yet.

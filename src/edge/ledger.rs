@@ -19,6 +19,7 @@
 //! | `POST /define` | [`Definitions`] | `{"version"}` |
 //! | `POST /release` | a [`Release`] | [`Freed`] |
 //! | `POST /calls` | a [`Sought`] | `{"version", "records": [row, …]}`, of what the database may not have yet |
+//! | `POST /outbox` | `{}` | an [`Outbox`](crate::admin::Outbox) |
 //! | `POST /standings` | `{"version", "rules": [id, …], "terms": Terms?}` | [`Standings`] |
 
 use std::cell::{Cell, RefCell};
@@ -284,6 +285,7 @@ impl DurableObject for Ledger {
                 let standings = self.change(wondered.version, |ledger, now| standings(ledger, wondered, now))?;
                 Response::ok(crate::json::to_string(&standings))
             }
+            (Method::Post, "/outbox") => Response::ok(self.outbox().figures()?),
             _ => Response::error("unknown route", 404),
         }
     }

@@ -7,7 +7,7 @@ use super::lease;
 use super::ledger::{Definitions, Wondered};
 use super::store::{EdgeStore, read_json};
 use super::together;
-use crate::admin::{Kind, Pots, StoreError, StoredRecord};
+use crate::admin::{Kind, LedgerHealth, Pots, StoreError, StoredRecord};
 use crate::budget::ledger::Released;
 use crate::budget::{Budget, OWN_LEDGER, PROTOCOL, Part, Scope, ledger_of};
 use crate::json::readable;
@@ -114,6 +114,16 @@ pub(super) async fn release(store: &EdgeStore<'_>, id: &str, silence: Millis) ->
         leases: one.leases + other.leases,
     };
     Ok(freed.into_iter().flatten().reduce(sum))
+}
+
+/// What the ledgers have for the database. While that does not say which teams have one, that of the account alone.
+pub(super) async fn health(store: &EdgeStore<'_>) -> Vec<LedgerHealth> {
+    let teams = teams(store).await.unwrap_or_default();
+    let asked = all(&teams).map(async |team| LedgerHealth {
+        team: team.map(str::to_owned),
+        outbox: lease::outbox(store.env, team).await.map_err(|error| error.to_string()),
+    });
+    together::all(asked).await
 }
 
 /// Tells the ledger of a new team by what it counts.

@@ -94,6 +94,14 @@ impl<'a> Outbox<'a> {
         Ok(next.first().and_then(|[due]| due.parse().ok()).map(UnixMillis))
     }
 
+    /// How much waits, and how much of it stepped aside, as JSON.
+    pub(super) fn figures(&self) -> Result<String> {
+        let figures =
+            "SELECT json_object('waiting', (SELECT count(*) FROM outbox) - count(*), 'aside', count(*)) FROM aside";
+        let rows = texts(&self.sql.exec(figures, Vec::new())?)?;
+        Ok(rows.into_iter().map(|[json]| json).collect())
+    }
+
     fn delete(&self, batch: &str) -> Result<()> {
         for table in ["DELETE FROM outbox WHERE batch = ?", "DELETE FROM aside WHERE batch = ?"] {
             self.sql.exec(table, vec![text(batch)])?;

@@ -17,8 +17,9 @@ use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
 use super::together::in_time;
 use super::usage;
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, PairRow, Pots, RegionHealth, Store,
-    StoreError, StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow, open_config,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, LedgerHealth, PairRow, Pots, RegionHealth,
+    Store, StoreError, StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
+    open_config,
 };
 use crate::breaker::Order;
 use crate::budget::ledger::Released;
@@ -531,6 +532,10 @@ impl Store for EdgeStore<'_> {
 
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError> {
         Ok(super::health::overview(self.env).await)
+    }
+
+    async fn ledgers(&self) -> Vec<LedgerHealth> {
+        super::ledgers::health(self).await
     }
 
     fn load(&self) -> Load {

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::Value;
 
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, ExperimentVersion, Kind, Old, PairRow, Pots,
-    RegionHealth, Store, StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, Delivery, Dimension, ExperimentVersion, Kind, LedgerHealth, Old,
+    PairRow, Pots, RegionHealth, Store, StoreError, StoredConfig, StoredKey, StoredRecord, UsageQuery, UsageRow,
+    VariantRow,
 };
 use crate::breaker::Order;
 use crate::budget::ledger::Released;
@@ -65,6 +66,8 @@ pub(super) struct Contents {
     /// What the health objects were told, and what they say.
     pub orders: Vec<Order>,
     pub regions: Vec<RegionHealth>,
+    /// What the ledgers say.
+    pub ledgers: Vec<LedgerHealth>,
 }
 
 impl Memory {
@@ -473,6 +476,10 @@ impl Store for Memory {
 
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError> {
         self.run("breakers", |contents| contents.regions.clone())
+    }
+
+    async fn ledgers(&self) -> Vec<LedgerHealth> {
+        self.contents.borrow().ledgers.clone()
     }
 
     fn load(&self) -> Load {

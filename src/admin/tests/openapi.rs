@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::Gateway;
-use crate::admin::{CallRow, OPENAPI, PairRow, ROUTES, RegionHealth};
+use crate::admin::{CallRow, LedgerHealth, OPENAPI, Outbox, PairRow, ROUTES, RegionHealth};
 use crate::breaker::Region;
 use crate::budget::PotStanding;
 use crate::keys::{Key, describe};
@@ -176,6 +176,8 @@ fn every_answer_is_as_described() {
         ask("POST", &format!("/admin/health/{action}"), "", "", r#"{"target":"openai/gpt-4o"}"#);
     }
     gateway.store.contents.borrow_mut().regions = vec![some_region()];
+    gateway.store.contents.borrow_mut().ledgers =
+        vec![LedgerHealth { team: Some("team_own_1".into()), outbox: Ok(Outbox { waiting: 2, aside: 1 }) }];
     ask("GET", "/admin/health", "", "", "");
     let routes: BTreeSet<String> = ROUTES.iter().map(|route| format!("{} {}", route.method, route.template)).collect();
     assert_eq!(seen, routes, "every route answered well once");
