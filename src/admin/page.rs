@@ -9,8 +9,8 @@ use crate::units::UnixMillis;
 
 const MOST_ROWS: u32 = 100;
 const USUAL_ROWS: u32 = 20;
-/// Longer than any id, cursor or model name.
-const LONGEST_VALUE: usize = 300;
+/// Longer than any id, model name or cursor: one of sums has the names of users and tags in it.
+const LONGEST_VALUE: usize = 4_000;
 
 /// The decoded parameters of a list; each is taken once by name, and what nobody took is a fault.
 pub(super) struct Parameters {

@@ -3,6 +3,8 @@
 //! Sums are kept by the hour (for older times by the day), so both ends of a time are moved to the next whole hour
 //! outwards. A call with several tags counts under each of them.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
 
 use super::answer::{Answer, Refusal};
@@ -26,7 +28,7 @@ pub(super) async fn usage<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusa
     let mut query = period(&mut parameters, call.request.now);
     query.group_by = group_by(&mut parameters);
     let limit = parameters.number("limit", 1, MOST_ROWS).unwrap_or(USUAL_ROWS);
-    query.skip = parameters.number("cursor", 0, u32::MAX - MOST_ROWS).unwrap_or(0);
+    query.after = place(&mut parameters, &query.group_by);
     let format = parameters.text("format");
     if format.as_deref().is_some_and(|format| format != "json" && format != "csv") {
         parameters.fault("format", "must be json or csv");
@@ -36,7 +38,7 @@ pub(super) async fn usage<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusa
     let mut rows = call.store.usage(&query).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next_cursor = more.then(|| (query.skip + limit).to_string());
+    let next_cursor = rows.last().filter(|_| more).map(|row| cursor(row, &query.group_by));
     if format.as_deref() == Some("csv") {
         let answer = Answer::csv(200, csv(&query.group_by, &rows));
         return Ok(match next_cursor {
@@ -101,6 +103,24 @@ fn group_by(parameters: &mut Parameters) -> Vec<Dimension> {
         }
     }
     dimensions
+}
+
+/// The place of a row: its groups. What comes in between two pages moves none of the rows that are still to come.
+fn cursor(row: &UsageRow, group_by: &[Dimension]) -> String {
+    let groups: Vec<String> = group_by.iter().map(|dimension| row.group(*dimension)).collect();
+    URL_SAFE_NO_PAD.encode(crate::json::to_string(&groups))
+}
+
+/// Reads what [`cursor`] made of a row with the same groups.
+fn place(parameters: &mut Parameters, group_by: &[Dimension]) -> Vec<String> {
+    let Some(cursor) = parameters.text("cursor") else { return Vec::new() };
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
+    let groups: Vec<String> = crate::json::from_slice(&bytes).unwrap_or_default();
+    let is_time = |(dimension, group): (&Dimension, &String)| !dimension.is_time() || group.parse::<i64>().is_ok();
+    if groups.is_empty() || groups.len() != group_by.len() || !group_by.iter().zip(&groups).all(is_time) {
+        parameters.fault("cursor", "must be the `next_cursor` of a page with the same `group_by`");
+    }
+    groups
 }
 
 /// With a line of names first. Text that a spreadsheet would take for a formula is quoted for it: users and tags are

@@ -31,8 +31,8 @@ pub struct UsageQuery {
     pub filters: Vec<(Dimension, String)>,
     /// The dearest first, instead of by the groups.
     pub by_cost: bool,
-    /// How many rows to leave out.
-    pub skip: u32,
+    /// Only rows behind the one of these groups, as [`UsageRow::group`] tells them; all, where there is nothing.
+    pub after: Vec<String>,
     /// How many rows.
     pub most: u32,
 }
@@ -77,6 +77,12 @@ impl Dimension {
         Dimension::Provider,
         Dimension::Variant,
     ];
+
+    /// Whether it is a time.
+    #[must_use]
+    pub fn is_time(self) -> bool {
+        matches!(self, Dimension::Day | Dimension::Hour)
+    }
 
     /// Reads the word that `group_by` has for it.
     #[must_use]

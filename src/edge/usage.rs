@@ -48,6 +48,15 @@ pub(super) fn statement(query: &UsageQuery) -> (String, Vec<JsValue>) {
         });
         values.push(value.as_str().into());
     }
+    if !query.after.is_empty() {
+        let places: Vec<&str> = query.group_by.iter().map(|dimension| expression(*dimension)).collect();
+        let marks = vec!["?"; places.len()].join(", ");
+        conditions.push(format!("({}) > ({marks})", places.join(", ")));
+        values.extend(query.group_by.iter().zip(&query.after).map(|(dimension, group)| match dimension.is_time() {
+            true => super::store::number(group.parse().unwrap_or_default()),
+            false => group.as_str().into(),
+        }));
+    }
     let groups: Vec<String> = (1..=query.group_by.len()).map(|place| place.to_string()).collect();
     let mut columns: Vec<String> =
         query.group_by.iter().map(|dimension| format!("{} AS {}", expression(*dimension), dimension.field())).collect();
@@ -61,7 +70,7 @@ pub(super) fn statement(query: &UsageQuery) -> (String, Vec<JsValue>) {
         parts => format!(" {word} {}", parts.join(", ")),
     };
     let statement = format!(
-        "SELECT {} FROM {} AS u{} WHERE {}{}{} LIMIT ? OFFSET ?",
+        "SELECT {} FROM {} AS u{} WHERE {}{}{} LIMIT ?",
         columns.join(", "),
         if query.asks_for_variants() { CALLS } else { "usage" },
         if by_tag { format!(" JOIN {TAGS} AS t") } else { String::new() },
@@ -69,7 +78,7 @@ pub(super) fn statement(query: &UsageQuery) -> (String, Vec<JsValue>) {
         clause("GROUP BY", &groups),
         clause("ORDER BY", &order),
     );
-    values.extend([query.most.into(), query.skip.into()]);
+    values.push(query.most.into());
     (statement, values)
 }
 

@@ -87,6 +87,14 @@ describe("usage", () => {
     const second = await usage(`group_by=user&limit=2&cursor=${first.next_cursor}`);
     assert.deepEqual([...first.data, ...second.data].map(({ user }) => user), ["", "=ada", "ada"]);
     assert.equal(second.next_cursor, null);
+    const whole = (await usage("group_by=tag,hour,key")).data;
+    const paged = [];
+    for (let next = ""; next !== null; ) {
+      const { data, next_cursor } = await usage(`group_by=tag,hour,key&limit=1${next && `&cursor=${next}`}`);
+      paged.push(...data);
+      next = next_cursor;
+    }
+    assert.deepEqual(paged, whole);
     const response = await gateway.fetch("/admin/usage?group_by=user&format=csv", {
       headers: { authorization: `Bearer ${SECRETS.ADMIN_KEY}` },
     });

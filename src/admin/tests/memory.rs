@@ -442,8 +442,13 @@ impl Store for Memory {
                 sums.insert(Vec::new(), UsageRow::default());
             }
             for (groups, row) in within.flat_map(|row| groups_of(row, query)) {
-                let place = query.group_by.iter().map(|dimension| format!("{:0>20}", groups.group(*dimension)));
-                let sum = sums.entry(place.collect()).or_insert(groups);
+                let padded = |group: &String| format!("{group:0>20}");
+                let place = query.group_by.iter().map(|dimension| padded(&groups.group(*dimension)));
+                let place: Vec<String> = place.collect();
+                if !query.after.is_empty() && place <= query.after.iter().map(padded).collect() {
+                    continue;
+                }
+                let sum = sums.entry(place).or_insert(groups);
                 sum.calls += i64::from(row.seq == 0);
                 sum.input_tokens += row.input_fresh + row.input_cache_read;
                 sum.cached_tokens += row.input_cache_read;
@@ -454,7 +459,7 @@ impl Store for Memory {
             if query.by_cost {
                 rows.sort_by_key(|row| std::cmp::Reverse(row.cost_nano));
             }
-            most(rows.into_iter().skip(query.skip as usize), query.most)
+            most(rows.into_iter(), query.most)
         })
     }
 

@@ -97,11 +97,32 @@ fn long_answers_go_on_by_cursor() {
 }
 
 #[test]
+fn what_comes_in_between_two_pages_neither_repeats_a_row_nor_skips_one() {
+    let gateway = gateway_with_calls();
+    let first = gateway.send("GET", "/admin/usage?group_by=key,hour&limit=2", "");
+    assert_eq!(first.column("hour"), [DAY.to_string(), (DAY + HOUR).to_string()]);
+    let mut earlier = gateway.store.contents.borrow().calls[0].clone();
+    earlier.key_id = "key_0".to_owned();
+    gateway.store.contents.borrow_mut().calls.push(earlier);
+    let cursor = first.text("next_cursor");
+    let second = gateway.send("GET", &format!("/admin/usage?group_by=key,hour&limit=2&cursor={cursor}"), "");
+    assert_eq!(
+        (second.column("key_id"), second.column("hour")),
+        (vec!["key_2".into()], vec![(DAY + 25 * HOUR).to_string()])
+    );
+    // It is of these groups, and of no others.
+    for other in ["key", "hour,key", "", "key,hour,day"] {
+        let refused = gateway.send("GET", &format!("/admin/usage?group_by={other}&cursor={cursor}"), "");
+        assert_eq!(refused.fault_paths(), ["cursor"], "{other}");
+    }
+}
+
+#[test]
 fn a_table_holds_no_formulas() {
     let gateway = gateway_with_calls();
     let table = gateway.send("GET", "/admin/usage?group_by=tag&format=csv&limit=2", "");
-    assert_eq!(table.header("x-next-cursor"), Some("2"));
-    let rest = gateway.send("GET", "/admin/usage?group_by=tag&format=csv&cursor=2", "");
+    let cursor = table.header("x-next-cursor").expect("there is more").to_owned();
+    let rest = gateway.send("GET", &format!("/admin/usage?group_by=tag&format=csv&cursor={cursor}"), "");
     assert_eq!(
         rest.body,
         "tag,calls,failed_calls,estimated_calls,unpriced_calls,input_tokens,cached_tokens,output_tokens,\
