@@ -13,6 +13,9 @@ use crate::json::{readable, words};
 use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
 
+/// What one message may list of anything: the ledger reads no more.
+pub(super) const MOST_LISTED: usize = 10_000;
+
 /// The version of the protocol. An object reads this one and the one before.
 pub const PROTOCOL: u32 = 2;
 

@@ -30,6 +30,7 @@ pub(crate) use definition::Found;
 pub use definition::{Budget, Enforcement, Match, Period, Scope, ScopeKind, Share, Window};
 pub use estimate::{DEFAULT_MAX_TOKENS, Estimate, estimate};
 pub use ledger::Ledger;
+use message::MOST_LISTED;
 pub use message::{
     Ended, KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, Part, PotStanding, Refusal,
     Reply, Rules, SwitchNews, Terms,

@@ -4,13 +4,11 @@ use super::pot::rate;
 use super::state::{Known, Standing, TERM};
 use super::{Lease, Ledger, Notice, Open, Row};
 use crate::budget::{
-    KeyAsked, KeyNews, LeaseReport, LeaseTold, Message, Need, Opened, PROTOCOL, PotName, Refusal, Reply, Rule, Rules,
+    KeyAsked, KeyNews, LeaseReport, LeaseTold, MOST_LISTED, Message, Need, Opened, PROTOCOL, PotName, Refusal, Reply,
+    Rule, Rules,
 };
 use crate::sorted;
 use crate::units::UnixMillis;
-
-/// What one message may list of anything: an isolate serves some hundred calls at a time.
-const MOST_LISTED: usize = 10_000;
 
 impl Ledger {
     /// Takes a message in and answers it. The same message again changes nothing.

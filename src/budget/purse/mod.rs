@@ -26,6 +26,8 @@ pub struct Purse {
     isolate: String,
     asks: u64,
     reports: u64,
+    /// How many slices the last report came to, where it did not come to all.
+    reported: usize,
     keys: SortedMap<String, Known>,
     /// In boxes, because some thousand users may come and go.
     slices: SortedMap<String, Box<Slice>>,

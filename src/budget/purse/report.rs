@@ -1,5 +1,5 @@
 use super::{Hold, Purse, name_of};
-use crate::budget::{Amounts, KeyAsked, Message, Opened, PROTOCOL, Reply};
+use crate::budget::{Amounts, KeyAsked, MOST_LISTED, Message, Opened, PROTOCOL, Reply};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// Calls get so much longer than their deadline before they are taken to be lost.
@@ -33,11 +33,19 @@ impl Purse {
             known.served = false;
             message.keys.push(KeyAsked { key: key.clone(), have: known.revision, terms: None });
         }
-        for (pot, slice) in self.slices.iter_mut() {
-            message.leases.extend(slice.report(pot, true, now));
-        }
         for (pot, slice) in &mut self.past {
-            message.leases.extend(slice.report(pot, false, now));
+            if message.leases.len() < MOST_LISTED {
+                message.leases.extend(slice.report(pot, false, now));
+            }
+        }
+        // What there is no room for begins the next report.
+        let from = std::mem::take(&mut self.reported);
+        for (place, (pot, slice)) in self.slices.iter_mut().enumerate().skip(from) {
+            if message.leases.len() >= MOST_LISTED {
+                self.reported = place;
+                break;
+            }
+            message.leases.extend(slice.report(pot, true, now));
         }
         for (number, held) in self.holds.iter_mut().filter(|(_, held)| !held.announced) {
             held.announced = true;
@@ -81,5 +89,57 @@ impl Purse {
             let most = Amounts { cost: NanoUsd(cost.unwrap_or(0)), requests: 1, ..Amounts::default() };
             self.settle(Hold(number), &most);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{
+        Aim, Budget, LeaseTold, Rule, Scope, ScopeKind, Spender, Taken, Terms, Wanted, ledger::Ledger,
+    };
+
+    #[test]
+    fn more_users_than_a_report_can_list_are_told_of_in_several() {
+        const USERS: i64 = 12_000;
+        let now = UnixMillis(1_790_000_000_000);
+        let scope = Scope { kind: ScopeKind::User, id: "*".into() };
+        let mut ledger = Ledger::default();
+        ledger.set_rule(Rule::Budget(Budget { id: "b".into(), scope, limit: NanoUsd(100), ..Budget::default() }));
+        let mut purse = Purse::new("one".into());
+        let terms = Terms { key: "k".into(), ..Terms::default() };
+        for number in 0..USERS {
+            let user = format!("user {number}");
+            let wanted = Wanted {
+                request: "req",
+                spender: Spender { key: "k", user: Some(&user), ..Spender::default() },
+                aim: Aim { provider: "p", model: "m", alias: None },
+                most: Amounts { cost: NanoUsd(30), requests: 1, ..Amounts::default() },
+                terms: &terms,
+                deadline: now.plus(Millis(60_000)),
+                again: false,
+            };
+            let hold = loop {
+                match purse.take(&wanted, now) {
+                    Taken::Held(hold) => break hold.expect("a budget counts it"),
+                    Taken::Ask(message) => assert_eq!(purse.answered(&ledger.handle(message, now), now), None),
+                    other => panic!("{other:?}"),
+                }
+            };
+            purse.settle(hold, &Amounts { cost: NanoUsd(10), ..Amounts::default() });
+        }
+        let mut later = now.plus(Millis(4_000));
+        let mut reports = 0;
+        while purse.owes_report() {
+            let message = purse.report(later);
+            assert!(message.leases.len() <= MOST_LISTED);
+            let reply = ledger.handle(message, later);
+            assert!(reply.leases.iter().all(|LeaseTold { used, .. }| *used <= 10));
+            purse.reported(&reply, later);
+            (reports, later) = (reports + 1, later.plus(Millis(1_000)));
+            assert!(reports < 10, "there is no end");
+        }
+        let spent: i64 = ledger.standings("b", later).values().map(|it| it.spent).sum();
+        assert_eq!(spent, 10 * USERS);
     }
 }
