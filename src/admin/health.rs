@@ -28,19 +28,10 @@ pub struct RegionHealth {
 pub struct LedgerHealth {
     /// The team whose own it is; `None` is the account's.
     pub team: Option<String>,
-    /// What it has for the database, or why that could not be had.
-    pub outbox: Result<Outbox, String>,
+    /// How much it has for the database, as JSON, or why that could not be had: what is on its way (`waiting`) and what the
+    /// database refused while it took other rows (`aside`).
+    pub outbox: Result<String, String>,
 }
-
-/// What a ledger has for the database.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Outbox {
-    /// Batches of rows, and events, on their way.
-    pub waiting: u64,
-    /// Rows and events that the database refused while it took others: they are tried again.
-    pub aside: u64,
-}
-readable! { Outbox { #[required] waiting, #[required] aside } }
 
 #[derive(Serialize)]
 struct Regions<'a> {
@@ -53,8 +44,7 @@ struct Regions<'a> {
 struct ShownLedger<'a> {
     team_id: Option<&'a str>,
     error: Option<&'a str>,
-    #[serde(flatten)]
-    outbox: Option<Outbox>,
+    outbox: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -97,7 +87,7 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal
     let ledgers = ledgers.iter().map(|LedgerHealth { team, outbox }| ShownLedger {
         team_id: team.as_deref(),
         error: outbox.as_ref().err().map(String::as_str),
-        outbox: outbox.as_ref().ok().copied(),
+        outbox: outbox.as_deref().ok().and_then(|outbox| crate::json::from_str(outbox).ok()),
     });
     Answer::json(200, &Regions { regions, ledgers: ledgers.collect(), isolate: call.store.load() })
 }

@@ -45,7 +45,7 @@ pub use decide::Decider;
 pub use deliver::{Courier, Delivery, deliver};
 pub use experiments::{ExperimentVersion, VariantRow};
 pub use generation::generation;
-pub use health::{LedgerHealth, Outbox, RegionHealth, provider_health};
+pub use health::{LedgerHealth, RegionHealth, provider_health};
 pub use pairs::PairRow;
 pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};

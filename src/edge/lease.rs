@@ -12,7 +12,7 @@ use super::ledger::{Definitions, Found, Freed, Kept, Release, Sought, Standings,
 use super::outgoing::request;
 use super::together::{all, in_time};
 use super::{hot, log};
-use crate::admin::{CallRow, Outbox};
+use crate::admin::CallRow;
 use crate::breaker::Due;
 use crate::budget::ledger::Released;
 use crate::budget::{KeyStandings, Message, PROTOCOL, Reply, Terms, ledger_of};
@@ -95,12 +95,10 @@ pub(super) async fn standings(env: &Env, team: Option<&str>, wondered: Wondered)
     read(&post(env, team, "/standings", JsValue::from_str(&body), ASK_WITHIN).await?)
 }
 
-/// Asks a ledger what it has for the database.
-///
-/// # Errors
-/// Where it does not answer.
-pub(super) async fn outbox(env: &Env, team: Option<&str>) -> Result<Outbox> {
-    read(&post(env, team, "/outbox", JsValue::from_str("{}"), ASK_WITHIN).await?)
+/// Asks a ledger what it has for the database, as JSON; or why it does not say.
+pub(super) async fn outbox(env: &Env, team: Option<&str>) -> std::result::Result<String, String> {
+    let told = post(env, team, "/outbox", JsValue::from_str("{}"), ASK_WITHIN).await;
+    told.map(|json| String::from_utf8(json).unwrap_or_default()).map_err(|error| error.to_string())
 }
 
 /// The rows of a call that a ledger has and the database may not have yet.

@@ -19,7 +19,7 @@
 //! | `POST /define` | [`Definitions`] | `{"version"}` |
 //! | `POST /release` | a [`Release`] | [`Freed`] |
 //! | `POST /calls` | a [`Sought`] | `{"version", "records": [row, …]}`, of what the database may not have yet |
-//! | `POST /outbox` | `{}` | an [`Outbox`](crate::admin::Outbox) |
+//! | `POST /outbox` | `{}` | how much of what stands there `waiting` and `aside` |
 //! | `POST /standings` | `{"version", "rules": [id, …], "terms": Terms?}` | [`Standings`] |
 
 use std::cell::{Cell, RefCell};
@@ -323,12 +323,7 @@ impl Ledger {
         }
         let ledger = held.as_mut().ok_or_else(|| Error::RustError("the ledger cannot be read".to_owned()))?;
         let result = step(ledger, now());
-        // All of it, or nothing.
-        let storage: JsValue = self.state.as_raw().storage()?.into();
-        let stored = storage
-            .unchecked_ref::<Transactional>()
-            .transaction_sync(&mut || Ok(self.store(ledger)?))
-            .map_err(Error::from);
+        let stored = self.store(ledger);
         if stored.is_err() {
             // What is in memory was promised to nobody; the next step begins from what is stored.
             *held = None;
@@ -336,7 +331,14 @@ impl Ledger {
         stored.map(|()| result)
     }
 
+    /// Writes what changed: all of it, or nothing.
     fn store(&self, ledger: &mut crate::budget::Ledger) -> Result<()> {
+        let storage: JsValue = self.state.as_raw().storage()?.into();
+        let storage = storage.unchecked_ref::<Transactional>();
+        Ok(storage.transaction_sync(&mut || Ok(self.write(ledger)?))?)
+    }
+
+    fn write(&self, ledger: &mut crate::budget::Ledger) -> Result<()> {
         let sql = self.state.storage().sql();
         for (row, value) in ledger.take_changes() {
             let (kind, name) = row.place();
@@ -407,10 +409,11 @@ fn restore(state: &State) -> Result<crate::budget::Ledger> {
         sql.exec(table, Vec::new())?;
     }
     let mut ledger = crate::budget::Ledger::default();
-    each(&sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?, |[kind, name, value]: [String; 3]| {
+    each(&sql.exec("SELECT kind, name, value FROM ledger", Vec::new())?, &mut |row| {
+        let [kind, name, value] = row.as_slice() else { return Ok(()) };
         // A kind that is not known was written by a later version, for a feature that this one has not.
-        let Some(row) = Row::at(&kind, &name) else { return Ok(()) };
-        Ok(ledger.restore(&row, &value)?)
+        let Some(row) = Row::at(kind, name) else { return Ok(()) };
+        Ok(ledger.restore(&row, value)?)
     })?;
     Ok(ledger)
 }

@@ -119,11 +119,9 @@ pub(super) async fn release(store: &EdgeStore<'_>, id: &str, silence: Millis) ->
 /// What the ledgers have for the database. While that does not say which teams have one, that of the account alone.
 pub(super) async fn health(store: &EdgeStore<'_>) -> Vec<LedgerHealth> {
     let teams = teams(store).await.unwrap_or_default();
-    let asked = all(&teams).map(async |team| LedgerHealth {
-        team: team.map(str::to_owned),
-        outbox: lease::outbox(store.env, team).await.map_err(|error| error.to_string()),
-    });
-    together::all(asked).await
+    let found = together::all(all(&teams).map(|team| lease::outbox(store.env, team))).await;
+    let ledgers = all(&teams).zip(found);
+    ledgers.map(|(team, outbox)| LedgerHealth { team: team.map(str::to_owned), outbox }).collect()
 }
 
 /// Tells the ledger of a new team by what it counts.

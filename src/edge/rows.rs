@@ -10,25 +10,22 @@ use crate::units::UnixMillis;
 /// The rows of an object's own storage, all of whose columns are texts.
 pub(super) fn texts<const COLUMNS: usize>(rows: &SqlCursor) -> Result<Vec<[String; COLUMNS]>> {
     let mut all = Vec::new();
-    each(rows, |row| {
-        all.push(row);
+    each(rows, &mut |row| {
+        let mut columns = row.into_iter();
+        all.push(std::array::from_fn(|_| columns.next().unwrap_or_default()));
         Ok(())
     })?;
     Ok(all)
 }
 
 /// The same, one after the other: all at once may be too many.
-pub(super) fn each<const COLUMNS: usize>(
-    rows: &SqlCursor,
-    mut take: impl FnMut([String; COLUMNS]) -> Result<()>,
-) -> Result<()> {
+pub(super) fn each(rows: &SqlCursor, take: &mut dyn FnMut(Vec<String>) -> Result<()>) -> Result<()> {
     let text = |value| match value {
         SqlStorageValue::String(text) => text,
         _ => String::new(),
     };
     for row in rows.raw() {
-        let mut columns = row?.into_iter().map(text);
-        take(std::array::from_fn(|_| columns.next().unwrap_or_default()))?;
+        take(row?.into_iter().map(text).collect())?;
     }
     Ok(())
 }

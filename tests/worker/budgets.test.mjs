@@ -209,9 +209,9 @@ test("what the database refuses steps aside until it is taken, and holds up noth
   assert.match(JSON.parse(events[0].data).error, /refused/);
   assert.match(gateway.log(), /ledger\.refused/);
   const ledgers = async () => (await gateway.admin("GET", "/admin/health")).json.ledgers;
-  for (let tries = 0; tries < 60 && (await ledgers())[0].aside < 4; tries += 1) await new Promise((resolve) => setTimeout(resolve, 250));
-  const [{ team_id, error, aside }, ...others] = await ledgers();
-  assert.deepEqual([team_id, error, aside, others.length], [null, null, 4, 0]);
+  for (let tries = 0; tries < 60 && (await ledgers())[0].outbox.aside < 4; tries += 1) await new Promise((resolve) => setTimeout(resolve, 250));
+  const [{ team_id, error, outbox }, ...others] = await ledgers();
+  assert.deepEqual([team_id, error, outbox.aside, others.length], [null, null, 4, 0]);
   await database.prepare("DROP TRIGGER refuse").run();
   assert.equal((await rowsOf(gateway, id, 13)).rows.length, 13, "nothing is lost");
 });
