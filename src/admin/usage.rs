@@ -107,7 +107,10 @@ fn group_by(parameters: &mut Parameters) -> Vec<Dimension> {
 
 /// The place of a row: its groups. What comes in between two pages moves none of the rows that are still to come.
 fn cursor(row: &UsageRow, group_by: &[Dimension]) -> String {
-    let groups: Vec<String> = group_by.iter().map(|dimension| row.group(*dimension)).collect();
+    let mut groups = Vec::new();
+    for dimension in group_by {
+        groups.push(row.group(*dimension));
+    }
     URL_SAFE_NO_PAD.encode(crate::json::to_string(&groups))
 }
 
@@ -116,8 +119,11 @@ fn place(parameters: &mut Parameters, group_by: &[Dimension]) -> Vec<String> {
     let Some(cursor) = parameters.text("cursor") else { return Vec::new() };
     let bytes = URL_SAFE_NO_PAD.decode(cursor).unwrap_or_default();
     let groups: Vec<String> = crate::json::from_slice(&bytes).unwrap_or_default();
-    let is_time = |(dimension, group): (&Dimension, &String)| !dimension.is_time() || group.parse::<i64>().is_ok();
-    if groups.is_empty() || groups.len() != group_by.len() || !group_by.iter().zip(&groups).all(is_time) {
+    let mut fits = !groups.is_empty() && groups.len() == group_by.len();
+    for (dimension, group) in group_by.iter().zip(&groups) {
+        fits &= !dimension.is_time() || group.parse::<i64>().is_ok();
+    }
+    if !fits {
         parameters.fault("cursor", "must be the `next_cursor` of a page with the same `group_by`");
     }
     groups

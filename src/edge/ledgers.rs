@@ -120,8 +120,11 @@ pub(super) async fn release(store: &EdgeStore<'_>, id: &str, silence: Millis) ->
 pub(super) async fn health(store: &EdgeStore<'_>) -> Vec<LedgerHealth> {
     let teams = teams(store).await.unwrap_or_default();
     let found = together::all(all(&teams).map(|team| lease::outbox(store.env, team))).await;
-    let ledgers = all(&teams).zip(found);
-    ledgers.map(|(team, outbox)| LedgerHealth { team: team.map(str::to_owned), outbox }).collect()
+    let mut ledgers = Vec::new();
+    for (team, outbox) in all(&teams).zip(found) {
+        ledgers.push(LedgerHealth { team: team.map(str::to_owned), outbox });
+    }
+    ledgers
 }
 
 /// Tells the ledger of a new team by what it counts.

@@ -49,13 +49,20 @@ pub(super) fn statement(query: &UsageQuery) -> (String, Vec<JsValue>) {
         values.push(value.as_str().into());
     }
     if !query.after.is_empty() {
-        let places: Vec<&str> = query.group_by.iter().map(|dimension| expression(*dimension)).collect();
-        let marks = vec!["?"; places.len()].join(", ");
-        conditions.push(format!("({}) > ({marks})", places.join(", ")));
-        values.extend(query.group_by.iter().zip(&query.after).map(|(dimension, group)| match dimension.is_time() {
-            true => super::store::number(group.parse().unwrap_or_default()),
-            false => group.as_str().into(),
-        }));
+        let (mut places, mut marks) = (String::new(), String::new());
+        for (dimension, group) in query.group_by.iter().zip(&query.after) {
+            if !places.is_empty() {
+                places.push(',');
+                marks.push(',');
+            }
+            places.push_str(expression(*dimension));
+            marks.push('?');
+            values.push(match dimension.is_time() {
+                true => super::store::number(group.parse().unwrap_or_default()),
+                false => group.as_str().into(),
+            });
+        }
+        conditions.push(["(", &places, ") > (", &marks, ")"].concat());
     }
     let groups: Vec<String> = (1..=query.group_by.len()).map(|place| place.to_string()).collect();
     let mut columns: Vec<String> =

@@ -165,8 +165,9 @@ impl Ledger {
     /// Tells of leases that the isolate did not mention: the reply that granted them may never have reached it.
     fn tell_unmentioned(&self, isolate: &str, mentioned: &[LeaseReport], told: &mut Vec<LeaseTold>, now: UnixMillis) {
         let Some(held) = self.isolates.get(isolate) else { return };
-        let mut known: Vec<u64> = mentioned.iter().map(|report| report.lease).collect();
-        known.extend(told.iter().map(|told| told.lease));
+        let mut known = Vec::new();
+        mentioned.iter().for_each(|report| known.push(report.lease));
+        told.iter().for_each(|told| known.push(told.lease));
         sorted::sort(&mut known);
         let is_unknown =
             |(number, lease): &(&u64, &Lease)| lease.outstanding() > 0 && known.binary_search(number).is_err();
