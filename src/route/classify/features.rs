@@ -25,11 +25,10 @@ pub fn features(text: &str, mut measure: impl FnMut(u32), mut word: impl FnMut(u
     let mut before = 0;
     let mut words = 0;
     for part in [head, tail] {
-        for token in Tokens::of(part) {
-            counts.add(&token);
-            if words >= MOST_WORDS {
-                continue;
-            }
+        let mut tokens = Tokens::of(part);
+        while words < MOST_WORDS {
+            let Some(token) = tokens.next() else { break };
+            counts.add(token.what, token.letters);
             let hash = token.hash;
             word(row(hash));
             word(row(mix(before, hash)));
@@ -42,6 +41,10 @@ pub fn features(text: &str, mut measure: impl FnMut(u32), mut word: impl FnMut(u
             }
             before = hash;
             words += 1;
+        }
+        // Of all that follows it only matters how much of what there is.
+        while let Some((what, token)) = tokens.pass_token() {
+            counts.add(what, token.len());
         }
     }
     counts.measures(text, &mut measure);
@@ -84,6 +87,8 @@ struct Token {
 #[derive(Clone, Copy, PartialEq)]
 enum What {
     Word,
+    /// A word of one character.
+    Ideograph,
     Number,
     Sign,
 }
@@ -129,59 +134,48 @@ impl<'t> Tokens<'t> {
         passed
     }
 
-    fn word(&mut self) -> Token {
-        let (mut hash, mut start, mut letters) = (START, START, 0);
-        for byte in self.rest {
-            let letter = letter(*byte);
-            if letter == 0 {
-                break;
-            }
-            if letters == 4 {
-                start = hash;
-            }
-            if letters < LONGEST_WORD {
-                hash = step(hash, letter);
-            }
-            letters += 1;
-        }
-        let word = self.pass(letters);
-        // Of shorter words the whole is enough.
-        let last = word.last_chunk::<3>().filter(|_| letters > LEAST_AFFIXED);
-        let end = last.map_or(0, |last| last.iter().fold(START, |hash, byte| step(hash, letter(*byte))));
-        Token { hash, start, end, letters, what: What::Word }
+    /// Passes a token and the blanks before it, and gives its bytes.
+    fn pass_token(&mut self) -> Option<(What, &'t [u8])> {
+        let blanks = self.rest.iter().take_while(|byte| **byte <= b' ').count();
+        self.pass(blanks);
+        let byte = *self.rest.first()?;
+        let (what, length) = match byte {
+            b'0'..=b'9' => (What::Number, self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
+            _ if letter(byte) != 0 => (What::Word, self.rest.iter().take_while(|byte| letter(**byte) != 0).count()),
+            _ if is_lead(byte) => (What::Ideograph, 3),
+            _ => (What::Sign, 1),
+        };
+        Some((what, self.pass(length)))
     }
+}
 
-    fn number(&mut self) -> Token {
-        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.pass(digits);
-        // How long a number is says more than which it is.
-        Token { hash: step(step(START, b'#'), digits.min(4) as u8), start: 0, end: 0, letters: 0, what: What::Number }
-    }
+/// The hash of a word's letters, or of further ones where `hash` is that of those before.
+fn hashed(hash: u32, letters: &[u8]) -> u32 {
+    letters.iter().fold(hash, |hash, byte| step(hash, letter(*byte)))
 }
 
 impl Iterator for Tokens<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
-        loop {
-            let byte = *self.rest.first()?;
-            return Some(match byte {
-                b'0'..=b'9' => self.number(),
-                _ if letter(byte) != 0 => self.word(),
-                _ if is_lead(byte) => {
-                    let hash = self.pass(3).iter().fold(START, |hash, byte| step(hash, *byte));
-                    Token { hash, start: START, end: 0, letters: 1, what: What::Word }
-                }
-                0..=b' ' => {
-                    self.pass(1);
-                    continue;
-                }
-                _ => {
-                    self.pass(1);
-                    Token { hash: step(step(START, b'~'), byte), start: 0, end: 0, letters: 0, what: What::Sign }
-                }
-            });
-        }
+        let (what, token) = self.pass_token()?;
+        let letters = token.len();
+        let whole = |hash| Token { hash, start: START, end: 0, letters: 0, what };
+        Some(match what {
+            // How long a number is says more than which it is.
+            What::Number => whole(step(step(START, b'#'), letters.min(4) as u8)),
+            What::Sign => whole(token.iter().fold(step(START, b'~'), |hash, byte| step(hash, *byte))),
+            What::Ideograph => whole(token.iter().fold(START, |hash, byte| step(hash, *byte))),
+            What::Word => {
+                let counted = token.get(..LONGEST_WORD).unwrap_or(token);
+                let (first, further) = counted.split_at_checked(4).unwrap_or((counted, &[]));
+                let start = hashed(START, first);
+                // Of shorter words the whole is enough.
+                let end = token.last_chunk::<3>().filter(|_| letters > LEAST_AFFIXED);
+                let end = end.map_or(0, |last| hashed(START, last));
+                Token { hash: hashed(start, further), start, end, letters, what }
+            }
+        })
     }
 }
 
@@ -194,11 +188,15 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, token: &Token) {
-        match token.what {
+    fn add(&mut self, what: What, letters: usize) {
+        match what {
             What::Word => {
                 self.words += 1;
-                self.letters += token.letters as u32;
+                self.letters += letters as u32;
+            }
+            What::Ideograph => {
+                self.words += 1;
+                self.letters += 1;
             }
             What::Number => self.numbers += 1,
             What::Sign => self.signs += 1,
