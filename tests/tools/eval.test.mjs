@@ -8,6 +8,7 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { setTimeout as delay } from "node:timers/promises";
 import { ROOT } from "./progress.mjs";
 import { follows, similarity } from "./score.mjs";
 
@@ -15,8 +16,13 @@ let server;
 let folder;
 let document = '{"version":1}';
 let version = 4;
+let meet;
+/** Kept as soon as two calls are under way at once; the first waits for it, so that a quick answer cannot hide the second. */
+const met = new Promise((resolve) => (meet = resolve));
 let atOnce = 0;
 let mostAtOnce = 0;
+/** After this the first call is answered all the same, and the test fails. */
+const PATIENCE_MS = 10_000;
 
 /** What each model says. */
 const SAYS = {
@@ -34,7 +40,8 @@ before(async () => {
     if (!authorized) return answer(401, { error: { message: "no" } });
     if (request.url === "/v1/chat/completions") {
       mostAtOnce = Math.max(mostAtOnce, (atOnce += 1));
-      await new Promise((resolve) => setImmediate(resolve));
+      if (mostAtOnce > 1) meet();
+      await Promise.race([met, delay(PATIENCE_MS, undefined, { ref: false })]);
       atOnce -= 1;
       const { model, messages } = JSON.parse(body);
       if (!SAYS[model]) return answer(404, { error: { message: `no ${model}` } });
