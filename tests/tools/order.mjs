@@ -1,46 +1,97 @@
-// Names the functions of a wasm so that sorting by name puts alike ones side by side, where they zip well.
+// Names the functions of a wasm so that sorting by name puts alike ones close together, where they zip well.
 
 import { readFileSync, writeFileSync } from "node:fs";
 
+const CUSTOM = 0;
 const IMPORTS = 2;
 const CODE = 10;
-const CUSTOM = 0;
 /** The part of a `name` section that names functions. */
 const FUNCTION_NAMES = 1;
 
-/**
- * Gives every function of the file at `path` a number for a name, in the order in which they are to stand. What was
- * made of one generic function comes together, the like-sized side by side; of our own, what is called the same in
- * different files of a module does, closures apart.
- */
+/** So many bytes in a row are a piece that functions may share. Fewer are shared by chance, and no more fit a number. */
+const PIECE_BYTES = 6;
+/** A piece that more functions hold than these is in sight wherever one of them stands. */
+const MOST_HOLDERS = 300;
+/** What has fewer pieces counts as if it had these. */
+const SMALLEST_PIECES = 12;
+/** How far back zipping sees: 32 KiB, less what it has no memory left for. */
+const SIGHT_BYTES = 28_000;
+
+/** Gives every function of the file at `path` a number for a name, in the order in which they are to stand. */
 export function nameByLikeness(path) {
   const wasm = readFileSync(path);
   const sections = [...sectionsOf(wasm)];
   const imported = importedFunctions(sections.find(({ id }) => id === IMPORTS).bytes);
-  const named = sections.find(({ id, bytes }) => id === CUSTOM && new Reader(bytes).text() === "name");
-  const names = functionNames(named.bytes);
-  const functions = sizes(sections.find(({ id }) => id === CODE).bytes).map((size, at) => {
-    const index = imported + at;
-    return { index, size, key: likeness(names.get(index) ?? "") };
-  });
-  functions.sort((one, other) => compare(one.key, other.key) || one.size - other.size);
-  const places = functions.map(({ index }, place) => [index, `f${String(place).padStart(6, "0")}`]);
-  places.sort(([one], [other]) => one - other);
-  const renamed = Buffer.concat([text("name"), section(FUNCTION_NAMES, vector(places))]);
-  const written = sections.map(({ id, bytes }) => section(id, bytes === named.bytes ? renamed : bytes));
+  const order = orderByLikeness(bodiesOf(sections.find(({ id }) => id === CODE).bytes));
+  const names = order.map((at, place) => [imported + at, `f${String(place).padStart(6, "0")}`]);
+  names.sort(([one], [other]) => one - other);
+  const unnamed = sections.filter(({ id, bytes }) => id !== CUSTOM || new Reader(bytes).text() !== "name");
+  const renamed = { id: CUSTOM, bytes: Buffer.concat([text("name"), section(FUNCTION_NAMES, vector(names))]) };
+  const written = [...unnamed, renamed].map(({ id, bytes }) => section(id, bytes));
   writeFileSync(path, Buffer.concat([wasm.subarray(0, 8), ...written]));
 }
 
-/** What a function is sorted by: `latchkey::wire::gemini::request::f` by `latchkey::-::wire::f::request::gemini`. */
-function likeness(name) {
-  const [crate, module, ...inner] = name.replace(/::h[0-9a-f]{16}$/, "").replace(/^[<&_ ]+/, "").split("::");
-  if (crate !== "latchkey") return [crate, module, ...inner].join("::");
-  const kind = name.includes("closure") ? "closure" : "-";
-  return [crate, kind, module, ...inner.reverse()].join("::");
+/**
+ * The places of `bodies`, each followed by the one of whose pieces the most are in sight by then. Names tell less than
+ * what is in them does: what one generic function made is often alike, and so is much else.
+ */
+export function orderByLikeness(bodies) {
+  const functions = withSharedPieces(bodies);
+  const left = new Set(functions);
+  const order = [];
+  let [sight, first] = [0, 0];
+  while (left.size > 0) {
+    const next = mostInSight(left);
+    left.delete(next);
+    order.push(next);
+    sight += next.size;
+    for (const piece of next.pieces) if (piece.inSight++ === 0) for (const holder of piece.holders) holder.known += 1;
+    for (; sight > SIGHT_BYTES && first < order.length - 1; first += 1) {
+      const gone = order[first];
+      sight -= gone.size;
+      for (const piece of gone.pieces) if (--piece.inSight === 0) for (const holder of piece.holders) holder.known -= 1;
+    }
+  }
+  return order.map(({ at }) => at);
 }
 
-function compare(one, other) {
-  return one < other ? -1 : Number(one > other);
+function mostInSight(functions) {
+  let [best, most] = [undefined, -1];
+  for (const candidate of functions) {
+    const part = candidate.known / candidate.weight;
+    if (part > most) [best, most] = [candidate, part];
+  }
+  return best;
+}
+
+/** Functions with those of their pieces that are found in others, but not in most. */
+function withSharedPieces(bodies) {
+  const holdersOf = new Map();
+  const functions = bodies.map((body, at) => {
+    const own = piecesOf(body);
+    // Large ones may be a little less alike, as they save more; the smallest are alike by chance.
+    const weight = Math.max(own.size, SMALLEST_PIECES) ** 0.75;
+    const made = { at, size: body.length, weight, pieces: [], known: 0 };
+    for (const piece of own) {
+      const holders = holdersOf.get(piece);
+      if (holders) holders.push(made);
+      else holdersOf.set(piece, [made]);
+    }
+    return made;
+  });
+  for (const holders of holdersOf.values()) {
+    if (holders.length < 2 || holders.length > MOST_HOLDERS) continue;
+    const shared = { holders, inSight: 0 };
+    for (const { pieces } of holders) pieces.push(shared);
+  }
+  return functions;
+}
+
+/** The pieces of `body`, each as the number that its bytes make. */
+function piecesOf(body) {
+  const pieces = new Set();
+  for (let at = 0; at + PIECE_BYTES <= body.length; at += 1) pieces.add(body.readUIntBE(at, PIECE_BYTES));
+  return pieces;
 }
 
 class Reader {
@@ -100,21 +151,9 @@ function importedFunctions(bytes) {
   return imports.filter((kind) => kind === 0).length;
 }
 
-/** The lengths of the functions' bodies. */
-function sizes(bytes) {
+function bodiesOf(bytes) {
   const reader = new Reader(bytes);
-  return reader.vector(() => reader.take(reader.number()).length);
-}
-
-function functionNames(bytes) {
-  const reader = new Reader(bytes);
-  reader.text();
-  while (!reader.done) {
-    const id = reader.byte();
-    const part = new Reader(reader.take(reader.number()));
-    if (id === FUNCTION_NAMES) return new Map(part.vector(() => [part.number(), part.text()]));
-  }
-  return new Map();
+  return reader.vector(() => reader.take(reader.number()));
 }
 
 function number(value) {
