@@ -16,18 +16,23 @@ impl Ledger {
         if (old.period, old.window, &old.time_zone) == (new.period, new.window, &new.time_zone) {
             return;
         }
-        for (name, pot) in self.pots.iter_mut().filter(|(name, _)| PotName::read(name).rule == new.id) {
+        let is_of = |pot: &str| PotName::read(pot).rule == new.id;
+        for (_, pot) in self.pots.iter_mut().filter(|(name, _)| is_of(name)) {
             pot.advance(before, self.swept_at);
-            let window = pot.window;
-            pot.recount(old, &new, self.swept_at);
-            self.changed.insert(Row::Pot(name.clone()));
-            for (id, number) in &pot.holders {
-                let lease = self.isolates.get_mut(id).and_then(|held| held.leases.get_mut(number));
-                if let Some(lease) = lease.filter(|lease| lease.window == window) {
-                    lease.window = pot.window;
+        }
+        let window = new.frame(self.swept_at).window;
+        // Ended ones too: what is told of them late counts like the rest.
+        for (id, held) in &mut self.isolates {
+            for (number, lease) in held.leases.iter_mut().filter(|(_, lease)| is_of(&lease.pot)) {
+                if self.pots.get(&lease.pot).is_some_and(|pot| pot.window == lease.window) {
+                    lease.window = window;
                     self.changed.insert(Row::lease(id, *number));
                 }
             }
+        }
+        for (name, pot) in self.pots.iter_mut().filter(|(name, _)| is_of(name)) {
+            pot.recount(old, &new, self.swept_at);
+            self.changed.insert(Row::Pot(name.clone()));
         }
     }
 
@@ -120,6 +125,23 @@ mod tests {
             let standing = ledger.standing(&pot, now).expect("known");
             assert_eq!((standing.spent, standing.leased), (spent + 20, 0), "{before:?} {after:?}");
         }
+    }
+
+    #[test]
+    fn what_is_told_late_of_a_lease_that_was_freed_counts_over_the_other_time_too() {
+        let now = UnixMillis(START);
+        let mut ledger = Ledger::default();
+        ledger.set_rule(Rule::Budget(budget(Period::Day, Window::Rolling, 100)));
+        let needs = vec![Need { pot: "b".into(), least: 60, want: 60 }];
+        let asked = Message { version: PROTOCOL, isolate: "one".into(), ask: 1, needs, ..Message::default() };
+        let lease = ledger.handle(asked, now).leases.first().expect("a lease").lease;
+        let later = now.plus(Millis(60_000));
+        assert_eq!(ledger.release("b", Millis(0), later).map(|freed| freed.leases), Some(1));
+        ledger.set_rule(Rule::Budget(budget(Period::Month, Window::Calendar, 100)));
+        let told = LeaseReport { lease, pot: "b".into(), used: 20, ..LeaseReport::default() };
+        let report = Message { version: PROTOCOL, isolate: "one".into(), report: 1, ..Message::default() };
+        ledger.handle(Message { leases: vec![told], ..report }, later);
+        assert_eq!(ledger.standing("b", later).map(|it| (it.spent, it.leased)), Some((20, 0)));
     }
 
     #[test]
