@@ -26,8 +26,8 @@ pub struct Purse {
     isolate: String,
     asks: u64,
     reports: u64,
-    /// How many slices the last report came to, where it did not come to all.
-    reported: usize,
+    /// The pot of the first slice that the last report had no room for.
+    unreported: String,
     keys: SortedMap<String, Known>,
     /// In boxes, because some thousand users may come and go.
     slices: SortedMap<String, Box<Slice>>,
