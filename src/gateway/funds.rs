@@ -9,6 +9,7 @@ use crate::budget::{
 use crate::chat::Usage;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task, status_of};
+use crate::json;
 use crate::keys::{Grant, OnLedgerOutage, UnknownPrice};
 use crate::observe::Record;
 use crate::provider::Bucket;
@@ -307,7 +308,7 @@ impl Gateway {
     /// The output limit of a call that names none, and whether it was lowered to a fair share of what is left.
     fn default_cap(&self, call: &Call, grant: &Grant) -> (Option<u32>, bool) {
         let own = grant.key.default_max_tokens;
-        let roomy = call.attempt.as_ref().and_then(|attempt| roomy_cap(attempt, call.incoming.body.len()));
+        let roomy = call.attempt.as_ref().and_then(|attempt| roomy_cap(attempt, &call.incoming.body));
         let rules = self.purse.rules(&grant.terms);
         if !call.is_under_strict(&rules, grant) {
             return (own.or(roomy), false);
@@ -421,20 +422,26 @@ impl Gateway {
     }
 }
 
-/// The output limit for a provider that would stop after a few words, for a request of so many bytes. It refuses what
-/// does not fit into its context together with the prompt, and some models have but half of the context that is listed.
-fn roomy_cap(attempt: &Attempt, bytes: usize) -> Option<u32> {
+/// The output limit for a provider that would stop after a few words, for a request of this body. It refuses what does
+/// not fit into its context together with the prompt, and some models have but half of the context that is listed: what
+/// may not fit is left as it is, cut short rather than refused.
+fn roomy_cap(attempt: &Attempt, body: &[u8]) -> Option<u32> {
     const UNLISTED_CONTEXT: u64 = 8_192;
+    const UNASKED: u32 = 256;
     if !attempt.upstream.quirks.short_answers {
         return None;
     }
     let facts = &attempt.facts;
-    let context = facts.context.unwrap_or(UNLISTED_CONTEXT);
-    // Few prompts have a token in two bytes; one with pictures has many bytes and few tokens.
-    let room = context.saturating_sub(bytes as u64 / 2) / 4;
+    let (context, bytes) = (facts.context.unwrap_or(UNLISTED_CONTEXT), body.len() as u64);
+    // One with pictures has many bytes and few tokens; few other prompts have a token in two bytes, or many in three.
+    let left = match json::quotes(body, &["data:image"]) {
+        true => context,
+        false => (context / 2).saturating_sub(bytes / 3),
+    };
+    let room = context.saturating_sub(bytes / 2) / 4;
     let least = u64::from(DEFAULT_MAX_TOKENS).min(context / 8);
-    let most = room.max(least).min(facts.max_output.unwrap_or(u64::MAX));
-    u32::try_from(most).ok()
+    let most = room.max(least).min(left).min(facts.max_output.unwrap_or(u64::MAX));
+    u32::try_from(most).ok().filter(|most| *most > UNASKED)
 }
 
 impl Call {

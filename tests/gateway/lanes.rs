@@ -211,6 +211,19 @@ fn what_would_be_cut_short_is_given_room() {
             assert!(most.contains(&cap), "{cap} for {prompt} bytes{named}");
         }
     }
+    // What a long text leaves may be too little, and what does not fit is refused; a picture has few tokens.
+    for (shown, most) in [(false, None), (true, Some(3_000))] {
+        let mut world = World::of(Key::default(), r#"{"version":1}"#, &rest);
+        let long = format!("{}{}", if shown { "data:image/png;base64," } else { "" }, "A".repeat(60_000));
+        let content = match shown {
+            true => serde_json::json!([{"type": "image_url", "image_url": {"url": long}}]),
+            false => long.into(),
+        };
+        let messages = serde_json::json!([{"role": "user", "content": content}]);
+        let model = "workers-ai/@cf/meta/llama-3.3-70b-instruct-fp8-fast";
+        let asked = serde_json::json!({"model": model, "messages": messages}).to_string();
+        assert_eq!(json(&sent(world.chat(&asked).1).body)["max_tokens"].as_u64(), most, "{shown}");
+    }
     let mut world = World::of(Key { default_max_tokens: Some(77), ..Key::default() }, r#"{"version":1}"#, &rest);
     let asked = r#"{"model":"workers-ai/@cf/nobody/knows","messages":[{"role":"user","content":"Hi"}]}"#;
     assert_eq!(json(&sent(world.chat(asked).1).body)["max_tokens"], 77);
