@@ -13,7 +13,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use latchkey::budget::{Budget, Ledger, Period, Scope};
+use latchkey::budget::{Budget, Ledger, Message, Need, PROTOCOL, Period, Rule, Scope, ScopeKind};
 use latchkey::config::Config;
 use latchkey::gateway::{CallId, Gateway, Incoming, Input, Setup, Step};
 use latchkey::keys::{Grant, Key, Secrets, mint};
@@ -103,6 +103,28 @@ fn four_times_the_calls_take_no_more_memory() {
         // In an isolate, whose pointers are half as long, it is two thirds of that.
         assert!(most < 2_000_000, "{name}: {most} bytes at once");
     }
+}
+
+#[test]
+fn what_a_hundred_thousand_users_have_leased_fits_the_ledgers_object() {
+    const USERS: usize = 110_000;
+    let before = HELD.get();
+    MOST_HELD.set(before);
+    let mut ledger = Ledger::default();
+    let scope = Scope { kind: ScopeKind::User, id: "*".into() };
+    let each = Budget { id: "budget_0123456789".into(), scope, limit: NanoUsd(100), ..Budget::default() };
+    ledger.set_rule(Rule::Budget(each));
+    for part in 0..USERS / 1_000 {
+        let isolate = format!("isolate_0123456789_{}", part % 20);
+        let pots = (0..1_000).map(|user| format!("budget_0123456789/user_{part}_{user}"));
+        let needs = pots.map(|pot| Need { pot, least: 60, want: 60 }).collect();
+        let ask = Message { version: PROTOCOL, isolate, ask: part as u64 + 1, needs, ..Message::default() };
+        assert_eq!(ledger.handle(ask, UnixMillis(1_790_000_000_000)).refusal, None);
+        ledger.take_changes();
+    }
+    // There, too, it is two thirds of that, and the object has 128 MB for everything.
+    let most = MOST_HELD.get() - before;
+    assert!(most < 430 * USERS as isize, "{most} bytes at once");
 }
 
 /// What an isolate and the ledger's object hold; in development, they are even one instance.

@@ -99,6 +99,10 @@ impl Pot {
 
     /// Notes that a lease draws from it.
     pub(super) fn held_by(&mut self, isolate: &str, lease: u64) {
+        if self.holders.is_empty() {
+            // Most never have another, and room for four would take more than the rest of the pot.
+            self.holders.reserve_exact(1);
+        }
         self.holders.push((isolate.to_owned(), lease));
     }
 
