@@ -208,12 +208,12 @@ impl Ledger {
         self.keys.insert(terms.key.clone(), Standing { terms, revision: self.meta.revision });
     }
 
-    /// Forgets a key, and what was counted under its own rules.
+    /// Forgets a key and its own rules; what was counted and leased under those is let go when it is looked through next,
+    /// not by a walk over all pots for each rule.
     pub(super) fn forget_key(&mut self, key: &str) {
         self.keys.remove(key);
         self.changed.insert(Row::Key(key.to_owned()));
-        let before = self.take_own_rules(key);
-        before.iter().for_each(|before| self.recount(before));
+        self.take_own_rules(key);
     }
 
     fn take_own_rules(&mut self, key: &str) -> Vec<Rule> {
