@@ -8,7 +8,8 @@
 //!   any model counts, and a document or film what the model takes in at all.
 //! - **Output**: the cap that is sent, times the number of answers, and all that the caller predicts of one.
 //! - **Price**: the dearest rate that can apply: long-prompt tiers that the bound reaches, service tiers if one is asked
-//!   for or the provider's account has one, both together, cache writes if the body asks for them, images that the model may put out unasked.
+//!   for or the provider's account has one, both together, cache writes if the body asks for them, images that the model
+//!   may put out unasked.
 //! - What has no bound (links to media, stored files and answers, searches and tools of the provider) is said to have
 //!   none. Escapes and white space in the body hide nothing of it, and a caller's own tool may be called like one of the
 //!   provider's.
