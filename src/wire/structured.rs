@@ -120,7 +120,8 @@ pub fn wrapped(schema: &Raw<'_>) -> Option<Raw<'static>> {
 /// The answer that the tool's whole input holds.
 #[must_use]
 pub fn answer(input: &Raw<'_>) -> Text<'static> {
-    let value = input.member(VALUE);
+    // As in a stream, where all before it would be with the caller: only where it comes first.
+    let value = value_in(input.get()).ok().and_then(|_| input.member(VALUE));
     Text::escape(value.as_ref().unwrap_or(input).compact().as_ref()).into_owned()
 }
 
@@ -129,8 +130,14 @@ pub fn answer(input: &Raw<'_>) -> Text<'static> {
 pub struct Unwrapping {
     /// Whether the answer is the input, or a value of it; nothing as long as its beginning may still be either's.
     is_value: Option<bool>,
-    /// What may be the beginning or the end of the object around a value.
+    /// What may be the beginning of the object around a value, or the blanks behind it.
     held: String,
+    /// How many lists and objects of the value are open.
+    depth: usize,
+    quoted: bool,
+    escaped: bool,
+    /// The value has ended: what may follow is none of the answer.
+    over: bool,
 }
 
 impl Unwrapping {
@@ -146,6 +153,9 @@ impl Unwrapping {
         if self.is_value == Some(false) {
             return piece;
         }
+        if self.over {
+            return Text::EMPTY;
+        }
         self.held.push_str(&piece.decode());
         if self.is_value.is_none() {
             match value_in(&self.held) {
@@ -157,9 +167,28 @@ impl Unwrapping {
                 }
             }
         }
-        let text = self.held.trim_end();
-        let rest = self.held.split_off(text.strip_suffix('}').unwrap_or(text).trim_end().len());
-        Text::escape_owned(std::mem::replace(&mut self.held, rest))
+        let mut held = std::mem::take(&mut self.held);
+        // Blanks that were held back change nothing when they are passed again.
+        if let Some(end) = held.bytes().position(|byte| self.ends(byte)) {
+            held.truncate(end);
+        }
+        self.held = held.split_off(held.trim_end().len());
+        Text::escape_owned(held)
+    }
+
+    /// Passes a byte. Whether the value has ended before it.
+    fn ends(&mut self, byte: u8) -> bool {
+        match byte {
+            _ if self.escaped => self.escaped = false,
+            b'\\' => self.escaped = true,
+            b'"' => self.quoted = !self.quoted,
+            _ if self.quoted => {}
+            b'[' | b'{' => self.depth += 1,
+            b']' | b'}' | b',' if self.depth == 0 => self.over = true,
+            b']' | b'}' => self.depth -= 1,
+            _ => {}
+        }
+        self.over
     }
 }
 
@@ -272,6 +301,8 @@ mod tests {
             (r#"{"latchkey_value":[{"a":"}"},{"b":{}}]}"#, r#"[{"a":"}"},{"b":{}}]"#),
             ("\n{ \"latchkey_value\" :\n \"say } \\\" ü\" \n}\n", "\"say } \\\" ü\""),
             (r#"{"latchkey_value":{"a":{}}}"#, r#"{"a":{}}"#),
+            (r#"{"latchkey_value":["\\",",]"] , "more":{"a":[2]}}"#, r#"["\\",",]"]"#),
+            (r#"{"more":1,"latchkey_value":2}"#, r#"{"more":1,"latchkey_value":2}"#),
             (r#"{"latchkey_valued":1}"#, r#"{"latchkey_valued":1}"#),
             (r#"{"a":{"b":1}}"#, r#"{"a":{"b":1}}"#),
             ("{}", "{}"),
