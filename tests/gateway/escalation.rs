@@ -293,13 +293,7 @@ fn a_caller_who_leaves_while_an_answer_is_judged_is_billed() {
 
 #[test]
 fn every_attempt_is_told_in_its_order_with_its_cost() {
-    let budget = Budget {
-        id: "bud".into(),
-        scope: Scope::key("*"),
-        limit: NanoUsd(1_000_000_000),
-        period: Period::Total,
-        ..Budget::default()
-    };
+    let budget = of_each_key(1_000_000_000);
     let spec = json!({"version": 1, "failover": {"same_target": 0}, "aliases": {"data": {"candidates": ["openai/gpt-4.1",
         "openai/gpt-4.1-mini", {"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}}, "openai/gpt-4o"]}}});
     let mut world = World::of(Key { budgets: vec![budget], ..Key::default() }, &spec.to_string(), &[]);
@@ -338,7 +332,12 @@ fn every_attempt_is_told_in_its_order_with_its_cost() {
     assert_eq!(told(&kept), told_now, "the record says the same");
 }
 
-/// What the only call of a world is told: its answer, and its rows.
+fn of_each_key(limit: i64) -> Budget {
+    let scope = Scope::key("*");
+    Budget { id: "bud".into(), scope, limit: NanoUsd(limit), period: Period::Total, ..Budget::default() }
+}
+
+/// The rows of the only call of a world: what each is about, and what came of it.
 fn rows_of(world: &mut World) -> Vec<(u32, String, u16, Option<String>, u64)> {
     let rows = world.rows();
     rows.into_iter().map(|row| (row.seq, row.model, row.status, row.error, row.output_text)).collect()
@@ -418,13 +417,7 @@ fn a_stream_that_failed_its_check_is_better_than_none() {
 
 #[test]
 fn what_a_better_answer_would_have_cost_is_booked_beside_the_one_there_was() {
-    let budget = Budget {
-        id: "bud".into(),
-        scope: Scope::key("*"),
-        limit: NanoUsd(10_000_000),
-        period: Period::Total,
-        ..Budget::default()
-    };
+    let budget = of_each_key(10_000_000);
     let spec = json!({"version": 1, "failover": {"same_target": 0}, "aliases": {"data": {"candidates": [
         {"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}}, "openai/gpt-4o"]}}});
     let mut world = World::of(Key { budgets: vec![budget], ..Key::default() }, &spec.to_string(), &[]);
