@@ -243,3 +243,36 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Scope, ScopeKind};
+    use crate::limit::{Limit, Per, Unit};
+
+    #[test]
+    fn what_a_call_took_beyond_its_hold_is_gone_for_all_at_once() {
+        let now = UnixMillis(1_790_000_000_000);
+        let scope = Scope { kind: ScopeKind::Account, ..Scope::default() };
+        let (unit, per) = (Unit::OutputTokens, Some(Per::Minute));
+        let mut ledger = Ledger::default();
+        ledger.set_rule(Rule::Limit(Limit { id: "l".into(), scope, unit, per, max: 5_000, ..Limit::default() }));
+        let mut handle = |isolate: &str, message| {
+            ledger.handle(Message { version: PROTOCOL, isolate: isolate.into(), ..message }, now)
+        };
+        let ask = |least| {
+            let needs = vec![Need { pot: "l".into(), least, want: least }];
+            Message { ask: 1, needs, ..Message::default() }
+        };
+        let lease = handle("one", ask(4_000)).leases.first().expect("a lease").lease;
+        let told = LeaseReport { lease, pot: "l".into(), used: 8_000, ..LeaseReport::default() };
+        // The same again changes nothing.
+        for report in [1, 2] {
+            handle("one", Message { report, leases: vec![told.clone()], ..Message::default() });
+        }
+        let refusal = handle("two", ask(1_000)).refusal.expect("a refusal");
+        assert_eq!(refusal.standing.spent, 8_000);
+        // Three thousand beyond the limit, and the one that is asked for.
+        assert!(refusal.fits_at.is_some_and(|at| (48_000..=48_010).contains(&at.since(now).0)), "{refusal:?}");
+    }
+}
