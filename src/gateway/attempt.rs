@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use crate::breaker::Permit;
+use crate::chat::Effort;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
-use crate::provider::{ModelFacts, Price, Upstream};
+use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
 use crate::route::Candidate;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
@@ -95,17 +96,21 @@ impl Gateway {
     pub(super) fn aim(&self, call: &mut Call, target: Candidate, now: UnixMillis) -> Result<(), Failure> {
         let registry = &self.setup.registry;
         let Candidate { provider, model, rank } = target;
-        if let Some(changed) = call.overridden(&provider, &model)? {
-            let sent = std::mem::replace(&mut call.incoming.body, changed);
-            call.original_body.get_or_insert(sent);
-        } else if let Some(original) = call.original_body.take() {
-            call.incoming.body = original;
-        }
         let upstream = registry
             .upstream(&provider)
             .ok_or_else(|| Failure::new(Kind::NotFound, format!("There is no provider `{provider}`.")))?;
         let facts = registry.facts(&provider, &model);
         let format = call.format_for(&upstream, &facts);
+        // Elsewhere an effort is put into what the target takes on its way; this is a protocol in which it goes as it is.
+        let is_native = format == Format::Anthropic && call.surface() == Surface::Anthropic;
+        let in_words = |effort| matches!(facts.reasoning, ReasoningControl::Effort { levels } if levels.contains(&effort));
+        let takes = |effort: Effort| !is_native || in_words(effort);
+        if let Some(changed) = call.overridden(&provider, &model, &takes)? {
+            let sent = std::mem::replace(&mut call.incoming.body, changed);
+            call.original_body.get_or_insert(sent);
+        } else if let Some(original) = call.original_body.take() {
+            call.incoming.body = original;
+        }
         call.attempt = Some(Attempt {
             target: [provider.as_str(), "/", model.as_str()].concat(),
             format,

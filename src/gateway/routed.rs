@@ -5,6 +5,7 @@ use std::cell::OnceCell;
 
 use crate::breaker::Verdict;
 use crate::budget::{Aim, Rule};
+use crate::chat::Effort;
 use crate::failure::Failure;
 use crate::http::{Endpoint, Task};
 use crate::json::Raw;
@@ -247,11 +248,17 @@ fn header_metadata(incoming: &Incoming) -> Vec<(Cow<'static, str>, Cow<'static, 
 }
 
 impl Call {
-    /// The body with what the chosen candidate changes in it; nothing where it changes nothing.
+    /// The body with what the chosen candidate changes in it; nothing where it changes nothing. `takes` says which
+    /// efforts the target can be asked for.
     ///
     /// # Errors
     /// Where the body is no JSON object.
-    pub(super) fn overridden(&self, provider: &str, model: &str) -> Result<Option<Vec<u8>>, Failure> {
+    pub(super) fn overridden(
+        &self,
+        provider: &str,
+        model: &str,
+        takes: &dyn Fn(Effort) -> bool,
+    ) -> Result<Option<Vec<u8>>, Failure> {
         let Some(routed) = self.routed.as_ref().filter(|_| self.endpoint.map(Endpoint::task) == Some(Task::Chat))
         else {
             return Ok(None);
@@ -260,7 +267,7 @@ impl Call {
         let changes = chosen.and_then(|contender| routed.expanded.overrides.get(contender.source));
         let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return Ok(None) };
         let original = self.original_body.as_deref().unwrap_or(&self.incoming.body);
-        let body = changes.apply(original, self.surface());
+        let body = changes.apply(original, self.surface(), takes);
         body.map(Some).map_err(|error| Failure::bad_request("model", format!("The body cannot be changed: {error}.")))
     }
 }

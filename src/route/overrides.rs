@@ -3,98 +3,177 @@
 use super::alias::Overrides;
 use crate::chat::Effort;
 use crate::json::number::shown;
-use crate::json::{Cursor, Raw, SyntaxError};
+use crate::json::{Cursor, Member, Raw, SyntaxError};
 use crate::wire::Surface;
 
-/// The names that callers give to the output limit.
-const OUTPUT_LIMITS: [&str; 3] = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+/// How a protocol calls what is changed.
+struct Words {
+    /// The object that holds temperature, `top_p` and limit; empty where they stand beside the messages.
+    within: &'static str,
+    top_p: &'static str,
+    /// The output limit; the first name is the usual one.
+    limits: &'static [&'static str],
+    /// The object that holds the effort, and its name there. The object is empty where there is none.
+    effort: Option<(&'static str, &'static str)>,
+}
+
+impl Words {
+    fn of(surface: Surface) -> Words {
+        let beside = |limits, effort| Words { within: "", top_p: "top_p", limits, effort };
+        match surface {
+            Surface::OpenAiChat => beside(&["max_tokens", "max_completion_tokens"], Some(("", "reasoning_effort"))),
+            Surface::OpenAiResponses => beside(&["max_output_tokens"], Some(("reasoning", "effort"))),
+            Surface::Anthropic => beside(&["max_tokens"], Some(("output_config", "effort"))),
+            Surface::Gemini => {
+                Words { within: "generationConfig", top_p: "topP", limits: &["maxOutputTokens"], effort: None }
+            }
+            Surface::Bedrock => Words { within: "inferenceConfig", top_p: "topP", limits: &["maxTokens"], effort: None },
+            Surface::Cohere => Words { top_p: "p", ..beside(&["max_tokens"], None) },
+        }
+    }
+}
+
+/// Members with their new values.
+type Changes = Vec<(&'static str, String)>;
 
 impl Overrides {
-    /// `body`, which speaks `surface`, with what these change. What is not named stays byte for byte.
+    /// `body`, which speaks `surface`, with what these change. What is not named stays byte for byte. An effort is left
+    /// out where the protocol has no word for one, and where `takes` says that the target does not take it.
     ///
     /// # Errors
     /// Where the body is no JSON object.
-    pub fn apply(&self, body: &[u8], surface: Surface) -> Result<Vec<u8>, SyntaxError> {
+    pub fn apply(
+        &self,
+        body: &[u8],
+        surface: Surface,
+        takes: &dyn Fn(Effort) -> bool,
+    ) -> Result<Vec<u8>, SyntaxError> {
         let members = Cursor::new(body)?.spans()?;
-        let value = |key: &str| {
-            let member = members.iter().rfind(|member| member.key == key)?;
-            let json = std::str::from_utf8(body.get(member.value.clone())?).ok()?.trim();
-            (json != "null").then_some(json)
-        };
-        let replaced = self.changes(surface, &value);
-        let mut out = Vec::with_capacity(body.len() + 256);
-        let mut member = |json: &[&[u8]]| {
-            out.push(if out.is_empty() { b'{' } else { b',' });
-            json.iter().for_each(|part| out.extend_from_slice(part));
-        };
-        for kept in members.iter().filter(|member| replaced.iter().all(|(key, _)| member.key != *key)) {
-            member(&[body.get(kept.start..kept.value.end).unwrap_or_default()]);
-        }
-        for (key, json) in &replaced {
-            member(&[b"\"", key.as_bytes(), b"\":", json.as_bytes()]);
-        }
-        out.push(b'}');
-        Ok(out)
-    }
-
-    /// Members with their new values; `value` looks up what was written.
-    fn changes<'v>(&self, surface: Surface, value: &dyn Fn(&str) -> Option<&'v str>) -> Vec<(&'static str, String)> {
-        let mut changes: Vec<(&'static str, String)> = Vec::new();
-        if let Some(temperature) = self.temperature {
-            changes.push(("temperature", shown(temperature)));
-        }
-        if let Some(top_p) = self.top_p {
-            changes.push(("top_p", shown(top_p)));
-        }
-        let speaks_items = value("input").is_some();
-        if let Some(most) = self.max_tokens {
-            let written = OUTPUT_LIMITS.into_iter().find(|name| value(name).is_some());
-            let asked = written.and_then(value).and_then(|json| json.parse::<u64>().ok());
-            if asked.is_none_or(|asked| asked > most) {
-                let usual = if speaks_items { "max_output_tokens" } else { "max_tokens" };
-                changes.push((written.unwrap_or(usual), most.to_string()));
+        let words = Words::of(surface);
+        let inner = value(body, &members, words.within);
+        let sampling = match words.within {
+            "" => self.sampling(&words, body, &members),
+            _ => {
+                let inner = inner.unwrap_or("{}").as_bytes();
+                self.sampling(&words, inner, &Cursor::new(inner)?.spans()?)
             }
-        }
-        if let Some(effort) = self.reasoning_effort.filter(|_| surface == Surface::OpenAiChat) {
-            changes.push(("reasoning_effort", format!("\"{}\"", word(effort))));
+        };
+        let mut changes = Changes::new();
+        nest(&mut changes, words.within, sampling, inner)?;
+        if let (Some(effort), Some((within, name))) = (self.reasoning_effort.filter(|effort| takes(*effort)), words.effort)
+        {
+            let written = vec![(name, format!("\"{}\"", effort.as_str()))];
+            nest(&mut changes, within, written, value(body, &members, within))?;
         }
         if let Some(prefix) = &self.system_prefix {
             let key = match surface {
-                Surface::OpenAiChat => "messages",
-                _ if speaks_items => "instructions",
-                _ => "system",
+                Surface::OpenAiChat | Surface::Cohere => "messages",
+                Surface::OpenAiResponses => "instructions",
+                Surface::Gemini => "systemInstruction",
+                Surface::Anthropic | Surface::Bedrock => "system",
             };
-            changes.extend(with_prefix(surface, value(key), prefix).map(|json| (key, json)));
+            changes.extend(with_prefix(surface, value(body, &members, key), prefix).map(|json| (key, json)));
+        }
+        Ok(rewritten(body, &members, &changes))
+    }
+
+    /// What it changes among `members`, which are those of `object`.
+    fn sampling(&self, words: &Words, object: &[u8], members: &[Member<'_>]) -> Changes {
+        let temperature = self.temperature.map(|temperature| ("temperature", shown(temperature)));
+        let top_p = self.top_p.map(|top_p| (words.top_p, shown(top_p)));
+        let mut changes: Changes = temperature.into_iter().chain(top_p).collect();
+        if let Some(most) = self.max_tokens {
+            let written = words.limits.iter().find_map(|name| Some((*name, value(object, members, name)?)));
+            let asked = written.and_then(|(_, json)| json.parse::<u64>().ok());
+            let usual = words.limits.first().copied().unwrap_or_default();
+            if asked.is_none_or(|asked| asked > most) {
+                changes.push((written.map_or(usual, |(name, _)| name), most.to_string()));
+            }
         }
         changes
     }
 }
 
-fn word(effort: Effort) -> &'static str {
-    match effort {
-        Effort::None => "none",
-        Effort::Minimal => "minimal",
-        Effort::Low => "low",
-        Effort::Medium => "medium",
-        Effort::High => "high",
-        Effort::XHigh => "xhigh",
-        Effort::Max => "max",
+/// Adds `inner` to the changes: as they are, or as those of the object called `within`, which is `written` so far.
+fn nest(
+    changes: &mut Changes,
+    within: &'static str,
+    inner: Changes,
+    written: Option<&str>,
+) -> Result<(), SyntaxError> {
+    if within.is_empty() {
+        changes.extend(inner);
+    } else if !inner.is_empty() {
+        let object = written.unwrap_or("{}").as_bytes();
+        let json = rewritten(object, &Cursor::new(object)?.spans()?, &inner);
+        changes.push((within, String::from_utf8_lossy(&json).into_owned()));
     }
+    Ok(())
+}
+
+/// What stands in `object` under a name, unless that is null; the last of several counts, as everybody else reads it.
+fn value<'b>(object: &'b [u8], members: &[Member<'_>], name: &str) -> Option<&'b str> {
+    let member = members.iter().rfind(|member| is_called(member, name))?;
+    let json = std::str::from_utf8(object.get(member.value.clone())?).ok()?.trim();
+    (json != "null").then_some(json)
+}
+
+/// Gemini's names may be written with underscores as well.
+fn is_called(member: &Member<'_>, name: &str) -> bool {
+    let has_humps = name.bytes().any(|byte| byte.is_ascii_uppercase());
+    member.key == name || (has_humps && member.key.replace('_', "").eq_ignore_ascii_case(name))
+}
+
+/// `object` with the changes behind what stays.
+fn rewritten(object: &[u8], members: &[Member<'_>], changes: &Changes) -> Vec<u8> {
+    let mut out = Vec::with_capacity(object.len() + 256);
+    let mut member = |json: &[&[u8]]| {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        json.iter().for_each(|part| out.extend_from_slice(part));
+    };
+    for kept in members.iter().filter(|member| changes.iter().all(|(key, _)| !is_called(member, key))) {
+        member(&[object.get(kept.start..kept.value.end).unwrap_or_default()]);
+    }
+    for (key, json) in changes {
+        member(&[b"\"", key.as_bytes(), b"\":", json.as_bytes()]);
+    }
+    if out.is_empty() {
+        out.push(b'{');
+    }
+    out.push(b'}');
+    out
 }
 
 /// Instructions with these in front: a message of its own, a part of its own, or a paragraph.
 fn with_prefix(surface: Surface, written: Option<&str>, prefix: &str) -> Option<String> {
     let text = Raw::of(prefix);
-    let in_front = |item: &str| {
-        let rest = written?.strip_prefix('[')?;
+    let in_front = |item: &str, list: &str| {
+        let rest = list.strip_prefix('[')?;
         let comma = if rest.trim_start().starts_with(']') { "" } else { "," };
         Some(format!("[{item}{comma}{rest}"))
     };
-    match written {
-        _ if surface == Surface::OpenAiChat => in_front(&format!("{{\"role\":\"system\",\"content\":{}}}", text.get())),
-        None => Some(text.get().to_owned()),
-        Some(json) if json.starts_with('[') => in_front(&format!("{{\"type\":\"text\",\"text\":{}}}", text.get())),
-        Some(json) => Some(format!("{}\\n\\n{}", text.get().strip_suffix('"')?, json.strip_prefix('"')?)),
+    let part = format!("{{\"text\":{}}}", text.get());
+    match (surface, written) {
+        (Surface::OpenAiChat | Surface::Cohere, _) => {
+            in_front(&format!("{{\"role\":\"system\",\"content\":{}}}", text.get()), written?)
+        }
+        (Surface::Bedrock, _) => in_front(&part, written.unwrap_or("[]")),
+        (Surface::Gemini, _) => {
+            let written = written.and_then(|json| Raw::parse(json).ok());
+            let parts = written.as_ref().and_then(|raw| raw.member("parts").or_else(|| Some(raw.borrowed())));
+            let list = match &parts {
+                Some(list) if list.is_array() => list.get().to_owned(),
+                Some(one) if one.is_object() => format!("[{}]", one.get()),
+                Some(words) => format!("[{{\"text\":{}}}]", words.get()),
+                None => "[]".to_owned(),
+            };
+            Some(format!("{{\"parts\":{}}}", in_front(&part, &list)?))
+        }
+        (_, None) => Some(text.get().to_owned()),
+        (_, Some(list)) if list.starts_with('[') => {
+            in_front(&format!("{{\"type\":\"text\",\"text\":{}}}", text.get()), list)
+        }
+        (_, Some(json)) => Some(format!("{}\\n\\n{}", text.get().strip_suffix('"')?, json.strip_prefix('"')?)),
     }
 }
 
@@ -103,7 +182,7 @@ mod tests {
     use super::*;
 
     fn applied(overrides: &Overrides, body: &str, surface: Surface) -> serde_json::Value {
-        let out = overrides.apply(body.as_bytes(), surface).expect("an object");
+        let out = overrides.apply(body.as_bytes(), surface, &|_| true).expect("an object");
         serde_json::from_slice(&out).expect("JSON")
     }
 
@@ -144,9 +223,66 @@ mod tests {
     }
 
     #[test]
+    fn each_protocol_is_changed_in_its_own_words() {
+        let all = Overrides {
+            temperature: Some(0.2),
+            top_p: Some(0.9),
+            max_tokens: Some(100),
+            reasoning_effort: Some(Effort::Low),
+            system_prefix: Some("First.".to_owned()),
+        };
+        let cases = [
+            (
+                Surface::OpenAiResponses,
+                serde_json::json!({"input": "hi", "instructions": "Then.", "max_output_tokens": 500, "reasoning": {"summary": "auto"}}),
+                serde_json::json!({"input": "hi", "instructions": "First.\n\nThen.", "temperature": 0.2, "top_p": 0.9,
+                    "max_output_tokens": 100, "reasoning": {"summary": "auto", "effort": "low"}}),
+            ),
+            (
+                Surface::Anthropic,
+                serde_json::json!({"messages": [], "max_tokens": 50}),
+                serde_json::json!({"messages": [], "max_tokens": 50, "system": "First.", "temperature": 0.2, "top_p": 0.9,
+                    "output_config": {"effort": "low"}}),
+            ),
+            (
+                Surface::Gemini,
+                serde_json::json!({"contents": [], "generation_config": {"max_output_tokens": 500, "topK": 3, "temperature": 1},
+                    "system_instruction": {"role": "system", "parts": {"text": "Then."}}}),
+                serde_json::json!({"contents": [], "systemInstruction": {"parts": [{"text": "First."}, {"text": "Then."}]},
+                    "generationConfig": {"maxOutputTokens": 100, "topK": 3, "temperature": 0.2, "topP": 0.9}}),
+            ),
+            (
+                Surface::Gemini,
+                serde_json::json!({"contents": []}),
+                serde_json::json!({"contents": [], "systemInstruction": {"parts": [{"text": "First."}]},
+                    "generationConfig": {"maxOutputTokens": 100, "temperature": 0.2, "topP": 0.9}}),
+            ),
+            (
+                Surface::Bedrock,
+                serde_json::json!({"messages": [], "system": [{"text": "Then."}], "inferenceConfig": {"maxTokens": 40}}),
+                serde_json::json!({"messages": [], "system": [{"text": "First."}, {"text": "Then."}],
+                    "inferenceConfig": {"maxTokens": 40, "temperature": 0.2, "topP": 0.9}}),
+            ),
+            (
+                Surface::Cohere,
+                serde_json::json!({"messages": [{"role": "user", "content": "hi"}], "p": 0.5}),
+                serde_json::json!({"messages": [{"role": "system", "content": "First."}, {"role": "user", "content": "hi"}],
+                    "p": 0.9, "temperature": 0.2, "max_tokens": 100}),
+            ),
+        ];
+        for (surface, body, expected) in cases {
+            assert_eq!(applied(&all, &body.to_string(), surface), expected, "{surface:?}");
+        }
+        let refused = all.apply(b"{}", Surface::Anthropic, &|_| false).expect("an object");
+        assert!(!String::from_utf8_lossy(&refused).contains("effort"), "the target does not take it");
+    }
+
+    #[test]
     fn what_changes_nothing_changes_nothing() {
         let body = br#"{"a":1,"b":[1, 2]}"#;
-        assert_eq!(Overrides::default().apply(body, Surface::OpenAiChat).expect("an object"), br#"{"a":1,"b":[1, 2]}"#);
-        assert!(Overrides::default().apply(b"[]", Surface::OpenAiChat).is_err());
+        let apply = |body: &[u8]| Overrides::default().apply(body, Surface::OpenAiChat, &|_| true);
+        assert_eq!(apply(body).expect("an object"), br#"{"a":1,"b":[1, 2]}"#);
+        assert_eq!(apply(b"{}").expect("an object"), b"{}");
+        assert!(apply(b"[]").is_err());
     }
 }

@@ -194,6 +194,37 @@ fn what_a_candidate_changes_is_sent_and_undone_for_the_next() {
 }
 
 #[test]
+fn what_a_candidate_changes_is_sent_for_callers_of_every_protocol() {
+    let document = r#"{"version":1,"aliases":{
+        "terse":{"candidates":[{"model":"gemini/gemini-2.5-flash","with":{"temperature":0.1,"max_tokens":50,"system_prefix":"Be brief."}}]},
+        "brief":{"candidates":[{"model":"openai/gpt-5","with":{"reasoning_effort":"low"}}]}}}"#;
+    let mut world = world(document);
+    let gemini = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}).to_string();
+    let messages = json!({"model": "terse", "max_tokens": 90, "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    let converse = json!({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).to_string();
+    let cohere = json!({"model": "terse", "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    for (path, body) in [
+        ("/v1beta/models/terse:generateContent", &gemini),
+        ("/v1/messages", &messages),
+        ("/model/terse/converse", &converse),
+        ("/v2/chat", &cohere),
+        ("/v1/responses", &json!({"model": "terse", "input": "hi"}).to_string()),
+    ] {
+        let (_, step) = world.send(path, body, &[]);
+        let sent = parsed(&sent(step).body);
+        assert_eq!(sent["systemInstruction"]["parts"][0]["text"], "Be brief.", "{path}: {sent}");
+        let config = &sent["generationConfig"];
+        assert_eq!((&config["temperature"], &config["maxOutputTokens"]), (&json!(0.1), &json!(50)), "{path}: {sent}");
+        assert!(sent.get("temperature").is_none() && sent.get("max_tokens").is_none(), "{path}: {sent}");
+    }
+    let (_, step) = world.send("/v1/responses", &json!({"model": "brief", "input": "hi"}).to_string(), &[]);
+    assert_eq!(parsed(&sent(step).body)["reasoning"]["effort"], "low");
+    let messages = messages.replace("terse", "brief");
+    let (_, step) = world.send("/v1/messages", &messages, &[]);
+    assert!(String::from_utf8_lossy(&sent(step).body).contains(r#"effort":"low""#));
+}
+
+#[test]
 fn suffixes_and_sorts_choose_among_all_who_have_the_model() {
     let document = r#"{"version":1,
         "providers":{"dear":{"base_url":"https://dear.example.com","auth":"none","models":["stone"]},
