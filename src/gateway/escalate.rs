@@ -112,6 +112,8 @@ impl Gateway {
                 return Ok(self.pass_over(call, "judge", judged, now));
             }
             call.note_check(Change::Failed);
+        } else if verdict.is_none() {
+            call.note_check(Change::Dropped);
         }
         match judged.held {
             Held::Stream(pipe, held) => Ok(self.serve_held(call, pipe, held, now)),
@@ -273,6 +275,7 @@ impl Call {
             endpoint: Endpoint::ChatCompletions,
             body: question(judge, &Reading::of(&self.incoming.body).last, &said),
             within: judge.within,
+            demands: self.routed.as_ref()?.demands.clone(),
         })
     }
 }

@@ -25,7 +25,7 @@ impl Gateway {
         call.permit_own_key(&grant)?;
         self.retries.deposit(now);
         call.config = self.setup.version;
-        if let Some(first) = self.ask_meaning(call) {
+        if let Some(first) = self.ask_meaning(call, now)? {
             return Ok(first);
         }
         if self.route(call, now)? {

@@ -9,7 +9,9 @@ use std::rc::Rc;
 use crate::failure::{Failure, Kind};
 use crate::http::Endpoint;
 use crate::keys::Grant;
-use crate::route::{Candidate, resolve};
+use crate::route::demands::Demands;
+use crate::route::expand::Expansion;
+use crate::route::{Candidate, Resolved, resolve};
 use crate::units::{Millis, UnixMillis};
 
 use super::call::{Call, Role};
@@ -29,6 +31,8 @@ pub(super) struct Inner {
     pub(super) body: Vec<u8>,
     /// How long its answer is waited for.
     pub(super) within: Millis,
+    /// What everybody must be who sees the call that it is made for; none where it is made for no call.
+    pub(super) demands: Demands,
 }
 
 impl Gateway {
@@ -43,20 +47,20 @@ impl Gateway {
             total: inner.as_ref().map(|inner| inner.within),
             ..Wishes::default()
         };
-        let outer_id = outer.request_id.clone();
+        let (outer_id, grant) = (outer.request_id.clone(), outer.grant.clone());
         self.keep(id, outer);
-        Some(self.begin_for(*inner?, Some(outer_id), wishes, now))
+        Some(self.begin_for(*inner?, Some((outer_id, grant?)), wishes, now))
     }
 
-    /// Begins a call of the gateway's own.
+    /// Begins a call of the gateway's own, for the call of this id and key, if any.
     pub(super) fn begin_for(
         &mut self,
         inner: Inner,
-        outer: Option<String>,
+        outer: Option<(String, Rc<Grant>)>,
         wishes: Wishes,
         now: UnixMillis,
     ) -> (CallId, Step) {
-        let Inner { role, grant, model, endpoint, body, .. } = inner;
+        let Inner { role, grant, model, endpoint, body, demands, .. } = inner;
         let incoming = Incoming {
             method: "POST".to_owned(),
             path: format!("/v1/{}", endpoint.as_str()),
@@ -65,16 +69,30 @@ impl Gateway {
             ..Incoming::default()
         };
         self.begin_with(incoming, now, |gateway, call| {
-            (call.role, call.made_for, call.wishes) = (role, outer, wishes);
+            let (made_for, reader) = outer.unzip();
+            (call.role, call.made_for, call.wishes) = (role, made_for, wishes);
             (call.endpoint, call.grant) = (Some(endpoint), Some(grant));
             call.config = gateway.setup.version;
             call.asked = Asked::read(endpoint, &call.incoming.body)?;
-            gateway.ask_once(call, &model, now)
+            let resolved = resolve(&gateway.setup.registry, &model)?;
+            if reader.is_some_and(|grant| !gateway.may_see(&grant, &demands, &resolved, now)) {
+                let message = "The key or the rules of the call that it is made for keep that from its target.";
+                return Err(Failure::new(Kind::NoTarget, message).code("no_target"));
+            }
+            gateway.ask_once(call, resolved, now)
         })
     }
 
-    fn ask_once(&mut self, call: &mut Call, model: &str, now: UnixMillis) -> Result<Step, Failure> {
-        let resolved = resolve(&self.setup.registry, model)?;
+    /// Whether a target may be shown what a call of this key says, of which these are the demands.
+    fn may_see(&self, grant: &Grant, demands: &Demands, target: &Resolved, now: UnixMillis) -> bool {
+        let expansion = Expansion::new(&self.setup.registry, &self.setup.config.routing, now);
+        let expanded = expansion.of_targets([target.clone()]);
+        let mut targets = expanded.contenders.iter();
+        grant.permits_target(&target.provider, &target.model)
+            && targets.all(|contender| demands.refuse(contender, 0, 0, now).is_none())
+    }
+
+    fn ask_once(&mut self, call: &mut Call, resolved: Resolved, now: UnixMillis) -> Result<Step, Failure> {
         let target = Candidate { provider: resolved.provider, model: resolved.model, rank: 0 };
         if matches!(self.standing(&target, now), crate::route::Standing::Blocked { .. } | crate::route::Standing::Off) {
             return Err(Failure::new(Kind::NoTarget, "Its target is blocked."));

@@ -8,6 +8,7 @@ use crate::http::Endpoint;
 use crate::json::{Object, readable};
 use crate::keys::{Grant, Key};
 use crate::route::chance::hash;
+use crate::route::demands::Demands;
 use crate::route::meaning::{Semantics, Vectors};
 use crate::route::reading::Reading;
 use crate::units::{Millis, UnixMillis};
@@ -41,7 +42,20 @@ readable! { Embedding { embedding } }
 impl Gateway {
     /// The step that asks for a call's vector, where some condition wants to know what it means and that is not known
     /// yet. Without the vectors of the phrases nothing can be compared, and the call is decided without.
-    pub(super) fn ask_meaning(&mut self, call: &mut Call) -> Option<Step> {
+    ///
+    /// # Errors
+    /// As [`Gateway::demands_of`].
+    pub(super) fn ask_meaning(&mut self, call: &mut Call, now: UnixMillis) -> Result<Option<Step>, Failure> {
+        let Some((inner, place)) = self.question(call) else { return Ok(None) };
+        // Rules that hang on what it means cannot hold yet; all others say who may see its words.
+        let demands = self.demands_of(call, now)?;
+        call.inner = Some(Box::new(Inner { demands, ..inner }));
+        call.stage = Stage::Wondering(place);
+        Ok(Some(Step::Inner))
+    }
+
+    /// What the embedding model is asked of a call, and where the answer is remembered.
+    fn question(&self, call: &mut Call) -> Option<(Inner, u64)> {
         let routing = &self.setup.config.routing;
         let semantics = routing.semantics.as_ref()?;
         if call.wondered || !self.compares || !routing.reads_meaning(&call.asked.model) {
@@ -58,9 +72,7 @@ impl Gateway {
             call.meaning = Some(known.clone());
             return None;
         }
-        call.inner = Some(Box::new(embedding(semantics, &[words], semantics.within)));
-        call.stage = Stage::Wondering(place);
-        Some(Step::Inner)
+        Some((embedding(semantics, &[words], semantics.within), place))
     }
 
     /// The vector of a call came, or did not in time: now it is decided.
@@ -144,5 +156,6 @@ fn embedding(semantics: &Semantics, texts: &[&str], within: Millis) -> Inner {
         endpoint: Endpoint::Embeddings,
         body,
         within,
+        demands: Demands::default(),
     }
 }

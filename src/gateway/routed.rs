@@ -13,10 +13,11 @@ use crate::keys::{Grant, ModelPattern};
 use crate::route::classify::Class;
 use crate::route::contender::{Contender, Figures};
 use crate::route::decide::BudgetState;
+use crate::route::demands::Demands;
 use crate::route::facts::CallFacts;
 use crate::route::objective::Objective;
 use crate::route::reading::{Reading, metadata};
-use crate::route::router::{Request, Routed, concerns};
+use crate::route::router::{Request, Routed, Router, concerns, demanded};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
 use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
@@ -57,6 +58,35 @@ impl Gateway {
         class: Option<Class>,
         seed: u64,
         now: UnixMillis,
+    ) -> Result<(), Failure> {
+        let mut routed = Err(no_attempt());
+        self.consider(call, reading, class, seed, now, &mut |router, request| routed = router.route(request))?;
+        let mut routed = Box::new(routed?);
+        routed.prefer(call.asked.wished());
+        call.routed = Some(routed);
+        Ok(())
+    }
+
+    /// What everybody must be who sees the call, as far as that is known before it is decided.
+    ///
+    /// # Errors
+    /// Where it has no key.
+    pub(super) fn demands_of(&mut self, call: &mut Call, now: UnixMillis) -> Result<Demands, Failure> {
+        let reading = Reading::of(&call.incoming.body);
+        let mut demands = Demands::default();
+        self.consider(call, reading, None, 0, now, &mut |_, request| demands = demanded(request).1)?;
+        Ok(demands)
+    }
+
+    /// Does `work` with what is known of a call that wants a target.
+    fn consider(
+        &mut self,
+        call: &mut Call,
+        reading: Reading,
+        class: Option<Class>,
+        seed: u64,
+        now: UnixMillis,
+        work: &mut dyn FnMut(&mut Router, &mut Request<'_>),
     ) -> Result<(), Failure> {
         let routing = &self.setup.config.routing;
         let own_router = self.names_router(&call.asked.model);
@@ -146,13 +176,10 @@ impl Gateway {
             unrecorded: (call.role == Role::Past).then(Vec::new),
             now,
         };
-        let routed = router.route(&mut request);
+        work(&mut router, &mut request);
         let unrecorded = request.unrecorded.take().unwrap_or_default();
         self.router = router;
         call.unrecorded = unrecorded;
-        let mut routed = Box::new(routed?);
-        routed.prefer(call.asked.wished());
-        call.routed = Some(routed);
         Ok(())
     }
 

@@ -147,6 +147,8 @@ pub struct Routed {
     pub failover: OwnFailover,
     /// How far it goes on for the sake of a better answer.
     pub escalation: Escalation,
+    /// What its targets must be, by the rules and by what it says itself.
+    pub demands: Demands,
     /// Where its prompt's cache is remembered.
     pub(super) cache_key: Option<u64>,
     /// Where the length of its answer is remembered.
@@ -184,6 +186,16 @@ pub fn concerns(routing: &Routing, model: &str, has_objective: bool) -> bool {
         })
 }
 
+/// The rules that hold for a call, and what they and the call itself demand of its targets.
+#[must_use]
+pub fn demanded<'r>(request: &mut Request<'r>) -> (Vec<&'r Rule>, Demands) {
+    let all = request.routing.rules.iter();
+    let rules: Vec<&Rule> = all.filter(|rule| holds(&rule.when, ("rules", &rule.name), request)).collect();
+    let mut demands = request.objective.demands.clone();
+    rules.iter().for_each(|rule| demands.join(&rule.demands));
+    (rules, demands)
+}
+
 impl Router {
     /// Forgets what names stand for, because the configuration changed, and how those experiments go that it changed.
     pub fn reset(&mut self, before: &Routing, after: &Routing) {
@@ -204,8 +216,7 @@ impl Router {
     /// `ContextLength`, `Unsupported` or `NoTarget` where what the call needs, or a rule demands, leaves none.
     pub fn route<'r>(&mut self, request: &mut Request<'r>) -> Result<Routed, Failure> {
         let routing = request.routing;
-        let all = routing.rules.iter();
-        let rules: Vec<&Rule> = all.filter(|rule| holds(&rule.when, ("rules", &rule.name), request)).collect();
+        let (rules, demands) = demanded(request);
         let asked = request.facts.model;
         let (name, wanted) = Router::name(routing, &rules, asked);
         let found = find_alias(&routing.aliases, name).filter(|_| !is_exact(request, name));
@@ -234,8 +245,6 @@ impl Router {
             }
             _ => see_class(request),
         }
-        let mut demands = request.objective.demands.clone();
-        rules.iter().for_each(|rule| demands.join(&rule.demands));
         let counts = policy.strategy == Strategy::LeastBusy || request.explains;
         let figures_of = |contender: &Contender| (request.figures)(&contender.target, counts);
         let figures: Vec<Figures> = expanded.contenders.iter().map(figures_of).collect();
@@ -270,6 +279,7 @@ impl Router {
             deadlines: found.map_or_else(OwnDeadlines::default, |(_, alias)| alias.deadlines),
             failover: found.map_or_else(OwnFailover::default, |(_, alias)| alias.failover),
             escalation: policy.escalation,
+            demands,
             cache_key,
             name: name.to_owned(),
         })

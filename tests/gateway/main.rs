@@ -16,6 +16,7 @@ mod money;
 mod passthrough;
 mod quality;
 mod recorded;
+mod residency;
 mod responses;
 mod resume;
 mod resume_native;
