@@ -103,7 +103,8 @@ impl Gateway {
         let format = call.format_for(&upstream, &facts);
         // Elsewhere an effort is put into what the target takes on its way; this is a protocol in which it goes as it is.
         let is_native = format == Format::Anthropic && call.surface() == Surface::Anthropic;
-        let in_words = |effort| matches!(facts.reasoning, ReasoningControl::Effort { levels } if levels.contains(&effort));
+        let in_words =
+            |effort| matches!(facts.reasoning, ReasoningControl::Effort { levels } if levels.contains(&effort));
         let takes = |effort: Effort| !is_native || in_words(effort);
         if let Some(changed) = call.overridden(&provider, &model, &takes)? {
             let sent = std::mem::replace(&mut call.incoming.body, changed);

@@ -74,17 +74,18 @@ impl Gateway {
             (call.endpoint, call.grant) = (Some(endpoint), Some(grant));
             call.config = gateway.setup.version;
             call.asked = Asked::read(endpoint, &call.incoming.body)?;
-            let resolved = resolve(&gateway.setup.registry, &model)?;
-            if reader.is_some_and(|grant| !gateway.may_see(&grant, &demands, &resolved, now)) {
+            let Resolved { provider, model } = resolve(&gateway.setup.registry, &model)?;
+            let target = Candidate { provider, model, rank: 0 };
+            if reader.is_some_and(|grant| !gateway.may_see(&grant, &demands, &target, now)) {
                 let message = "The key or the rules of the call that it is made for keep that from its target.";
                 return Err(Failure::new(Kind::NoTarget, message).code("no_target"));
             }
-            gateway.ask_once(call, resolved, now)
+            gateway.ask_once(call, target, now)
         })
     }
 
     /// Whether a target may be shown what a call of this key says, of which these are the demands.
-    fn may_see(&self, grant: &Grant, demands: &Demands, target: &Resolved, now: UnixMillis) -> bool {
+    fn may_see(&self, grant: &Grant, demands: &Demands, target: &Candidate, now: UnixMillis) -> bool {
         let expansion = Expansion::new(&self.setup.registry, &self.setup.config.routing, now);
         let expanded = expansion.of_targets([target.clone()]);
         let mut targets = expanded.contenders.iter();
@@ -92,8 +93,7 @@ impl Gateway {
             && targets.all(|contender| demands.refuse(contender, 0, 0, now).is_none())
     }
 
-    fn ask_once(&mut self, call: &mut Call, resolved: Resolved, now: UnixMillis) -> Result<Step, Failure> {
-        let target = Candidate { provider: resolved.provider, model: resolved.model, rank: 0 };
+    fn ask_once(&mut self, call: &mut Call, target: Candidate, now: UnixMillis) -> Result<Step, Failure> {
         if matches!(self.standing(&target, now), crate::route::Standing::Blocked { .. } | crate::route::Standing::Off) {
             return Err(Failure::new(Kind::NoTarget, "Its target is blocked."));
         }

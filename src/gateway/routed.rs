@@ -17,7 +17,7 @@ use crate::route::demands::Demands;
 use crate::route::facts::CallFacts;
 use crate::route::objective::Objective;
 use crate::route::reading::{Reading, metadata};
-use crate::route::router::{Request, Routed, Router, concerns, demanded};
+use crate::route::router::{Request, Routed, Router, concerns, demanded, names_alias};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
 use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
@@ -47,7 +47,9 @@ impl Gateway {
     fn concerns_router(&self, call: &Call) -> bool {
         let wishes = call.asked.objective.is_some() || call.wishes.latency_budget.is_some();
         let has_objective = wishes && !self.names_router(&call.asked.model);
-        concerns(&self.setup.config.routing, &call.asked.model, has_objective)
+        let routing = &self.setup.config.routing;
+        let further = call.asked.preferences.as_ref().map_or(&[][..], |preferences| &preferences.models);
+        concerns(routing, &call.asked.model, has_objective) || names_alias(routing, further)
     }
 
     /// Decides by what was read of the call; `class` is what the classifier made of it, where that is known already.
@@ -63,6 +65,9 @@ impl Gateway {
         self.consider(call, reading, class, seed, now, &mut |router, request| routed = router.route(request))?;
         let mut routed = Box::new(routed?);
         routed.prefer(call.asked.wished());
+        if call.asked.preferences.as_ref().is_some_and(|preferences| preferences.allow_fallbacks == Some(false)) {
+            routed.close(call.asked.wished());
+        }
         call.routed = Some(routed);
         Ok(())
     }
@@ -101,15 +106,21 @@ impl Gateway {
         let fallbacks = &self.setup.config.fallbacks;
         let in_flight = OnceCell::new();
         let suffixed = |name: &str| name.len() < call.asked.model.len();
+        let is_closed = preferences.allow_fallbacks == Some(false);
         let named = |name: &str| {
-            let mut wishes = preferences.clone();
-            if objective.sort.is_some() || suffixed(name) {
+            let mut wishes = if own_router { Preferences::default() } else { preferences.clone() };
+            if (objective.sort.is_some() || suffixed(name)) && !own_router {
                 // Whoever wants the cheapest or fastest wants it of all who have the model.
-                wishes.allow_fallbacks = wishes.allow_fallbacks.or(Some(true));
+                wishes.allow_fallbacks = Some(true);
             }
-            let wishes = if own_router { &Preferences::default() } else { &wishes };
-            let plan = Plan::new(registry, name, wishes, fallbacks.get(name).map_or(&[][..], Vec::as_slice))?;
-            let target = |candidate: Candidate| Resolved { provider: candidate.provider, model: candidate.model };
+            if names_alias(routing, &wishes.models) {
+                wishes.models.clear();
+            }
+            let last = if objective.mixes_models { wishes.models.len() } else { 0 };
+            let fallbacks = fallbacks.get(name).filter(|_| !is_closed);
+            let plan = Plan::new(registry, name, &wishes, fallbacks.map_or(&[][..], Vec::as_slice))?;
+            let target =
+                |target: Candidate| Candidate { rank: if target.rank > last { target.rank } else { 0 }, ..target };
             Ok(plan.into_targets().map(target).collect())
         };
         let figures = |target: &str, counts: bool| {
@@ -167,6 +178,8 @@ impl Gateway {
             prefix,
             service_tier: service_tier.as_deref(),
             named: &named,
+            further: &preferences.models,
+            is_closed,
             figures: &figures,
             permitted: &|provider, model| grant.permits_target(provider, model),
             budget,
@@ -254,18 +267,19 @@ pub(super) fn best_of(routed: &Routed) -> Option<Candidate> {
 pub(super) fn plan_of(routed: &Routed) -> Plan {
     // More than a plan holds would only be made to be dropped.
     let mut targets: Vec<Candidate> = routed.order().take(MAX_TARGETS).map(candidate).collect();
-    for (rank, target) in routed.fallbacks.iter().enumerate() {
+    let first = targets.iter().map(|target| target.rank).max().unwrap_or_default() + 1;
+    for (rank, target) in (first..).zip(&routed.fallbacks) {
         if !targets.iter().any(|known| known.provider == target.provider && known.model == target.model) {
             let Resolved { provider, model } = target.clone();
-            targets.push(Candidate { provider, model, rank: rank + 1 });
+            targets.push(Candidate { provider, model, rank });
         }
     }
     Plan::of(targets)
 }
 
 fn candidate(contender: &Contender) -> Candidate {
-    let Contender { provider, model, .. } = contender;
-    Candidate { provider: String::from(&**provider), model: String::from(&**model), rank: 0 }
+    let Contender { provider, model, rank, .. } = contender;
+    Candidate { provider: String::from(&**provider), model: String::from(&**model), rank: *rank }
 }
 
 /// Metadata in the headers in which other gateways' callers send it.

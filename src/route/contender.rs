@@ -19,6 +19,8 @@ pub struct Contender {
     pub target: Rc<str>,
     /// Which of the candidates as they are written it comes from.
     pub source: usize,
+    /// Which of the models that the call names it serves, from 0. Those of a later one come after all of an earlier one.
+    pub rank: usize,
     /// Its share among those chosen by weight; 1 unless written otherwise.
     pub weight: u32,
     /// Tokens of input and output together, where known.

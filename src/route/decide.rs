@@ -116,12 +116,23 @@ pub type Term = (&'static str, f64);
 pub struct Ranked {
     /// Which contender.
     pub contender: usize,
-    /// Those of a lower group come first, whatever their score.
+    /// Which of the models that the call names it serves: those of an earlier one come first.
+    pub rank: usize,
+    /// Of one model, those of a lower group come first, whatever their score.
     pub group: u8,
     /// The lower, the better; what it counts depends on the strategy.
     pub score: f64,
     /// What the call is expected to cost there.
     pub cost: Option<NanoUsd>,
+}
+
+impl Ranked {
+    /// What comes before any score, and before what the call itself would rather have: a target that may not be asked
+    /// comes behind all others, else models stay in the order in which the call names them.
+    #[must_use]
+    pub fn standing(&self) -> (bool, usize) {
+        (self.group >= BLOCKED, self.rank)
+    }
 }
 
 /// Orders `contenders`; `figures` are theirs, in the same order, and `permitted` says what the key may use.
@@ -142,7 +153,7 @@ pub fn decide(
         let refusal = refusal.or_else(|| situation.over_budget(contender, cost).then_some(Exclusion::Budget));
         match refusal {
             Some(refusal) => decision.excluded.push((at, refusal)),
-            None => order.push(Ranked { contender: at, group: 0, score: 0.0, cost }),
+            None => order.push(Ranked { contender: at, rank: contender.rank, group: 0, score: 0.0, cost }),
         }
     }
     let budget = situation.policy.latency_budget;
@@ -153,7 +164,10 @@ pub fn decide(
     score(situation, strategy, contenders, figures, &mut order, &mut decision.terms);
     sorted::sort_by(&mut order, |one, other| {
         let by_score = one.score.total_cmp(&other.score);
-        one.group.cmp(&other.group).then(by_score).then(one.contender.cmp(&other.contender))
+        (one.standing(), one.group)
+            .cmp(&(other.standing(), other.group))
+            .then(by_score)
+            .then(one.contender.cmp(&other.contender))
     });
     stay(situation, strategy, figures, &mut order);
     decision.explored = explore(situation, figures, &mut order);
@@ -445,7 +459,8 @@ fn typical(middle: Option<Millis>, tail: Option<Millis>) -> Option<f64> {
 /// Keeps calls where they are unless leaving pays: where their prompt is cached, and where calls went lately.
 fn stay(situation: &Situation<'_>, strategy: Strategy, figures: &[Figures], order: &mut [Ranked]) {
     let Some(best) = order.first().copied() else { return };
-    let place = |of: usize| order.iter().position(|ranked| ranked.contender == of && ranked.group == best.group);
+    let is_level = |ranked: &Ranked| (ranked.rank, ranked.group) == (best.rank, best.group);
+    let place = |of: usize| order.iter().position(|ranked| ranked.contender == of && is_level(ranked));
     if let Some(warm) = situation.warm.filter(|_| situation.policy.sticky)
         && let Some(at) = place(warm.contender)
     {
@@ -495,8 +510,9 @@ fn explore(situation: &Situation<'_>, figures: &[Figures], order: &mut [Ranked])
     if situation.warm.is_some() || share <= 0.0 || chance(situation.seed.wrapping_add(0x5eed)) >= share {
         return false;
     }
-    let is_open = |ranked: &&Ranked| figures.get(ranked.contender).is_none_or(|figures| figures.is_open(situation.now));
-    let others = order.iter().skip(1).take_while(is_open).count();
+    let is_open = |ranked: &Ranked| figures.get(ranked.contender).is_none_or(|figures| figures.is_open(situation.now));
+    let first = order.first().map(|ranked| ranked.rank);
+    let others = order.iter().skip(1).take_while(|ranked| Some(ranked.rank) == first && is_open(ranked)).count();
     if others == 0 {
         return false;
     }

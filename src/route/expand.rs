@@ -7,6 +7,7 @@ use super::alias::{Alias, Named, Overrides};
 use super::check::Check;
 use super::condition::Condition;
 use super::contender::{Contender, Traits};
+use super::plan::Candidate;
 use super::resolve::{Resolved, resolve};
 use crate::config::Routing;
 use crate::failure::Kind;
@@ -65,12 +66,12 @@ impl<'e> Expansion<'e> {
 
     /// Contenders for targets that are known already.
     #[must_use]
-    pub fn of_targets(mut self, targets: impl IntoIterator<Item = Resolved>) -> Expanded {
+    pub fn of_targets(mut self, targets: impl IntoIterator<Item = Candidate>) -> Expanded {
         let named = Named { weight: 1, difficulty: (1, 5), ..Named::default() };
         self.expanded.overrides.push(Overrides::default());
         self.expanded.checks.push(None);
-        for target in targets {
-            self.push(&named, 0, &target.provider, &target.model);
+        for Candidate { provider, model, rank } in targets {
+            self.push(&named, 0, rank, &Resolved { provider, model });
         }
         self.expanded
     }
@@ -92,7 +93,7 @@ impl<'e> Expansion<'e> {
         self.expanded.checks.push(named.check.clone());
         let before = self.expanded.contenders.len();
         for target in self.targets(&named) {
-            self.push(&named, source, &target.provider, &target.model);
+            self.push(&named, source, 0, &target);
         }
         if self.expanded.contenders.len() == before && !self.has(&named.model) {
             self.expanded.not_set_up.push(named.model);
@@ -143,7 +144,8 @@ impl<'e> Expansion<'e> {
         found
     }
 
-    fn push(&mut self, named: &Named, source: usize, provider: &str, model: &str) {
+    fn push(&mut self, named: &Named, source: usize, rank: usize, target: &Resolved) {
+        let (provider, model) = (target.provider.as_str(), target.model.as_str());
         let known =
             |known: &Contender| &*known.provider == provider && &*known.model == model && known.when == named.when;
         if self.expanded.contenders.len() >= MOST || self.expanded.contenders.iter().any(known) {
@@ -157,6 +159,7 @@ impl<'e> Expansion<'e> {
             model: Rc::from(model),
             target: Rc::from(format!("{provider}/{model}")),
             source,
+            rank,
             weight: named.weight,
             context: facts.context,
             capabilities: facts.capabilities,

@@ -14,6 +14,8 @@ use crate::units::{Millis, NanoUsd};
 pub struct Objective {
     /// By what targets are ordered.
     pub sort: Option<Strategy>,
+    /// Those of all models that the call names are ordered as one; else those of each by themselves.
+    pub mixes_models: bool,
     /// What they must be.
     pub demands: Demands,
     /// What they should be.
@@ -41,7 +43,7 @@ readable! { Written<'a> {
 impl Objective {
     /// Reads a `provider` object; `None` where it says nothing of this.
     ///
-    /// `sort` is `price`, `throughput` or `latency`, alone or as `{"by": …}`; `max_price` is in US dollars per million
+    /// `sort` is `price`, `throughput` or `latency`, alone or as `{"by": …, "partition": "model" | "none"}`; `max_price` is in US dollars per million
     /// tokens (`prompt`, `completion`) and per request; latencies are in seconds, at one percentile or several
     /// (`p50`, `p75`, `p90`, `p99`, of which those above the median are held against p95). `latency_budget_ms` is
     /// this gateway's own: to the first token.
@@ -53,8 +55,16 @@ impl Objective {
             Failure::bad_request("provider", format!("`provider` cannot be read: {error}."))
         };
         let written: Written<'_> = provider.read_borrowed().map_err(unreadable)?;
-        let sorted = written.sort.as_ref().filter(|raw| !raw.is_null()).map(sort).transpose()?;
-        let mut objective = Objective { sort: sorted, ..Objective::default() };
+        let mut objective = Objective::default();
+        if let Some(raw) = written.sort.as_ref().filter(|raw| !raw.is_null()) {
+            objective.sort = Some(sort(raw)?);
+            objective.mixes_models = match raw.member("partition").as_ref().and_then(Raw::text) {
+                None => false,
+                Some(word) if word.is("model") => false,
+                Some(word) if word.is("none") => true,
+                Some(_) => return Err(bad("provider.sort.partition", "`model` or `none`")),
+            };
+        }
         let demands = &mut objective.demands;
         demands.zero_retention = written.zdr.unwrap_or(false);
         demands.no_training = match written.data_collection.as_ref().and_then(Raw::text) {
@@ -164,6 +174,7 @@ mod tests {
     fn a_wish_that_is_misspelt_is_named() {
         let cases = [
             (r#"{"sort": "cheap"}"#, "provider.sort"),
+            (r#"{"sort": {"by": "price", "partition": "all"}}"#, "provider.sort.partition"),
             (r#"{"data_collection": "never"}"#, "provider.data_collection"),
             (r#"{"max_price": {"prompt": "one"}}"#, "provider.max_price"),
             (r#"{"max_price": {"completion": -1}}"#, "provider.max_price"),

@@ -27,7 +27,9 @@ impl Words {
             Surface::Gemini => {
                 Words { within: "generationConfig", top_p: "topP", limits: &["maxOutputTokens"], effort: None }
             }
-            Surface::Bedrock => Words { within: "inferenceConfig", top_p: "topP", limits: &["maxTokens"], effort: None },
+            Surface::Bedrock => {
+                Words { within: "inferenceConfig", top_p: "topP", limits: &["maxTokens"], effort: None }
+            }
             Surface::Cohere => Words { top_p: "p", ..beside(&["max_tokens"], None) },
         }
     }
@@ -42,12 +44,7 @@ impl Overrides {
     ///
     /// # Errors
     /// Where the body is no JSON object.
-    pub fn apply(
-        &self,
-        body: &[u8],
-        surface: Surface,
-        takes: &dyn Fn(Effort) -> bool,
-    ) -> Result<Vec<u8>, SyntaxError> {
+    pub fn apply(&self, body: &[u8], surface: Surface, takes: &dyn Fn(Effort) -> bool) -> Result<Vec<u8>, SyntaxError> {
         let members = Cursor::new(body)?.spans()?;
         let words = Words::of(surface);
         let inner = value(body, &members, words.within);
@@ -60,7 +57,8 @@ impl Overrides {
         };
         let mut changes = Changes::new();
         nest(&mut changes, words.within, sampling, inner)?;
-        if let (Some(effort), Some((within, name))) = (self.reasoning_effort.filter(|effort| takes(*effort)), words.effort)
+        if let (Some(effort), Some((within, name))) =
+            (self.reasoning_effort.filter(|effort| takes(*effort)), words.effort)
         {
             let written = vec![(name, format!("\"{}\"", effort.as_str()))];
             nest(&mut changes, within, written, value(body, &members, within))?;
@@ -95,12 +93,7 @@ impl Overrides {
 }
 
 /// Adds `inner` to the changes: as they are, or as those of the object called `within`, which is `written` so far.
-fn nest(
-    changes: &mut Changes,
-    within: &'static str,
-    inner: Changes,
-    written: Option<&str>,
-) -> Result<(), SyntaxError> {
+fn nest(changes: &mut Changes, within: &'static str, inner: Changes, written: Option<&str>) -> Result<(), SyntaxError> {
     if within.is_empty() {
         changes.extend(inner);
     } else if !inner.is_empty() {

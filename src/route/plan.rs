@@ -186,7 +186,7 @@ fn add(
     if !several {
         let wished = hosts.iter().filter(|host| place(host) < preferences.order.len()).count();
         // Of several that the call names in order, all were asked for; without leave nobody else was.
-        hosts.truncate(if preferences.allow_fallbacks == Some(false) { 1 } else { wished.max(1) });
+        hosts.truncate(wished.max(1));
     }
     let unclear = hosts.len() > 1 && preferences.order.is_empty();
     if let Err(refused) = resolved

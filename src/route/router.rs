@@ -21,7 +21,8 @@ use super::experiment::{CONTROL, Experiment, Tally, Variant};
 use super::facts::CallFacts;
 use super::meaning::Meaning;
 use super::objective::Objective;
-use super::resolve::Resolved;
+use super::plan::Candidate;
+use super::resolve::{Resolved, resolve};
 use crate::config::{OwnDeadlines, OwnFailover, Routing};
 use crate::failure::{Failure, Kind};
 use crate::keys::Grant;
@@ -92,8 +93,12 @@ pub struct Request<'r> {
     pub prefix: Option<u64>,
     /// The service tier that it asks for.
     pub service_tier: Option<&'r str>,
-    /// The targets that it names, where it names no alias.
-    pub named: &'r dyn Fn(&str) -> Result<Vec<Resolved>, Failure>,
+    /// The targets that it names, where it names no alias first.
+    pub named: &'r dyn Fn(&str) -> Result<Vec<Candidate>, Failure>,
+    /// Models that it names after the first.
+    pub further: &'r [String],
+    /// It wants nobody but those that it names.
+    pub is_closed: bool,
     /// What was lately seen of a target, with the number of calls under way to it where that is to be counted.
     pub figures: &'r dyn Fn(&str, bool) -> Figures,
     /// Whether its key may use a model of a provider.
@@ -161,18 +166,37 @@ impl Routed {
         self.decision.order.iter().filter_map(|ranked| self.expanded.contenders.get(ranked.contender))
     }
 
-    /// Puts the providers that the call names first at the front, in the call's order.
+    /// Of each model, puts the providers that the call names first at the front, in the call's order.
     pub fn prefer(&mut self, wished: &[String]) {
         if wished.is_empty() {
             return;
         }
         let contenders = &self.expanded.contenders;
-        let place = |ranked: &Ranked| {
-            let provider = contenders.get(ranked.contender).map(|contender| &*contender.provider);
-            wished.iter().position(|name| Some(name.as_str()) == provider).unwrap_or(wished.len())
-        };
-        sorted::sort_by_key(&mut self.decision.order, place);
+        sorted::sort_by_key(&mut self.decision.order, |ranked| (ranked.standing(), place(wished, ranked, contenders)));
     }
+
+    /// Of each model, leaves the providers that the call names first, or the best where it names none that has it.
+    pub fn close(&mut self, wished: &[String]) {
+        let contenders = &self.expanded.contenders;
+        let mut served: Vec<usize> = Vec::new();
+        self.decision.order.retain(|ranked| {
+            let is_first = !served.contains(&ranked.rank);
+            served.push(ranked.rank);
+            is_first || place(wished, ranked, contenders) < wished.len()
+        });
+    }
+}
+
+/// Where among the providers that a call names that of a contender stands; behind them where it is none.
+fn place(wished: &[String], ranked: &Ranked, contenders: &[Contender]) -> usize {
+    let provider = contenders.get(ranked.contender).map(|contender| &*contender.provider);
+    wished.iter().position(|name| Some(name.as_str()) == provider).unwrap_or(wished.len())
+}
+
+/// Whether one of the models that a call names after the first is an alias.
+#[must_use]
+pub fn names_alias(routing: &Routing, further: &[String]) -> bool {
+    further.iter().any(|model| routing.aliases.contains_key(model))
 }
 
 /// Whether a call of this model string is routed at all, or its model says all there is to say.
@@ -257,8 +281,14 @@ impl Router {
         }
         let excluded_by = excluded_by(&rules, request, &expanded, &decision);
         let tried_out = variant.is_some_and(|variant| !variant.candidates.is_empty());
-        let fallbacks =
-            found.map_or_else(Vec::new, |(_, alias)| self.fallbacks(request, (name, alias), tried_out, &demands));
+        // Whoever a rule puts under an alias does not get out of it by naming more. Without an alias among them, those
+        // that the call names are contenders already.
+        let leads_on = match found {
+            Some(_) => rules.iter().all(|rule| rule.alias.is_none()),
+            None => names_alias(routing, request.further),
+        };
+        let further = if leads_on { request.further } else { &[] };
+        let fallbacks = self.fallbacks(request, found.map(|(_, alias)| (name, alias)), tried_out, further, &demands)?;
         Ok(Routed {
             alias: found.map(|(alias, _)| alias.to_owned()),
             shadow,
@@ -401,24 +431,38 @@ impl Router {
         expanded
     }
 
-    /// The targets of an alias's fallbacks, which must be what its candidates must be. For who is served with what is
-    /// only tried out, the alias's own candidates come before them.
+    /// The targets of the models that the call names further, and then of an alias's fallbacks: they must be what its
+    /// candidates must be. For who is served with what is only tried out, the alias's own candidates come before them.
     fn fallbacks(
         &mut self,
         request: &Request<'_>,
-        (name, alias): (&str, &Alias),
+        found: Option<(&str, &Alias)>,
         tried_out: bool,
+        further: &[String],
         demands: &Demands,
-    ) -> Vec<Resolved> {
-        if alias.fallbacks.is_empty() && !tried_out {
-            return Vec::new();
+    ) -> Result<Vec<Resolved>, Failure> {
+        let found = found.filter(|(_, alias)| !request.is_closed && (!alias.fallbacks.is_empty() || tried_out));
+        if found.is_none() && further.is_empty() {
+            return Ok(Vec::new());
+        }
+        for model in further.iter().filter(|model| !request.routing.aliases.contains_key(*model)) {
+            match resolve(request.registry, model) {
+                Err(failure) if failure.kind != Kind::AmbiguousModel => return Err(failure),
+                _ => {}
+            }
         }
         let named = |model: &String| Named { model: model.clone(), weight: 1, difficulty: (1, 5), ..Named::default() };
         let all = || {
-            let own = alias.candidates.iter().filter(|_| tried_out).cloned();
-            own.chain(alias.fallbacks.iter().map(named)).collect()
+            let aliases = || found.iter().map(|(_, alias)| *alias);
+            let own = aliases().filter(|_| tried_out).flat_map(|alias| alias.candidates.iter().cloned());
+            let fallbacks = aliases().flat_map(|alias| &alias.fallbacks);
+            own.chain(further.iter().chain(fallbacks).map(named)).collect::<Vec<Named>>()
         };
-        let expanded = self.expand((name, Part::Fallbacks { tried_out }), all, request);
+        let expanded = match found.filter(|_| further.is_empty()) {
+            Some((name, _)) => self.expand((name, Part::Fallbacks { tried_out }), || Cow::Owned(all()), request),
+            // What a call names by itself is not remembered.
+            None => Rc::new(Expansion::new(request.registry, request.routing, request.now).of(&all())),
+        };
         let may = |contender: &&Contender| {
             let (needs, tokens) = (request.facts.needs, request.facts.prompt.tokens);
             contender.is_meant_for(&request.facts)
@@ -429,7 +473,7 @@ impl Router {
             provider: contender.provider.to_string(),
             model: contender.model.to_string(),
         };
-        expanded.contenders.iter().filter(may).map(target).collect()
+        Ok(expanded.contenders.iter().filter(may).map(target).collect())
     }
 
     #[allow(clippy::too_many_arguments, reason = "what a decision is made of, each once")]

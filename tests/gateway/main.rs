@@ -30,4 +30,5 @@ mod stored;
 mod talks;
 mod tokens;
 mod whole;
+mod wishes;
 mod world;

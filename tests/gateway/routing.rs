@@ -200,7 +200,8 @@ fn what_a_candidate_changes_is_sent_for_callers_of_every_protocol() {
         "brief":{"candidates":[{"model":"openai/gpt-5","with":{"reasoning_effort":"low"}}]}}}"#;
     let mut world = world(document);
     let gemini = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}).to_string();
-    let messages = json!({"model": "terse", "max_tokens": 90, "messages": [{"role": "user", "content": "hi"}]}).to_string();
+    let messages =
+        json!({"model": "terse", "max_tokens": 90, "messages": [{"role": "user", "content": "hi"}]}).to_string();
     let converse = json!({"messages": [{"role": "user", "content": [{"text": "hi"}]}]}).to_string();
     let cohere = json!({"model": "terse", "messages": [{"role": "user", "content": "hi"}]}).to_string();
     for (path, body) in [

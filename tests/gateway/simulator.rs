@@ -17,8 +17,8 @@ use latchkey::route::contender::Figures;
 use latchkey::route::decide::BudgetState;
 use latchkey::route::facts::{CallFacts, Prompt};
 use latchkey::route::objective::Objective;
-use latchkey::route::resolve;
 use latchkey::route::router::{Request, Routed, Router};
+use latchkey::route::{Candidate, Resolved, resolve};
 use latchkey::sorted::SortedMap;
 use latchkey::units::{Millis, NanoUsd, UnixMillis};
 
@@ -142,7 +142,10 @@ impl Simulator {
     fn route(&mut self, asked: &Asked, number: u64, now: UnixMillis) -> Option<Routed> {
         let objective = Objective::default();
         let registry = &self.registry;
-        let named = |name: &str| resolve(registry, name).map(|target| vec![target]);
+        let named = |name: &str| {
+            let Resolved { provider, model } = resolve(registry, name)?;
+            Ok(vec![Candidate { provider, model, rank: 0 }])
+        };
         let view = &self.view;
         let figures = |target: &str, _: bool| {
             let seen = view.figures(target).unwrap_or_default();
@@ -182,6 +185,8 @@ impl Simulator {
             prefix: None,
             service_tier: None,
             named: &named,
+            further: &[],
+            is_closed: false,
             figures: &figures,
             permitted: &|_, _| true,
             budget,

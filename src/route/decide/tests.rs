@@ -26,6 +26,7 @@ fn contender(name: &str, input: i64) -> Contender {
         model: Rc::from("m"),
         target: Rc::from(format!("{name}/m")),
         source: 0,
+        rank: 0,
         weight: 1,
         context: None,
         capabilities: None,

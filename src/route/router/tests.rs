@@ -38,7 +38,10 @@ impl World {
     fn route(&mut self, model: &str, change: impl Fn(&mut Request<'_>)) -> Result<Routed, Failure> {
         let objective = Objective::default();
         let registry = &self.registry;
-        let named = |name: &str| resolve(registry, name).map(|target| vec![target]);
+        let named = |name: &str| {
+            let Resolved { provider, model } = resolve(registry, name)?;
+            Ok(vec![Candidate { provider, model, rank: 0 }])
+        };
         let mut request = Request {
             registry,
             routing: &self.routing,
@@ -54,6 +57,8 @@ impl World {
             prefix: None,
             service_tier: None,
             named: &named,
+            further: &[],
+            is_closed: false,
             figures: &|_, _| Figures::default(),
             permitted: &|_, _| true,
             budget: None,

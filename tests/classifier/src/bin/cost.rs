@@ -16,7 +16,7 @@ use latchkey::route::classify::{Hints, classify};
 use latchkey::route::contender::Figures;
 use latchkey::route::facts::{CallFacts, Prompt};
 use latchkey::route::objective::Objective;
-use latchkey::route::resolve;
+use latchkey::route::{Candidate, Resolved, resolve};
 use latchkey::route::router::{Request, Router};
 use latchkey::sorted::SortedMap;
 use latchkey::units::{Millis, UnixMillis};
@@ -31,7 +31,10 @@ fn main() {
         let (registry, routing) = fifty(strategy);
         let mut router = Router::default();
         let each = timed(|round| {
-            let named = |name: &str| resolve(&registry, name).map(|target| vec![target]);
+            let named = |name: &str| {
+                let Resolved { provider, model } = resolve(&registry, name)?;
+                Ok(vec![Candidate { provider, model, rank: 0 }])
+            };
             let objective = Objective::default();
             let figures = |target: &str| Figures {
                 first_token_p50: Some(Millis(200 + target.len() as u64 * 7)),
@@ -53,6 +56,8 @@ fn main() {
                 prefix: None,
                 service_tier: None,
                 named: &named,
+                further: &[],
+                is_closed: false,
                 figures: &figures,
                 permitted: &|_, _| true,
                 budget: None,
