@@ -142,7 +142,18 @@ impl Gateway {
             }
         };
         let Reading {
-            prompt, needs, output_tokens, user, session, metadata, hints, last, service_tier, prefix, ..
+            prompt,
+            needs,
+            output_tokens,
+            user,
+            session,
+            metadata,
+            hints,
+            last,
+            service_tier,
+            prefix,
+            cache_lives,
+            ..
         } = reading;
         let wishes = &call.wishes;
         let session = wishes.session.clone().or(session);
@@ -177,6 +188,7 @@ impl Gateway {
             hints,
             prefix,
             service_tier: service_tier.as_deref(),
+            cache_lives,
             named: &named,
             further: &preferences.models,
             is_closed,

@@ -13,7 +13,10 @@ use crate::chat::Effort;
 use crate::json::{self, Cursor, Kind, Raw, SyntaxError, Text};
 use crate::provider::Capabilities;
 use crate::sorted::SortedMap;
+use crate::units::Millis;
 
+/// How long a cache lives that is marked for an hour.
+const HOUR: Millis = Millis(3_600_000);
 /// Text that is kept for conditions and the classifier, of what is said in a conversation and of what is said before it.
 const MOST_TEXT: usize = 64 << 10;
 /// Bytes that make a token, as estimates go.
@@ -46,6 +49,8 @@ pub struct Reading {
     pub service_tier: Option<String>,
     /// A hash of the prompt's beginning, where that is long enough to be cached.
     pub prefix: Option<u64>,
+    /// How long the call wants its prompt's beginning cached after its last use, where it says so.
+    pub cache_lives: Option<Millis>,
     /// Bytes of text that were kept.
     pub kept: usize,
 }
@@ -72,6 +77,7 @@ struct Body<'a> {
     user: Option<Raw<'a>>,
     session_id: Option<Raw<'a>>,
     prompt_cache_key: Option<Raw<'a>>,
+    prompt_cache_retention: Option<Raw<'a>>,
     metadata: Option<Raw<'a>>,
     service_tier: Option<Raw<'a>>,
 }
@@ -96,6 +102,7 @@ impl<'a> Body<'a> {
             "user" => &mut self.user,
             "session_id" => &mut self.session_id,
             "prompt_cache_key" => &mut self.prompt_cache_key,
+            "prompt_cache_retention" => &mut self.prompt_cache_retention,
             "metadata" | "requestMetadata" | "labels" => &mut self.metadata,
             "service_tier" => &mut self.service_tier,
             _ => return None,
@@ -108,6 +115,7 @@ impl Reading {
     #[must_use]
     pub fn of(body: &[u8]) -> Reading {
         let mut reading = Reading::default();
+        reading.cache_lives = lives_for_an_hour(body).then_some(HOUR);
         let Ok(body) = reading.body(body) else { return Reading::default() };
         reading.instructions(&body);
         reading.options(&body);
@@ -185,6 +193,9 @@ impl Reading {
         let effort = word(&body.reasoning_effort).or_else(|| word(&nested));
         self.user = word(&body.user);
         self.session = word(&body.session_id).or_else(|| word(&body.prompt_cache_key));
+        if word(&body.prompt_cache_retention).is_some_and(|word| word == "24h") {
+            self.cache_lives = Some(Millis(24 * HOUR.0));
+        }
         self.service_tier = word(&body.service_tier).filter(|tier| tier != "auto" && tier != "default");
         if let Some(raw) = body.metadata.as_ref().filter(|raw| raw.is_object()) {
             self.metadata = metadata(raw);
@@ -330,6 +341,17 @@ impl Reading {
             self.last = plain.into_owned();
         }
     }
+}
+
+/// Whether a mark of a cache says `"ttl": "1h"`. In a text its quotes would be escaped.
+fn lives_for_an_hour(body: &[u8]) -> bool {
+    const TTL: &str = "\"ttl\"";
+    let says_so = |rest: &str| {
+        let value = rest.trim_start().strip_prefix(':').map(str::trim_start);
+        value.is_some_and(|value| value.starts_with("\"1h\""))
+    };
+    json::mentions(body, TTL.as_bytes())
+        && std::str::from_utf8(body).is_ok_and(|body| body.split(TTL).skip(1).any(says_so))
 }
 
 /// How many tools a declaration has: one, or as many functions as it lists.

@@ -30,7 +30,8 @@ use crate::provider::Registry;
 use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
-/// How long a provider keeps a prompt's beginning, at least: what most promise after the last use.
+/// How long a provider keeps a prompt's beginning that nobody asked to be kept longer: what most promise after the last
+/// use.
 const CACHE_LIVES: Millis = Millis(300_000);
 /// Prompts shorter than this are cached by nobody.
 const LEAST_CACHED: u64 = 1_024;
@@ -91,6 +92,8 @@ pub struct Request<'r> {
     pub hints: Hints,
     /// A hash of its prompt's beginning, where that can be cached.
     pub prefix: Option<u64>,
+    /// How long it wants that cached, where it says so.
+    pub cache_lives: Option<Millis>,
     /// The service tier that it asks for.
     pub service_tier: Option<&'r str>,
     /// The targets that it names, where it names no alias first.
@@ -156,6 +159,8 @@ pub struct Routed {
     pub demands: Demands,
     /// Where its prompt's cache is remembered.
     pub(super) cache_key: Option<u64>,
+    /// How long that cache lives after its last use.
+    pub(super) cache_lives: Millis,
     /// Where the length of its answer is remembered.
     pub(super) name: String,
 }
@@ -311,6 +316,7 @@ impl Router {
             escalation: policy.escalation,
             demands,
             cache_key,
+            cache_lives: request.cache_lives.unwrap_or(CACHE_LIVES),
             name: name.to_owned(),
         })
     }
@@ -328,7 +334,7 @@ impl Router {
                 self.caches.retain(|_, cache| cache.until > now);
             }
             make_room(&mut self.caches);
-            let until = now.plus(CACHE_LIVES);
+            let until = now.plus(routed.cache_lives);
             self.caches.insert(key, Cache { target: contender.target.clone(), tokens: input_tokens, until });
         }
     }

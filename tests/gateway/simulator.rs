@@ -183,6 +183,7 @@ impl Simulator {
             words: "hi",
             hints: Hints::default(),
             prefix: None,
+            cache_lives: None,
             service_tier: None,
             named: &named,
             further: &[],

@@ -55,6 +55,7 @@ impl World {
             words: "hi",
             hints: Hints::default(),
             prefix: None,
+            cache_lives: None,
             service_tier: None,
             named: &named,
             further: &[],

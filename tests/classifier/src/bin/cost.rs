@@ -54,6 +54,7 @@ fn main() {
                 words: "Write a Python function that checks whether a number is prime.",
                 hints: Hints::default(),
                 prefix: None,
+                cache_lives: None,
                 service_tier: None,
                 named: &named,
                 further: &[],
