@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::http::{Endpoint, Task};
 use crate::json::Raw;
 use crate::keys::{Grant, ModelPattern};
+use crate::route::alias::LatencyBudget;
 use crate::route::classify::Class;
 use crate::route::contender::{Contender, Figures};
 use crate::route::decide::BudgetState;
@@ -45,7 +46,7 @@ impl Gateway {
 
     /// Whether there is anything to decide.
     fn concerns_router(&self, call: &Call) -> bool {
-        let wishes = call.asked.objective.is_some() || call.wishes.latency_budget.is_some();
+        let wishes = call.asked.objective.is_some() || call.wishes.latency_budget != LatencyBudget::default();
         let has_objective = wishes && !self.names_router(&call.asked.model);
         let routing = &self.setup.config.routing;
         let further = call.asked.preferences.as_ref().map_or(&[][..], |preferences| &preferences.models);
@@ -187,8 +188,8 @@ impl Gateway {
             words: &last,
             hints,
             prefix,
-            service_tier: service_tier.as_deref(),
             cache_lives,
+            service_tier: service_tier.as_deref(),
             named: &named,
             further: &preferences.models,
             is_closed,
@@ -266,7 +267,9 @@ fn objective(call: &Call, preferences: &Preferences, reads: bool) -> Objective {
         objective.demands.only.push(patterns(&preferences.only));
     }
     objective.demands.ignore.extend::<Vec<ModelPattern>>(patterns(&preferences.ignore));
-    objective.latency_budget.first_token = call.wishes.latency_budget.or(objective.latency_budget.first_token);
+    let (told, written) = (call.wishes.latency_budget, &mut objective.latency_budget);
+    written.first_token = told.first_token.or(written.first_token);
+    written.total = told.total.or(written.total);
     objective
 }
 

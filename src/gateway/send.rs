@@ -12,7 +12,7 @@ use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::carried::MARK;
-use crate::wire::{Format, InlinedMedia, InlinedPart, Outgoing, RequestPatch, Surface, Target};
+use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, RequestPatch, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -77,12 +77,16 @@ impl Gateway {
             return Ok(first);
         }
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
-        if call.asked.require_parameters && !attempt.adjusted.is_empty() {
+        let is_whole = attempt.adjusted.iter().all(|(_, change)| change == Change::Unmet);
+        if call.asked.require_parameters && !is_whole {
             let parameters = attempt.adjusted.header();
             return Err(Failure::unsupported(
                 "provider.require_parameters",
                 format!("`{}` cannot honour everything asked of it: {parameters}.", attempt.model),
             ));
+        }
+        if call.routed.as_ref().is_some_and(|routed| routed.decision.latency_unmet) {
+            attempt.adjusted.note("latency_budget", Change::Unmet);
         }
         let framing = attempt.format.framing(&attempt.upstream.quirks);
         let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));

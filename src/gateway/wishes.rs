@@ -3,6 +3,7 @@ use std::ops::RangeInclusive;
 use crate::config::OwnThroughput;
 use crate::failure::Failure;
 use crate::json::{self, Raw};
+use crate::route::alias::LatencyBudget;
 use crate::units::Millis;
 
 use super::Incoming;
@@ -31,8 +32,8 @@ pub(super) struct Wishes {
     pub(super) first_token: Option<Millis>,
     pub(super) idle: Option<Millis>,
     pub(super) total: Option<Millis>,
-    /// How long the first token may take where there is a choice of targets.
-    pub(super) latency_budget: Option<Millis>,
+    /// How long its answer may take where there is a choice of targets.
+    pub(super) latency_budget: LatencyBudget,
 }
 
 /// The longest label; longer ones are refused, since a record that holds half a label misleads.
@@ -67,7 +68,10 @@ impl Wishes {
                     wishes.first_token = Some(wait("x-latchkey-first-token-timeout-ms", value)?);
                 }
                 "latency-budget-ms" => {
-                    wishes.latency_budget = Some(wait("x-latchkey-latency-budget-ms", value)?);
+                    wishes.latency_budget.first_token = Some(wait("x-latchkey-latency-budget-ms", value)?);
+                }
+                "total-latency-budget-ms" => {
+                    wishes.latency_budget.total = Some(wait("x-latchkey-total-latency-budget-ms", value)?);
                 }
                 "idle-timeout-ms" => wishes.idle = Some(wait("x-latchkey-idle-timeout-ms", value)?),
                 _ => {}
@@ -254,6 +258,7 @@ mod tests {
             ("x-latchkey-tags", "a\u{7}"),
             ("x-latchkey-explain", "perhaps"),
             ("x-latchkey-timeout-ms", "0"),
+            ("x-latchkey-total-latency-budget-ms", "soon"),
             ("x-latchkey-connect-timeout-ms", "1.5"),
             ("x-latchkey-hedge-ms", "-1"),
             ("x-latchkey-min-tokens-per-second", "fast"),

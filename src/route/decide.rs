@@ -160,7 +160,11 @@ pub fn decide(
     if budget != LatencyBudget::default() && !order.is_empty() {
         decision.latency_unmet = keep_in_time(situation, budget, &mut order, figures, &mut decision.excluded);
     }
-    let strategy = if decision.latency_unmet { Strategy::Fastest } else { situation.policy.strategy };
+    let strategy = match (decision.latency_unmet, budget.first_token) {
+        (false, _) => situation.policy.strategy,
+        (true, Some(_)) => Strategy::Fastest,
+        (true, None) => Strategy::FastestTotal,
+    };
     score(situation, strategy, contenders, figures, &mut order, &mut decision.terms);
     sorted::sort_by(&mut order, |one, other| {
         let by_score = one.score.total_cmp(&other.score);

@@ -33,7 +33,7 @@ struct Written<'a> {
     quantizations: Option<Raw<'a>>,
     preferred_min_throughput: Option<Raw<'a>>,
     preferred_max_latency: Option<Raw<'a>>,
-    latency_budget_ms: Option<u64>,
+    latency_budget_ms: Option<Raw<'a>>,
 }
 readable! { Written<'a> {
     sort, max_price, data_collection, zdr, quantizations, preferred_min_throughput, preferred_max_latency,
@@ -46,7 +46,7 @@ impl Objective {
     /// `sort` is `price`, `throughput` or `latency`, alone or as `{"by": …, "partition": "model" | "none"}`; `max_price` is in US dollars per million
     /// tokens (`prompt`, `completion`) and per request; latencies are in seconds, at one percentile or several
     /// (`p50`, `p75`, `p90`, `p99`, of which those above the median are held against p95). `latency_budget_ms` is
-    /// this gateway's own: to the first token.
+    /// this gateway's own: to the first token, or `{"first_token", "total"}`.
     ///
     /// # Errors
     /// `BadRequest` naming the field: a wish that is misspelt must not be passed over.
@@ -89,7 +89,9 @@ impl Objective {
             objective.preferred.latency_p50 = middle.map(wait);
             objective.preferred.latency_p95 = tail.map(wait);
         }
-        objective.latency_budget.first_token = written.latency_budget_ms.map(Millis);
+        if let Some(raw) = written.latency_budget_ms.as_ref().filter(|raw| !raw.is_null()) {
+            objective.latency_budget = latency_budget(raw)?;
+        }
         Ok((objective != Objective::default()).then_some(objective))
     }
 }
@@ -123,6 +125,18 @@ fn max_price(raw: &Raw<'_>) -> Result<MaxPrice, Failure> {
         output: field("completion")?,
         request: request.map(|usd| NanoUsd(usd.0.saturating_mul(1_000_000))),
     })
+}
+
+fn latency_budget(raw: &Raw<'_>) -> Result<LatencyBudget, Failure> {
+    let wrong = || bad("provider.latency_budget_ms", "milliseconds, or {\"first_token\": 900, \"total\": 5000}");
+    let wait = |raw: &Raw<'_>| raw.get().parse().map(Millis).map_err(|_| wrong());
+    if !raw.is_object() {
+        return Ok(LatencyBudget { first_token: Some(wait(raw)?), total: None });
+    }
+    let at = |name: &str| raw.member(name).map(|raw| wait(&raw)).transpose();
+    let budget = LatencyBudget { first_token: at("first_token")?, total: at("total")? };
+    // An empty one is a slip of the pen, too.
+    if budget == LatencyBudget::default() { Err(wrong()) } else { Ok(budget) }
 }
 
 /// What is wished for at the median and in the tail. A bare number is meant for the median.
@@ -180,6 +194,8 @@ mod tests {
             (r#"{"max_price": {"completion": -1}}"#, "provider.max_price"),
             (r#"{"preferred_max_latency": "fast"}"#, "provider.preferred_max_latency"),
             (r#"{"quantizations": "fp8"}"#, "provider.quantizations"),
+            (r#"{"latency_budget_ms": "900"}"#, "provider.latency_budget_ms"),
+            (r#"{"latency_budget_ms": {"whole": 900}}"#, "provider.latency_budget_ms"),
             (r#"{"zdr": "yes"}"#, "provider"),
         ];
         for (json, field) in cases {

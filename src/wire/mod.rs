@@ -116,6 +116,8 @@ pub enum Change {
     Changed,
     /// The answer is not what it must be.
     Failed,
+    /// Nobody who may be asked makes it.
+    Unmet,
 }
 
 impl Adjusted {
@@ -165,6 +167,7 @@ impl Change {
             Change::Trimmed => "trimmed",
             Change::Changed => "changed",
             Change::Failed => "failed",
+            Change::Unmet => "unmet",
         }
     }
 }

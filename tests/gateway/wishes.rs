@@ -1,10 +1,13 @@
-//! What a call asks for itself: further models, an order, no fallbacks, a cache that lives long.
+//! What a call asks for itself: further models, an order, no fallbacks, a latency budget, a cache that lives long.
 
-use latchkey::gateway::Step;
+use latchkey::breaker::Region;
+use latchkey::gateway::{Input, Step};
 use latchkey::keys::Key;
 use serde_json::{Value, json};
 
-use crate::world::{World, json as parsed, refused, sent};
+use crate::world::{World, header, json as parsed, refused, sent};
+
+const CHAT: &str = "/v1/chat/completions";
 
 /// Two servers, of which the second is the cheaper, with two aliases.
 const DOCUMENT: &str = r#"{"version":1,"failover":{"same_target":0},"health":{"minimum_samples":5},
@@ -84,6 +87,69 @@ fn without_fallbacks_only_those_are_asked_that_were_named() {
     for model in ["both", "dear/stone"] {
         assert_eq!(tried(&json!({"model": model, "provider": ordered})), ["fair/stone", "dear/stone"], "{model}");
     }
+}
+
+/// Has a host answer streams after three seconds, until that is known.
+fn slow(world: &mut World, model: &str) {
+    let chunks: &[&[u8]] = &[b"data: {\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\n", b"data: [DONE]\n\n"];
+    for _ in 0..9 {
+        let (id, step) = world.chat(&asking(&json!({"model": model, "stream": true})));
+        sent(step);
+        world.now.0 += 3_000;
+        world.stream(id, chunks, Input::End);
+    }
+    let (mut region, now) = (Region::default(), world.now);
+    let batch = world.gateway.view.batch(now).expect("something to tell");
+    let reply = region.absorb(&latchkey::json::from_str(&batch).expect("a batch"), now, 1).expect("absorbed");
+    world.gateway.view.absorb(&serde_json::to_vec(&reply).expect("JSON"), now).expect("a reply");
+}
+
+/// Where a streamed call goes, and what the answer says was not met.
+fn streamed(world: &mut World, more: &Value, headers: &[(&str, &str)]) -> (String, Option<String>) {
+    let mut more = more.clone();
+    more["stream"] = json!(true);
+    let (id, step) = world.send(CHAT, &asking(&more), headers);
+    sent(step);
+    let Step::Respond(response) =
+        world.refuse(id, 400, &[("content-type", "application/json")], r#"{"error":{"message":"no"}}"#)
+    else {
+        panic!("expected an answer");
+    };
+    let told = |name| header(&response, name).map(str::to_owned);
+    (told("x-latchkey-model").expect("a target"), told("x-latchkey-adjusted"))
+}
+
+#[test]
+fn a_latency_budget_to_the_last_token_is_the_calls_to_set_and_the_answer_says_where_none_makes_it() {
+    let mut world = world();
+    slow(&mut world, "dear/stone");
+    let at = |target: &str| (target.to_owned(), None);
+    let both = json!({"model": "both", "max_tokens": 1});
+    assert_eq!(streamed(&mut world, &both, &[]), at("dear/stone"));
+    for header in ["x-latchkey-latency-budget-ms", "x-latchkey-total-latency-budget-ms"] {
+        assert_eq!(streamed(&mut world, &both, &[(header, "1000")]), at("fair/stone"), "{header}");
+        assert_eq!(streamed(&mut world, &both, &[(header, "9000")]), at("dear/stone"), "{header}");
+    }
+    let wishing = |wish: Value| json!({"model": "both", "max_tokens": 1, "provider": {"latency_budget_ms": wish}});
+    for wish in [json!(1000), json!({"first_token": 1000}), json!({"total": 1000})] {
+        assert_eq!(streamed(&mut world, &wishing(wish.clone()), &[]), at("fair/stone"), "{wish}");
+    }
+    assert_eq!(streamed(&mut world, &wishing(json!({"total": 9000})), &[]), at("dear/stone"));
+    assert_eq!(refused(world.chat(&asking(&wishing(json!({"whole": 1})))).1).0, 400);
+
+    let unmet = Some("latency_budget=unmet".to_owned());
+    let alone = json!({"model": "any", "max_tokens": 1});
+    assert_eq!(
+        streamed(&mut world, &alone, &[("x-latchkey-latency-budget-ms", "1000")]),
+        ("dear/stone".to_owned(), unmet.clone())
+    );
+    let strict = json!({"model": "patient", "max_tokens": 1, "provider": {"require_parameters": true, "latency_budget_ms": 1000}});
+    assert_eq!(streamed(&mut world, &strict, &[]), ("dear/stone".to_owned(), unmet), "it is no parameter");
+    let (id, step) = world.chat(&asking(&strict));
+    sent(step);
+    let Step::Wait(wait) = world.refuse(id, 503, &[], "busy") else { panic!("the only target is asked again") };
+    world.now.0 += wait.0 as i64;
+    sent(world.resume(id, Input::Waited));
 }
 
 #[test]

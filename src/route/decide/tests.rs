@@ -181,6 +181,11 @@ fn a_latency_budget_excludes_or_says_that_none_makes_it() {
     let decision = case.decide(|_| ());
     assert!(decision.latency_unmet && decision.excluded.is_empty());
     assert_eq!(case.order(|_| ()), "cba", "the best is tried");
+    let talks = [(900, 100.0), (300, 20.0)]
+        .map(|(first, speed)| Figures { tokens_per_second: Some(speed), ..pace(first, first) });
+    let mut case = Case::new(Strategy::Ordered, &[1, 1], &[talks[1], talks[0]]);
+    case.policy.latency_budget.total = Some(Millis(2_000));
+    assert_eq!(case.order(|_| ()), "ba", "the soonest to its end");
 }
 
 #[test]
