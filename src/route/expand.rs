@@ -18,8 +18,9 @@ use crate::units::UnixMillis;
 
 /// Targets of one alias, after all is filled in.
 const MOST: usize = 64;
-/// Candidates that are looked at for it: wide aliases of wide aliases name the same ones over and over.
-const MOST_SOURCES: usize = 1_024;
+/// Candidates that are looked at for it: wide aliases of wide aliases name the same ones over and over. More than these
+/// are a fault of the document.
+pub const MOST_SOURCES: usize = 1_024;
 /// Aliases that may stand for one another.
 const MOST_DEPTH: usize = 5;
 /// The difficulties of a candidate that names none.
@@ -36,6 +37,8 @@ pub struct Expanded {
     pub checks: Vec<Option<Check>>,
     /// What is written and cannot be called here.
     pub not_set_up: Vec<String>,
+    /// Targets for which there was no room.
+    pub left_out: usize,
     /// Whether it hangs on what the classifier says who is a candidate.
     pub reads_class: bool,
 }
@@ -78,6 +81,7 @@ impl<'e> Expansion<'e> {
 
     fn add(&mut self, named: Named, depth: usize) {
         if self.expanded.overrides.len() >= MOST_SOURCES {
+            self.expanded.left_out += 1;
             return;
         }
         if let Some(alias) = self.routing.aliases.get(&named.model) {
@@ -107,7 +111,7 @@ impl<'e> Expansion<'e> {
     }
 
     /// The targets that a model string or pattern means, of those that can be called.
-    fn targets(&self, named: &Named) -> Vec<Resolved> {
+    fn targets(&mut self, named: &Named) -> Vec<Resolved> {
         if named.model.contains('*') {
             return self.matching(&named.model, named.latest);
         }
@@ -126,7 +130,7 @@ impl<'e> Expansion<'e> {
         }
     }
 
-    fn matching(&self, pattern: &str, latest: bool) -> Vec<Resolved> {
+    fn matching(&mut self, pattern: &str, latest: bool) -> Vec<Resolved> {
         let (providers, models) = match pattern.split_once('/') {
             Some((providers, models)) => (Pattern::new(providers), Pattern::new(models)),
             None => (Pattern::new("*"), Pattern::new(pattern)),
@@ -137,7 +141,11 @@ impl<'e> Expansion<'e> {
                 self.registry.model_ids(upstream).into_iter().filter(|id| models.matches(id)).collect();
             models.retain(|id| self.registry.retires(upstream, id).is_none_or(|day| day > self.now));
             sorted::sort_by(&mut models, |one, other| newer_first(one, other));
-            models.truncate(if latest { 1 } else { MOST });
+            if latest {
+                models.truncate(1);
+            }
+            self.expanded.left_out += models.len().saturating_sub(MOST);
+            models.truncate(MOST);
             let resolved = |model: &str| Resolved { provider: upstream.id.clone(), model: model.to_owned() };
             found.extend(models.into_iter().map(resolved));
         }
@@ -148,7 +156,11 @@ impl<'e> Expansion<'e> {
         let (provider, model) = (target.provider.as_str(), target.model.as_str());
         let known =
             |known: &Contender| &*known.provider == provider && &*known.model == model && known.when == named.when;
-        if self.expanded.contenders.len() >= MOST || self.expanded.contenders.iter().any(known) {
+        if self.expanded.contenders.iter().any(known) {
+            return;
+        }
+        if self.expanded.contenders.len() >= MOST {
+            self.expanded.left_out += 1;
             return;
         }
         self.expanded.reads_class |= named.when.reads_class();

@@ -56,6 +56,9 @@ impl Routed {
         if self.decision.explored {
             object.boolean("explored", true);
         }
+        if self.expanded.left_out > 0 {
+            object.number("left_out", self.expanded.left_out);
+        }
         object.array("candidates", |list| {
             for ranked in &self.decision.order {
                 let Some(contender) = self.expanded.contenders.get(ranked.contender) else { continue };

@@ -8,6 +8,7 @@ use crate::config::OwnDeadlines;
 use crate::route::alias::{Alias, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
 use crate::route::check::Escalation;
 use crate::route::classify::Kind;
+use crate::route::expand::MOST_SOURCES;
 use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd};
 
@@ -45,10 +46,45 @@ pub(in super::super) fn read(place: &Place<'_>) -> SortedMap<String, Alias> {
         aliases.insert((*name).to_owned(), alias(place));
     }
     let endless = endless(&aliases);
-    for (name, place) in entries.iter().filter(|(name, _)| endless.binary_search(name).is_ok()) {
-        place.fault(format!("`{name}` stands for itself by way of its candidates"));
+    let sources = Sources::of(&aliases);
+    for (name, place) in &entries {
+        if endless.binary_search(name).is_ok() {
+            place.fault(format!("`{name}` stands for itself by way of its candidates"));
+            continue;
+        }
+        let Some(alias) = aliases.get(*name) else { continue };
+        let lists = alias.overlays.iter().map(|overlay| &overlay.candidates).chain([&alias.candidates]);
+        sources.check(lists.map(Vec::as_slice), place);
     }
     aliases
+}
+
+/// To how many candidates each alias leads, by way of other aliases.
+pub(super) struct Sources<'a>(SortedMap<&'a str, usize>);
+
+impl<'a> Sources<'a> {
+    pub(super) fn of(aliases: &'a SortedMap<String, Alias>) -> Sources<'a> {
+        let mut sources = Sources(SortedMap::new());
+        // Each round knows those of one more level; deeper ones are a fault already.
+        for _ in 0..=MAX_DEPTH {
+            let count = |(name, alias): (&'a String, &'a Alias)| (name.as_str(), sources.sum(&alias.candidates));
+            sources = Sources(aliases.iter().map(count).collect());
+        }
+        sources
+    }
+
+    fn sum(&self, candidates: &[Named]) -> usize {
+        let counts = candidates.iter().map(|named| self.0.get(named.model.as_str()).copied().unwrap_or(1));
+        counts.fold(0, usize::saturating_add)
+    }
+
+    /// Whether each list leads to no more than are looked at.
+    pub(super) fn check<'n>(&self, lists: impl Iterator<Item = &'n [Named]>, place: &Place<'_>) {
+        let most = lists.map(|list| self.sum(list)).max().unwrap_or_default();
+        if most > MOST_SOURCES {
+            place.fault(format!("leads to {most} candidates by way of aliases; at most {MOST_SOURCES} are looked at"));
+        }
+    }
 }
 
 /// The aliases that stand for further ones for longer than any may, in the order of their names: in a circle, or too deep.

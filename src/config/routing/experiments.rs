@@ -1,7 +1,7 @@
 //! The `experiments` section: which share of an alias's calls goes elsewhere, to see how that does.
 
 use super::super::place::Place;
-use super::aliases::candidates;
+use super::aliases::{Sources, candidates};
 use super::conditions;
 use crate::budget::Period;
 use crate::json::number::shown;
@@ -16,12 +16,14 @@ const MAX_USD: NanoUsd = NanoUsd(1_000_000 * NanoUsd::DOLLAR.0);
 /// The experiments by id; `aliases` are those of the document.
 pub(in super::super) fn read(place: &Place<'_>, aliases: &SortedMap<String, Alias>) -> SortedMap<String, Experiment> {
     let mut experiments: SortedMap<String, Experiment> = SortedMap::new();
+    let sources = Sources::of(aliases);
     for (id, place) in place.entries() {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if id.is_empty() || id.len() > 60 || !id.bytes().all(plain) {
             place.fault("an experiment's id has 1 to 60 of A-Z, a-z, 0-9, - and _");
         }
         let experiment = experiment(&place);
+        sources.check(experiment.variants.iter().map(|variant| variant.candidates.as_slice()), &place);
         if !aliases.contains_key(&experiment.alias) {
             place.lacks("alias", "it must name an alias of this document");
         }

@@ -147,10 +147,18 @@ fn every_fault_is_found_with_its_path() {
 
 #[test]
 fn deep_and_wide_aliases_are_checked_at_once() {
-    assert_eq!(config(&levels(6, 64)).routing.aliases.len(), 6 * 64);
+    assert_eq!(config(&levels(2, 32)).routing.aliases.len(), 2 * 32, "32 × 32 candidates");
+    let found = faults(&levels(2, 33));
+    assert_eq!(found.len(), 33, "{found:?}");
+    assert_eq!(found[0], "aliases.l0-0: leads to 1089 candidates by way of aliases; at most 1024 are looked at");
+    let variant =
+        r#""experiments": {"e": {"alias": "l0-0", "variants": {"v": {"share": 1, "candidates": ["l0-0", "l0-1"]}}}}"#;
+    let found = faults(&format!("{}, {variant}", levels(2, 32)));
+    assert_eq!(found, ["experiments.e: leads to 2048 candidates by way of aliases; at most 1024 are looked at"]);
+    assert_eq!(faults(&levels(6, 64)).len(), 100, "no more are told");
     assert_eq!(faults(&levels(40, 10)).len(), 100, "no more are told");
-    let found = faults(&levels(8, 10));
-    assert_eq!(found.len(), 20, "all but the last six levels are too deep");
+    let found = faults(&levels(8, 3));
+    assert_eq!(found.len(), 6, "all but the last six levels are too deep");
     assert!(found[0].starts_with("aliases.l0-0: `l0-0` stands for itself"), "{}", found[0]);
 }
 

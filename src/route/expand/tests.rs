@@ -53,7 +53,7 @@ fn a_bare_model_stands_for_all_who_have_it_here() {
 fn wide_aliases_of_wide_aliases_are_filled_in_at_once() {
     let levels = (0..5).map(|level| {
         let next = if level < 4 { format!("l{}", level + 1) } else { "cave/flint-2".to_owned() };
-        format!(r#""l{level}": {{"candidates": [{}]}}"#, vec![format!("{next:?}"); 64].join(","))
+        format!(r#""l{level}": {{"candidates": [{}]}}"#, vec![format!("{next:?}"); 4].join(","))
     });
     let aliases = format!(r#""aliases": {{{}, "inner""#, levels.collect::<Vec<_>>().join(","));
     let document = DOCUMENT.replace(
@@ -64,7 +64,22 @@ fn wide_aliases_of_wide_aliases_are_filled_in_at_once() {
     let config = config::read(document.as_bytes()).expect("a document");
     let registry = Registry::new(&SortedMap::from_iter([("K".to_owned(), "k".to_owned())]), &config, true);
     let expanded = Expansion::new(&registry, &config.routing, NOON).of(&[named("l0"), named("den/flint-3")]);
-    assert_eq!((expanded.contenders.len(), expanded.overrides.len()), (1, 1_024));
+    assert_eq!((expanded.contenders.len(), expanded.overrides.len(), expanded.left_out), (1, 1_024, 1));
+}
+
+#[test]
+fn targets_for_which_there_is_no_room_are_counted() {
+    let many: Vec<String> = (0..70).map(|number| format!("\"rock-{number}\"")).collect();
+    let document =
+        DOCUMENT.replace(r#""models": ["stone-7b", "flint-3"]"#, &format!(r#""models": [{}]"#, many.join(",")));
+    let config = config::read(document.as_bytes()).expect("a document");
+    let registry = Registry::new(&SortedMap::from_iter([("K".to_owned(), "k".to_owned())]), &config, true);
+    let expand = |named: Named| Expansion::new(&registry, &config.routing, NOON).of(&[named]);
+    let all = expand(named("den/rock-*"));
+    assert_eq!((all.contenders.len(), all.left_out), (64, 6));
+    assert_eq!(expand(Named { latest: true, ..named("den/rock-*") }).left_out, 0);
+    let two = Expansion::new(&registry, &config.routing, NOON).of(&[named("den/rock-*"), named("cave/flint-2")]);
+    assert_eq!((two.contenders.len(), two.left_out), (64, 7));
 }
 
 #[test]
