@@ -2,7 +2,7 @@
 
 use crate::breaker::{Outcome, TargetId, Verdict, What};
 use crate::chat::Usage;
-use crate::failure::{Blame, Failure, Kind};
+use crate::failure::{Blame, Failure, Kind, Retry};
 use crate::http::{Endpoint, Task};
 use crate::route::{Candidate, Standing};
 use crate::units::{Millis, UnixMillis};
@@ -10,7 +10,7 @@ use crate::wire::headroom;
 
 use super::attempt::Attempt;
 use super::call::Call;
-use super::{Deadline, Gateway, send::no_attempt};
+use super::{Gateway, send::no_attempt};
 
 impl Gateway {
     /// What is known of a target: blocked where it is, or where each of its credentials is.
@@ -194,7 +194,8 @@ impl Gateway {
     /// Whether the time of the whole call was over before the attempt had its share of it: as long as a stream may take
     /// to begin, or half of all. What others and waits used up is not its target's doing.
     fn came_too_late(&self, call: &Call, failure: &Failure, now: UnixMillis) -> bool {
-        let is_total = failure.kind == Kind::Timeout && failure.param.as_deref() == Some(Deadline::Total.as_str());
+        // The only deadline after which nothing is tried: of the time of the whole call nothing is left.
+        let is_total = failure.kind == Kind::Timeout && failure.retry == Retry::Never;
         let deadlines = call.deadlines(&self.setup.config.limits.deadlines);
         let share = deadlines.first_token.min(Millis(deadlines.total.0 / 2));
         is_total && call.attempt.as_ref().is_some_and(|attempt| now.since(attempt.sent) < share)
