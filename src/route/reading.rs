@@ -114,8 +114,8 @@ impl Reading {
     /// Reads a body; one that is no JSON object reads as nothing.
     #[must_use]
     pub fn of(body: &[u8]) -> Reading {
-        let mut reading = Reading::default();
-        reading.cache_lives = lives_for_an_hour(body).then_some(HOUR);
+        let cache_lives = lives_for_an_hour(body).then_some(HOUR);
+        let mut reading = Reading { cache_lives, ..Reading::default() };
         let Ok(body) = reading.body(body) else { return Reading::default() };
         reading.instructions(&body);
         reading.options(&body);
