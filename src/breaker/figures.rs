@@ -27,6 +27,9 @@ pub struct Figures {
     /// How fast its tokens come, once they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_per_second: Option<u32>,
+    /// Tokens of its plain answers by the time to the whole of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whole_tokens_per_second: Option<u32>,
     /// Failures among the calls of the window; `None` with fewer calls than the policy wants.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_percent: Option<u32>,
@@ -36,7 +39,7 @@ pub struct Figures {
 }
 readable! { Figures {
     p50 = "p50_ms", p95 = "p95_ms", average = "average_ms", whole_p50 = "whole_p50_ms", whole_p95 = "whole_p95_ms",
-    whole_average = "whole_average_ms", tokens_per_second, error_percent, headroom,
+    whole_average = "whole_average_ms", tokens_per_second, whole_tokens_per_second, error_percent, headroom,
 } }
 
 /// What a provider's rate limits leave, by its own headers: the limit of which the least is left.

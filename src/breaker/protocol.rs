@@ -65,7 +65,10 @@ pub struct Report {
     /// Times from sending to the whole of a plain answer; older builds do not say.
     #[serde(rename = "whole_ms", skip_serializing_if = "Sketch::is_empty")]
     pub whole: Sketch,
-    /// Tokens of the answers.
+    /// Tokens of those answers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub whole_tokens: u64,
+    /// Tokens of the streams.
     #[serde(skip_serializing_if = "is_default")]
     pub tokens: u64,
     /// From first token to end, all together.
@@ -83,7 +86,7 @@ pub struct Report {
 }
 readable! { Report {
     target, since, served, failed, poor, run, refused, retry_after = "retry_after_ms", first_token = "first_token_ms",
-    whole = "whole_ms", tokens, generation = "generation_ms", headroom, probe, errors,
+    whole = "whole_ms", whole_tokens, tokens, generation = "generation_ms", headroom, probe, errors,
 } }
 
 impl Report {

@@ -55,6 +55,8 @@ pub(super) struct Target {
     #[serde(rename = "average_ms")]
     average: Option<Millis>,
     tokens_per_second: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole_tokens_per_second: Option<u32>,
     headroom: Option<Headroom>,
     pub(super) errors: Vec<LastError>,
     /// Which isolate has the probe.
@@ -64,7 +66,8 @@ pub(super) struct Target {
     pub(super) used: UnixMillis,
 }
 readable! { Target {
-    health, first_token, whole, average = "average_ms", tokens_per_second, headroom, errors, holder, tripped_by, used,
+    health, first_token, whole, average = "average_ms", tokens_per_second, whole_tokens_per_second, headroom, errors,
+    holder, tripped_by, used,
 } }
 
 /// A breaker changed.
@@ -309,6 +312,7 @@ impl Target {
             whole_p95: of_whole.map(|(_, p95)| p95),
             whole_average: whole.and_then(SlidingSketch::mean),
             tokens_per_second: self.tokens_per_second.filter(|_| known),
+            whole_tokens_per_second: self.whole_tokens_per_second.filter(|_| whole.is_some()),
             error_percent: self.health.error_percent(policy, now),
             headroom: self.headroom.filter(|headroom| now < headroom.until),
         }
@@ -323,11 +327,15 @@ impl Target {
             let average = moved(self.average.map(|average| average.0), mean.0, samples);
             self.average = Some(Millis(average));
         }
-        if let Some(rate) =
-            report.tokens.saturating_mul(1_000).checked_div(report.generation.0).filter(|rate| *rate > 0)
-        {
-            let rate = moved(self.tokens_per_second.map(u64::from), rate, samples);
-            self.tokens_per_second = u32::try_from(rate).ok();
+        let wholes = u64::from(report.whole.total());
+        let whole = report.whole.mean().map_or(0, |mean| mean.0.saturating_mul(wholes));
+        for (speed, tokens, time, samples) in [
+            (&mut self.tokens_per_second, report.tokens, report.generation.0, samples),
+            (&mut self.whole_tokens_per_second, report.whole_tokens, whole, wholes),
+        ] {
+            if let Some(rate) = tokens.saturating_mul(1_000).checked_div(time).filter(|rate| *rate > 0) {
+                *speed = u32::try_from(moved(speed.map(u64::from), rate, samples)).ok();
+            }
         }
         self.headroom = report.headroom.or(self.headroom);
         self.errors.extend(report.errors.iter().take(MOST_ERRORS).cloned().map(|mut error| {

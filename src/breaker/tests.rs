@@ -411,6 +411,8 @@ fn plain_answers_are_timed_as_a_whole() {
     assert!(figures.whole_p50.is_some_and(|p50| (760..=840).contains(&p50.0)), "{figures:?}");
     assert!(figures.whole_p95.is_some_and(|p95| (7_600..=8_400).contains(&p95.0)), "{figures:?}");
     assert_eq!((figures.p50, figures.average, figures.tokens_per_second), (None, None, None), "no stream was seen");
+    // 50 tokens in 800 ms, and now and then in eight seconds.
+    assert!(figures.whole_tokens_per_second.is_some_and(|rate| (40..=65).contains(&rate)), "{figures:?}");
 }
 
 #[test]
@@ -425,7 +427,7 @@ fn what_nobody_has_seen_for_ten_minutes_is_told_no_more() {
     world.exchange(0);
     let figures = world.views[0].figures(TARGET).expect("known");
     assert_eq!((figures.p50, figures.p95, figures.average, figures.tokens_per_second), (None, None, None, None));
-    assert_eq!(figures.whole_average, None);
+    assert_eq!((figures.whole_average, figures.whole_tokens_per_second), (None, None));
 }
 
 #[test]

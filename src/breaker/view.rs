@@ -331,6 +331,7 @@ impl Entry {
                     }
                 } else if generation > Millis(0) {
                     self.pending.whole.add(generation);
+                    self.pending.whole_tokens = self.pending.whole_tokens.saturating_add(output_tokens);
                 }
                 return;
             }

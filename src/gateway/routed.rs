@@ -133,6 +133,7 @@ impl Gateway {
                 whole_p50: seen.whole_p50.or(seen.whole_average),
                 whole_p95: seen.whole_p95,
                 tokens_per_second: seen.tokens_per_second.map(f64::from),
+                whole_tokens_per_second: seen.whole_tokens_per_second.map(f64::from),
                 error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
                 in_flight: calls.copied().unwrap_or(0),
                 blocked_until: match verdict {

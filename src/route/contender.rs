@@ -69,6 +69,8 @@ pub struct Figures {
     pub whole_p95: Option<Millis>,
     /// Output tokens per second, once it speaks.
     pub tokens_per_second: Option<f64>,
+    /// Output tokens of plain answers by the time to the whole of them.
+    pub whole_tokens_per_second: Option<f64>,
     /// The share of recent calls that failed.
     pub error_ratio: f64,
     /// Calls under way.
@@ -88,6 +90,15 @@ impl Figures {
         let speed = self.tokens_per_second.filter(|speed| *speed > 0.0)?;
         let spoken = Millis((output as f64 * 1_000.0 / speed) as u64);
         Some(Millis(self.first_token_p95?.0.saturating_add(spoken.0)))
+    }
+
+    /// Tokens per second of such calls: each kind by its own, and by the other's only where it was not seen.
+    #[must_use]
+    pub fn speed(&self, plain: bool) -> Option<f64> {
+        match plain {
+            true => self.whole_tokens_per_second.or(self.tokens_per_second),
+            false => self.tokens_per_second.or(self.whole_tokens_per_second),
+        }
     }
 
     /// Whether it may be asked at `now`.

@@ -275,7 +275,7 @@ fn score(
             Strategy::Weighted => race(situation.draw(contender), weight.ln()),
             Strategy::Cheapest => cost,
             Strategy::Fastest | Strategy::FastestTotal => slowness.of_one(situation, &seen, strategy),
-            Strategy::Throughput => -seen.tokens_per_second.unwrap_or(0.0),
+            Strategy::Throughput => -seen.speed(situation.plain).unwrap_or(0.0),
             Strategy::LeastBusy => (f64::from(seen.in_flight) + 1.0) / weight,
             Strategy::Balanced => {
                 let healthy = seen.error_ratio < SICK && slowness.is_usual(situation, &seen);
@@ -331,7 +331,7 @@ fn noted(
         Strategy::Ordered => terms.push(("place", ranked.contender as f64)),
         Strategy::Weighted => terms.extend([("weight", weight), ("draw", situation.draw(contender))]),
         Strategy::Fastest | Strategy::FastestTotal => terms.push(("wait_ms", wait(strategy))),
-        Strategy::Throughput => terms.extend(seen.tokens_per_second.map(|speed| ("tokens_per_second", speed))),
+        Strategy::Throughput => terms.extend(seen.speed(situation.plain).map(|speed| ("tokens_per_second", speed))),
         Strategy::LeastBusy => terms.extend([("in_flight", f64::from(seen.in_flight)), ("weight", weight)]),
         Strategy::Balanced => {
             terms.extend(cost.map(|cost| ("cost", cost)));

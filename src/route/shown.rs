@@ -137,6 +137,9 @@ fn write_figures(object: &mut Object<'_>, figures: &Figures) {
     if let Some(speed) = figures.tokens_per_second {
         object.number("tokens_per_second", speed);
     }
+    if let Some(speed) = figures.whole_tokens_per_second {
+        object.number("whole_tokens_per_second", speed);
+    }
     object.number("error_ratio", figures.error_ratio).number("in_flight", figures.in_flight);
     if let Some(until) = figures.blocked_until {
         object.number("blocked_until", until.0);

@@ -159,6 +159,8 @@ fn the_fastest_is_known_where_no_call_is_streamed() {
     let first = &told["candidates"][0]["telemetry"];
     assert!(first["whole_p50_ms"].as_u64().is_some_and(|whole| (860..=980).contains(&whole)), "{first}");
     assert!(first["first_token_p50_ms"].is_null(), "no stream was seen: {first}");
+    let told = explained(&mut world, &asking("quick:nitro", "hi"), &[]);
+    assert_eq!(told["candidates"][0]["target"], "openai/gpt-4o-mini", "two tokens in the shortest time: {told}");
 }
 
 /// What this isolate saw goes to the object of its region, and the figures come back.

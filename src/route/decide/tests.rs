@@ -103,6 +103,10 @@ fn each_strategy_orders_by_its_own_measure() {
     assert_eq!(order(Strategy::Fastest), "bca");
     let speeds = [10.0, 20.0, 300.0].map(|speed| Figures { tokens_per_second: Some(speed), ..pace(200, 300) });
     assert_eq!(Case::new(Strategy::Throughput, &[1, 1, 1], &speeds).order(|_| ()), "cba");
+    let wholes = [30.0, 60.0, 20.0].map(Some);
+    let mut case = Case::new(Strategy::Throughput, &[1, 1, 1], &speeds);
+    case.figures.iter_mut().zip(wholes).for_each(|(seen, whole)| seen.whole_tokens_per_second = whole);
+    assert_eq!((case.order(|_| ()).as_str(), case.order(|situation| situation.plain = true).as_str()), ("cba", "bac"));
     assert_eq!(Case::new(Strategy::FastestTotal, &[1, 1, 1], &speeds).order(|_| ()), "cba");
     let busy = [5, 0, 2].map(|in_flight| Figures { in_flight, ..Figures::default() });
     assert_eq!(Case::new(Strategy::LeastBusy, &[1, 1, 1], &busy).order(|_| ()), "bca");
