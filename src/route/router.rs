@@ -23,6 +23,7 @@ use super::meaning::Meaning;
 use super::objective::Objective;
 use super::plan::Candidate;
 use super::resolve::{Resolved, resolve};
+use super::shown::Excluded;
 use crate::config::{OwnDeadlines, OwnFailover, Routing};
 use crate::failure::{Failure, Kind};
 use crate::keys::Grant;
@@ -281,10 +282,13 @@ impl Router {
         let key = request.facts.key;
         let cache_key = request.facts.session.as_deref().map(|session| mix(0, key, session)).or(request.prefix);
         let decision = self.decide(request, name, &policy, &demands, &expanded, &figures, cache_key);
-        if decision.order.is_empty() {
-            return Err(nowhere(asked, &expanded, &decision));
-        }
         let excluded_by = excluded_by(&rules, request, &expanded, &decision);
+        if decision.order.is_empty() {
+            let mut failure = nowhere(asked, &expanded, &decision);
+            let excluded = Excluded { decision: &decision, by: &excluded_by, expanded: &expanded };
+            failure.detail = if request.explains { excluded.detail() } else { None };
+            return Err(failure);
+        }
         let tried_out = variant.is_some_and(|variant| !variant.candidates.is_empty());
         // Whoever a rule puts under an alias does not get out of it by naming more. Without an alias among them, those
         // that the call names are contenders already.

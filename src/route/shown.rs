@@ -1,9 +1,12 @@
 //! A decision as JSON, for who asks why.
 
 use super::contender::Figures;
+use super::decide::Decision;
 use super::demands::Exclusion;
+use super::expand::Expanded;
 use super::router::Routed;
-use crate::json::Object;
+use crate::failure::Detail;
+use crate::json::{Array, Object};
 
 /// A decision among many more than any alias should have is not kept.
 const LONGEST: usize = 24_000;
@@ -85,34 +88,56 @@ impl Routed {
                 });
             }
         });
-        object.array("excluded", |list| {
-            for (at, exclusion) in &self.decision.excluded {
-                let Some(contender) = self.expanded.contenders.get(*at) else { continue };
-                list.object(|entry| {
-                    entry.string("target", &contender.target).string("reason", exclusion.name());
-                    if let Some((_, rule)) = self.excluded_by.iter().find(|(excluded, _)| excluded == at) {
-                        entry.string("rule", rule);
+        let excluded = Excluded { decision: &self.decision, by: &self.excluded_by, expanded: &self.expanded };
+        object.array("excluded", |list| excluded.write(list, &self.figures));
+    }
+}
+
+/// Who is out, and why.
+pub(super) struct Excluded<'e> {
+    pub(super) decision: &'e Decision,
+    /// For those that a rule took out, which.
+    pub(super) by: &'e [(usize, String)],
+    pub(super) expanded: &'e Expanded,
+}
+
+impl Excluded<'_> {
+    pub(super) fn write(&self, list: &mut Array<'_>, figures: &[Figures]) {
+        for (at, exclusion) in &self.decision.excluded {
+            let Some(contender) = self.expanded.contenders.get(*at) else { continue };
+            list.object(|entry| {
+                entry.string("target", &contender.target).string("reason", exclusion.name());
+                if let Some((_, rule)) = self.by.iter().find(|(excluded, _)| excluded == at) {
+                    entry.string("rule", rule);
+                }
+                if let Some(figures) = figures.get(*at).filter(|_| *exclusion == Exclusion::Latency) {
+                    entry.object("telemetry", |telemetry| write_figures(telemetry, figures));
+                }
+                match exclusion {
+                    Exclusion::Capability(ability) => {
+                        entry.string("lacks", ability);
                     }
-                    if let Some(figures) = self.figures.get(*at).filter(|_| *exclusion == Exclusion::Latency) {
-                        entry.object("telemetry", |telemetry| write_figures(telemetry, figures));
+                    Exclusion::Context { tokens, limit } => {
+                        entry.number("tokens", tokens).number("limit", limit);
                     }
-                    match exclusion {
-                        Exclusion::Capability(ability) => {
-                            entry.string("lacks", ability);
-                        }
-                        Exclusion::Context { tokens, limit } => {
-                            entry.number("tokens", tokens).number("limit", limit);
-                        }
-                        _ => {}
-                    }
-                });
-            }
-            for model in &self.expanded.not_set_up {
-                list.object(|entry| {
-                    entry.string("target", model).string("reason", Exclusion::NotSetUp.name());
-                });
-            }
-        });
+                    _ => {}
+                }
+            });
+        }
+        for model in &self.expanded.not_set_up {
+            list.object(|entry| {
+                entry.string("target", model).string("reason", Exclusion::NotSetUp.name());
+            });
+        }
+    }
+
+    /// The same as a member of an error.
+    pub(super) fn detail(&self) -> Option<Box<Detail>> {
+        let mut json = Vec::new();
+        let mut list = Array::open(&mut json);
+        self.write(&mut list, &[]);
+        list.close();
+        Some(Box::new(Detail { name: "excluded", json: String::from_utf8(json).ok()? }))
     }
 }
 

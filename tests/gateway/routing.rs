@@ -74,6 +74,11 @@ fn tagged_traffic_stays_in_the_eu() {
     let (status, body) = refused(step);
     assert_eq!(status, 503);
     assert!(body["error"]["message"].as_str().is_some_and(|text| text.contains("jurisdiction")), "{body}");
+    assert!(body["error"].get("excluded").is_none(), "nobody asked: {body}");
+    let explained = [("x-latchkey-tags", "health-records"), ("x-latchkey-explain", "true")];
+    let (_, body) = refused(world.send("/v1/chat/completions", &asking("openai/gpt-4o", "hi"), &explained).1);
+    let out = json!([{"target": "openai/gpt-4o", "reason": "jurisdiction", "rule": "eu only"}]);
+    assert_eq!(body["error"]["excluded"], out, "{body}");
 }
 
 #[test]
