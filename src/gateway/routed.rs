@@ -46,11 +46,13 @@ impl Gateway {
 
     /// Whether there is anything to decide.
     fn concerns_router(&self, call: &Call) -> bool {
-        let wishes = call.asked.objective.is_some() || call.wishes.latency_budget != LatencyBudget::default();
-        let has_objective = wishes && !self.names_router(&call.asked.model);
         let routing = &self.setup.config.routing;
         let further = call.asked.preferences.as_ref().map_or(&[][..], |preferences| &preferences.models);
-        concerns(routing, &call.asked.model, has_objective) || names_alias(routing, further)
+        let has_wishes = call.asked.objective.is_some()
+            || call.wishes.latency_budget != LatencyBudget::default()
+            || names_alias(routing, further);
+        // A router that is named reads these itself.
+        concerns(routing, &call.asked.model, has_wishes && !self.names_router(&call.asked.model))
     }
 
     /// Decides by what was read of the call; `class` is what the classifier made of it, where that is known already.
@@ -192,7 +194,7 @@ impl Gateway {
             cache_lives,
             service_tier: service_tier.as_deref(),
             named: &named,
-            further: &preferences.models,
+            further: if own_router { &[] } else { &preferences.models },
             is_closed,
             figures: &figures,
             permitted: &|provider, model| grant.permits_target(provider, model),

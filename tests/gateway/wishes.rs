@@ -67,6 +67,8 @@ fn aliases_and_further_models_go_together() {
     assert_eq!(tried(&json!({"model": "dear/stone", "models": ["other"]})), ["dear/stone", "fair/stone"]);
     assert_eq!(tried(&json!({"models": ["fair/pebble", "any", "dear/stone"]})), ["fair/pebble", "dear/stone"]);
     assert_eq!(tried(&json!({"model": "both", "models": ["other"]})), ["dear/stone", "fair/stone", "fair/pebble"]);
+    let (_, step) = world().chat(&asking(&json!({"model": "openrouter/auto", "models": ["other", "their/own"]})));
+    assert_eq!(parsed(&sent(step).body)["models"], json!(["other", "their/own"]), "a router's own");
     for model in ["any", "dear/stone"] {
         let slip = json!({"model": model, "models": ["other", "gpt-4p"]});
         let (status, body) = refused(world().chat(&asking(&slip)).1);
