@@ -56,9 +56,9 @@ describe("strategies", () => {
     assert.equal(strategy, "throughput");
     const [fast, slow] = candidates.map(({ terms }) => terms.tokens_per_second);
     assert.ok(fast > slow && slow > 0, JSON.stringify(candidates));
-    const nitro = await market.explained(say("any:nitro"));
+    const nitro = await market.explained(say("any:nitro", STREAM));
     assert.deepEqual([nitro.strategy, nitro.candidates[0].target], ["throughput", "fair/stone"]);
-    const sorted = await market.explained(say("any", { provider: { sort: "throughput" } }));
+    const sorted = await market.explained(say("any", { provider: { sort: "throughput" }, ...STREAM }));
     assert.deepEqual([sorted.strategy, sorted.candidates[0].target], ["throughput", "fair/stone"]);
     const wished = await market.explained(say(BOTH[0], { provider: { preferred_min_throughput: 200, allow_fallbacks: true } }));
     assert.deepEqual(wished.candidates.map(({ target }) => target), ["fair/stone", "dear/stone"], "the slower come last");
