@@ -145,7 +145,8 @@ fn slow_targets_are_left_out_of_a_latency_budget() {
 #[test]
 fn the_fastest_is_known_where_no_call_is_streamed() {
     let document = r#"{"version":1,"aliases":{"quick":{"strategy":"fastest",
-        "candidates":["openai/gpt-4o","openai/gpt-4o-mini","deepseek/deepseek-v4-flash"]}}}"#;
+        "candidates":["openai/gpt-4o","openai/gpt-4o-mini","deepseek/deepseek-v4-flash"]},
+        "swift":{"candidates":["openai/gpt-4o","openai/gpt-4o-mini"]}}}"#;
     let mut world = world(document);
     for (model, takes) in [("openai/gpt-4o", 4_000), ("openai/gpt-4o-mini", 900), ("deepseek/deepseek-v4-flash", 2_000)]
     {
@@ -164,7 +165,7 @@ fn the_fastest_is_known_where_no_call_is_streamed() {
     let first = &told["candidates"][0]["telemetry"];
     assert!(first["whole_p50_ms"].as_u64().is_some_and(|whole| (860..=980).contains(&whole)), "{first}");
     assert!(first["first_token_p50_ms"].is_null(), "no stream was seen: {first}");
-    let told = explained(&mut world, &asking("quick:nitro", "hi"), &[]);
+    let told = explained(&mut world, &asking("swift:nitro", "hi"), &[]);
     assert_eq!(told["candidates"][0]["target"], "openai/gpt-4o-mini", "two tokens in the shortest time: {told}");
 }
 
