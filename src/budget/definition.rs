@@ -90,7 +90,7 @@ pub struct Match {
     /// A pattern over provider ids.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
-    /// A pattern over aliases, as the caller asked for them.
+    /// A pattern over the aliases that serve calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
 }
@@ -224,7 +224,7 @@ impl ScopeKind {
 }
 
 impl Match {
-    /// Whether calls to this target are counted; `alias` is what the caller asked for, where that was one.
+    /// Whether calls to this target are counted; `alias` is what serves them, where that is one.
     #[must_use]
     pub fn counts(&self, provider: &str, model: &str, alias: Option<&str>) -> bool {
         // What is counted is read widely, as what is denied is: a reseller's model is meant too.

@@ -36,7 +36,7 @@ pub struct Aim<'a> {
     pub provider: &'a str,
     /// The model, as the provider spells it.
     pub model: &'a str,
-    /// The alias that was asked for, where it was one.
+    /// The alias that serves the call, where one does.
     pub alias: Option<&'a str>,
 }
 

@@ -476,8 +476,9 @@ impl Call {
     /// Where its attempt goes.
     pub(super) fn aim(&self) -> Aim<'_> {
         let Some(attempt) = &self.attempt else { return Aim::default() };
-        // What was asked for by another name than the target's was an alias, or a short name.
-        let asked = self.asked.model.as_str();
+        // What was asked for by another name than the target's was an alias, or a short name: without the word behind it
+        // that asks for a strategy, and as a rule names it for the call.
+        let asked = self.routed.as_ref().map_or(self.asked.model.as_str(), |routed| &routed.name);
         let alias = (asked != attempt.target && asked != attempt.model).then_some(asked);
         Aim { provider: &attempt.upstream.id, model: &attempt.model, alias }
     }

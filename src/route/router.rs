@@ -162,8 +162,8 @@ pub struct Routed {
     pub(super) cache_key: Option<u64>,
     /// How long that cache lives after its last use.
     pub(super) cache_lives: Millis,
-    /// Where the length of its answer is remembered.
-    pub(super) name: String,
+    /// The name that counts: without the word behind it that asks for a strategy, or as a rule names it.
+    pub name: String,
 }
 
 impl Routed {

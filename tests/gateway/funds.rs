@@ -1,6 +1,6 @@
 //! Budgets and limits on the path of a call.
 
-use latchkey::budget::{Budget, Enforcement, Period, Rule, Scope, ScopeKind};
+use latchkey::budget::{Budget, Enforcement, Match, Period, Rule, Scope, ScopeKind};
 use latchkey::config::OwnDeadlines;
 use latchkey::gateway::{Deadline, Input, Step};
 use latchkey::keys::{Key, OnLedgerOutage, UnknownPrice};
@@ -525,4 +525,29 @@ fn counting_tokens_costs_nothing_and_fits_every_budget() {
     sent(step);
     world.answer(id, 200, &[], r#"{"input_tokens":8}"#);
     assert_eq!(spent(&mut world), 0);
+}
+
+#[test]
+fn a_budget_for_an_alias_counts_each_call_that_the_alias_serves() {
+    let aliases = r#"{"version": 1, "aliases": {"quick": {"candidates": ["cave/m"], "variants": {"now": "fastest"}}},
+        "rules": [{"name": "all of them", "when": {"tag": "batch"}, "alias": "quick"}],"#;
+    let document = PRICED.replacen(r#"{"version": 1,"#, aliases, 1);
+    let of_alias = Match { alias: Some("quick".into()), ..Match::default() };
+    for (model, tag, counts) in [
+        ("quick", "", true),
+        ("quick:floor", "", true),
+        ("quick:now", "", true),
+        ("cave/m", "batch", true),
+        ("cave/m", "", false),
+        ("m:floor", "", false),
+    ] {
+        let own = Budget { matches: of_alias.clone(), ..budget(WORST / 2) };
+        let mut world = World::with(Key { budgets: vec![own], ..Key::default() }, Some(&document));
+        let body = CALL.replace("cave/m", model);
+        let step = world.send("/v1/chat/completions", &body, &[("x-latchkey-tags", tag)]).1;
+        match counts {
+            true => assert_eq!(refused(step).0, 402, "{model} {tag}"),
+            false => drop(sent(step)),
+        }
+    }
 }
