@@ -63,19 +63,21 @@ impl Ledger {
 
     /// Takes in how a lease stands. Its counters only grow, so that an old report that comes late says nothing new.
     fn report(&mut self, isolate: &str, report: &LeaseReport, now: UnixMillis) {
+        let of_isolate = self.isolates.get(isolate).and_then(|it| it.leases.get(&report.lease));
+        if of_isolate.is_none_or(|lease| report.used <= lease.used && report.returned <= lease.returned) {
+            return;
+        }
+        self.move_on_for(isolate, report.lease, now);
         let Some(lease) = self.isolates.get_mut(isolate).and_then(|it| it.leases.get_mut(&report.lease)) else {
             return;
         };
-        if report.used <= lease.used && report.returned <= lease.returned {
-            return;
-        }
         self.changed.insert(Row::lease(isolate, report.lease));
         let before = lease.outstanding();
         let used = report.used.saturating_sub(lease.used).max(0);
         let returned = report.returned.saturating_sub(lease.returned).max(0);
         lease.used = lease.used.saturating_add(used);
         lease.returned = lease.returned.saturating_add(returned);
-        let (name, window, freed) = (lease.pot.clone(), lease.window, before.saturating_sub(lease.outstanding()));
+        let (name, freed) = (lease.pot.clone(), before.saturating_sub(lease.outstanding()));
         let closed = lease.closed;
         // A call may take more than it held. Then that was granted, or the next call would have to find it once more.
         let over = lease.used.saturating_add(lease.returned).saturating_sub(lease.granted).max(0);
@@ -83,7 +85,7 @@ impl Ledger {
         let Some(Known { rule, .. }) = self.rules.get(PotName::read(&name).rule) else { return };
         let Some(pot) = self.pots.get_mut(&name) else { return };
         pot.advance(rule, now);
-        if pot.window != window {
+        if !lease.counts_in(pot.window) {
             // Of a window that is over: its rows tell what was spent in it.
             return;
         }
@@ -106,6 +108,7 @@ impl Ledger {
     fn meet(&mut self, isolate: &str, needs: &[Need], now: UnixMillis) -> Result<(), Refusal> {
         let mut refusal: Option<(i64, Refusal)> = None;
         for need in needs.iter().take(MOST_LISTED) {
+            self.move_on(&need.pot, now);
             let Some(Known { rule, .. }) = self.rules.get(PotName::read(&need.pot).rule) else { continue };
             let pot = self.pots.entry(need.pot.clone()).or_default();
             pot.advance(rule, now);
@@ -133,6 +136,7 @@ impl Ledger {
 
     /// Grants at least `least` and at best `want`, as far as that is fair to the others. `None` where there is no rule.
     fn draw(&mut self, isolate: &str, name: &str, least: i64, want: i64, now: UnixMillis) -> Option<()> {
+        self.move_on(name, now);
         let sharers = self.sharers(name, now);
         let Known { rule, .. } = self.rules.get(PotName::read(name).rule)?;
         let pot = self.pots.entry(name.to_owned()).or_default();
@@ -143,9 +147,7 @@ impl Ledger {
         let window = pot.window;
         self.changed.insert(Row::Pot(name.to_owned()));
         let held = self.isolates.entry(isolate.to_owned()).or_default();
-        let current = pot.lease_of(isolate);
-        let current = current.filter(|number| held.leases.get(number).is_some_and(|it| it.window == window));
-        let number = current.unwrap_or_else(|| {
+        let number = pot.lease_of(isolate).unwrap_or_else(|| {
             self.meta.lease += 1;
             self.changed.insert(Row::Meta);
             held.leases.insert(self.meta.lease, Lease { pot: name.to_owned(), window, ..Lease::default() });
@@ -165,9 +167,8 @@ impl Ledger {
     /// Tells of leases that the isolate did not mention: the reply that granted them may never have reached it.
     fn tell_unmentioned(&self, isolate: &str, mentioned: &[LeaseReport], told: &mut Vec<LeaseTold>, now: UnixMillis) {
         let Some(held) = self.isolates.get(isolate) else { return };
-        let mut known = Vec::new();
-        mentioned.iter().for_each(|report| known.push(report.lease));
-        told.iter().for_each(|told| known.push(told.lease));
+        let mentioned = mentioned.iter().map(|report| report.lease);
+        let mut known: Vec<u64> = mentioned.chain(told.iter().map(|told| told.lease)).collect();
         sorted::sort(&mut known);
         let is_unknown =
             |(number, lease): &(&u64, &Lease)| lease.outstanding() > 0 && known.binary_search(number).is_err();
@@ -212,11 +213,12 @@ impl Ledger {
 
     /// A call is over. If it was booked at its ceiling, what was booked is taken back: the lease says what it took.
     fn close_call(&mut self, isolate: &str, request: &str, now: UnixMillis) {
-        let Some(open) = self.isolates.get_mut(isolate).and_then(|held| held.opens.remove(request)) else { return };
+        let Some(open) = self.isolates.get(isolate).and_then(|held| held.opens.get(request)) else { return };
         self.changed.insert(Row::Isolate(isolate.to_owned()));
         if open.committed {
-            self.commit(isolate, request, &open, -1, now);
+            self.commit(isolate, request, &open.clone(), -1, now);
         }
+        self.isolates.get_mut(isolate).and_then(|held| held.opens.remove(request));
     }
 
     /// Says when a budget has reached a threshold.

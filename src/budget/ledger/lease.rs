@@ -30,7 +30,7 @@ readable! { Isolate { seen_at, asked, asks, reported, leases, opens } }
 pub struct Lease {
     /// The pot's name.
     pub pot: String,
-    /// The window of the pot in which it was granted.
+    /// The window of the pot in which it was granted; what is used of it counts in later ones that its term reaches into.
     pub window: UnixMillis,
     /// Granted in all.
     pub granted: i64,
@@ -79,6 +79,11 @@ impl Lease {
         if self.closed { 0 } else { self.untold().max(0) }
     }
 
+    /// Whether what is used of it counts in a window that began at `window`: calls of that window may have drawn from it.
+    pub(super) fn counts_in(&self, window: UnixMillis) -> bool {
+        self.window == window || self.until > window
+    }
+
     /// Whether the isolate has not said what became of all of it.
     pub(super) fn is_untold(&self) -> bool {
         self.untold() > 0
@@ -108,7 +113,16 @@ impl Isolate {
 
     /// The ceilings of calls under way that hold from a lease.
     pub(super) fn ceilings(&self, lease: u64) -> i64 {
-        let holds = self.opens.values().filter(|open| !open.committed).flat_map(|open| &open.holds);
+        self.held(lease, |open| !open.committed)
+    }
+
+    /// The ceilings of calls that were booked at them before `window`, and may be corrected.
+    pub(super) fn committed(&self, lease: u64, window: UnixMillis) -> i64 {
+        self.held(lease, |open| open.committed && open.committed_at < window)
+    }
+
+    fn held(&self, lease: u64, counts: impl Fn(&Open) -> bool) -> i64 {
+        let holds = self.opens.values().filter(|open| counts(open)).flat_map(|open| &open.holds);
         holds.filter(|(number, _)| *number == lease).map(|(_, amount)| *amount).fold(0, i64::saturating_add)
     }
 }

@@ -1,5 +1,8 @@
+use std::collections::{BTreeSet, HashMap};
+
 use serde::Serialize;
 
+use super::{Isolate, Row};
 use crate::budget::{Enforcement, PotStanding, Rule};
 use crate::json::{Error, Reader, readable};
 use crate::limit::{Limit, Unit};
@@ -16,7 +19,7 @@ pub struct Pot {
     pub spent: i64,
     /// What was spent in each part of a rolling window, by the part's number, oldest first.
     pub parts: Vec<(i64, i64)>,
-    /// Leased to isolates and not used: the sum over the window's leases.
+    /// Leased to isolates and not used: the sum over leases that have not ended.
     pub leased: i64,
     /// Of a rate: when its bucket will be full, in microseconds since 1970.
     pub full_at: i64,
@@ -36,12 +39,41 @@ fn unread(reader: &mut Reader<'_>) -> Result<Vec<(String, u64)>, Error> {
 }
 
 impl Pot {
-    /// Moves on to the window that `now` is in. What was leased in an earlier one no longer matters.
-    pub(super) fn advance(&mut self, rule: &Rule, now: UnixMillis) {
-        let Rule::Budget(budget) = rule else { return };
+    /// Moves on to the window that `now` is in. Leases whose term is over by then end with theirs; calls of the new one
+    /// may draw from the others, of which all goes with it that their isolates have or may get back.
+    pub(super) fn move_on(
+        &mut self,
+        rule: &Rule,
+        isolates: &mut HashMap<String, Isolate>,
+        changed: &mut BTreeSet<Row>,
+        now: UnixMillis,
+    ) {
+        if !self.advance(rule, now) {
+            return;
+        }
+        let Pot { window, holders, leased, spent, .. } = self;
+        holders.retain(|(id, number)| {
+            let Some(held) = isolates.get_mut(id) else { return false };
+            let committed = held.committed(*number, *window);
+            let Some(lease) = held.leases.get_mut(number) else { return false };
+            lease.closed = !lease.counts_in(*window);
+            if lease.closed {
+                changed.insert(Row::lease(id, *number));
+            } else {
+                *leased = leased.saturating_add(lease.outstanding());
+                *spent = spent.saturating_add(committed);
+            }
+            !lease.closed
+        });
+    }
+
+    /// Moves on to the window that `now` is in, empty; whether it was in another one.
+    pub(super) fn advance(&mut self, rule: &Rule, now: UnixMillis) -> bool {
+        let Rule::Budget(budget) = rule else { return false };
         let frame = budget.frame(now);
         // A clock that was set back does not bring a window back.
-        if frame.window > self.window {
+        let is_next = frame.window > self.window;
+        if is_next {
             let holders = std::mem::take(&mut self.holders);
             *self = Pot { window: frame.window, used_at: self.used_at, holders, ..Pot::default() };
         }
@@ -53,6 +85,7 @@ impl Pot {
             }
             self.spent = self.parts.iter().map(|(_, spent)| spent).sum();
         }
+        is_next
     }
 
     /// Books what was used.

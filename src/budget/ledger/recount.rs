@@ -18,13 +18,13 @@ impl Ledger {
         }
         let is_of = |pot: &str| PotName::read(pot).rule == new.id;
         for (_, pot) in self.pots.iter_mut().filter(|(name, _)| is_of(name)) {
-            pot.advance(before, self.swept_at);
+            pot.move_on(before, &mut self.isolates, &mut self.changed, self.swept_at);
         }
         let window = new.frame(self.swept_at).window;
         // Ended ones too: what is told of them late counts like the rest.
         for (id, held) in &mut self.isolates {
             for (number, lease) in held.leases.iter_mut().filter(|(_, lease)| is_of(&lease.pot)) {
-                if self.pots.get(&lease.pot).is_some_and(|pot| pot.window == lease.window) {
+                if self.pots.get(&lease.pot).is_some_and(|pot| lease.counts_in(pot.window)) {
                     lease.window = window;
                     self.changed.insert(Row::lease(id, *number));
                 }

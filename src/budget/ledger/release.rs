@@ -54,9 +54,6 @@ impl Ledger {
                 self.changed.insert(Row::lease(&id, number));
                 let Some(pot) = self.pots.get_mut(&lease.pot) else { continue };
                 pot.left_by(number);
-                if pot.window != lease.window {
-                    continue;
-                }
                 pot.leased = pot.leased.saturating_sub(outstanding).max(0);
                 self.changed.insert(Row::Pot(lease.pot.clone()));
                 released.amount += NanoUsd(outstanding);

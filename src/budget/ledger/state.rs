@@ -280,6 +280,7 @@ impl Ledger {
 
     /// How a pot stands; `None` where its rule is not known.
     pub fn standing(&mut self, name: &str, now: UnixMillis) -> Option<PotStanding> {
+        self.move_on(name, now);
         let rule = &self.rules.get(PotName::read(name).rule)?.rule;
         let mut pot = self.pots.get(name).cloned().unwrap_or_default();
         pot.advance(rule, now);

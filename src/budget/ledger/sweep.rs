@@ -77,9 +77,10 @@ impl Ledger {
 
     /// Books the ceilings of a call, or takes them back where `sign` is negative.
     pub(super) fn commit(&mut self, isolate: &str, request: &str, open: &Open, sign: i64, now: UnixMillis) {
-        let Some(held) = self.isolates.get_mut(isolate) else { return };
         self.changed.insert(Row::Isolate(isolate.to_owned()));
         for (number, ceiling) in &open.holds {
+            self.move_on_for(isolate, *number, now);
+            let Some(held) = self.isolates.get_mut(isolate) else { return };
             let Some(lease) = held.leases.get_mut(number) else { continue };
             let Some(Known { rule, .. }) = self.rules.get(PotName::read(&lease.pot).rule) else { continue };
             let before = lease.outstanding();
@@ -87,15 +88,15 @@ impl Ledger {
             self.changed.insert(Row::lease(isolate, *number));
             let freed = before.saturating_sub(lease.outstanding());
             let Some(pot) = self.pots.get_mut(&lease.pot) else { continue };
-            pot.advance(rule, now);
-            if pot.window == lease.window {
-                pot.leased = pot.leased.saturating_sub(freed).max(0);
+            pot.leased = pot.leased.saturating_sub(freed).max(0);
+            // Into a new window only that goes which an open lease may get back.
+            if lease.counts_in(pot.window) && (!lease.closed || open.committed_at >= pot.window) {
                 match sign {
                     1.. => pot.book(rule, *ceiling, now),
                     _ => pot.take_off(rule, *ceiling, open.committed_at),
                 }
-                self.changed.insert(Row::Pot(lease.pot.clone()));
             }
+            self.changed.insert(Row::Pot(lease.pot.clone()));
         }
         // The row says what the call may have cost, whatever has become of its budgets; and its correction says the same.
         let cost = open.holds.iter().map(|(_, ceiling)| *ceiling).max().unwrap_or_default();
@@ -113,6 +114,11 @@ impl Ledger {
         let expired = held.leases.iter().filter(|(_, lease)| !lease.closed && lease.until <= now);
         let expired: Vec<u64> = expired.map(|(number, _)| *number).collect();
         for number in expired {
+            self.move_on_for(isolate, number, now);
+            let Some(held) = self.isolates.get_mut(isolate) else { return };
+            if held.leases.get(&number).is_none_or(|lease| lease.closed) {
+                continue;
+            }
             let ceilings = held.ceilings(number);
             // Of what a call was booked at too high the isolate may have given a part to another, and not said so yet.
             let is_of = |open: &Open| open.committed && open.holds.iter().any(|(lease, _)| *lease == number);
@@ -127,7 +133,7 @@ impl Ledger {
             };
             pot.advance(rule, now);
             let has_more = lease.outstanding() > 0 || may_be_corrected;
-            let may_be_spent = pot.window == lease.window && has_more && !has_left(rule, lease, now);
+            let may_be_spent = has_more && !has_left(rule, lease, now);
             if rule.is_strict_budget() && may_be_spent {
                 continue;
             }
@@ -139,11 +145,24 @@ impl Ledger {
             }
             lease.closed = true;
             pot.left_by(number);
-            if pot.window == lease.window {
-                pot.leased = pot.leased.saturating_sub(outstanding).max(0);
-                self.changed.insert(Row::Pot(lease.pot.clone()));
-            }
-            self.changed.insert(Row::lease(isolate, number));
+            pot.leased = pot.leased.saturating_sub(outstanding).max(0);
+            self.changed.extend([Row::Pot(lease.pot.clone()), Row::lease(isolate, number)]);
+        }
+    }
+
+    /// Moves a pot on to the window that `now` is in, see [`Pot::move_on`].
+    pub(super) fn move_on(&mut self, pot: &str, now: UnixMillis) {
+        let Ledger { rules, pots, isolates, changed, .. } = self;
+        if let (Some(known), Some(pot)) = (rules.get(PotName::read(pot).rule), pots.get_mut(pot)) {
+            pot.move_on(&known.rule, isolates, changed, now);
+        }
+    }
+
+    /// Moves the pot of a lease on.
+    pub(super) fn move_on_for(&mut self, isolate: &str, lease: u64, now: UnixMillis) {
+        let lease = self.isolates.get(isolate).and_then(|held| held.leases.get(&lease));
+        if let Some(pot) = lease.map(|lease| lease.pot.clone()) {
+            self.move_on(&pot, now);
         }
     }
 
@@ -195,7 +214,6 @@ impl Ledger {
             for (number, lease) in held.leases {
                 let mut pot = self.pots.get_mut(&lease.pot);
                 let known = pot.as_ref().and_then(|pot| pot.lease_of(GONE));
-                let known = known.filter(|known| all.leases.get(known).is_some_and(|it| it.window == lease.window));
                 if let Some(pot) = &mut pot {
                     pot.left_by(number);
                     if known.is_none() && !lease.closed {
@@ -422,6 +440,39 @@ mod tests {
     }
 
     const START: UnixMillis = UnixMillis(1_790_000_000_000);
+
+    #[test]
+    fn what_is_leased_when_a_window_ends_counts_in_the_next_one() {
+        const HOUR: i64 = 3_600_000;
+        let at = |millis: i64| UnixMillis(START.0 - START.0 % HOUR + HOUR + millis);
+        let scope = Scope { kind: ScopeKind::Account, ..Scope::default() };
+        let budget = Budget { id: "b".into(), scope, limit: NanoUsd(100), period: Period::Hour, ..Budget::default() };
+        let mut ledger = Ledger::default();
+        ledger.set_rule(Rule::Budget(budget));
+        let message = |isolate: &str, message| Message { version: PROTOCOL, isolate: isolate.into(), ..message };
+        let ask = |ask, least| {
+            let needs = vec![Need { pot: "b".into(), least, want: least }];
+            Message { ask, needs, ..Message::default() }
+        };
+        let lease = ledger.handle(message("one", ask(1, 60)), at(-3_000)).leases.first().expect("a lease").lease;
+        let holds = vec![(lease, 30)];
+        let opened = vec![Opened { request: "r.1".into(), key: "k".into(), holds, ..Opened::default() }];
+        ledger.handle(message("one", Message { report: 1, opened, ..Message::default() }), at(-3_000));
+        // Half of it is a call that is booked at its ceiling; all of it may be spent in the hour that begins.
+        ledger.sweep(at(-1_000));
+        let figures = |ledger: &mut Ledger, now| ledger.standing("b", now).map(|it| (it.spent, it.leased));
+        assert_eq!(figures(&mut ledger, at(-500)), Some((30, 30)));
+        assert_eq!(figures(&mut ledger, at(500)), Some((30, 30)));
+        assert!(ledger.handle(message("two", ask(1, 41)), at(500)).refusal.is_some(), "40 are left");
+        assert!(ledger.handle(message("two", ask(2, 40)), at(500)).refusal.is_none());
+        // The truth comes: 10 were used, and the rest is given back.
+        let told = LeaseReport { lease, pot: "b".into(), used: 10, returned: 50, ..LeaseReport::default() };
+        let told = Message { report: 2, closed: vec!["r.1".into()], leases: vec![told], ..Message::default() };
+        ledger.handle(message("one", told), at(1_000));
+        assert_eq!(figures(&mut ledger, at(1_000)), Some((10, 40)));
+        // Of what reaches into no further hour nothing counts there.
+        assert_eq!(figures(&mut ledger, at(HOUR)), Some((0, 0)));
+    }
 
     #[test]
     fn a_correction_that_comes_after_its_budget_was_deleted_corrects_the_row() {

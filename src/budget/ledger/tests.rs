@@ -15,6 +15,7 @@ use crate::limit::{Limit, Per, Unit};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
 const START: i64 = 1_790_000_000_000;
+const HOUR: i64 = 3_600_000;
 const ISOLATES: usize = 3;
 
 #[derive(Clone, Debug)]
@@ -75,6 +76,8 @@ struct Running {
     hold: Option<Hold>,
     most: i64,
     deadline: UnixMillis,
+    /// The hour in which it began.
+    hour: i64,
 }
 
 struct World {
@@ -93,6 +96,8 @@ struct World {
     /// What the upstream has charged for, and what it may yet charge for calls of isolates that are gone.
     charged: i64,
     lost: i64,
+    /// Both, by the hour in which the call began.
+    by_hour: HashMap<i64, i64>,
     /// What the operator freed of that, not knowing whether it was spent.
     released: i64,
     highest_limit: i64,
@@ -118,6 +123,7 @@ impl World {
             now: UnixMillis(START),
             charged: 0,
             lost: 0,
+            by_hour: HashMap::new(),
             released: 0,
             begun: 0,
         };
@@ -201,7 +207,8 @@ impl World {
         match self.purses[isolate].take(&wanted, now) {
             Taken::Held(hold) => {
                 assert!(hold.is_some(), "a call that a budget counts holds something");
-                self.running.push(Running { isolate, hold, most: wish.most, deadline: self.now.plus(Millis(60_000)) });
+                let (deadline, hour) = (self.now.plus(Millis(60_000)), self.now.0 / HOUR);
+                self.running.push(Running { isolate, hold, most: wish.most, deadline, hour });
             }
             Taken::Ask(message) => {
                 let call = (wish.tries < 3).then_some(Wish { tries: wish.tries + 1, ..wish });
@@ -213,9 +220,10 @@ impl World {
     }
 
     fn end(&mut self, index: usize, share: u8) {
-        let Running { isolate, hold, most, .. } = self.running.swap_remove(index);
+        let Running { isolate, hold, most, hour, .. } = self.running.swap_remove(index);
         let cost = most * i64::from(share.min(100)) / 100;
         self.charged += cost;
+        *self.by_hour.entry(hour).or_default() += cost;
         if let Some(hold) = hold {
             self.purses[isolate].settle(hold, &Amounts { cost: NanoUsd(cost), requests: 1, ..Amounts::default() });
         }
@@ -269,7 +277,10 @@ impl World {
         let (gone, running): (Vec<Running>, Vec<Running>) =
             std::mem::take(&mut self.running).into_iter().partition(|call| call.isolate == isolate);
         self.running = running;
-        self.lost += gone.iter().map(|call| call.most).sum::<i64>();
+        for Running { most, hour, .. } in gone {
+            self.lost += most;
+            *self.by_hour.entry(hour).or_default() += most;
+        }
     }
 
     fn restart(&mut self) {
@@ -288,6 +299,12 @@ impl World {
         if self.rule.period == Period::Total {
             let total = self.charged + self.lost + under_way;
             assert!(total <= most, "{total} of {most} could be charged");
+        }
+        if self.rule.period == Period::Hour {
+            let hour = self.now.0 / HOUR;
+            let under_way = self.running.iter().filter(|call| call.hour == hour).map(|call| call.most).sum::<i64>();
+            let total = self.by_hour.get(&hour).copied().unwrap_or_default() + under_way;
+            assert!(total <= most, "{total} of {most} could be charged for calls of this hour");
         }
         let standing = self.ledger.standing("b", self.now).expect("known");
         let sum = standing.spent + standing.leased;
@@ -376,13 +393,16 @@ proptest! {
 
     #[test]
     fn no_window_of_a_strict_budget_is_overspent(
-        ops in proptest::collection::vec(op(), 1..300), skew in skews(), limit in 20i64..300, rolling in any::<bool>(),
+        ops in proptest::collection::vec(op(), 1..300), skew in skews(), limit in 20i64..90, rolling in any::<bool>(),
     ) {
         let window = if rolling { Window::Rolling } else { Window::Calendar };
         let mut world = World::new(budget(Period::Hour, window, limit), &skew);
+        // The next hour begins while leases of this one last.
+        world.now.0 += if rolling { 0 } else { HOUR - 1_500 - world.now.0 % HOUR };
         for op in &ops {
-            world.act(op);
-            world.act(&Op::Wait(20_000));
+            let short = if let Op::Wait(wait) = op { Op::Wait(wait % 300) } else { op.clone() };
+            world.act(if rolling { op } else { &short });
+            world.act(&Op::Wait(if rolling { 20_000 } else { 30 }));
         }
     }
 
