@@ -18,6 +18,8 @@ use crate::units::{Millis, UnixMillis};
 const LONGEST_GRACE_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// Texts of one key in force at once: the current one and those still in their grace.
 const MOST_TEXTS: usize = 10;
+/// An expired key can be given more time for so long: the ledger forgets it a day later, with what it has spent.
+const REVIVED_WITHIN: Millis = Millis(6 * 24 * 60 * 60 * 1000);
 /// How long the hash of an ended text is kept: until its copy at the edge is gone for certain.
 const ENDED_KEPT: Millis = Millis(24 * 60 * 60 * 1000);
 
@@ -83,9 +85,13 @@ pub(super) async fn update<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Ans
     let team = terms_of(call, changed.team_id.as_deref()).await?;
     let edit = |stored: &mut StoredKey| {
         stored.team = team;
-        let before = stored.key.team_id.clone();
+        let (team, end) = (stored.key.team_id.clone(), stored.key.expires_at);
         key_body::apply(call.request, call.context, &mut stored.key)?;
-        same_ledger(before.as_deref(), stored.key.team_id.as_deref())
+        if end != stored.key.expires_at && end.is_some_and(|end| call.request.now.since(end) > REVIVED_WITHIN) {
+            let message = "passed more than six days ago, and what the key has spent is forgotten: make another key";
+            return Err(Refusal::faulty(vec![Fault { path: "expires_at".to_owned(), message: message.to_owned() }]));
+        }
+        same_ledger(team.as_deref(), stored.key.team_id.as_deref())
     };
     show(change(call, id, "key.update", edit).await?)
 }

@@ -36,11 +36,14 @@ pub struct Terms {
     /// Why the key must not be used any more, where that is so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// When it stops by itself, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMillis>,
     /// Which rules this ledger counts its calls under.
     #[serde(skip_serializing_if = "Part::is_all")]
     pub part: Part,
 }
-readable! { Terms { key, team, updated_at, budgets, limits, ended, part } }
+readable! { Terms { key, team, updated_at, budgets, limits, ended, expires_at, part } }
 
 /// Which rules a ledger counts calls of a key under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -78,9 +81,9 @@ impl Terms {
     /// What the account's ledger should know of a key whose team has one of its own.
     #[must_use]
     pub fn shared(&self) -> Terms {
-        let Terms { key, team, updated_at, ended, .. } = self;
-        let (key, team, updated_at, ended) = (key.clone(), team.clone(), *updated_at, *ended);
-        Terms { key, team, updated_at, ended, part: Part::Shared, ..Terms::default() }
+        let (key, team) = (self.key.clone(), self.team.clone());
+        let Terms { updated_at, ended, expires_at, .. } = *self;
+        Terms { key, team, updated_at, ended, expires_at, part: Part::Shared, ..Terms::default() }
     }
 }
 

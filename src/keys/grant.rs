@@ -171,6 +171,7 @@ pub fn terms(key: &Key) -> Terms {
         budgets: key.budgets.clone(),
         limits: key.limits.clone(),
         ended: key.revoked_at.map(|_| Ended::Revoked).or(is_off.then_some(Ended::Disabled)),
+        expires_at: key.expires_at,
         part: if ledger_of(key.team_id.as_deref()).is_some() { Part::Own } else { Part::All },
     }
 }

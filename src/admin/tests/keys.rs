@@ -188,3 +188,20 @@ fn what_is_not_there_is_not_found() {
         assert_eq!((refused.status, refused.code()), (404, "not_found"), "{method} {path}");
     }
 }
+
+#[test]
+fn a_key_that_expired_long_ago_does_not_come_back_with_its_budgets_anew() {
+    let gateway = Gateway::new();
+    let day = 86_400_000;
+    let (id, text) = gateway.key(&json!({"name": "a", "expires_at": START + day}).to_string());
+    for (days, status) in [(6, 200), (30, 400)] {
+        gateway.now.set(START + days * day);
+        let path = format!("/admin/keys/{id}");
+        let later = json!({"expires_at": START + (days + 1) * day}).to_string();
+        let patched = gateway.send("PATCH", &path, &later);
+        assert_eq!(patched.status, status, "{}", patched.body);
+        assert_eq!(gateway.lets_through(&text), status == 200);
+        assert_eq!(patched.fault_paths(), if status == 200 { vec![] } else { vec!["expires_at"] });
+        assert_eq!(gateway.send("PATCH", &path, r#"{"name":"b"}"#).status, 200, "the rest may change");
+    }
+}

@@ -16,7 +16,8 @@ const MOST_GONE: usize = 1_000;
 const GONE: &str = "gone";
 /// How often pots are looked through for what no longer counts.
 const AGED_EVERY: Millis = Millis(600_000);
-/// A key that was revoked so long ago is in no copy at the edge and no isolate's memory, and no call of it is under way.
+/// A key that was revoked or has expired so long ago is in no copy at the edge and no isolate's memory, and no call of it is
+/// under way.
 const ENDED_KEPT: Millis = Millis(7 * 86_400_000);
 /// So many of them are forgotten at a time.
 const MOST_FORGOTTEN: usize = 100;
@@ -233,7 +234,7 @@ impl Ledger {
         }
     }
 
-    /// Forgets keys that were revoked long ago, with all that is theirs, and the parts of users, sessions and tags of which
+    /// Forgets keys that ended for good long ago, with all that is theirs, and the parts of users, sessions and tags of which
     /// nothing counts any more: their period is over, or their bucket is full. Should they come again, they begin with the
     /// same.
     fn forget_aged(&mut self, now: UnixMillis) {
@@ -243,7 +244,8 @@ impl Ledger {
         self.aged_at = now;
         let ended = self.keys.iter().filter(|(_, standing)| {
             let terms = &standing.terms;
-            terms.ended == Some(Ended::Revoked) && now.since(terms.updated_at) >= ENDED_KEPT
+            let revoked_at = terms.ended.filter(|ended| *ended == Ended::Revoked).map(|_| terms.updated_at);
+            revoked_at.or(terms.expires_at).is_some_and(|end| now.since(end) >= ENDED_KEPT)
         });
         for key in ended.map(|(key, _)| key.clone()).take(MOST_FORGOTTEN).collect::<Vec<_>>() {
             self.forget_key(&key);
@@ -550,15 +552,17 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_revoked_long_ago_is_forgotten_with_all_that_was_its_own() {
+    fn a_key_that_ended_long_ago_is_forgotten_with_all_that_was_its_own() {
         let mut ledger = Ledger::default();
         let each = Scope { kind: ScopeKind::Key, id: "*".into() };
         let of_each = Budget { id: "each".into(), scope: each, limit: NanoUsd(100), ..Budget::default() };
         ledger.set_rule(Rule::Budget(of_each));
-        for (key, ended) in [("live", None), ("off", Some(Ended::Disabled)), ("gone", Some(Ended::Revoked))] {
+        let ends = [("live", None), ("off", Some(Ended::Disabled)), ("gone", Some(Ended::Revoked)), ("old", None)];
+        for (key, ended) in ends {
+            let expires_at = (key == "old").then_some(START.plus(DAY));
             let own = Budget { id: format!("own-{key}"), scope: Scope::key(key), ..Budget::default() };
             let budgets = vec![Budget { limit: NanoUsd(100), ..own }];
-            let terms = Terms { key: key.into(), budgets, updated_at: START, ..Terms::default() };
+            let terms = Terms { key: key.into(), budgets, updated_at: START, expires_at, ..Terms::default() };
             ledger.set_terms(terms.clone());
             let pots = [format!("own-{key}"), format!("each/{key}")];
             let needs = pots.map(|pot| Need { pot, least: 60, want: 60 }).to_vec();
@@ -568,9 +572,9 @@ mod tests {
             ledger.set_terms(Terms { ended, updated_at: START.plus(Millis(1)), ..terms });
         }
         let mut rows = std::collections::BTreeMap::new();
-        for (days, stay) in [(6, 3), (8, 2), (9, 2)] {
-            ledger.sweep(START.plus(Millis(days * DAY.0)));
-            ledger.sweep(START.plus(Millis(days * DAY.0 + 1_000)));
+        for (days, stay) in [(6, 4), (7, 3), (9, 2), (10, 2)] {
+            ledger.sweep(START.plus(Millis(days * DAY.0 + 1)));
+            ledger.sweep(START.plus(Millis(days * DAY.0 + 2_000)));
             rows.extend(ledger.take_changes());
             let isolates = ledger.isolates.len();
             assert_eq!((ledger.keys.len(), ledger.pots.len(), isolates), (stay, 2 * stay, stay), "after {days} days");
@@ -578,7 +582,7 @@ mod tests {
         }
         let left: Vec<&str> = rows.iter().filter(|(_, value)| value.is_some()).map(|(row, _)| row.place().1).collect();
         assert!(left.iter().any(|name| name.contains("live")));
-        assert!(!left.iter().any(|name| name.contains("gone")), "{left:?}");
+        assert!(!left.iter().any(|name| name.contains("gone") || name.contains("old")), "{left:?}");
     }
 
     #[test]
