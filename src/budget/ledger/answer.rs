@@ -10,6 +10,9 @@ use crate::budget::{
 use crate::sorted;
 use crate::units::UnixMillis;
 
+/// Bytes that the calls under way may take in their isolate's row: storage takes two million.
+const MOST_OPEN_BYTES: usize = 1_900_000;
+
 impl Ledger {
     /// Takes a message in and answers it. The same message again changes nothing.
     pub fn handle(&mut self, message: Message, now: UnixMillis) -> Reply {
@@ -204,9 +207,15 @@ impl Ledger {
             return;
         }
         self.changed.insert(Row::Isolate(isolate.to_owned()));
+        let mut bytes: usize = held.opens.iter().map(|(request, open)| bytes_of(request, open)).sum();
         for Opened { request, key, holds, left, counted_elsewhere } in opened.into_iter().take(MOST_LISTED) {
             let deadline = now.plus(left);
             let open = Open { key, holds, deadline, counted_elsewhere, ..Open::default() };
+            bytes += bytes_of(&request, &open);
+            // Of one call too many no row is written should its isolate die; what it holds stays leased all the same.
+            if bytes > MOST_OPEN_BYTES {
+                break;
+            }
             held.opens.get_or_insert_with(request, || open);
         }
     }
@@ -246,11 +255,52 @@ impl Ledger {
     }
 }
 
+/// How many bytes a call under way takes in its isolate's row at most: its texts, numbers and the names of its members.
+fn bytes_of(request: &str, open: &Open) -> usize {
+    128 + request.len() + open.key.len() + 32 * open.holds.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Scope, ScopeKind};
+    use crate::budget::{Budget, Scope, ScopeKind};
     use crate::limit::{Limit, Per, Unit};
+    use crate::units::{Millis, NanoUsd};
+
+    #[test]
+    fn more_calls_at_once_than_a_row_holds_do_not_lock_their_isolate_out() {
+        const CALLS: usize = 30_000;
+        let now = UnixMillis(1_790_000_000_000);
+        let scope = Scope { kind: ScopeKind::Account, ..Scope::default() };
+        let mut ledger = Ledger::default();
+        ledger.set_rule(Rule::Budget(Budget { id: "b".into(), scope, limit: NanoUsd::DOLLAR, ..Budget::default() }));
+        let message = |message| Message { version: PROTOCOL, isolate: "i".into(), ..message };
+        let needs = vec![Need { pot: "b".into(), least: 600_000, want: 600_000 }];
+        let lease = ledger.handle(message(Message { ask: 1, needs, ..Message::default() }), now).leases[0].lease;
+        let request = |call: usize| format!("req_01kabcdefghjkmnpqrstvwxyz{call:05}.{call}");
+        let mut longest = 0;
+        let mut tell = |ledger: &mut Ledger, report: u64, change: Message| {
+            let leases = vec![LeaseReport { lease, pot: "b".into(), renew: true, ..LeaseReport::default() }];
+            let reply = ledger.handle(message(Message { report, leases, ..change }), now);
+            assert_eq!(reply.leases.len(), 1, "renewed");
+            let rows = ledger.take_changes().into_iter().filter_map(|(_, value)| value);
+            longest = rows.map(|value| value.len()).max().unwrap_or(0).max(longest);
+        };
+        for (report, first) in (1..).zip((0..CALLS).step_by(MOST_LISTED)) {
+            let opened = (first..first + MOST_LISTED).map(|call| {
+                let (key, holds) = ("key_01kabcdefghjkmnpqrstvwxyz0".to_owned(), vec![(lease, 20)]);
+                Opened { request: request(call), key, holds, left: Millis(60_000), ..Opened::default() }
+            });
+            tell(&mut ledger, report, Message { opened: opened.collect(), ..Message::default() });
+        }
+        for (report, first) in (4..).zip((0..CALLS).step_by(MOST_LISTED)) {
+            let closed = (first..first + MOST_LISTED).map(request).collect();
+            tell(&mut ledger, report, Message { closed, ..Message::default() });
+        }
+        assert!((500_000..2_000_000).contains(&longest), "a row of {longest} bytes");
+        assert!(ledger.isolates["i"].opens.is_empty());
+        assert_eq!(ledger.standing("b", now).map(|it| (it.leased, it.held)), Some((600_000, 0)));
+    }
 
     #[test]
     fn what_a_call_took_beyond_its_hold_is_gone_for_all_at_once() {
