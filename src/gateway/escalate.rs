@@ -176,7 +176,7 @@ impl Gateway {
         failure.retry = Retry::OtherTarget;
         call.note_failed(&failure, now);
         let row = call.rows.len();
-        let cost = self.pay_besides(call, &failure, &usage, now);
+        let cost = self.pay_besides(call, &failure, &usage, true, now);
         call.add_besides(usage, cost);
         call.first_token = None;
         // Of what is long, the room that it takes is worth more than the comfort that it may be.

@@ -57,6 +57,8 @@ pub(super) struct Funds {
     pub(super) waited: Option<Millis>,
     /// Its request was counted.
     counted: bool,
+    /// An answer was charged with what is charged once a call.
+    pub(super) fixed_paid: bool,
     /// What the caller is told of limits and budgets.
     pub(super) headers: Headers,
 }
@@ -69,9 +71,9 @@ impl Funds {
         }
     }
 
-    /// Those of a call whose request is counted elsewhere.
-    pub(super) fn counted() -> Funds {
-        Funds { counted: true, ..Funds::default() }
+    /// Those of a call for the same request, beside this one.
+    pub(super) fn beside(&self) -> Funds {
+        Funds { counted: true, fixed_paid: self.fixed_paid, ..Funds::default() }
     }
 
     /// Another turn of a talk is paid for like another call, but is no other request.
@@ -90,6 +92,7 @@ impl Funds {
             self.paid = Some(self.paid.unwrap_or_default() + paid);
         }
         self.at_ceiling |= std::mem::take(&mut other.at_ceiling);
+        self.fixed_paid |= other.fixed_paid;
     }
 }
 
@@ -239,36 +242,45 @@ impl Gateway {
             return;
         }
         let usage = estimate_used(call.incoming.body.len() as u64, 0);
-        self.pay_besides(call, failure, &usage, now);
+        self.pay_besides(call, failure, &usage, false, now);
     }
 
-    /// Pays for an attempt that is over, and was the last to be noted, while its call is not. Gives what it cost.
+    /// Pays for an attempt that is over, and was the last to be noted, while its call is not; `answered` as in
+    /// [`Gateway::pay_row`]. Gives what it cost.
     pub(super) fn pay_besides(
         &mut self,
         call: &mut Call,
         failure: &Failure,
         usage: &Usage,
+        answered: bool,
         now: UnixMillis,
     ) -> Option<Cost> {
-        let cost = self.pay_row(call, failure, usage, now);
+        let cost = self.pay_row(call, failure, usage, answered, now);
         call.note_used(Some(usage), cost);
         cost
     }
 
     /// Pays for an attempt that does not end its call: it has a row of its own in the ledger, with its own target and
-    /// prices.
+    /// prices. Where it `answered`, be it not well enough or not to the end, it is charged with what is charged once a call.
     pub(super) fn pay_row(
         &mut self,
         call: &mut Call,
         failure: &Failure,
         usage: &Usage,
+        answered: bool,
         now: UnixMillis,
     ) -> Option<Cost> {
         let before = (call.funds.paid.take(), std::mem::take(&mut call.funds.at_ceiling));
-        let cost = self.cost_of_part(call, usage);
-        let fixed = call.grant.as_ref().map(|grant| grant.markup().fixed).unwrap_or_default();
-        call.funds.most.cost = (call.funds.most.cost - fixed).max(NanoUsd::ZERO);
+        let was_paid = call.funds.fixed_paid;
+        if !answered && !was_paid {
+            let fixed = call.grant.as_ref().map(|grant| grant.markup().fixed).unwrap_or_default();
+            call.funds.most.cost = (call.funds.most.cost - fixed).max(NanoUsd::ZERO);
+        }
+        call.funds.fixed_paid |= !answered;
+        let cost = self.cost(call, usage);
         let cost = self.pay(call, Some(usage), cost);
+        let asked = cost.map_or(call.funds.paid.unwrap_or_default(), |cost| cost.upstream);
+        call.funds.fixed_paid = was_paid || (answered && asked > NanoUsd::ZERO);
         let mut record = call.record(status_of(failure), Some(failure), Some(usage), cost, now);
         // These are told with the row of the call itself.
         (record.tried, record.routing) = (None, None);
@@ -381,6 +393,9 @@ impl Gateway {
         }
         let markup = grant.markup();
         most.cost = if own_key { markup.surcharge(most.cost) } else { markup.charge(most.cost) };
+        if call.funds.fixed_paid {
+            most.cost = (most.cost - markup.fixed).max(NanoUsd::ZERO);
+        }
         if let Some(limit) = grant.key.max_cost_per_call.filter(|limit| most.cost > *limit) {
             return Err(too_dear(most.cost, limit));
         }

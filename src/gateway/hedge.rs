@@ -10,7 +10,6 @@ use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
 use super::call::{Call, Role, Stage};
-use super::funds::Funds;
 use super::settle::{estimate, unread};
 use super::{CallId, Gateway, Step};
 
@@ -89,7 +88,7 @@ impl Gateway {
             inlined: call.inlined.clone(),
             memory: call.memory.clone(),
             kept: call.kept.as_ref().map(|_| Vec::new()),
-            funds: Funds::counted(),
+            funds: call.funds.beside(),
             hedged: true,
             ..Call::new(call.request_id.clone(), call.incoming.clone(), call.started)
         })
@@ -109,7 +108,7 @@ impl Gateway {
             self.report_failed(&other, &failure, now);
             other.note_failed(&failure, now);
             if let Some(usage) = usage {
-                let cost = self.pay_besides(&mut other, &failure, &usage, now);
+                let cost = self.pay_besides(&mut other, &failure, &usage, false, now);
                 call.add_besides(unread(), cost);
             }
         }

@@ -66,7 +66,7 @@ impl Gateway {
         self.report_failed(call, failure, now);
         call.note_failed(failure, now);
         if let Some(usage) = self.usage_of(call, &pipe, Some(failure)) {
-            let cost = self.pay_besides(call, failure, &usage, now);
+            let cost = self.pay_besides(call, failure, &usage, true, now);
             call.add_besides(usage, cost);
         }
         let Some(seam) = pipe.into_seam() else { return Ok(self.end_with(call, failure, now)) };

@@ -21,15 +21,7 @@ impl Gateway {
     /// says it charges; `None` where nobody knows. Of what is sold by the unit the upstream's word comes first: lists
     /// have one price for an image of whatever size.
     pub(super) fn cost(&self, call: &Call, usage: &Usage) -> Option<Cost> {
-        self.cost_with(call, usage, Markup::charge)
-    }
-
-    /// The same of an attempt that does not end its call: what is charged once a call is charged with the one that does.
-    pub(super) fn cost_of_part(&self, call: &Call, usage: &Usage) -> Option<Cost> {
-        self.cost_with(call, usage, Markup::charge_part)
-    }
-
-    fn cost_with(&self, call: &Call, usage: &Usage, charge: fn(&Markup, NanoUsd) -> NanoUsd) -> Option<Cost> {
+        let charge = if call.funds.fixed_paid { Markup::charge_part } else { Markup::charge };
         let attempt = call.attempt.as_ref()?;
         let priced = attempt.price.as_ref().and_then(|price| cost(usage, price));
         let upstream =

@@ -178,7 +178,7 @@ impl Gateway {
     fn leave(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
         let at = call.tried.len();
         let usage = self.usage_of(call, pipe, Some(&failure));
-        let cost = usage.as_ref().and_then(|usage| self.pay_row(call, &failure, usage, now));
+        let cost = usage.as_ref().and_then(|usage| self.pay_row(call, &failure, usage, false, now));
         call.add_besides(unread(), cost);
         let step = self.failed(call, failure, now);
         if let Some(tried) = call.tried.get_mut(at) {

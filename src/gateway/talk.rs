@@ -110,14 +110,14 @@ impl Gateway {
     }
 
     fn pay_turn(&mut self, call: &mut Call, usage: Usage) {
-        let is_first = call.talk.as_ref().is_none_or(|talk| talk.usage.is_none());
-        let cost = if is_first { self.cost(call, &usage) } else { self.cost_of_part(call, &usage) };
+        let cost = self.cost(call, &usage);
         let before = call.funds.paid;
         self.pay(call, Some(&usage), cost);
         // Without budgets nothing is held, and the record has to know all the same.
         if let Some(cost) = cost.filter(|_| call.funds.paid == before) {
             call.funds.add_turn(cost.charged);
         }
+        call.funds.fixed_paid = true;
         if let Some(talk) = &mut call.talk {
             talk.usage = Some(talk.usage.as_ref().map_or_else(|| usage.clone(), |sum| sum.plus(&usage)));
         }

@@ -5,8 +5,8 @@ use crate::units::NanoUsd;
 
 /// What a key is charged for what its calls cost: `cost × factor + fixed`, rounded up to whole nano-dollars.
 ///
-/// A factor below 1 is a discount. `fixed` is charged once a call that cost something, with the attempt that ends it; a
-/// call that cost nothing is charged nothing.
+/// A factor below 1 is a discount. `fixed` is charged once a call that cost something, with its first answer; a call that cost
+/// nothing is charged nothing.
 ///
 /// ```
 /// use latchkey::keys::{Factor, Markup};

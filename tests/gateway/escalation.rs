@@ -5,7 +5,7 @@ use latchkey::budget::{Budget, Period, Scope};
 use latchkey::failure::Kind;
 use latchkey::gateway::{CallId, Deadline, Input, Step};
 use latchkey::http::Response;
-use latchkey::keys::Key;
+use latchkey::keys::{Key, Markup};
 use latchkey::units::NanoUsd;
 use serde_json::{Value, json};
 
@@ -447,4 +447,31 @@ fn what_there_is_is_better_than_asking_whom_a_breaker_blocks() {
     let response = answered(step);
     assert_eq!((response.status, header(&response, "x-latchkey-attempts")), (200, Some("1")));
     assert_eq!(header(&response, "x-latchkey-adjusted"), Some("check=failed"));
+}
+
+#[test]
+fn the_fixed_part_of_a_mark_up_is_charged_with_the_first_answer_and_never_again() {
+    let fixed = NanoUsd(1_000_000);
+    let spec = json!({"version": 1, "failover": {"same_target": 0}, "aliases": {"data": {"candidates": [
+        {"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}}, "openai/gpt-4o"]}}});
+    for next_answers in [true, false] {
+        let markup = Some(Markup { fixed, ..Markup::default() });
+        let key = Key { budgets: vec![of_each_key(10_000_000)], markup, ..Key::default() };
+        let mut world = World::of(key, &spec.to_string(), &[]);
+        let (id, step) = said(&mut world, &json!({}), "Who knows");
+        sent(step);
+        let response = match next_answers {
+            true => world.answer(id, 200, &[], &saying("Rome")),
+            false => answered(world.refuse(id, 503, &[], "{}")),
+        };
+        let rows = world.rows();
+        let charged: i64 = rows.iter().map(|row| row.cost_nano.expect("a cost")).sum();
+        let asked: i64 = rows.iter().map(|row| row.upstream_cost_nano.expect("a cost")).sum();
+        assert_eq!((rows.len(), charged), (1 + usize::from(next_answers), asked + fixed.0));
+        assert_eq!(header(&response, "x-latchkey-cost"), Some(NanoUsd(charged).to_string().as_str()));
+        world.report();
+        let now = world.now;
+        let standing = world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known");
+        assert_eq!(standing.spent, charged);
+    }
 }
