@@ -32,8 +32,8 @@ pub fn generation(rows: &[CallRow], key_id: &str) -> Option<String> {
         native_tokens_reasoning: sum(|row| row.output_reasoning),
         total_cost: amount(|row| row.cost_nano),
         upstream_inference_cost: amount(|row| row.upstream_cost_nano),
-        // The last correction is what the call came to; other rows are of its attempts.
-        state: rows.iter().rev().find(|row| row.corrects.is_some()).unwrap_or(first).state.as_str(),
+        // What corrects the call's own row says what it came to; other rows are of its attempts.
+        state: rows.iter().rev().find(|row| row.corrects == Some(first.seq)).unwrap_or(first).state.as_str(),
         user: first.user.as_deref(),
         session: first.session.as_deref(),
         tags: first.tags.as_deref(),
@@ -129,6 +129,11 @@ mod tests {
         assert_eq!(data["tried"][0]["cost"].to_string(), "0.001");
         assert_eq!(data["routing"]["candidates"][0]["target"], "p/m");
         assert!(!body.contains("for the operator"));
+        // Booked at its ceiling while nothing was heard of it, which is taken back: its own row says what it came to.
+        let ceiling = |seq, cost_nano, corrects| CallRow { seq, cost_nano: Some(cost_nano), corrects, ..row.clone() };
+        let own = CallRow { state: "settled_actual".to_owned(), ..row.clone() };
+        let body = generation(&[own, ceiling(9, 5, None), ceiling(10, -5, Some(9))], "key_1").expect("its own");
+        assert!(body.contains(r#""state":"settled_actual""#), "{body}");
         assert_eq!(generation(&[row], "key_2"), None, "somebody else's");
         assert_eq!(generation(&[], "key_1"), None);
     }

@@ -36,7 +36,7 @@ use super::outbox::Outbox;
 use super::rows::each;
 use crate::admin::CallRow;
 use crate::breaker::Order;
-use crate::budget::ledger::{Committed, Notice, Released, Row};
+use crate::budget::ledger::{Notice, Released, Row};
 use crate::budget::{Budget, KeyStandings, Message, PROTOCOL, PotStanding, Reply, Rule, Terms};
 use crate::json::{Raw, readable};
 use crate::limit::Limit;
@@ -354,7 +354,7 @@ impl Ledger {
             }
         }
         for committed in ledger.take_committed() {
-            let record = row_of(&committed);
+            let record = Record::of_ceiling(committed);
             let name = format!("{}.{}", record.request_id, record.seq);
             self.outbox().keep(&name, &format!("[{}]", crate::json::to_string(&record)))?;
         }
@@ -438,22 +438,4 @@ fn standings(ledger: &mut crate::budget::Ledger, wondered: Wondered, now: UnixMi
         (rule, pots)
     });
     Standings { version: PROTOCOL, standings: standings.collect(), key }
-}
-
-/// The row of a call that was booked at its ceiling, or of the correction of one.
-fn row_of(committed: &Committed) -> Record {
-    let (request, hold) = committed.request.rsplit_once('.').unwrap_or((&committed.request, "0"));
-    // Attempts are numbered from 0; these rows stand far above them, two for each hold.
-    let hold = hold.parse::<u32>().unwrap_or(0) % (1 << 29);
-    let seq = (1 << 30) + 2 * hold + u32::from(committed.cost < 0);
-    Record {
-        request_id: request.to_owned(),
-        seq,
-        at: committed.at,
-        key_id: committed.key.clone(),
-        team_id: committed.team.clone(),
-        cost_nano: Some(committed.cost),
-        state: "committed_ceiling",
-        ..Record::default()
-    }
 }

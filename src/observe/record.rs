@@ -1,5 +1,6 @@
 use serde::Serialize;
 
+use crate::budget::ledger::Committed;
 use crate::chat::Usage;
 use crate::sorted;
 use crate::units::{Millis, NanoUsd, UnixMillis};
@@ -160,6 +161,27 @@ fn is_zero(count: &u64) -> bool {
 }
 
 impl Record {
+    /// The row of a call that was booked at its ceiling, or the one that corrects it.
+    #[must_use]
+    pub fn of_ceiling(committed: Committed) -> Record {
+        let Committed { request, key, team, cost, at } = committed;
+        let (request_id, hold) = request.rsplit_once('.').unwrap_or((&request, "0"));
+        // Attempts are numbered from 0; these rows stand far above them, two for each hold.
+        let booked = (1 << 30) + 2 * (hold.parse::<u32>().unwrap_or(0) % (1 << 29));
+        let corrects = (cost < 0).then_some(booked);
+        Record {
+            request_id: request_id.to_owned(),
+            seq: booked + u32::from(corrects.is_some()),
+            at,
+            key_id: key,
+            team_id: team,
+            cost_nano: Some(cost),
+            corrects,
+            state: "committed_ceiling",
+            ..Record::default()
+        }
+    }
+
     /// Notes what was used and what that costs.
     pub fn settle(&mut self, usage: Option<&Usage>, charged: Option<NanoUsd>, upstream: Option<NanoUsd>) {
         let Some(usage) = usage else {
@@ -412,6 +434,16 @@ mod tests {
             assert!(buffer.waiting.capacity() < most + ROOM_STEP, "room for {}", buffer.waiting.capacity());
             assert_eq!(buffer.take(MOST_TAKEN).len(), MOST_TAKEN);
         }
+    }
+
+    #[test]
+    fn the_correction_of_a_call_that_was_booked_at_its_ceiling_says_what_it_corrects() {
+        let committed =
+            |cost| Committed { request: "req_1.7".into(), key: "k".into(), team: None, cost, at: UnixMillis(9) };
+        let [booked, corrected] = [30, -30].map(|cost| Record::of_ceiling(committed(cost)));
+        assert_eq!((booked.request_id.as_str(), booked.cost_nano, booked.corrects), ("req_1", Some(30), None));
+        assert_eq!((corrected.cost_nano, corrected.corrects), (Some(-30), Some(booked.seq)));
+        assert!(booked.seq > 1_000_000 && corrected.seq == booked.seq + 1, "far above attempts, each its own");
     }
 
     #[test]
