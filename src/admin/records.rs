@@ -47,7 +47,7 @@ pub(super) trait Resource: Default + Serialize + FromJsonOwned {
 /// `POST /admin/{kind}`.
 pub(super) async fn create<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<Answer, Refusal> {
     let now = call.request.now;
-    let prefix = if kind == Kind::Team { teams::prefix(call.request.body) } else { kind.as_str() };
+    let prefix = if kind == Kind::Team { teams::prefix(call).await? } else { kind.as_str() };
     let minted = id::mint(prefix, now, call.request.entropy.id);
     let (id, record) = edit(kind, "{}", &minted, call.request)?;
     let stored =

@@ -112,6 +112,8 @@ pub trait Store {
     async fn append_audit(&self, audit: &AuditEntry) -> Result<(), StoreError>;
     /// What the health objects of all region groups say.
     async fn breakers(&self) -> Result<Vec<RegionHealth>, StoreError>;
+    /// How many teams were made with a ledger of their own, deleted ones included.
+    async fn own_ledgers(&self) -> Result<usize, StoreError>;
     /// What the ledgers have for the database: the account's, and those of teams that have one of their own.
     async fn ledgers(&self) -> Vec<LedgerHealth>;
     /// What the isolate that answers is busy with.

@@ -14,6 +14,9 @@ use crate::keys::{Markup, TeamTerms};
 use crate::sorted::SortedMap;
 
 const LONGEST_NAME: usize = 100;
+/// Teams with a ledger of their own. What is asked or told of all ledgers goes to each at once, and the platform has a request
+/// of ours make a thousand others at most.
+const MOST_OWN_LEDGERS: usize = 500;
 const MOST_NOTES: usize = 50;
 
 /// A team's record.
@@ -75,13 +78,20 @@ pub(super) async fn terms_of<S: Store>(call: &Call<'_, S>, id: Option<&str>) -> 
     terms.map(Some).ok_or_else(|| Refusal::faulty(vec![missing()]))
 }
 
-/// How the id of the team begins that `body` describes.
-pub(super) fn prefix(body: &[u8]) -> &'static str {
+/// How the id of the team begins that `body` describes; a 409 where it wants one ledger too many.
+pub(super) async fn prefix<S: Store>(call: &Call<'_, S>) -> Result<&'static str, Refusal> {
     #[derive(Default)]
     struct Wanted {
         own_ledger: bool,
     }
     readable! { Wanted { own_ledger } }
-    let wanted: Wanted = crate::json::from_slice(body).unwrap_or_default();
-    if wanted.own_ledger { OWN_LEDGER } else { Kind::Team.as_str() }
+    let wanted: Wanted = crate::json::from_slice(call.request.body).unwrap_or_default();
+    if !wanted.own_ledger {
+        return Ok(Kind::Team.as_str());
+    }
+    if call.store.own_ledgers().await? >= MOST_OWN_LEDGERS {
+        let message = format!("{MOST_OWN_LEDGERS} teams have or had a ledger of their own, and there can be no more.");
+        return Err(Refusal::new(409, "too_many_ledgers", message));
+    }
+    Ok(OWN_LEDGER)
 }

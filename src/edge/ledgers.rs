@@ -158,7 +158,7 @@ fn all(teams: &[String]) -> impl Iterator<Item = Option<&str>> {
 }
 
 /// The teams with a ledger of their own.
-async fn teams(store: &EdgeStore<'_>) -> Result<Vec<String>, StoreError> {
+pub(super) async fn teams(store: &EdgeStore<'_>) -> Result<Vec<String>, StoreError> {
     let (from, to) = (format!("{OWN_LEDGER}_"), format!("{OWN_LEDGER}`"));
     let statement = "SELECT id FROM teams WHERE id >= ?1 AND id < ?2";
     let rows: Vec<TeamRow> = store.rows(statement, &[from.into(), to.into()]).await?;

@@ -534,6 +534,10 @@ impl Store for EdgeStore<'_> {
         Ok(super::health::overview(self.env).await)
     }
 
+    async fn own_ledgers(&self) -> Result<usize, StoreError> {
+        Ok(super::ledgers::teams(self).await?.len())
+    }
+
     async fn ledgers(&self) -> Vec<LedgerHealth> {
         super::ledgers::health(self).await
     }

@@ -256,6 +256,12 @@ impl Store for Memory {
         })
     }
 
+    async fn own_ledgers(&self) -> Result<usize, StoreError> {
+        self.run("own_ledgers", |contents| {
+            contents.records.keys().filter(|(kind, id)| *kind == Kind::Team && id.starts_with("team_own_")).count()
+        })
+    }
+
     async fn standings(&self, rules: Vec<String>) -> Result<Pots, StoreError> {
         self.run("standings", |contents| {
             let known = contents.standings.iter().filter(|(rule, _)| rules.contains(rule));

@@ -383,3 +383,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn there_are_no_more_ledgers_than_one_request_can_ask() {
+    let gateway = Gateway::new();
+    let made = gateway.send("POST", "/admin/teams", r#"{"name":"Search","own_ledger":true}"#);
+    assert_eq!(made.status, 201);
+    {
+        let mut contents = gateway.store.contents.borrow_mut();
+        let team = contents.records[&(Kind::Team, made.text("id"))].clone();
+        let others = (1..500).map(|number| ((Kind::Team, format!("team_own_{number}")), team.clone()));
+        contents.records.extend(others.collect::<Vec<_>>());
+    }
+    let refused = gateway.send("POST", "/admin/teams", r#"{"name":"Shop","own_ledger":true}"#);
+    assert_eq!((refused.status, refused.code()), (409, "too_many_ledgers"), "{}", refused.body);
+    assert_eq!(gateway.send("POST", "/admin/teams", r#"{"name":"Shop"}"#).status, 201);
+}
