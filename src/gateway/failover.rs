@@ -38,7 +38,7 @@ impl Gateway {
             self.aim_at_next(call, now)?;
         } else {
             let resolved = resolve(&self.setup.registry, &call.asked.model)?;
-            if !grant.permits_target(&resolved.provider, &resolved.model) {
+            if !self.permits(&grant, &resolved.provider, &resolved.model, now) {
                 return Err(Grant::model_refusal(&call.asked.model));
             }
             let target = Candidate { provider: resolved.provider, model: resolved.model, rank: 0 };
@@ -214,7 +214,7 @@ impl Gateway {
         }
         let before = plan.is_empty();
         if let Some(grant) = &call.grant {
-            plan.retain(|target| grant.permits_target(&target.provider, &target.model));
+            plan.retain(|target| self.permits(grant, &target.provider, &target.model, call.started));
         }
         if call.attempt.is_none() && plan.is_empty() && !before {
             return Err(Grant::model_refusal(model));

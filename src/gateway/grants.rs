@@ -1,7 +1,9 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use crate::keys::{Grant, KeyHash};
+use super::Gateway;
+use crate::keys::{Grant, KeyHash, MaxPrice};
+use crate::route::demands;
 use crate::units::{Millis, UnixMillis};
 
 /// Grants that this isolate has looked up, for seconds.
@@ -28,6 +30,18 @@ const MISS_KEPT: Millis = Millis(2_000);
 const KEPT_IN_OUTAGE: Millis = Millis(3_600_000);
 /// A grant is a few hundred bytes; this many are a few megabytes.
 const MOST: usize = 8192;
+
+impl Gateway {
+    /// Whether a key may use a model of a provider: by its name, and by what it costs at `at`.
+    pub(super) fn permits(&self, grant: &Grant, provider: &str, model: &str, at: UnixMillis) -> bool {
+        let MaxPrice { input, output } = grant.key.max_price;
+        let is_within = || {
+            let most = demands::MaxPrice { input, output, request: None };
+            most.permits(self.setup.registry.price(provider, model, at).as_ref())
+        };
+        grant.permits_target(provider, model) && (grant.key.max_price == MaxPrice::default() || is_within())
+    }
+}
 
 impl Grants {
     /// What is known of a key: nothing, that it does not exist, or its grant.

@@ -16,7 +16,7 @@ impl Gateway {
     ) -> Result<Response, Failure> {
         grant.permits(now, "models", |name| incoming.header(name))?;
         let registry = &self.setup.registry;
-        let permitted = |provider: &str, model: &str| grant.permits_target(provider, model);
+        let permitted = |provider: &str, model: &str| self.permits(grant, provider, model, now);
         // What tells clients of Messages from all others.
         let speaks_messages = incoming.header("anthropic-version").is_some();
         let body = match route {

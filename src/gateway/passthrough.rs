@@ -101,7 +101,7 @@ impl Gateway {
         }
         call.permit_own_key(grant)?;
         let model = model_of(&path, &call.incoming.body);
-        let permitted = grant.permits_target(&provider, &model) && (!model.is_empty() || !grant.restricts_models());
+        let permitted = self.permits(grant, &provider, &model, now) && (!model.is_empty() || !grant.restricts_models());
         if !permitted {
             return Err(Grant::model_refusal(if model.is_empty() { &provider } else { &model }));
         }

@@ -197,7 +197,7 @@ impl Gateway {
             further: if own_router { &[] } else { &preferences.models },
             is_closed,
             figures: &figures,
-            permitted: &|provider, model| grant.permits_target(provider, model),
+            permitted: &|provider, model| self.permits(&grant, provider, model, now),
             budget,
             seed,
             explains: call.wishes.explain,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Key, KeyHash, Markup, ModelPattern, Network, Pattern, Secrets};
+use super::{Key, KeyHash, Markup, MaxPrice, ModelPattern, Network, Pattern, Secrets};
 use crate::budget::{Ended, Part, Terms, ledger_of};
 use crate::failure::{Failure, Kind};
 use crate::units::UnixMillis;
@@ -106,7 +106,7 @@ impl Grant {
     /// Whether there are models that the key may not use.
     #[must_use]
     pub fn restricts_models(&self) -> bool {
-        !self.allowed_models.is_empty() || !self.denied_models.is_empty()
+        !self.allowed_models.is_empty() || !self.denied_models.is_empty() || self.key.max_price != MaxPrice::default()
     }
 
     /// Both headers are set by Cloudflare, whatever the caller sent. What is not there is not allowed.

@@ -219,7 +219,8 @@ impl MaxPrice {
         }
     }
 
-    fn permits(&self, price: Option<&Price>) -> bool {
+    /// Whether a target of this price passes none of them.
+    pub(crate) fn permits(&self, price: Option<&Price>) -> bool {
         let within = |most: Option<NanoUsd>, bucket: Bucket| match (most, price) {
             (None, _) => true,
             (Some(_), None) => false,

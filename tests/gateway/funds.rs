@@ -551,3 +551,33 @@ fn a_budget_for_an_alias_counts_each_call_that_the_alias_serves() {
         }
     }
 }
+
+#[test]
+fn a_key_goes_to_no_model_that_is_dearer_than_it_may_use() {
+    let cheap = r#""models": {"cave/cheap": {"prices": [{"usd_per_mtok": {"input": 1, "output": 1}}]}, "cave/m""#;
+    let aliases = r#"{"version": 1, "aliases": {"any": {"candidates": ["cave/m", "cave/cheap"]}},"#;
+    let plain = PRICED.replacen(r#""models": {"cave/m""#, cheap, 1);
+    let routed = plain.replacen(r#"{"version": 1,"#, aliases, 1);
+    let world = |most: &str, document: &str| {
+        let max_price = latchkey::json::from_str(most).expect("prices");
+        World::with(Key { max_price, ..Key::default() }, Some(document))
+    };
+    for most in [r#"{"input": 2, "output": 8}"#, r#"{"output": 8.5}"#, "{}"] {
+        sent(world(most, &plain).chat(CALL).1);
+    }
+    for most in [r#"{"input": 1.999999999}"#, r#"{"output": 7}"#] {
+        let mut world = world(most, &plain);
+        for model in ["cave/m", "cave/free"] {
+            let (status, body) = refused(world.chat(&CALL.replace("cave/m", model)).1);
+            assert_eq!((status, body["error"]["code"].as_str()), (403, Some("model_not_allowed")), "{model}");
+        }
+        let several = CALL.replace(r#""model":"cave/m""#, r#""models":["cave/m","cave/cheap"]"#);
+        assert_eq!(json(&sent(world.chat(&several).1).body)["model"], "cheap");
+        let listed = refused(world.get("/v1/models")).1.to_string();
+        assert!(listed.contains("cave/cheap") && !listed.contains("cave/m\""), "{listed}");
+    }
+    let any = CALL.replace("cave/m", "any");
+    assert_eq!(json(&sent(world("{}", &routed).chat(&any).1).body)["model"], "m");
+    assert_eq!(json(&sent(world(r#"{"output": 7}"#, &routed).chat(&any).1).body)["model"], "cheap");
+    assert_eq!(refused(world(r#"{"output": 0.5}"#, &routed).chat(&any).1).0, 403);
+}
