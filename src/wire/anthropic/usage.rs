@@ -50,7 +50,9 @@ readable! { ServerTools { web_search_requests } }
 /// One run of the model within a call, where the provider ran several.
 #[derive(Clone, Debug, Default)]
 struct Iteration {
-    /// Another model that was asked for advice; it has prices of its own.
+    /// `message` and `compaction` are runs of the model itself. Whatever else names a model, as `advisor_message` does, is
+    /// of another one, with prices of its own.
+    kind: Option<String>,
     model: Option<String>,
     input_tokens: Option<u64>,
     output_tokens: Option<u64>,
@@ -59,7 +61,8 @@ struct Iteration {
     cache_creation: Option<CacheCreation>,
 }
 readable! { Iteration {
-    model, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cache_creation,
+    kind = "type", model, input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens,
+    cache_creation,
 } }
 
 impl Counts {
@@ -124,7 +127,9 @@ impl Counts {
     fn sum_of_runs(&self) -> Option<Counts> {
         let runs = self.iterations.as_deref().filter(|runs| runs.len() > 1)?;
         let mut sum = Counts::default();
-        for run in runs.iter().filter(|run| run.model.is_none()) {
+        let is_own =
+            |run: &&Iteration| matches!(run.kind.as_deref(), Some("message" | "compaction")) || run.model.is_none();
+        for run in runs.iter().filter(is_own) {
             let add = |to: &mut Option<u64>, more: Option<u64>| {
                 *to = more.map_or(*to, |more| Some(to.unwrap_or(0).saturating_add(more)));
             };
@@ -175,7 +180,7 @@ mod tests {
             r#"{"input_tokens":23,"output_tokens":9,"iterations":[
             {"type":"compaction","input_tokens":100,"output_tokens":30},
             {"type":"advisor_message","model":"another","input_tokens":5000,"output_tokens":5000},
-            {"type":"message","input_tokens":23,"output_tokens":9}]}"#,
+            {"type":"message","model":"claude-opus-5","input_tokens":23,"output_tokens":9}]}"#,
         );
         assert_eq!((used.input_fresh, used.output_text), (123, 39));
     }
