@@ -95,7 +95,12 @@ impl<'a> Reading<'a> {
             "logprobs" => sampling.top_logprobs = place.count(cursor)?,
             "responseMimeType" => {
                 let kind = place.text(cursor)?;
-                self.answers_json = kind.is_some_and(|kind| kind.is("application/json"));
+                self.answers_json = kind.as_ref().is_some_and(|kind| kind.is("application/json"));
+                // There the answer is a bare word, which others give in quotes.
+                if kind.is_some_and(|kind| kind.is("text/x.enum")) {
+                    let message = "`text/x.enum` means nothing to this model's provider; ask for `application/json`.";
+                    request.untranslatable.get_or_insert(Failure::unsupported(place.to_string(), message));
+                }
             }
             "responseSchema" | "responseJsonSchema" => {
                 self.schema = Some(cursor.value()?).filter(Raw::is_object).or(self.schema.take());

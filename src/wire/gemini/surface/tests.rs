@@ -204,9 +204,15 @@ fn media_thinking_and_shapes() {
     assert!(request.web_search.is_some() && matches!(&request.tools[..], [Tool::Function { .. }]));
     let OutputShape::JsonSchema { schema: Some(schema), .. } = &request.output else { panic!("{request:?}") };
     assert_eq!(schema.get(), r#"{"properties":{"a":{"type":"string"}},"type":"object"}"#);
-    let own =
-        with(json!([{"text": "x"}]), json!({"tools": [{"codeExecution": {}}], "cachedContent": "cachedContents/a"}));
-    assert!(read_request(own.as_bytes()).expect("a request").untranslatable.is_some());
+    for (own, place) in [
+        (json!({"tools": [{"codeExecution": {}}]}), "tools.0.codeExecution"),
+        (json!({"cachedContent": "cachedContents/a"}), "cachedContent"),
+        (json!({"generationConfig": {"responseMimeType": "text/x.enum"}}), "generationConfig.responseMimeType"),
+    ] {
+        let own = with(json!([{"text": "x"}]), own);
+        let refusal = read_request(own.as_bytes()).expect("a request").untranslatable.expect("a refusal");
+        assert_eq!(refusal.param.as_deref(), Some(place));
+    }
 }
 
 #[test]
