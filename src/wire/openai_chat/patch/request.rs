@@ -283,8 +283,12 @@ impl<'b, 'p> Patching<'b, 'p> {
         for key in self.quirks.refuses {
             let Some(value) = self.value(key) else { continue };
             self.remove(key);
-            let says_nothing = value == "false" || (*key == "n" && value == "1") || matches!(value, "{}" | "[]");
-            if !says_nothing && *key != "stream_options" {
+            let usual = match *key {
+                "n" => value == "1",
+                "modalities" => matches!(value, "[\"text\"]" | "[]"),
+                _ => matches!(value, "false" | "{}" | "[]"),
+            };
+            if !usual && *key != "stream_options" {
                 lose(Format::OpenAiChat, *key, adjusted)?;
             }
         }

@@ -72,10 +72,10 @@ fn what_a_vendor_calls_otherwise_is_renamed() {
         developer_role: false,
         seed: "random_seed",
         tool_call_ids: ToolCallIds::NineAlphanumerics,
-        refuses: &["user", "logprobs", "stream_options"],
+        refuses: &["user", "logprobs", "modalities", "stream_options"],
         ..Quirks::NONE
     };
-    let body = r#"{"model":"m","max_completion_tokens":5,"seed":7,"user":"u","logprobs":false,"messages":[
+    let body = r#"{"model":"m","max_completion_tokens":5,"seed":7,"user":"u","logprobs":false,"modalities":["text"],"messages":[
         {"role":"developer","content":"d"},
         {"role":"assistant","tool_calls":[{"id":"call_abc","type":"function","function":{"name":"f","arguments":"{}"}}]},
         {"role":"tool","tool_call_id":"call_abc","content":"r"}]}"#;
@@ -83,7 +83,7 @@ fn what_a_vendor_calls_otherwise_is_renamed() {
     let read: Value = serde_json::from_str(&patched).expect("json");
     assert_eq!(adjusted, "user=dropped");
     assert_eq!((&read["max_tokens"], &read["random_seed"]), (&json!(5), &json!(7)));
-    for gone in ["max_completion_tokens", "seed", "user", "logprobs", "stream_options"] {
+    for gone in ["max_completion_tokens", "seed", "user", "logprobs", "modalities", "stream_options"] {
         assert!(read.get(gone).is_none(), "{gone}");
     }
     assert_eq!(read["messages"][0]["role"], "system");
