@@ -170,11 +170,23 @@ impl Gateway {
 
 impl Call {
     /// The protocol in which `upstream` is asked: its own, or Responses, which some speak too, where the caller speaks
-    /// it or the model is served over nothing else.
+    /// it or the model takes such a call over nothing else.
     fn format_for(&self, upstream: &Upstream, facts: &ModelFacts) -> Format {
         let speaks = upstream.endpoints.responses && self.endpoint.map(Endpoint::task) == Some(Task::Chat);
-        let wanted = facts.responses_only || self.surface().format() == Format::OpenAiResponses;
-        if speaks && wanted { Format::OpenAiResponses } else { upstream.format }
+        let wanted = || {
+            facts.responses_only
+                || self.surface().format() == Format::OpenAiResponses
+                // Other routers see to that themselves.
+                || (facts.tools_over_responses && !upstream.quirks.routes_itself && self.thinks_with_tools(facts))
+        };
+        if speaks && wanted() { Format::OpenAiResponses } else { upstream.format }
+    }
+
+    /// Whether it offers tools to a model that thinks over it, or that is told how much to think.
+    fn thinks_with_tools(&self, facts: &ModelFacts) -> bool {
+        self.surface()
+            .read_request(&self.incoming.body)
+            .is_ok_and(|request| !request.tools.is_empty() && (request.reasoning.is_some() || facts.thinks_unasked))
     }
 }
 

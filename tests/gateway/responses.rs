@@ -135,6 +135,34 @@ fn callers_of_other_protocols_reach_models_of_responses() {
     assert_eq!(world.only_record().lane, "translated");
 }
 
+/// "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions."
+#[test]
+fn tools_that_are_thought_over_go_where_they_are_taken() {
+    const CALLS: &str = r#"{"id":"resp_1","object":"response","created_at":1,"status":"completed","model":"gpt-5.6-sol","output":[{"type":"function_call","id":"fc_1","call_id":"call_1","name":"f","arguments":"{}","status":"completed"}],"usage":{"input_tokens":9,"output_tokens":2,"total_tokens":11}}"#;
+    let (tool, effort) = (r#","tools":[{"type":"function","function":{"name":"f"}}]"#, r#","reasoning_effort":"low""#);
+    let cases = [
+        ("openai/gpt-5.6-sol", tool.to_owned(), "responses"),
+        ("openai/gpt-5.4-mini", format!("{tool}{effort}"), "responses"),
+        ("openai/gpt-5.4-mini", tool.to_owned(), "chat/completions"),
+        ("openai/gpt-5.6-sol", effort.to_owned(), "chat/completions"),
+        ("openai/gpt-5.2", format!("{tool}{effort}"), "chat/completions"),
+        ("openrouter/openai/gpt-5.6-sol", tool.to_owned(), "chat/completions"),
+    ];
+    for (model, more, path) in cases {
+        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hi"}}]{more}}}"#);
+        let outbound = sent(World::default().post("/v1/chat/completions", &body).1);
+        assert!(outbound.url.ends_with(path), "{model}{more}: {}", outbound.url);
+    }
+    let mut world = World::default();
+    let body = r#"{"model":"openai/gpt-5.6-sol","max_tokens":9,"thinking":{"type":"adaptive"},"output_config":{"effort":"high"},
+        "tools":[{"name":"f","input_schema":{"type":"object"}}],"messages":[{"role":"user","content":"Hi"}]}"#;
+    let (id, step) = world.post("/v1/messages", body);
+    let request = read(&sent(step).body);
+    assert_eq!((&request["tools"][0]["name"], &request["reasoning"]["effort"]), (&json!("f"), &json!("high")));
+    let answer = read(&world.answer(id, 200, &[], CALLS).body);
+    assert_eq!(answer["content"], json!([{"type": "tool_use", "id": "call_1", "name": "f", "input": {}}]));
+}
+
 #[test]
 fn what_would_have_to_be_remembered_is_refused() {
     let mut world = World::default();

@@ -20,6 +20,7 @@ const UNKNOWN: ModelFacts = ModelFacts {
     completion_cap_only: false,
     own_thinking: OwnThinking::Unknown,
     responses_only: false,
+    tools_over_responses: false,
 };
 
 /// Claude before thinking.
@@ -92,7 +93,14 @@ const OPENAI_5_1: ModelFacts = ModelFacts {
 };
 const OPENAI_5_2: ModelFacts =
     ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High, XHigh] }, ..OPENAI_5_1 };
-const OPENAI_5_5: ModelFacts = ModelFacts { thinks_unasked: true, ..OPENAI_5_2 };
+/// "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions."
+const OPENAI_5_4: ModelFacts = ModelFacts { tools_over_responses: true, ..OPENAI_5_2 };
+const OPENAI_5_5: ModelFacts = ModelFacts { thinks_unasked: true, ..OPENAI_5_4 };
+const OPENAI_5_6: ModelFacts = ModelFacts {
+    reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High, XHigh, Max] },
+    tools_over_responses: true,
+    ..OPENAI
+};
 
 const fn row(line: &'static str, since: (u32, u32), facts: ModelFacts) -> Family {
     Family { line, since, facts }
@@ -157,8 +165,9 @@ pub(super) static FAMILIES: &[Family] = &[
     row("gpt", (5, 0), openai(&[Minimal, Low, Medium, High])),
     row("gpt", (5, 1), OPENAI_5_1),
     row("gpt", (5, 2), OPENAI_5_2),
+    row("gpt", (5, 4), OPENAI_5_4),
     row("gpt", (5, 5), OPENAI_5_5),
-    row("gpt", (5, 6), openai(&[Off, Low, Medium, High, XHigh, Max])),
+    row("gpt", (5, 6), OPENAI_5_6),
     row("gpt-pro", (5, 0), openai(&[High])),
     row("gpt-pro", (5, 2), openai(&[Medium, High, XHigh])),
     row("gpt-codex", (5, 0), OPENAI),
