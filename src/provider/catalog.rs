@@ -34,6 +34,7 @@ pub const PROVIDERS: &[Provider] = &[
         .quirks(Quirks {
             output_cap: OutputCap::Either,
             developer_role: true,
+            refuses: UNKNOWN_TO_OPENAI,
             answers_are_objects: true,
             signed: "azure-openai-responses-v1",
             ..Quirks::COMPATIBLE
@@ -87,7 +88,7 @@ pub const PROVIDERS: &[Provider] = &[
             ends_without_done: true,
             output_cap: OutputCap::Either,
             // https://inference-docs.cerebras.ai/resources/openai
-            refuses: &["frequency_penalty", "logit_bias", "presence_penalty"],
+            refuses: &["frequency_penalty", "logit_bias", "min_p", "presence_penalty", "repetition_penalty", "top_k"],
             reasoning_back: ReasoningBack::Reasoning,
             ..Quirks::COMPATIBLE
         })
@@ -166,14 +167,19 @@ pub const PROVIDERS: &[Provider] = &[
         .services(PICTURES)
         .recorded("gemini"),
     compatible("github-models", "GitHub Models", "https://models.github.ai/inference")
-        .quirks(Quirks { output_cap: OutputCap::Either, developer_role: true, ..Quirks::COMPATIBLE })
+        .quirks(Quirks {
+            output_cap: OutputCap::Either,
+            developer_role: true,
+            refuses: UNKNOWN_TO_OPENAI,
+            ..Quirks::COMPATIBLE
+        })
         .endpoints(EMBEDDINGS),
     compatible("groq", "Groq", "https://api.groq.com/openai/v1")
         .quirks(Quirks {
             odd_tool_call_deltas: true,
             output_cap: OutputCap::Either,
             // https://console.groq.com/docs/openai
-            refuses: &["logprobs", "logit_bias", "top_logprobs"],
+            refuses: &["logprobs", "logit_bias", "min_p", "repetition_penalty", "top_k", "top_logprobs"],
             reasoning_back: ReasoningBack::Reasoning,
             ..Quirks::COMPATIBLE
         })
@@ -224,6 +230,9 @@ pub const PROVIDERS: &[Provider] = &[
                 "audio",
                 "web_search_options",
                 "prompt_cache_retention",
+                "top_k",
+                "min_p",
+                "repetition_penalty",
             ],
             seed: "random_seed",
             prefill: Some("prefix"),
@@ -259,8 +268,7 @@ pub const PROVIDERS: &[Provider] = &[
         .endpoints(EMBEDDINGS)
         .recorded("ollama"),
     row("openai", "OpenAI", "https://api.openai.com/v1", Format::OpenAiChat)
-        // Its schema of a message knows no such member, and it caches by itself.
-        .quirks(Quirks { refuses: &["cache_control"], ..Quirks::NONE })
+        .quirks(Quirks { refuses: UNKNOWN_TO_OPENAI, ..Quirks::NONE })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
         .services(Services { rerank: None, image_edits_json: None, ..Services::USUAL })
         .responses()
@@ -523,6 +531,10 @@ const WORKERS_AI: Quirks = Quirks {
     reasoning_back: ReasoningBack::ReasoningContent,
     ..Quirks::COMPATIBLE
 };
+
+/// What OpenAI's own servers answer with an error. The schema of their messages knows no cache marks, and they cache by
+/// themselves; of the rest they say "Unrecognized request argument supplied: top_k".
+const UNKNOWN_TO_OPENAI: &[&str] = &["cache_control", "top_k", "min_p", "repetition_penalty"];
 
 /// Both regions of Alibaba Cloud, whose keys and models differ.
 const QWEN: Quirks = Quirks {

@@ -36,6 +36,18 @@ pub struct ModelFacts {
     pub own_thinking: OwnThinking,
 }
 
+impl ModelFacts {
+    /// Whether the model is known not to think, by its family or else by what the catalogue lists.
+    #[must_use]
+    pub fn never_thinks(&self) -> bool {
+        match self.reasoning {
+            ReasoningControl::None => true,
+            ReasoningControl::Unknown => self.capabilities.is_some_and(|can| !can.has(Capabilities::REASONING)),
+            _ => false,
+        }
+    }
+}
+
 /// A set of abilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Capabilities(pub u32);

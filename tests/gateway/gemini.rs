@@ -184,3 +184,29 @@ fn what_one_model_signed_goes_back_to_it_and_to_nobody_else() {
     assert_eq!(parts.as_array().map(Vec::len), Some(1), "{elsewhere}");
     assert_eq!(parts[0]["thoughtSignature"], "skip_thought_signature_validator");
 }
+
+/// What Gemini CLI asks of every model, and vendors answer with an error: "Unrecognized request argument supplied: top_k",
+/// and the same of `reasoning_effort` where the model does not think.
+#[test]
+fn no_vendor_is_told_what_it_would_refuse() {
+    let keys = [("MISTRAL_API_KEY", "m"), ("GROQ_API_KEY", "g"), ("CEREBRAS_API_KEY", "c")];
+    let body = r#"{"contents":[{"role":"user","parts":[{"text":"Hi"}]}],"generationConfig":{"temperature":1,"topP":0.95,
+        "topK":64,"thinkingConfig":{"includeThoughts":true,"thinkingBudget":8192}}}"#;
+    let answer = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi!"},"finish_reason":"stop"}]}"#;
+    for (model, thinks) in [
+        ("openai/gpt-4o", false),
+        ("openai/gpt-5.2", true),
+        ("mistral/mistral-large-latest", false),
+        ("groq/openai/gpt-oss-120b", true),
+        ("cerebras/gpt-oss-120b", true),
+    ] {
+        let mut world = World::of(latchkey::keys::Key::default(), r#"{"version":1}"#, &keys);
+        let (id, step) = world.post(&path(model, "generateContent"), body);
+        let request = read(&sent(step).body);
+        assert_eq!((request.get("top_k"), request.get("reasoning_effort").is_some()), (None, thinks), "{model}");
+        let response = world.answer(id, 200, &[], answer);
+        let adjusted = header(&response, "x-latchkey-adjusted").expect("what was dropped");
+        assert!(adjusted.contains("top_k=dropped"), "{model}: {adjusted}");
+        assert_eq!(adjusted.contains("reasoning=dropped"), !thinks, "{model}: {adjusted}");
+    }
+}

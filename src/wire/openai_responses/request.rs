@@ -8,7 +8,7 @@ mod tools;
 use crate::chat::{OutputShape, Request};
 use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
-use crate::provider::{Capabilities, ReasoningControl, SamplingRule};
+use crate::provider::{Capabilities, SamplingRule};
 use crate::wire::losses::{GATEWAY, lose};
 use crate::wire::openai_chat::{level, user_name};
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
@@ -153,7 +153,7 @@ impl Writing<'_> {
             });
         }
         let Some(wish) = &request.reasoning else { return };
-        if facts.reasoning == ReasoningControl::None {
+        if facts.never_thinks() {
             if wish.enabled == Some(true) || wish.effort.is_some_and(|effort| effort != crate::chat::Effort::None) {
                 self.adjusted.note("reasoning", Change::Dropped);
             }

@@ -6,7 +6,7 @@ mod messages;
 use crate::chat::{OutputShape, Request, Tool, ToolChoice};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
-use crate::provider::{OutputCap, SamplingRule};
+use crate::provider::{ModelFacts, OutputCap, ReasoningControl, ReasoningParameter, SamplingRule};
 use crate::wire::losses::lose;
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
 
@@ -204,6 +204,10 @@ impl Writing<'_> {
             self.object.number(if newer { "max_completion_tokens" } else { "max_tokens" }, cap);
         }
         if let Some(wish) = &request.reasoning {
+            // Callers of other protocols ask for thinking whatever the model, and a level is refused by those without.
+            let plain = ModelFacts { reasoning: ReasoningControl::None, ..facts.clone() };
+            let told = quirks.reasoning_control == ReasoningParameter::Effort && facts.never_thinks();
+            let facts = if told { &plain } else { facts };
             for (key, value) in thinking::members(wish, quirks, facts, self.adjusted) {
                 self.object.key(key).extend_from_slice(&value);
             }
