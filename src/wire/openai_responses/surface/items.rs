@@ -7,8 +7,8 @@ use crate::wire::carried::{self, Owner};
 use crate::wire::openai_chat::linked;
 use crate::wire::place::Place;
 
-use super::SIGNED;
 use super::own_tools::joined;
+use super::{NOT_KEPT, SIGNED};
 
 /// An item, or a part of one, with every member that any kind has.
 #[derive(Default)]
@@ -152,8 +152,7 @@ fn item<'a>(
             push(Role::Tool, Part::ToolResult { call_id, parts, is_error: false, cache: None }, request);
         }
         Some("item_reference") => {
-            let message = "Items are not kept by id: send the item itself, or `previous_response_id`.";
-            return Err(Failure::unsupported(place.to_string(), message));
+            return Err(Failure::unsupported(place.to_string(), NOT_KEPT));
         }
         // What the provider's own tools did: the text behind them tells what came of it.
         Some(own) if is_of_own_tool(own) => unsayable(request, own),

@@ -12,8 +12,8 @@ use crate::wire::losses::GATEWAY;
 use crate::wire::openai_responses::{PATH, read_answer};
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
-use super::SIGNED;
 use super::read::refuse_elsewhere;
+use super::{NOT_KEPT, SIGNED};
 
 const ENCRYPTED: &str = "reasoning.encrypted_content";
 /// An item in `output` in `response` of an event.
@@ -114,8 +114,7 @@ fn own_thoughts(
                 }
             },
             Some("item_reference") => {
-                let message = "Items are not kept by id: send the item itself, or `previous_response_id`.";
-                return Err(Failure::unsupported(format!("input.{index}"), message));
+                return Err(Failure::unsupported(format!("input.{index}"), NOT_KEPT));
             }
             _ => kept.push(Cow::Owned(item.get().to_owned())),
         }
