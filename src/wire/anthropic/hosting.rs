@@ -2,13 +2,39 @@
 
 use crate::json::{Object, Text};
 use crate::provider::{Hosting, percent_encoded};
-use crate::wire::Target;
+use crate::wire::{Adjusted, Change, Target};
 
 /// The version of the protocol.
 const VERSION: &str = "2023-06-01";
 /// What hosts call theirs.
 const INVOKE_VERSION: &str = "bedrock-2023-05-31";
 const PUBLISHER_VERSION: &str = "vertex-2023-10-16";
+
+/// Betas that both kinds of host know.
+///
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html>.
+const HOSTED: &[&str] = &[
+    "compact-2026-01-12",
+    "computer-use-2025-01-24",
+    "computer-use-2025-11-24",
+    "context-1m-2025-08-07",
+    "context-management-2025-06-27",
+    "interleaved-thinking-2025-05-14",
+    SEARCH_BETA,
+];
+/// Betas that Bedrock knows besides.
+const INVOKED: &[&str] = &[
+    "effort-2025-11-24",
+    "fine-grained-tool-streaming-2025-05-14",
+    "output-128k-2025-02-19",
+    "token-efficient-tools-2025-02-19",
+    "tool-examples-2025-10-29",
+];
+/// The one that Vertex knows besides.
+const PUBLISHED: &[&str] = &["web-search-2025-03-05"];
+/// What hosts call the search of tools, and the beta of the maker's that holds it.
+const SEARCH_BETA: &str = "tool-search-tool-2025-10-19";
+const TOOLS_BETA: &str = "advanced-tool-use-2025-11-20";
 
 /// Below the base URL.
 pub(super) fn path(hosting: Hosting, model: &str, stream: bool) -> String {
@@ -43,6 +69,26 @@ pub(super) fn open(target: &Target<'_>, max_tokens: u64, stream: bool, body: &mu
     if stream && hosting != Hosting::InvokeModel {
         body.boolean("stream", true);
     }
+}
+
+/// Those of a caller's betas that the host knows, under its own names. Clients name all that their maker has, whatever a
+/// call needs of it, and a host refuses every call over one that it lacks: "invalid beta flag".
+pub(super) fn known(hosting: Hosting, betas: &str, adjusted: &mut Adjusted) -> String {
+    let more = match hosting {
+        Hosting::Own => return betas.to_owned(),
+        Hosting::InvokeModel => INVOKED,
+        Hosting::PublisherModel => PUBLISHED,
+    };
+    let mut known = Vec::new();
+    for beta in betas.split(',').map(str::trim).filter(|beta| !beta.is_empty()) {
+        let beta = if beta == TOOLS_BETA { SEARCH_BETA } else { beta };
+        if HOSTED.contains(&beta) || more.contains(&beta) {
+            known.push(beta);
+        } else {
+            adjusted.note("anthropic-beta", Change::Trimmed);
+        }
+    }
+    known.join(",")
 }
 
 /// Betas that may be named, each once: what callers write into a header must not end it.

@@ -15,8 +15,8 @@ use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Se
 const VERSION: &str = "2023-06-01";
 
 /// Puts a caller's request right: the model's name, what is said to the gateway, an output limit where there is none,
-/// and thoughts of other providers' models, which would be refused. The caller's version and betas go along, to where
-/// the host `at` which it is served wants them.
+/// and thoughts of other providers' models, which would be refused. The caller's version goes along, and those betas that
+/// the host `at` which it is served knows, to where it wants them.
 ///
 /// # Errors
 /// `BadRequest` where the body is no JSON object.
@@ -47,7 +47,7 @@ pub fn patch_request<'h>(
     let most = patch.default_max_tokens.filter(|_| !members.iter().any(|member| member.key == "max_tokens"));
     let most = most.map(|most| most.to_string());
     let version = hosting::version(at).map(Raw::of);
-    let mut headers = headers(at, header);
+    let mut headers = headers(at, header, adjusted);
     let betas = betas_in_body(at, &mut headers);
     let inserted: Vec<(&str, &[u8])> = [
         ("max_tokens", most.as_ref().map(String::as_bytes)),
@@ -75,7 +75,11 @@ pub fn patch_request<'h>(
 }
 
 /// `anthropic-version` and `anthropic-beta` as the caller has them, within what a header may hold.
-fn headers<'h>(at: Hosting, header: &dyn Fn(&str) -> Option<&'h str>) -> Vec<(&'static str, String)> {
+fn headers<'h>(
+    at: Hosting,
+    header: &dyn Fn(&str) -> Option<&'h str>,
+    adjusted: &mut Adjusted,
+) -> Vec<(&'static str, String)> {
     let tame = |value: &str| -> String {
         let tamed = |letter: &char| letter.is_ascii_alphanumeric() || "-_.,: ".contains(*letter);
         value.chars().filter(tamed).take(1024).collect()
@@ -85,7 +89,8 @@ fn headers<'h>(at: Hosting, header: &dyn Fn(&str) -> Option<&'h str>) -> Vec<(&'
     if at == Hosting::Own {
         headers.push(("anthropic-version", version.unwrap_or_else(|| VERSION.to_owned())));
     }
-    if let Some(betas) = header("anthropic-beta").map(tame).filter(|betas| !betas.is_empty()) {
+    let betas = header("anthropic-beta").map(|betas| hosting::known(at, &tame(betas), adjusted));
+    if let Some(betas) = betas.filter(|betas| !betas.is_empty()) {
         headers.push(("anthropic-beta", betas));
     }
     headers
@@ -95,7 +100,7 @@ fn headers<'h>(at: Hosting, header: &dyn Fn(&str) -> Option<&'h str>) -> Vec<(&'
 fn betas_in_body(at: Hosting, headers: &mut Vec<(&'static str, String)>) -> Option<Raw<'static>> {
     let place = headers.iter().position(|(name, _)| *name == "anthropic-beta" && at == Hosting::InvokeModel)?;
     let (_, betas) = headers.swap_remove(place);
-    let named: Vec<&str> = betas.split(',').map(str::trim).filter(|beta| !beta.is_empty()).collect();
+    let named: Vec<&str> = betas.split(',').collect();
     Some(Raw::of(&named))
 }
 

@@ -251,7 +251,8 @@ fn a_request_reads_the_same_as_its_openai_twin() {
     assert_eq!(ours, openai_chat::read_request(theirs.as_bytes()).expect("a request"));
 }
 
-/// A host has the model in the path and the version in the body; everything else is the caller's.
+/// A host has the model in the path and the version in the body, and knows some of the betas; everything else is the
+/// caller's.
 #[test]
 fn a_host_gets_the_callers_own_request() {
     let body = r#"{"model":"x/y","stream":true,"anthropic_beta":["old"],"max_tokens":5,"messages":[ ]}"#;
@@ -265,25 +266,27 @@ fn a_host_gets_the_callers_own_request() {
         target: "p/m",
     };
     let header = |name: &str| match name {
-        "anthropic-beta" => Some("context-1m-2025-08-07, \"odd"),
+        "anthropic-beta" => Some("claude-code-20250219,context-1m-2025-08-07, \"odd,advanced-tool-use-2025-11-20"),
         "anthropic-version" => Some("2023-06-01"),
         _ => None,
     };
     let sent = |at: Hosting| {
-        let patched = patch_request(body.as_bytes(), &patch, at, &header, &mut Adjusted::default()).expect("a request");
+        let mut adjusted = Adjusted::default();
+        let patched = patch_request(body.as_bytes(), &patch, at, &header, &mut adjusted).expect("a request");
         let body: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
         (patched.outgoing.path, patched.outgoing.headers, body)
     };
     let (path, headers, body) = sent(Hosting::InvokeModel);
     assert_eq!(path, "/model/anthropic%2Ey%3A0/invoke-with-response-stream".replace("%2E", "."));
     assert_eq!(headers, []);
-    let betas = json!(["context-1m-2025-08-07", "odd"]);
+    let betas = json!(["context-1m-2025-08-07", "tool-search-tool-2025-10-19"]);
     let expected =
         json!({"anthropic_version": "bedrock-2023-05-31", "anthropic_beta": betas, "max_tokens": 5, "messages": []});
     assert_eq!(body, expected);
     let (path, headers, body) = sent(Hosting::PublisherModel);
     assert_eq!(path, "/publishers/anthropic/models/anthropic.y%3A0:streamRawPredict");
-    assert_eq!(headers, [("anthropic-beta", "context-1m-2025-08-07, odd".to_owned())]);
+    assert_eq!(headers, [("anthropic-beta", "context-1m-2025-08-07,tool-search-tool-2025-10-19".to_owned())]);
     assert_eq!((&body["anthropic_version"], &body["stream"]), (&json!("vertex-2023-10-16"), &json!(true)));
     assert_eq!((body.get("model"), &body["anthropic_beta"]), (None, &json!(["old"])));
 }
+        assert_eq!(adjusted.header(), "anthropic-beta=trimmed");
