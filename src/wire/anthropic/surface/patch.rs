@@ -11,6 +11,8 @@ use crate::wire::carried::MARK;
 use crate::wire::losses::GATEWAY;
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
+use super::read::refuse_thread;
+
 /// The version of the protocol for callers who name none.
 const VERSION: &str = "2023-06-01";
 
@@ -19,7 +21,7 @@ const VERSION: &str = "2023-06-01";
 /// the host `at` which it is served knows, to where it wants them.
 ///
 /// # Errors
-/// `BadRequest` where the body is no JSON object.
+/// `BadRequest` where the body is no JSON object; `Unsupported` for what would be kept at the provider or be another model.
 pub fn patch_request<'h>(
     body: &[u8],
     patch: &RequestPatch<'_>,
@@ -36,6 +38,17 @@ pub fn patch_request<'h>(
     let members = cursor.spans()?;
     cursor.finish()?;
     let text = std::str::from_utf8(body).unwrap_or_default();
+    let last = |key: &str| members.iter().rfind(|member| member.key == key);
+    if let Some(thread) = last("thread") {
+        refuse_thread(&Cursor::at(text, thread.value.start).value()?)?;
+    }
+    if let Some(tools) = last("tools").filter(|_| json::mentions(body, b"advisor")) {
+        refuse_advisors(text, tools.value.start)?;
+    }
+    // They would be asked without anybody having seen whether the key may, and what they cost.
+    if last("fallbacks").is_some() {
+        adjusted.note("fallbacks", Change::Dropped);
+    }
     let mut edits = Edits::of(body);
     let mut model = Vec::new();
     Text::escape(patch.model).write(&mut model);
@@ -61,17 +74,34 @@ pub fn patch_request<'h>(
         "model" | "anthropic_version" => at != Hosting::Own,
         "stream" => at == Hosting::InvokeModel,
         "anthropic_beta" => betas.is_some(),
+        "fallbacks" => true,
         key => GATEWAY.contains(&key),
     };
     edits.object(open, &members, said_elsewhere, &inserted);
     if json::mentions(body, MARK.as_bytes())
-        && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
+        && let Some(messages) = last("messages")
     {
         foreign_thoughts(text, messages.value.start, &mut edits, adjusted)?;
     }
     let path = hosting::path(at, patch.model, patch.stream);
     let outgoing = Outgoing { path, headers, body: edits.apply().into_owned() };
     Ok(Patched { outgoing, hide_reasoning: false })
+}
+
+/// Refuses a tool that is another model: nobody would have seen whether the key may ask it, and what it costs.
+fn refuse_advisors(text: &str, position: usize) -> Result<(), Failure> {
+    let mut cursor = Cursor::at(text, position);
+    if cursor.kind() != Some(Kind::Array) {
+        return Ok(());
+    }
+    cursor.items(|index, cursor| {
+        let kind = cursor.value()?.member("type").and_then(Raw::into_text);
+        if kind.is_some_and(|kind| kind.decode().starts_with("advisor")) {
+            let message = "An advisor is another model, which is not asked through this gateway by the way.";
+            return Err(Failure::unsupported(format!("tools.{index}"), message));
+        }
+        Ok(())
+    })
 }
 
 /// `anthropic-version` and `anthropic-beta` as the caller has them, within what a header may hold.

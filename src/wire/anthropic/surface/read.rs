@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use crate::chat::{Effort, Message, OutputShape, Part, Reasoning, Request, Role};
 use crate::failure::Failure;
-use crate::json::{Cursor, Kind, Text};
+use crate::json::{Cursor, Kind, Raw, Text};
 use crate::wire::losses::GATEWAY;
 use crate::wire::place::Place;
 
@@ -31,6 +31,15 @@ pub fn read_request(body: &[u8]) -> Result<Request<'_>, Failure> {
     cursor.members(|key, cursor| reading.member(&key, cursor))?;
     cursor.finish()?;
     reading.finish()
+}
+
+/// Refuses a conversation that the provider keeps: ids of what one key said would open it to every other key.
+///
+/// # Errors
+/// `Unsupported`, naming the member.
+pub(super) fn refuse_thread(thread: &Raw<'_>) -> Result<(), Failure> {
+    let message = "Conversations that a provider keeps are shared by all keys of this gateway. Send all messages.";
+    if thread.is_null() { Ok(()) } else { Err(Failure::unsupported("thread", message)) }
 }
 
 #[derive(Default)]
@@ -77,6 +86,7 @@ impl<'a> Reading<'a> {
                 request.service_tier = tier.map(renamed);
             }
             "cache_control" => request.cache = place.cache_mark(cursor)?,
+            "thread" => refuse_thread(&cursor.value()?)?,
             "mcp_servers" => {
                 let given = cursor.value()?;
                 if given.is_array() && given.compact() != "[]" {

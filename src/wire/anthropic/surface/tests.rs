@@ -133,6 +133,35 @@ fn what_only_its_own_provider_can_do_is_refused_by_name() {
     }
 }
 
+/// What would be kept for all keys, and models that nobody allowed this key.
+#[test]
+fn nothing_goes_past_what_a_key_may() {
+    let facts = ModelFacts::default();
+    let patch = RequestPatch {
+        model: "claude-haiku-4-5",
+        stream: false,
+        facts: &facts,
+        default_max_tokens: None,
+        keys: None,
+        target: "p/m",
+    };
+    let patched = |more: Value, adjusted: &mut Adjusted| {
+        patch_request(request(json!("hi"), more).as_bytes(), &patch, Hosting::Own, &|_| None, adjusted)
+    };
+    let thread = json!({"thread": {"type": "continue", "previous_message_id": "msg_1"}});
+    let advisor = json!({"tools": [{"type": "advisor_20260301", "name": "advisor", "model": "claude-opus-5"}]});
+    for (more, place) in [(thread.clone(), "thread"), (advisor, "tools.0")] {
+        let refused = patched(more, &mut Adjusted::default()).expect_err("a refusal");
+        assert_eq!(refused.param.as_deref(), Some(place));
+    }
+    assert!(read_request(request(json!("hi"), thread).as_bytes()).is_err());
+    let mut adjusted = Adjusted::default();
+    let sent =
+        patched(json!({"fallbacks": [{"model": "claude-opus-5"}], "thread": null}), &mut adjusted).expect("a request");
+    let sent: Value = serde_json::from_slice(&sent.outgoing.body).expect("JSON");
+    assert_eq!((sent.get("fallbacks"), adjusted.header().as_str()), (None, "fallbacks=dropped"));
+}
+
 #[test]
 fn every_choice_of_tools() {
     for (choice, expected) in [
@@ -274,6 +303,7 @@ fn a_host_gets_the_callers_own_request() {
         let mut adjusted = Adjusted::default();
         let patched = patch_request(body.as_bytes(), &patch, at, &header, &mut adjusted).expect("a request");
         let body: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
+        assert_eq!(adjusted.header(), "anthropic-beta=trimmed");
         (patched.outgoing.path, patched.outgoing.headers, body)
     };
     let (path, headers, body) = sent(Hosting::InvokeModel);
@@ -289,4 +319,3 @@ fn a_host_gets_the_callers_own_request() {
     assert_eq!((&body["anthropic_version"], &body["stream"]), (&json!("vertex-2023-10-16"), &json!(true)));
     assert_eq!((body.get("model"), &body["anthropic_beta"]), (None, &json!(["old"])));
 }
-        assert_eq!(adjusted.header(), "anthropic-beta=trimmed");
