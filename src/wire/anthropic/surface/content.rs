@@ -1,5 +1,7 @@
 //! Content: a string, or blocks.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 
 use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role, Signature, SignatureRole, Source};
@@ -8,6 +10,8 @@ use crate::json::{Cursor, Kind, Raw, Text};
 use crate::wire::anthropic::SIGNED;
 use crate::wire::carried::{self, Owner};
 use crate::wire::place::Place;
+
+use super::tools;
 
 /// How deep blocks lie within blocks: results hold pages that were found, which hold text.
 const MAX_DEPTH: usize = 4;
@@ -28,6 +32,7 @@ struct Block<'a> {
     name: Option<Text<'a>>,
     input: Option<Raw<'a>>,
     call_id: Option<Text<'a>>,
+    tool: Option<Raw<'a>>,
     is_error: bool,
     cites: bool,
     cache: Option<CacheMark>,
@@ -88,6 +93,7 @@ fn member<'a>(place: &Place<'_>, key: &str, cursor: &mut Cursor<'a>, block: &mut
         "name" | "tool_name" => block.name = place.text(cursor)?,
         "input" => block.input = Some(cursor.value()?),
         "tool_use_id" => block.call_id = place.text(cursor)?,
+        "tool" => block.tool = Some(cursor.value()?),
         "is_error" => block.is_error = place.boolean(cursor)?.unwrap_or(false),
         "citations" => block.cites = cursor.value()?.member("enabled").and_then(|on| on.boolean()) == Some(true),
         "cache_control" => block.cache = place.cache_mark(cursor)?,
@@ -156,7 +162,18 @@ fn block<'a>(
         other if other == "server_tool_use" || other == "mcp_tool_use" || other.ends_with("_tool_result") => {
             unsayable(request, "server_tool_use");
         }
-        "container_upload" => unsayable(request, "container_upload"),
+        // Where another model took over, what a server of tools lists, and tools that were offered only then or are not
+        // any more.
+        other @ ("container_upload" | "fallback" | "mcp_tool_listing" | "tool_removal") => {
+            unsayable(request, other.to_owned());
+        }
+        "tool_addition" => {
+            let place = place.member("tool");
+            // What is only named here is offered from the beginning.
+            if let Some(tool) = block.tool.and_then(|tool| tool.member("definition")) {
+                tools::read_tool(&place.member("definition"), tool, request)?;
+            }
+        }
         other => {
             let failure = kind_place.fault(format!("Blocks of type '{}' are not supported by this model.", cut(other)));
             request.untranslatable.get_or_insert(failure);
@@ -183,9 +200,10 @@ fn words<'a>(text: Text<'a>, cache: Option<CacheMark>) -> Part<'a> {
 }
 
 /// Notes what can go unsaid, once.
-pub(super) fn unsayable(request: &mut Request<'_>, name: &'static str) {
-    if !request.unsayable.iter().any(|known| known == name) {
-        request.unsayable.push(name.into());
+pub(super) fn unsayable(request: &mut Request<'_>, name: impl Into<Cow<'static, str>>) {
+    let name = name.into();
+    if !request.unsayable.contains(&name) {
+        request.unsayable.push(name);
     }
 }
 

@@ -228,6 +228,8 @@ fn messages<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>, request: &mut Reques
                 content::settle(&mut parts);
                 request.messages.push(Message { role: Role::Assistant, name: None, parts });
             }
+            // It may have done nothing but change the tools.
+            "system" if parts.is_empty() => {}
             "system" => request.messages.push(Message { role: Role::System, name: None, parts }),
             "user" => content::split(parts, &mut request.messages),
             other => {

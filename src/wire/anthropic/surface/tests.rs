@@ -133,6 +133,54 @@ fn what_only_its_own_provider_can_do_is_refused_by_name() {
     }
 }
 
+/// Tools that the caller runs are to be had everywhere, also those that the protocol's own models know by their types.
+#[test]
+fn tools_known_by_their_types_are_told_to_other_models() {
+    let tools = json!([
+        {"type": "bash_20250124", "name": "bash"},
+        {"type": "text_editor_20250728", "name": "str_replace_based_edit_tool"},
+        {"type": "memory_20250818", "name": "memory"},
+    ]);
+    let (sent, _) = to_openai(&request(json!("hi"), json!({"tools": tools})));
+    for (at, (name, member)) in
+        [("bash", "restart"), ("str_replace_based_edit_tool", "old_str"), ("memory", "new_path")]
+            .into_iter()
+            .enumerate()
+    {
+        let function = &sent["tools"][at]["function"];
+        assert_eq!(function["name"], name);
+        assert!(
+            function["description"].is_string() && function["parameters"]["properties"][member].is_object(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn tools_may_come_and_go_in_mid_conversation() {
+    let messages = json!([
+        {"role": "user", "content": "hi"},
+        {"role": "system", "content": [
+            {"type": "tool_addition", "tool": {"type": "tool_definition", "definition": {"name": "late", "input_schema": {"type": "object"}}}},
+            {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "f"}},
+            {"type": "tool_removal", "tool": {"type": "tool_reference", "name": "g"}},
+        ]},
+    ]);
+    for fields in [["messages", "tools"], ["tools", "messages"]] {
+        let values = fields.map(|field| match field {
+            "tools" => format!(r#""tools":{}"#, json!([{"name": "f"}, {"name": "g"}])),
+            _ => format!(r#""messages":{messages}"#),
+        });
+        let body = format!(r#"{{"model":"m","max_tokens":9,{},{}}}"#, values[0], values[1]);
+        let (sent, adjusted) = to_openai(&body);
+        let mut names: Vec<&str> =
+            sent["tools"].as_array().unwrap().iter().filter_map(|tool| tool["function"]["name"].as_str()).collect();
+        names.sort_unstable();
+        assert_eq!((names, adjusted.as_str()), (vec!["f", "g", "late"], "tool_removal=dropped"));
+        assert_eq!(sent["messages"].as_array().map(Vec::len), Some(1), "{sent}");
+    }
+}
+
 /// What would be kept for all keys, and models that nobody allowed this key.
 #[test]
 fn nothing_goes_past_what_a_key_may() {

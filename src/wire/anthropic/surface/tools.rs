@@ -5,6 +5,31 @@ use crate::failure::Failure;
 use crate::json::{Cursor, Object, Raw, Text};
 use crate::wire::place::Place;
 
+/// Tools that callers run themselves and that this protocol's own models know by their types: the beginning of each, and
+/// what other models have to be told of them.
+///
+/// Sources: <https://platform.claude.com/docs/en/agents-and-tools/tool-use/bash-tool>, and the pages of `text-editor-tool`
+/// and `memory-tool` beside it.
+const KNOWN_BY_TYPE: [(&str, &str, &str); 3] = [
+    (
+        "bash_",
+        "Runs a command in a shell that is kept open between calls; `restart` begins a new one.",
+        r#"{"type":"object","properties":{"command":{"type":"string"},"restart":{"type":"boolean"}}}"#,
+    ),
+    (
+        "text_editor_",
+        "Views and edits text files. `view` shows a file, or what a directory holds; `create` writes `file_text`; \
+         `str_replace` replaces `old_str`, which must stand there once; `insert` puts `insert_text` behind a line.",
+        r#"{"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert"]},"path":{"type":"string"},"view_range":{"type":"array","items":{"type":"integer"}},"file_text":{"type":"string"},"old_str":{"type":"string"},"new_str":{"type":"string"},"insert_line":{"type":"integer"},"insert_text":{"type":"string"}},"required":["command","path"]}"#,
+    ),
+    (
+        "memory_",
+        "Keeps what is worth remembering in files below `/memories`, for later conversations. View that directory before \
+         anything else. Commands are those of an editor, and `delete` and `rename`.",
+        r#"{"type":"object","properties":{"command":{"type":"string","enum":["view","create","str_replace","insert","delete","rename"]},"path":{"type":"string"},"view_range":{"type":"array","items":{"type":"integer"}},"file_text":{"type":"string"},"old_str":{"type":"string"},"new_str":{"type":"string"},"insert_line":{"type":"integer"},"insert_text":{"type":"string"},"old_path":{"type":"string"},"new_path":{"type":"string"}},"required":["command"]}"#,
+    ),
+];
+
 /// Reads `tools`. Functions of the caller's become the hub's, a web search its own; other tools that the provider
 /// runs are to be had nowhere else.
 pub(super) fn read_list<'a>(
@@ -12,7 +37,6 @@ pub(super) fn read_list<'a>(
     cursor: &mut Cursor<'a>,
     request: &mut Request<'a>,
 ) -> Result<(), Failure> {
-    request.tools.clear();
     if !place.array(cursor)? {
         return Ok(());
     }
@@ -23,7 +47,7 @@ pub(super) fn read_list<'a>(
     })
 }
 
-fn read_tool<'a>(place: &Place<'_>, value: Raw<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
+pub(super) fn read_tool<'a>(place: &Place<'_>, value: Raw<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
     let (mut kind, mut name, mut description, mut parameters, mut strict, mut cache) =
         (None, None, None, None, None, None);
     value.cursor().members(|key, cursor| {
@@ -40,6 +64,12 @@ fn read_tool<'a>(place: &Place<'_>, value: Raw<'a>, request: &mut Request<'a>) -
         }
         Ok::<(), Failure>(())
     })?;
+    let known = |kind: &Text<'_>| KNOWN_BY_TYPE.iter().find(|(stem, ..)| kind.escaped().starts_with(stem));
+    if let Some((_, purpose, input)) = kind.as_ref().and_then(known) {
+        kind = None;
+        description = Some(Text::from_escaped(*purpose));
+        parameters = Raw::parse(input).ok();
+    }
     match kind.as_ref().map(Text::escaped) {
         None | Some("custom") => {
             let name = name.filter(|name| !name.is_empty()).ok_or_else(|| place.member("name").missing())?;
