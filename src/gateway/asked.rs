@@ -49,10 +49,11 @@ struct Written<'a> {
     response_format: Option<Raw<'a>>,
     output_config: Option<Raw<'a>>,
     output_format: Option<Raw<'a>>,
+    text: Option<Raw<'a>>,
 }
 readable! { Written<'a> {
     model, stream, stream_options, usage, messages, input, prompt, query, file, input_audio, provider, models, user,
-    response_format, output_config, output_format,
+    response_format, output_config, output_format, text,
 } }
 
 #[derive(Default)]
@@ -92,7 +93,8 @@ impl Asked {
             _ if events => Layout::Events,
             _ => Layout::Array,
         };
-        let structured = json::mentions(&incoming.body, b"application/json");
+        let structured =
+            [&b"application/json"[..], b"\"jsonSchema\""].iter().any(|word| json::mentions(&incoming.body, word));
         Ok(Asked { model: model.to_owned(), stream, layout, structured, ..Asked::default() })
     }
 
@@ -167,7 +169,8 @@ impl Asked {
             // Sound is passed on as it comes.
             _ => endpoint == Endpoint::Speech,
         };
-        let shapes = [&written.response_format, &written.output_config, &written.output_format];
+        let told = written.text.as_ref().and_then(|text| text.member("format"));
+        let shapes = [&written.response_format, &written.output_config, &written.output_format, &told];
         let provider = written.provider.filter(Raw::is_object);
         let objective = provider.as_ref().map(Objective::read).transpose()?.flatten();
         let (require_parameters, preferences) = preferences(provider, models)?;
@@ -262,6 +265,21 @@ mod tests {
         let body = br#"{"model":"openai\/gpt-4o","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
         let asked = Asked::read(Endpoint::ChatCompletions, body).expect("a request");
         assert_eq!((asked.model.as_str(), asked.stream, asked.include_usage), ("openai/gpt-4o", true, true));
+    }
+
+    /// Whether an answer is judged by its schema hangs on it, whatever protocol asks.
+    #[test]
+    fn a_schema_is_seen_in_every_protocol() {
+        let shape = r#"{"type":"json_schema","name":"n","schema":{"type":"object"}}"#;
+        let of = |body: String| Asked::read(Endpoint::Responses, body.as_bytes()).expect("a request").structured;
+        assert!(of(format!(r#"{{"model":"m","input":"x","text":{{"format":{shape}}}}}"#)));
+        assert!(!of(r#"{"model":"m","input":"x","text":{"verbosity":"low"}}"#.to_owned()));
+        let of = |body: &str| {
+            let incoming = Incoming { body: body.as_bytes().to_vec(), ..Incoming::default() };
+            Asked::of_path(Endpoint::Converse, "m", &incoming).expect("a request").structured
+        };
+        assert!(of(r#"{"outputConfig":{"textFormat":{"structure":{"jsonSchema":{"schema":"{}"}}}}}"#));
+        assert!(!of(r#"{"messages":[]}"#));
     }
 
     #[test]
