@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::breaker::Permit;
-use crate::chat::Effort;
+use crate::chat::{Answer, Effort};
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
@@ -11,7 +11,7 @@ use crate::route::Candidate;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::carried::{Carrier, Keys};
-use crate::wire::{Adjusted, Format, Naming, Surface};
+use crate::wire::{Adjusted, Format, Naming, Surface, structured};
 
 use super::Gateway;
 use super::call::Call;
@@ -60,6 +60,8 @@ pub(super) struct Attempt {
     pub(super) hide_reasoning: bool,
     /// Whether thoughts are left blank.
     pub(super) omit_thoughts: bool,
+    /// Whether the answer may stand in an object that was asked for in its place.
+    pub(super) unwraps: bool,
     /// The key's output limit for a call that names none.
     pub(super) default_max_tokens: Option<u32>,
     /// That limit is lower than it would be, because a budget has little left.
@@ -136,6 +138,7 @@ impl Gateway {
             signed_in_anew: false,
             hide_reasoning: false,
             omit_thoughts: false,
+            unwraps: false,
             default_max_tokens: None,
             cap_lowered: false,
             shown: None,
@@ -200,6 +203,15 @@ impl Attempt {
             *text = text.replace(secret, "[redacted]");
         }
         failure
+    }
+
+    /// Reads a whole answer, as the caller is to have it where it is translated.
+    pub(super) fn read_answer<'b>(&self, body: &'b [u8]) -> Result<Answer<'b>, Failure> {
+        let mut answer = self.format.read_answer(body, &self.upstream.quirks)?;
+        if self.unwraps {
+            structured::unwrap_texts(&mut answer);
+        }
+        Ok(answer)
     }
 
     /// Wraps what this target signs, and opens what it has signed before.

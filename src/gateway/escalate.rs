@@ -66,7 +66,7 @@ impl Gateway {
     pub(super) fn escalate(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Option<Step> {
         call.check()?;
         let attempt = call.attempt.as_ref()?;
-        let answer = attempt.format.read_answer(body, &attempt.upstream.quirks).ok()?;
+        let answer = attempt.read_answer(body).ok()?;
         let (usage, _) = read(call, attempt, body, now).ok()?;
         let finding = self.examine(call, &answer, &usage, now)?;
         let judged = Judged { held: Held::Plain(body.to_vec()), usage };

@@ -148,6 +148,7 @@ impl Gateway {
         let is_chat = call.endpoint.map(Endpoint::task) == Some(Task::Chat);
         let mut pipe = if is_chat {
             Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps)
+                .unwrapping(attempt.unwraps)
         } else {
             Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps)
         };
@@ -155,7 +156,7 @@ impl Gateway {
             if let Some(shape) = call.shape() {
                 pipe.expect(shape);
             }
-            pipe.take_whole(&format.read_answer(body, quirks)?, &mut out);
+            pipe.take_whole(&attempt.read_answer(body)?, &mut out);
         } else {
             pipe.feed(&as_events(body, format)?, &mut out);
             pipe.finish(&mut out)?;
@@ -295,8 +296,8 @@ pub(super) fn read<'b>(
             let (hide_reasoning, doubtful) = (attempt.hide_reasoning, is_chat && doubtful);
             Ok((usage, Plain::Patched(Patched { surface, body, outline, hide_reasoning, doubtful })))
         }
-        (_, format) => {
-            let answer = format.read_answer(body, quirks)?;
+        _ => {
+            let answer = attempt.read_answer(body)?;
             let usage = answer.usage.clone().unwrap_or_else(|| estimate(request_bytes, body.len() as u64));
             let naming = attempt.naming(call, true, now);
             Ok((usage, Plain::Chat(surface, answer, naming)))

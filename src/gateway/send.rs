@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 
-use crate::chat::Request;
+use crate::chat::{OutputShape, Request};
 use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
@@ -225,6 +225,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
             attempt.hide_reasoning = surface.hides_reasoning(&request);
             attempt.omit_thoughts = surface.omits_thoughts(&request);
+            attempt.unwraps = matches!(request.output, OutputShape::JsonSchema { .. });
             let target = Target {
                 model: &attempt.model,
                 quirks: &upstream.quirks,

@@ -38,7 +38,8 @@ impl Gateway {
         let mut pipe = match attempt.lane {
             Lane::Relay => Pipe::relayed(format, quirks, caps),
             Lane::Patched => Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps),
-            Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps),
+            Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps)
+                .unwrapping(attempt.unwraps),
         };
         if self.may_continue(call) {
             pipe.remember();

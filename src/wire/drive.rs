@@ -9,6 +9,7 @@ use super::framing::{Framing, Reader, Unframed};
 use super::openai_chat;
 use super::seam::{Said, Seam};
 use super::sse::Frame;
+use super::structured::Unwrapped;
 use super::{Closing, Decoded, Format, StreamDecoder, StreamWriter};
 
 /// What is known of an answer while it streams.
@@ -146,6 +147,16 @@ impl Pipe {
     #[must_use]
     pub fn translated(format: Format, quirks: &Quirks, writer: Box<dyn StreamWriter>, caps: Caps) -> Pipe {
         Pipe::over(Lane::Translated(format.decoder(quirks), writer), format.framing(quirks), caps)
+    }
+
+    /// Takes answers that are no objects out of those around them, where the stream is translated.
+    #[must_use]
+    pub fn unwrapping(mut self, wraps: bool) -> Pipe {
+        self.lane = match self.lane {
+            Lane::Translated(decoder, writer) if wraps => Lane::Translated(Box::new(Unwrapped::new(decoder)), writer),
+            lane => lane,
+        };
+        self
     }
 
     /// Same protocol on both sides: what need not change is sent on as it came.

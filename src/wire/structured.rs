@@ -4,14 +4,16 @@
 //! The request writer adds [`TOOL`] with the schema as its input and forces it where it can. Whoever reads the answer
 //! knows the tool by its name alone and gives its input as text, so nothing has to be remembered between the two. The
 //! caller sees `content` and `stop`, never the tool. A list or any other value that is no object stands in one under
-//! [`VALUE`], by which whoever reads the answer knows to take it out again.
+//! [`VALUE`], by which whoever reads the answer knows to take it out again: of the tool's input, and of the text where a
+//! protocol has a word for schemas, but for those of objects alone.
 
-use crate::chat::{Event, Sink};
+use crate::chat::{Answer, BlockKind, Event, Part, Sink};
 use crate::failure::Failure;
 use crate::json::{Members, Object, Raw, Text, readable};
 
 use super::schema::fold_root;
-use super::{Adjusted, Change};
+use super::sse::Frame;
+use super::{Adjusted, Change, Decoded, StreamDecoder};
 
 /// The tool's name: fixed, because answers are told by it, and unlikely to be a caller's.
 pub const TOOL: &str = "latchkey_structured_answer";
@@ -75,11 +77,14 @@ pub fn parameters<'s>(parameters: Option<&'s Raw<'_>>, at: usize, adjusted: &mut
     Ok(schema)
 }
 
-/// The schema of the answer, where it has to be an object.
+/// The schema of the answer, where it has to be an object: what is none stands in one.
 ///
 /// # Errors
-/// `BadRequest`, naming the field, where it is none.
+/// `BadRequest`, naming the field, where that cannot be.
 pub fn answer_schema<'s>(schema: Option<&'s Raw<'_>>, adjusted: &mut Adjusted) -> Result<Raw<'s>, Failure> {
+    if let Some(wrapped) = schema.and_then(wrapped) {
+        return Ok(wrapped);
+    }
     let (schema, folded) = input_schema(schema).map_err(|message| {
         let message = format!("{message} for this model: put the value into a property of one");
         Failure::bad_request("response_format.json_schema.schema", message)
@@ -109,7 +114,7 @@ pub fn wrapped(schema: &Raw<'_>) -> Option<Raw<'static>> {
             }
         });
     });
-    object.raw("required", &Raw::parse("[\"latchkey_value\"]").ok()?);
+    object.raw("required", &Raw::parse("[\"latchkey_value\"]").ok()?).boolean("additionalProperties", false);
     for (key, member) in definitions {
         object.raw(key, member);
     }
@@ -123,6 +128,79 @@ pub fn answer(input: &Raw<'_>) -> Text<'static> {
     // As in a stream, where all before it would be with the caller: only where it comes first.
     let value = value_in(input.get()).ok().and_then(|_| input.member(VALUE));
     Text::escape(value.as_ref().unwrap_or(input).compact().as_ref()).into_owned()
+}
+
+/// Takes answers out of the objects around them, where they were given as text and not through the tool.
+pub fn unwrap_texts(answer: &mut Answer<'_>) {
+    for part in answer.choices.iter_mut().flat_map(|choice| &mut choice.parts) {
+        let Part::Text { text, .. } = part else { continue };
+        let plain = text.decode();
+        if let (Ok(Some(_)), Ok(input)) = (value_in(&plain), Raw::parse(plain.trim())) {
+            *text = self::answer(&input);
+        }
+    }
+}
+
+/// Does the same with a stream.
+pub struct Unwrapped {
+    decoder: Box<dyn StreamDecoder>,
+    /// By choice and block.
+    texts: Vec<((u32, u32), Unwrapping)>,
+}
+
+impl Unwrapped {
+    /// Reads what `decoder` does.
+    #[must_use]
+    pub fn new(decoder: Box<dyn StreamDecoder>) -> Unwrapped {
+        Unwrapped { decoder, texts: Vec::new() }
+    }
+}
+
+impl StreamDecoder for Unwrapped {
+    fn push(&mut self, frame: &Frame<'_>, sink: &mut dyn Sink) -> Decoded {
+        self.decoder.push(frame, &mut Taken { texts: &mut self.texts, sink })
+    }
+
+    fn finish(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+        self.decoder.finish(&mut Taken { texts: &mut self.texts, sink })
+    }
+
+    fn ended(&self) -> bool {
+        self.decoder.ended()
+    }
+}
+
+struct Taken<'t> {
+    texts: &'t mut Vec<((u32, u32), Unwrapping)>,
+    sink: &'t mut dyn Sink,
+}
+
+impl Sink for Taken<'_> {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::BlockStart { choice, block, kind: BlockKind::Text } => {
+                self.texts.push(((choice, block), Unwrapping::default()));
+                self.sink.event(event);
+            }
+            Event::TextDelta { choice, block, text } => {
+                let unwrapping = self.texts.iter_mut().find(|(of, _)| *of == (choice, block));
+                let text = unwrapping.map_or(text.borrowed(), |(_, unwrapping)| unwrapping.take(text.borrowed()));
+                if !text.is_empty() {
+                    self.sink.event(Event::TextDelta { choice, block, text });
+                }
+            }
+            Event::BlockEnd { choice, block } => {
+                if let Some(at) = self.texts.iter().position(|(of, _)| *of == (choice, block)) {
+                    let text = self.texts.swap_remove(at).1.undecided();
+                    if !text.is_empty() {
+                        self.sink.event(Event::TextDelta { choice, block, text });
+                    }
+                }
+                self.sink.event(event);
+            }
+            event => self.sink.event(event),
+        }
+    }
 }
 
 /// Takes the answer out of the tool's input as it comes in pieces.
@@ -176,6 +254,11 @@ impl Unwrapping {
         Text::escape_owned(held)
     }
 
+    /// What was held back of a text that ended before it was known whether a value would come.
+    fn undecided(self) -> Text<'static> {
+        if self.is_value.is_none() { Text::escape_owned(self.held) } else { Text::EMPTY }
+    }
+
     /// Passes a byte. Whether the value has ended before it.
     fn ends(&mut self, byte: u8) -> bool {
         match byte {
@@ -224,6 +307,7 @@ fn object_schema() -> Raw<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Fold;
 
     #[test]
     fn a_tools_input_is_an_object() {
@@ -287,7 +371,7 @@ mod tests {
     fn what_is_no_object_stands_in_one() {
         let of = |schema: &str| wrapped(&Raw::parse(schema).unwrap()).map(|schema| schema.get().to_owned());
         let list = r##"{"$defs":{"A":{"type":"string"}},"type":"array","items":{"$ref":"#/$defs/A"}}"##;
-        let expected = r##"{"type":"object","properties":{"latchkey_value":{"type":"array","items":{"$ref":"#/$defs/A"}}},"required":["latchkey_value"],"$defs":{"A":{"type":"string"}}}"##;
+        let expected = r##"{"type":"object","properties":{"latchkey_value":{"type":"array","items":{"$ref":"#/$defs/A"}}},"required":["latchkey_value"],"additionalProperties":false,"$defs":{"A":{"type":"string"}}}"##;
         assert_eq!(of(list).as_deref(), Some(expected));
         assert!(of(r#"{"anyOf":[{"type":"string"},{"type":"null"}]}"#).is_some());
         for kept in [r#"{"type":"object"}"#, "{}", "[]", "true", r##"{"$ref":"#"}"##] {
@@ -318,6 +402,24 @@ mod tests {
                 });
                 assert_eq!(pieces.collect::<String>(), expected, "in pieces of {length}");
             }
+        }
+    }
+
+    #[test]
+    fn a_text_that_ends_early_loses_nothing() {
+        for said in ["{", " {\"latch", "no JSON", "{\"a\":1}", ""] {
+            let (mut fold, mut texts) = (Fold::default(), Vec::new());
+            let mut taken = Taken { texts: &mut texts, sink: &mut fold };
+            taken.event(Event::Start { id: Text::EMPTY, model: Text::EMPTY, created: None });
+            taken.event(Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Text });
+            for letter in said.chars() {
+                taken.event(Event::TextDelta { choice: 0, block: 0, text: Text::escape_owned(letter.to_string()) });
+            }
+            taken.event(Event::BlockEnd { choice: 0, block: 0 });
+            taken.event(Event::End { choice: 0, reason: crate::chat::EndReason::plain(crate::chat::EndKind::Length) });
+            let answer = fold.finish().expect("an answer");
+            let Some(Part::Text { text, .. }) = answer.choices[0].parts.first() else { panic!("{answer:?}") };
+            assert_eq!((&*text.decode(), texts.len()), (said, 0));
         }
     }
 }

@@ -210,3 +210,56 @@ fn no_vendor_is_told_what_it_would_refuse() {
         assert_eq!(adjusted.contains("reasoning=dropped"), !thinks, "{model}: {adjusted}");
     }
 }
+
+/// The SDK's own example asks for a list, which vendors with schemas refuse: "schema must be a JSON Schema of 'type:
+/// "object"', got 'type: "array"'". It is asked for within an object and taken out again.
+#[test]
+fn a_list_comes_back_from_vendors_that_only_give_objects() {
+    let body = r#"{"contents":"Recipes","generationConfig":{"responseMimeType":"application/json",
+        "responseSchema":{"type":"ARRAY","items":{"type":"OBJECT","properties":{"name":{"type":"STRING"}}}}}}"#;
+    let (wrapped, list) = (r#"{"latchkey_value": [{"name": "Pie"}]}"#, json!([{"name": "Pie"}]));
+    let quoted = serde_json::to_string(wrapped).expect("text");
+    let chat = format!(
+        r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":{quoted}}},"finish_reason":"stop"}}]}}"#
+    );
+    let cohere = format!(
+        r#"{{"id":"c","finish_reason":"COMPLETE","message":{{"role":"assistant","content":[{{"type":"text","text":{quoted}}}]}}}}"#
+    );
+    let keys = [("COHERE_API_KEY", "c")];
+    for (model, place, answer) in [
+        ("openai/gpt-4o", "/response_format/json_schema/schema", &chat),
+        ("cohere/command-a-03-2025", "/response_format/json_schema", &cohere),
+    ] {
+        let mut world = World::of(latchkey::keys::Key::default(), r#"{"version":1}"#, &keys);
+        let (id, step) = world.post(&path(model, "generateContent"), body);
+        let request = read(&sent(step).body);
+        let schema = request.pointer(place).expect("a schema");
+        assert_eq!(schema["properties"]["latchkey_value"]["type"], "array", "{model}");
+        let answer = read(&world.answer(id, 200, &[], answer).body);
+        let text = answer["candidates"][0]["content"]["parts"][0]["text"].as_str().expect("text");
+        assert_eq!(read(text.as_bytes()), list, "{model}");
+    }
+    for length in [1, 7, wrapped.len()] {
+        let mut world = World::default();
+        let (id, step) = world.post(&path("openai/gpt-4o", "streamGenerateContent?alt=sse"), body);
+        sent(step);
+        let characters: Vec<char> = wrapped.chars().collect();
+        let mut stream: String = characters
+            .chunks(length)
+            .map(|piece| {
+                let delta = json!({"content": piece.iter().collect::<String>()});
+                let chunk = json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m",
+                    "choices": [{"index": 0, "delta": delta, "finish_reason": null}]});
+                format!("data: {chunk}\n\n")
+            })
+            .collect();
+        stream.push_str(r#"data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#);
+        stream.push_str("\n\ndata: [DONE]\n\n");
+        let streamed = world.stream(id, &[stream.as_bytes()], Input::End);
+        let texts = streamed.text.lines().filter_map(|line| {
+            let event: Value = serde_json::from_str(line.strip_prefix("data: ")?).ok()?;
+            Some(event["candidates"][0]["content"]["parts"][0]["text"].as_str()?.to_owned())
+        });
+        assert_eq!(read(texts.collect::<String>().as_bytes()), list, "in pieces of {length}: {}", streamed.text);
+    }
+}

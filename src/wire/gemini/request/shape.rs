@@ -61,10 +61,7 @@ pub(super) fn of(request: &Request<'_>, facts: &ModelFacts, adjusted: &mut Adjus
     };
     let fault = |message: String| Failure::bad_request("response_format.json_schema.schema", message);
     if by_tool {
-        let input = match structured::wrapped(schema) {
-            Some(wrapped) => wrapped,
-            None => structured::answer_schema(Some(schema), adjusted)?,
-        };
+        let input = structured::answer_schema(Some(schema), adjusted)?;
         let parameters = |dialect| sanitise_parameters(&input, dialect);
         let Some(narrow) = parameters(&Dialect::GEMINI).map_err(fault)? else {
             adjusted.note("response_format", Change::Changed);

@@ -172,7 +172,11 @@ fn the_root_of_a_schema_is_an_object_where_it_has_to_be() {
     assert_eq!(adjusted, "tools.parameters=changed");
     let listed = r#"{"model":"x","messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_schema",
         "json_schema":{"name":"n","schema":{"type":"array","items":{"type":"string"}}}}}"#;
-    let refused = write_as(listed, &Quirks::NONE, &InlinedMedia::new()).expect_err("a list");
+    let (body, _) = write(listed, &Quirks::NONE);
+    let schema = &body["response_format"]["json_schema"]["schema"];
+    assert_eq!((&schema["type"], &schema["properties"]["latchkey_value"]["type"]), (&json!("object"), &json!("array")));
+    let circle = listed.replace(r#""type":"array""#, r##""$ref":"#""##);
+    let refused = write_as(&circle, &Quirks::NONE, &InlinedMedia::new()).expect_err("a circle");
     assert_eq!(refused.param.as_deref(), Some("response_format.json_schema.schema"));
     let (body, _) = write(listed, &Quirks::COMPATIBLE);
     assert_eq!(body["response_format"]["json_schema"]["schema"]["type"], "array");
