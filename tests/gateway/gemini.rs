@@ -186,27 +186,30 @@ fn what_one_model_signed_goes_back_to_it_and_to_nobody_else() {
 }
 
 /// What Gemini CLI asks of every model, and vendors answer with an error: "Unrecognized request argument supplied: top_k",
-/// and the same of `reasoning_effort` where the model does not think.
+/// the same of `reasoning_effort` where the model does not think, and "max_tokens is too large".
 #[test]
 fn no_vendor_is_told_what_it_would_refuse() {
     let keys = [("MISTRAL_API_KEY", "m"), ("GROQ_API_KEY", "g"), ("CEREBRAS_API_KEY", "c")];
     let body = r#"{"contents":[{"role":"user","parts":[{"text":"Hi"}]}],"generationConfig":{"temperature":1,"topP":0.95,
-        "topK":64,"thinkingConfig":{"includeThoughts":true,"thinkingBudget":8192}}}"#;
+        "topK":64,"maxOutputTokens":32000,"thinkingConfig":{"includeThoughts":true,"thinkingBudget":8192}}}"#;
     let answer = r#"{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi!"},"finish_reason":"stop"}]}"#;
-    for (model, thinks) in [
-        ("openai/gpt-4o", false),
-        ("openai/gpt-5.2", true),
-        ("mistral/mistral-large-latest", false),
-        ("groq/openai/gpt-oss-120b", true),
-        ("cerebras/gpt-oss-120b", true),
+    for (model, thinks, most) in [
+        ("openai/gpt-4o", false, 16_384),
+        ("openai/gpt-5.2", true, 32_000),
+        ("mistral/mistral-large-latest", false, 32_000),
+        ("groq/openai/gpt-oss-120b", true, 32_000),
+        ("cerebras/gpt-oss-120b", true, 32_000),
     ] {
         let mut world = World::of(latchkey::keys::Key::default(), r#"{"version":1}"#, &keys);
         let (id, step) = world.post(&path(model, "generateContent"), body);
         let request = read(&sent(step).body);
         assert_eq!((request.get("top_k"), request.get("reasoning_effort").is_some()), (None, thinks), "{model}");
+        let cap = request.get("max_completion_tokens").or(request.get("max_tokens"));
+        assert_eq!(cap, Some(&json!(most)), "{model}");
         let response = world.answer(id, 200, &[], answer);
         let adjusted = header(&response, "x-latchkey-adjusted").expect("what was dropped");
         assert!(adjusted.contains("top_k=dropped"), "{model}: {adjusted}");
+        assert_eq!(adjusted.contains("max_tokens=clamped"), most < 32_000, "{model}: {adjusted}");
         assert_eq!(adjusted.contains("reasoning=dropped"), !thinks, "{model}: {adjusted}");
     }
 }

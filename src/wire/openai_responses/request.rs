@@ -175,11 +175,12 @@ impl Writing<'_> {
     }
 
     fn rest(&mut self, request: &Request<'_>) -> Result<(), Failure> {
-        if let Some(cap) = request.max_output_tokens {
-            if cap < LEAST_OUTPUT {
+        if let Some(wanted) = request.max_output_tokens {
+            let cap = wanted.min(self.target.facts.max_output.unwrap_or(u64::MAX)).max(LEAST_OUTPUT);
+            if cap != wanted {
                 self.adjusted.note("max_tokens", Change::Clamped);
             }
-            self.object.number("max_output_tokens", cap.max(LEAST_OUTPUT));
+            self.object.number("max_output_tokens", cap);
         }
         if request.stream {
             self.object.boolean("stream", true);

@@ -199,7 +199,12 @@ impl Writing<'_> {
 
     fn rest(&mut self, request: &Request<'_>) -> Result<(), Failure> {
         let (quirks, facts) = (self.target.quirks, self.target.facts);
-        if let Some(cap) = request.max_output_tokens {
+        if let Some(wanted) = request.max_output_tokens {
+            // More than the model has is a 400, and callers of other protocols name what their own models have.
+            let cap = wanted.min(facts.max_output.unwrap_or(u64::MAX));
+            if cap < wanted {
+                self.adjusted.note("max_tokens", Change::Clamped);
+            }
             let newer = quirks.output_cap == OutputCap::MaxCompletionTokens || facts.completion_cap_only;
             self.object.number(if newer { "max_completion_tokens" } else { "max_tokens" }, cap);
         }
