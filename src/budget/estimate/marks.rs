@@ -118,6 +118,9 @@ fn words(letter: u8) -> &'static [(&'static str, Mark)] {
             ("code_execution", Mark::Typed(TOOL)),
             ("codeExecution\"", Mark::Named(TOOL)),
             ("code_execution\"", Mark::Named(TOOL)),
+            ("container_auto\"", Mark::Typed(TOOL)),
+            ("container_reference\"", Mark::Typed(TOOL)),
+            ("compact_", Mark::Typed("a summary by the provider")),
             ("cache_control\"", Mark::Caches),
             ("cachePoint\"", Mark::Caches),
         ],
@@ -129,6 +132,12 @@ fn words(letter: u8) -> &'static [(&'static str, Mark)] {
             ("data:application/", Mark::Document),
             ("data:video", Mark::Document),
             ("document\"", Mark::Enclosed),
+        ],
+        b'e' => &[
+            ("enterpriseWebSearch\"", Mark::Named(SEARCH)),
+            ("enterprise_web_search\"", Mark::Named(SEARCH)),
+            ("exaAiSearch\"", Mark::Named(SEARCH)),
+            ("exa_ai_search\"", Mark::Named(SEARCH)),
         ],
         b'f' => &[
             ("file_id\"", Mark::Kept("a stored file")),
@@ -156,7 +165,12 @@ fn words(letter: u8) -> &'static [(&'static str, Mark)] {
             ("inlineData\"", Mark::Encoded),
             ("inline_data\"", Mark::Encoded),
         ],
-        b'm' => &[("mcp\"", Mark::Typed(TOOL)), ("modalities\"", Mark::Media)],
+        b'm' => &[("mcp\"", Mark::Typed(TOOL)), ("mcp_toolset\"", Mark::Typed(TOOL)), ("modalities\"", Mark::Media)],
+        b'p' => &[
+            ("parallelAiSearch\"", Mark::Named(SEARCH)),
+            ("parallel_ai_search\"", Mark::Named(SEARCH)),
+            ("programmatic_tool_calling\"", Mark::Typed(TOOL)),
+        ],
         b'r' => &[("responseModalities\"", Mark::Media)],
         b's' => &[("source\"", Mark::Medium), ("service_tier\"", Mark::Tier)],
         b't' => &[("tools\"", Mark::Tools)],
@@ -275,7 +289,7 @@ mod tests {
     fn each_word_is_looked_for_by_its_own_first_letter() {
         let all = |letter: u8| words(letter).iter().map(move |(word, _)| (letter, word));
         let found: Vec<_> = (0..=u8::MAX).flat_map(all).collect();
-        assert_eq!(found.len(), 52);
+        assert_eq!(found.len(), 63);
         assert!(found.iter().all(|(letter, word)| word.as_bytes()[0] == *letter), "{found:?}");
     }
 }

@@ -163,7 +163,14 @@ fn what_providers_fetch_run_or_keep_has_no_bound() {
         r#"{"tools":[{"type":"file_search","vector_store_ids":["v"]}]}"#,
         r#"{"tools":[{"type":"image_generation"}]}"#,
         r#"{"tools":[{"type":"mcp","server_url":"https://a"}]}"#,
+        r#"{"tools":[{"type":"mcp_toolset","mcp_server_name":"a"}]}"#,
+        r#"{"context_management":{"edits":[{"type":"compact_20260112"}]}}"#,
+        r#"{"tools":[{"type":"shell","environment":{"type":"container_auto"}}]}"#,
+        r#"{"tools":[{"type":"programmatic_tool_calling"}]}"#,
         r#"{"tools":[{"urlContext":{}}]}"#,
+        r#"{"tools":[{"enterpriseWebSearch":{}}]}"#,
+        r#"{"tools":[{"exa_ai_search":{}}]}"#,
+        r#"{"tools":[{"parallelAiSearch":{}}]}"#,
         r#"{"tools":[{"url_context":{}},{"codeExecution":{}}]}"#,
         r#"{"tools":[{"googleMaps":{}}]}"#,
         r#"{"tools":[{"googleSearchRetrieval":{}}]}"#,
@@ -193,6 +200,7 @@ fn a_caller_s_own_tool_and_words_are_no_search() {
         r#"{"max_tokens":1,"tools":[{"name":"Task","input_schema":{"properties":{"prompt":{"type":"string"},
             "conversation":{"type":"string"},"file_id":{"type":"string"},"plugins":{"type":"array"}}}}]}"#,
         r#"{"max_tokens":1,"previous_response_id":null,"enable_search":false,"conversation":null}"#,
+        r#"{"max_tokens":1,"messages":[{"content":[{"type":"container_upload"}]}],"tools":[{"type":"shell"}]}"#,
         r#"{"max_tokens":1,"input":[{"type":"mcp_call"},{"type":"image_generation_call"}]}"#,
     ] {
         assert_eq!(strictly(body, None).unbounded, None, "{body}");
