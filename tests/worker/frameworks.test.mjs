@@ -77,6 +77,17 @@ describe("the Vercel AI SDK", async () => {
     });
   }
 
+  test("@ai-sdk/openai, Responses, sends what was said before where it is told that nothing is stored", async () => {
+    const model = createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: key })(MODELS[1]);
+    const options = { model, maxRetries: 0, providerOptions: { openai: { store: false } } };
+    const asked = { role: "user", content: "Say hello" };
+    const { response } = await generateText({ ...options, messages: [asked] });
+    const messages = [asked, ...response.messages, asked];
+    assert.equal((await generateText({ ...options, messages })).text, "Hello there");
+    assert.deepEqual(upstream.last().json.messages.map(({ role }) => role), ["user", "assistant", "user"]);
+    await assert.rejects(generateText({ ...options, providerOptions: {}, messages }), /`store: false`/);
+  });
+
   test("an object in a schema", async () => {
     upstream.reply(json({ ...CHAT, choices: [{ index: 0, message: { role: "assistant", content: '{"name":"Paris"}' }, finish_reason: "stop" }] }));
     const model = createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: key }).chat(MODELS[0]);
