@@ -114,7 +114,10 @@ describe("Anthropic's SDK on Messages", () => {
     const final = await client().beta.messages.toolRunner({ model: MODELS[0], max_tokens: 100, messages, tools: [tool] });
     assert.deepEqual(asked, ["France"]);
     assert.equal(final.content[0].text, "Hello there");
-    const result = upstream.last().json.messages.at(-1);
+    // The whole conversation, though the runner would rather have it kept by the provider.
+    const sent = upstream.last().json.messages;
+    assert.deepEqual(sent.map(({ role }) => role), ["user", "assistant", "tool"]);
+    const result = sent.at(-1);
     assert.deepEqual([result.role, result.tool_call_id, result.content], ["tool", "call_1", "Paris"]);
   });
 

@@ -3,7 +3,9 @@
 //! Source: <https://platform.claude.com/docs/en/api/errors>.
 
 use crate::failure::{Failure, Kind};
-use crate::json::Object;
+use crate::json::{Object, Text};
+
+use super::read::THREAD;
 
 /// The body of an error answer, and the data of an error event: `{"type": "error", "error": {"type", "message"}}`.
 ///
@@ -16,6 +18,15 @@ pub fn write_failure(failure: &Failure) -> Vec<u8> {
         error.string("type", type_of(failure.kind)).string("message", &failure.message);
         if let Some(param) = &failure.param {
             error.string("param", param);
+        }
+        // By which SDKs know to go on without the provider's memory.
+        if failure.param.as_deref() == Some(THREAD) {
+            error.object("details", |details| {
+                details.string("error_code", "thread_unsupported_request");
+                details.array("unsupported", |list| {
+                    list.text(&Text::from_escaped(THREAD));
+                });
+            });
         }
         if let Some(code) = failure.code.as_ref().filter(|_| failure.kind != Kind::CredentialRejected) {
             error.string("code", code);

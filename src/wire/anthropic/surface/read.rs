@@ -33,13 +33,16 @@ pub fn read_request(body: &[u8]) -> Result<Request<'_>, Failure> {
     reading.finish()
 }
 
+/// The member that has a provider keep the conversation.
+pub(super) const THREAD: &str = "thread";
+
 /// Refuses a conversation that the provider keeps: ids of what one key said would open it to every other key.
 ///
 /// # Errors
 /// `Unsupported`, naming the member.
 pub(super) fn refuse_thread(thread: &Raw<'_>) -> Result<(), Failure> {
     let message = "Conversations that a provider keeps are shared by all keys of this gateway. Send all messages.";
-    if thread.is_null() { Ok(()) } else { Err(Failure::unsupported("thread", message)) }
+    if thread.is_null() { Ok(()) } else { Err(Failure::unsupported(THREAD, message)) }
 }
 
 #[derive(Default)]

@@ -202,7 +202,11 @@ fn nothing_goes_past_what_a_key_may() {
         let refused = patched(more, &mut Adjusted::default()).expect_err("a refusal");
         assert_eq!(refused.param.as_deref(), Some(place));
     }
-    assert!(read_request(request(json!("hi"), thread).as_bytes()).is_err());
+    // The SDK's tool runner begins with one, and goes on without where it is told so in these words.
+    let refused = read_request(request(json!("hi"), thread).as_bytes()).expect_err("a refusal");
+    let told: Value = serde_json::from_slice(&write_failure(&refused)).expect("JSON");
+    let details = json!({"error_code": "thread_unsupported_request", "unsupported": ["thread"]});
+    assert_eq!(told["error"]["details"], details);
     let mut adjusted = Adjusted::default();
     let sent =
         patched(json!({"fallbacks": [{"model": "claude-opus-5"}], "thread": null}), &mut adjusted).expect("a request");
