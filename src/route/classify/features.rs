@@ -12,11 +12,11 @@ pub const MOST: usize = 2_048;
 /// Rows for measures of the whole; words are hashed into the others.
 const MEASURES: u32 = 64;
 /// Words of a text that are looked at.
-const MOST_WORDS: usize = 256;
+const MOST_WORDS: u32 = 256;
 /// Letters of a word that count.
 const LONGEST_WORD: usize = 24;
 /// Words of more letters than this have a beginning and an ending.
-const LEAST_AFFIXED: usize = 5;
+const LEAST_AFFIXED: u32 = 5;
 
 /// Tells `measure` the rows that measures of `text` fall into, and `word` the rows of what its words are made of.
 pub fn features(text: &str, mut measure: impl FnMut(u32), mut word: impl FnMut(u32)) {
@@ -25,26 +25,27 @@ pub fn features(text: &str, mut measure: impl FnMut(u32), mut word: impl FnMut(u
     let mut before = 0;
     let mut words = 0;
     for part in [head, tail] {
-        let mut tokens = Tokens::of(part);
-        while words < MOST_WORDS {
-            let Some(token) = tokens.next() else { break };
-            counts.add(token.what, token.letters);
+        let mut rest = part.as_bytes();
+        while let Some((what, bytes)) = pass(&mut rest) {
+            counts.add(what, bytes.len() as u32);
+            // Of all that follows it only matters how much of what there is.
+            if words == MOST_WORDS {
+                continue;
+            }
+            let token = Token::of(what, bytes);
             let hash = token.hash;
-            word(row(hash));
-            word(row(mix(before, hash)));
+            let mut feature = |hash| word(row(hash));
+            feature(hash);
+            feature(mix(before, hash));
             if token.letters > LEAST_AFFIXED {
-                word(row(mix(1, token.start)));
-                word(row(mix(2, token.end)));
+                feature(mix(1, token.start));
+                feature(mix(2, token.end));
             }
             if words < 4 {
-                word(row(mix(3 + words as u32, hash)));
+                feature(mix(3 + words, hash));
             }
             before = hash;
             words += 1;
-        }
-        // Of all that follows it only matters how much of what there is.
-        while let Some((what, token)) = tokens.pass_token() {
-            counts.add(what, token.len());
         }
     }
     counts.measures(text, &mut measure);
@@ -76,12 +77,14 @@ fn step(hash: u32, byte: u8) -> u32 {
 
 const START: u32 = 0x811c_9dc5;
 
+/// What the rows of a token are made of.
 struct Token {
     hash: u32,
+    /// The hash of a word's first four letters, and of its last three: only for longer words.
     start: u32,
     end: u32,
-    letters: usize,
-    what: What,
+    /// Bytes of a word.
+    letters: u32,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -117,66 +120,50 @@ fn letter(byte: u8) -> u8 {
     LETTERS.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
-struct Tokens<'t> {
-    /// What is still to be read.
-    rest: &'t [u8],
+/// Passes a token and the blanks before it, and gives its bytes.
+fn pass<'t>(rest: &mut &'t [u8]) -> Option<(What, &'t [u8])> {
+    let blanks = rest.iter().position(|byte| *byte > b' ')?;
+    let bytes = rest.get(blanks..)?;
+    let first = *bytes.first()?;
+    let (what, length) = match first {
+        b'0'..=b'9' => (What::Number, bytes.iter().position(|byte| !byte.is_ascii_digit())),
+        _ if letter(first) != 0 => (What::Word, bytes.iter().position(|byte| letter(*byte) == 0)),
+        _ if is_lead(first) => (What::Ideograph, Some(3)),
+        _ => (What::Sign, Some(1)),
+    };
+    let split = length.and_then(|length| bytes.split_at_checked(length));
+    let (bytes, after) = split.unwrap_or((bytes, &[]));
+    *rest = after;
+    Some((what, bytes))
 }
 
-impl<'t> Tokens<'t> {
-    fn of(text: &'t str) -> Tokens<'t> {
-        Tokens { rest: text.as_bytes() }
-    }
-
-    /// Passes so many bytes, and gives them.
-    fn pass(&mut self, count: usize) -> &'t [u8] {
-        let (passed, rest) = self.rest.split_at_checked(count).unwrap_or((self.rest, &[]));
-        self.rest = rest;
-        passed
-    }
-
-    /// Passes a token and the blanks before it, and gives its bytes.
-    fn pass_token(&mut self) -> Option<(What, &'t [u8])> {
-        let blanks = self.rest.iter().take_while(|byte| **byte <= b' ').count();
-        self.pass(blanks);
-        let byte = *self.rest.first()?;
-        let (what, length) = match byte {
-            b'0'..=b'9' => (What::Number, self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count()),
-            _ if letter(byte) != 0 => (What::Word, self.rest.iter().take_while(|byte| letter(**byte) != 0).count()),
-            _ if is_lead(byte) => (What::Ideograph, 3),
-            _ => (What::Sign, 1),
+impl Token {
+    fn of(what: What, bytes: &[u8]) -> Token {
+        let raw = |hash| bytes.iter().fold(hash, |hash, byte| step(hash, *byte));
+        let hash = match what {
+            // How long a number is says more than which it is.
+            What::Number => step(step(START, b'#'), bytes.len().min(4) as u8),
+            What::Sign => raw(step(START, b'~')),
+            What::Ideograph => raw(START),
+            What::Word => return Token::of_word(bytes),
         };
-        Some((what, self.pass(length)))
+        Token { hash, start: 0, end: 0, letters: 0 }
+    }
+
+    fn of_word(bytes: &[u8]) -> Token {
+        let counted = bytes.get(..LONGEST_WORD).unwrap_or(bytes);
+        let (head, further) = counted.split_at_checked(4).unwrap_or((counted, &[]));
+        let start = hashed(START, head);
+        let letters = bytes.len() as u32;
+        // Of shorter words the whole is enough.
+        let last = bytes.last_chunk::<3>().filter(|_| letters > LEAST_AFFIXED);
+        Token { hash: hashed(start, further), start, end: last.map_or(0, |last| hashed(START, last)), letters }
     }
 }
 
 /// The hash of a word's letters, or of further ones where `hash` is that of those before.
 fn hashed(hash: u32, letters: &[u8]) -> u32 {
     letters.iter().fold(hash, |hash, byte| step(hash, letter(*byte)))
-}
-
-impl Iterator for Tokens<'_> {
-    type Item = Token;
-
-    fn next(&mut self) -> Option<Token> {
-        let (what, token) = self.pass_token()?;
-        let letters = token.len();
-        let whole = |hash| Token { hash, start: START, end: 0, letters: 0, what };
-        Some(match what {
-            // How long a number is says more than which it is.
-            What::Number => whole(step(step(START, b'#'), letters.min(4) as u8)),
-            What::Sign => whole(token.iter().fold(step(START, b'~'), |hash, byte| step(hash, *byte))),
-            What::Ideograph => whole(token.iter().fold(START, |hash, byte| step(hash, *byte))),
-            What::Word => {
-                let counted = token.get(..LONGEST_WORD).unwrap_or(token);
-                let (first, further) = counted.split_at_checked(4).unwrap_or((counted, &[]));
-                let start = hashed(START, first);
-                // Of shorter words the whole is enough.
-                let end = token.last_chunk::<3>().filter(|_| letters > LEAST_AFFIXED);
-                let end = end.map_or(0, |last| hashed(START, last));
-                Token { hash: hashed(start, further), start, end, letters, what }
-            }
-        })
-    }
 }
 
 #[derive(Default)]
@@ -188,11 +175,11 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, what: What, letters: usize) {
+    fn add(&mut self, what: What, letters: u32) {
         match what {
             What::Word => {
                 self.words += 1;
-                self.letters += letters as u32;
+                self.letters += letters;
             }
             What::Ideograph => {
                 self.words += 1;
