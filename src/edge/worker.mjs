@@ -211,7 +211,7 @@ async function drive(step, request, env, ctx, outside) {
   const { webSocket, status, headers } = next;
   if (webSocket !== undefined) return new Response(null, { status, headers, webSocket });
   if (next.readable === undefined) live.complete();
-  return next.readable === undefined ? respond(next, env, ctx) : begun(next, next.readable);
+  return next.readable === undefined ? respond(next, env, ctx) : headed(next.readable, next);
 }
 
 /** Does what steps ask for, until one has something for the caller. */
@@ -476,9 +476,11 @@ function tooLong(step) {
   return JSON.parse(core.broken(step.call, `the answer is longer than ${step.most} bytes`, Date.now()));
 }
 
-/** The head of a stream whose bytes follow. */
-function begun(step, readable) {
-  return new Response(readable, { status: step.status, headers: step.headers });
+/** An answer with the head that a step says. Header by header costs the runtime less than to take an object of them apart. */
+function headed(body, { status, headers }) {
+  const answer = new Response(body, { status });
+  for (const name in headers) answer.headers.set(name, headers[name]);
+  return answer;
 }
 
 /** The whole answer that a step asks for. */
@@ -487,7 +489,7 @@ function respond(step, env, ctx) {
   if (step.do !== "respond") return new Response(null, { status: 499 });
   const bytes = step.bytes ?? core.take_bytes();
   // Some statuses may have no body, not even an empty one.
-  return new Response(bytes.length === 0 ? null : bytes, { status: step.status, headers: step.headers });
+  return headed(bytes.length === 0 ? null : bytes, step);
 }
 
 /**
