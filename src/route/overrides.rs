@@ -81,12 +81,13 @@ impl Overrides {
         let top_p = self.top_p.map(|top_p| (words.top_p, shown(top_p)));
         let mut changes: Changes = temperature.into_iter().chain(top_p).collect();
         if let Some(most) = self.max_tokens {
-            let written = words.limits.iter().find_map(|name| Some((*name, value(object, members, name)?)));
-            let asked = written.and_then(|(_, json)| json.parse::<u64>().ok());
-            let usual = words.limits.first().copied().unwrap_or_default();
-            if asked.is_none_or(|asked| asked > most) {
-                changes.push((written.map_or(usual, |(name, _)| name), most.to_string()));
-            }
+            // Of a call that names several, who reads it decides which counts.
+            let written = words.limits.iter().filter_map(|name| Some((*name, value(object, members, name)?)));
+            let written: Vec<(&str, &str)> = written.collect();
+            let is_within = |json: &str| json.parse::<u64>().is_ok_and(|asked| asked <= most);
+            let over = written.iter().filter(|(_, json)| !is_within(json)).map(|(name, _)| *name);
+            let unsaid = words.limits.first().copied().filter(|_| written.is_empty());
+            changes.extend(over.chain(unsaid).map(|name| (name, most.to_string())));
         }
         changes
     }
@@ -203,6 +204,14 @@ mod tests {
         assert_eq!(limit(r#"{"max_tokens": null}"#), Some(100));
         assert_eq!(limit(r#"{"max_tokens": 50, "max_tokens": 70}"#), Some(70), "as everybody else reads it");
         assert_eq!(limit("{}"), Some(100));
+        for body in [
+            r#"{"max_tokens": 50, "max_completion_tokens": 500}"#,
+            r#"{"max_tokens": 500, "max_completion_tokens": 50}"#,
+        ] {
+            let both = applied(&overrides, body, Surface::OpenAiChat);
+            let limits = ["max_tokens", "max_completion_tokens"].map(|name| both[name].as_u64());
+            assert!(limits.iter().flatten().all(|limit| *limit <= 100), "{both}");
+        }
     }
 
     #[test]
