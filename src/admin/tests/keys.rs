@@ -131,6 +131,8 @@ fn a_rotated_key_has_two_texts_until_the_grace_ends() {
     assert_eq!(rotated.text("id"), id);
     assert_eq!(rotated.body["previous_expires_at"], gateway.now.get() + 60_000);
     assert!(gateway.lets_through(&old) && gateway.lets_through(&new));
+    let told = gateway.grant_at_edge(&old).map(|grant| (grant.key.expires_at.is_some(), grant.terms.expires_at));
+    assert_eq!(told, Some((true, None)), "the end of a text is none of the key that its ledger could forget it by");
     gateway.now.set(gateway.now.get() + 60_000);
     assert!(!gateway.lets_through(&old) && gateway.lets_through(&new));
     gateway.send("POST", &format!("/admin/keys/{id}/disable"), "");
