@@ -3,6 +3,7 @@ use std::rc::Rc;
 
 use super::Gateway;
 use crate::keys::{Grant, KeyHash, MaxPrice};
+use crate::provider::models::Mode;
 use crate::route::demands;
 use crate::units::{Millis, UnixMillis};
 
@@ -36,6 +37,8 @@ impl Gateway {
     pub(super) fn permits(&self, grant: &Grant, provider: &str, model: &str, at: UnixMillis) -> bool {
         let MaxPrice { input, output } = grant.key.max_price;
         let is_within = || {
+            // Vectors are no output that anybody asks a price of.
+            let output = output.filter(|_| self.setup.registry.mode(provider, model) != Some(Mode::Embedding));
             let most = demands::MaxPrice { input, output, request: None };
             most.permits(self.setup.registry.price(provider, model, at).as_ref())
         };

@@ -580,4 +580,10 @@ fn a_key_goes_to_no_model_that_is_dearer_than_it_may_use() {
     assert_eq!(json(&sent(world("{}", &routed).chat(&any).1).body)["model"], "m");
     assert_eq!(json(&sent(world(r#"{"output": 7}"#, &routed).chat(&any).1).body)["model"], "cheap");
     assert_eq!(refused(world(r#"{"output": 0.5}"#, &routed).chat(&any).1).0, 403);
+    // Vectors are no output that somebody could ask a price of.
+    let vectors = r#""models": {"openai/text-embedding-3-small": {"prices": [{"usd_per_mtok": {"input": 1}}]}, "#;
+    let vectors = plain.replacen(r#""models": {"#, vectors, 1);
+    let embedding = r#"{"model":"openai/text-embedding-3-small","input":"hi"}"#;
+    sent(world(r#"{"input": 2, "output": 8}"#, &vectors).post("/v1/embeddings", embedding).1);
+    assert_eq!(refused(world(r#"{"input": 0.5}"#, &vectors).post("/v1/embeddings", embedding).1).0, 403);
 }
