@@ -70,13 +70,15 @@ impl Gateway {
         };
         self.begin_with(incoming, now, |gateway, call| {
             let (made_for, reader) = outer.unzip();
+            let payer = grant.clone();
             (call.role, call.made_for, call.wishes) = (role, made_for, wishes);
             (call.endpoint, call.grant) = (Some(endpoint), Some(grant));
             call.config = gateway.setup.version;
             call.asked = Asked::read(endpoint, &call.incoming.body)?;
             let Resolved { provider, model } = resolve(&gateway.setup.registry, &model)?;
             let target = Candidate { provider, model, rank: 0 };
-            if reader.is_some_and(|grant| !gateway.may_see(&grant, &demands, &target, now)) {
+            let may_see = reader.is_none_or(|reader| gateway.may_see(&reader, &demands, &target, now));
+            if !may_see || !gateway.permits(&payer, &target.provider, &target.model, now) {
                 let message = "The key or the rules of the call that it is made for keep that from its target.";
                 return Err(Failure::new(Kind::NoTarget, message).code("no_target"));
             }

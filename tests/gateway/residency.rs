@@ -58,6 +58,10 @@ fn who_judges_is_where_the_call_may_go() {
     assert!(is_judged(Key::default(), "openai/gpt-4o", &TAGGED));
     let narrow = Key { denied_providers: vec!["anthropic".into()], ..Key::default() };
     assert!(!is_judged(narrow, "anthropic/claude-haiku-4-5", &[]), "the key may not");
+    let max_price = latchkey::json::from_str(r#"{"output": 12}"#).expect("prices");
+    let thrifty = || Key { max_price, ..Key::default() };
+    assert!(is_judged(thrifty(), "anthropic/claude-haiku-4-5", &[]));
+    assert!(!is_judged(thrifty(), "anthropic/claude-opus-4-1", &[]), "too dear for the key, which pays for it");
 }
 
 #[test]
