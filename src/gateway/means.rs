@@ -8,7 +8,7 @@ use crate::http::Endpoint;
 use crate::json::{Object, readable};
 use crate::keys::{Grant, Key};
 use crate::route::chance::hash;
-use crate::route::demands::Demands;
+use crate::route::demands::{Demands, MaxPrice};
 use crate::route::meaning::{Semantics, Vectors};
 use crate::route::reading::Reading;
 use crate::units::{Millis, UnixMillis};
@@ -48,7 +48,8 @@ impl Gateway {
     pub(super) fn ask_meaning(&mut self, call: &mut Call, now: UnixMillis) -> Result<Option<Step>, Failure> {
         let Some((inner, place)) = self.question(call) else { return Ok(None) };
         // Rules that hang on what it means cannot hold yet; all others say who may see its words.
-        let demands = self.demands_of(call, now)?;
+        // Its vector is not at its key's expense.
+        let demands = Demands { max_price: MaxPrice::default(), ..self.demands_of(call, now)? };
         call.inner = Some(Box::new(Inner { demands, ..inner }));
         call.stage = Stage::Wondering(place);
         Ok(Some(Step::Inner))

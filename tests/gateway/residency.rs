@@ -68,7 +68,8 @@ fn who_judges_is_where_the_call_may_go() {
 fn who_compares_meanings_is_where_the_call_may_go() {
     let semantics = json!({"model": "gemini/gemini-embedding-001", "routes": {"refunds": ["my money back"]}});
     let aliases = json!({"any": {"candidates": [{"model": "openai/gpt-4o", "when": {"means": "refunds"}}, "openai/gpt-4o-mini"]}});
-    let mut world = world(Key::default(), json!({"semantics": semantics, "aliases": aliases}));
+    let models = json!({"gemini/gemini-embedding-001": {"prices": [{"usd_per_mtok": {"input": 0.15}}]}});
+    let mut world = world(Key::default(), json!({"semantics": semantics, "aliases": aliases, "models": models}));
     let (id, step) = world.gateway.begin_vectors(world.now).expect("phrases");
     sent(world.after_ledger(id, step));
     let answer = json!({"embeddings": [{"values": [1.0, 0.0]}]}).to_string();
@@ -84,4 +85,11 @@ fn who_compares_meanings_is_where_the_call_may_go() {
             assert_eq!(parsed(&outbound.body)["model"], "gpt-4o-mini", "decided without");
         }
     }
+
+    // What a call may cost has nothing to do with what its vector does, for which its key does not pay.
+    let mut body: Value = serde_json::from_str(&asking("My money, please!")).expect("JSON");
+    body["provider"] = json!({"max_price": {"completion": 15}});
+    let (id, _) = world.send(CHAT, &body.to_string(), &[]);
+    let (inner, step) = world.gateway.begin_inner(id, world.now).expect("it waits for a vector");
+    assert!(matches!(world.after_ledger(inner, step), Step::Send(_)));
 }
