@@ -102,7 +102,6 @@ impl Gateway {
         let grant = call.grant.clone().ok_or_else(no_attempt)?;
         let preferences = call.asked.preferences.as_deref().cloned().unwrap_or_default();
         let objective = objective(call, &preferences, has_objective);
-        let budget = self.budget_of(call, &grant);
         // Taken out while the rest of the gateway is looked at.
         let mut router = std::mem::take(&mut self.router);
         let (registry, view) = (&self.setup.registry, &self.view);
@@ -198,7 +197,7 @@ impl Gateway {
             is_closed,
             figures: &figures,
             permitted: &|provider, model| self.permits(&grant, provider, model, now),
-            budget,
+            budget: &|name| self.budget_of(call, &grant, name),
             seed,
             explains: call.wishes.explain,
             shadow: call.shadows.as_ref().map(|(experiment, variant)| (experiment.as_str(), variant.as_str())),
@@ -212,11 +211,11 @@ impl Gateway {
         Ok(())
     }
 
-    /// How the budgets that count the call stand, as far as is known here.
-    fn budget_of(&self, call: &Call, grant: &Grant) -> Option<BudgetState> {
+    /// How the budgets stand that count the call under this name, as far as is known here.
+    fn budget_of(&self, call: &Call, grant: &Grant, name: &str) -> Option<BudgetState> {
         let rules = self.purse.rules(&grant.terms);
         let tags = call.tags();
-        let aim = Aim { provider: "", model: "", alias: Some(call.asked.model.as_str()) };
+        let aim = Aim { provider: "", model: "", alias: Some(name) };
         let figures = self.purse.figures(&rules, &call.spender(grant, &tags), &aim);
         let states = figures.iter().filter_map(|figure| match figure.rule {
             Rule::Budget(budget) => {

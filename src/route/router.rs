@@ -107,8 +107,8 @@ pub struct Request<'r> {
     pub figures: &'r dyn Fn(&str, bool) -> Figures,
     /// Whether its key may use a model of a provider.
     pub permitted: &'r dyn Fn(&str, &str) -> bool,
-    /// What is left of its tightest budget.
-    pub budget: Option<BudgetState>,
+    /// What is left of its tightest budget, under the name that counts.
+    pub budget: &'r dyn Fn(&str) -> Option<BudgetState>,
     /// Decides what is left to chance.
     pub seed: u64,
     /// Whether somebody wants to know what scores are made of.
@@ -510,7 +510,7 @@ impl Router {
             policy,
             session: request.facts.session.as_deref().map(super::chance::hash),
             class: request.facts.class,
-            budget: request.budget,
+            budget: (request.budget)(name),
             incumbent: self.went_to.get(name).and_then(|target| place(target)),
             warm,
             preferred: request.objective.preferred,

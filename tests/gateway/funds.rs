@@ -553,6 +553,28 @@ fn a_budget_for_an_alias_counts_each_call_that_the_alias_serves() {
 }
 
 #[test]
+fn what_is_left_of_an_aliass_budget_decides_for_calls_that_name_it_otherwise() {
+    let aliases = r#"{"version": 1, "aliases": {"quick": {"candidates": ["cave/m", "cave/cheap"],
+        "strategy": "budget_aware", "variants": {"now": "budget_aware"}}},
+        "rules": [{"name": "all of them", "when": {"tag": "batch"}, "alias": "quick"}],"#;
+    let cheap = r#""models": {"cave/cheap": {"prices": [{"usd_per_mtok": {"input": 1, "output": 1}}]}, "cave/m""#;
+    let document = PRICED.replacen(r#""models": {"cave/m""#, cheap, 1).replacen(r#"{"version": 1,"#, aliases, 1);
+    let of_alias = Match { alias: Some("quick".into()), ..Match::default() };
+    for (model, tag) in [("quick", ""), ("quick:now", ""), ("cave/m", "batch")] {
+        let own = Budget { matches: of_alias.clone(), ..budget(WORST + 2 * COST) };
+        let mut world = World::with(Key { budgets: vec![own], ..Key::default() }, Some(&document));
+        let body = CALL.replace("cave/m", model);
+        let mut next = |expected: &str| {
+            let (id, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-tags", tag)]);
+            assert_eq!(json(&sent(step).body)["model"], expected, "{model} {tag}");
+            world.answer(id, 200, &[], &ANSWER.replace("\"completion_tokens\":20", "\"completion_tokens\":70"));
+        };
+        next("m");
+        next("cheap");
+    }
+}
+
+#[test]
 fn a_key_goes_to_no_model_that_is_dearer_than_it_may_use() {
     let cheap = r#""models": {"cave/cheap": {"prices": [{"usd_per_mtok": {"input": 1, "output": 1}}]}, "cave/m""#;
     let aliases = r#"{"version": 1, "aliases": {"any": {"candidates": ["cave/m", "cave/cheap"]}},"#;

@@ -191,7 +191,7 @@ impl Simulator {
             is_closed: false,
             figures: &figures,
             permitted: &|_, _| true,
-            budget,
+            budget: &|_| budget,
             seed: number,
             explains: false,
             shadow: None,

@@ -62,7 +62,7 @@ impl World {
             is_closed: false,
             figures: &|_, _| Figures::default(),
             permitted: &|_, _| true,
-            budget: None,
+            budget: &|_| None,
             seed: 1,
             explains: false,
             shadow: None,
