@@ -331,6 +331,19 @@ pub struct Reasoning {
     pub enabled: Option<bool>,
 }
 
+impl Reasoning {
+    /// Whether the model is to think; nothing where only showing it is spoken of.
+    #[must_use]
+    pub fn thinks(&self) -> Option<bool> {
+        match (self.effort, self.max_tokens, self.enabled) {
+            (Some(effort), ..) => Some(effort != Effort::None),
+            (_, Some(0), _) | (_, _, Some(false)) => Some(false),
+            (_, None, None) => None,
+            _ => Some(true),
+        }
+    }
+}
+
 /// Levels of effort, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effort {

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::breaker::Permit;
-use crate::chat::{Answer, Effort};
+use crate::chat::{Answer, Effort, Reasoning};
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
@@ -102,9 +102,8 @@ impl Gateway {
             .upstream(&provider)
             .ok_or_else(|| Failure::new(Kind::NotFound, format!("There is no provider `{provider}`.")))?;
         let facts = registry.facts(&provider, &model);
-        let format = call.format_for(&upstream, &facts);
         // Elsewhere an effort is put into what the target takes on its way; this is a protocol in which it goes as it is.
-        let is_native = format == Format::Anthropic && call.surface() == Surface::Anthropic;
+        let is_native = upstream.format == Format::Anthropic && call.surface() == Surface::Anthropic;
         let in_words =
             |effort| matches!(facts.reasoning, ReasoningControl::Effort { levels } if levels.contains(&effort));
         let takes = |effort: Effort| !is_native || in_words(effort);
@@ -114,6 +113,8 @@ impl Gateway {
         } else if let Some(original) = call.original_body.take() {
             call.incoming.body = original;
         }
+        // By what this target is asked, which is not what the one before it was.
+        let format = call.format_for(&upstream, &facts);
         call.attempt = Some(Attempt {
             target: [provider.as_str(), "/", model.as_str()].concat(),
             format,
@@ -185,11 +186,12 @@ impl Call {
         if speaks && wanted() { Format::OpenAiResponses } else { upstream.format }
     }
 
-    /// Whether it offers tools to a model that thinks over it, or that is told how much to think.
+    /// Whether it offers tools to a model that thinks over it: because it always does, or is told how much to.
     fn thinks_with_tools(&self, facts: &ModelFacts) -> bool {
+        let thinks = |wish: Option<Reasoning>| wish.and_then(|wish| wish.thinks()).unwrap_or(facts.thinks_unasked);
         self.surface()
             .read_request(&self.incoming.body)
-            .is_ok_and(|request| !request.tools.is_empty() && (request.reasoning.is_some() || facts.thinks_unasked))
+            .is_ok_and(|request| !request.tools.is_empty() && thinks(request.reasoning))
     }
 }
 

@@ -145,6 +145,10 @@ fn tools_that_are_thought_over_go_where_they_are_taken() {
         ("openai/gpt-5.4-mini", format!("{tool}{effort}"), "responses"),
         ("openai/gpt-5.4-mini", tool.to_owned(), "chat/completions"),
         ("openai/gpt-5.6-sol", effort.to_owned(), "chat/completions"),
+        // "To use function tools, use /v1/responses or set reasoning_effort to 'none'", as callers do who want more answers.
+        ("openai/gpt-5.6-sol", format!(r#"{tool},"reasoning_effort":"none","n":2"#), "chat/completions"),
+        ("openai/gpt-5.6-sol", format!(r#"{tool},"reasoning":{{"enabled":false}}"#), "chat/completions"),
+        ("openai/gpt-5.4-mini", format!(r#"{tool},"include_reasoning":false"#), "chat/completions"),
         ("openai/gpt-5.2", format!("{tool}{effort}"), "chat/completions"),
         ("openrouter/openai/gpt-5.6-sol", tool.to_owned(), "chat/completions"),
     ];
@@ -161,6 +165,20 @@ fn tools_that_are_thought_over_go_where_they_are_taken() {
     assert_eq!((&request["tools"][0]["name"], &request["reasoning"]["effort"]), (&json!("f"), &json!("high")));
     let answer = read(&world.answer(id, 200, &[], CALLS).body);
     assert_eq!(answer["content"], json!([{"type": "tool_use", "id": "call_1", "name": "f", "input": {}}]));
+}
+
+/// What a candidate changes counts, and not what was changed for the one before it.
+#[test]
+fn an_effort_of_an_alias_goes_where_it_is_taken() {
+    let document = r#"{"version":1,"failover":{"same_target":0},"aliases":{"any":{"candidates":[
+        {"model":"openai/gpt-5.4","with":{"reasoning_effort":"low"}},"openai/gpt-5.4-mini"]}}}"#;
+    let mut world = World::of(latchkey::keys::Key::default(), document, &[]);
+    let body = r#"{"model":"any","messages":[{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#;
+    let (id, step) = world.post("/v1/chat/completions", body);
+    let first = sent(step);
+    assert!(first.url.ends_with("responses"), "{}", first.url);
+    let second = sent(world.refuse(id, 500, &[], "oops"));
+    assert!(second.url.ends_with("chat/completions"), "{}", second.url);
 }
 
 #[test]
