@@ -203,12 +203,16 @@ impl Sink for Taken<'_> {
     }
 }
 
+/// How much may come before it is clear whether a value stands in an object: models are known to write blanks without
+/// end.
+const MOST_HELD: usize = 1024;
+
 /// Takes the answer out of the tool's input as it comes in pieces.
 #[derive(Debug, Default)]
 pub struct Unwrapping {
     /// Whether the answer is the input, or a value of it; nothing as long as its beginning may still be either's.
     is_value: Option<bool>,
-    /// What may be the beginning of the object around a value, or the blanks behind it.
+    /// What may be the beginning of the object around a value.
     held: String,
     /// How many lists and objects of the value are open.
     depth: usize,
@@ -237,20 +241,22 @@ impl Unwrapping {
         self.held.push_str(&piece.decode());
         if self.is_value.is_none() {
             match value_in(&self.held) {
-                Ok(None) => return Text::EMPTY,
+                Ok(None) if self.held.len() <= MOST_HELD => return Text::EMPTY,
                 Ok(Some(value)) => (self.is_value, self.held) = (Some(true), value.to_owned()),
-                Err(()) => {
+                Ok(None) | Err(()) => {
                     self.is_value = Some(false);
                     return Text::escape_owned(std::mem::take(&mut self.held));
                 }
             }
         }
         let mut held = std::mem::take(&mut self.held);
-        // Blanks that were held back change nothing when they are passed again.
         if let Some(end) = held.bytes().position(|byte| self.ends(byte)) {
             held.truncate(end);
         }
-        self.held = held.split_off(held.trim_end().len());
+        // Blanks behind the value are none of it.
+        if self.depth == 0 && !self.quoted {
+            held.truncate(held.trim_end().len());
+        }
         Text::escape_owned(held)
     }
 
@@ -402,6 +408,20 @@ mod tests {
                 });
                 assert_eq!(pieces.collect::<String>(), expected, "in pieces of {length}");
             }
+        }
+    }
+
+    /// Nothing is kept of blanks that never end, and none is gone through again with every piece.
+    #[test]
+    fn blanks_without_end_are_not_gathered() {
+        for start in ["", "{", "{\"latchkey_value\":[1", "{\"latchkey_value\":\"a", "{\"latchkey_value\":1"] {
+            let (mut unwrapping, mut out) = (Unwrapping::default(), String::new());
+            for piece in std::iter::once(start).chain(std::iter::repeat_n(" ", 2 * MOST_HELD)) {
+                out.push_str(&unwrapping.take(Text::escape_owned(piece.to_owned())).decode());
+                assert!(unwrapping.held.len() <= MOST_HELD, "{start}");
+            }
+            let blanks = out.len() - out.trim_end().len();
+            assert_eq!(blanks, if start.ends_with(":1") { 0 } else { 2 * MOST_HELD }, "{start}");
         }
     }
 
