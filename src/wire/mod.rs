@@ -76,6 +76,15 @@ pub struct Target<'t> {
     pub inlined: &'t InlinedMedia,
 }
 
+impl Target<'_> {
+    /// The most tokens that may be asked of it. What a maker's own servers give is no limit of other routers, which know
+    /// who serves the model with more.
+    #[must_use]
+    pub fn most_output(&self) -> u64 {
+        self.facts.max_output.filter(|_| !self.quirks.routes_itself).unwrap_or(u64::MAX)
+    }
+}
+
 /// Fetched media by the link that the caller wrote.
 pub type InlinedMedia = SortedMap<String, InlinedPart>;
 

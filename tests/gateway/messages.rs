@@ -229,3 +229,15 @@ fn what_a_link_leads_to_is_known_by_how_it_begins() {
     let refused = fetched(b"#!/bin/sh");
     assert!(matches!(&refused, Step::Respond(response) if response.status == 400), "{refused:?}");
 }
+
+/// What DeepSeek's own servers give is no limit of those that OpenRouter finds for its model.
+#[test]
+fn a_router_is_asked_for_all_that_is_wanted() {
+    let keys = [("DEEPSEEK_API_KEY", "d"), ("OPENROUTER_API_KEY", "o")];
+    for (model, most) in [("deepseek/deepseek-r1", 8192), ("openrouter/deepseek/deepseek-r1", 32_000)] {
+        let mut world = World::of(Key::default(), r#"{"version":1}"#, &keys);
+        let body = format!(r#"{{"model":"{model}","max_tokens":32000,"messages":[{{"role":"user","content":"Hi"}}]}}"#);
+        let request = read(&sent(world.post("/v1/messages", &body).1).body);
+        assert_eq!(request["max_tokens"], most, "{model}");
+    }
+}

@@ -176,7 +176,7 @@ impl Writing<'_> {
 
     fn rest(&mut self, request: &Request<'_>) -> Result<(), Failure> {
         if let Some(wanted) = request.max_output_tokens {
-            let cap = wanted.min(self.target.facts.max_output.unwrap_or(u64::MAX)).max(LEAST_OUTPUT);
+            let cap = wanted.min(self.target.most_output()).max(LEAST_OUTPUT);
             if cap != wanted {
                 self.adjusted.note("max_tokens", Change::Clamped);
             }

@@ -201,7 +201,7 @@ impl Writing<'_> {
         let (quirks, facts) = (self.target.quirks, self.target.facts);
         if let Some(wanted) = request.max_output_tokens {
             // More than the model has is a 400, and callers of other protocols name what their own models have.
-            let cap = wanted.min(facts.max_output.unwrap_or(u64::MAX));
+            let cap = wanted.min(self.target.most_output());
             if cap < wanted {
                 self.adjusted.note("max_tokens", Change::Clamped);
             }
