@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use crate::breaker::Permit;
-use crate::chat::{Answer, Effort, Reasoning};
+use crate::chat::{Answer, Effort, Reasoning, Tool};
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
@@ -186,12 +186,13 @@ impl Call {
         if speaks && wanted() { Format::OpenAiResponses } else { upstream.format }
     }
 
-    /// Whether it offers tools to a model that thinks over it: because it always does, or is told how much to.
+    /// Whether it offers functions, and nothing else, to a model that thinks: because it always does, or is told to.
     fn thinks_with_tools(&self, facts: &ModelFacts) -> bool {
         let thinks = |wish: Option<Reasoning>| wish.and_then(|wish| wish.thinks()).unwrap_or(facts.thinks_unasked);
-        self.surface()
-            .read_request(&self.incoming.body)
-            .is_ok_and(|request| !request.tools.is_empty() && thinks(request.reasoning))
+        let is_function = |tool: &Tool<'_>| matches!(tool, Tool::Function { .. });
+        self.surface().read_request(&self.incoming.body).is_ok_and(|request| {
+            !request.tools.is_empty() && request.tools.iter().all(is_function) && thinks(request.reasoning)
+        })
     }
 }
 

@@ -30,7 +30,7 @@ pub struct ModelFacts {
     pub completion_cap_only: bool,
     /// It is served over OpenAI's Responses alone.
     pub responses_only: bool,
-    /// It takes tools over OpenAI's Responses alone where it thinks, or is told how much to.
+    /// It takes functions over OpenAI's Responses alone where it thinks.
     pub tools_over_responses: bool,
     /// How thinking is asked for where a host passes the model's own fields on.
     pub own_thinking: OwnThinking,

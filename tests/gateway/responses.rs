@@ -149,6 +149,8 @@ fn tools_that_are_thought_over_go_where_they_are_taken() {
         ("openai/gpt-5.6-sol", format!(r#"{tool},"reasoning_effort":"none","n":2"#), "chat/completions"),
         ("openai/gpt-5.6-sol", format!(r#"{tool},"reasoning":{{"enabled":false}}"#), "chat/completions"),
         ("openai/gpt-5.4-mini", format!(r#"{tool},"include_reasoning":false"#), "chat/completions"),
+        // Responses has another form for tools with free-form input, to which these are not brought.
+        ("openai/gpt-5.6-sol", r#","tools":[{"type":"custom","custom":{"name":"f"}}]"#.to_owned(), "chat/completions"),
         ("openai/gpt-5.2", format!("{tool}{effort}"), "chat/completions"),
         ("openrouter/openai/gpt-5.6-sol", tool.to_owned(), "chat/completions"),
     ];
