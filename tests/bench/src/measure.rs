@@ -22,6 +22,9 @@ const LONG_WARM_UP: Duration = Duration::from_secs(6);
 /// So many turns of two routes make a round. They are shorter than what comes now and then, as records that are moved on
 /// in heaps and a machine that is slow for a second, so that it falls on both alike.
 const TURNS: u32 = 96;
+/// Of so many turns of a route the dearest does not count: a pause of the runtime's collector is longer than two turns, and
+/// there are too few of them in a round to fall on both routes alike.
+const PAUSED_ONE_IN: usize = 24;
 /// The floor has but one route, and is measured for as long as makes a figure to divide by.
 const FLOOR_TURNS: u32 = 12;
 
@@ -147,15 +150,16 @@ async fn measure(target: &Target, process: &Running, workload: &Workload, round:
         (None, _) => 1,
     };
     let (mut outcome, mut beside) = (Outcome::default(), Outcome::default());
-    let (mut cpu, mut cpu_beside) = (0.0, 0.0);
+    let (mut own_turns, mut turns_beside) = (Vec::new(), Vec::new());
     for turn in 0..turns {
         // In this order each two turns are of both routes, and neither is always the first.
         let is_own = !target.measured || turn.count_ones() % 2 == 0;
         let before = if turns > 1 { process.cpu_of_threads() } else { process.cpu() };
         let came = client::run(load(target, if is_own { workload } else { &pair }, workload.time)?).await;
-        let (outcome, cpu) = if is_own { (&mut outcome, &mut cpu) } else { (&mut beside, &mut cpu_beside) };
+        let cpu = if turns > 1 { process.cpu_of_threads() } else { process.cpu() } - before;
+        let (outcome, seen) = if is_own { (&mut outcome, &mut own_turns) } else { (&mut beside, &mut turns_beside) };
+        seen.push((cpu * 1000.0, came.replies));
         outcome.add(came);
-        *cpu += if turns > 1 { process.cpu_of_threads() } else { process.cpu() } - before;
     }
     let foreign = (machine_cpu() - machine) - (process.cpu() - whole) - (own_cpu() - own);
     let elapsed = (outcome.elapsed + beside.elapsed).as_secs_f64();
@@ -167,8 +171,8 @@ async fn measure(target: &Target, process: &Running, workload: &Workload, round:
         target: target.name.clone(),
         round,
         rate: outcome.rate(),
-        cpu: cpu * 1000.0 / outcome.replies as f64,
-        beside: (beside.replies > 0).then(|| cpu_beside * 1000.0 / beside.replies as f64),
+        cpu: cpu_of(own_turns),
+        beside: (beside.replies > 0).then(|| cpu_of(turns_beside)),
         p50: quantile(&mut outcome.latencies, 0.5),
         p99: quantile(&mut outcome.latencies, 0.99),
         first_word_p50: quantile(&mut outcome.first_words, 0.5),
@@ -180,6 +184,15 @@ async fn measure(target: &Target, process: &Running, workload: &Workload, round:
         foreign: (foreign / elapsed).max(0.0),
         wrong: outcome.wrong,
     })
+}
+
+/// CPU a reply over the turns of a route, each told by its CPU and its replies.
+fn cpu_of(mut turns: Vec<(f64, u64)>) -> f64 {
+    let each = |(cpu, replies): &(f64, u64)| cpu / *replies as f64;
+    turns.sort_by(|one, other| each(one).total_cmp(&each(other)));
+    turns.truncate(turns.len() - turns.len() / PAUSED_ONE_IN);
+    let (cpu, replies) = turns.iter().fold((0.0, 0), |sum, turn| (sum.0 + turn.0, sum.1 + turn.1));
+    cpu / replies as f64
 }
 
 /// The load of `workload` on `target`, where it serves that provider.
@@ -290,4 +303,17 @@ pub fn median(mut values: Vec<f64>) -> Option<f64> {
     let upper = values.get(values.len() / 2)?;
     let lower = values.get((values.len() - 1) / 2)?;
     Some((lower + upper) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_falls_on_no_route() {
+        let mut turns = vec![(10.0, 100); 47];
+        turns.push((300.0, 100));
+        assert!((cpu_of(turns) - 0.1).abs() < 1e-9);
+        assert!((cpu_of(vec![(10.0, 100), (30.0, 100)]) - 0.2).abs() < 1e-9, "few turns all count");
+    }
 }
