@@ -17,54 +17,56 @@ pub(super) fn refusal(refused: &Refused, now: UnixMillis) -> (Failure, Headers) 
         left: standing.limit.saturating_sub(standing.spent).saturating_sub(standing.leased).max(0),
         resets_at: standing.resets_at,
     };
+    let mut headers = headers(&[figure], now);
     let failure = match &refused.rule {
         Rule::Budget(budget) => over_budget(refused, &budget.id, NanoUsd(standing.limit)),
-        Rule::Limit(limit) => over_limit(refused, limit, now),
+        Rule::Limit(limit) => {
+            headers.extend(rate(limit, &figure, now));
+            over_limit(refused, limit, now)
+        }
     };
-    (failure, headers(&[figure], now))
+    (failure, headers)
 }
 
-/// How the budgets and limits of a call stand: what the tightest budget has left, requests and tokens in OpenAI's form,
-/// and the tightest rate in that of the IETF.
+/// How the budgets and limits of a call stand: what the tightest budget has left, and requests and tokens in OpenAI's form.
+/// Every call of such a key pays for each of these headers, so it gets no second form of the same.
 ///
-/// Source: <https://platform.openai.com/docs/guides/rate-limits>, draft-ietf-httpapi-ratelimit-headers-10.
+/// Source: <https://platform.openai.com/docs/guides/rate-limits>.
 pub(super) fn headers(figures: &[Figure<'_>], now: UnixMillis) -> Headers {
     let mut headers = Headers::new();
     let budgets = figures.iter().filter(|figure| matches!(figure.rule, Rule::Budget(_)));
     if let Some(tightest) = budgets.map(|figure| figure.left).min() {
         headers.push(("x-latchkey-budget-remaining", NanoUsd(tightest).to_string()));
     }
-    let mut tightest: Option<(&Limit, &Figure<'_>)> = None;
-    for figure in figures {
-        let Rule::Limit(limit) = figure.rule else { continue };
-        let names = match limit.unit {
-            Unit::Requests => REQUESTS,
-            Unit::Parallel => continue,
-            Unit::InputTokens | Unit::OutputTokens | Unit::Tokens => TOKENS,
-        };
-        // Of several limits of a kind, the first that is told is the tighter one.
-        let share = |limit: &Limit, left: i64| i128::from(left) * 1_000_000 / i128::from(limit.max.max(1));
-        let known = tightest.is_some_and(|(other, it)| share(other, it.left) <= share(limit, figure.left));
-        if !known {
-            tightest = Some((limit, figure));
-        }
-        if !headers.iter().any(|(name, _)| *name == names[0]) {
-            headers.push((names[0], limit.max.to_string()));
-            headers.push((names[1], figure.left.to_string()));
-            headers.push((names[2], duration(wait(figure, now))));
-        }
-    }
-    if let Some((limit, figure)) = tightest {
-        let told = |name: &'static str, letters: [&str; 2], numbers: [String; 2]| {
-            let [first, second] = &numbers;
-            (name, ["\"", limit.unit.as_str(), letters[0], first, letters[1], second].concat())
-        };
-        let window = limit.per.map_or(0, |per| per.length().0 / 1000);
-        headers.push(told("ratelimit-policy", ["\";q=", ";w="], [limit.max.to_string(), window.to_string()]));
-        let seconds = wait(figure, now).0.div_ceil(1000);
-        headers.push(told("ratelimit", ["\";r=", ";t="], [figure.left.to_string(), seconds.to_string()]));
+    for (names, is_requests) in [(REQUESTS, true), (TOKENS, false)] {
+        let of_kind = figures.iter().filter_map(|figure| match figure.rule {
+            Rule::Limit(limit) if limit.unit == Unit::Parallel => None,
+            Rule::Limit(limit) => {
+                ((limit.unit == Unit::Requests) == is_requests).then_some((figure.left, limit.max, figure))
+            }
+            Rule::Budget(_) => None,
+        });
+        // Of several there is place for one: that of which the least part is left.
+        let tightest = of_kind.min_by(|(left, max, _), (other_left, other_max, _)| {
+            (i128::from(*left) * i128::from(*other_max)).cmp(&(i128::from(*other_left) * i128::from(*max)))
+        });
+        let Some((left, max, figure)) = tightest else { continue };
+        let [limit, remaining, reset] = names;
+        headers.push((limit, max.to_string()));
+        headers.push((remaining, left.to_string()));
+        headers.push((reset, duration(wait(figure, now))));
     }
     headers
+}
+
+/// The limit that a call did not fit, in the form of the IETF; nothing where it is no rate.
+///
+/// Source: draft-ietf-httpapi-ratelimit-headers-10.
+fn rate(limit: &Limit, figure: &Figure<'_>, now: UnixMillis) -> Headers {
+    let (unit, seconds) = (limit.unit.as_str(), wait(figure, now).0.div_ceil(1000));
+    let Some(per) = limit.per.filter(|_| limit.unit != Unit::Parallel) else { return Headers::new() };
+    let policy = format!("\"{unit}\";q={};w={}", limit.max, per.length().0 / 1000);
+    vec![("ratelimit-policy", policy), ("ratelimit", format!("\"{unit}\";r={};t={seconds}", figure.left))]
 }
 
 const REQUESTS: [&str; 3] =
@@ -202,6 +204,22 @@ mod tests {
         let figures: Vec<Figure<'_>> =
             rules.iter().zip([70_000_000, 5]).map(|(rule, left)| Figure { rule, left, resets_at: None }).collect();
         assert_eq!(headers(&figures, NOW), [("x-latchkey-budget-remaining", "0.000000005".to_owned())]);
+    }
+
+    #[test]
+    fn of_limits_of_a_kind_the_one_is_told_of_which_least_is_left() {
+        let limits = [
+            (Unit::InputTokens, 100, 50),
+            (Unit::Tokens, 1_000, 400),
+            (Unit::Requests, 60, 59),
+            (Unit::Parallel, 2, 0),
+        ];
+        let rules = limits.map(|(unit, max, _)| Rule::Limit(Limit { unit, max, ..limit() }));
+        let left = limits.map(|(_, _, left)| left);
+        let figures: Vec<Figure<'_>> =
+            rules.iter().zip(left).map(|(rule, left)| Figure { rule, left, resets_at: None }).collect();
+        let told: Vec<String> = headers(&figures, NOW).into_iter().map(|(_, value)| value).collect();
+        assert_eq!(told, ["60", "59", "0ms", "1000", "400", "0ms"]);
     }
 
     #[test]
