@@ -21,7 +21,11 @@ const WASM_FEATURES = [
   "multivalue",
   "reference-types",
   "exception-handling",
+  "simd",
 ];
+
+/** Quotes, escapes and line ends are looked for sixteen bytes at a time, in less code than without. */
+const RUSTFLAGS = { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: "-Ctarget-feature=+simd128" };
 
 /** What `build/` was made from: written after a build that succeeded, removed before the next. */
 const STAMP = join(ROOT, "build", ".inputs");
@@ -38,7 +42,7 @@ export async function build() {
   const { workerBuild, env } = await buildTools();
   await step(`Building the Worker with worker-build ${lockedVersion("worker")}`, async () => {
     rmSync(STAMP, { force: true });
-    await run(workerBuild, ["--release"], { env, label: "worker-build", show: process.stdout.isTTY });
+    await run(workerBuild, ["--release"], { env: { ...env, ...RUSTFLAGS }, label: "worker-build", show: process.stdout.isTTY });
     await arrange(env.WASM_OPT_BIN);
     writeFileSync(STAMP, inputs);
   });
