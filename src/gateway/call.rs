@@ -7,6 +7,7 @@ use crate::keys::{Grant, Network, OnAnomaly};
 use crate::observe::Record;
 use crate::route::Plan;
 use crate::route::meaning::Meaning;
+use crate::route::reading::Reading;
 use crate::route::router::Routed;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::drive::Pipe;
@@ -61,6 +62,8 @@ pub struct Call {
     pub(super) role: Role,
     /// The request id of the call that it is made for.
     pub(super) made_for: Option<String>,
+    /// What was read of its body, where more than one step goes by that, until it is decided.
+    pub(super) reading: Option<Box<Reading>>,
     /// What it means, where that was asked and told in time.
     pub(super) meaning: Option<Meaning>,
     /// Somebody has asked what it means.
@@ -200,6 +203,7 @@ impl Call {
             original_body: None,
             role: Role::Caller,
             made_for: None,
+            reading: None,
             meaning: None,
             wondered: false,
             shadows: None,
@@ -295,8 +299,8 @@ impl Call {
         response
     }
 
-    /// The waits of this call: for its key, for the ledger if it had to ask, and for the upstream. The platform's clock stands still while code runs,
-    /// so waits are all that can honestly be told.
+    /// The waits of this call: for its key, for the ledger if it had to ask, and for the upstream. The platform's clock
+    /// stands still while code runs, so waits are all that can honestly be told.
     fn server_timing(&self, now: UnixMillis) -> String {
         let Millis(key) = self.admitted.since(self.started);
         match &self.attempt {

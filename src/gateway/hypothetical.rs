@@ -19,6 +19,7 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::Surface;
 
 use super::call::{Call, Role};
+use super::routed::Basis;
 use super::wishes::Wishes;
 use super::{Asked, Gateway, Incoming, Setup};
 
@@ -81,8 +82,8 @@ impl Gateway {
         let mut call = hypothetical(asked.incoming, asked.grant, now)?;
         let seed = asked.seed.unwrap_or_else(|| self.ids.chance());
         let kept = self.router.clone();
-        let reading = Reading::of(&call.incoming.body);
-        let decided = self.route_as(&mut call, reading, None, seed, now);
+        let basis = Basis { reading: Reading::of(&call.incoming.body), class: None, seed };
+        let decided = self.route_by(&mut call, &basis, now);
         self.router = kept;
         let mut json = Vec::with_capacity(1_024);
         let mut object = Object::open(&mut json);
@@ -138,7 +139,8 @@ impl Gateway {
             hints: Hints { messages: 1, tokens, ..Hints::default() },
             ..Reading::default()
         };
-        let decided = self.route_as(&mut call, reading, past.class, hash(&past.request_id), now);
+        let basis = Basis { reading, class: past.class, seed: hash(&past.request_id) };
+        let decided = self.route_by(&mut call, &basis, now);
         let mut not_evaluated = std::mem::take(&mut call.unrecorded);
         sorted::sort(&mut not_evaluated);
         let refused = Redecided { not_evaluated, ..Redecided::default() };

@@ -63,7 +63,8 @@ impl Gateway {
             return None;
         }
         call.wondered = true;
-        let words = Reading::of(&call.incoming.body).last;
+        let reading = call.reading.insert(Box::new(Reading::of(&call.incoming.body)));
+        let words = reading.last.as_str();
         let words = words.get(..words.floor_char_boundary(MOST_WORDS)).unwrap_or_default();
         if words.trim().is_empty() {
             return None;

@@ -27,6 +27,17 @@ use super::call::{Call, Role};
 use super::send::no_attempt;
 use super::{Gateway, Incoming};
 
+/// What a decision goes by that its call does not hold.
+#[derive(Default)]
+pub(super) struct Basis {
+    /// What was read of the body.
+    pub reading: Reading,
+    /// What the classifier made of it, where that is known already.
+    pub class: Option<Class>,
+    /// Decides what is left to chance.
+    pub seed: u64,
+}
+
 /// Headers in which other gateways' callers send metadata: a JSON object.
 const METADATA_HEADERS: [&str; 2] = ["x-portkey-metadata", "x-litellm-spend-logs-metadata"];
 
@@ -34,14 +45,13 @@ impl Gateway {
     /// Decides where a call goes; whether it did, as nothing is to be decided where its model says all.
     ///
     /// # Errors
-    /// As [`Router::route`](crate::route::router::Router::route).
+    /// As [`Router::route`].
     pub(super) fn route(&mut self, call: &mut Call, now: UnixMillis) -> Result<bool, Failure> {
         if !self.concerns_router(call) {
             return Ok(false);
         }
-        let reading = Reading::of(&call.incoming.body);
-        let seed = self.ids.chance();
-        self.route_as(call, reading, None, seed, now).map(|()| true)
+        let basis = Basis { reading: call.reading(), class: None, seed: self.ids.chance() };
+        self.route_by(call, &basis, now).map(|()| true)
     }
 
     /// Whether there is anything to decide.
@@ -55,17 +65,13 @@ impl Gateway {
         concerns(routing, &call.asked.model, has_wishes && !self.names_router(&call.asked.model))
     }
 
-    /// Decides by what was read of the call; `class` is what the classifier made of it, where that is known already.
-    pub(super) fn route_as(
-        &mut self,
-        call: &mut Call,
-        reading: Reading,
-        class: Option<Class>,
-        seed: u64,
-        now: UnixMillis,
-    ) -> Result<(), Failure> {
+    /// Decides where a call goes, even where its model says all.
+    ///
+    /// # Errors
+    /// As [`Router::route`].
+    pub(super) fn route_by(&mut self, call: &mut Call, basis: &Basis, now: UnixMillis) -> Result<(), Failure> {
         let mut routed = Err(no_attempt());
-        self.consider(call, reading, class, seed, now, &mut |router, request| routed = router.route(request))?;
+        self.consider(call, basis, now, &mut |router, request| routed = router.route(request))?;
         let mut routed = Box::new(routed?);
         routed.prefer(call.asked.wished());
         if call.asked.preferences.as_ref().is_some_and(|preferences| preferences.allow_fallbacks == Some(false)) {
@@ -80,9 +86,11 @@ impl Gateway {
     /// # Errors
     /// Where it has no key.
     pub(super) fn demands_of(&mut self, call: &mut Call, now: UnixMillis) -> Result<Demands, Failure> {
-        let reading = Reading::of(&call.incoming.body);
+        let basis = Basis { reading: call.reading(), ..Basis::default() };
         let mut demands = Demands::default();
-        self.consider(call, reading, None, 0, now, &mut |_, request| demands = demanded(request).1)?;
+        self.consider(call, &basis, now, &mut |_, request| demands = demanded(request).1)?;
+        // The decision, which comes later, goes by it too.
+        call.reading = Some(Box::new(basis.reading));
         Ok(demands)
     }
 
@@ -90,9 +98,7 @@ impl Gateway {
     fn consider(
         &mut self,
         call: &mut Call,
-        reading: Reading,
-        class: Option<Class>,
-        seed: u64,
+        Basis { reading, class, seed }: &Basis,
         now: UnixMillis,
         work: &mut dyn FnMut(&mut Router, &mut Request<'_>),
     ) -> Result<(), Failure> {
@@ -144,42 +150,28 @@ impl Gateway {
                 },
             }
         };
-        let Reading {
-            prompt,
-            needs,
-            output_tokens,
-            user,
-            session,
-            metadata,
-            hints,
-            last,
-            service_tier,
-            prefix,
-            cache_lives,
-            ..
-        } = reading;
-        let wishes = &call.wishes;
-        let session = wishes.session.clone().or(session);
-        let key = &grant.key;
-        let own_metadata =
-            key.metadata.iter().map(|(name, value)| (Cow::from(name.as_str()), Cow::from(value.as_str())));
+        let (wishes, key) = (&call.wishes, &grant.key);
+        let told = header_metadata(&call.incoming);
+        let own_metadata = key.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let metadata = reading.metadata.iter().chain(&told).map(|(name, value)| (name.as_str(), value.as_str()));
         let facts = CallFacts {
             key: &key.id,
             key_name: &key.name,
             team: key.team_id.as_deref(),
             environment: &key.environment,
-            user: wishes.user.clone().or(user).map(Cow::Owned),
-            session: session.map(Cow::Owned),
+            user: wishes.user.as_deref().or(reading.user.as_deref()).map(Cow::Borrowed),
+            session: wishes.session.as_deref().or(reading.session.as_deref()).map(Cow::Borrowed),
             tags: call.tags(),
-            metadata: metadata.into_iter().chain(header_metadata(&call.incoming)).chain(own_metadata).collect(),
+            metadata: metadata.chain(own_metadata).collect(),
             headers: &call.incoming.headers,
             model: &call.asked.model,
             endpoint: call.endpoint.map_or("", Endpoint::as_str),
-            prompt,
+            prompt: reading.prompt,
+            texts: &reading.texts,
             plain: !call.asked.stream,
-            output_tokens,
-            needs,
-            class,
+            output_tokens: reading.output_tokens,
+            needs: reading.needs,
+            class: *class,
             meaning: call.meaning.clone(),
         };
         let mut request = Request {
@@ -187,18 +179,18 @@ impl Gateway {
             routing,
             facts,
             objective: &objective,
-            words: &last,
-            hints,
-            prefix,
-            cache_lives,
-            service_tier: service_tier.as_deref(),
+            words: &reading.last,
+            hints: reading.hints,
+            prefix: reading.prefix,
+            cache_lives: reading.cache_lives,
+            service_tier: reading.service_tier.as_deref(),
             named: &named,
             further: if own_router { &[] } else { &preferences.models },
             is_closed,
             figures: &figures,
             permitted: &|provider, model| self.permits(&grant, provider, model, now),
             budget: &|name| self.budget_of(call, &grant, name),
-            seed,
+            seed: *seed,
             explains: call.wishes.explain,
             shadow: call.shadows.as_ref().map(|(experiment, variant)| (experiment.as_str(), variant.as_str())),
             unrecorded: (call.role == Role::Past).then(Vec::new),
@@ -300,12 +292,17 @@ fn candidate(contender: &Contender) -> Candidate {
 }
 
 /// Metadata in the headers in which other gateways' callers send it.
-fn header_metadata(incoming: &Incoming) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+fn header_metadata(incoming: &Incoming) -> Vec<(String, String)> {
     let headers = METADATA_HEADERS.iter().filter_map(|name| incoming.header(name)).filter(|json| json.len() <= 4_096);
     headers.filter_map(|json| Raw::parse(json).ok()).flat_map(|raw| metadata(&raw)).collect()
 }
 
 impl Call {
+    /// What its body says, read now where it was not before.
+    fn reading(&mut self) -> Reading {
+        self.reading.take().map_or_else(|| Reading::of(&self.incoming.body), |reading| *reading)
+    }
+
     /// The body with what the chosen candidate changes in it; nothing where it changes nothing. `takes` says which
     /// efforts the target can be asked for.
     ///

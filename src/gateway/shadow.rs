@@ -14,6 +14,7 @@ use crate::route::reading::Reading;
 use crate::units::UnixMillis;
 
 use super::call::{Call, Role, Stage};
+use super::routed::Basis;
 use super::send::no_attempt;
 use super::{CallId, Gateway, Step};
 
@@ -63,10 +64,9 @@ impl Gateway {
     /// Decides where the shadow goes, by the rules for its call, and sends it at its own expense.
     fn follow(&mut self, call: &mut Call, experiment: &str, variant: &str, now: UnixMillis) -> Result<Step, Failure> {
         call.config = self.setup.version;
-        let reading = Reading::of(&call.incoming.body);
         call.shadows = Some((experiment.to_owned(), variant.to_owned()));
-        let seed = self.ids.chance();
-        self.route_as(call, reading, None, seed, now)?;
+        let basis = Basis { reading: Reading::of(&call.incoming.body), class: None, seed: self.ids.chance() };
+        self.route_by(call, &basis, now)?;
         let found = self.setup.config.routing.experiments.get(experiment);
         let found = found.and_then(|found| found.variants.iter().find(|one| one.name == variant));
         let shadow = found.and_then(|variant| variant.shadow).ok_or_else(no_attempt)?;

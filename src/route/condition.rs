@@ -139,7 +139,7 @@ impl Condition {
             }
             Condition::Holds(content) => call.prompt.content & content != 0,
             Condition::Needs(abilities) => call.needs & abilities == *abilities,
-            Condition::Mentions(phrases) => call.prompt.mentions(phrases),
+            Condition::Mentions(phrases) => call.mentions(phrases),
         }
     }
 

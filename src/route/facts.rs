@@ -25,7 +25,7 @@ pub struct CallFacts<'c> {
     /// Tags of the call.
     pub tags: Vec<&'c str>,
     /// Metadata of the call and then of the key; the first of a name counts.
-    pub metadata: Vec<(Cow<'c, str>, Cow<'c, str>)>,
+    pub metadata: Vec<(&'c str, &'c str)>,
     /// Request headers with lower-case names.
     pub headers: &'c [(String, String)],
     /// The model string.
@@ -33,7 +33,9 @@ pub struct CallFacts<'c> {
     /// Such as `chat/completions`.
     pub endpoint: &'c str,
     /// What its prompt is like.
-    pub prompt: Prompt<'c>,
+    pub prompt: Prompt,
+    /// What people wrote in it, the system's words first, up to a cap.
+    pub texts: &'c [String],
     /// Its answer is wanted in one piece, not as a stream.
     pub plain: bool,
     /// The output limit that it asks for.
@@ -47,8 +49,8 @@ pub struct CallFacts<'c> {
 }
 
 /// What a prompt is like, without judging it.
-#[derive(Clone, Debug, Default)]
-pub struct Prompt<'c> {
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Prompt {
     /// An estimate of its tokens; zero where it was not read.
     pub tokens: u64,
     /// How many messages there are.
@@ -57,19 +59,6 @@ pub struct Prompt<'c> {
     pub tools: u64,
     /// What it holds beside words: a set of [`Content`](super::condition::Content).
     pub content: u32,
-    /// What people wrote in it, the system's words first, up to a cap.
-    pub texts: Vec<Cow<'c, str>>,
-}
-
-impl Prompt<'_> {
-    /// Whether one of `phrases`, which are in lower case, stands in it.
-    #[must_use]
-    pub fn mentions(&self, phrases: &[String]) -> bool {
-        self.texts.iter().any(|text| {
-            let text = lowered(text);
-            phrases.iter().any(|phrase| text.contains(phrase.as_str()))
-        })
-    }
 }
 
 impl CallFacts<'_> {
@@ -104,5 +93,13 @@ impl CallFacts<'_> {
             Measure::Tools => Some(self.prompt.tools),
             Measure::Difficulty => self.class.map(|class| u64::from(class.difficulty)),
         }
+    }
+
+    /// Whether one of `phrases`, which are in lower case, stands in its prompt.
+    pub(super) fn mentions(&self, phrases: &[String]) -> bool {
+        self.texts.iter().any(|text| {
+            let text = lowered(text);
+            phrases.iter().any(|phrase| text.contains(phrase.as_str()))
+        })
     }
 }

@@ -3,8 +3,6 @@
 //! They agree in more than they differ: messages with a role and content, content as a string or as typed parts. What
 //! is not understood here is passed over; whether the body is a good one is for others to say.
 
-use std::borrow::Cow;
-
 use super::chance::hash_of_long;
 use super::classify::Hints;
 use super::condition::Content;
@@ -30,7 +28,9 @@ const PREFIX: usize = 2_048;
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// What the prompt is like.
-    pub prompt: Prompt<'static>,
+    pub prompt: Prompt,
+    /// What people wrote in it, the system's words first, up to a cap.
+    pub texts: Vec<String>,
     /// What a target must be able to do: a set of [`Capabilities`].
     pub needs: u32,
     /// The output limit.
@@ -40,7 +40,7 @@ pub struct Reading {
     /// What belongs together.
     pub session: Option<String>,
     /// The call's own metadata.
-    pub metadata: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    pub metadata: Vec<(String, String)>,
     /// What the call says of its difficulty beside its words.
     pub hints: Hints,
     /// The last text of the user: what the classifier reads.
@@ -121,7 +121,7 @@ impl Reading {
         reading.options(&body);
         reading.prefix = (reading.kept >= PREFIX).then(|| {
             let mut beginning = Vec::with_capacity(PREFIX);
-            for text in &reading.prompt.texts {
+            for text in &reading.texts {
                 beginning.extend_from_slice(text.as_bytes().get(..PREFIX - beginning.len()).unwrap_or(text.as_bytes()));
             }
             hash_of_long(&beginning)
@@ -149,7 +149,7 @@ impl Reading {
 
     /// What is said before the conversation, wherever it stands in the body. A long conversation leaves it its room.
     fn instructions(&mut self, body: &Body<'_>) {
-        let (kept, messages) = (std::mem::take(&mut self.kept), self.prompt.texts.len());
+        let (kept, messages) = (std::mem::take(&mut self.kept), self.texts.len());
         for raw in [&body.system, &body.instructions].into_iter().flatten() {
             self.content(raw, false);
         }
@@ -157,7 +157,7 @@ impl Reading {
             self.content(&raw.member("parts").unwrap_or_else(|| raw.clone()), false);
         }
         self.kept += kept;
-        self.prompt.texts.rotate_left(messages);
+        self.texts.rotate_left(messages);
     }
 
     fn options(&mut self, body: &Body<'_>) {
@@ -335,7 +335,7 @@ impl Reading {
         if self.kept < MOST_TEXT {
             let room = plain.floor_char_boundary(MOST_TEXT - self.kept);
             self.kept += room;
-            self.prompt.texts.push(Cow::Owned(plain.get(..room).unwrap_or_default().to_owned()));
+            self.texts.push(plain.get(..room).unwrap_or_default().to_owned());
         }
         if is_users {
             self.last = plain.into_owned();
@@ -381,21 +381,26 @@ fn has_schema(shape: &Raw<'_>) -> bool {
     is_schema(shape) || within.is_some_and(|within| is_schema(&within))
 }
 
-/// The members of a metadata object that are strings or numbers, up to 16.
+/// The members of a metadata object, up to 16; values that are no strings as they were written.
 #[must_use]
-pub fn metadata(raw: &Raw<'_>) -> Vec<(Cow<'static, str>, Cow<'static, str>)> {
+pub fn metadata(raw: &Raw<'_>) -> Vec<(String, String)> {
     let members: SortedMap<String, Raw<'_>> = raw.read_borrowed().unwrap_or_default();
     let value = |raw: &Raw<'_>| match raw.text() {
         Some(text) => text.decode().into_owned(),
         None => raw.get().to_owned(),
     };
-    members.iter().take(16).map(|(name, raw)| (Cow::Owned(name.clone()), Cow::Owned(value(raw)))).collect()
+    members.into_iter().take(16).map(|(name, raw)| (name, value(&raw))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::facts::CallFacts;
     use proptest::prelude::*;
+
+    fn mentions(read: &Reading, word: &str) -> bool {
+        CallFacts { texts: &read.texts, ..CallFacts::default() }.mentions(&[word.to_owned()])
+    }
 
     #[test]
     fn a_chat_call_is_read() {
@@ -415,7 +420,7 @@ mod tests {
         assert_eq!((read.user.as_deref(), read.service_tier.as_deref()), (Some("ada"), Some("flex")));
         assert_eq!(read.metadata, [("n".into(), "3".into()), ("tier".into(), "gold".into())]);
         assert_eq!(read.hints.effort, Some(Effort::High));
-        assert!(read.prompt.tokens > 800 && read.prompt.mentions(&["brief".to_owned()]));
+        assert!(read.prompt.tokens > 800 && mentions(&read, "brief"));
     }
 
     #[test]
@@ -454,7 +459,7 @@ mod tests {
             assert_eq!(read.last, "My diagnosis?");
             assert_eq!(read.metadata, [("tier".into(), "gold".into())]);
             for word in ["brief", "diagnosis", "tumour"] {
-                assert!(read.prompt.mentions(&[word.to_owned()]), "{word}: {:?}", read.prompt.texts);
+                assert!(mentions(&read, word), "{word}: {:?}", read.texts);
             }
             let content = Content::TOOLS | Content::SCHEMA | Content::IMAGE | Content::FILE;
             assert_eq!((read.prompt.content, read.prompt.tokens > 1_600), (content, true));
@@ -473,7 +478,7 @@ mod tests {
             br#"{"messages": [{"role": "tool", "content": "tumour"}]}"#,
         ] {
             let read = Reading::of(body);
-            assert!(read.prompt.mentions(&["tumour".to_owned()]), "{}", String::from_utf8_lossy(body));
+            assert!(mentions(&read, "tumour"), "{}", String::from_utf8_lossy(body));
             assert_eq!(read.last, "", "nobody asked that");
         }
         for body in [

@@ -1,5 +1,3 @@
-use std::borrow::Cow;
-
 use crate::config::{Config, read};
 use crate::keys::ModelPattern;
 use crate::route::alias::{Balance, LatencyBudget, Strategy};
@@ -185,22 +183,19 @@ fn who_only_leads_into_a_circle_is_told_too() {
 #[test]
 fn conditions_hold_for_the_calls_they_describe() {
     let headers = vec![("x-region".to_owned(), "EU-west".to_owned())];
+    let texts = ["Das Rezept des PATIENTEN".to_owned()];
     let call = CallFacts {
         key: "key_1",
         key_name: "app",
         team: Some("research-eu"),
         environment: "production",
         tags: vec!["health-eu", "batch"],
-        metadata: vec![(Cow::Borrowed("tier"), Cow::Borrowed("gold"))],
+        metadata: vec![("tier", "gold")],
         headers: &headers,
         model: "fast-cheap",
         endpoint: "chat/completions",
-        prompt: Prompt {
-            tokens: 5_000,
-            messages: 3,
-            texts: vec!["Das Rezept des PATIENTEN".into()],
-            ..Prompt::default()
-        },
+        prompt: Prompt { tokens: 5_000, messages: 3, ..Prompt::default() },
+        texts: &texts,
         ..CallFacts::default()
     };
     let cases = [
