@@ -1,8 +1,8 @@
 //! What a new document changes.
 
-use super::document::Node;
 use super::place::Fault;
 use super::read::parse;
+use crate::json::tree::Node;
 use crate::sorted;
 
 /// More than this many differences are not listed.
@@ -33,20 +33,16 @@ fn compare(path: &str, old: Option<&Node>, new: Option<&Node>, differences: &mut
     if old == new || differences.len() >= MAX_DIFFERENCES {
         return;
     }
-    if let (Some(Node::Members(old)), Some(Node::Members(new))) = (old, new) {
-        let mut keys: Vec<&String> = old.iter().chain(new).map(|(key, _)| key).collect();
+    if let (Some(Node::Object(old)), Some(Node::Object(new))) = (old, new) {
+        let mut keys: Vec<&String> = old.0.iter().chain(&new.0).map(|(key, _)| key).collect();
         sorted::sort(&mut keys);
         keys.dedup();
         for key in keys {
             let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            compare(&path, member(old, key), member(new, key), differences);
+            compare(&path, old.get(key), new.get(key), differences);
         }
         return;
     }
-    let show = |node: Option<&Node>| node.map(Node::to_string);
+    let show = |node: Option<&Node>| node.map(|node| node.to_raw().get().to_owned());
     differences.push(Difference { path: path.to_owned(), before: show(old), after: show(new) });
-}
-
-fn member<'n>(members: &'n [(String, Node)], key: &str) -> Option<&'n Node> {
-    members.iter().find(|(known, _)| known == key).map(|(_, value)| value)
 }

@@ -79,7 +79,6 @@
 //! ```
 
 mod diff;
-mod document;
 mod failover;
 mod health;
 mod limits;

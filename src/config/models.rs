@@ -3,6 +3,7 @@
 use super::ProviderEntry;
 use super::place::Place;
 use crate::chat::Unit;
+use crate::json::tree::Node;
 use crate::provider::models::Mode;
 use crate::provider::{self, Bucket, Capabilities, Hours, LongPrompt, Price, Rates, SANDBOX, Validity};
 use crate::sorted::{self, SortedMap};
@@ -203,7 +204,7 @@ fn long_prompt(place: &Place<'_>) -> LongPrompt {
 
 /// A day (its first moment in UTC), or milliseconds since the epoch.
 fn moment(place: &Place<'_>) -> Option<UnixMillis> {
-    if matches!(place.node(), super::document::Node::Number(_)) {
+    if matches!(place.node(), Node::Number(_)) {
         let milliseconds = place.integer(0..=253_402_300_799_999)?;
         return i64::try_from(milliseconds).ok().map(UnixMillis);
     }

@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::ops::RangeInclusive;
 
-use super::document::Node;
-use crate::json::{number::shown, read_float};
+use crate::json::number::shown;
+use crate::json::read_float;
+use crate::json::tree::{Members, Node};
 use crate::sorted::SortedMap;
 use crate::units::NanoUsd;
 
@@ -53,14 +54,14 @@ impl<'d> Place<'d> {
 
     /// Notes that a member is missing here. What is no object at all has been noted as that.
     pub(super) fn lacks(&self, key: &str, why: &str) {
-        if let Node::Members(_) = self.node {
+        if let Node::Object(_) = self.node {
             self.below(key, self.node).fault(format!("is missing: {why}"));
         }
     }
 
     /// The members of an object whose keys are free, each key once.
     pub(super) fn entries(&self) -> Vec<(&'d str, Place<'d>)> {
-        let Node::Members(members) = self.node else {
+        let Node::Object(Members(members)) = self.node else {
             self.expected("an object");
             return Vec::new();
         };
@@ -92,7 +93,7 @@ impl<'d> Place<'d> {
 
     /// The items of an array.
     pub(super) fn items(&self, most: usize) -> Vec<Place<'d>> {
-        let Node::List(items) = self.node else {
+        let Node::Array(items) = self.node else {
             self.expected("an array");
             return Vec::new();
         };
@@ -104,7 +105,7 @@ impl<'d> Place<'d> {
 
     /// A string of 1 to `longest` bytes without control characters.
     pub(super) fn text(&self, longest: usize) -> Option<&'d str> {
-        let Node::Text(text) = self.node else {
+        let Node::String(text) = self.node else {
             self.expected("a string");
             return None;
         };
@@ -141,7 +142,7 @@ impl<'d> Place<'d> {
 
     /// A text of 1 to `longest` bytes that may have several lines.
     pub(super) fn prose(&self, longest: usize) -> Option<&'d str> {
-        let Node::Text(text) = self.node else {
+        let Node::String(text) = self.node else {
             self.expected("a string");
             return None;
         };
@@ -153,7 +154,7 @@ impl<'d> Place<'d> {
     }
 
     pub(super) fn boolean(&self) -> Option<bool> {
-        let Node::Boolean(value) = self.node else {
+        let Node::Bool(value) = self.node else {
             self.expected("true or false");
             return None;
         };
@@ -175,7 +176,7 @@ impl<'d> Place<'d> {
     /// One of some words.
     pub(super) fn word<T: Copy>(&self, words: &[(&str, T)]) -> Option<T> {
         let found = match self.node {
-            Node::Text(text) => words.iter().find(|(word, _)| word == text).map(|(_, meaning)| *meaning),
+            Node::String(text) => words.iter().find(|(word, _)| word == text).map(|(_, meaning)| *meaning),
             _ => None,
         };
         if found.is_none() {
@@ -194,8 +195,13 @@ impl<'d> Place<'d> {
     pub(super) fn expected(&self, what: &str) {
         let found = match self.node {
             Node::Number(number) if number.len() <= 32 => number.clone(),
-            Node::Text(text) if text.len() <= 32 => format!("`{text}`"),
-            other => other.kind().to_owned(),
+            Node::String(text) if text.len() <= 32 => format!("`{text}`"),
+            Node::Null => "null".to_owned(),
+            Node::Bool(_) => "a boolean".to_owned(),
+            Node::Number(_) => "a number".to_owned(),
+            Node::String(_) => "a string".to_owned(),
+            Node::Array(_) => "an array".to_owned(),
+            Node::Object(_) => "an object".to_owned(),
         };
         self.fault(format!("expected {what}, found {found}"));
     }

@@ -4,6 +4,7 @@ use url::Url;
 
 use super::place::Place;
 use super::quirks;
+use crate::json::tree::Node;
 use crate::provider::{self, Auth, Endpoints, Quirks, SANDBOX, Services};
 use crate::sorted::SortedMap;
 use crate::wire::Format;
@@ -88,7 +89,7 @@ fn entry(id: &str, place: &Place<'_>) -> ProviderEntry {
         }
     }
     let row = provider::find(id);
-    let written = matches!(place.node(), super::document::Node::Members(members) if members.iter().any(|(key, _)| key == "base_url"));
+    let written = matches!(place.node(), Node::Object(members) if members.has("base_url"));
     if row.is_none() && !written {
         place.lacks("base_url", "there is no built-in provider of this id");
     }
@@ -123,7 +124,7 @@ fn base_url(place: &Place<'_>) -> Option<String> {
 
 /// `bearer`, `none`, `{"header": "api-key"}` or `{"bearer_in": "x-api-key"}`.
 fn auth(place: &Place<'_>) -> Option<Auth> {
-    if !matches!(place.node(), super::document::Node::Members(_)) {
+    if !matches!(place.node(), Node::Object(_)) {
         return place.word(&[("bearer", Auth::Bearer), ("none", Auth::Optional)]);
     }
     let members = place.members(&["header", "bearer_in"]);

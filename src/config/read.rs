@@ -1,9 +1,9 @@
 //! From what was written to what it means.
 
-use super::document::Node;
 use super::place::{Fault, Faults, Place};
 use super::{Config, Deadlines, Lanes, Limits, failover, health, models, providers, routing};
 use crate::json::check_depth;
+use crate::json::tree::Node;
 use crate::sorted;
 use crate::units::Millis;
 
@@ -57,7 +57,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Node, Fault> {
         return Err(fault(format!("has {} bytes; at most {MAX_BYTES} are allowed", json.len())));
     }
     check_depth(json, MAX_DEPTH).map_err(|deep| fault(deep.to_string()))?;
-    Node::parse(json).map_err(|error| fault(format!("is not JSON: {error}")))
+    crate::json::from_slice(json).map_err(|error| fault(format!("is not JSON: {error}")))
 }
 
 fn document(root: &Place<'_>) -> Config {

@@ -10,6 +10,7 @@ mod targets;
 
 use super::ProviderEntry;
 use super::place::Place;
+use crate::json::tree::Node;
 use crate::keys::ModelPattern;
 use crate::provider;
 use crate::route::alias::Alias;
@@ -75,7 +76,7 @@ const LONGEST: usize = 256;
 /// One text or a list of texts.
 fn texts<'d>(place: &Place<'d>, most: usize) -> Vec<&'d str> {
     match place.node() {
-        super::document::Node::List(_) => {
+        Node::Array(_) => {
             let items = place.items(most);
             if items.is_empty() {
                 place.fault("is empty, and would hold for nothing");

@@ -21,6 +21,7 @@ pub mod read;
 mod reader;
 mod serialize;
 mod text;
+pub(crate) mod tree;
 mod write;
 
 pub(crate) use compact::compact;

@@ -5,6 +5,7 @@ use super::conditions::{self, range};
 use super::{LONGEST, checks, owned};
 use crate::chat::Effort;
 use crate::config::OwnDeadlines;
+use crate::json::tree::Node;
 use crate::route::alias::{Alias, Balance, LatencyBudget, Named, Overlay, Overrides, Policy, Strategy};
 use crate::route::check::Escalation;
 use crate::route::classify::Kind;
@@ -203,7 +204,7 @@ pub(super) fn candidates(place: &Place<'_>) -> Vec<Named> {
 
 fn candidate(place: &Place<'_>) -> Named {
     let mut named = Named { weight: 1, difficulty: (1, 5), ..Named::default() };
-    if let super::super::document::Node::Text(_) = place.node() {
+    if let Node::String(_) = place.node() {
         named.model = place.text(LONGEST).unwrap_or_default().to_owned();
         return named;
     }

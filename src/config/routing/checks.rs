@@ -1,11 +1,9 @@
 //! The `check` of a candidate: what its answers must be.
 
-use serde_json::Value;
-
-use super::super::document::Node;
 use super::super::place::Place;
 use super::{LONGEST, owned};
 use crate::chat::Regex;
+use crate::json::tree::Node;
 use crate::keys::Pattern;
 use crate::route::check::{Check, JudgedBy, Schema};
 use crate::units::Millis;
@@ -21,9 +19,7 @@ pub(super) fn read(place: &Place<'_>) -> Check {
     for (key, place) in place.members(&KNOWN) {
         match key {
             // Without members it is any object.
-            "json" if matches!(place.node(), Node::List(members) if members.is_empty()) => {
-                check.json = Some(Vec::new())
-            }
+            "json" if matches!(place.node(), Node::Array(items) if items.is_empty()) => check.json = Some(Vec::new()),
             "json" => check.json = Some(owned(&place, 100)),
             "schema" => check.schema = schema(&place),
             "matches" => check.matches = owned(&place, 20).iter().map(|text| Pattern::new(text)).collect(),
@@ -43,9 +39,9 @@ pub(super) fn read(place: &Place<'_>) -> Check {
 /// A schema, or `"asked"` for the one that the call asks for.
 fn schema(place: &Place<'_>) -> Option<Schema> {
     match place.node() {
-        Node::Text(word) if word == "asked" => Some(Schema::Asked),
+        Node::String(word) if word == "asked" => Some(Schema::Asked),
         // To the reader of the document it is any JSON; what is written in it is the schema's own business.
-        Node::Members(_) => crate::json::from_str::<Value>(&place.node().to_string()).ok().map(Schema::Of),
+        node @ Node::Object(_) => node.to_raw().read().ok().map(Schema::Of),
         _ => {
             place.expected("a JSON Schema, or \"asked\" for the one that the call asks for");
             None
@@ -55,7 +51,7 @@ fn schema(place: &Place<'_>) -> Option<Schema> {
 
 fn regex(place: &Place<'_>) -> Vec<Regex> {
     let items = match place.node() {
-        Node::List(_) => place.items(20),
+        Node::Array(_) => place.items(20),
         _ => vec![place.clone()],
     };
     let read = |item: &Place<'_>| match Regex::new(item.prose(2_000)?) {

@@ -1,10 +1,10 @@
 //! Conditions as JSON; the grammar stands at [`crate::route::condition`].
 
-use super::super::document::Node;
 use super::super::models::CAPABILITIES;
 use super::super::place::Place;
 use super::texts;
 use crate::chat::lowered;
+use crate::json::tree::{Members, Node};
 use crate::keys::Pattern;
 use crate::route::condition::{Condition, Content, Measure, Subject};
 
@@ -101,7 +101,7 @@ fn several(place: &Place<'_>) -> Vec<Condition> {
 }
 
 fn bits(place: &Place<'_>, words: &[(&str, u32)]) -> u32 {
-    if *place.node() == Node::List(Vec::new()) {
+    if *place.node() == Node::Array(Vec::new()) {
         place.fault("is empty; write at least one");
     }
     place.items(16).iter().filter_map(|item| item.word(words)).fold(0, |all, bit| all | bit)
@@ -113,7 +113,7 @@ fn patterns(place: &Place<'_>) -> Vec<Pattern> {
 
 fn named(place: &Place<'_>, header: bool) -> Vec<Condition> {
     let entries = place.entries();
-    if *place.node() == Node::Members(Vec::new()) {
+    if *place.node() == Node::Object(Members::default()) {
         place.fault("is empty, and would hold for everything");
     }
     let subject = |name: &str| {

@@ -1,7 +1,7 @@
 //! Keywords of a schema that has one type.
 
 use super::Dialect;
-use super::tree::{Members, Node};
+use crate::json::tree::{Members, Node};
 use crate::sorted::SortedMap;
 
 /// Longer values are no hint to a model.
@@ -50,7 +50,7 @@ impl Kind {
         match value {
             Node::Null => Kind::Null,
             Node::Bool(_) => Kind::Boolean,
-            Node::Number(number) if number.is_f64() => Kind::Number,
+            Node::Number(number) if number.contains(['.', 'e', 'E']) => Kind::Number,
             Node::Number(_) => Kind::Integer,
             Node::String(_) => Kind::String,
             Node::Array(_) => Kind::Array,
@@ -207,7 +207,7 @@ pub(super) fn enumeration(
 pub(super) fn copy(members: &Members, keys: &[&str], out: &mut Members) {
     for key in keys {
         let value = members.get(key).filter(|value| match value {
-            Node::Number(number) => *key != "pattern" && number.is_u64(),
+            Node::Number(number) => *key != "pattern" && number.parse::<u64>().is_ok(),
             Node::String(_) => *key == "pattern",
             _ => false,
         });
@@ -225,14 +225,12 @@ pub(super) fn range(members: &Members, kind: Kind, out: &mut Members, hints: &mu
         let bound = members.get(closed).filter(|bound| matches!(bound, Node::Number(_)));
         match (bound, members.get(open)) {
             (_, Some(Node::Number(number))) => {
-                let whole = number.as_i64().filter(|_| kind == Kind::Integer).and_then(|whole| whole.checked_add(step));
+                let whole = number.parse::<i64>().ok().filter(|_| kind == Kind::Integer);
+                let whole = whole.and_then(|whole| whole.checked_add(step));
                 if whole.is_none() {
                     hints.add(format!("{words} {number}"));
                 }
-                out.push(
-                    closed,
-                    whole.map_or_else(|| Node::Number(number.clone()), |whole| Node::Number(whole.into())),
-                );
+                out.push(closed, Node::Number(whole.map_or_else(|| number.clone(), |whole| whole.to_string())));
             }
             // Draft 4 says beside the bound that it is open.
             (Some(bound), Some(Node::Bool(true))) => {

@@ -12,14 +12,13 @@ mod openapi;
 mod resolve;
 mod rewrite;
 mod root;
-mod tree;
 
 pub use openapi::from_openapi;
 
 use crate::json::Raw;
+use crate::json::tree::Node;
 use resolve::Resolver;
 use rewrite::Rewriter;
-use tree::Node;
 
 /// Longer schemas are refused, in bytes: no provider takes them.
 const MAX_SCHEMA: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! The OpenAPI dialect of schemas as JSON Schema: types in capitals, `nullable`, and counts as strings.
 
-use super::tree::{Members, Node};
 use crate::json::Raw;
+use crate::json::tree::{Members, Node};
 
 /// Types as the dialect spells them.
 const TYPES: [&str; 7] = ["STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"];
@@ -35,7 +35,7 @@ fn translate(node: &mut Node) {
             "items" | "additionalProperties" | "not" => translate(value),
             key if COUNTS.contains(&key) => {
                 let count = value.text().and_then(|text| text.parse::<u64>().ok());
-                *value = count.map_or(std::mem::replace(value, Node::Null), |count| Node::Number(count.into()));
+                *value = count.map_or(std::mem::replace(value, Node::Null), |count| Node::Number(count.to_string()));
             }
             _ => {}
         }

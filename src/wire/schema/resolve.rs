@@ -1,6 +1,6 @@
 //! `$ref` and `allOf`: what a schema really says, in one object.
 
-use super::tree::{Members, Node};
+use crate::json::tree::{Members, Node};
 use crate::sorted;
 use std::borrow::Cow;
 

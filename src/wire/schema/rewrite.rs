@@ -3,7 +3,7 @@
 use super::Dialect;
 use super::keywords::{self, Hints, Kind};
 use super::resolve::{Cut, Resolver, merge};
-use super::tree::{Members, Node};
+use crate::json::tree::{Members, Node};
 
 /// Deeper schemas end in plain objects.
 const MAX_DEPTH: usize = 24;
@@ -267,7 +267,7 @@ impl<'s> Rewriter<'s> {
             self.lossy = true;
             let items = self.union(&Members::default(), &prefix_written, depth + 1)?;
             out.push("items", items);
-            let length = Node::Number(prefix.len().into());
+            let length = Node::Number(prefix.len().to_string());
             out.push("minItems", members.get("minItems").cloned().unwrap_or_else(|| length.clone()));
             if rest.is_none() {
                 out.push("maxItems", length);

@@ -1,7 +1,7 @@
 //! Roots that must be objects.
 
 use super::resolve::{Cut, Resolver, merge};
-use super::tree::{Members, Node};
+use crate::json::tree::{Members, Node};
 
 /// `root` as a plain object schema in the words that it is written in, and whether alternatives were lost on the way;
 /// nothing where it describes something else.

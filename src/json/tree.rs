@@ -1,24 +1,26 @@
-//! JSON Schema as a tree that keeps the order of its members: models write properties in the order in which they are
-//! declared, and a prompt cache wants the same bytes for the same schema.
+//! JSON as a tree that keeps what was written: the order of members, repeated ones, and the text of numbers.
+//!
+//! For what is looked at from several sides or rewritten as a whole. Of a schema, models write properties in the order in
+//! which they are declared, and a prompt cache wants the same bytes for the same schema; in the operator's document, money
+//! must not pass through a float.
 
-use serde_json::Number;
-
-use crate::json::{self, Array, FromJson, Kind, Object, Raw, Reader, Text};
+use super::{Array, Error, FromJson, Kind, Object, Raw, Reader, Text};
 
 /// One JSON value. Nests no deeper than our reader goes: 128.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Node {
     Null,
     Bool(bool),
-    Number(Number),
+    /// As written.
+    Number(String),
     String(String),
     Array(Vec<Node>),
     Object(Members),
 }
 
 /// The members of an object, in order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Members(pub Vec<(String, Node)>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Members(pub Vec<(String, Node)>);
 
 impl Members {
     pub fn get(&self, key: &str) -> Option<&Node> {
@@ -94,8 +96,8 @@ impl Node {
 
     fn weight(&self) -> usize {
         32 + match self {
-            Node::Null | Node::Bool(_) | Node::Number(_) => 0,
-            Node::String(text) => text.len(),
+            Node::Null | Node::Bool(_) => 0,
+            Node::Number(text) | Node::String(text) => text.len(),
             Node::Array(items) => items.iter().map(Node::weight).sum(),
             Node::Object(members) => members.weight(),
         }
@@ -112,7 +114,7 @@ impl Node {
         match self {
             Node::Null => out.extend_from_slice(b"null"),
             Node::Bool(value) => out.extend_from_slice(if *value { b"true" } else { b"false" }),
-            Node::Number(number) => out.extend_from_slice(number.to_string().as_bytes()),
+            Node::Number(written) => out.extend_from_slice(written.as_bytes()),
             Node::String(text) => Text::escape(text).write(out),
             Node::Array(items) => {
                 let mut array = Array::open(out);
@@ -133,7 +135,7 @@ impl Node {
 }
 
 impl<'a> FromJson<'a> for Node {
-    fn from_json(reader: &mut Reader<'a>) -> Result<Node, json::Error> {
+    fn from_json(reader: &mut Reader<'a>) -> Result<Node, Error> {
         Ok(match reader.kind()? {
             Kind::Object => {
                 let mut members = Members::default();
@@ -145,7 +147,7 @@ impl<'a> FromJson<'a> for Node {
             }
             Kind::Array => Node::Array(Vec::from_json(reader)?),
             Kind::String => Node::String(String::from_json(reader)?),
-            Kind::Number => Node::Number(Number::from_json(reader)?),
+            Kind::Number => Node::Number(reader.value()?.get().to_owned()),
             Kind::Boolean => Node::Bool(bool::from_json(reader)?),
             Kind::Null => reader.value().map(|_| Node::Null)?,
         })
