@@ -1,4 +1,4 @@
-//! Server-sent events: cuts a byte stream into frames, whatever the chunk boundaries.
+//! Server-sent events: cuts a byte stream into frames, whatever the chunk boundaries, and writes events.
 //!
 //! Line ends may be `\n`, `\r\n` or `\r`; comments, `id:` and `retry:` lines are skipped; several `data:` lines are
 //! joined by a newline, as the specification says. A frame that arrives whole is not copied.
@@ -6,6 +6,8 @@
 //! Source: <https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream>.
 
 use std::borrow::Cow;
+
+use crate::json::Object;
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,35 @@ impl Frame<'_> {
         out.extend_from_slice(event);
         out.extend_from_slice(if blank.starts_with(b"\r\n") { b"\r\n\r\n" } else { b"\n\n" });
     }
+}
+
+/// Writes an event, without a name where that is empty.
+pub(super) fn write_event(name: &[u8], data: &[u8], out: &mut Vec<u8>) {
+    if !name.is_empty() {
+        for piece in [b"event: ", name, b"\n"] {
+            out.extend_from_slice(piece);
+        }
+    }
+    out.extend_from_slice(b"data: ");
+    write_line(data, out);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Writes an event whose data is an object that calls itself as the event is called.
+pub(super) fn write_object(name: &str, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
+    for piece in ["event: ", name, "\ndata: "] {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    let mut event = Object::open(out);
+    event.string("type", name);
+    members(&mut event);
+    event.close();
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Writes JSON on one line, as an event's data is: between tokens a line end is only space.
+pub(super) fn write_line(json: &[u8], out: &mut Vec<u8>) {
+    out.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
 }
 
 /// An event is longer than allowed.
@@ -195,6 +226,22 @@ mod tests {
 
     fn events(pairs: &[(&str, &str)]) -> Seen {
         pairs.iter().map(|(event, data)| (event.as_bytes().to_vec(), data.as_bytes().to_vec())).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_on_one_line() {
+        let mut out = Vec::new();
+        write_event(b"", b"{\r\n\n}", &mut out);
+        write_event(b"x", b"[1]", &mut out);
+        write_object(
+            "y",
+            |event| {
+                event.number("at", 1u8);
+            },
+            &mut out,
+        );
+        let written = [("", "{   }"), ("x", "[1]"), ("y", r#"{"type":"y","at":1}"#)];
+        assert_eq!(read(&[&out], false), events(&written));
     }
 
     #[test]

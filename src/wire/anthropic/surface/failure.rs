@@ -4,6 +4,7 @@
 
 use crate::failure::{Failure, Kind};
 use crate::json::{Object, Text};
+use crate::wire::sse;
 
 use super::read::THREAD;
 
@@ -41,9 +42,7 @@ pub fn write_failure(failure: &Failure) -> Vec<u8> {
 
 /// An error event in a stream: SDKs throw on it, and no `message_stop` may follow.
 pub(super) fn write_event(failure: &Failure, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"event: error\ndata: ");
-    out.extend_from_slice(&write_failure(failure));
-    out.extend_from_slice(b"\n\n");
+    sse::write_event(b"error", &write_failure(failure), out);
 }
 
 fn type_of(kind: Kind) -> &'static str {

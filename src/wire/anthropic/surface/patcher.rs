@@ -9,7 +9,8 @@ use crate::provider::Quirks;
 use crate::wire::anthropic::Decoder;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::framing::Framing;
-use crate::wire::{Closing, Decoded, Format, Naming, StreamDecoder, StreamWriter, sse::Frame};
+use crate::wire::sse::{self, Frame};
+use crate::wire::{Closing, Decoded, Format, Naming, StreamDecoder, StreamWriter};
 
 use super::{Writer, failure, patch};
 
@@ -84,13 +85,13 @@ impl StreamPatcher for Patcher {
         if is(frame, b"message_delta") {
             // One without a reason to end is no end; a later one repeats its counts.
             if let Some(earlier) = self.end.replace(frame.data.to_vec()) {
-                send(b"message_delta", &earlier, out);
+                sse::write_event(b"message_delta", &earlier, out);
             }
             return decoded;
         }
         if self.framing != Framing::ServerSent {
             // The event's name stands only inside of what another framing held.
-            send(kind(&frame.data).as_bytes(), &frame.data, out);
+            sse::write_event(kind(&frame.data).as_bytes(), &frame.data, out);
             return decoded;
         }
         frame.pass(out);
@@ -108,9 +109,9 @@ impl StreamPatcher for Patcher {
     fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
         if let Some(end) = self.end.take() {
             let patched = patch::patch_answer(&end, closing);
-            send(b"message_delta", &patched, out);
+            sse::write_event(b"message_delta", &patched, out);
         }
-        send(b"message_stop", b"{\"type\":\"message_stop\"}", out);
+        sse::write_event(b"message_stop", b"{\"type\":\"message_stop\"}", out);
     }
 
     fn fail(&mut self, failure: &Failure, _: &Closing, out: &mut Vec<u8>) {
@@ -118,7 +119,7 @@ impl StreamPatcher for Patcher {
     }
 
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
-        send(b"ping", b"{\"type\":\"ping\"}", out);
+        sse::write_event(b"ping", b"{\"type\":\"ping\"}", out);
     }
 
     fn follow(&mut self) {
@@ -155,13 +156,4 @@ fn kind(data: &[u8]) -> Cow<'_, str> {
     }
     readable! { Typed<'a> { #[required] kind = "type" } }
     crate::json::from_slice(data).map_or(Cow::Borrowed("message"), |typed: Typed<'_>| typed.kind)
-}
-
-fn send(name: &[u8], data: &[u8], out: &mut Vec<u8>) {
-    for piece in [b"event: ", name, b"\ndata: "] {
-        out.extend_from_slice(piece);
-    }
-    // An event's data is one line; between tokens a line end is only space.
-    out.extend(data.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-    out.extend_from_slice(b"\n\n");
 }

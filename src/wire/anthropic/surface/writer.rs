@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::json::{Object, Text};
 use crate::wire::anthropic::SIGNED;
 use crate::wire::carried::Owner;
-use crate::wire::{Closing, Naming, StreamWriter};
+use crate::wire::{Closing, Naming, StreamWriter, sse};
 
 use super::{failure, reply, usage};
 
@@ -101,7 +101,7 @@ impl Writer {
     }
 
     fn event(&mut self, name: &str, members: impl FnOnce(&mut Object<'_>)) {
-        write_event(name, members, &mut self.out);
+        sse::write_object(name, members, &mut self.out);
     }
 
     /// `message_start`, before anything else.
@@ -112,7 +112,7 @@ impl Writer {
         let Writer { naming, id, model, usage, out, .. } = self;
         let none = Usage::default();
         let counted = usage.as_ref().unwrap_or(&none);
-        write_event(
+        sse::write_object(
             "message_start",
             |event| {
                 event.object("message", |message| {
@@ -240,7 +240,7 @@ impl Writer {
                 block.string("type", "text").string("text", "");
             }
         };
-        write_event(
+        sse::write_object(
             "content_block_start",
             |event| {
                 event.number("index", *next).object("content_block", members);
@@ -359,7 +359,7 @@ impl StreamWriter for Writer {
         self.start();
         let plain = EndReason::plain(EndKind::Other);
         let Writer { end, refusal, calls, out, .. } = self;
-        write_event(
+        sse::write_object(
             "message_delta",
             |event| {
                 event.object("delta", |delta| {
@@ -382,15 +382,4 @@ impl StreamWriter for Writer {
     fn keep_alive(&mut self) {
         self.event("ping", |_| {});
     }
-}
-
-fn write_event(name: &str, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
-    for piece in ["event: ", name, "\ndata: "] {
-        out.extend_from_slice(piece.as_bytes());
-    }
-    let mut event = Object::open(out);
-    event.string("type", name);
-    members(&mut event);
-    event.close();
-    out.extend_from_slice(b"\n\n");
 }

@@ -6,7 +6,8 @@ use crate::json::{Text, readable};
 use crate::provider::Quirks;
 use crate::wire::cohere::Decoder;
 use crate::wire::drive::StreamPatcher;
-use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
+use crate::wire::sse::{self, Frame};
+use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter};
 
 use super::{Writer, patch, writer};
 
@@ -94,11 +95,8 @@ impl StreamPatcher for Patcher {
 
     fn close(&mut self, closing: &Closing, out: &mut Vec<u8>) {
         if let Some(end) = self.end.take() {
-            out.extend_from_slice(b"event: message-end\ndata: ");
-            // An event's data is one line; between tokens a line end is only space.
-            let end = patch::patch_end(&end, closing);
-            out.extend(end.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-            out.extend_from_slice(b"\n\ndata: [DONE]\n\n");
+            sse::write_event(b"message-end", &patch::patch_end(&end, closing), out);
+            out.extend_from_slice(b"data: [DONE]\n\n");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::json::{Object, Text};
 use crate::sorted::SortedMap;
 use crate::wire::carried::Owner;
-use crate::wire::{Closing, Naming, StreamWriter};
+use crate::wire::{Closing, Naming, StreamWriter, sse};
 
 use super::trailer::Trailer;
 use super::{reply, usage};
@@ -97,7 +97,7 @@ impl Writer {
             return;
         }
         let Writer { naming, id, out, .. } = self;
-        write_event(
+        sse::write_object(
             "message-start",
             |event| {
                 reply::write_id(id, naming, event);
@@ -115,7 +115,7 @@ impl Writer {
     /// An event with a number and a `delta.message`.
     fn message(&mut self, name: &str, index: u32, members: impl FnOnce(&mut Object<'_>)) {
         self.start();
-        write_event(
+        sse::write_object(
             name,
             |event| {
                 event.number("index", index).object("delta", |delta| {
@@ -128,7 +128,7 @@ impl Writer {
 
     /// An event that ends something.
     fn ended(&mut self, name: &str, index: u32) {
-        write_event(
+        sse::write_object(
             name,
             |event| {
                 event.number("index", index);
@@ -262,7 +262,7 @@ impl StreamWriter for Writer {
         self.start();
         let plain = EndReason::plain(EndKind::Other);
         let reason = reply::finish_reason(self.end.as_ref().unwrap_or(&plain), self.calls > 0);
-        write_event(
+        sse::write_object(
             "message-end",
             |event| {
                 event.object("delta", |delta| {
@@ -289,7 +289,7 @@ impl StreamWriter for Writer {
 /// The end of a stream that broke off, as the provider tells it (`cohere.tools-stream.99e67fcab5`): an error in place of
 /// the usage, and no `[DONE]` behind it.
 pub(super) fn write_failure_event(failure: &Failure, out: &mut Vec<u8>) {
-    write_event(
+    sse::write_object(
         "message-end",
         |event| {
             event.object("delta", |delta| {
@@ -301,15 +301,4 @@ pub(super) fn write_failure_event(failure: &Failure, out: &mut Vec<u8>) {
         },
         out,
     );
-}
-
-fn write_event(name: &str, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
-    for piece in ["event: ", name, "\ndata: "] {
-        out.extend_from_slice(piece.as_bytes());
-    }
-    let mut event = Object::open(out);
-    event.string("type", name);
-    members(&mut event);
-    event.close();
-    out.extend_from_slice(b"\n\n");
 }

@@ -1,6 +1,6 @@
 //! The two forms of a stream: events (`alt=sse`), or the items of one JSON array.
 
-use crate::wire::Layout;
+use crate::wire::{Layout, sse};
 
 /// Writes the objects of a stream.
 #[derive(Debug)]
@@ -19,8 +19,7 @@ impl Frames {
         match self.layout {
             Layout::Events | Layout::EventStream => {
                 out.extend_from_slice(b"data: ");
-                // An event's data is one line; between tokens a line end is only space.
-                out.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
+                sse::write_line(json, out);
                 out.extend_from_slice(b"\r\n\r\n");
             }
             Layout::Array => {

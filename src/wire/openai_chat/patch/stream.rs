@@ -5,7 +5,8 @@ use crate::failure::Failure;
 use crate::json::{self, Cursor, Edits, Kind, Object, SyntaxError};
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
-use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
+use crate::wire::sse::{self, Frame};
+use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter};
 
 use super::super::stream::{Decoder, Seen};
 use super::super::{Writer, writer};
@@ -104,7 +105,7 @@ impl Patcher {
         if (changes || !self.quirks.repeated_in_chunks.is_empty())
             && let Ok(changed) = self.changed(&frame.data)
         {
-            data(&changed, out);
+            sse::write_event(b"", &changed, out);
             return;
         }
         frame.pass(out);
@@ -200,7 +201,7 @@ impl StreamPatcher for Patcher {
         let wanted = self.writer.naming().include_usage;
         let own_chunk = self.usage_chunk.take().filter(|_| wanted);
         if let Some(chunk) = own_chunk {
-            data(&super::patch_answer(&chunk, closing, false), out);
+            sse::write_event(b"", &super::patch_answer(&chunk, closing, false), out);
         } else {
             let members = self.closing_members(closing, wanted);
             self.writer.chunk_without_choices(&members);
@@ -217,11 +218,4 @@ impl StreamPatcher for Patcher {
     fn keep_alive(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b": keep-alive\n\n");
     }
-}
-
-fn data(json: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(b"data: ");
-    // An event's data is one line; between tokens a line end is only space.
-    out.extend(json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }));
-    out.extend_from_slice(b"\n\n");
 }

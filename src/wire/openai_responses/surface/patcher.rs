@@ -8,7 +8,8 @@ use crate::json::{Object, Raw, readable};
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::openai_responses::Decoder;
-use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter, sse::Frame};
+use crate::wire::sse::{self, Frame};
+use crate::wire::{Closing, Decoded, Naming, StreamDecoder, StreamWriter};
 
 use super::follower::Follower;
 use super::{SIGNED, failure, patch};
@@ -90,7 +91,7 @@ impl StreamPatcher for Patcher {
             follower.sent(&data, &self.naming);
         }
         if let Cow::Owned(data) = data {
-            write_event(frame.event, &data, out);
+            sse::write_event(frame.event, &data, out);
             return decoded;
         }
         frame.pass(out);
@@ -111,7 +112,7 @@ impl StreamPatcher for Patcher {
         }
         let mut event = Object::open(out);
         event.text("type", &end.kind).number("sequence_number", end.sequence_number.unwrap_or(self.sequence));
-        event.key("response").extend(one_line(&patched));
+        sse::write_line(&patched, event.key("response"));
         event.close();
         out.extend_from_slice(b"\n\n");
     }
@@ -146,17 +147,4 @@ impl StreamPatcher for Patcher {
     fn ended(&self) -> bool {
         self.decoder.ended()
     }
-}
-
-fn write_event(name: &[u8], data: &[u8], out: &mut Vec<u8>) {
-    for piece in [b"event: ", name, b"\ndata: "] {
-        out.extend_from_slice(piece);
-    }
-    out.extend(one_line(data));
-    out.extend_from_slice(b"\n\n");
-}
-
-/// An event's data is one line; between tokens a line end is only space.
-fn one_line(json: &[u8]) -> impl Iterator<Item = u8> {
-    json.iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte })
 }

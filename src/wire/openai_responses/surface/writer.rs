@@ -7,7 +7,7 @@ use crate::chat::{BlockKind, EndKind, EndReason, Event, SignatureRole, Sink};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
 use crate::wire::carried::Owner;
-use crate::wire::{Closing, Naming, StreamWriter};
+use crate::wire::{Closing, Naming, StreamWriter, sse};
 
 use super::failure;
 use super::own_tools::OwnTools;
@@ -447,13 +447,10 @@ impl StreamWriter for Writer {
 
 /// Writes one event, and counts it.
 pub(super) fn write_event(name: &str, sequence: &mut u64, members: impl FnOnce(&mut Object<'_>), out: &mut Vec<u8>) {
-    for piece in ["event: ", name, "\ndata: "] {
-        out.extend_from_slice(piece.as_bytes());
-    }
-    let mut event = Object::open(out);
-    event.string("type", name).number("sequence_number", *sequence);
-    members(&mut event);
-    event.close();
-    out.extend_from_slice(b"\n\n");
+    let numbered = |event: &mut Object<'_>| {
+        event.number("sequence_number", *sequence);
+        members(event);
+    };
+    sse::write_object(name, numbered, out);
     *sequence = sequence.saturating_add(1);
 }
