@@ -226,14 +226,18 @@ impl Sizes {
             let raw = raw.as_ref()?;
             raw.text().map_or_else(|| raw.get().parse().ok(), |text| text.decode().parse().ok())
         };
-        // Base64 has four characters for three bytes.
         let quality = asks.quality.as_ref().and_then(Raw::text);
         let quality = quality.as_ref().map(|text| text.decode()).unwrap_or_default();
         let known = IMAGE_TOKENS.iter().find(|(name, _)| *name == quality);
-        let sound = asks.input_audio.as_ref().map_or(0, |sound| sound.get().len() as u64 / 4 * 3);
+        let file_bytes = match &asks.input_audio {
+            _ if incoming.is_form() => number(&asks.file).unwrap_or(0),
+            // Base64 has four characters for three bytes.
+            Some(sound) => sound.get().len() as u64 / 4 * 3,
+            None => 0,
+        };
         Sizes {
             bytes: incoming.body.len() as u64,
-            file_bytes: number(&asks.file).unwrap_or(sound),
+            file_bytes,
             characters: asks.input.as_ref().and_then(Raw::text).map_or(0, |text| text.decode().chars().count() as u64),
             documents,
             query_bytes: asks.query.map_or(0, |query| query.get().len() as u64),
@@ -247,7 +251,9 @@ impl Sizes {
             Unit::Query => unit.times(queries(self.documents)),
             Unit::Image | Unit::InputImage => unit.times(self.images),
             Unit::InputCharacter => unit.times(self.characters),
-            Unit::InputSecond => Counted { unit, thousandths: (self.file_bytes * 1_000).div_ceil(SOUND_A_SECOND) },
+            Unit::InputSecond => {
+                Counted { unit, thousandths: self.file_bytes.saturating_mul(1_000).div_ceil(SOUND_A_SECOND) }
+            }
             Unit::OutputSecond => Counted { unit, thousandths: (self.characters * 1_000).div_ceil(SPOKEN_A_SECOND) },
         }
     }
@@ -264,5 +270,23 @@ fn sound_type(incoming: &Incoming) -> &'static str {
         Some("aac") => "audio/aac",
         Some("pcm") => "audio/pcm",
         _ => "audio/mpeg",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_is_as_long_as_it_is_whatever_its_caller_says() {
+        let told = |content_type: &str, file: &str| {
+            let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+            let body = format!(r#"{{"file": {file}, "input_audio": {{"data": "{}"}}}}"#, "A".repeat(64_000));
+            let sizes = Sizes::read(&Incoming { headers, body: body.into_bytes(), ..Incoming::default() });
+            sizes.count(Unit::InputSecond).thousandths
+        };
+        assert_eq!(told("application/json", "1"), 6_002, "the sound within the JSON");
+        assert_eq!(told("multipart/form-data; boundary=x", r#""16000""#), 2_000, "what the edge tells of its files");
+        assert_eq!(told("multipart/form-data; boundary=x", &u64::MAX.to_string()), u64::MAX.div_ceil(8_000));
     }
 }
