@@ -121,10 +121,6 @@ impl Asked {
     /// # Errors
     /// `BadRequest` where the body is not a JSON object, or lacks what every call must have; the field is named.
     pub fn read(endpoint: Endpoint, body: &[u8]) -> Result<Asked, Failure> {
-        // The derived reader would take an array for an object, member by member.
-        if body.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
-            return Err(Failure::new(Kind::BadRequest, "The body must be a JSON object."));
-        }
         let written: Written<'_> = crate::json::from_slice(body).map_err(|error| unreadable(body, &error))?;
         let mut models = names("models", written.models.as_ref())?;
         let model = match written.model.as_ref().filter(|raw| !raw.is_null()).map(Raw::text) {
