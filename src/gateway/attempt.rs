@@ -176,7 +176,7 @@ impl Call {
     /// The protocol in which `upstream` is asked: its own, or Responses, which some speak too, where the caller speaks
     /// it or the model takes such a call over nothing else.
     fn format_for(&self, upstream: &Upstream, facts: &ModelFacts) -> Format {
-        let speaks = upstream.endpoints.responses && self.endpoint.map(Endpoint::task) == Some(Task::Chat);
+        let speaks = upstream.endpoints.responses && self.task() == Some(Task::Chat);
         let wanted = || {
             facts.responses_only
                 || self.surface().format() == Format::OpenAiResponses

@@ -2,7 +2,7 @@ use std::rc::Rc;
 
 use crate::chat::{Flaw, Shape, Usage};
 use crate::failure::Failure;
-use crate::http::{Endpoint, Response, failure_response, no_store, surface_of};
+use crate::http::{Endpoint, Response, Task, failure_response, no_store, surface_of};
 use crate::keys::{Grant, Network, OnAnomaly};
 use crate::observe::Record;
 use crate::route::Plan;
@@ -256,6 +256,21 @@ impl Call {
             return None;
         }
         Shape::of(&self.surface().read_request(&self.incoming.body).ok()?.output)
+    }
+
+    /// What is asked of its endpoint.
+    pub(super) fn task(&self) -> Option<Task> {
+        self.endpoint.map(Endpoint::task)
+    }
+
+    /// Whether it goes to its provider as it came.
+    pub(super) fn is_passed_through(&self) -> bool {
+        self.task() == Some(Task::Passthrough)
+    }
+
+    /// Whether it asks for a service beside conversation.
+    pub(super) fn is_service(&self) -> bool {
+        matches!(self.task(), Some(Task::Service(_)))
     }
 
     /// What the caller speaks.

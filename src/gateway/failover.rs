@@ -3,7 +3,7 @@
 use crate::breaker::TargetId;
 use crate::config::{Failover, Throughput};
 use crate::failure::{Failure, Kind, Side};
-use crate::http::{Endpoint, Response, Task};
+use crate::http::{Response, Task};
 use crate::keys::Grant;
 use crate::route::{Candidate, Left, Next, Plan, Preferences, Spent, Standing, next, resolve};
 use crate::units::{Millis, UnixMillis};
@@ -144,7 +144,7 @@ impl Gateway {
         }
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;
         // What is passed on as it comes is gone once it was sent.
-        if was_sent && (call.incoming.once || call.endpoint == Some(Endpoint::Passthrough)) {
+        if was_sent && (call.incoming.once || call.is_passed_through()) {
             return Next::Stop;
         }
         let Some(attempt) = &call.attempt else { return Next::Stop };
@@ -308,7 +308,7 @@ impl Call {
 fn count_here(call: &Call) -> Option<Response> {
     let attempt = call.attempt.as_ref()?;
     let surface = call.surface();
-    let counts = call.endpoint.map(Endpoint::task) == Some(Task::Count);
+    let counts = call.task() == Some(Task::Count);
     let upstream = &attempt.upstream;
     let elsewhere =
         surface.format() != attempt.format || surface.count_path(&attempt.model, &upstream.quirks).is_empty();

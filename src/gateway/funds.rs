@@ -7,7 +7,7 @@ use crate::budget::{
     estimate,
 };
 use crate::chat::Usage;
-use crate::failure::{Failure, Kind};
+use crate::failure::{Failure, Kind, Retry, Side};
 use crate::http::{Endpoint, Task, status_of};
 use crate::json;
 use crate::keys::{Grant, OnLedgerOutage, UnknownPrice};
@@ -348,11 +348,11 @@ impl Gateway {
     fn most(&self, call: &mut Call, grant: &Grant, rules: &Rc<[Rule]>, body: &[u8]) -> Result<Amounts, Failure> {
         let is_strict = call.is_under_strict(rules, grant);
         call.funds.strict = is_strict;
-        let answers = call.endpoint.map(Endpoint::task) != Some(Task::Embeddings);
+        let task = call.task();
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         let model_max = attempt.facts.max_output;
         let price = attempt.price.as_ref();
-        let found = match call.endpoint.map(Endpoint::task) {
+        let found = match task {
             Some(Task::Talk) => super::talk::bound(price, is_strict),
             // Nobody charges for it.
             Some(Task::Count) => {
@@ -364,7 +364,15 @@ impl Gateway {
             _ => {
                 let most = model_max.filter(|_| !is_strict);
                 let facts = &attempt.facts;
-                estimate(body, answers, is_strict, price, most, facts.context, attempt.upstream.priority)
+                estimate(
+                    body,
+                    task != Some(Task::Embeddings),
+                    is_strict,
+                    price,
+                    most,
+                    facts.context,
+                    attempt.upstream.priority,
+                )
             }
         };
         if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {
@@ -521,8 +529,8 @@ fn ended(message: &str) -> Failure {
 fn unavailable(cause: &str) -> Failure {
     let message = "The ledger of this gateway does not answer, and this call cannot be let through without it.";
     let mut failure = Failure::new(Kind::Overloaded, message).code("ledger_unavailable").because(cause);
-    failure.side = crate::failure::Side::Gateway;
-    failure.retry = crate::failure::Retry::Never;
+    failure.side = Side::Gateway;
+    failure.retry = Retry::Never;
     failure.retry_after = Some(Millis(2_000));
     failure
 }

@@ -3,7 +3,7 @@
 use crate::breaker::{Outcome, TargetId, Verdict, What};
 use crate::chat::Usage;
 use crate::failure::{Blame, Failure, Kind, Retry};
-use crate::http::{Endpoint, Task};
+use crate::http::Task;
 use crate::route::{Candidate, Standing};
 use crate::units::{Millis, UnixMillis};
 use crate::wire::headroom;
@@ -232,7 +232,7 @@ impl Call {
     /// Whether the time to its first token, or of a plain answer to the whole of it, is one: what is passed through has
     /// none, streamed sound has no token, and that of an answer that another target began is the other's.
     fn is_timed(&self) -> bool {
-        match self.endpoint.map(Endpoint::task) {
+        match self.task() {
             Some(Task::Chat | Task::Completions) => !self.continued,
             Some(Task::Embeddings | Task::Service(_)) => !self.asked.stream,
             _ => false,

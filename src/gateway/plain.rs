@@ -33,15 +33,14 @@ impl Gateway {
         if status == 101 && call.endpoint == Some(Endpoint::Realtime) {
             return self.talk_begun(call, now);
         }
-        if call.endpoint == Some(Endpoint::Passthrough) {
+        if call.is_passed_through() {
             return self.pass_through(call, status, headers, content_type, now);
         }
         // A stream that was asked for and is labelled as something else is read whole: it is an error, or an answer
         // that came in one piece after all. A 204 has no body to stream.
         let has_body = !matches!(status, 204 | 205);
-        let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
         if success && has_body && call.asked.stream && !content_type.starts_with("application/json") {
-            return if is_service {
+            return if call.is_service() {
                 self.pass_through(call, status, &[], content_type, now)
             } else {
                 self.open_stream(call, now)
@@ -69,13 +68,12 @@ impl Gateway {
         if call.resume.is_some() {
             return Err(Failure::bad_answer("The provider did not stream its continuation."));
         }
-        let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
         // Before somebody judges it: that takes time which is not the target's.
         call.first_token = Some(now);
         if let Some(step) = self.escalate(call, body, now) {
             return Ok(step);
         }
-        if call.asked.stream && !is_service {
+        if call.asked.stream && !call.is_service() {
             return self.stream_whole(call, body, now);
         }
         let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
@@ -91,7 +89,7 @@ impl Gateway {
         now: UnixMillis,
     ) -> Result<Step, Failure> {
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
-        let (usage, answer) = match call.endpoint.map(Endpoint::task) {
+        let (usage, answer) = match call.task() {
             Some(Task::Service(service)) => super::service::read(service, call, attempt, content_type, body, now)?,
             _ => read(call, attempt, body, now)?,
         };
@@ -145,7 +143,7 @@ impl Gateway {
         let surface = call.surface();
         let mut out = Vec::new();
         let body = body.trim_ascii();
-        let is_chat = call.endpoint.map(Endpoint::task) == Some(Task::Chat);
+        let is_chat = call.task() == Some(Task::Chat);
         let mut pipe = if is_chat {
             Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps)
                 .unwrapping(attempt.unwraps)

@@ -2,7 +2,7 @@
 
 use crate::chat::{Message, OutputShape, Part, Role, Usage};
 use crate::failure::{Failure, Retry, Side};
-use crate::http::{Endpoint, Task};
+use crate::http::Task;
 use crate::json::Text;
 use crate::provider::Capabilities;
 use crate::units::UnixMillis;
@@ -43,7 +43,7 @@ impl Gateway {
         failover.enabled
             && !call.continued
             && call.wishes.continues.unwrap_or(failover.continues)
-            && call.endpoint.map(Endpoint::task) == Some(Task::Chat)
+            && call.task() == Some(Task::Chat)
     }
 
     /// The stream broke off after its first token: the step that has it continued elsewhere, or the pipe to end it with.

@@ -314,8 +314,7 @@ impl Call {
         model: &str,
         takes: &dyn Fn(Effort) -> bool,
     ) -> Result<Option<Vec<u8>>, Failure> {
-        let Some(routed) = self.routed.as_ref().filter(|_| self.endpoint.map(Endpoint::task) == Some(Task::Chat))
-        else {
+        let Some(routed) = self.routed.as_ref().filter(|_| self.task() == Some(Task::Chat)) else {
             return Ok(None);
         };
         let chosen = routed.order().find(|contender| &*contender.provider == provider && &*contender.model == model);

@@ -7,7 +7,7 @@ use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::json;
-use crate::provider::{Unsigned, percent_encoded};
+use crate::provider::{SANDBOX, Unsigned, percent_encoded};
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
@@ -17,9 +17,6 @@ use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, RequestPa
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
 use super::{Binding, FetchedMedia, Gateway, Incoming, Outbound, Step};
-
-/// The provider that [`sandbox`] plays.
-const SANDBOX: &str = "sandbox";
 
 impl Gateway {
     /// The links came, or did not.
@@ -58,7 +55,7 @@ impl Gateway {
         self.send(call, now)
     }
 
-    /// Writes the request for the chosen target.
+    /// Writes the request for the chosen target, or says what has to come first.
     pub(super) fn send(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
         self.clear(call, now)?;
         if let Some(first) = self.sign_in(call, now)? {
@@ -67,76 +64,30 @@ impl Gateway {
         // What counts the call may have been heard of since it was last written.
         self.cap_output(call);
         let limits = &self.setup.config.limits;
-        let (mut outgoing, links) = write(call, limits.media_count)?;
-        if !links.is_empty() {
-            call.stage = Stage::Media(links.clone());
-            return Ok(Step::FetchMedia(links, limits.media_bytes));
-        }
-        let deadlines = call.deadlines(&limits.deadlines);
+        let mut outgoing = match write(call, limits.media_count)? {
+            Written::Whole(outgoing) => outgoing,
+            Written::Lacks(links) => {
+                call.stage = Stage::Media(links.clone());
+                return Ok(Step::FetchMedia(links, limits.media_bytes));
+            }
+        };
         if let Some(first) = self.fund(call, &outgoing.body, now)? {
             return Ok(first);
         }
-        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
-        let is_whole = attempt.adjusted.iter().all(|(_, change)| change == Change::Unmet);
-        if call.asked.require_parameters && !is_whole {
-            let parameters = attempt.adjusted.header();
-            return Err(Failure::unsupported(
-                "provider.require_parameters",
-                format!("`{}` cannot honour everything asked of it: {parameters}.", attempt.model),
-            ));
-        }
-        if call.routed.as_ref().is_some_and(|routed| routed.decision.latency_unmet) {
-            attempt.adjusted.note("latency_budget", Change::Unmet);
-        }
-        let framing = attempt.format.framing(&attempt.upstream.quirks);
-        let is_service = matches!(call.endpoint.map(Endpoint::task), Some(Task::Service(_)));
-        let accept = match call.asked.stream {
-            // Sound, subtitles, events: whatever was asked for in the body.
-            _ if is_service => "*/*",
-            true => framing.media_type(),
-            false => "application/json",
-        };
-        let passes = call.endpoint == Some(Endpoint::Passthrough);
-        let outside = passes || (is_service && call.incoming.is_form());
-        let content_type = call.incoming.header("content-type").filter(|_| outside).unwrap_or("application/json");
-        let headers = &mut outgoing.headers;
-        if !passes {
-            headers.push(("content-type", content_type.to_owned()));
-            headers.push(("accept", accept.to_owned()));
-        }
-        headers.push(("x-client-request-id", call.request_id.clone()));
-        let sandbox = (attempt.upstream.id == SANDBOX).then(|| {
-            let endpoint = call.endpoint.unwrap_or(Endpoint::ChatCompletions);
-            sandbox::play(&attempt.model, played(endpoint.task()), &outgoing.body, self.ids.chance(), now)
-        });
-        let own_key = call.incoming.header("x-latchkey-provider-key");
-        let url = match passes {
-            true => attempt.upstream.passed_url(&call.passed_path, &call.incoming.passed_query())?,
-            false => attempt.upstream.url(&outgoing.path, &attempt.model)?,
-        };
+        call.require_parameters()?;
+        call.write_headers(&mut outgoing);
+        let sandbox = self.play(call, &outgoing.body, now);
+        let url = call.url(&outgoing.path)?;
         if sandbox.is_none() {
-            let method = if passes { call.incoming.method.as_str() } else { "POST" };
-            let unsigned = Unsigned { method, url: &url, body: &outgoing.body, now };
-            attempt.shown = None;
-            let exchange = if own_key.is_none() { attempt.upstream.exchange()? } else { None };
-            let credential = exchange.and_then(|exchange| self.tokens.credential(exchange, now));
-            let authorization = match credential {
-                Some(credential) => attempt.upstream.authorize_with(&unsigned, credential),
-                None => attempt.upstream.authorize(&unsigned, own_key, attempt.credential)?,
-            };
-            for (name, value) in authorization {
-                if !value.is_empty() && attempt.shown.is_none() {
-                    attempt.shown = Some(Secret::new(value.trim_start_matches("Bearer ").to_owned()));
-                }
-                headers.push((name, value));
-            }
+            self.authorize(call, &mut outgoing, &url, now)?;
         }
-        // A plain call that succeeds at once, as nearly all do, spares the price of a signal.
-        let connects = deadlines.connect < deadlines.total;
         let hedge = self.hedges_after(call);
         if hedge.is_some() && call.attempts == 0 {
             self.hedges.deposit(self.failover(call).hedge_percent());
         }
+        let deadlines = call.deadlines(&self.setup.config.limits.deadlines);
+        // A plain call that succeeds at once, as nearly all do, spares the price of a signal.
+        let connects = deadlines.connect < deadlines.total;
         let is_one_of_two = hedge.is_some() || call.rival.is_some();
         let abortable = call.asked.stream || connects || sandbox.is_some() || call.attempts > 0 || is_one_of_two;
         self.claim(call, now)?;
@@ -147,9 +98,8 @@ impl Gateway {
         attempt.status = None;
         attempt.repeated += 1;
         call.attempts += 1;
-        let shadow = call.routed.as_ref().is_some_and(|routed| routed.shadow.is_some());
         call.stage = Stage::Headers;
-        let (method, passed) = match passes {
+        let (method, passed) = match call.is_passed_through() {
             true => (call.incoming.method.clone().into(), call.incoming.passed_headers()),
             false => ("POST".into(), Vec::new()),
         };
@@ -162,14 +112,39 @@ impl Gateway {
             deadlines,
             total_left: Millis(deadlines.total.0.saturating_sub(now.since(call.started).0)),
             hedge,
-            shadow,
+            shadow: call.routed.as_ref().is_some_and(|routed| routed.shadow.is_some()),
             keeps: call.memory.is_some(),
             abortable,
             sandbox,
             binding,
             socket: call.endpoint == Some(Endpoint::Realtime),
-            outside,
+            outside: call.goes_from_outside(),
         })))
+    }
+
+    /// The answer of the built-in sandbox, where that is the target.
+    fn play(&mut self, call: &Call, body: &[u8], now: UnixMillis) -> Option<sandbox::Script> {
+        let attempt = call.attempt.as_ref().filter(|attempt| attempt.upstream.id == SANDBOX)?;
+        let task = call.task().unwrap_or(Task::Chat);
+        Some(sandbox::play(&attempt.model, played(task), body, self.ids.chance(), now))
+    }
+
+    /// Adds the headers that the target knows us by, or the caller where they brought a key of their own.
+    fn authorize(&self, call: &mut Call, outgoing: &mut Outgoing, url: &str, now: UnixMillis) -> Result<(), Failure> {
+        let method = if call.is_passed_through() { call.incoming.method.as_str() } else { "POST" };
+        let own_key = call.incoming.header("x-latchkey-provider-key");
+        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+        let unsigned = Unsigned { method, url, body: &outgoing.body, now };
+        let exchange = if own_key.is_none() { attempt.upstream.exchange()? } else { None };
+        let credential = exchange.and_then(|exchange| self.tokens.credential(exchange, now));
+        let authorization = match credential {
+            Some(credential) => attempt.upstream.authorize_with(&unsigned, credential),
+            None => attempt.upstream.authorize(&unsigned, own_key, attempt.credential)?,
+        };
+        let shown = authorization.iter().map(|(_, value)| value).find(|value| !value.is_empty());
+        attempt.shown = shown.map(|value| Secret::new(value.trim_start_matches("Bearer ").to_owned()));
+        outgoing.headers.extend(authorization);
+        Ok(())
     }
 }
 
@@ -182,29 +157,36 @@ fn played(task: Task) -> sandbox::Endpoint {
     }
 }
 
-/// The request in the target's own protocol, or the links that must be fetched before it can be written.
-fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), Failure> {
+/// What came of writing a request.
+enum Written {
+    /// It is whole.
+    Whole(Outgoing),
+    /// These links must be fetched before it can be.
+    Lacks(Vec<String>),
+}
+
+/// The request in the target's own protocol.
+fn write(call: &mut Call, most_links: usize) -> Result<Written, Failure> {
     let (endpoint, asked) = (call.endpoint.unwrap_or(Endpoint::ChatCompletions), &call.asked);
     let (surface, task) = (endpoint.surface(), endpoint.task());
     let incoming = &call.incoming;
     let body = &incoming.body;
     let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
     if let Some(resume) = &call.resume {
-        let outgoing = super::resume::write(surface, body, &call.inlined, attempt, &resume.seam)?;
-        return Ok((outgoing, Vec::new()));
+        return super::resume::write(surface, body, &call.inlined, attempt, &resume.seam).map(Written::Whole);
     }
     if task == Task::Talk {
         let path = attempt.upstream.endpoints.services.realtime.ok_or_else(|| not_offered(attempt, endpoint))?;
         let path = format!("{path}?model={}", percent_encoded(&attempt.model));
         let beta = incoming.header("openai-beta").map(|value| ("openai-beta", value.to_owned()));
-        return Ok((Outgoing { path, headers: beta.into_iter().collect(), body: Vec::new() }, Vec::new()));
+        return Ok(Written::Whole(Outgoing { path, headers: beta.into_iter().collect(), body: Vec::new() }));
     }
     if task == Task::Passthrough {
-        return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: body.clone() }, Vec::new()));
+        return Ok(Written::Whole(Outgoing { path: String::new(), headers: Vec::new(), body: body.clone() }));
     }
     if let Task::Service(service) = task {
         let outgoing = super::service::write(service, incoming, attempt)?;
-        return outgoing.map(|outgoing| (outgoing, Vec::new())).ok_or_else(|| not_offered(attempt, endpoint));
+        return outgoing.map(Written::Whole).ok_or_else(|| not_offered(attempt, endpoint));
     }
     let upstream = &attempt.upstream;
     let unsupported = || not_offered(attempt, endpoint);
@@ -213,7 +195,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             let links = surface.links_to_inline(body, &upstream.quirks);
             let links = not_fetched(links, &call.inlined, most_links)?;
             if !links.is_empty() {
-                return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: Vec::new() }, links));
+                return Ok(Written::Lacks(links));
             }
             patched(surface, incoming, &call.inlined, attempt, asked.stream)?
         }
@@ -234,7 +216,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
             };
             let links = not_fetched(format.links_to_inline(&request, &target), &call.inlined, most_links)?;
             if !links.is_empty() {
-                return Ok((Outgoing { path: String::new(), headers: Vec::new(), body: Vec::new() }, links));
+                return Ok(Written::Lacks(links));
             }
             format.write_request(&request, &target, &mut attempt.adjusted)?
         }
@@ -263,7 +245,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<(Outgoing, Vec<String>), 
         }
         (Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk, _) => return Err(unsupported()),
     };
-    Ok((outgoing, Vec::new()))
+    Ok(Written::Whole(outgoing))
 }
 
 /// Opens the signatures in `request`, which was read from `body`, that this target made and the caller carried.
@@ -326,6 +308,54 @@ fn patched(
 }
 
 impl Call {
+    /// Whether the body that the edge keeps is sent, and not what is written here.
+    fn goes_from_outside(&self) -> bool {
+        self.is_passed_through() || (self.is_service() && self.incoming.is_form())
+    }
+
+    /// Refuses a target that cannot honour all that the call asks for, where it insists on that.
+    fn require_parameters(&mut self) -> Result<(), Failure> {
+        let Some(attempt) = self.attempt.as_mut() else { return Err(no_attempt()) };
+        let is_whole = attempt.adjusted.iter().all(|(_, change)| change == Change::Unmet);
+        if self.asked.require_parameters && !is_whole {
+            let parameters = attempt.adjusted.header();
+            return Err(Failure::unsupported(
+                "provider.require_parameters",
+                format!("`{}` cannot honour everything asked of it: {parameters}.", attempt.model),
+            ));
+        }
+        if self.routed.as_ref().is_some_and(|routed| routed.decision.latency_unmet) {
+            attempt.adjusted.note("latency_budget", Change::Unmet);
+        }
+        Ok(())
+    }
+
+    /// Adds the headers that say what is sent, what is wanted, and for which call.
+    fn write_headers(&self, outgoing: &mut Outgoing) {
+        let headers = &mut outgoing.headers;
+        if let Some(attempt) = self.attempt.as_ref().filter(|_| !self.is_passed_through()) {
+            let content_type = self.incoming.header("content-type").filter(|_| self.goes_from_outside());
+            let accept = match self.asked.stream {
+                // Sound, subtitles, events: whatever was asked for in the body.
+                _ if self.is_service() => "*/*",
+                true => attempt.format.framing(&attempt.upstream.quirks).media_type(),
+                false => "application/json",
+            };
+            headers.push(("content-type", content_type.unwrap_or("application/json").to_owned()));
+            headers.push(("accept", accept.to_owned()));
+        }
+        headers.push(("x-client-request-id", self.request_id.clone()));
+    }
+
+    /// Where its attempt is sent.
+    fn url(&self, path: &str) -> Result<String, Failure> {
+        let Some(attempt) = &self.attempt else { return Err(no_attempt()) };
+        match self.is_passed_through() {
+            true => attempt.upstream.passed_url(&self.passed_path, &self.incoming.passed_query()),
+            false => attempt.upstream.url(path, &attempt.model),
+        }
+    }
+
     /// The gateway's deadlines, where neither the alias's nor the key's nor the caller's own replace them; the caller's
     /// are within the total that the others leave.
     pub(super) fn deadlines(&self, defaults: &Deadlines) -> Deadlines {
