@@ -106,7 +106,7 @@ impl Gateway {
         verdict: Option<&[u8]>,
         now: UnixMillis,
     ) -> Result<Step, Failure> {
-        let refused = verdict.and_then(word).is_some_and(|word| word.starts_with("no"));
+        let refused = verdict.and_then(said_by_judge).is_some_and(|said| said.starts_with("no"));
         if refused {
             if self.may_escalate(call, &judged.usage, now) {
                 return Ok(self.pass_over(call, "judge", judged, now));
@@ -257,7 +257,7 @@ impl Call {
         let (routed, attempt) = (self.routed.as_ref()?, self.attempt.as_ref()?);
         let served = routed.order().find(|contender| *contender.target == *attempt.target)?;
         let check = routed.expanded.checks.get(served.source)?.as_ref()?;
-        (self.endpoint.map(Endpoint::task) == Some(Task::Chat)).then_some(check)
+        (self.task() == Some(Task::Chat)).then_some(check)
     }
 
     fn judge(&self) -> Option<&JudgedBy> {
@@ -297,8 +297,8 @@ fn question(judge: &JudgedBy, asked: &str, answer: &str) -> Vec<u8> {
     body
 }
 
-/// The first word of a judge's answer, in lower case.
-fn word(body: &[u8]) -> Option<String> {
+/// What a judge says, in lower case and from its first letter on.
+fn said_by_judge(body: &[u8]) -> Option<String> {
     let answer = Raw::parse(std::str::from_utf8(body).ok()?).ok()?;
     let choices = answer.member("choices")?;
     let first = choices.read_borrowed::<Vec<Raw<'_>>>().ok()?.into_iter().next()?;
@@ -316,11 +316,11 @@ mod tests {
     fn a_judge_says_one_word() {
         let said = |content: &str| {
             let content = serde_json::Value::from(content);
-            word(format!(r#"{{"choices":[{{"message":{{"content":{content}}}}}]}}"#).as_bytes())
+            said_by_judge(format!(r#"{{"choices":[{{"message":{{"content":{content}}}}}]}}"#).as_bytes())
         };
         assert_eq!(said("**No.**").as_deref(), Some("no.**"));
         assert_eq!(said(" Yes, it does").as_deref(), Some("yes, it does"));
-        assert_eq!(word(b"{}"), None);
-        assert_eq!(word(b"oops"), None);
+        assert_eq!(said_by_judge(b"{}"), None);
+        assert_eq!(said_by_judge(b"oops"), None);
     }
 }

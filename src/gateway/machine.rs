@@ -22,6 +22,7 @@ use super::call::{Call, Stage};
 use super::grants::Grants;
 use super::headers::unauthorized;
 use super::shadow::Content;
+use super::stream::{broken, expired, lost_track};
 use super::tokens::Tokens;
 use super::wishes::Wishes;
 use super::{Asked, CallId, Feedback, Incoming, Input, Step, Unwritten};
@@ -172,8 +173,7 @@ impl Gateway {
         now: UnixMillis,
         first: impl FnOnce(&mut Gateway, &mut Call) -> Result<Step, Failure>,
     ) -> (CallId, Step) {
-        self.next_call = self.next_call.wrapping_add(1);
-        let id = CallId(self.next_call);
+        let id = self.next_id();
         let mut call = Box::new(Call::new(self.ids.mint(), incoming, now));
         let step = match first(self, &mut call) {
             Ok(step) => step,
@@ -190,10 +190,14 @@ impl Gateway {
 
     /// Keeps a call that was made beside another.
     pub(super) fn admit_rival(&mut self, call: Box<Call>) -> CallId {
-        self.next_call = self.next_call.wrapping_add(1);
-        let id = CallId(self.next_call);
+        let id = self.next_id();
         self.keep(id, call);
         id
+    }
+
+    fn next_id(&mut self) -> CallId {
+        self.next_call = self.next_call.wrapping_add(1);
+        CallId(self.next_call)
     }
 
     /// Something happened to a call. A call that is over, or unknown, answers with an empty [`Step::Finish`].
@@ -216,8 +220,7 @@ impl Gateway {
         if matches!(call.stage, Stage::Over) {
             // What was used is settled by now; whatever is still held was not.
             self.release(&mut call);
-        }
-        if !matches!(call.stage, Stage::Over) {
+        } else {
             self.calls.insert(id, call);
         }
     }
@@ -245,15 +248,15 @@ impl Gateway {
             (Stage::Holding(pipe, held), input) => Ok(self.hold(call, pipe, held, input, now)),
             (Stage::Streaming(pipe), input) => Ok(self.stream(call, pipe, input, now)),
             (Stage::Passing(through), input) => Ok(self.pass(call, through, input, now)),
-            (Stage::Headers | Stage::Body(..), Input::Broken(reason)) => Err(super::stream::broken(reason)),
-            (Stage::Headers | Stage::Body(..), Input::Expired(deadline)) => Err(super::stream::expired(deadline)),
+            (Stage::Headers | Stage::Body(..), Input::Broken(reason)) => Err(broken(reason)),
+            (Stage::Headers | Stage::Body(..), Input::Expired(deadline)) => Err(expired(deadline)),
             // Nothing of ours is silent before the status line: the caller's own patience is the limit.
             (stage @ (Stage::Headers | Stage::Body(..)), Input::Silence) => {
                 call.stage = stage;
                 Ok(Step::Hold)
             }
             (Stage::Over, _) => Ok(Step::Finish(Vec::new())),
-            _ => Err(Failure::new(Kind::Internal, "The gateway lost track of this call.")),
+            _ => Err(lost_track()),
         };
         result.unwrap_or_else(|failure| self.failed(call, failure, now))
     }

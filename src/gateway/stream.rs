@@ -1,6 +1,6 @@
 //! Streamed answers: held until the first real token, then passed on as they come.
 
-use crate::failure::{Failure, Kind, Retry, Side};
+use crate::failure::{Failure, Kind, Retry};
 use crate::http::{Response, no_store};
 use crate::keys::OnDisconnect;
 use crate::units::UnixMillis;
@@ -118,7 +118,7 @@ impl Gateway {
             },
             Input::Broken(reason) => self.lose(call, &pipe, broken(reason), now),
             Input::Expired(deadline) => self.lose(call, &pipe, expired(deadline), now),
-            _ => self.end_with(call, &Failure::new(Kind::Internal, "The gateway lost track of this call."), now),
+            _ => self.end_with(call, &lost_track(), now),
         }
     }
 
@@ -266,7 +266,7 @@ impl Gateway {
             Input::End => return self.finish(call, pipe, out, now),
             Input::Broken(reason) => broken(reason),
             Input::Expired(deadline) => expired(deadline),
-            _ => Failure::new(Kind::Internal, "The gateway lost track of this call."),
+            _ => lost_track(),
         };
         self.break_off(call, pipe, out, &failure, now)
     }
@@ -398,6 +398,11 @@ pub(super) fn broken(reason: &str) -> Failure {
     Failure::new(Kind::Unavailable, "The connection to the provider failed.").because(reason)
 }
 
+/// What came is nothing that the call could have been waiting for.
+pub(super) fn lost_track() -> Failure {
+    Failure::new(Kind::Internal, "The gateway lost track of this call.")
+}
+
 /// What is known of a stream's speed.
 enum Pace {
     Good,
@@ -417,7 +422,6 @@ pub(super) fn expired(deadline: Deadline) -> Failure {
     let name = deadline.as_str();
     let mut failure =
         Failure::new(Kind::Timeout, format!("The provider did not answer in time (deadline `{name}`).")).about(name);
-    failure.side = Side::Upstream;
     // Of the whole call's time nothing is left.
     failure.retry = if deadline == Deadline::Total { Retry::Never } else { Retry::OtherTarget };
     failure

@@ -3,7 +3,7 @@
 
 use crate::chat::Usage;
 use crate::failure::{Failure, Kind};
-use crate::http::{Endpoint, Response, Task, no_store};
+use crate::http::{Response, Task, no_store};
 use crate::units::UnixMillis;
 use crate::wire::service::Sniffer;
 
@@ -11,7 +11,7 @@ use super::call::{Call, Stage};
 use super::passthrough::returned_headers;
 use super::service::{Sizes, used};
 use super::settle::estimate;
-use super::stream::{broken, expired};
+use super::stream::{broken, expired, lost_track};
 use super::{Gateway, Input, Step};
 
 /// A body on its way.
@@ -92,7 +92,7 @@ impl Gateway {
             }
             Input::Broken(reason) => broken(reason),
             Input::Expired(deadline) => expired(deadline),
-            _ => Failure::new(Kind::Internal, "The gateway lost track of this call."),
+            _ => lost_track(),
         };
         if !through.begun {
             return self.failed(call, failure, now);
@@ -147,7 +147,7 @@ impl Gateway {
     fn used_by(&self, call: &Call, through: &Through) -> Usage {
         let told = through.sniffer.usage();
         let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
-        match call.endpoint.map(Endpoint::task) {
+        match call.task() {
             Some(Task::Service(service)) => used(service, told, &Sizes::read(&call.incoming), price),
             // What only reads uses nothing that anybody counts.
             _ if matches!(call.incoming.method.as_str(), "GET" | "HEAD" | "DELETE") => told.unwrap_or_default(),
