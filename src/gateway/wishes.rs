@@ -47,33 +47,32 @@ impl Wishes {
     pub(super) fn read(incoming: &Incoming) -> Result<Wishes, Failure> {
         let (mut wishes, mut theirs) = (Wishes::default(), Wishes::default());
         for (name, value) in &incoming.headers {
-            let Some(extension) = name.strip_prefix("x-") else { continue };
             let value = value.trim();
-            let Some(wish) = extension.strip_prefix("latchkey-") else {
-                theirs.note(extension, value)?;
+            let Some(wish) = name.strip_prefix("x-latchkey-") else {
+                theirs.note(name, value)?;
                 continue;
             };
             match wish {
-                "user" => wishes.user = label("x-latchkey-user", value)?,
-                "session" => wishes.session = label("x-latchkey-session", value)?,
-                "tags" => wishes.tags = label("x-latchkey-tags", value)?,
-                "explain" => wishes.explain = flag("x-latchkey-explain", value)?,
-                "continue" => wishes.continues = Some(flag("x-latchkey-continue", value)?),
-                "hedge-ms" => wishes.hedge = Some(or_never("x-latchkey-hedge-ms", value)?),
-                "min-tokens-per-second" => wishes.throughput.tokens_per_second = Some(speed(value)?),
-                "min-tokens-within-ms" => wishes.throughput.within = Some(measured(value)?),
-                "timeout-ms" => wishes.total = Some(wait("x-latchkey-timeout-ms", value)?),
-                "connect-timeout-ms" => wishes.connect = Some(wait("x-latchkey-connect-timeout-ms", value)?),
+                "user" => wishes.user = label(name, value)?,
+                "session" => wishes.session = label(name, value)?,
+                "tags" => wishes.tags = label(name, value)?,
+                "explain" => wishes.explain = flag(name, value)?,
+                "continue" => wishes.continues = Some(flag(name, value)?),
+                "hedge-ms" => wishes.hedge = Some(or_never(name, value)?),
+                "min-tokens-per-second" => wishes.throughput.tokens_per_second = Some(speed(name, value)?),
+                "min-tokens-within-ms" => wishes.throughput.within = Some(measured(name, value)?),
+                "timeout-ms" => wishes.total = Some(wait(name, value)?),
+                "connect-timeout-ms" => wishes.connect = Some(wait(name, value)?),
                 "first-token-timeout-ms" => {
-                    wishes.first_token = Some(wait("x-latchkey-first-token-timeout-ms", value)?);
+                    wishes.first_token = Some(wait(name, value)?);
                 }
                 "latency-budget-ms" => {
-                    wishes.latency_budget.first_token = Some(wait("x-latchkey-latency-budget-ms", value)?);
+                    wishes.latency_budget.first_token = Some(wait(name, value)?);
                 }
                 "total-latency-budget-ms" => {
-                    wishes.latency_budget.total = Some(wait("x-latchkey-total-latency-budget-ms", value)?);
+                    wishes.latency_budget.total = Some(wait(name, value)?);
                 }
-                "idle-timeout-ms" => wishes.idle = Some(wait("x-latchkey-idle-timeout-ms", value)?),
+                "idle-timeout-ms" => wishes.idle = Some(wait(name, value)?),
                 _ => {}
             }
         }
@@ -81,23 +80,23 @@ impl Wishes {
         Ok(wishes)
     }
 
-    /// Notes a header of another gateway's callers, by its name behind `x-`.
+    /// Notes a header of another gateway's callers.
     fn note(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         match name {
-            "litellm-end-user-id" => self.user = label("x-litellm-end-user-id", value)?,
-            "litellm-customer-id" => self.user = label("x-litellm-customer-id", value)?,
-            "litellm-session-id" => self.session = label("x-litellm-session-id", value)?,
-            "session-id" => self.session = label("x-session-id", value)?,
-            "litellm-tags" => self.tags = label("x-litellm-tags", value)?,
-            "litellm-timeout" => self.total = Some(seconds("x-litellm-timeout", value)?),
-            "litellm-stream-timeout" => self.first_token = Some(seconds("x-litellm-stream-timeout", value)?),
-            "portkey-request-timeout" => self.total = Some(wait("x-portkey-request-timeout", value)?),
-            "portkey-metadata" => {
+            "x-litellm-end-user-id" => self.user = label(name, value)?,
+            "x-litellm-customer-id" => self.user = label(name, value)?,
+            "x-litellm-session-id" => self.session = label(name, value)?,
+            "x-session-id" => self.session = label(name, value)?,
+            "x-litellm-tags" => self.tags = label(name, value)?,
+            "x-litellm-timeout" => self.total = Some(seconds(name, value)?),
+            "x-litellm-stream-timeout" => self.first_token = Some(seconds(name, value)?),
+            "x-portkey-request-timeout" => self.total = Some(wait(name, value)?),
+            "x-portkey-metadata" => {
                 let user = Raw::parse(value)
                     .ok()
                     .and_then(|raw| raw.member("_user")?.text().map(|text| text.decode().into_owned()));
                 if let Some(user) = user {
-                    self.user = label("x-portkey-metadata", &user)?;
+                    self.user = label(name, &user)?;
                 }
             }
             _ => {}
@@ -123,56 +122,57 @@ impl Wishes {
     }
 }
 
-fn label(name: &'static str, value: &str) -> Result<Option<String>, Failure> {
+fn label(name: &str, value: &str) -> Result<Option<String>, Failure> {
     if value.len() > LONGEST || !value.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         let message = format!("`{name}` must have at most {LONGEST} printable ASCII characters.");
-        return Err(Failure::bad_request(name, message));
+        return Err(Failure::bad_request(name.to_owned(), message));
     }
     Ok(Some(value).filter(|value| !value.is_empty()).map(str::to_owned))
 }
 
-fn flag(name: &'static str, value: &str) -> Result<bool, Failure> {
+fn flag(name: &str, value: &str) -> Result<bool, Failure> {
     match value {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
-        _ => Err(Failure::bad_request(name, format!("`{name}` must be `true` or `false`."))),
+        _ => Err(Failure::bad_request(name.to_owned(), format!("`{name}` must be `true` or `false`."))),
     }
 }
 
-fn or_never(name: &'static str, value: &str) -> Result<Option<Millis>, Failure> {
+fn or_never(name: &str, value: &str) -> Result<Option<Millis>, Failure> {
     if value == "0" { Ok(None) } else { wait(name, value).map(Some) }
 }
 
-fn wait(name: &'static str, value: &str) -> Result<Millis, Failure> {
+fn wait(name: &str, value: &str) -> Result<Millis, Failure> {
     match value.parse::<u64>() {
         Ok(wait) if wait > 0 => Ok(Millis(wait)),
-        _ => Err(Failure::bad_request(name, format!("`{name}` must be a whole number of milliseconds above 0."))),
+        _ => Err(Failure::bad_request(
+            name.to_owned(),
+            format!("`{name}` must be a whole number of milliseconds above 0."),
+        )),
     }
 }
 
 /// Tokens per second; 0 lets all streams be.
-fn speed(value: &str) -> Result<u64, Failure> {
-    let name = "x-latchkey-min-tokens-per-second";
+fn speed(name: &str, value: &str) -> Result<u64, Failure> {
     let speed = value.parse().ok().filter(|speed| OwnThroughput::SPEEDS.contains(speed));
     speed.ok_or_else(|| outside(name, &OwnThroughput::SPEEDS))
 }
 
-fn measured(value: &str) -> Result<Millis, Failure> {
-    let name = "x-latchkey-min-tokens-within-ms";
+fn measured(name: &str, value: &str) -> Result<Millis, Failure> {
     let within = value.parse().ok().filter(|within| OwnThroughput::WITHIN.contains(within)).map(Millis);
     within.ok_or_else(|| outside(name, &OwnThroughput::WITHIN))
 }
 
-fn outside(name: &'static str, range: &RangeInclusive<u64>) -> Failure {
+fn outside(name: &str, range: &RangeInclusive<u64>) -> Failure {
     let (least, most) = (range.start(), range.end());
-    Failure::bad_request(name, format!("`{name}` must be a whole number from {least} to {most}."))
+    Failure::bad_request(name.to_owned(), format!("`{name}` must be a whole number from {least} to {most}."))
 }
 
 /// Seconds, with decimals.
-fn seconds(name: &'static str, value: &str) -> Result<Millis, Failure> {
+fn seconds(name: &str, value: &str) -> Result<Millis, Failure> {
     match json::read_float(value) {
         Some(seconds) if seconds > 0.0 && seconds < 1e6 => Ok(Millis(((seconds * 1_000.0) as u64).max(1))),
-        _ => Err(Failure::bad_request(name, format!("`{name}` must be a number of seconds above 0."))),
+        _ => Err(Failure::bad_request(name.to_owned(), format!("`{name}` must be a number of seconds above 0."))),
     }
 }
 

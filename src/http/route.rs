@@ -226,52 +226,34 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
     let path = path.strip_prefix("/v1beta").or(path.strip_prefix("/v1")).unwrap_or(path);
     let path = path.strip_prefix("/v1/").map_or(path, |_| path.get(3..).unwrap_or(path));
     let path = path.trim_matches('/');
-    let (route, wanted) = match path {
-        "chat/completions" => (Route::Call(Endpoint::ChatCompletions), "POST"),
-        "embeddings" => (Route::Call(Endpoint::Embeddings), "POST"),
-        "completions" => (Route::Call(Endpoint::Completions), "POST"),
-        "responses" => (Route::Call(Endpoint::Responses), "POST"),
-        "messages" => (Route::Call(Endpoint::Messages), "POST"),
-        "messages/count_tokens" => (Route::Call(Endpoint::CountMessages), "POST"),
-        "rerank" | "v2/rerank" => (Route::Call(Endpoint::Rerank), "POST"),
-        "moderations" => (Route::Call(Endpoint::Moderations), "POST"),
-        "images/generations" => (Route::Call(Endpoint::ImageGenerations), "POST"),
-        "images/edits" => (Route::Call(Endpoint::ImageEdits), "POST"),
-        "audio/speech" => (Route::Call(Endpoint::Speech), "POST"),
-        "audio/transcriptions" => (Route::Call(Endpoint::Transcriptions), "POST"),
-        "audio/translations" => (Route::Call(Endpoint::Translations), "POST"),
-        "v2/chat" => (Route::Call(Endpoint::CohereChat), "POST"),
-        "models" => (Route::Models, "GET"),
-        "key" => (Route::Key, "GET"),
-        "generation" => (Route::Generation, "GET"),
-        "feedback" => (Route::Feedback, "POST"),
-        "realtime" => (Route::Realtime, "GET"),
-        _ if stored(path, method).is_some() => {
-            let wanted = if method == "DELETE" { "DELETE" } else { "GET" };
-            (stored(path, method).unwrap_or(Route::Key), wanted)
-        }
-        _ if converse(path).is_some() => {
-            let (model, endpoint) = converse(path).unwrap_or(("", Endpoint::Converse));
-            (Route::CallOf(endpoint, percent_decode(model)), "POST")
-        }
-        _ => match path.strip_prefix("models/") {
-            Some(named) if method_of(named).is_some() => {
-                let (model, endpoint) = method_of(named).unwrap_or(("", Endpoint::GenerateContent));
-                (Route::CallOf(endpoint, percent_decode(model)), "POST")
-            }
-            Some(id) if !id.is_empty() => (Route::Model(percent_decode(id)), "GET"),
-            _ => {
-                return Err(Failure::new(
-                    Kind::NotFound,
-                    format!(
-                        "Unknown route {method} /v1/{}. Try POST /v1/chat/completions or GET /v1/models.",
-                        shown(path)
-                    ),
-                )
-                .code("unknown_url"));
-            }
-        },
+    let post = |endpoint| Some((Route::Call(endpoint), "POST"));
+    let found = match path {
+        "chat/completions" => post(Endpoint::ChatCompletions),
+        "embeddings" => post(Endpoint::Embeddings),
+        "completions" => post(Endpoint::Completions),
+        "responses" => post(Endpoint::Responses),
+        "messages" => post(Endpoint::Messages),
+        "messages/count_tokens" => post(Endpoint::CountMessages),
+        "rerank" | "v2/rerank" => post(Endpoint::Rerank),
+        "moderations" => post(Endpoint::Moderations),
+        "images/generations" => post(Endpoint::ImageGenerations),
+        "images/edits" => post(Endpoint::ImageEdits),
+        "audio/speech" => post(Endpoint::Speech),
+        "audio/transcriptions" => post(Endpoint::Transcriptions),
+        "audio/translations" => post(Endpoint::Translations),
+        "v2/chat" => post(Endpoint::CohereChat),
+        "models" => Some((Route::Models, "GET")),
+        "key" => Some((Route::Key, "GET")),
+        "generation" => Some((Route::Generation, "GET")),
+        "feedback" => Some((Route::Feedback, "POST")),
+        "realtime" => Some((Route::Realtime, "GET")),
+        _ => stored(path, method).or_else(|| converse(path)).or_else(|| of_model(path)),
     };
+    let (route, wanted) = found.ok_or_else(|| {
+        let message =
+            format!("Unknown route {method} /v1/{}. Try POST /v1/chat/completions or GET /v1/models.", shown(path));
+        Failure::new(Kind::NotFound, message).code("unknown_url")
+    })?;
     if method == wanted || (wanted == "GET" && method == "HEAD") {
         Ok(route)
     } else {
@@ -280,13 +262,13 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
     }
 }
 
-/// A stored response, or what it was asked.
-fn stored(path: &str, method: &str) -> Option<Route> {
+/// A stored response, or what it was asked, and the method for that.
+fn stored(path: &str, method: &str) -> Option<(Route, &'static str)> {
     let id = path.strip_prefix("responses/")?;
     Some(match id.strip_suffix("/input_items") {
-        Some(id) if method != "DELETE" => Route::InputItems(percent_decode(id)),
-        None if method == "DELETE" && !id.contains('/') => Route::ForgetResponse(percent_decode(id)),
-        None if !id.contains('/') => Route::Response(percent_decode(id)),
+        Some(id) if method != "DELETE" => (Route::InputItems(percent_decode(id)), "GET"),
+        None if method == "DELETE" && !id.contains('/') => (Route::ForgetResponse(percent_decode(id)), "DELETE"),
+        None if !id.contains('/') => (Route::Response(percent_decode(id)), "GET"),
         _ => return None,
     })
 }
@@ -303,18 +285,23 @@ fn passthrough(passed: &str) -> Result<Route, Failure> {
     Ok(Route::Passthrough(provider.to_owned(), path.to_owned()))
 }
 
-/// A model and the method behind it: `openai/gpt-4o:generateContent`.
-fn method_of(named: &str) -> Option<(&str, Endpoint)> {
-    let (model, method) = named.rsplit_once(':').or_else(|| named.rsplit_once("%3A"))?;
-    Endpoint::of_method(method).filter(|_| !model.is_empty()).map(|endpoint| (model, endpoint))
+/// A model, or one with a method behind it: `openai/gpt-4o:generateContent`.
+fn of_model(path: &str) -> Option<(Route, &'static str)> {
+    let named = path.strip_prefix("models/").filter(|named| !named.is_empty())?;
+    let parts = named.rsplit_once(':').or_else(|| named.rsplit_once("%3A"));
+    let called = parts.and_then(|(model, method)| Some((model, Endpoint::of_method(method)?)));
+    Some(match called {
+        Some((model, endpoint)) if !model.is_empty() => (Route::CallOf(endpoint, percent_decode(model)), "POST"),
+        _ => (Route::Model(percent_decode(named)), "GET"),
+    })
 }
 
 /// A model between `model/` and one of Converse's methods; it may have slashes of its own.
-fn converse(path: &str) -> Option<(&str, Endpoint)> {
+fn converse(path: &str) -> Option<(Route, &'static str)> {
     let (model, method) = path.strip_prefix("model/")?.rsplit_once('/')?;
     let endpoints = [Endpoint::Converse, Endpoint::ConverseStream];
     let endpoint = endpoints.into_iter().find(|endpoint| endpoint.as_str() == method)?;
-    (!model.is_empty()).then_some((model, endpoint))
+    (!model.is_empty()).then(|| (Route::CallOf(endpoint, percent_decode(model)), "POST"))
 }
 
 /// Paths come from outside and go into an error message.
