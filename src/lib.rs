@@ -5,12 +5,15 @@
 //! map; the README is the manual.
 //!
 //! # Map
-//! Every module knows only those above it.
+//! From the ground up, in six levels: what knows of no model yet, the hub, what a call is made of, its path, its
+//! administration, the platform. A module knows its own level and those above it here; `tests/tree.rs` holds it to that.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`units`], [`failure`], [`json`], [`secret`], [`sorted`] | money and time; the one failure type; JSON as spans; credentials; a small map and sorting |
+//! | | |
 //! | [`chat`] | the hub: request, answer, event, usage. No vendor's word, no HTTP |
+//! | | |
 //! | [`wire`] | bytes to chat and back, one folder a format; [`wire::drive`] drives one stream |
 //! | [`provider`] | vendors as rows, their quirks; models and prices; [`provider::Registry`] puts them together |
 //! | [`breaker`] | health of targets: who may be called, when a block ends, one probe at a time |
@@ -21,8 +24,11 @@
 //! | [`http`] | paths to routes, failures to statuses and bodies. Data, no I/O |
 //! | [`observe`] | the records of calls, and request ids |
 //! | [`sandbox`] | an upstream played without key or network |
+//! | | |
 //! | [`gateway`] | the path of a call, as a state machine without I/O |
+//! | | |
 //! | [`admin`] | the admin API, one file a resource, over a storage port |
+//! | | |
 //! | `edge` | Cloudflare Workers: entry, storage, the `Ledger` and `Health` objects. Compiled for wasm only |
 //!
 //! # How a call flows
@@ -40,6 +46,19 @@
 //!    of their own: [`budget::Purses`]) in batches beside the answers, and reach D1 from there, each once; until then a
 //!    call is told of out of the object. An answer that is to be stored is written beside its delivery, and until then
 //!    found in [`gateway::Unwritten`].
+//!
+//! # Where to add what
+//! - A vendor is a row of `provider/catalog.rs` and an exchange with it in `tests/fixtures`. Where it departs from its format, it
+//!   sets a field of [`provider::Quirks`]; a new one is named in `config/quirks.rs`, too, so that operators can set it.
+//! - A model or a price is a line of `provider/data/models.txt`, which `generate.mjs` beside it makes of a price list;
+//!   what that list gets wrong stands in `exceptions.json`.
+//! - A format is a folder of [`wire`] and a variant of [`wire::Format`]; what callers speak is its folder's `surface`, a
+//!   variant of [`wire::Surface`] and a path in `http/route.rs`. `tests/conformance` runs each surface against each format.
+//! - A strategy is a variant of [`route::alias::Strategy`] with its name, and how it scores in `route/decide.rs`.
+//! - A setting of the operator's is a member that its file of [`config`] reads, and a field of what it makes.
+//! - A member of a key is a field of [`keys::Key`], read by `admin/key_body.rs` and told in `admin/openapi.json`.
+//!
+//! For the most part the compiler says what else is missing, and tests that look at the tree say the rest.
 //!
 //! # Why the edge is partly JavaScript
 //! Crossing between wasm and the runtime's objects is what costs, not the work: so the loop that moves chunks stands in
