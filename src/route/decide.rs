@@ -16,6 +16,8 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 const WARM_PATIENCE: f64 = 2.0;
 /// How far back a blocked target comes.
 const BLOCKED: u8 = 200;
+/// How far back one comes that is slower than wished for: behind every group of a strategy, before the blocked.
+const SLOW: u8 = 100;
 /// Share of failed calls from which a target does not count as healthy.
 const SICK: f64 = 0.1;
 
@@ -150,7 +152,7 @@ pub fn decide(
         let refusal = permitted(contender)
             .or_else(|| situation.demands.refuse(contender, situation.needs, situation.input_tokens, situation.now));
         let cost = expected.cost(contender, at);
-        let refusal = refusal.or_else(|| situation.over_budget(contender, cost).then_some(Exclusion::Budget));
+        let refusal = refusal.or_else(|| situation.over_budget(cost).then_some(Exclusion::Budget));
         match refusal {
             Some(refusal) => decision.excluded.push((at, refusal)),
             None => order.push(Ranked { contender: at, rank: contender.rank, group: 0, score: 0.0, cost }),
@@ -211,7 +213,7 @@ impl Expected {
 
 impl Situation<'_> {
     /// Only `budget_aware` refuses by expectation; what a call may cost at worst is the ledger's to hold.
-    fn over_budget(&self, _contender: &Contender, cost: Option<NanoUsd>) -> bool {
+    fn over_budget(&self, cost: Option<NanoUsd>) -> bool {
         match (self.policy.strategy, self.budget, cost) {
             (Strategy::BudgetAware, Some(budget), Some(cost)) => cost > budget.remaining,
             (Strategy::BudgetAware, Some(_), None) => true,
@@ -370,7 +372,7 @@ impl Situation<'_> {
         if !seen.is_open(self.now) {
             BLOCKED
         } else if unwished {
-            100
+            SLOW
         } else {
             0
         }
