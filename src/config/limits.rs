@@ -11,7 +11,7 @@ pub struct Limits {
     /// Bytes of a request body. 16 MiB: an isolate has 128 MiB for all its calls together, and a body may stand in
     /// memory twice while it is translated.
     pub body_bytes: usize,
-    /// Arrays and objects within each other in a request body. 100: the JSON parser refuses more than 127, and a
+    /// Arrays and objects within each other in a request body. 100: the JSON reader refuses more than 128, and a
     /// tool's schema is wrapped a few levels deeper on its way to another format.
     pub json_depth: usize,
     /// Headers of a request. 64: the platform and official SDKs add about 30.

@@ -1,7 +1,7 @@
 //! The configuration document: what the operator wrote, and what it means.
 //!
 //! It is one JSON document, replaced as a whole. Everything but `version` is optional; an empty one is the default.
-//! Unknown and repeated keys are faults, and so is whatever has the wrong unit or size; [`read`] names all of them at
+//! Unknown and repeated keys are faults, and so is whatever has the wrong unit or size; [`read()`] names all of them at
 //! once, each with its path. Sections that it does not know are refused by name.
 //!
 //! ```

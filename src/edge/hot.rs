@@ -162,7 +162,8 @@ pub fn signs_body(path: &str) -> bool {
 }
 
 /// A request came, whose body is whole (`held` is 0), too long and not read (1), or kept or passed on by the edge and
-/// gone once it was sent (2). `head` is `METHOD\npath\n`, with the query behind the path, and a line `name:value` for each header.
+/// gone once it was sent (2). `head` is `METHOD\npath\n`, with the query behind the path, and a line `name:value` for
+/// each header.
 #[wasm_bindgen]
 pub fn begin(head: &str, body: Vec<u8>, held: u8, now: f64) -> String {
     let incoming = Incoming { body, oversize: held == 1, once: held == 2, ..incoming(head) };

@@ -80,7 +80,7 @@ impl Registry {
     /// The body of `GET /v1/models/{id}`, by `provider/id` or bare id.
     ///
     /// # Errors
-    /// As [`resolve`]; `NotFound` too where the model is not known, cannot be called here, or is not for this key.
+    /// As [`resolve()`]; `NotFound` too where the model is not known, cannot be called here, or is not for this key.
     pub fn model_json(&self, model: &str, permitted: Permitted<'_>, now: UnixMillis) -> Result<String, Failure> {
         let (upstream, id) = self.known(model, permitted)?;
         let entry = models::find(&upstream.catalog_id, &id);

@@ -43,10 +43,10 @@ readable! { Written<'a> {
 impl Objective {
     /// Reads a `provider` object; `None` where it says nothing of this.
     ///
-    /// `sort` is `price`, `throughput` or `latency`, alone or as `{"by": …, "partition": "model" | "none"}`; `max_price` is in US dollars per million
-    /// tokens (`prompt`, `completion`) and per request; latencies are in seconds, at one percentile or several
-    /// (`p50`, `p75`, `p90`, `p99`, of which those above the median are held against p95). `latency_budget_ms` is
-    /// this gateway's own: to the first token, or `{"first_token", "total"}`.
+    /// `sort` is `price`, `throughput` or `latency`, alone or as `{"by": …, "partition": "model" | "none"}`; `max_price` is
+    /// in US dollars per million tokens (`prompt`, `completion`) and per request; latencies are in seconds, at one
+    /// percentile or several (`p50`, `p75`, `p90`, `p99`, of which those above the median are held against p95).
+    /// `latency_budget_ms` is this gateway's own: to the first token, or `{"first_token", "total"}`.
     ///
     /// # Errors
     /// `BadRequest` naming the field: a wish that is misspelt must not be passed over.

@@ -1,4 +1,5 @@
-//! Bedrock's Converse and ConverseStream, as what callers speak (`surface`) and as what upstreams speak: one protocol for the models of many makers, under AWS's own rules.
+//! Bedrock's Converse and ConverseStream, as what callers speak (`surface`) and as what upstreams speak: one protocol for
+//! the models of many makers, under AWS's own rules.
 //!
 //! A conversation obeys the same order as in Anthropic Messages, whose rules were Converse's model; what is decided
 //! there (turns, the answer's shape, forced tools, thinking) is decided once and only said in other words here.

@@ -158,7 +158,8 @@ impl Building {
         }
     }
 
-    /// A call comes whole. The arguments of the function for structured answers are the answer. A text block stays open beside it: sources of the text may still follow.
+    /// A call comes whole. The arguments of the function for structured answers are the answer. A text block stays open
+    /// beside it: sources of the text may still follow.
     fn call(&mut self, call: FunctionCall<'_>, signature: Option<Text<'_>>, sink: &mut dyn Sink) {
         let name = call.name.unwrap_or_default();
         let args = call.args.filter(Raw::is_object).unwrap_or(Raw::EMPTY_OBJECT);
