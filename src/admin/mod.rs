@@ -3,7 +3,7 @@
 //!
 //! The use cases are written over [`Store`], so that they run natively in tests with a store that fails on purpose.
 //! What changes a key or the configuration is written to the database first, together with its audit entry, and then
-//! copied to the edge ([`publish`]); a copy that did not land is caught up by the next change and by
+//! copied to the edge (`publish`); a copy that did not land is caught up by the next change and by
 //! [`publish_pending`].
 
 mod answer;

@@ -1,8 +1,8 @@
 //! Calls that the gateway makes for the sake of another: somebody to judge an answer, the vector of a prompt.
 //!
 //! The call that wants one waits ([`Step::Inner`]); the edge begins the other ([`Gateway::begin_inner`]), drives it as
-//! it drives any call, and tells what it answered ([`Input::Inner`]). It has a record of its own, which says what it was
-//! for and for whom, goes to one target and is not repeated: whoever waits goes on without it.
+//! it drives any call, and tells what it answered ([`super::Input::Inner`]). It has a record of its own, which says what
+//! it was for and for whom, goes to one target and is not repeated: whoever waits goes on without it.
 
 use std::rc::Rc;
 

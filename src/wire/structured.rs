@@ -4,7 +4,7 @@
 //! The request writer adds [`TOOL`] with the schema as its input and forces it where it can. Whoever reads the answer
 //! knows the tool by its name alone and gives its input as text, so nothing has to be remembered between the two. The
 //! caller sees `content` and `stop`, never the tool. A list or any other value that is no object stands in one under
-//! [`VALUE`], by which whoever reads the answer knows to take it out again: of the tool's input, and of the text where a
+//! `VALUE`, by which whoever reads the answer knows to take it out again: of the tool's input, and of the text where a
 //! protocol has a word for schemas, but for those of objects alone.
 
 use crate::chat::{Answer, BlockKind, Event, Part, Sink};
