@@ -62,7 +62,8 @@ export default {
       const { method } = request;
       if (method === "OPTIONS") return preflight();
       const isCall = CALLS.test(path);
-      if (isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now()) await setUp(request, env, ctx, isCall ? url.slice(start) : undefined);
+      const isOld = isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now();
+      if (isOld) await setUp(request, env, ctx, isCall ? url.slice(start) : undefined);
       if (path === "/v1/compare" && method === "POST") return await comparison(request, env, ctx);
       if (isCall) return await call(request, url.slice(start), env, ctx);
       const answer = await new RustWorker(ctx, env).fetch(request);
