@@ -17,33 +17,30 @@ pub struct Address {
 }
 
 impl Address {
-    /// The address of a row: the base URL of the `…_BASE_URL` variable where `variable` knows one, else the row's with
-    /// its `{NAME}`s filled in.
+    /// The address of a row: where it was `moved` to, else the row's own base URL with its `{NAME}`s filled in.
     ///
     /// # Errors
     /// With the name of a variable that the base URL needs and that is not set.
-    pub fn of(provider: &Provider, variable: &dyn Fn(&str) -> Option<String>) -> Result<Address, MissingVariable> {
-        let base = match variable(&provider.base_url_variable()) {
-            Some(base) => base,
+    pub fn of(
+        provider: &Provider,
+        moved: Option<&str>,
+        variable: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Address, MissingVariable> {
+        let base = match moved {
+            Some(base) => base.to_owned(),
             None => {
                 let place =
                     provider.places.iter().find(|place| variable(place.variable).as_deref() == Some(place.value));
                 fill_in(place.map_or(provider.base_url, |place| place.base_url), variable)?
             }
         };
-        Ok(Address::at(&base).versioned(provider.versioned.and_then(variable)))
+        Ok(Address { version: provider.versioned.and_then(variable), ..Address::at(&base) })
     }
 
     /// The address of a server that is at this base URL.
     #[must_use]
     pub fn at(base_url: &str) -> Address {
         Address { base: base_url.trim().trim_end_matches('/').to_owned(), version: None }
-    }
-
-    /// The same address, where calls name this version of the API.
-    #[must_use]
-    pub fn versioned(self, version: Option<String>) -> Address {
-        Address { version, ..self }
     }
 
     /// The base URL, without a trailing slash.
@@ -124,7 +121,9 @@ mod tests {
     fn url(provider: &str, path: &str, model: &str, variables: &[(&str, &str)]) -> Result<String, MissingVariable> {
         let variable =
             |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        Ok(Address::of(find(provider).expect("a row"), &variable)?.url(path, model))
+        let row = find(provider).expect("a row");
+        let moved = variable(&row.base_url_variable());
+        Ok(Address::of(row, moved.as_deref(), &variable)?.url(path, model))
     }
 
     #[test]

@@ -85,10 +85,7 @@ impl Upstream {
         let project_variable = row.tokens.and_then(TokenSource::project_variable);
         let variables: Variables<'_> =
             &|name| variables(name).or_else(|| project.clone().filter(|_| project_variable == Some(name)));
-        let address = match moved {
-            Some(base) => Ok(Address::at(&base).versioned(row.versioned.and_then(variables))),
-            None => Address::of(row, variables),
-        };
+        let address = Address::of(row, moved.as_deref(), variables);
         let unbound = Upstream::with_keys(row.id, entry, address, variables, local);
         // A key that was set up is meant to be used; the binding serves deployments without one.
         let bound = row.bound.filter(|bound| variables(&bound.variable()).is_some());
