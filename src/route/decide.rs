@@ -9,6 +9,7 @@ use super::classify::Class;
 use super::contender::{Contender, Figures};
 use super::demands::{Demands, Exclusion};
 use crate::chat::Usage;
+use crate::provider::cost;
 use crate::sorted;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
@@ -207,7 +208,7 @@ impl Expected {
     /// What that costs at the contender of this number.
     fn cost(&self, contender: &Contender, at: usize) -> Option<NanoUsd> {
         let warm = self.warm.as_ref().filter(|(holder, _)| *holder == at);
-        contender.price.as_ref()?.cost(warm.map_or(&self.usual, |(_, usage)| usage))
+        cost(warm.map_or(&self.usual, |(_, usage)| usage), contender.price.as_ref()?)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use latchkey::chat::Usage;
-use latchkey::provider::{PROVIDERS, models};
+use latchkey::provider::{PROVIDERS, cost, models};
 use latchkey::units::NanoUsd;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ fn recorded_answers_cost_what_their_counts_and_the_price_list_say() {
             apart += 1;
             continue;
         }
-        let (cost, by_hand) = (price.cost(&usage), by_hand(&tokens, listed, usage.service_tier.as_deref()));
+        let (cost, by_hand) = (cost(&usage, &price), by_hand(&tokens, listed, usage.service_tier.as_deref()));
         checked += 1;
         with_cache += usize::from(tokens.cached.is_some() || tokens.cache_write.is_some());
         if cost != by_hand {

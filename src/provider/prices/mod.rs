@@ -100,12 +100,6 @@ pub fn lines(usage: &Usage, price: &Price) -> impl Iterator<Item = Line> {
 }
 
 impl Price {
-    /// What `usage` costs at this price: [`cost`].
-    #[must_use]
-    pub fn cost(&self, usage: &Usage) -> Option<NanoUsd> {
-        cost(usage, self)
-    }
-
     /// What is paid for by the unit, with its rate per million, where that is how `usage` is sold: tokens are then not
     /// paid for as well.
     ///

@@ -1,7 +1,7 @@
 use super::*;
 use crate::chat::Usage;
 use crate::config;
-use crate::provider::{Auth, Capabilities, ReasoningControl};
+use crate::provider::{Auth, Capabilities, ReasoningControl, cost};
 
 const UNSIGNED: Unsigned<'_> = Unsigned { method: "POST", url: "https://a.example", body: b"{}", now: UnixMillis(0) };
 
@@ -130,6 +130,6 @@ fn the_sandbox_costs_something() {
     let registry = registry(&[], EMPTY, true);
     let price = registry.price("sandbox", "delay-5", NOW).expect("a price");
     let usage = Usage { input_fresh: 10, output_text: 10, ..Usage::default() };
-    assert_eq!(price.cost(&usage), Some(NanoUsd(30_000)));
+    assert_eq!(cost(&usage, &price), Some(NanoUsd(30_000)));
     assert_eq!(registry.upstream("sandbox").expect("switched on").authorize(&UNSIGNED, None, 0), Ok(Vec::new()));
 }
