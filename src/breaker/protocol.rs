@@ -174,8 +174,7 @@ pub struct Switch {
 readable! { Switch { #[required] subject, #[required] position, until, #[required] since, reason } }
 
 /// What holds for the subject of a [`Switch`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Position {
     /// It gets no calls at all.
     #[default]

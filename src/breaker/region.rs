@@ -105,8 +105,7 @@ pub struct Order {
 readable! { Order { #[required] action, #[required] subject, until, reason } }
 
 /// See [`Order`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Action {
     /// Forgets what the operator decided and what the breaker counted: it passes.
     #[default]

@@ -60,8 +60,7 @@ pub struct Scope {
 readable! { Scope { kind = "type", id } }
 
 /// The kinds of spenders.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ScopeKind {
     /// Everything that goes through this gateway.
     Account,
@@ -97,8 +96,7 @@ pub struct Match {
 readable! { Match { model, provider, alias } }
 
 /// How long a limit is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Period {
     /// For ever.
     #[default]
@@ -115,8 +113,7 @@ pub enum Period {
 words! { Period { Total = "total", Hour = "hour", Day = "day", Week = "week", Month = "month" } }
 
 /// When periods begin.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Window {
     /// With the hour, day, week or month of the time zone.
     #[default]
@@ -127,8 +124,7 @@ pub enum Window {
 words! { Window { Calendar = "calendar", Rolling = "rolling" } }
 
 /// What happens where a call does not fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Enforcement {
     /// The worst case of each call is held before it is sent: the limit is never passed.
     #[default]
@@ -205,21 +201,6 @@ impl Scope {
     #[must_use]
     pub fn is_each(&self) -> bool {
         self.id == "*" && self.kind != ScopeKind::Account
-    }
-}
-
-impl ScopeKind {
-    /// As JSON and errors name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ScopeKind::Account => "account",
-            ScopeKind::Team => "team",
-            ScopeKind::Key => "key",
-            ScopeKind::User => "user",
-            ScopeKind::Session => "session",
-            ScopeKind::Tag => "tag",
-        }
     }
 }
 

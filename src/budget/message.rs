@@ -46,8 +46,7 @@ pub struct Terms {
 readable! { Terms { key, team, updated_at, budgets, limits, ended, expires_at, part } }
 
 /// Which rules a ledger counts calls of a key under.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Part {
     /// All: the account has one ledger.
     #[default]
@@ -88,8 +87,7 @@ impl Terms {
 }
 
 /// Why a key must not be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// For good.
     Revoked,

@@ -105,18 +105,32 @@ macro_rules! readable {
 }
 pub(crate) use readable;
 
-/// Makes an enumeration without contents readable from a JSON string.
+/// Gives each variant of an enumeration its word: as JSON it is read and written by that, and it says so itself.
 ///
 /// ```text
 /// words!(Policy { Soft = "soft", Strict = "strict" });
 /// ```
 macro_rules! words {
     ($type:ident { $($variant:ident = $word:literal),* $(,)? }) => {
+        impl $type {
+            /// As JSON and errors name it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $($type::$variant => $word,)*
+                }
+            }
+        }
+
         impl<'a> $crate::json::FromJson<'a> for $type {
             fn from_json(reader: &mut $crate::json::Reader<'a>) -> Result<Self, $crate::json::Error> {
-                const WORDS: &[&str] = &[$($word),*];
-                const VALUES: &[$type] = &[$($type::$variant),*];
-                reader.word(WORDS, VALUES)
+                reader.word(&[$($word),*], &[$($type::$variant),*])
+            }
+        }
+
+        impl ::serde::Serialize for $type {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
             }
         }
     };

@@ -104,8 +104,7 @@ impl Key {
 }
 
 /// What happens to the upstream call when its caller goes away. Either way, what was seen is recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnDisconnect {
     /// It is cut off.
     #[default]
@@ -126,8 +125,7 @@ pub struct StoreResponses {
 readable! { StoreResponses { #[required] days, shared_by } }
 
 /// Who has what a key's calls leave behind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
     /// The key itself.
     #[default]
@@ -192,8 +190,7 @@ impl<'a> FromJson<'a> for UnknownPrice {
 }
 
 /// What happens to a key's calls while the ledger does not answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLedgerOutage {
     /// They are refused.
     #[default]
@@ -204,8 +201,7 @@ pub enum OnLedgerOutage {
 words! { OnLedgerOutage { Strict = "strict", Soft = "soft" } }
 
 /// What happens when a key is suddenly used in another way than before.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnAnomaly {
     /// Nothing is watched.
     #[default]

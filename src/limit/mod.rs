@@ -44,8 +44,7 @@ pub struct Limit {
 readable! { Limit { id, scope, matches = "match", unit, per, max } }
 
 /// What a limit counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Unit {
     /// Calls that reached a provider.
     #[default]
@@ -65,8 +64,7 @@ words! { Unit {
 } }
 
 /// The time that a limit is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Per {
     /// Sixty seconds.
     Minute,
@@ -95,20 +93,6 @@ impl Limit {
     }
 }
 
-impl Unit {
-    /// As JSON and errors name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Unit::Requests => "requests",
-            Unit::InputTokens => "input_tokens",
-            Unit::OutputTokens => "output_tokens",
-            Unit::Tokens => "tokens",
-            Unit::Parallel => "parallel",
-        }
-    }
-}
-
 impl Per {
     /// How long it is.
     #[must_use]
@@ -118,16 +102,6 @@ impl Per {
             Per::Hour => 3_600_000,
             Per::Day => 86_400_000,
         })
-    }
-
-    /// As JSON and errors name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Per::Minute => "minute",
-            Per::Hour => "hour",
-            Per::Day => "day",
-        }
     }
 }
 
