@@ -14,7 +14,7 @@ use crate::wire::drive::Pipe;
 use crate::wire::error::redact;
 use crate::wire::{Cost, InlinedMedia, Surface};
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Lane};
 use super::escalate::{Judged, PassedOver};
 use super::funds::Funds;
 use super::inner::Inner;
@@ -266,6 +266,11 @@ impl Call {
     /// Whether it goes to its provider as it came.
     pub(super) fn is_passed_through(&self) -> bool {
         self.task() == Some(Task::Passthrough)
+    }
+
+    /// Whether its answer passes natively.
+    pub(super) fn is_relayed(&self) -> bool {
+        self.attempt.as_ref().is_some_and(|attempt| attempt.lane == Lane::Relay)
     }
 
     /// Whether it asks for a service beside conversation.

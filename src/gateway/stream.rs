@@ -68,44 +68,8 @@ impl Gateway {
         input: Input<'_>,
         now: UnixMillis,
     ) -> Step {
-        let relay = call.attempt.as_ref().is_some_and(|attempt| attempt.lane == Lane::Relay);
         match input {
-            Input::Chunk(bytes) => {
-                pipe.feed(bytes, &mut held);
-                if relay {
-                    held.extend_from_slice(bytes);
-                }
-                if let Some(fault) = pipe.fault() {
-                    let fault = fault.clone();
-                    // A piece of the answer may have come in the same read. Of what would fail everywhere the caller
-                    // gets both.
-                    return if pipe.meter().spoke && !pipe.folds() && fault.retry == Retry::Never {
-                        self.commit_and_fail(call, pipe, held, &fault, now)
-                    } else {
-                        self.lose(call, &pipe, fault, now)
-                    };
-                }
-                if pipe.folds() {
-                    return self.hold_for_check(call, pipe, held, now);
-                }
-                if pipe.meter().spoke {
-                    let first = *call.first_token.get_or_insert(now);
-                    self.report_spoke(call, now);
-                    return match self.pace(call, &pipe, held.len(), first, now) {
-                        Pace::Good => self.commit(call, pipe, held, now),
-                        Pace::Unknown => {
-                            call.stage = Stage::Holding(pipe, held);
-                            Step::Hold
-                        }
-                        Pace::TooSlow => self.leave(call, &pipe, too_slow(), now),
-                    };
-                }
-                if held.len() > MOST_HELD || pipe.meter().events > MOST_EVENTS {
-                    return self.commit(call, pipe, held, now);
-                }
-                call.stage = Stage::Holding(pipe, held);
-                Step::Hold
-            }
+            Input::Chunk(bytes) => self.hold_chunk(call, pipe, held, bytes, now),
             // Of two targets that are silent, neither is committed to.
             Input::Silence if call.rival.is_some() => {
                 call.stage = Stage::Holding(pipe, held);
@@ -119,6 +83,49 @@ impl Gateway {
             Input::Broken(reason) => self.lose(call, &pipe, broken(reason), now),
             Input::Expired(deadline) => self.lose(call, &pipe, expired(deadline), now),
             _ => self.end_with(call, &lost_track(), now),
+        }
+    }
+
+    /// A piece of the stream came before its first real token, or with it.
+    fn hold_chunk(
+        &mut self,
+        call: &mut Call,
+        mut pipe: Box<Pipe>,
+        mut held: Vec<u8>,
+        bytes: &[u8],
+        now: UnixMillis,
+    ) -> Step {
+        pipe.feed(bytes, &mut held);
+        if call.is_relayed() {
+            held.extend_from_slice(bytes);
+        }
+        if let Some(fault) = pipe.fault().cloned() {
+            // A piece of the answer may have come in the same read. Of what would fail everywhere the caller gets both.
+            return if pipe.meter().spoke && !pipe.folds() && fault.retry == Retry::Never {
+                self.commit_and_fail(call, pipe, held, &fault, now)
+            } else {
+                self.lose(call, &pipe, fault, now)
+            };
+        }
+        if pipe.folds() {
+            return self.hold_for_check(call, pipe, held, now);
+        }
+        let pace = if pipe.meter().spoke {
+            let first = *call.first_token.get_or_insert(now);
+            self.report_spoke(call, now);
+            self.pace(call, &pipe, held.len(), first, now)
+        } else if held.len() > MOST_HELD || pipe.meter().events > MOST_EVENTS {
+            Pace::Good
+        } else {
+            Pace::Unknown
+        };
+        match pace {
+            Pace::Good => self.commit(call, pipe, held, now),
+            Pace::Unknown => {
+                call.stage = Stage::Holding(pipe, held);
+                Step::Hold
+            }
+            Pace::TooSlow => self.leave(call, &pipe, too_slow(), now),
         }
     }
 
@@ -191,7 +198,6 @@ impl Gateway {
     /// The status line goes out; from here on an error is an event of the stream.
     fn commit(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut held: Vec<u8>, now: UnixMillis) -> Step {
         self.outpace(call, now);
-        let relay = call.attempt.as_ref().is_some_and(|attempt| attempt.lane == Lane::Relay);
         if pipe.ended() {
             return self.complete(call, pipe, held, now);
         }
@@ -201,7 +207,7 @@ impl Gateway {
         }
         pipe.count_all(false);
         call.stage = Stage::Streaming(pipe);
-        Step::Commit { head: call.dress(stream_head(held, call.asked.layout), now), relay }
+        Step::Commit { head: call.dress(stream_head(held, call.asked.layout), now), relay: call.is_relayed() }
     }
 
     /// The whole answer came before anything was sent.
