@@ -3,6 +3,16 @@
 //! [`Gateway`] is what one isolate remembers; a [`Call`] is one request on its way. The edge tells it what happened
 //! ([`Input`]) and does what it answers ([`Step`]): bytes in, bytes out, nothing awaited. So a whole call, faults and
 //! disconnects included, runs in a native test without a network, and the thin driver at the edge decides nothing.
+//!
+//! | of a call | files |
+//! |---|---|
+//! | how it comes in and goes from step to step | `machine`, `call`, `headers`, `asked`, `wishes`, `grants` |
+//! | where it goes, and where next | `routed`, `means`, `failover`, `attempt`, `health`, `hedge`, `resume`, `escalate` |
+//! | what it may cost, and what it did | `funds`, `funds_refused`, `settle`, `tried` |
+//! | what is sent | `send`, `tokens`, `link`, `service`, `passthrough`, `talk` |
+//! | what comes back | `plain`, `stream`, `through` |
+//! | what is kept of it | `stored`, `unwritten`, `feedback`, `shadow` |
+//! | those of the gateway's own, and those that are not made | `inner`, `probe`, `compare`, `hypothetical`, `inspect` |
 
 mod asked;
 mod attempt;
