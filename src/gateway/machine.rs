@@ -290,13 +290,7 @@ impl Gateway {
             return Err(too_large("body_bytes", limits.body_bytes, "bytes"));
         }
         let wanted = route(&call.incoming.method, &call.incoming.path)?;
-        if let Route::Call(endpoint) | Route::CallOf(endpoint, _) = wanted {
-            call.endpoint = Some(endpoint);
-        } else if let Route::Passthrough(..) = wanted {
-            call.endpoint = Some(Endpoint::Passthrough);
-        } else if wanted == Route::Realtime {
-            call.endpoint = Some(Endpoint::Realtime);
-        }
+        call.endpoint = wanted.endpoint();
         // A key whose grant is here has been checked: two keys of one hash are the same key.
         let known = keys::hash(call.incoming.key()?).and_then(|hash| self.grants.get(&hash, now));
         match known {

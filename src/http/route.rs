@@ -101,6 +101,19 @@ pub enum Task {
     Talk,
 }
 
+impl Route {
+    /// The endpoint that is called; `None` for what only reads or writes here.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Route::Call(endpoint) | Route::CallOf(endpoint, _) => Some(*endpoint),
+            Route::Passthrough(..) => Some(Endpoint::Passthrough),
+            Route::Realtime => Some(Endpoint::Realtime),
+            _ => None,
+        }
+    }
+}
+
 impl Endpoint {
     /// What its callers speak.
     #[must_use]
