@@ -1,10 +1,9 @@
 //! The admin API on the platform: headers, body, clock and randomness in, response out.
 
-use worker::{Date, Env, Request, Response};
+use worker::{Env, Request, Response};
 
 use super::store::EdgeStore;
 use crate::admin::{self, Context, Entropy};
-use crate::units::UnixMillis;
 
 /// Bodies of the admin API are at most a configuration document.
 const LONGEST_BODY: usize = 2_000_000;
@@ -37,7 +36,7 @@ pub async fn handle(mut request: Request, env: &Env, context: &Context<'_>) -> w
         if_match: if_match.as_deref(),
         address: address.as_deref(),
         body: &[],
-        now: UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)),
+        now: super::now(),
         entropy: entropy()?,
     };
     let body;

@@ -10,16 +10,14 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{
-    Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
-};
+use worker::{DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object};
 
 use super::ledger::Definitions;
 use super::outgoing::request;
 use super::rows::texts;
 use super::store::{EdgeStore, within};
 use super::together::{all, in_time};
-use super::{hot, log};
+use super::{hot, log, now};
 use crate::admin::{AuditEntry, RegionHealth, Store, StoreError};
 use crate::breaker::protocol::Batch;
 use crate::breaker::{Due, Order, Region, View};
@@ -291,10 +289,6 @@ pub(super) async fn ask(
         }
     };
     within(limit, "the health object", asked).await
-}
-
-pub(super) fn now() -> UnixMillis {
-    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
 pub(super) fn chance() -> Result<u64> {

@@ -5,7 +5,6 @@
 //! [`take_bytes`], so that bodies are copied once.
 
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
@@ -20,7 +19,7 @@ use crate::gateway::{
 };
 use crate::http::{Response, failure_response};
 use crate::json::{self, Array, Object, Text};
-use crate::keys::{Grant, KeyHash, Secrets};
+use crate::keys::{KeyHash, Secrets};
 use crate::provider::Registry;
 use crate::sorted::SortedMap;
 use crate::units::UnixMillis;
@@ -198,15 +197,15 @@ pub(super) fn begin_probe(target: &str, now: f64) -> String {
 
 /// The call that asks for the vectors of the configuration's phrases begins.
 pub(super) fn begin_vectors(now: f64) -> String {
-    with(String::new(), |isolate| match isolate.gateway.begin_vectors(moment(now)) {
-        Some((id, step)) => isolate.tell(id, step),
-        None => isolate.tell(CallId(0), Step::Finish(Vec::new())),
-    })
+    begun(0, Step::Finish(Vec::new()), |gateway| gateway.begin_vectors(moment(now)))
 }
 
-/// The answer to a look-up of a key.
-pub(super) fn granted(call: u32, found: Result<Option<Grant>, String>, now: f64) -> String {
-    resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now)
+/// The first step of a call that is begun for the sake of another, or `otherwise`.
+fn begun(call: u32, otherwise: Step, begin: impl FnOnce(&mut Gateway) -> Option<(CallId, Step)>) -> String {
+    with(String::new(), |isolate| {
+        let (id, step) = begin(&mut isolate.gateway).unwrap_or((CallId(call), otherwise));
+        isolate.tell(id, step)
+    })
 }
 
 /// What is compared, as JSON: its models, and whether they are wanted as a stream; or the answer that refuses it.
@@ -230,11 +229,6 @@ pub fn compared(body: &[u8], index: usize) -> Vec<u8> {
     })
 }
 
-/// The answer to a look-up of a finished call.
-pub(super) fn told(call: u32, found: Result<Option<String>, String>, now: f64) -> String {
-    resume(call, Input::Call(found), now)
-}
-
 /// The stored responses that the last step of a call asks for.
 pub(super) fn take_wanted(call: u32) -> Option<StoredWanted> {
     with(None, |isolate| isolate.wanted.remove(&CallId(call))).map(|wanted| *wanted)
@@ -251,31 +245,25 @@ pub fn media(media_type: String, bytes: Vec<u8>, unavailable: Option<String>) {
 #[wasm_bindgen]
 pub fn media_complete(call: u32, now: f64) -> String {
     let fetched = with(Vec::new(), |isolate| std::mem::take(&mut isolate.media));
-    resume(call, Input::Media(fetched), now)
+    resume(call, Input::Media(fetched), moment(now))
 }
 
 /// The first step of the call of the gateway's own that a call waits for; `finish` where it waits for none.
 #[wasm_bindgen]
 pub fn begin_inner(call: u32, now: f64) -> String {
-    with(String::new(), |isolate| match isolate.gateway.begin_inner(CallId(call), moment(now)) {
-        Some((id, step)) => isolate.tell(id, step),
-        None => isolate.tell(CallId(call), Step::Finish(Vec::new())),
-    })
+    begun(call, Step::Finish(Vec::new()), |gateway| gateway.begin_inner(CallId(call), moment(now)))
 }
 
 /// The first step of the shadow of a call that was just sent; `finish` where it has none.
 #[wasm_bindgen]
 pub fn begin_shadow(call: u32, now: f64) -> String {
-    with(String::new(), |isolate| match isolate.gateway.begin_shadow(CallId(call), moment(now)) {
-        Some((id, step)) => isolate.tell(id, step),
-        None => isolate.tell(CallId(call), Step::Finish(Vec::new())),
-    })
+    begun(call, Step::Finish(Vec::new()), |gateway| gateway.begin_shadow(CallId(call), moment(now)))
 }
 
 /// What the call of the gateway's own answered that another waits for; the step with which that goes on.
 #[wasm_bindgen]
 pub fn inner_answered(call: u32, status: u16, body: &[u8], now: f64) -> String {
-    resume(call, Input::Inner(status, body), now)
+    resume(call, Input::Inner(status, body), moment(now))
 }
 
 /// Why a link must not be fetched; empty where it may.
@@ -287,13 +275,13 @@ pub fn link_fault(link: &str) -> String {
 /// A token's issuer answered a request of the moment `sent`, or an isolate before, of whose answer this is a copy.
 #[wasm_bindgen]
 pub fn exchanged(call: u32, status: u16, body: &[u8], sent: f64, is_copy: bool, now: f64) -> String {
-    resume(call, Input::Token(Ok(Exchanged { status, body, sent: moment(sent), is_copy })), now)
+    resume(call, Input::Token(Ok(Exchanged { status, body, sent: moment(sent), is_copy })), moment(now))
 }
 
 /// A token's issuer could not be asked.
 #[wasm_bindgen]
 pub fn not_exchanged(call: u32, reason: &str, now: f64) -> String {
-    resume(call, Input::Token(Err(reason)), now)
+    resume(call, Input::Token(Err(reason)), moment(now))
 }
 
 /// What copies of tokens are encrypted with; empty where nothing may be kept.
@@ -307,23 +295,20 @@ pub fn copy_key() -> Vec<u8> {
 /// The wait before the next attempt is over.
 #[wasm_bindgen]
 pub fn waited(call: u32, now: f64) -> String {
-    resume(call, Input::Waited, now)
+    resume(call, Input::Waited, moment(now))
 }
 
 /// The first word is late: the step of another call that asks a second target, or `hold` where none may be asked.
 #[wasm_bindgen]
 pub fn hedge(call: u32, now: f64) -> String {
-    with(String::new(), |isolate| match isolate.gateway.hedge(CallId(call), moment(now)) {
-        Some((id, step)) => isolate.tell(id, step),
-        None => isolate.tell(CallId(call), Step::Hold),
-    })
+    begun(call, Step::Hold, |gateway| gateway.hedge(CallId(call), moment(now)))
 }
 
 /// The upstream's status line and headers, a line `name:value` for each.
 #[wasm_bindgen]
 pub fn headers(call: u32, status: u16, headers: &str, now: f64) -> String {
     let headers: Vec<(&str, &str)> = pairs(headers.split('\n')).collect();
-    resume(call, Input::Headers(status, &headers), now)
+    resume(call, Input::Headers(status, &headers), moment(now))
 }
 
 /// The upstream's status line, headers and whole body at once, where an answer in one piece was asked for.
@@ -343,13 +328,13 @@ pub fn answer(call: u32, status: u16, headers: &str, bytes: &[u8], now: f64) -> 
 /// The upstream's whole body.
 #[wasm_bindgen]
 pub fn body(call: u32, bytes: &[u8], now: f64) -> String {
-    resume(call, Input::Body(bytes), now)
+    resume(call, Input::Body(bytes), moment(now))
 }
 
 /// The next bytes of a stream, before it is committed.
 #[wasm_bindgen]
 pub fn peek(call: u32, bytes: &[u8], now: f64) -> String {
-    resume(call, Input::Chunk(bytes), now)
+    resume(call, Input::Chunk(bytes), moment(now))
 }
 
 /// The next bytes of a committed stream: what to write to the caller, as long as it goes on. `None` where the call is done
@@ -392,31 +377,31 @@ pub fn has_spoken(call: u32) -> bool {
 /// A streamed body ended in good order.
 #[wasm_bindgen]
 pub fn end(call: u32, now: f64) -> String {
-    resume(call, Input::End, now)
+    resume(call, Input::End, moment(now))
 }
 
 /// The connection to the upstream failed.
 #[wasm_bindgen]
 pub fn broken(call: u32, reason: &str, now: f64) -> String {
-    resume(call, Input::Broken(reason), now)
+    resume(call, Input::Broken(reason), moment(now))
 }
 
 /// A deadline passed.
 #[wasm_bindgen]
 pub fn expired(call: u32, deadline: &str, now: f64) -> String {
-    resume(call, Input::Expired(Deadline::parse(deadline).unwrap_or(Deadline::Total)), now)
+    resume(call, Input::Expired(Deadline::parse(deadline).unwrap_or(Deadline::Total)), moment(now))
 }
 
 /// Nothing has come for a while.
 #[wasm_bindgen]
 pub fn silence(call: u32, now: f64) -> String {
-    resume(call, Input::Silence, now)
+    resume(call, Input::Silence, moment(now))
 }
 
 /// The caller went away. Whether the upstream is still to be read to its end, for what it costs.
 #[wasm_bindgen]
 pub fn gone(call: u32, now: f64) -> bool {
-    resume(call, Input::Gone, now);
+    resume(call, Input::Gone, moment(now));
     with(false, |isolate| isolate.gateway.is_under_way(CallId(call)))
 }
 
@@ -426,9 +411,10 @@ pub fn take_bytes() -> Vec<u8> {
     with(Vec::new(), |isolate| std::mem::take(&mut isolate.bytes))
 }
 
-pub(super) fn resume(call: u32, input: Input<'_>, now: f64) -> String {
+/// Something happened to a call: the step that follows.
+pub(super) fn resume(call: u32, input: Input<'_>, now: UnixMillis) -> String {
     with(String::new(), |isolate| {
-        let step = isolate.gateway.resume(CallId(call), input, moment(now));
+        let step = isolate.gateway.resume(CallId(call), input, now);
         isolate.tell(CallId(call), step)
     })
 }

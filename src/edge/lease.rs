@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use worker::wasm_bindgen::JsValue;
 use worker::wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Date, Env, Error, Result};
+use worker::{Env, Error, Result};
 
 use super::ledger::{Definitions, Found, Freed, Kept, Release, Sought, Standings, Wondered};
 use super::outgoing::request;
 use super::together::{all, in_time};
-use super::{hot, log};
+use super::{hot, log, now};
 use crate::admin::CallRow;
 use crate::breaker::Due;
 use crate::budget::ledger::Released;
@@ -57,8 +57,7 @@ pub async fn ask_ledger(env: Env, call: u32, team: Option<String>, message: Vec<
     if let Err(error) = &reply {
         log::failed("ledger_away", &error);
     }
-    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
-    hot::resume(call, Input::Ledger { team, sent, reply }, now().0 as f64)
+    hot::resume(call, Input::Ledger { team, sent, reply }, now())
 }
 
 /// Asks the ledger how everything stands that the call's key is subject to (its terms are the bytes of its step).
@@ -69,8 +68,7 @@ pub async fn ask_standings(env: Env, call: u32, terms: Vec<u8>) -> String {
         Err(error) => Err(error.into()),
     };
     let found = found.map(Box::new).map_err(|error| error.to_string());
-    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
-    hot::resume(call, Input::Standings(found), now().0 as f64)
+    hot::resume(call, Input::Standings(found), now())
 }
 
 async fn standings_of_key(env: &Env, terms: Terms) -> Result<KeyStandings> {
@@ -305,8 +303,4 @@ async fn post(env: &Env, team: Option<&str>, route: &str, body: JsValue, within:
 fn read<T: FromJsonOwned>(bytes: &[u8]) -> Result<T> {
     crate::json::from_slice(bytes)
         .map_err(|error| Error::RustError(format!("the ledger's answer cannot be read: {error}")))
-}
-
-fn now() -> UnixMillis {
-    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }

@@ -27,13 +27,11 @@ use std::cell::{Cell, RefCell};
 use serde::Serialize;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast as _, JsValue};
-use worker::{
-    Date, DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object,
-};
+use worker::{DurableObject, Env, Error, Method, Request, Response, Result, SqlStorageValue, State, durable_object};
 
-use super::log;
 use super::outbox::Outbox;
 use super::rows::each;
+use super::{log, now};
 use crate::admin::CallRow;
 use crate::breaker::Order;
 use crate::budget::ledger::{Notice, Released, Row};
@@ -394,10 +392,6 @@ fn supported(version: u32) -> Result<()> {
         return Ok(());
     }
     Err(Error::RustError(format!("protocol version {version} is not known; known are {OLDEST} to {PROTOCOL}")))
-}
-
-fn now() -> UnixMillis {
-    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
 
 /// What is stored, after the tables are made where there are none yet.

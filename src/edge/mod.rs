@@ -31,7 +31,7 @@ use worker::wasm_bindgen::prelude::wasm_bindgen;
 use worker::{Context, Date, Env, Headers, Method, Request, Response, Result, event};
 
 use crate::admin::{Context as AdminContext, Entropy, ProviderStatus, Store as _};
-use crate::gateway::Feedback;
+use crate::gateway::{Feedback, Input};
 use crate::http::{failure_response, front_page};
 use crate::keys::{AdminKey, KeyHash};
 use crate::provider::Upstream;
@@ -173,8 +173,7 @@ pub async fn find_grant(env: Env, call: u32, hash: String) -> String {
         }
         _ => Ok(None),
     };
-    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
-    hot::granted(call, found, Date::now().as_millis() as f64)
+    hot::resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now())
 }
 
 /// Looks the key of an isolate's first request up beside the configuration: the call needs both, and each is a round trip.
@@ -200,8 +199,7 @@ pub async fn find_call(env: Env, call: u32, request_id: String, key_id: String, 
         }
     }
     let found = rows.map(|rows| crate::admin::generation(&rows, &key_id));
-    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
-    hot::told(call, found, Date::now().as_millis() as f64)
+    hot::resume(call, Input::Call(found), now())
 }
 
 /// Keeps what a key thinks of one of its calls, if that call is known.
@@ -210,8 +208,7 @@ pub async fn keep_feedback(env: Env, call: u32, id: String, key_id: String, name
     let feedback = Feedback { request_id: id, key_id, name, score, at: now() };
     let kept = EdgeStore { env: &env }.keep_feedback(&feedback).await.map_err(|error| error.to_string());
     let found = kept.map(|kept| kept.then(|| r#"{"object":"feedback","recorded":true}"#.to_owned()));
-    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
-    hot::told(call, found, Date::now().as_millis() as f64)
+    hot::resume(call, Input::Call(found), now())
 }
 
 /// Takes the stored configuration document, if there is one and it is not in force yet.
@@ -241,6 +238,7 @@ pub async fn keep_up(env: Env, now: f64) {
     }
 }
 
+/// The platform's clock, which stands still while code runs.
 fn now() -> UnixMillis {
     UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }

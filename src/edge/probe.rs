@@ -5,9 +5,9 @@ use std::cell::RefCell;
 use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Env;
 
-use super::health::{GROUPS, Group, REPLY, ask, chance, now};
-use super::hot;
+use super::health::{GROUPS, Group, REPLY, ask, chance};
 use super::together::all;
+use super::{hot, now};
 use crate::breaker::{Outcome, Permit, TargetId, Verdict, View, What};
 use crate::failure::Kind;
 use crate::sorted;

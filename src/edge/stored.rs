@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use worker::{Date, Delay, Env};
+use worker::{Delay, Env};
 
 use super::store::{EdgeStore, number};
-use super::{hot, log};
+use super::{hot, log, now};
 use crate::admin::StoreError;
 use crate::gateway::{Input, StoredFound, StoredResponse, StoredWanted};
 use crate::json::readable;
@@ -39,8 +39,7 @@ pub async fn find_responses(env: Env, call: u32) -> String {
         Some(wanted) => look(&env, &wanted).await.map_err(|error| error.to_string()),
         None => Ok(StoredFound::default()),
     };
-    #[allow(clippy::cast_precision_loss)] // Milliseconds since the epoch are exact in a float.
-    hot::resume(call, Input::Responses(found), Date::now().as_millis() as f64)
+    hot::resume(call, Input::Responses(found), now())
 }
 
 async fn look(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreError> {
@@ -70,7 +69,7 @@ async fn find(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreErro
     let before = u32::try_from(wanted.before).unwrap_or(u32::MAX);
     let bytes = u32::try_from(wanted.bytes).unwrap_or(u32::MAX);
     let [id, key, team] = owner(wanted);
-    let values = [id, key, team, now(), before.into(), bytes.into()];
+    let values = [id, key, team, number(now().0), before.into(), bytes.into()];
     let rows: Vec<Row> = EdgeStore { env }.rows(statement, &values).await?;
     let too_large = rows.iter().any(|row| row.fits == 0);
     Ok(StoredFound { turns: rows.into_iter().map(Row::read).collect(), too_large })
@@ -80,7 +79,7 @@ async fn find(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreErro
 async fn delete(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreError> {
     let statement = "DELETE FROM responses WHERE id = ?1 AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4";
     let [id, key, team] = owner(wanted);
-    let deleted = EdgeStore { env }.run(statement, &[id, key, team, now()]).await? == 1;
+    let deleted = EdgeStore { env }.run(statement, &[id, key, team, number(now().0)]).await? == 1;
     let row = || Row {
         id: wanted.id.clone(),
         key_id: wanted.key_id.clone(),
@@ -118,7 +117,7 @@ impl Row {
 /// then given up, and said.
 #[wasm_bindgen]
 pub async fn keep_responses(env: Env) {
-    let responses = hot::with_gateway(|gateway| gateway.unwritten.begin(moment())).unwrap_or_default();
+    let responses = hot::with_gateway(|gateway| gateway.unwritten.begin(now())).unwrap_or_default();
     if responses.is_empty() {
         return;
     }
@@ -169,12 +168,4 @@ async fn insert(env: &Env, responses: impl Iterator<Item = &StoredResponse>) -> 
 
 fn say(event: &str, error: &StoreError) {
     log::failed(event, &error);
-}
-
-fn now() -> JsValue {
-    number(moment().0)
-}
-
-fn moment() -> UnixMillis {
-    UnixMillis(i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX))
 }
