@@ -35,7 +35,7 @@ impl Fold {
     /// The answer so far.
     ///
     /// # Errors
-    /// With the failure that the stream reported, or `BadAnswer` where a choice has not ended.
+    /// With the failure that the stream reported, or `Truncated` where a choice has not ended.
     pub fn finish(self) -> Result<Answer<'static>, Failure> {
         if let Some(failure) = self.failed {
             return Err(failure);
