@@ -219,5 +219,5 @@ fn join_logprobs(pieces: &[Raw<'static>]) -> Option<Raw<'static>> {
         }
     }
     object.close();
-    String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok())
+    Some(Raw::written(out))
 }

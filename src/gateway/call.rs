@@ -238,10 +238,8 @@ impl Call {
         let is_rerank = self.endpoint == Some(Endpoint::Rerank);
         let surface = if is_rerank { surface_of(&self.incoming.path) } else { self.surface() };
         let mut response = failure_response(failure, surface);
-        if self.wishes.explain
-            && let Some(told) = self.explanation(None)
-            && response.body.pop() == Some(b'}')
-        {
+        if self.wishes.explain && response.body.pop() == Some(b'}') {
+            let told = self.explanation(None);
             // Every surface's error is an object; this is one more member of it.
             for part in [b",\"latchkey\":", told.get().as_bytes(), b"}"] {
                 response.body.extend_from_slice(part);

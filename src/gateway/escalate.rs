@@ -195,7 +195,7 @@ impl Gateway {
         call.attempt = Some(attempt);
         call.note_check(Change::Failed);
         let (usage, cost) = call.with_besides(None, None);
-        let latchkey = if call.wishes.explain { call.explanation(None) } else { None };
+        let latchkey = call.wishes.explain.then(|| call.explanation(None));
         let closing = Closing { usage, cost, latchkey };
         let stream = match held {
             Held::Stream(pipe, bytes) => Ok((*pipe, bytes)),

@@ -101,7 +101,7 @@ impl Gateway {
         if call.wishes.explain {
             let served = call.tried_now(None, now);
             let served = served.map(|served| Tried { usage: Some(usage.clone()), cost: own_cost, ..served });
-            closing.latchkey = call.explanation(served.as_ref());
+            closing.latchkey = Some(call.explanation(served.as_ref()));
         }
         let written = answer.write(&closing)?;
         let flaw = answer.flaw(call);

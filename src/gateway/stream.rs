@@ -380,13 +380,11 @@ impl Gateway {
         call.note_used(usage.as_ref(), cost);
         let record = call.record(status, failure, usage.as_ref(), cost, now);
         self.keep_record(call, record);
-        let latchkey = if call.wishes.explain || call.committed_early || call.continued {
+        let latchkey = (call.wishes.explain || call.committed_early || call.continued).then(|| {
             let only = call.tried.is_empty().then(|| call.tried_now(failure, now)).flatten();
             let only = only.map(|only| Tried { usage: usage.clone(), cost, ..only });
             call.explanation(only.as_ref())
-        } else {
-            None
-        };
+        });
         let (usage, cost) = call.with_besides(usage, cost);
         Closing { usage, cost, latchkey }
     }

@@ -100,7 +100,7 @@ impl Call {
     }
 
     /// The `latchkey` object: what was tried, `last` included, and what became of it.
-    pub(super) fn explanation(&self, last: Option<&Tried>) -> Option<Raw<'static>> {
+    pub(super) fn explanation(&self, last: Option<&Tried>) -> Raw<'static> {
         let mut json = Vec::with_capacity(256);
         let mut object = Object::open(&mut json);
         object.string("request_id", &self.request_id);
@@ -118,7 +118,7 @@ impl Call {
         });
         object.boolean("continued", self.continued);
         object.close();
-        Raw::parse_owned(String::from_utf8(json).ok()?).ok()
+        Raw::written(json)
     }
 
     /// All attempts as a JSON array, for the record; `None` for the usual single one, of which the record says it all.

@@ -40,6 +40,12 @@ impl<'a> Raw<'a> {
         if written == json.len() { Ok(Raw(Cow::Owned(json))) } else { Raw::parse(&json).map(Raw::into_owned) }
     }
 
+    /// What an [`Object`](super::Object) or [`Array`](super::Array) was written into; `{}` where that is no JSON.
+    #[must_use]
+    pub fn written(out: Vec<u8>) -> Raw<'static> {
+        String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+    }
+
     /// Takes a span that a JSON parser has already checked.
     #[must_use]
     pub fn from_raw(raw: &'a RawValue) -> Raw<'a> {

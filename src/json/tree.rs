@@ -107,7 +107,7 @@ impl Node {
     pub fn to_raw(&self) -> Raw<'static> {
         let mut out = Vec::new();
         self.write(&mut out);
-        String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+        Raw::written(out)
     }
 
     fn write(&self, out: &mut Vec<u8>) {

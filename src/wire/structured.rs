@@ -119,7 +119,7 @@ pub fn wrapped(schema: &Raw<'_>) -> Option<Raw<'static>> {
         object.raw(key, member);
     }
     object.close();
-    Raw::parse_owned(String::from_utf8(out).ok()?).ok()
+    Some(Raw::written(out))
 }
 
 /// The answer that the tool's whole input holds.

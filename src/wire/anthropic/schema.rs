@@ -41,7 +41,7 @@ pub(in crate::wire) fn closed(schema: &Raw<'_>) -> Option<Raw<'static>> {
     if references.recur() {
         return None;
     }
-    Raw::parse_owned(String::from_utf8(out).ok()?).ok()
+    Some(Raw::written(out))
 }
 
 /// Which definition refers to which others, to find recursion.

@@ -174,7 +174,7 @@ fn free_form(input: &Text<'_>) -> Raw<'static> {
     let mut arguments = Object::open(&mut out);
     arguments.text("input", input);
     arguments.close();
-    String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+    Raw::written(out)
 }
 
 /// The list of tokens as Chat Completions wraps it; none where it is empty.

@@ -111,7 +111,7 @@ fn search(tool: &Raw<'_>) -> Raw<'static> {
         });
     }
     options.close();
-    String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+    Raw::written(out)
 }
 
 /// Reads `tool_choice`: `{"type": "auto" | "any" | "tool" | "none", "name", "disable_parallel_tool_use"}`.

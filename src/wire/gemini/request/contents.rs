@@ -242,7 +242,7 @@ impl<'t> Writer<'_, 't> {
             let mut object = Object::open(&mut out);
             object.text("arguments", &arguments.quoted());
             object.close();
-            String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+            Raw::written(out)
         });
         self.turns.part(Speaker::Model, |part| {
             part.object("functionCall", |call| {

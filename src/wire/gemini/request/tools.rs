@@ -249,5 +249,5 @@ fn object_of(members: &[(String, Raw<'_>)]) -> Raw<'static> {
         object.raw(Text::escape(key).escaped(), value);
     }
     object.close();
-    String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+    Raw::written(out)
 }

@@ -289,9 +289,7 @@ impl Followed {
             |event| event.number("output_index", number).key("item").extend_from_slice(&whole),
             out,
         );
-        if let Some(told) = String::from_utf8(whole).ok().and_then(|json| Raw::parse_owned(json).ok()) {
-            self.told = told;
-        }
+        self.told = Raw::written(whole);
     }
 }
 
@@ -411,7 +409,7 @@ fn message(id: &str) -> Raw<'static> {
     item.string("id", id).string("type", "message").string("status", "in_progress").string("role", "assistant");
     item.array("content", |_| {});
     item.close();
-    String::from_utf8(out).ok().and_then(|json| Raw::parse_owned(json).ok()).unwrap_or(Raw::EMPTY_OBJECT)
+    Raw::written(out)
 }
 
 /// On one line, as an event's data is.
