@@ -9,7 +9,7 @@ use crate::units::Millis;
 /// Why a call, or one attempt of it, did not succeed.
 ///
 /// `message` may be shown to the caller: whoever fills it keeps secrets and other tenants' data out of it. `cause`
-/// is for the operator's log only.
+/// is for the operator's log alone, but for the one that says which method is allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind:?}, {side:?} side: {message}")]
 pub struct Failure {
@@ -29,7 +29,8 @@ pub struct Failure {
     pub upstream_status: Option<u16>,
     /// How long the upstream asked to wait.
     pub retry_after: Option<Millis>,
-    /// What the operator should read in the log and the caller should not.
+    /// What the operator should read in the log and the caller should not; of [`Kind::MethodNotAllowed`], which method is
+    /// allowed.
     pub cause: Option<String>,
     /// What programs should read: one more member of the error.
     pub detail: Option<Box<Detail>>,
