@@ -21,7 +21,7 @@ const AGED_EVERY: Millis = Millis(600_000);
 const ENDED_KEPT: Millis = Millis(7 * 86_400_000);
 /// So many of them are forgotten at a time.
 const MOST_FORGOTTEN: usize = 100;
-/// A call that was booked at its ceiling can be corrected for so long.
+/// So long after its end a lease is kept, for the sake of calls that were booked at their ceilings and may be corrected.
 const CORRECTED_WITHIN: Millis = Millis(3_600_000);
 
 impl Ledger {
@@ -53,23 +53,18 @@ impl Ledger {
     fn commit_overdue(&mut self, isolate: &str, now: UnixMillis) {
         let Some(held) = self.isolates.get_mut(isolate) else { return };
         let mut overdue = Vec::new();
-        let before = held.opens.len();
-        held.opens.retain(|request, open| {
-            if !open.committed && open.deadline <= now {
-                (open.committed, open.committed_at) = (true, now);
-                // Of a budget that is no more nothing is booked, and nothing taken back should it come again.
-                for (number, _) in &mut open.holds {
-                    let lease = held.leases.get(number);
-                    if lease.is_none_or(|lease| !self.rules.contains_key(PotName::read(&lease.pot).rule)) {
-                        *number = 0;
-                    }
+        // What was booked stays to be corrected for as long as the isolate is heard of: if only its reports are lost, it
+        // counts the call in what it says it used, however late.
+        for (request, open) in held.opens.iter_mut().filter(|(_, open)| !open.committed && open.deadline <= now) {
+            (open.committed, open.committed_at) = (true, now);
+            // Of a budget that is no more nothing is booked, and nothing taken back should it come again.
+            for (number, _) in &mut open.holds {
+                let lease = held.leases.get(number);
+                if lease.is_none_or(|lease| !self.rules.contains_key(PotName::read(&lease.pot).rule)) {
+                    *number = 0;
                 }
-                overdue.push((request.clone(), open.clone()));
             }
-            now.since(open.deadline) < CORRECTED_WITHIN
-        });
-        if held.opens.len() < before {
-            self.changed.insert(Row::Isolate(isolate.to_owned()));
+            overdue.push((request.clone(), open.clone()));
         }
         for (request, open) in overdue {
             self.commit(isolate, &request, &open, 1, now);

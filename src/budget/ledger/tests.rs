@@ -1,6 +1,7 @@
 //! A ledger and several isolates with a network between them that loses, repeats, delays and reorders, and with crashes
 //! on either side.
 
+mod unreported;
 use std::collections::HashMap;
 
 use proptest::prelude::*;
