@@ -7,13 +7,14 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::answer::{Answer, Refusal};
+use super::answer::{Answer, Fault, Refusal};
 use super::body::{Faults, Fields};
 use super::page::{Page, Parameters};
 use super::publish::{publish_team, tell_record};
 use super::{Call, Kind, Pots, Request, Store, StoredRecord, id};
-use crate::budget::{Budget, Figures, PotName, PotStanding};
-use crate::json::{FromJsonOwned, Raw};
+use crate::budget::{Budget, Figures, PotName, PotStanding, Scope, ScopeKind};
+use crate::gateway::is_own_key;
+use crate::json::{FromJsonOwned, Raw, readable};
 use crate::limit::Limit;
 use crate::sorted::{self, SortedMap};
 use crate::units::Millis;
@@ -50,6 +51,7 @@ pub(super) async fn create<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<A
     let prefix = if kind == Kind::Team { teams::prefix(call).await? } else { kind.as_str() };
     let minted = id::mint(prefix, now, call.request.entropy.id);
     let (id, record) = edit(kind, "{}", &minted, call.request)?;
+    known_scope(call, kind).await?;
     let stored =
         StoredRecord { id, record, change: call.change_id(), created_at: now, updated_at: now, deleted: false };
     let audit = call.audit(&action(kind, "create"), &stored.id, None, Some(stored.record.clone()));
@@ -127,6 +129,7 @@ pub(super) async fn update<S: Store>(call: &Call<'_, S>, kind: Kind, id: &str) -
         stored.record = edit(kind, &stored.record, &stored.id, call.request)?.1;
         Ok(())
     };
+    known_scope(call, kind).await?;
     let stored = change(call, kind, id, "update", edit).await?;
     tell(call, kind, &stored).await?;
     let answer = Answer::written(200, shown(kind, &stored));
@@ -204,6 +207,41 @@ async fn landed<S: Store>(call: &Call<'_, S>, kind: Kind, written: &StoredRecord
 fn action(kind: Kind, what: &str) -> String {
     format!("{}.{what}", kind.as_str())
 }
+
+/// Refuses a budget or limit of a team or key that there is not: it would hold nobody to anything, and nobody would notice.
+async fn known_scope<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<(), Refusal> {
+    if !matches!(kind, Kind::Budget | Kind::Limit) {
+        return Ok(());
+    }
+    let Wanted { scope } = crate::json::from_slice(call.request.body).unwrap_or_default();
+    let id = scope.id.as_str();
+    if scope.is_each() || id.is_empty() {
+        return Ok(());
+    }
+    let (is_known, message) = match scope.kind {
+        ScopeKind::Team => {
+            let found = call.store.record(Kind::Team, id).await?;
+            (found.is_some_and(|team| !team.deleted), "is no team; give its id, which begins with `team_`")
+        }
+        ScopeKind::Key => {
+            let found = call.store.key(id).await?;
+            (
+                found.is_some_and(|key| !key.deleted) || is_own_key(id),
+                "is no key; give its id, which begins with `key_`",
+            )
+        }
+        _ => return Ok(()),
+    };
+    let fault = || Fault { path: "scope.id".to_owned(), message: message.to_owned() };
+    if is_known { Ok(()) } else { Err(Refusal::faulty(vec![fault()])) }
+}
+
+/// The scope that a body names.
+#[derive(Default)]
+struct Wanted {
+    scope: Scope,
+}
+readable! { Wanted { scope } }
 
 /// Applies the request's body to a record: its id, and what it is since.
 fn edit(kind: Kind, before: &str, id: &str, request: &Request<'_>) -> Result<(String, String), Refusal> {

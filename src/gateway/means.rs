@@ -19,7 +19,7 @@ use super::wishes::Wishes;
 use super::{CallId, Gateway, Step};
 
 /// Under which key such calls are recorded, and what they cost is counted.
-const KEY: &str = "semantics";
+pub(super) const KEY: &str = "semantics";
 /// Bytes of a call's words that are compared.
 const MOST_WORDS: usize = 2_000;
 /// How long the vectors of all phrases may take.

@@ -14,7 +14,7 @@ use super::call::{Call, Role};
 use super::{Asked, CallId, Gateway, Incoming, Step};
 
 /// Under which key such calls are recorded, and what they cost is counted.
-const KEY: &str = "probe";
+pub(super) const KEY: &str = "probe";
 /// Enough for any model to say something.
 const MOST_TOKENS: u32 = 16;
 

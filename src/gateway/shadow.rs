@@ -18,6 +18,8 @@ use super::routed::Basis;
 use super::send::no_attempt;
 use super::{CallId, Gateway, Step};
 
+/// How the ids of the keys begin that shadows are charged to.
+pub(super) const KEY: &str = "shadow_";
 /// Bytes of an answer that are kept.
 const MOST_KEPT: usize = 64 << 10;
 /// Answers that wait to be written; the oldest are given up for newer ones.
@@ -99,7 +101,7 @@ impl Gateway {
 
 /// Whom a shadow is charged to: a key of the gateway's own, with the budget that the operator gave it.
 fn purse(experiment: &str, variant: &str, shadow: Shadow, version: u32) -> Grant {
-    let id = format!("shadow_{experiment}_{variant}");
+    let id = format!("{KEY}{experiment}_{variant}");
     let budget = Budget {
         id: format!("budget_{id}"),
         scope: Scope { kind: ScopeKind::Key, id: id.clone() },

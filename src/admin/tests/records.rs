@@ -199,6 +199,32 @@ fn every_fault_is_told_with_its_path() {
 }
 
 #[test]
+fn a_budget_of_nobody_is_refused() {
+    let gateway = Gateway::new();
+    let team = gateway.send("POST", "/admin/teams", r#"{"name":"Search"}"#).text("id");
+    let (key, _) = gateway.key(r#"{"name":"a"}"#);
+    let budget = |kind: &str, id: &str| json!({ "scope": {"type": kind, "id": id}, "limit": 1 }).to_string();
+    let limit = |kind: &str, id: &str| json!({ "scope": {"type": kind, "id": id}, "per": "day", "max": 1 }).to_string();
+    for (kind, id) in [("team", "Search"), ("key", "a"), ("team", key.as_str()), ("key", team.as_str())] {
+        for (path, body) in [("/admin/budgets", budget(kind, id)), ("/admin/limits", limit(kind, id))] {
+            assert_eq!(gateway.send("POST", path, &body).fault_paths(), ["scope.id"], "{body}");
+        }
+    }
+    let own = ["probe", "semantics", "shadow_next_newer"].map(|id| ("key", id));
+    for (kind, id) in
+        [("team", team.as_str()), ("team", "*"), ("key", &key), ("key", "*"), ("user", "a")].iter().chain(&own)
+    {
+        assert_eq!(gateway.send("POST", "/admin/budgets", &budget(kind, id)).status, 201, "{kind} {id}");
+    }
+    let made = gateway.send("POST", "/admin/limits", &limit("team", &team)).text("id");
+    let path = format!("/admin/limits/{made}");
+    let moved = gateway.send("PATCH", &path, r#"{"scope":{"type":"team","id":"Search"}}"#);
+    assert_eq!(moved.fault_paths(), ["scope.id"]);
+    gateway.send("DELETE", &format!("/admin/teams/{team}"), "");
+    assert_eq!(gateway.send("PATCH", &path, r#"{"max":2}"#).status, 200, "it can be changed, and deleted");
+}
+
+#[test]
 fn a_user_s_id_is_chosen_once_and_may_be_any_text() {
     let gateway = Gateway::new();
     let made = gateway.send("POST", "/admin/users", r#"{"id":"a/b c"}"#);
