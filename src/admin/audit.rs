@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{Answer, Refusal};
 use super::page::{Page, Parameters};
+use super::webhooks::EVENTS;
 use super::{AuditEntry, Call, Store, id};
 use crate::units::UnixMillis;
 
@@ -22,6 +23,10 @@ impl<S: Store> Call<'_, S> {
         before: Option<String>,
         after: Option<String>,
     ) -> AuditEntry {
+        debug_assert!(
+            action.starts_with("webhook.") || EVENTS.contains(&action),
+            "a webhook could not ask for {action}"
+        );
         AuditEntry {
             id: self.change_id(),
             at: self.request.now,

@@ -17,13 +17,51 @@ use super::records::{Resource, find};
 use super::{Call, Kind, Store};
 use crate::gateway::link_fault;
 use crate::json::readable;
-use crate::keys::Secrets;
+use crate::keys::{Pattern, Secrets};
 use crate::units::UnixMillis;
 
 const LONGEST_URL: usize = 500;
 const MOST_EVENTS: usize = 50;
 /// What a new webhook is told of unless it says otherwise.
 const USUAL_EVENTS: [&str; 5] = ["budget.*", "key.anomaly", "key.revoke", "key.delete", "ledger.refused"];
+
+/// All types of events: what stands in the audit log, but for changes of webhooks, and what is told beside it.
+pub(super) const EVENTS: &[&str] = &[
+    "budget.create",
+    "budget.delete",
+    "budget.exhausted",
+    "budget.release",
+    "budget.threshold",
+    "budget.update",
+    "config.replace",
+    "config.rollback",
+    "config.stop_variant",
+    "health.allow",
+    "health.block",
+    "health.pass",
+    "health.probe",
+    "health.reset",
+    "health.trip",
+    "key.anomaly",
+    "key.create",
+    "key.delete",
+    "key.disable",
+    "key.enable",
+    "key.revoke",
+    "key.rotate",
+    "key.suspend",
+    "key.update",
+    "ledger.refused",
+    "limit.create",
+    "limit.delete",
+    "limit.update",
+    "team.create",
+    "team.delete",
+    "team.update",
+    "user.create",
+    "user.delete",
+    "user.update",
+];
 
 /// A webhook's record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -123,11 +161,13 @@ fn url(path: &str, value: &RawValue, faults: &mut Faults) -> Option<String> {
 fn events(path: &str, value: &RawValue, faults: &mut Faults) -> Option<Vec<String>> {
     faults.texts(path, value, MOST_EVENTS, |faults, path, value| {
         let text = faults.text(path, value, 1..=64)?;
-        let plain = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_' | b'*');
-        if text.bytes().all(plain) {
+        // Where it is matched in the end, case counts and other signs have a meaning.
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_' | b'*'));
+        let pattern = Pattern::new(&text);
+        if is_plain && EVENTS.iter().any(|event| pattern.matches(event)) {
             return Some(text);
         }
-        faults.add(path, "must be a type of event such as key.revoke, or a pattern such as budget.*");
+        faults.add(path, format!("is no event, and a pattern of none; there are {}", EVENTS.join(", ")));
         None
     })
 }

@@ -225,6 +225,14 @@ fn a_budget_of_nobody_is_refused() {
 }
 
 #[test]
+fn a_webhook_for_events_that_never_come_is_refused() {
+    let events = json!(["budget.exausted", "KEY.*", "nope.*", "webhook.create", "budget.*", "*", "health.trip"]);
+    let body = json!({ "url": "https://hooks.example.com/x", "events": events }).to_string();
+    let refused = Gateway::new().send("POST", "/admin/webhooks", &body);
+    assert_eq!(refused.fault_paths(), ["events.0", "events.1", "events.2", "events.3"]);
+}
+
+#[test]
 fn a_user_s_id_is_chosen_once_and_may_be_any_text() {
     let gateway = Gateway::new();
     let made = gateway.send("POST", "/admin/users", r#"{"id":"a/b c"}"#);
