@@ -52,6 +52,8 @@ pub(super) struct Attempt {
     pub(super) credential_permit: Option<Permit>,
     /// The status that it answered with.
     pub(super) status: Option<u16>,
+    /// It answered with a web page.
+    pub(super) is_page: bool,
     /// The caller brought their own provider key.
     pub(super) own_key: bool,
     /// Its first token was refused, and another one got.
@@ -135,6 +137,7 @@ impl Gateway {
             permit: None,
             credential_permit: None,
             status: None,
+            is_page: false,
             own_key: call.incoming.header("x-latchkey-provider-key").is_some(),
             signed_in_anew: false,
             hide_reasoning: false,
@@ -197,6 +200,14 @@ impl Call {
 }
 
 impl Attempt {
+    /// A web page in place of an answer has one usual reason, which is found sooner if it is told.
+    pub(super) fn explain(&self, failure: Failure) -> Failure {
+        if !self.is_page || !matches!(failure.kind, Kind::BadAnswer | Kind::Truncated) {
+            return failure;
+        }
+        Failure::bad_answer("The provider sent a web page in place of an answer. Is its base URL right?")
+    }
+
     /// Takes the credential out of what the upstream said, also where nothing in its looks gives it away.
     pub(super) fn conceal(&self, mut failure: Failure) -> Failure {
         let Some(secret) = self.shown.as_ref().map(Secret::expose).filter(|secret| !secret.is_empty()) else {

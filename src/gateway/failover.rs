@@ -61,7 +61,7 @@ impl Gateway {
         loop {
             let Some(attempt) = &call.attempt else { return Err(failure) };
             let was_sent = attempt.in_flight;
-            failure = attempt.conceal(failure);
+            failure = attempt.conceal(attempt.explain(failure));
             if was_sent {
                 self.report_failed(call, &failure, now);
                 call.note_failed(&failure, now);

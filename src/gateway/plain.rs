@@ -25,11 +25,12 @@ impl Gateway {
     pub(super) fn headers(&mut self, call: &mut Call, status: u16, headers: &[(&str, &str)], now: UnixMillis) -> Step {
         let limits = self.setup.config.limits;
         let success = (200..300).contains(&status);
+        let content_type = headers.iter().find(|(name, _)| *name == "content-type").map_or("", |(_, value)| *value);
         if let Some(attempt) = &mut call.attempt {
             attempt.status = Some(status);
+            attempt.is_page = content_type.starts_with("text/html");
         }
         self.note_headroom(call, headers, now);
-        let content_type = headers.iter().find(|(name, _)| *name == "content-type").map_or("", |(_, value)| *value);
         if status == 101 && call.endpoint == Some(Endpoint::Realtime) {
             return self.talk_begun(call, now);
         }

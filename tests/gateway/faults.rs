@@ -130,6 +130,27 @@ fn a_stream_cut_anywhere_never_looks_finished_and_is_billed_for_what_was_seen() 
 }
 
 #[test]
+fn a_web_page_in_place_of_an_answer_is_called_one() {
+    let page = "<html><body>Welcome to nginx</body></html>";
+    let html = [("content-type", "text/html; charset=utf-8")];
+    let mut world = World::default();
+    let (plain, step) = world.chat(r#"{"model":"openai/gpt-4o","messages":[]}"#);
+    sent(step);
+    world.resume(plain, Input::Headers(200, &html));
+    let plain = refused(world.resume(plain, Input::Body(page.as_bytes())));
+    let (streamed, step) = world.chat(r#"{"model":"openai/gpt-4o","messages":[],"stream":true}"#);
+    sent(step);
+    world.resume(streamed, Input::Headers(200, &html));
+    world.resume(streamed, Input::Chunk(page.as_bytes()));
+    let streamed = refused(world.resume(streamed, Input::End));
+    for (status, error) in [plain, streamed] {
+        assert_eq!(status, 502);
+        assert!(error["error"]["message"].as_str().is_some_and(|it| it.contains("web page")), "{error}");
+    }
+    assert!(world.records().iter().all(|record| record.error.as_deref() == Some("BadAnswer")));
+}
+
+#[test]
 fn deadlines_say_which() {
     let (mut world, id) = streaming();
     let (status, error) = refused(world.resume(id, Input::Expired(Deadline::Connect)));
