@@ -43,7 +43,7 @@ impl<S: Store> Call<'_, S> {
 /// `GET /admin/audit`: newest first; `subject` is the id of a key, or `config`.
 pub(super) async fn list<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
     let mut parameters = Parameters::read(call.request.query);
-    let (limit, cursor, subject) = (parameters.limit(), parameters.text("cursor"), parameters.text("subject"));
+    let (limit, cursor, subject) = (parameters.limit(), parameters.cursor("change_"), parameters.text("subject"));
     parameters.end()?;
     let rows = call.store.audit(subject.as_deref(), cursor.as_deref(), limit + 1).await?;
     let shown = rows.iter().map(Shown::of).collect();

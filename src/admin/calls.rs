@@ -14,6 +14,9 @@ pub(super) async fn list<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal
     let limit = parameters.limit();
     let [key_id, provider, model, cursor] = ["key_id", "provider", "model", "cursor"].map(|name| parameters.text(name));
     let (from, until) = (parameters.moment("from"), parameters.moment("until"));
+    if from.zip(until).is_some_and(|(from, until)| from >= until) {
+        parameters.fault("from", "must be before `until`");
+    }
     let before = cursor.as_deref().and_then(read_cursor);
     if cursor.is_some() && before.is_none() {
         parameters.fault("cursor", "must be the `next_cursor` of an earlier page");

@@ -142,7 +142,10 @@ fn draft<'v>(value: &'v RawValue, faults: &mut Faults) -> Option<&'v str> {
     match crate::config::read(value.get().as_bytes()) {
         Ok(_) => Some(value.get()),
         Err(found) => {
-            found.iter().for_each(|fault| faults.add(format!("config.{}", fault.path), fault.message.clone()));
+            found.iter().for_each(|fault| {
+                let path = format!("config.{}", fault.path);
+                faults.add(path.trim_end_matches('.'), fault.message.clone());
+            });
             None
         }
     }

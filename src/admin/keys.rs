@@ -52,7 +52,7 @@ pub(super) async fn create<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refus
 /// `GET /admin/keys`: newest first; of one team, if `team_id` is given.
 pub(super) async fn list<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refusal> {
     let mut parameters = Parameters::read(call.request.query);
-    let (limit, cursor, team) = (parameters.limit(), parameters.text("cursor"), parameters.text("team_id"));
+    let (limit, cursor, team) = (parameters.limit(), parameters.cursor("key_"), parameters.text("team_id"));
     parameters.end()?;
     let rows = call.store.keys(team.as_deref(), cursor.as_deref(), limit + 1).await?;
     let shown = rows.iter().map(|stored| Shown::of(&stored.key)).collect();

@@ -15,6 +15,8 @@ const LONGEST_VALUE: usize = 4_000;
 /// The decoded parameters of a list; each is taken once by name, and what nobody took is a fault.
 pub(super) struct Parameters {
     given: Vec<(String, String)>,
+    /// The names that the route knows.
+    known: Vec<String>,
     faults: Faults,
 }
 
@@ -31,11 +33,12 @@ impl Parameters {
                 given.push((name, value));
             }
         }
-        Parameters { given, faults }
+        Parameters { given, known: Vec::new(), faults }
     }
 
     /// The value of `name`; an empty one counts as absent.
     pub fn text(&mut self, name: &str) -> Option<String> {
+        self.known.push(name.to_owned());
         let index = self.given.iter().position(|(given, _)| given == name)?;
         Some(self.given.swap_remove(index).1).filter(|value| !value.is_empty())
     }
@@ -46,6 +49,15 @@ impl Parameters {
             self.faults.add(name, "must be milliseconds since 1970");
         }
         moment
+    }
+
+    /// The id of the last row of the page before; ids of these rows begin with `prefix`.
+    pub fn cursor(&mut self, prefix: &str) -> Option<String> {
+        let cursor = self.text("cursor");
+        if cursor.as_ref().is_some_and(|cursor| !cursor.starts_with(prefix)) {
+            self.faults.add("cursor", "must be the `next_cursor` of an earlier page");
+        }
+        cursor
     }
 
     /// How many rows a page has.
@@ -76,7 +88,9 @@ impl Parameters {
     /// Refuses the request if anything was wrong, or was given that the route does not know.
     pub fn end(mut self) -> Result<(), Refusal> {
         for (name, _) in self.given {
-            self.faults.add(name, "is no parameter of this route");
+            let known = self.known.join(", ");
+            let known = if known.is_empty() { "it has none" } else { known.as_str() };
+            self.faults.add(name, format!("is no parameter of this route; known are {known}"));
         }
         self.faults.none()
     }

@@ -70,7 +70,7 @@ pub(super) async fn create<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<A
 /// `GET /admin/{kind}`: newest first; users by their ids, backwards.
 pub(super) async fn list<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<Answer, Refusal> {
     let mut parameters = Parameters::read(call.request.query);
-    let (limit, cursor) = (parameters.limit(), parameters.text("cursor"));
+    let (limit, cursor) = (parameters.limit(), parameters.cursor(if kind == Kind::User { "" } else { kind.as_str() }));
     parameters.end()?;
     let mut rows = call.store.records(kind, cursor.as_deref(), limit + 1).await?;
     let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);

@@ -143,6 +143,8 @@ fn a_replay_shows_what_a_draft_would_change() {
     assert_eq!(told["after"]["cost"].to_string(), "0.0021");
     assert_eq!(told["changes"][0]["served_by"], "openai/gpt-4o");
     assert_eq!(gateway.send("POST", "/admin/route/replay", "{}").status, 400);
+    let refused = gateway.send("POST", "/admin/route/replay", r#"{"config":5}"#);
+    assert_eq!(refused.fault_paths(), ["config"]);
 }
 
 #[test]

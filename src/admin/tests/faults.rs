@@ -128,10 +128,17 @@ fn a_refused_patch_changes_nothing() {
 #[test]
 fn parameters_of_lists_are_checked() {
     let gateway = Gateway::new();
-    let refused = gateway.send("GET", "/admin/keys?limit=0&page=2&cursor=a&cursor=b", "");
+    let refused = gateway.send("GET", "/admin/keys?limit=0&page=2&cursor=key_a&cursor=key_b", "");
     assert_eq!(refused.fault_paths(), ["cursor", "limit", "page"]);
     let calls = gateway.send("GET", "/admin/calls?from=yesterday&cursor=x", "");
     assert_eq!(calls.fault_paths(), ["cursor", "from"]);
+    assert_eq!(gateway.send("GET", "/admin/calls?from=2&until=2", "").fault_paths(), ["from"]);
+    for list in ["keys", "teams", "budgets", "limits", "webhooks", "audit"] {
+        let refused = gateway.send("GET", &format!("/admin/{list}?cursor=abc"), "");
+        assert_eq!(refused.fault_paths(), ["cursor"], "{list}: an empty page would look like the end");
+    }
+    let unknown = gateway.send("GET", "/admin/audit?days=3", "").body["error"]["message"].to_string();
+    assert!(unknown.contains("known are limit, cursor, subject"), "{unknown}");
 }
 
 proptest! {
