@@ -236,6 +236,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
     if let Some(passed) = path.strip_prefix("/passthrough/") {
         return passthrough(passed);
     }
+    let asked = path;
     let path = path.strip_prefix("/v1beta").or(path.strip_prefix("/v1")).unwrap_or(path);
     let path = path.strip_prefix("/v1/").map_or(path, |_| path.get(3..).unwrap_or(path));
     let path = path.trim_matches('/');
@@ -264,7 +265,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
     };
     let (route, wanted) = found.ok_or_else(|| {
         let message =
-            format!("Unknown route {method} /v1/{}. Try POST /v1/chat/completions or GET /v1/models.", shown(path));
+            format!("Unknown route {method} {}. Try POST /v1/chat/completions or GET /v1/models.", shown(asked));
         Failure::new(Kind::NotFound, message).code("unknown_url")
     })?;
     if method == wanted || (wanted == "GET" && method == "HEAD") {
@@ -349,6 +350,10 @@ mod tests {
         let chat = Ok(Route::Call(Endpoint::ChatCompletions));
         for path in ["/v1/chat/completions", "/v1/chat/completions/", "/v1/v1/chat/completions", "/chat/completions"] {
             assert_eq!(route("POST", path), chat, "{path}");
+        }
+        for path in ["/v1/chat", "/health", "/v1/v1/nowhere"] {
+            let refused = route("POST", path).expect_err("no route");
+            assert!(refused.message.contains(&format!("POST {path}.")), "{}", refused.message);
         }
         assert_eq!(route("GET", "/v1/models/openai%2Fgpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
         assert_eq!(route("GET", "/v1/models/openai/gpt-4o"), Ok(Route::Model("openai/gpt-4o".to_owned())));
