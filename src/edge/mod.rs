@@ -130,22 +130,27 @@ fn status_of(upstream: &Upstream) -> ProviderStatus {
     }
 }
 
-/// Ready means that a call could be served: the database answers and has its tables.
+/// Ready means that a call could be served: there are secrets, and the database answers and has its tables.
 async fn ready(env: &Env) -> Result<Response> {
-    let (status, body) = match store::is_migrated(env).await {
-        Ok(()) => (200, "{\"status\":\"ready\"}".to_owned()),
-        Err(error) => {
-            log::failed("not_ready", &error);
-            let hint = "the database has no tables yet; run `npx wrangler d1 migrations apply DB`";
-            (
-                503,
-                log::object(|said| {
-                    said.string("status", "not_ready").string("hint", hint);
-                }),
-            )
-        }
+    if hot::with_gateway(|gateway| gateway.setup().secrets.is_none()) == Some(true) {
+        return not_ready("there are no secrets yet; run `npx wrangler secret put ADMIN_KEY`, and for LATCHKEY_SECRET");
+    }
+    let Err(error) = store::is_migrated(env).await else {
+        return page("{\"status\":\"ready\"}".to_owned(), "application/json");
     };
-    Ok(page(body, "application/json")?.with_status(status))
+    log::failed("not_ready", &error);
+    not_ready(if error.to_string().contains("no such") {
+        "the database lacks tables; run `npx wrangler d1 migrations apply DB --remote`"
+    } else {
+        "the database does not answer; keys that are known are served all the same"
+    })
+}
+
+fn not_ready(hint: &str) -> Result<Response> {
+    let body = log::object(|said| {
+        said.string("status", "not_ready").string("hint", hint);
+    });
+    Ok(page(body, "application/json")?.with_status(503))
 }
 
 impl From<crate::json::Error> for worker::Error {

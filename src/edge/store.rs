@@ -140,7 +140,8 @@ pub async fn insert_event(env: &Env, event: JsValue) -> Result<(), StoreError> {
 /// # Errors
 /// Where it does not, or has not.
 pub async fn is_migrated(env: &Env) -> Result<(), StoreError> {
-    EdgeStore { env }.run("SELECT 1 FROM keys LIMIT 1", &[]).await.map(|_| ())
+    // What the newest migration with tables added.
+    EdgeStore { env }.run("SELECT told_change FROM limits LIMIT 1", &[]).await.map(|_| ())
 }
 
 /// What a [`CallRow`] is read from.
