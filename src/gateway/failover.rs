@@ -10,7 +10,7 @@ use crate::units::{Millis, UnixMillis};
 
 use super::attempt::Attempt;
 use super::call::{Call, Role, Stage};
-use super::health::all_blocked;
+use super::health::{NEVER, all_blocked};
 use super::routed::{best_of, plan_of};
 use super::send::no_attempt;
 use super::settle::estimate;
@@ -232,8 +232,10 @@ impl Gateway {
         let own_key = call.incoming.header("x-latchkey-provider-key").is_some();
         let standing = |target: &Candidate| self.standing(target, now);
         let Some(target) = call.plan.as_mut().and_then(|plan| plan.pick(standing)) else {
-            let until = call.plan.as_ref().and_then(|plan| plan.opens(standing));
-            return Err(all_blocked(&call.asked.model, until.unwrap_or(now), now));
+            let left = call.plan.as_ref().filter(|plan| !plan.is_empty());
+            // Who is left and never opens is switched off.
+            let until = left.map_or(now, |plan| plan.opens(standing).unwrap_or(NEVER));
+            return Err(all_blocked(&call.asked.model, until, now));
         };
         if own_key && let Some(plan) = &mut call.plan {
             plan.retain(|other| other.provider == target.provider);

@@ -214,14 +214,16 @@ impl Gateway {
 const FORBIDDEN: u16 = 403;
 
 /// When a target that the operator switched off opens by itself.
-const NEVER: UnixMillis = UnixMillis(i64::MAX);
+pub(super) const NEVER: UnixMillis = UnixMillis(i64::MAX);
 
 /// The longest wait that a caller is told: what is blocked for longer may well be allowed by hand before.
 const LONGEST_TOLD: Millis = Millis(300_000);
 
 /// What a caller reads when nothing may be asked: when it is worth trying again.
 pub(super) fn all_blocked(target: &str, until: UnixMillis, now: UnixMillis) -> Failure {
-    let message = format!("`{target}` is failing and not asked for now, and this call may go nowhere else.");
+    // Who looks for the cause should not look at the provider where somebody here has switched it off.
+    let state = if until == NEVER { "is switched off by the operator" } else { "is failing and not asked for now" };
+    let message = format!("`{target}` {state}, and this call may go nowhere else.");
     let mut failure = Failure::new(Kind::NoTarget, message);
     let wait = until.since(now);
     failure.retry_after = Some(Millis(wait.0.clamp(1_000, LONGEST_TOLD.0)));

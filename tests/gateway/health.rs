@@ -100,8 +100,12 @@ fn what_the_operator_switched_off_is_not_asked_even_with_nothing_else_left() {
     assert!(batch.contains("\"batch\":1"));
     let reply = r#"{"version":1,"batch":1,"switches":[{"subject":"openai","position":"block","since":0},{"subject":"deepseek","position":"block","since":0}]}"#;
     world.gateway.view.absorb(reply.as_bytes(), world.now).expect("a reply");
-    let (status, body) = refused(world.chat(BODY).1);
-    assert_eq!((status, body["error"]["code"].as_str()), (503, Some("no_target")));
+    for call in [BODY, SOLE] {
+        let (status, body) = refused(world.chat(call).1);
+        assert_eq!((status, body["error"]["code"].as_str()), (503, Some("no_target")));
+        let message = body["error"]["message"].as_str().unwrap_or_default();
+        assert!(message.contains("switched off by the operator"), "nobody need look at the provider: {message}");
+    }
 }
 
 #[test]
