@@ -173,9 +173,10 @@ pub(crate) fn respond(response: crate::http::Response) -> Result<Response> {
 pub async fn find_grant(env: Env, call: u32, hash: String) -> String {
     let secrets = hot::with_gateway(|gateway| gateway.setup().secrets.clone()).flatten();
     let found = match (KeyHash::parse(&hash), secrets) {
-        (Some(hash), Some(secrets)) => {
-            store::load_grant(&env, &secrets, &hash).await.map_err(|error| error.to_string())
-        }
+        (Some(hash), Some(secrets)) => store::load_grant(&env, &secrets, &hash).await.map_err(|error| {
+            log::failed("keys_away", &error);
+            error.to_string()
+        }),
         _ => Ok(None),
     };
     hot::resume(call, Input::Grant(found.map(|grant| grant.map(Rc::new))), now())

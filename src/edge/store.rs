@@ -4,15 +4,17 @@
 //! a call. Money and moments are whole numbers below 2^53, and D1 takes no big integers, so they travel as floats;
 //! lists travel as one JSON parameter, because a statement has at most 100.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use js_sys::futures::JsFuture;
 use js_sys::{Array, JSON, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
-use worker::{D1Database, D1PreparedStatement, Env, console_error, worker_sys};
+use worker::{D1Database, D1PreparedStatement, Env, worker_sys};
 
 use super::copies::{read_copy, write_copy};
 use super::ledger::Definitions;
+use super::log;
 use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
 use super::together::in_time;
 use super::usage;
@@ -48,16 +50,24 @@ pub async fn load_grant(env: &Env, secrets: &Secrets, hash: &KeyHash) -> Result<
     match read_copy(env, "KEYS", &grant_name(hash)).await {
         Ok(Some(sealed)) => match Grant::open(secrets, hash, &sealed) {
             Ok(grant) => return Ok(Some(grant)),
-            Err(failure) => console_error!("grant {hash}: {failure} {}", failure.cause.as_deref().unwrap_or_default()),
+            Err(failure) => {
+                let cause = failure.cause.as_deref().unwrap_or_default();
+                not_read(&format_args!("key {hash}: {failure} {cause}"));
+            }
         },
         Ok(None) => {}
-        Err(error) => console_error!("grant {hash}: {error}"),
+        Err(error) => not_read(&format_args!("key {hash}: {error}")),
     }
     let database = EdgeStore { env };
     let statement = format!("{SELECT_KEYS} WHERE id = (SELECT key_id FROM key_hashes WHERE hash = ?1)");
     let rows: Vec<KeyRow> = database.rows(&statement, &[hash.to_string().into()]).await?;
     let stored = rows.into_iter().next().map(KeyRow::read).transpose()?;
     Ok(stored.and_then(|stored| stored.grant(hash)))
+}
+
+/// A copy at the edge is of no use: the database is asked instead.
+fn not_read(copy: &dyn Display) {
+    log::lacked("copy_not_read", copy);
 }
 
 /// The version and the document of the configuration in force; `None` if none was ever written.
@@ -68,10 +78,10 @@ pub async fn load_config(env: &Env, secrets: &Secrets) -> Result<Option<(u32, St
     match read_copy(env, "CONFIG", CONFIG).await {
         Ok(Some(sealed)) => match open_config(secrets, &sealed) {
             Some((version, document)) => return Ok(Some((version, document.to_owned()))),
-            None => console_error!("the configuration's copy was not sealed here"),
+            None => not_read(&"configuration: it was not sealed with these secrets"),
         },
         Ok(None) => {}
-        Err(error) => console_error!("configuration: {error}"),
+        Err(error) => not_read(&format_args!("configuration: {error}")),
     }
     let stored = EdgeStore { env }.config().await?;
     Ok(stored.map(|stored| (stored.version.version, stored.document)))

@@ -113,6 +113,7 @@ test("with KV or the database away, keys work and money is exact", async () => {
     assert.equal(await call(key, isolate, { "x-away": away }), 200, `isolate ${isolate} without ${away}`);
   }
   assert.equal(await call(key, 4, { "x-away": "KEYS,DB" }), 503, "only one that nobody here knows cannot be looked up");
+  for (const event of ["copy_not_read", "keys_away"]) assert.ok(gateway.log().includes(`{"event":"${event}"`), event);
   const { spent } = await ledgerOf(gateway, budgets[0].id);
   const { sum } = await rowsOf(gateway, id, spent);
   assert.deepEqual([spent, sum], [4 * COST, 4 * COST]);
