@@ -439,7 +439,7 @@ impl Gateway {
             // It was asked for what calls before took beyond their holds, too: that is over at the latest with all else.
             refused.fits_at = refused.fits_at.or(refused.standing.resets_at).filter(|_| fits);
         }
-        let (failure, headers) = refusal(&refused, now);
+        let (failure, headers) = refusal(&refused, alone, now);
         call.funds.headers = headers;
         failure
     }

@@ -9,8 +9,9 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 /// Headers, by lower-case name.
 pub(super) type Headers = Vec<(&'static str, String)>;
 
-/// The refusal of a call that does not fit a budget (402) or a limit (429), and the headers that go with it.
-pub(super) fn refusal(refused: &Refused, now: UnixMillis) -> (Failure, Headers) {
+/// The refusal of a call that does not fit a budget (402) or a limit (429) with the `most` that it can take, and the
+/// headers that go with it.
+pub(super) fn refusal(refused: &Refused, most: i64, now: UnixMillis) -> (Failure, Headers) {
     let standing = &refused.standing;
     let figure = Figure {
         rule: &refused.rule,
@@ -19,7 +20,7 @@ pub(super) fn refusal(refused: &Refused, now: UnixMillis) -> (Failure, Headers) 
     };
     let mut headers = headers(&[figure], now);
     let failure = match &refused.rule {
-        Rule::Budget(budget) => over_budget(refused, &budget.id, NanoUsd(standing.limit)),
+        Rule::Budget(budget) => over_budget(refused, &budget.id, NanoUsd(standing.limit), NanoUsd(most)),
         Rule::Limit(limit) => {
             headers.extend(rate(limit, &figure, now));
             over_limit(refused, limit, now)
@@ -73,14 +74,14 @@ const REQUESTS: [&str; 3] =
     ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"];
 const TOKENS: [&str; 3] = ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"];
 
-fn over_budget(refused: &Refused, id: &str, limit: NanoUsd) -> Failure {
+fn over_budget(refused: &Refused, id: &str, limit: NanoUsd, most: NanoUsd) -> Failure {
     let standing = &refused.standing;
     let left = NanoUsd(standing.limit.saturating_sub(standing.spent).max(0));
     let scope = refused.rule.scope().kind.as_str();
     let held = NanoUsd(standing.leased);
     let message = format!(
         "The {scope} budget `{id}` has ${left} of ${limit} left, ${held} of it held by other calls; this call could cost \
-         more than that."
+         up to ${most}."
     );
     let mut json = Vec::new();
     let mut object = Object::open(&mut json);
@@ -181,7 +182,7 @@ mod tests {
             fits_at: Some(NOW.plus(Millis(1_200))),
             may_return: false,
         };
-        let (failure, headers) = refusal(&refused, NOW);
+        let (failure, headers) = refusal(&refused, 1, NOW);
         let detail = failure.detail.expect("a detail");
         assert_eq!(detail.name, "limit");
         let expected =

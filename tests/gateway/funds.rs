@@ -90,6 +90,10 @@ fn a_call_that_may_cost_too_much_is_refused_before_it_is_sent() {
     assert_eq!(body["error"]["budget"]["id"], "bud");
     assert_eq!(body["error"]["budget"]["scope"], serde_json::json!({"type": "key", "id": "key_test"}));
     assert_eq!(body["error"]["budget"]["remaining"].to_string(), "0.0005");
+    let message = body["error"]["message"].as_str().unwrap_or_default();
+    let most =
+        message.split("could cost up to $").nth(1).and_then(|rest| rest.trim_end_matches('.').parse::<f64>().ok());
+    assert!(most.is_some_and(|most| most > 0.0005), "whoever sets budgets can see what would do: {message}");
     assert_eq!(spent(&mut world), 0);
 }
 
