@@ -154,9 +154,12 @@ impl Grant {
     /// The refusal for a model none of whose targets the key may use: 403 `model_not_allowed`.
     #[must_use]
     pub fn model_refusal(model: &str) -> Failure {
-        Failure::new(Kind::Forbidden, format!("This gateway key may not use the model `{model}`."))
-            .code("model_not_allowed")
-            .about("model")
+        Failure::new(
+            Kind::Forbidden,
+            format!("This gateway key may not use the model `{model}`; GET /v1/key says what it may."),
+        )
+        .code("model_not_allowed")
+        .about("model")
     }
 }
 
