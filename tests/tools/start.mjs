@@ -33,7 +33,7 @@ async function start() {
     await step(`Starting the gateway on ${base}`, () => ready(base, gateway));
     if (gateway.isInterrupted()) return;
     const key = await gatewayKey(base, variables);
-    console.log(welcome(base, key, variables, started));
+    console.log(welcome(base, key, await reached(base, variables), started));
     gateway.show();
     await gateway.ended;
   } finally {
@@ -155,15 +155,21 @@ async function gatewayKey(base, variables) {
   return key;
 }
 
-function welcome(base, key, variables, started) {
-  const providers = Object.keys(variables).filter((name) => /_API_KEY$/.test(name));
+/** The providers that the gateway has credentials for, whichever kind these are of. */
+async function reached(base, variables) {
+  const response = await fetch(`${base}/admin/providers`, { headers: { authorization: `Bearer ${variables.ADMIN_KEY}` } });
+  const { data = [] } = await response.json();
+  return data.filter(({ id, has_credential }) => has_credential && id !== "sandbox").map(({ id }) => id);
+}
+
+function welcome(base, key, providers, started) {
   const known = providers.length > 0 ? providers.join(", ") : "none yet, only the built-in sandbox";
   return `
 Latchkey answers on ${base} (after ${elapsed(started)}). Stop it with Ctrl-C.
 
   Base URL       ${base}/v1
   Key            ${key}
-  Provider keys  ${known}
+  Providers      ${known}
 
 Try it as it stands:
 

@@ -35,7 +35,11 @@ test("prints a curl line that streams an answer, and the same key the next time"
   assert.match(stdout, /data: \[DONE\]\s*$/);
   assert.equal(await first.stop(), 0);
 
-  const second = await start(port);
+  assert.match(first.output, /Providers +none yet/);
+
+  // Credentials that are no API key count as well.
+  const second = await start(port, { AWS_ACCESS_KEY_ID: "AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY: "wJalrXUtnFEMI", AWS_REGION: "us-east-1" });
+  assert.match(second.output, /Providers .*\bbedrock\b/);
   assert.equal(second.curl, first.curl);
   assert.ok(!second.output.includes("migrations"), "nothing is left to be done");
   assert.equal(await second.stop(), 0);
@@ -52,8 +56,8 @@ test("says at once that a port is taken", async () => {
 });
 
 /** Starts the gateway and waits until it has said how to call it. */
-async function start(port) {
-  const program = run(port);
+async function start(port, variables = {}) {
+  const program = run(port, variables);
   const curl = await program.printed(/ {2}(curl -N [^]*?"}]}')\n[^]*README\.md/);
   return {
     curl,
@@ -65,9 +69,9 @@ async function start(port) {
   };
 }
 
-function run(port) {
+function run(port, variables = {}) {
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !isForWorker(name)));
-  const env = { ...clean, PORT: String(port) };
+  const env = { ...clean, ...variables, PORT: String(port) };
   const child = spawn(process.execPath, [join(clone, "tests", "tools", "start.mjs")], { env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
