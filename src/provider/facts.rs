@@ -15,6 +15,8 @@ pub struct ModelFacts {
     pub structured: StructuredOutput,
     /// It refuses `temperature` and `top_p` together, or takes neither while thinking, or takes neither at all.
     pub sampling: SamplingRule,
+    /// Further parameters that are answered with an error, under OpenAI's names.
+    pub refuses: &'static [&'static str],
     /// It refuses a conversation that ends with an assistant message.
     pub refuses_prefill: bool,
     /// It thinks unless it is told not to.
@@ -157,4 +159,17 @@ pub enum SamplingRule {
     FixedWhileThinking,
     /// Both, always (reasoning models).
     Fixed,
+}
+
+impl SamplingRule {
+    /// Which of them it refuses, depending on whether the model thinks and whether `temperature` is there.
+    #[must_use]
+    pub fn refused(self, thinks: bool, has_temperature: bool) -> &'static [&'static str] {
+        match self {
+            SamplingRule::OneOfTemperatureAndTopP if has_temperature => &["top_p"],
+            SamplingRule::FixedWhileThinking if thinks => &["temperature", "top_p"],
+            SamplingRule::Fixed => &["temperature", "top_p"],
+            _ => &[],
+        }
+    }
 }

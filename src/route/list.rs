@@ -325,7 +325,11 @@ fn supported_parameters(format: Format, quirks: &Quirks, facts: &ModelFacts) -> 
     PARAMETERS
         .into_iter()
         .filter(|(name, ability)| {
-            able(*ability) && known_by_format(name) && !quirks.refuses.contains(name) && !fixed(name)
+            able(*ability)
+                && known_by_format(name)
+                && !quirks.refuses.contains(name)
+                && !facts.refuses.contains(name)
+                && !fixed(name)
         })
         .map(|(name, _)| name)
         .collect()

@@ -32,8 +32,9 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
     let lower = model_id.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
     let words: Vec<&str> = name.split(['-', '.', '@', ':', '_', '~']).filter(|word| !word.is_empty()).collect();
-    let start =
-        words.iter().position(|word| matches!(*word, "claude" | "gemini" | "gpt" | "nova") || is_o_series(word))?;
+    let start = words
+        .iter()
+        .position(|word| matches!(*word, "claude" | "gemini" | "gpt" | "grok" | "nova") || is_o_series(word))?;
     let (maker, words) = words.get(start..)?.split_first()?;
     let has = |word: &str| words.contains(&word);
     if words.iter().any(|word| OTHER_KINDS.contains(word)) {
@@ -51,6 +52,10 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
         "gemini" if has("pro") => "gemini-pro",
         "gemini" => "gemini",
         "nova" => "nova",
+        "grok" if has("non") => "grok-plain",
+        "grok" if has("mini") => "grok-mini",
+        "grok" if has("agent") => "grok-multi-agent",
+        "grok" => "grok",
         "gpt" if has("oss") => "gpt-oss",
         "gpt" if has("codex") && has("max") => "gpt-codex-max",
         "gpt" if has("codex") => "gpt-codex",
@@ -68,8 +73,11 @@ fn is_o_series(word: &str) -> bool {
     word.strip_prefix('o').is_some_and(|digits| number(digits).is_some())
 }
 
-/// The first short number and the short number right behind it. Dates are longer.
+/// The first short number and the short number right behind it. Dates begin with a longer one, and end the search:
+/// `gpt-4o-2024-08-06`.
 fn version(words: &[&str]) -> Option<(u32, u32)> {
+    let is_date = |word: &&str| word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let words = words.split(is_date).next().unwrap_or_default();
     if let Some(at) = words.iter().position(|word| number(word).is_some()) {
         let minor = words.get(at + 1).and_then(|word| number(word)).unwrap_or(0);
         return Some((number(words.get(at)?)?, minor));

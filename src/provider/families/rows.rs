@@ -12,6 +12,7 @@ const UNKNOWN: ModelFacts = ModelFacts {
     reasoning: ReasoningControl::Unknown,
     structured: StructuredOutput::Unknown,
     sampling: SamplingRule::Free,
+    refuses: &[],
     refuses_prefill: false,
     thinks_unasked: false,
     thinks_between_tools: false,
@@ -76,14 +77,20 @@ const GEMINI_LEVELS: ModelFacts =
     ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High] }, ..GEMINI_FLASH_3 };
 
 /// OpenAI's reasoning models: no sampling parameters, and the cap is called `max_completion_tokens`.
+/// <https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/reasoning#api--feature-support>.
 const OPENAI: ModelFacts = ModelFacts {
     reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High] },
     structured: StructuredOutput::Native,
     sampling: SamplingRule::Fixed,
+    refuses: PENALTIES,
     thinks_unasked: true,
     completion_cap_only: true,
     ..UNKNOWN
 };
+const PENALTIES: &[&str] = &["frequency_penalty", "presence_penalty", "logit_bias"];
+/// "Unsupported parameter: 'parallel_tool_calls' is not supported with this model."
+const OPENAI_O: ModelFacts =
+    ModelFacts { refuses: &["frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"], ..OPENAI };
 /// 5.1 to 5.4 do not think unless asked, and take sampling parameters while they do not.
 const OPENAI_5_1: ModelFacts = ModelFacts {
     reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High] },
@@ -101,6 +108,15 @@ const OPENAI_5_6: ModelFacts = ModelFacts {
     tools_over_responses: true,
     ..OPENAI
 };
+
+/// Grok refuses penalties where it thinks (<https://docs.x.ai/docs/guides/reasoning>). Which models take an effort: <https://docs.x.ai/developers/model-capabilities/text/reasoning>; the others are like
+/// `xai.error.4028a632a9`, "does not support parameter reasoningEffort".
+const GROK: ModelFacts = ModelFacts { refuses: &["frequency_penalty", "presence_penalty"], ..GROK_PLAIN };
+const GROK_PLAIN: ModelFacts = ModelFacts { reasoning: ReasoningControl::None, ..UNKNOWN };
+
+const fn grok(levels: &'static [crate::chat::Effort]) -> ModelFacts {
+    ModelFacts { reasoning: ReasoningControl::Effort { levels }, ..GROK }
+}
 
 const fn row(line: &'static str, since: (u32, u32), facts: ModelFacts) -> Family {
     Family { line, since, facts }
@@ -161,7 +177,9 @@ pub(super) static FAMILIES: &[Family] = &[
     row("gemini-flash-lite", (3, 0), GEMINI_FLASH_3),
     row("gemini-flash-lite", (3, 5), GEMINI_FLASH_FIXED),
     row("gemini", (4, 0), ModelFacts { sampling: SamplingRule::Fixed, refuses_prefill: true, ..GEMINI_LEVELS }),
-    row("o", (1, 0), OPENAI),
+    row("o", (1, 0), OPENAI_O),
+    // GPT-4 and before, to whom `reasoning_effort` is an "Unrecognized request argument".
+    row("gpt", (0, 0), ModelFacts { reasoning: ReasoningControl::None, ..UNKNOWN }),
     row("gpt", (5, 0), openai(&[Minimal, Low, Medium, High])),
     row("gpt", (5, 1), OPENAI_5_1),
     row("gpt", (5, 2), OPENAI_5_2),
@@ -173,7 +191,7 @@ pub(super) static FAMILIES: &[Family] = &[
     row("gpt-codex", (5, 0), OPENAI),
     row("gpt-codex", (5, 2), openai(&[Low, Medium, High, XHigh])),
     row("gpt-codex-max", (5, 0), openai(&[Low, Medium, High, XHigh])),
-    row("gpt-chat", (5, 0), ModelFacts { reasoning: ReasoningControl::None, thinks_unasked: false, ..OPENAI }),
+    row("gpt-chat", (5, 0), ModelFacts { reasoning: ReasoningControl::None, ..UNKNOWN }),
     row("gpt-chat", (5, 1), openai(&[Medium])),
     row("gpt-search", (5, 0), ModelFacts { reasoning: ReasoningControl::None, ..OPENAI }),
     row(
@@ -181,12 +199,22 @@ pub(super) static FAMILIES: &[Family] = &[
         (0, 0),
         ModelFacts {
             sampling: SamplingRule::Free,
+            refuses: &[],
             completion_cap_only: false,
             structured: StructuredOutput::Unknown,
             own_thinking: OwnThinking::Effort,
             ..OPENAI
         },
     ),
+    row("grok", (0, 0), GROK_PLAIN),
+    row("grok", (4, 0), GROK),
+    row("grok", (4, 3), grok(&[Off, Low, Medium, High])),
+    row("grok", (4, 5), grok(&[Low, Medium, High])),
+    row("grok", (4, 20), GROK),
+    row("grok", (4, 21), grok(&[Low, Medium, High])),
+    row("grok-plain", (0, 0), GROK_PLAIN),
+    row("grok-mini", (3, 0), grok(&[Low, High])),
+    row("grok-multi-agent", (4, 0), grok(&[Low, Medium, High, XHigh])),
     // At `high` it refuses limits and sampling parameters, which callers set more often than they ask for that much.
     row(
         "nova",

@@ -109,7 +109,7 @@ fn facts_join_catalogue_and_family() {
     let hosted = registry.facts("openrouter", "openai/gpt-4o:free");
     assert!(hosted.capabilities.unwrap_or_default().has(Capabilities::VISION));
     assert_eq!(registry.facts("groq", "never-heard-of"), ModelFacts::default());
-    assert_eq!(registry.facts("nobody", "gpt-4o"), ModelFacts::default());
+    assert_eq!(registry.facts("nobody", "mistral-large"), ModelFacts::default());
 }
 
 #[test]
