@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 23] = [
+const KNOWN: [&str; 27] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 23] = [
     "short_answers",
     "developer_role",
     "refuses",
+    "refuses_in_messages",
     "seed",
     "prefill",
     "tool_call_ids",
@@ -25,6 +26,9 @@ const KNOWN: [&str; 23] = [
     "answers_are_objects",
     "null_content",
     "reasoning_control",
+    "efforts",
+    "thinks_unforced",
+    "thoughts_demanded",
     "reasoning_back",
     "routes_itself",
     "signed",
@@ -46,10 +50,11 @@ const PREFILLS: [(&str, Option<&str>); 3] = [("none", None), ("prefix", Some("pr
 const TOOL_CALL_IDS: [(&str, ToolCallIds); 2] =
     [("any", ToolCallIds::Any), ("nine_alphanumerics", ToolCallIds::NineAlphanumerics)];
 
-const REASONING_CONTROLS: [(&str, ReasoningParameter); 4] = [
+const REASONING_CONTROLS: [(&str, ReasoningParameter); 5] = [
     ("effort", ReasoningParameter::Effort),
     ("object", ReasoningParameter::Object),
     ("thinking_type", ReasoningParameter::ThinkingType),
+    ("thinking_alone", ReasoningParameter::ThinkingAlone),
     ("enable_thinking", ReasoningParameter::EnableThinking),
 ];
 
@@ -83,6 +88,10 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "null_content" => set(&mut quirks.null_content, place.boolean()),
             "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
             "refuses" => quirks.refuses = words(&place),
+            "refuses_in_messages" => quirks.refuses_in_messages = words(&place),
+            "efforts" => quirks.efforts = words(&place),
+            "thinks_unforced" => set(&mut quirks.thinks_unforced, place.boolean()),
+            "thoughts_demanded" => set(&mut quirks.thoughts_demanded, place.boolean()),
             "chat_path" => set(&mut quirks.chat_path, place.word(&same(["/chat/completions", "/chat"]))),
             "signed" => set(&mut quirks.signed, place.word(&same(SIGNED))),
             "seed" => set(&mut quirks.seed, place.word(&same(["seed", "random_seed"]))),

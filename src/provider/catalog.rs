@@ -87,8 +87,27 @@ pub const PROVIDERS: &[Provider] = &[
         .quirks(Quirks {
             ends_without_done: true,
             output_cap: OutputCap::Either,
-            // https://inference-docs.cerebras.ai/resources/openai
-            refuses: &["frequency_penalty", "logit_bias", "min_p", "presence_penalty", "repetition_penalty", "top_k"],
+            // https://inference-docs.cerebras.ai/resources/openai; of the rest it says "property is unsupported", as of the
+            // members of messages: https://inference-docs.cerebras.ai/api-reference/chat-completions
+            refuses: &[
+                "frequency_penalty",
+                "logit_bias",
+                "min_p",
+                "presence_penalty",
+                "repetition_penalty",
+                "top_k",
+                "cache_control",
+                "metadata",
+                "modalities",
+                "audio",
+                "prompt_cache_key",
+                "prompt_cache_retention",
+                "safety_identifier",
+                "store",
+                "verbosity",
+                "web_search_options",
+            ],
+            refuses_in_messages: UNKNOWN_IN_MESSAGES,
             reasoning_back: ReasoningBack::Reasoning,
             ..Quirks::COMPATIBLE
         })
@@ -138,6 +157,8 @@ pub const PROVIDERS: &[Provider] = &[
             // https://api-docs.deepseek.com/guides/json_mode
             json_schema: false,
             reasoning_control: ReasoningParameter::ThinkingType,
+            thinks_unforced: true,
+            thoughts_demanded: true,
             reasoning_back: ReasoningBack::ReasoningContent,
             ..Quirks::COMPATIBLE
         })
@@ -153,6 +174,19 @@ pub const PROVIDERS: &[Provider] = &[
     compatible("fireworks", "Fireworks AI", "https://api.fireworks.ai/inference/v1")
         .quirks(Quirks {
             output_cap: OutputCap::Either,
+            // "Extra inputs are not permitted": https://docs.fireworks.ai/api-reference/post-chatcompletions
+            refuses: &[
+                "cache_control",
+                "modalities",
+                "audio",
+                "prompt_cache_retention",
+                "safety_identifier",
+                "store",
+                "verbosity",
+                "web_search_options",
+            ],
+            refuses_in_messages: &["name", "refusal", "annotations", "audio", "function_call"],
+            efforts: &["none", "low", "medium", "high"],
             reasoning_back: ReasoningBack::ReasoningContent,
             ..Quirks::COMPATIBLE
         })
@@ -178,8 +212,29 @@ pub const PROVIDERS: &[Provider] = &[
         .quirks(Quirks {
             odd_tool_call_deltas: true,
             output_cap: OutputCap::Either,
-            // https://console.groq.com/docs/openai
-            refuses: &["logprobs", "logit_bias", "min_p", "repetition_penalty", "top_k", "top_logprobs"],
+            // https://console.groq.com/docs/openai; of what https://console.groq.com/docs/api-reference#chat-create does not
+            // list it says "property is unsupported".
+            refuses: &[
+                "logprobs",
+                "logit_bias",
+                "min_p",
+                "repetition_penalty",
+                "top_k",
+                "top_logprobs",
+                "n",
+                "cache_control",
+                "modalities",
+                "audio",
+                "prediction",
+                "prompt_cache_key",
+                "prompt_cache_retention",
+                "safety_identifier",
+                "verbosity",
+                "web_search_options",
+            ],
+            refuses_in_messages: &["name", "refusal", "annotations", "audio"],
+            // https://console.groq.com/docs/reasoning, for Qwen
+            efforts: &["none", "default"],
             reasoning_back: ReasoningBack::Reasoning,
             ..Quirks::COMPATIBLE
         })
@@ -233,7 +288,10 @@ pub const PROVIDERS: &[Provider] = &[
                 "top_k",
                 "min_p",
                 "repetition_penalty",
+                "cache_control",
             ],
+            refuses_in_messages: &["name", "refusal", "annotations", "audio", "function_call"],
+            efforts: &["none", "high"],
             seed: "random_seed",
             prefill: Some("prefix"),
             tool_call_ids: ToolCallIds::NineAlphanumerics,
@@ -249,7 +307,9 @@ pub const PROVIDERS: &[Provider] = &[
         })
         .recorded("mistral"),
     compatible("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1").quirks(Quirks {
-        reasoning_control: ReasoningParameter::ThinkingType,
+        reasoning_control: ReasoningParameter::ThinkingAlone,
+        thinks_unforced: true,
+        thoughts_demanded: true,
         reasoning_back: ReasoningBack::ReasoningContent,
         ..Quirks::COMPATIBLE
     }),
@@ -536,10 +596,14 @@ const WORKERS_AI: Quirks = Quirks {
 /// themselves; of the rest they say "Unrecognized request argument supplied: top_k".
 const UNKNOWN_TO_OPENAI: &[&str] = &["cache_control", "top_k", "min_p", "repetition_penalty"];
 
+/// What comes with an answer's message and not with a request's.
+const UNKNOWN_IN_MESSAGES: &[&str] = &["refusal", "annotations", "audio", "function_call"];
+
 /// Both regions of Alibaba Cloud, whose keys and models differ.
 const QWEN: Quirks = Quirks {
     odd_tool_call_deltas: true,
     reasoning_control: ReasoningParameter::EnableThinking,
+    thinks_unforced: true,
     reasoning_back: ReasoningBack::ReasoningContent,
     ..Quirks::COMPATIBLE
 };

@@ -37,6 +37,9 @@ pub struct Quirks {
     pub developer_role: bool,
     /// Parameters that are answered with an error; those that can be lost are dropped, others are refused here.
     pub refuses: &'static [&'static str],
+    /// Members of messages that are answered with an error, as some say to whatever they do not know: "property 'refusal'
+    /// is unsupported". Clients send an answer's message back with all that it came with.
+    pub refuses_in_messages: &'static [&'static str],
     /// The name of `seed`: `random_seed` in <https://docs.mistral.ai/api/endpoint/chat>.
     pub seed: &'static str,
     /// The field, set to `true`, that has a last message of the assistant's continued: `prefix` in
@@ -55,6 +58,19 @@ pub struct Quirks {
     pub null_content: bool,
     /// How thinking is asked for.
     pub reasoning_control: ReasoningParameter,
+    /// The levels of effort that are known, least first, where the family of the model says nothing; empty where any word
+    /// may be sent. A word that is no level of OpenAI's stands for all but `none`: `default` in
+    /// <https://console.groq.com/docs/reasoning>.
+    pub efforts: &'static [&'static str],
+    /// A model that thinks refuses to be made to call a tool: `deepseek.error.510e7fa30f`, "tool_choice 'required' is
+    /// incompatible with thinking enabled" (Moonshot), "The tool_choice parameter does not support being set to required
+    /// or object in thinking mode" (Alibaba Cloud).
+    pub thinks_unforced: bool,
+    /// A turn of the assistant's without its thoughts is a 400 to a model that thinks, also where another model made it,
+    /// which had none: "thinking is enabled but reasoning_content is missing in assistant tool call message"
+    /// (<https://platform.moonshot.ai/docs/guide/use-kimi-k2-thinking-model>), "The `reasoning_content` in the thinking
+    /// mode must be passed back to the API" (<https://api-docs.deepseek.com/guides/thinking_mode>).
+    pub thoughts_demanded: bool,
     /// Where an assistant's earlier reasoning goes when the conversation is sent back.
     pub reasoning_back: ReasoningBack,
     /// It is a router itself and reads `models`, `provider`, `plugins` and their like; others never see them.
@@ -119,6 +135,9 @@ pub enum ReasoningParameter {
     /// `thinking: {"type": "enabled" | "disabled"}`, with `reasoning_effort` beside it where a level is asked for.
     /// Recordings: `deepseek.thinking.*`, `zai.thinking.*`.
     ThinkingType,
+    /// The same alone: "cannot specify both 'thinking' and 'reasoning_effort'"
+    /// (<https://platform.moonshot.ai/docs/guide/kimi-k2-5-quickstart>).
+    ThinkingAlone,
     /// `enable_thinking: true` and `thinking_budget: 1024`
     /// (<https://www.alibabacloud.com/help/en/model-studio/deep-thinking>).
     EnableThinking,
@@ -154,6 +173,7 @@ impl Quirks {
         short_answers: false,
         developer_role: true,
         refuses: &[],
+        refuses_in_messages: &[],
         seed: "seed",
         prefill: None,
         tool_call_ids: ToolCallIds::Any,
@@ -161,6 +181,9 @@ impl Quirks {
         answers_are_objects: true,
         null_content: true,
         reasoning_control: ReasoningParameter::Effort,
+        efforts: &[],
+        thinks_unforced: false,
+        thoughts_demanded: false,
         reasoning_back: ReasoningBack::Nowhere,
         routes_itself: false,
         signed: "openai-responses-v1",

@@ -13,6 +13,7 @@ mod cases;
 #[allow(dead_code, reason = "the other suite uses more of it")]
 mod expected;
 mod fidelity;
+mod hosts;
 mod page;
 mod prefixes;
 mod schema;

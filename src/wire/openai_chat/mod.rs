@@ -31,7 +31,8 @@ mod writer;
 pub(super) use error::reported;
 pub(super) use ids::fnv;
 pub(super) use read::linked;
-pub(super) use thinking::level;
+use thinking::NO_THOUGHT;
+pub(super) use thinking::{is_off, level};
 
 pub use answer::read_answer;
 pub use embeddings::{read_embeddings, read_embeddings_request, write_embeddings, write_embeddings_answer};

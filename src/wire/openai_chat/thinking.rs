@@ -2,8 +2,11 @@
 
 use crate::chat::{Effort, Reasoning};
 use crate::json::Object;
-use crate::provider::{ModelFacts, Quirks, ReasoningControl, ReasoningParameter};
+use crate::provider::{Capabilities, ModelFacts, Quirks, ReasoningControl, ReasoningParameter};
 use crate::wire::{Adjusted, Change};
+
+/// What stands for thoughts that are demanded and that nobody had: nothing at all counts as missing.
+pub(super) const NO_THOUGHT: &str = " ";
 
 /// Top-level members, and their values as JSON.
 pub(super) type Members = Vec<(&'static str, Vec<u8>)>;
@@ -23,14 +26,16 @@ pub(super) fn members(wish: &Reasoning, quirks: &Quirks, facts: &ModelFacts, adj
     }
     match quirks.reasoning_control {
         ReasoningParameter::Effort => {
-            level(wish, facts, adjusted).map(|effort| ("reasoning_effort", word(effort))).into_iter().collect()
+            let named = level_of(wish, facts, quirks, adjusted).map(|level| format!("\"{level}\"").into_bytes());
+            named.map(|named| ("reasoning_effort", named)).into_iter().collect()
         }
-        ReasoningParameter::ThinkingType => {
+        ReasoningParameter::ThinkingType | ReasoningParameter::ThinkingAlone => {
             let on = wish.enabled.unwrap_or(true) && effort != Some(Effort::None);
             let thinking = if on { "{\"type\":\"enabled\"}" } else { "{\"type\":\"disabled\"}" };
             let mut members = vec![("thinking", thinking.as_bytes().to_vec())];
             // A level goes along as the caller named it; one made up from a token count would say more than was asked.
-            members.extend(wish.effort.filter(|_| on).map(|effort| ("reasoning_effort", word(effort))));
+            let both = quirks.reasoning_control == ReasoningParameter::ThinkingType;
+            members.extend(wish.effort.filter(|_| on && both).map(|effort| ("reasoning_effort", word(effort))));
             members
         }
         ReasoningParameter::EnableThinking => {
@@ -46,6 +51,51 @@ pub(super) fn members(wish: &Reasoning, quirks: &Quirks, facts: &ModelFacts, adj
 
 fn word(effort: Effort) -> Vec<u8> {
     format!("\"{}\"", effort.as_str()).into_bytes()
+}
+
+/// What is wished for where a tool is forced: models that refuse both at once do not think then, for the call is what
+/// the caller waits for.
+pub(super) fn unforced(
+    wish: Option<Reasoning>,
+    quirks: &Quirks,
+    facts: &ModelFacts,
+    adjusted: &mut Adjusted,
+) -> Option<Reasoning> {
+    if !quirks.thinks_unforced {
+        return wish;
+    }
+    let asks = wish.as_ref().is_some_and(|wish| *wish != Reasoning::default() && !is_off(wish));
+    if asks {
+        adjusted.note("reasoning", Change::Dropped);
+    }
+    // Some think unasked, and nobody lists which.
+    let may_think = facts.capabilities.is_some_and(|can| can.has(Capabilities::REASONING));
+    if asks || may_think { Some(Reasoning { enabled: Some(false), ..Reasoning::default() }) } else { wish }
+}
+
+/// Whether no thinking is wished for.
+pub(in crate::wire) fn is_off(wish: &Reasoning) -> bool {
+    effort(wish) == Some(Effort::None)
+}
+
+/// The word for the level in which this model of this vendor's is asked to think.
+fn level_of(wish: &Reasoning, facts: &ModelFacts, quirks: &Quirks, adjusted: &mut Adjusted) -> Option<&'static str> {
+    let known = quirks.efforts;
+    if known.is_empty() || matches!(facts.reasoning, ReasoningControl::Effort { .. }) {
+        return level(wish, facts, adjusted).map(Effort::as_str);
+    }
+    let asked = effort(wish)?;
+    // A word that is no level stands for any.
+    let away = |word: &&&str| match Effort::parse(word) {
+        Some(level) if (level == Effort::None) == (asked == Effort::None) => (level as i32 - asked as i32).abs(),
+        Some(_) => i32::MAX,
+        None => i32::MAX - 1,
+    };
+    let nearest = known.iter().min_by_key(away).copied()?;
+    if nearest != asked.as_str() {
+        adjusted.note("reasoning", Change::Changed);
+    }
+    Some(nearest)
 }
 
 /// The level to ask this model for: the nearest it has to the one that is wished for.

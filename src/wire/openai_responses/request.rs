@@ -8,9 +8,9 @@ mod tools;
 use crate::chat::{OutputShape, Request};
 use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
-use crate::provider::{Capabilities, SamplingRule};
+use crate::provider::Capabilities;
 use crate::wire::losses::{GATEWAY, lose};
-use crate::wire::openai_chat::{level, user_name};
+use crate::wire::openai_chat::{is_off, level, user_name};
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
 
 use super::PATH;
@@ -111,18 +111,14 @@ impl Writing<'_> {
 
     fn sampling(&mut self, request: &Request<'_>) -> Result<(), Failure> {
         let (sampling, facts) = (&request.sampling, self.target.facts);
-        let thinks = request.reasoning.is_some() || facts.thinks_unasked;
-        let (no_temperature, no_top_p) = match facts.sampling {
-            SamplingRule::Free => (false, false),
-            SamplingRule::OneOfTemperatureAndTopP => (false, sampling.temperature.is_some()),
-            SamplingRule::FixedWhileThinking => (thinks, thinks),
-            SamplingRule::Fixed => (true, true),
+        let thinks = match &request.reasoning {
+            Some(wish) => !is_off(wish),
+            None => facts.thinks_unasked,
         };
-        for (key, value, refused) in
-            [("temperature", &sampling.temperature, no_temperature), ("top_p", &sampling.top_p, no_top_p)]
-        {
+        let refused = facts.sampling.refused(thinks, sampling.temperature.is_some());
+        for (key, value) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
             match value {
-                Some(_) if refused => lose(Format::OpenAiResponses, key, self.adjusted)?,
+                Some(_) if refused.contains(&key) => lose(Format::OpenAiResponses, key, self.adjusted)?,
                 Some(value) => drop(self.object.raw(key, value)),
                 None => {}
             }

@@ -6,7 +6,7 @@ use crate::provider::{Quirks, ReasoningBack, ToolCallIds};
 use crate::wire::carried::MARK;
 use crate::wire::{Adjusted, Change};
 
-use super::super::ids;
+use super::super::{NO_THOUGHT, ids};
 use super::reply::find;
 
 /// What a model without schemas is told instead.
@@ -28,13 +28,15 @@ pub(super) fn patch(
     let mut cursor = Cursor::at(text, position);
     let written = cursor.value()?;
     // A key may be written with escapes, which no client does; then it stays as it is.
-    let words = [
+    let mut words = vec![
         MARK,
         if quirks.developer_role { "" } else { "developer" },
         if quirks.tool_call_ids == ToolCallIds::Any { "" } else { "tool_call" },
         if quirks.reasoning_back == ReasoningBack::Details { "" } else { "reasoning" },
         if unmarks { "cache_control" } else { "" },
+        if quirks.thoughts_demanded { "assistant" } else { "" },
     ];
+    words.extend(quirks.refuses_in_messages);
     let changes = json::quotes(written.get().as_bytes(), &words);
     let mut cursor = Cursor::at(text, position);
     if !changes || cursor.kind() != Some(Kind::Array) {
@@ -151,18 +153,39 @@ impl Message<'_> {
         if let Some(thought) = thought.filter(|_| wanted.starts_with("reasoning") && told(wanted).is_none()) {
             inserted.push((wanted, thought.as_bytes().to_vec()));
         }
+        if self.value("role") == Some("\"assistant\"") {
+            if self.quirks.thoughts_demanded && thought.is_none() {
+                inserted.push((wanted, format!("\"{NO_THOUGHT}\"").into_bytes()));
+            }
+            // What a model would not say is what it said, where there is no place of its own for it.
+            let said = self.value("content").is_some_and(|content| content != "null");
+            if let Some(refusal) = told("refusal").filter(|_| !said && self.refuses("refusal")) {
+                inserted.push(("content", refusal.as_bytes().to_vec()));
+            }
+        }
         let is_removed = |member: &Member<'_>| {
             let key = &*member.key;
             let elsewhere = matches!(key, "reasoning_content" | "reasoning" | "reasoning_details") && key != wanted;
             (elsewhere && !wanted.is_empty())
                 || inserted.iter().any(|(new, _)| *new == key)
                 || (unmarks && key == "cache_control")
+                || self.refuses(key)
         };
+        if told("name").is_some() && self.refuses("name") {
+            adjusted.note("name", Change::Dropped);
+        }
         if self.members.iter().any(|member| member.key == "reasoning_details" && is_removed(member)) {
             adjusted.note("reasoning_details", Change::Dropped);
         }
         let inserted: Vec<(&str, &[u8])> = inserted.iter().map(|(key, value)| (*key, value.as_slice())).collect();
         edits.object(self.open, self.members, is_removed, &inserted);
+    }
+
+    /// Whether the vendor answers a member with an error, and it can be left out. A call of old or a recording cannot:
+    /// of that the vendor has to tell.
+    fn refuses(&self, key: &str) -> bool {
+        let is_needed = || matches!(key, "function_call" | "audio") && self.value(key) != Some("null");
+        self.quirks.refuses_in_messages.contains(&key) && !is_needed()
     }
 
     /// Takes out the details that are sealed for targets of other protocols, which nobody can read behind this one.

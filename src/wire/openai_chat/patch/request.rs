@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::chat::{Effort, Reasoning};
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, Text};
-use crate::provider::{OutputCap, Quirks, ReasoningParameter, SamplingRule};
+use crate::provider::{OutputCap, Quirks, ReasoningParameter};
 use crate::wire::losses::lose;
 use crate::wire::{Adjusted, Change, Format, RequestPatch};
 
@@ -158,7 +158,12 @@ impl<'b, 'p> Patching<'b, 'p> {
     fn reasoning(&mut self, adjusted: &mut Adjusted) -> Result<bool, Failure> {
         let (whole, word) = (self.value("reasoning"), self.value("reasoning_effort"));
         let shown = self.value("include_reasoning").is_none_or(|value| value != "false");
-        let wish = read::reasoning_wish(whole, word)?;
+        let mut wish = read::reasoning_wish(whole, word)?;
+        let own_words = self.value("thinking").is_some() || self.value("enable_thinking").is_some();
+        let forced = self.value("tool_choice").is_some_and(|choice| !matches!(choice, "\"auto\"" | "\"none\""));
+        if forced && !own_words {
+            wish = thinking::unforced(wish, self.quirks, self.patch.facts, adjusted);
+        }
         if let Some(wish) = &wish {
             let off = wish.effort == Some(Effort::None) || wish.enabled == Some(false);
             self.thinks = !off && (self.thinks || *wish != Reasoning::default());
@@ -168,7 +173,6 @@ impl<'b, 'p> Patching<'b, 'p> {
             return Ok(hide);
         }
         self.remove("include_reasoning");
-        let own_words = self.value("thinking").is_some() || self.value("enable_thinking").is_some();
         let Some(wish) = wish.filter(|wish| *wish != Reasoning::default() && !own_words) else {
             self.remove("reasoning");
             return Ok(hide);
@@ -221,14 +225,8 @@ impl<'b, 'p> Patching<'b, 'p> {
     }
 
     fn sampling(&mut self, adjusted: &mut Adjusted) {
-        let refused: &[&'static str] = match self.patch.facts.sampling {
-            SamplingRule::Free => return,
-            SamplingRule::OneOfTemperatureAndTopP if self.value("temperature").is_some() => &["top_p"],
-            SamplingRule::OneOfTemperatureAndTopP => return,
-            SamplingRule::FixedWhileThinking if !self.thinks => return,
-            SamplingRule::Fixed | SamplingRule::FixedWhileThinking => &["temperature", "top_p"],
-        };
-        for key in refused {
+        let has_temperature = self.value("temperature").is_some();
+        for key in self.patch.facts.sampling.refused(self.thinks, has_temperature) {
             // One is what such models do anyway, and what they take.
             if self.value(key).is_some_and(|value| value != "1") {
                 self.remove(key);
@@ -280,13 +278,14 @@ impl<'b, 'p> Patching<'b, 'p> {
 
     /// What the vendor answers with an error.
     fn refused(&mut self, adjusted: &mut Adjusted) -> Result<(), Failure> {
-        for key in self.quirks.refuses {
+        for key in self.quirks.refuses.iter().chain(self.patch.facts.refuses) {
             let Some(value) = self.value(key) else { continue };
             self.remove(key);
             let usual = match *key {
                 "n" => value == "1",
                 "modalities" => matches!(value, "[\"text\"]" | "[]"),
-                _ => matches!(value, "false" | "{}" | "[]"),
+                "parallel_tool_calls" => value == "true",
+                _ => matches!(value, "false" | "{}" | "[]" | "0" | "0.0"),
             };
             if !usual && *key != "stream_options" {
                 lose(Format::OpenAiChat, *key, adjusted)?;

@@ -8,6 +8,7 @@ use crate::wire::carried::Carrier;
 use crate::wire::{Adjusted, Change, Target};
 
 use super::content::{takes_links, write_part};
+use crate::wire::openai_chat::NO_THOUGHT;
 use crate::wire::openai_chat::{details, ids};
 
 /// Writes the array of messages, with `instruction` at its head.
@@ -76,7 +77,11 @@ impl<'w> Writing<'w> {
         let mut object = Object::open(&mut written);
         object.string("role", role);
         if let Some(name) = &message.name {
-            object.text("name", name);
+            if self.target.quirks.refuses_in_messages.contains(&"name") {
+                self.adjusted.note("name", Change::Dropped);
+            } else {
+                object.text("name", name);
+            }
         }
         self.content(index, &parts, message.role, &mut object)?;
         if message.role == Role::Assistant {
@@ -187,6 +192,9 @@ impl<'w> Writing<'w> {
             }
             (ReasoningBack::Details, _) if details::any(parts, false) => {
                 object.array("reasoning_details", |list| details::write(parts, false, &Carrier::default(), list));
+            }
+            (ReasoningBack::ReasoningContent, None) if self.target.quirks.thoughts_demanded => {
+                object.text("reasoning_content", &Text::from_escaped(NO_THOUGHT));
             }
             (ReasoningBack::Nowhere, Some(_)) => self.adjusted.note("reasoning_details", Change::Dropped),
             _ => {}

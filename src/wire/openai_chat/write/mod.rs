@@ -6,7 +6,7 @@ mod messages;
 use crate::chat::{OutputShape, Request, Tool, ToolChoice};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
-use crate::provider::{ModelFacts, OutputCap, ReasoningControl, ReasoningParameter, SamplingRule};
+use crate::provider::{ModelFacts, OutputCap, ReasoningControl, ReasoningParameter};
 use crate::wire::losses::lose;
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
 
@@ -41,7 +41,7 @@ struct Writing<'w> {
 impl Writing<'_> {
     /// Whether the vendor takes `key`; if not it is given up, where that does no harm.
     fn takes(&mut self, key: &'static str) -> Result<bool, Failure> {
-        if !self.target.quirks.refuses.contains(&key) {
+        if !self.target.quirks.refuses.contains(&key) && !self.target.facts.refuses.contains(&key) {
             return Ok(true);
         }
         lose(Format::OpenAiChat, key, self.adjusted).map(|()| false)
@@ -138,18 +138,14 @@ impl Writing<'_> {
 
     fn sampling(&mut self, request: &Request<'_>) -> Result<(), Failure> {
         let sampling = &request.sampling;
-        let thinks = request.reasoning.is_some() || self.target.facts.thinks_unasked;
-        let (no_temperature, no_top_p) = match self.target.facts.sampling {
-            SamplingRule::Free => (false, false),
-            SamplingRule::OneOfTemperatureAndTopP => (false, sampling.temperature.is_some()),
-            SamplingRule::FixedWhileThinking => (thinks, thinks),
-            SamplingRule::Fixed => (true, true),
+        let thinks = match &request.reasoning {
+            Some(wish) => !thinking::is_off(wish),
+            None => self.target.facts.thinks_unasked,
         };
-        for (key, value, refused) in
-            [("temperature", &sampling.temperature, no_temperature), ("top_p", &sampling.top_p, no_top_p)]
-        {
+        let refused = self.target.facts.sampling.refused(thinks, sampling.temperature.is_some());
+        for (key, value) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
             match value {
-                Some(_) if refused => self.adjusted.note(key, Change::Dropped),
+                Some(_) if refused.contains(&key) => self.adjusted.note(key, Change::Dropped),
                 value => self.raw(key, value.as_ref())?,
             }
         }
@@ -208,7 +204,17 @@ impl Writing<'_> {
             let newer = quirks.output_cap == OutputCap::MaxCompletionTokens || facts.completion_cap_only;
             self.object.number(if newer { "max_completion_tokens" } else { "max_tokens" }, cap);
         }
-        if let Some(wish) = &request.reasoning {
+        let forced = matches!(
+            request.tool_choice,
+            Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { required: true, .. })
+        );
+        let wish = match &request.reasoning {
+            wish if forced && !request.tools.is_empty() => {
+                thinking::unforced(wish.clone(), quirks, facts, self.adjusted)
+            }
+            wish => wish.clone(),
+        };
+        if let Some(wish) = &wish {
             // Callers of other protocols ask for thinking whatever the model, and a level is refused by those without.
             let plain = ModelFacts { reasoning: ReasoningControl::None, ..facts.clone() };
             let told = quirks.reasoning_control == ReasoningParameter::Effort && facts.never_thinks();

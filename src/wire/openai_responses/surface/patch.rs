@@ -3,12 +3,13 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Signature, SignatureRole};
+use crate::chat::{Effort, Reasoning, Signature, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{self, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
-use crate::provider::{Capabilities, Quirks};
+use crate::provider::{Capabilities, ModelFacts, Quirks, ReasoningControl};
 use crate::wire::carried::{self, Carrier, Owner};
 use crate::wire::losses::GATEWAY;
+use crate::wire::openai_chat::level;
 use crate::wire::openai_responses::{PATH, read_answer};
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
@@ -60,17 +61,84 @@ pub fn patch_request(
     };
     let thinks = patch.facts.capabilities.is_some_and(|can| can.has(Capabilities::REASONING));
     let include = if thinks { with_encrypted(said("include")?.as_ref()) } else { None };
+    let mut refused = Refused { unforced: false, members: Vec::new() };
+    refused.find(text, &members, quirks, patch.facts, &mut edits, adjusted)?;
     let mut inserted: Vec<(&str, &[u8])> = vec![("store", b"false")];
+    if refused.unforced {
+        inserted.push(("reasoning", b"{\"effort\":\"none\"}"));
+    }
     inserted.extend(most.iter().map(|most| ("max_output_tokens", most.as_bytes())));
     inserted.extend(include.iter().map(|include| ("include", include.as_bytes())));
-    let removed =
-        |member: &Member<'_>| GATEWAY.contains(&&*member.key) || inserted.iter().any(|(key, _)| *key == member.key);
+    let removed = |member: &Member<'_>| {
+        let key = &*member.key;
+        GATEWAY.contains(&key) || refused.members.contains(&key) || inserted.iter().any(|(known, _)| *known == key)
+    };
     edits.object(open, &members, removed, &inserted);
     if let Some(input) = last("input") {
         own_thoughts(text, input, quirks, patch, &mut edits, adjusted)?;
     }
     let outgoing = Outgoing { path: PATH.to_owned(), headers: Vec::new(), body: edits.apply().into_owned() };
     Ok(Patched { outgoing, hide_reasoning: false })
+}
+
+/// What the model answers with an error.
+struct Refused {
+    /// It refuses to be made to call a tool while it thinks, so that it must not.
+    unforced: bool,
+    /// Members of the request.
+    members: Vec<&'static str>,
+}
+
+impl Refused {
+    /// Finds it; an effort that the model does not know becomes the nearest that it does.
+    fn find(
+        &mut self,
+        text: &str,
+        members: &[Member<'_>],
+        quirks: &Quirks,
+        facts: &ModelFacts,
+        edits: &mut Edits<'_>,
+        adjusted: &mut Adjusted,
+    ) -> Result<(), SyntaxError> {
+        let last = |key: &str| members.iter().rfind(|member| member.key == key);
+        let value = |key: &str| last(key).and_then(|member| text.get(member.value.clone()));
+        let mut effort = None;
+        if let Some(reasoning) = last("reasoning").filter(|_| value("reasoning").is_some_and(|it| it.starts_with('{')))
+        {
+            let inside = Cursor::at(text, reasoning.value.start).spans()?;
+            let written = inside.iter().rfind(|member| member.key == "effort").map(|member| member.value.clone());
+            let word = written.clone().and_then(|span| text.get(span)).map(|word| word.trim_matches('"'));
+            effort = word.and_then(Effort::parse);
+            let wish = Reasoning { effort, ..Reasoning::default() };
+            if facts.reasoning == ReasoningControl::None {
+                self.members.push("reasoning");
+                if effort.is_some_and(|effort| effort != Effort::None) {
+                    adjusted.note("reasoning", Change::Dropped);
+                }
+            } else if let (Some(span), Some(level)) = (written, level(&wish, facts, adjusted))
+                && Some(level) != effort
+            {
+                edits.replace(span, format!("\"{}\"", level.as_str()).into_bytes());
+            }
+        }
+        let thinks = effort.map_or(facts.thinks_unasked, |effort| effort != Effort::None);
+        let forced = value("tool_choice").is_some_and(|choice| !matches!(choice, "null" | "\"auto\"" | "\"none\""));
+        let may_think = thinks || facts.capabilities.is_some_and(|can| can.has(Capabilities::REASONING));
+        if forced && quirks.thinks_unforced && may_think && effort != Some(Effort::None) {
+            self.unforced = true;
+            if effort.is_some() {
+                adjusted.note("reasoning", Change::Dropped);
+            }
+        }
+        for key in facts.sampling.refused(thinks && !self.unforced, value("temperature").is_some()) {
+            // One is what such models do anyway, and what they take.
+            if value(key).is_some_and(|value| !matches!(value, "1" | "null")) {
+                self.members.push(key);
+                adjusted.note(*key, Change::Dropped);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// `include` with encrypted reasoning in it; `None` where it is in it already.
