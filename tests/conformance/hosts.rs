@@ -43,6 +43,8 @@ const KEYS: &[(&str, &str)] = &[
     ("MOONSHOT_API_KEY", "key"),
     ("QWEN_API_KEY", "key"),
     ("XAI_API_KEY", "key"),
+    ("AWS_REGION", "us-east-1"),
+    ("BEDROCK_ANTHROPIC_API_KEY", "key"),
 ];
 
 /// What the host, and on it the model, would answer with an error.
@@ -56,6 +58,9 @@ fn faults(host: &Value, rules: &Value, body: &Value) -> Vec<String> {
             faults.push(format!("`{key}` is lost"));
         }
     }
+    let text = body.to_string();
+    let words = |list: &str| rules[list].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
+    faults.extend(words("lacks_words").iter().filter(|word| text.contains(**word)).map(|word| format!("it says {word}")));
     let takes = &host[if body["input"].is_null() { "body" } else { "responses" }];
     for (key, value) in body.as_object().expect("an object") {
         if takes.is_array() && !has(takes, key) {

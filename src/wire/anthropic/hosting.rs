@@ -1,7 +1,7 @@
 //! Where the protocol is spoken: by its maker, or by a host that has the model in the path and the version in the body.
 
-use crate::json::{Object, Text};
-use crate::provider::{Hosting, percent_encoded};
+use crate::json::{self, Cursor, Edits, Kind, Object, SyntaxError, Text};
+use crate::provider::{Hosting, ModelFacts, StructuredOutput, percent_encoded};
 use crate::wire::{Adjusted, Change, Target};
 
 /// The version of the protocol.
@@ -117,4 +117,56 @@ pub(super) fn close(target: &Target<'_>, betas: Vec<String>, body: &mut Object<'
         Hosting::Own | Hosting::PublisherModel => headers.push(("anthropic-beta", betas.join(","))),
     }
     headers
+}
+
+/// The body with its cache marks as the host takes them: Bedrock's models before Claude 4.5 know no `ttl`,
+/// "cache_control.ephemeral.ttl: Extra inputs are not permitted".
+///
+/// Source: <https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html>.
+pub(super) fn marked(at: Hosting, facts: &ModelFacts, body: Vec<u8>, adjusted: &mut Adjusted) -> Vec<u8> {
+    let knows = at != Hosting::InvokeModel || facts.structured != StructuredOutput::ForcedTool;
+    if knows || !json::mentions(&body, b"\"ttl\"") {
+        return body;
+    }
+    let text = std::str::from_utf8(&body).unwrap_or_default();
+    let mut edits = Edits::of(&body);
+    match unmark(text, 0, DEEPEST, &mut edits) {
+        Ok(()) => {
+            adjusted.note("cache_control", Change::Clamped);
+            edits.apply().into_owned()
+        }
+        Err(_) => body,
+    }
+}
+
+/// A block of a result in a message of the conversation.
+const DEEPEST: usize = 8;
+
+/// Takes `ttl` off the marks of what stands at `position`, but for what models and callers wrote.
+fn unmark(text: &str, position: usize, depth: usize, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, position);
+    match cursor.kind().filter(|_| depth > 0) {
+        Some(Kind::Array) => cursor.items(|_, cursor| {
+            cursor.kind();
+            let start = cursor.position();
+            cursor.value()?;
+            unmark(text, start, depth - 1, edits)
+        }),
+        Some(Kind::Object) => {
+            for member in cursor.spans()? {
+                match &*member.key {
+                    "cache_control" => {
+                        let mut mark = Cursor::at(text, member.value.start);
+                        if mark.kind() == Some(Kind::Object) {
+                            edits.object(mark.position(), &mark.spans()?, |member| member.key == "ttl", &[]);
+                        }
+                    }
+                    "input" | "input_schema" => {}
+                    _ => unmark(text, member.value.start, depth - 1, edits)?,
+                }
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }

@@ -77,7 +77,9 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     let betas = hosting::betas(native.betas);
     let headers = hosting::close(target, betas, &mut body);
     body.close();
-    Ok(Outgoing { path: hosting::path(target.quirks.hosting, target.model, request.stream), headers, body: out })
+    let at = target.quirks.hosting;
+    let body = hosting::marked(at, facts, out, adjusted);
+    Ok(Outgoing { path: hosting::path(at, target.model, request.stream), headers, body })
 }
 
 /// What the caller allows, what the model can give, or [`DEFAULT_MAX_TOKENS`].

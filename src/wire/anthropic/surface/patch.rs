@@ -84,7 +84,8 @@ pub fn patch_request<'h>(
         foreign_thoughts(text, messages.value.start, &mut edits, adjusted)?;
     }
     let path = hosting::path(at, patch.model, patch.stream);
-    let outgoing = Outgoing { path, headers, body: edits.apply().into_owned() };
+    let body = hosting::marked(at, patch.facts, edits.apply().into_owned(), adjusted);
+    let outgoing = Outgoing { path, headers, body };
     Ok(Patched { outgoing, hide_reasoning: false })
 }
 

@@ -371,3 +371,42 @@ fn a_host_gets_the_callers_own_request() {
     assert_eq!((&body["anthropic_version"], &body["stream"]), (&json!("vertex-2023-10-16"), &json!(true)));
     assert_eq!((body.get("model"), &body["anthropic_beta"]), (None, &json!(["old"])));
 }
+
+/// Bedrock's models before Claude 4.5 know marks without a time alone; others, and other hosts, take one.
+#[test]
+fn marks_lose_their_hour_where_a_model_of_bedrocks_does_not_know_it() {
+    let mark = json!({"type": "ephemeral", "ttl": "1h"});
+    let own = json!({"cache_control": {"ttl": "1h"}});
+    let body = json!({
+        "max_tokens": 5,
+        "system": [{"type": "text", "text": "s", "cache_control": mark}],
+        "tools": [{"name": "f", "input_schema": own, "cache_control": mark}],
+        "messages": [
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": "f", "input": own}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c",
+                "content": [{"type": "text", "text": "\"ttl\"", "cache_control": mark}]}]},
+        ],
+    });
+    let sent = |model: &str, at: Hosting| {
+        let facts = crate::provider::family(model).expect("a family").facts();
+        let patch =
+            RequestPatch { model, stream: false, facts, default_max_tokens: None, keys: None, target: "p/m" };
+        let mut adjusted = Adjusted::default();
+        let patched = patch_request(body.to_string().as_bytes(), &patch, at, &|_| None, &mut adjusted).expect("it");
+        (serde_json::from_slice::<Value>(&patched.outgoing.body).expect("JSON"), adjusted.header())
+    };
+    let (old, told) = sent("anthropic.claude-3-7-sonnet-20250219-v1:0", Hosting::InvokeModel);
+    assert_eq!(told, "cache_control=clamped");
+    let short = json!({"type": "ephemeral"});
+    assert_eq!((&old["system"][0]["cache_control"], &old["tools"][0]["cache_control"]), (&short, &short));
+    assert_eq!(old["messages"][1]["content"][0]["content"][0]["cache_control"], short);
+    assert_eq!((&old["tools"][0]["input_schema"], &old["messages"][0]["content"][0]["input"]), (&own, &own));
+    for (model, at) in [
+        ("anthropic.claude-sonnet-4-5-20250929-v1:0", Hosting::InvokeModel),
+        ("claude-3-7-sonnet-20250219", Hosting::Own),
+        ("claude-3-7-sonnet@20250219", Hosting::PublisherModel),
+    ] {
+        let (sent, told) = sent(model, at);
+        assert_eq!((&sent["system"], told.as_str()), (&body["system"], ""), "{model}");
+    }
+}
