@@ -8,6 +8,7 @@ use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
 use crate::route::Candidate;
+use crate::route::overrides::Asked;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::carried::{Carrier, Keys};
@@ -105,11 +106,19 @@ impl Gateway {
             .ok_or_else(|| Failure::new(Kind::NotFound, format!("There is no provider `{provider}`.")))?;
         let facts = registry.facts(&provider, &model);
         // Elsewhere an effort is put into what the target takes on its way; this is a protocol in which it goes as it is.
-        let is_native = upstream.format == Format::Anthropic && call.surface() == Surface::Anthropic;
+        let surface = call.surface();
+        let is_native = upstream.format == surface.format();
         let in_words =
             |effort| matches!(facts.reasoning, ReasoningControl::Effort { levels } if levels.contains(&effort));
-        let takes = |effort: Effort| !is_native || in_words(effort);
-        if let Some(changed) = call.overridden(&provider, &model, &takes)? {
+        let asked = |body: &[u8], effort: Effort| match surface {
+            Surface::Anthropic if is_native && !in_words(effort) => Asked::Not,
+            Surface::Gemini | Surface::Bedrock | Surface::Cohere if is_native => {
+                let own = surface.own_effort(body, effort, &model, &upstream.quirks, &facts);
+                own.map_or(Asked::Not, Asked::As)
+            }
+            _ => Asked::ByWord,
+        };
+        if let Some(changed) = call.overridden(&provider, &model, &asked)? {
             let sent = std::mem::replace(&mut call.incoming.body, changed);
             call.original_body.get_or_insert(sent);
         } else if let Some(original) = call.original_body.take() {

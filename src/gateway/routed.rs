@@ -17,6 +17,7 @@ use crate::route::decide::BudgetState;
 use crate::route::demands::Demands;
 use crate::route::facts::CallFacts;
 use crate::route::objective::Objective;
+use crate::route::overrides::Asked;
 use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, Router, concerns, demanded, names_alias};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
@@ -303,8 +304,8 @@ impl Call {
         self.reading.take().map_or_else(|| Reading::of(&self.incoming.body), |reading| *reading)
     }
 
-    /// The body with what the chosen candidate changes in it; nothing where it changes nothing. `takes` says which
-    /// efforts the target can be asked for.
+    /// The body with what the chosen candidate changes in it; nothing where it changes nothing. `asked` says how the
+    /// target is asked for an effort, given the body as the caller sent it.
     ///
     /// # Errors
     /// Where the body is no JSON object.
@@ -312,7 +313,7 @@ impl Call {
         &self,
         provider: &str,
         model: &str,
-        takes: &dyn Fn(Effort) -> bool,
+        asked: &dyn Fn(&[u8], Effort) -> Asked,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let Some(routed) = self.routed.as_ref().filter(|_| self.task() == Some(Task::Chat)) else {
             return Ok(None);
@@ -321,7 +322,7 @@ impl Call {
         let changes = chosen.and_then(|contender| routed.expanded.overrides.get(contender.source));
         let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return Ok(None) };
         let original = self.original_body.as_deref().unwrap_or(&self.incoming.body);
-        let body = changes.apply(original, self.surface(), takes);
+        let body = changes.apply(original, self.surface(), &|effort| asked(original, effort));
         body.map(Some).map_err(|error| Failure::bad_request("model", format!("The body cannot be changed: {error}.")))
     }
 }

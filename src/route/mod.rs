@@ -15,7 +15,7 @@ mod list;
 pub mod meaning;
 mod nearest;
 pub mod objective;
-mod overrides;
+pub mod overrides;
 mod plan;
 pub mod reading;
 mod resolve;

@@ -14,23 +14,40 @@ struct Words {
     /// The output limit; the first name is the usual one.
     limits: &'static [&'static str],
     /// The object that holds the effort, and its name there. The object is empty where there is none.
-    effort: Option<(&'static str, &'static str)>,
+    effort: (&'static str, &'static str),
+}
+
+/// How a target is asked for an effort.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Not at all.
+    Not,
+    /// By the word for it, which is put into what the target takes on the way.
+    ByWord,
+    /// By this, which is what the model takes where the body goes on as it is.
+    As(String),
 }
 
 impl Words {
     fn of(surface: Surface) -> Words {
         let beside = |limits, effort| Words { within: "", top_p: "top_p", limits, effort };
         match surface {
-            Surface::OpenAiChat => beside(&["max_tokens", "max_completion_tokens"], Some(("", "reasoning_effort"))),
-            Surface::OpenAiResponses => beside(&["max_output_tokens"], Some(("reasoning", "effort"))),
-            Surface::Anthropic => beside(&["max_tokens"], Some(("output_config", "effort"))),
-            Surface::Gemini => {
-                Words { within: "generationConfig", top_p: "topP", limits: &["maxOutputTokens"], effort: None }
-            }
-            Surface::Bedrock => {
-                Words { within: "inferenceConfig", top_p: "topP", limits: &["maxTokens"], effort: None }
-            }
-            Surface::Cohere => Words { top_p: "p", ..beside(&["max_tokens"], None) },
+            Surface::OpenAiChat => beside(&["max_tokens", "max_completion_tokens"], ("", "reasoning_effort")),
+            Surface::OpenAiResponses => beside(&["max_output_tokens"], ("reasoning", "effort")),
+            Surface::Anthropic => beside(&["max_tokens"], ("output_config", "effort")),
+            Surface::Gemini => Words {
+                within: "generationConfig",
+                top_p: "topP",
+                limits: &["maxOutputTokens"],
+                effort: ("thinkingConfig", "thinkingLevel"),
+            },
+            Surface::Bedrock => Words {
+                within: "inferenceConfig",
+                top_p: "topP",
+                limits: &["maxTokens"],
+                effort: ("additionalModelRequestFields", "reasoning_effort"),
+            },
+            Surface::Cohere => Words { top_p: "p", ..beside(&["max_tokens"], ("", "reasoning_effort")) },
         }
     }
 }
@@ -40,29 +57,48 @@ type Changes = Vec<(&'static str, String)>;
 
 impl Overrides {
     /// `body`, which speaks `surface`, with what these change. What is not named stays byte for byte. An effort is left
-    /// out where the protocol has no word for one, and where `takes` says that the target does not take it.
+    /// asked for as `asked` says of the target.
     ///
     /// # Errors
     /// Where the body is no JSON object.
-    pub fn apply(&self, body: &[u8], surface: Surface, takes: &dyn Fn(Effort) -> bool) -> Result<Vec<u8>, SyntaxError> {
+    pub fn apply(
+        &self,
+        body: &[u8],
+        surface: Surface,
+        asked: &dyn Fn(Effort) -> Asked,
+    ) -> Result<Vec<u8>, SyntaxError> {
         let members = Cursor::new(body)?.spans()?;
         let words = Words::of(surface);
         let inner = value(body, &members, words.within);
-        let sampling = match words.within {
+        let mut inside = match words.within {
             "" => self.sampling(&words, body, &members),
             _ => {
                 let inner = inner.unwrap_or("{}").as_bytes();
                 self.sampling(&words, inner, &Cursor::new(inner)?.spans()?)
             }
         };
+        let (within, name) = words.effort;
+        let word = self.reasoning_effort.map(|effort| (asked(effort), format!("\"{}\"", effort.as_str())));
         let mut changes = Changes::new();
-        nest(&mut changes, words.within, sampling, inner)?;
-        if let (Some(effort), Some((within, name))) =
-            (self.reasoning_effort.filter(|effort| takes(*effort)), words.effort)
-        {
-            let written = vec![(name, format!("\"{}\"", effort.as_str()))];
-            nest(&mut changes, within, written, value(body, &members, within))?;
+        match word {
+            None | Some((Asked::Not, _)) => {}
+            // A budget beside a level is refused; whether thoughts are shown is the caller's to say.
+            Some((asked, word)) if surface == Surface::Gemini => {
+                let config = inner.map(|inner| member(inner, within)).transpose()?.flatten();
+                let shown = config.map(|config| member(config, "includeThoughts")).transpose()?.flatten();
+                let shown = shown.map(|shown| format!("\"includeThoughts\":{shown},")).unwrap_or_default();
+                let by_word = format!("{{{shown}\"{name}\":{word}}}");
+                inside.push((within, if let Asked::As(json) = asked { json } else { by_word }));
+            }
+            Some((Asked::As(json), _)) if surface == Surface::Cohere => changes.push(("thinking", json)),
+            Some((Asked::As(json), _)) => {
+                changes.push((within, merged(value(body, &members, within).unwrap_or("{}"), &json)?));
+            }
+            Some((Asked::ByWord, word)) => {
+                nest(&mut changes, within, vec![(name, word)], value(body, &members, within))?;
+            }
         }
+        nest(&mut changes, words.within, inside, inner)?;
         if let Some(prefix) = &self.system_prefix {
             let key = match surface {
                 Surface::OpenAiChat | Surface::Cohere => "messages",
@@ -103,6 +139,25 @@ fn nest(changes: &mut Changes, within: &'static str, inner: Changes, written: Op
         changes.push((within, String::from_utf8_lossy(&json).into_owned()));
     }
     Ok(())
+}
+
+/// What stands in an object under a name.
+fn member<'b>(object: &'b str, name: &str) -> Result<Option<&'b str>, SyntaxError> {
+    Ok(value(object.as_bytes(), &Cursor::new(object.as_bytes())?.spans()?, name))
+}
+
+/// The members of both objects, those of the second where both have one. How much to think the second says alone.
+fn merged(first: &str, second: &str) -> Result<String, SyntaxError> {
+    const THINKING: [&str; 5] =
+        ["thinking", "reasoning_config", "reasoningConfig", "reasoning_effort", "output_config"];
+    let ours = Cursor::new(second.as_bytes())?.spans()?;
+    let theirs = Cursor::new(first.as_bytes())?.spans()?;
+    let kept = theirs
+        .iter()
+        .filter(|member| !THINKING.contains(&&*member.key) && ours.iter().all(|known| known.key != member.key));
+    let kept = kept.filter_map(|member| first.get(member.start..member.value.end));
+    let all: Vec<&str> = kept.chain(ours.iter().filter_map(|own| second.get(own.start..own.value.end))).collect();
+    Ok(format!("{{{}}}", all.join(",")))
 }
 
 /// What stands in `object` under a name, unless that is null; the last of several counts, as everybody else reads it.
@@ -176,7 +231,7 @@ mod tests {
     use super::*;
 
     fn applied(overrides: &Overrides, body: &str, surface: Surface) -> serde_json::Value {
-        let out = overrides.apply(body.as_bytes(), surface, &|_| true).expect("an object");
+        let out = overrides.apply(body.as_bytes(), surface, &|_| Asked::ByWord).expect("an object");
         serde_json::from_slice(&out).expect("JSON")
     }
 
@@ -248,41 +303,68 @@ mod tests {
             ),
             (
                 Surface::Gemini,
-                serde_json::json!({"contents": [], "generation_config": {"max_output_tokens": 500, "topK": 3, "temperature": 1},
+                serde_json::json!({"contents": [], "generation_config": {"max_output_tokens": 500, "topK": 3, "temperature": 1,
+                        "thinking_config": {"include_thoughts": true, "thinking_budget": 9}},
                     "system_instruction": {"role": "system", "parts": {"text": "Then."}}}),
                 serde_json::json!({"contents": [], "systemInstruction": {"parts": [{"text": "First."}, {"text": "Then."}]},
-                    "generationConfig": {"maxOutputTokens": 100, "topK": 3, "temperature": 0.2, "topP": 0.9}}),
+                    "generationConfig": {"maxOutputTokens": 100, "topK": 3, "temperature": 0.2, "topP": 0.9,
+                        "thinkingConfig": {"includeThoughts": true, "thinkingLevel": "low"}}}),
             ),
             (
                 Surface::Gemini,
                 serde_json::json!({"contents": []}),
                 serde_json::json!({"contents": [], "systemInstruction": {"parts": [{"text": "First."}]},
-                    "generationConfig": {"maxOutputTokens": 100, "temperature": 0.2, "topP": 0.9}}),
+                    "generationConfig": {"maxOutputTokens": 100, "temperature": 0.2, "topP": 0.9,
+                        "thinkingConfig": {"thinkingLevel": "low"}}}),
             ),
             (
                 Surface::Bedrock,
                 serde_json::json!({"messages": [], "system": [{"text": "Then."}], "inferenceConfig": {"maxTokens": 40}}),
                 serde_json::json!({"messages": [], "system": [{"text": "First."}, {"text": "Then."}],
-                    "inferenceConfig": {"maxTokens": 40, "temperature": 0.2, "topP": 0.9}}),
+                    "inferenceConfig": {"maxTokens": 40, "temperature": 0.2, "topP": 0.9},
+                    "additionalModelRequestFields": {"reasoning_effort": "low"}}),
             ),
             (
                 Surface::Cohere,
                 serde_json::json!({"messages": [{"role": "user", "content": "hi"}], "p": 0.5}),
                 serde_json::json!({"messages": [{"role": "system", "content": "First."}, {"role": "user", "content": "hi"}],
-                    "p": 0.9, "temperature": 0.2, "max_tokens": 100}),
+                    "p": 0.9, "temperature": 0.2, "max_tokens": 100, "reasoning_effort": "low"}),
             ),
         ];
         for (surface, body, expected) in cases {
             assert_eq!(applied(&all, &body.to_string(), surface), expected, "{surface:?}");
         }
-        let refused = all.apply(b"{}", Surface::Anthropic, &|_| false).expect("an object");
+        let refused = all.apply(b"{}", Surface::Anthropic, &|_| Asked::Not).expect("an object");
         assert!(!String::from_utf8_lossy(&refused).contains("effort"), "the target does not take it");
+    }
+
+    #[test]
+    fn what_the_model_takes_goes_where_it_stands() {
+        let low = Overrides { reasoning_effort: Some(Effort::Low), ..Overrides::default() };
+        let asked = |surface, body: serde_json::Value, own: &str| {
+            let own = || Asked::As(own.to_owned());
+            let out = low.apply(body.to_string().as_bytes(), surface, &|_| own()).expect("an object");
+            serde_json::from_slice::<serde_json::Value>(&out).expect("JSON")
+        };
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+        let own = r#"{"thinkingBudget":1024}"#;
+        let gemini = json(r#"{"generationConfig":{"topK":3,"thinkingConfig":{"thinkingLevel":"high"}}}"#);
+        let expected = json(r#"{"generationConfig":{"topK":3,"thinkingConfig":{"thinkingBudget":1024}}}"#);
+        assert_eq!(asked(Surface::Gemini, gemini, own), expected);
+        let own = r#"{"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}}"#;
+        let converse = json(r#"{"additionalModelRequestFields":{"reasoning_config":{"type":"enabled"},"x":1}}"#);
+        let expected = json(
+            r#"{"additionalModelRequestFields":{"x":1,"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}}}"#,
+        );
+        assert_eq!(asked(Surface::Bedrock, converse, own), expected);
+        let own = r#"{"type":"enabled"}"#;
+        assert_eq!(asked(Surface::Cohere, json("{}"), own), json(r#"{"thinking":{"type":"enabled"}}"#));
     }
 
     #[test]
     fn what_changes_nothing_changes_nothing() {
         let body = br#"{"a":1,"b":[1, 2]}"#;
-        let apply = |body: &[u8]| Overrides::default().apply(body, Surface::OpenAiChat, &|_| true);
+        let apply = |body: &[u8]| Overrides::default().apply(body, Surface::OpenAiChat, &|_| Asked::Not);
         assert_eq!(apply(body).expect("an object"), br#"{"a":1,"b":[1, 2]}"#);
         assert_eq!(apply(b"{}").expect("an object"), b"{}");
         assert!(apply(b"[]").is_err());

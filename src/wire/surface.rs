@@ -5,11 +5,13 @@ use std::rc::Rc;
 
 use super::carried::{Carrier, Keys};
 use super::drive::StreamPatcher;
-use super::{Adjusted, Closing, Format, InlinedMedia, Naming, Outgoing, StreamWriter};
+use super::{Adjusted, Closing, Format, InlinedMedia, Naming, Outgoing, StreamWriter, Target};
 use super::{anthropic, bedrock, cohere, gemini, openai_chat, openai_responses};
-use crate::chat::{Answer, EmbeddingsAnswer, EmbeddingsRequest, Request, Usage, VectorEncoding};
+use crate::chat::{
+    Answer, Effort, EmbeddingsAnswer, EmbeddingsRequest, Message, Part, Reasoning, Request, Role, Usage, VectorEncoding,
+};
 use crate::failure::Failure;
-use crate::json::{Object, Raw};
+use crate::json::{Object, Raw, Text};
 use crate::provider::{Hosting, ModelFacts, Quirks};
 
 /// The protocol a caller speaks.
@@ -157,6 +159,40 @@ impl Surface {
     #[must_use]
     pub fn omits_thoughts(self, request: &Request<'_>) -> bool {
         self == Surface::Anthropic && request.reasoning.as_ref().is_some_and(|wish| wish.exclude)
+    }
+
+    /// What asks a model for `effort` where the caller's own body goes on to an upstream of the same protocol, as that
+    /// protocol's writer says it: Gemini's `thinkingConfig`, Converse's `additionalModelRequestFields`, Cohere's
+    /// `thinking`. `None` where the model takes none, and for the protocols that have a word for it.
+    #[must_use]
+    pub fn own_effort(
+        self,
+        body: &[u8],
+        effort: Effort,
+        model: &str,
+        quirks: &Quirks,
+        facts: &ModelFacts,
+    ) -> Option<String> {
+        let path: &[&str] = match self {
+            Surface::Gemini => &["generationConfig", "thinkingConfig"],
+            Surface::Bedrock => &["additionalModelRequestFields"],
+            Surface::Cohere => &["thinking"],
+            Surface::OpenAiChat | Surface::OpenAiResponses | Surface::Anthropic => return None,
+        };
+        let mut request = self.read_request(body).ok()?;
+        let exclude = request.reasoning.take().map_or(self == Surface::Gemini, |wish| wish.exclude);
+        request.reasoning = Some(Reasoning { effort: Some(effort), exclude, ..Reasoning::default() });
+        if self == Surface::Gemini {
+            // What is said has no part in it there, and links in it are not fetched yet.
+            let (text, cache) = (Text::from_escaped("?"), None);
+            let question = Part::Text { text, cache, citations: Vec::new(), signature: None };
+            request.messages = vec![Message { role: Role::User, name: None, parts: vec![question] }];
+        }
+        let target = Target { model, quirks, facts, inlined: &InlinedMedia::new() };
+        let written = self.format().write_request(&request, &target, &mut Adjusted::default()).ok()?;
+        let written = Raw::parse(std::str::from_utf8(&written.body).ok()?).ok()?;
+        let own = path.iter().try_fold(written, |object, key| object.member(key))?;
+        Some(own.get().to_owned())
     }
 
     /// Puts a chat call right for an upstream of the same protocol; what nobody here models stays as it is. `header`

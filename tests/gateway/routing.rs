@@ -233,6 +233,54 @@ fn what_a_candidate_changes_is_sent_for_callers_of_every_protocol() {
     assert!(String::from_utf8_lossy(&sent(step).body).contains(r#"effort":"low""#));
 }
 
+/// In the words of the protocol, or of the model where the body goes on as it is.
+#[test]
+fn an_effort_of_an_alias_is_asked_for_over_every_protocol() {
+    let candidate = |model: &str| json!([{"model": model, "with": {"reasoning_effort": "low"}}]);
+    let aliases = json!({
+        "openai": {"candidates": candidate("openai/gpt-5")}, "claude": {"candidates": candidate("anthropic/claude-opus-5")},
+        "tokens": {"candidates": candidate("gemini/gemini-2.5-pro")},
+        "levels": {"candidates": candidate("gemini/gemini-3.1-pro-preview")},
+        "hosted": {"candidates": candidate("bedrock/us.anthropic.claude-opus-5-v1")},
+        "command": {"candidates": candidate("cohere/command-a-reasoning-08-2025")},
+    });
+    let document = json!({"version": 1, "aliases": aliases}).to_string();
+    let keys = [("AWS_REGION", "us-east-1"), ("BEDROCK_API_KEY", "key"), ("COHERE_API_KEY", "key")];
+    let mut world = World::of(Key::default(), &document, &keys);
+    let mut sent = |alias: &str, surface: &str| {
+        let (path, body) = match surface {
+            "gemini" => (
+                format!("/v1beta/models/{alias}:generateContent"),
+                json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}],
+                    "generationConfig": {"thinkingConfig": {"includeThoughts": true, "thinkingBudget": 9000}}}),
+            ),
+            "converse" => (
+                format!("/model/{alias}/converse"),
+                json!({"messages": [{"role": "user", "content": [{"text": "hi"}]}],
+                    "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 9000}}}),
+            ),
+            _ => (
+                "/v2/chat".to_owned(),
+                json!({"model": alias, "messages": [{"role": "user", "content": "hi"}],
+                    "thinking": {"type": "enabled", "token_budget": 9000}}),
+            ),
+        };
+        let (_, step) = world.send(&path, &body.to_string(), &[]);
+        parsed(&crate::world::sent(step).body)
+    };
+    for surface in ["gemini", "converse", "cohere"] {
+        assert_eq!(sent("openai", surface)["reasoning_effort"], "low", "{surface}");
+        assert_eq!(sent("claude", surface)["output_config"]["effort"], "low", "{surface}");
+    }
+    let thinking = |shown: bool| json!({"includeThoughts": shown, "thinkingLevel": "low"});
+    assert_eq!(sent("levels", "gemini")["generationConfig"]["thinkingConfig"], thinking(true));
+    assert_eq!(sent("tokens", "gemini")["generationConfig"]["thinkingConfig"]["thinkingBudget"], 1024);
+    let own = &sent("hosted", "converse")["additionalModelRequestFields"];
+    assert_eq!((&own["thinking"]["type"], &own["output_config"]["effort"]), (&json!("adaptive"), &json!("low")));
+    let own = &sent("command", "cohere")["thinking"];
+    assert!(own["type"] == "enabled" && own["token_budget"] != 9000, "{own}");
+}
+
 #[test]
 fn suffixes_and_sorts_choose_among_all_who_have_the_model() {
     let document = r#"{"version":1,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{OutputShape, Reasoning, Request, Tool, ToolChoice};
+use crate::chat::{Effort, OutputShape, Reasoning, Request, Tool, ToolChoice};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 use crate::wire::losses::GATEWAY;
@@ -69,6 +69,11 @@ fn member<'a>(key: &str, cursor: &mut Cursor<'a>, request: &mut Request<'a>, str
             }
         }
         "thinking" => request.reasoning = thinking(&place, cursor)?,
+        // No word of this protocol's, but of an alias that asks for it.
+        "reasoning_effort" => {
+            let effort = place.text(cursor)?.and_then(|word| Effort::parse(&word.decode()));
+            request.reasoning = effort.map(|effort| Reasoning { effort: Some(effort), ..Reasoning::default() });
+        }
         "documents" => {
             let documents = cursor.value()?;
             if !documents.is_null() && &*documents.compact() != "[]" {
