@@ -68,7 +68,7 @@ export function readCatalogue() {
 }
 
 function write(models, exceptions, date) {
-  const lines = models.map((model) => line(model, exceptions));
+  const lines = withThinking(models).map((model) => line(model, exceptions));
   lines.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)));
   const twice = lines.find(({ key }, index) => lines[index + 1]?.key === key);
   if (twice) throw new Error(`${twice.key} stands there twice`);
@@ -77,6 +77,35 @@ function write(models, exceptions, date) {
     "#licence\tFacts from LiteLLM's public price list (MIT licence, Copyright (c) 2023 Berri AI)",
   ];
   return [...header, ...lines.map(({ text }) => text)].join("\n") + "\n";
+}
+
+/**
+ * The list with the mark for thinking where it lacks it: lists have open models by the host, and forget it here and there.
+ * Who makes a model think is its maker, not its host; so it has it where its name says so, or where two other hosts of the
+ * same model say so. What is not listed with any ability is left alone: nobody looked.
+ */
+export function withThinking(models) {
+  const hosts = new Map();
+  for (const model of models.filter((model) => model.capabilities?.includes("reasoning"))) {
+    const name = plainName(model);
+    hosts.set(name, (hosts.get(name) ?? new Set()).add(model.provider));
+  }
+  return models.map((model) => {
+    const { mode, capabilities, provider } = model;
+    if (mode !== "chat" || !capabilities?.length || capabilities.includes("reasoning")) return model;
+    const name = plainName(model);
+    const others = [...(hosts.get(name) ?? [])].filter((host) => host !== provider).length;
+    const thinks = /(^|-)(thinking|reasoning)($|-)/.test(name) && !name.includes("non-");
+    return thinks || others >= 2 ? { ...model, capabilities: [...capabilities, "reasoning"] } : model;
+  });
+}
+
+/** What a model is called without its maker's name in front and the number format behind. */
+function plainName({ provider, id }) {
+  const last = id.toLowerCase().split("/").at(-1).split(provider === "ollama" ? ":" : "\n")[0];
+  // Fireworks writes 5p1 for 5.1.
+  const name = provider === "fireworks" ? last.replace(/(\d)p(?=\d)/g, "$1.") : last;
+  return name.replace(/-(maas|turbo|tput|fp8|fp4|nvfp4|bf16|awq|int4)$/, "");
 }
 
 /** One model of a price list as a line of the catalogue. */

@@ -12,7 +12,7 @@
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { access } from "../../../tests/tools/variables.mjs";
-import { isPriced, line, PER_TOKEN_MODES, perRequest, readCatalogue, readExceptions } from "./generate.mjs";
+import { isPriced, line, PER_TOKEN_MODES, perRequest, readCatalogue, readExceptions, withThinking } from "./generate.mjs";
 
 async function main() {
   const options = readOptions(process.argv.slice(2));
@@ -52,7 +52,7 @@ function readOptions(words) {
 function changed(list, inDocument) {
   const [catalogue, exceptions] = [readCatalogue(), readExceptions()];
   const models = {};
-  for (const model of list.filter(({ mode }) => PER_TOKEN_MODES.includes(mode))) {
+  for (const model of withThinking(list).filter(({ mode }) => PER_TOKEN_MODES.includes(mode))) {
     const { key, text } = line(model, exceptions);
     if (catalogue.get(key) !== text || key in inDocument) models[key] = entry(model, exceptions);
   }

@@ -45,6 +45,31 @@ fn a_known_model_has_its_known_facts() {
     assert_eq!(date().len(), "2026-11".len());
 }
 
+/// Price lists forget the mark of open models here and there, and efforts are dropped where it is not.
+#[test]
+fn a_model_that_thinks_is_marked_wherever_it_is_served() {
+    let thinks = |provider, model: &str| {
+        let entry = find(provider, model).unwrap_or_else(|| panic!("{model} is listed"));
+        entry.capabilities().unwrap_or_default().has(Capabilities::REASONING)
+    };
+    for (provider, model) in [
+        ("together", "deepseek-ai/DeepSeek-V4.1-Flash"),
+        ("deepinfra", "Qwen/Qwen3-235B-A22B-Thinking-2507"),
+        ("baseten", "zai-org/GLM-4.7"),
+        ("ollama", "deepseek-v3.1:671b-cloud"),
+        ("fireworks", "accounts/fireworks/models/kimi-k2p5"),
+    ] {
+        assert!(thinks(provider, model), "{model}");
+    }
+    for (provider, model) in [
+        ("deepinfra", "Qwen/Qwen3-Coder-480B-A35B-Instruct"),
+        ("qwen", "qwen3-next-80b-a3b-instruct"),
+        ("xai", "grok-4.20-0309-non-reasoning"),
+    ] {
+        assert!(!thinks(provider, model), "{model}");
+    }
+}
+
 #[test]
 fn searches_are_priced_where_the_price_is_known() {
     let search = |provider, model: &str| {
