@@ -3,9 +3,15 @@
 
 use latchkey::gateway::Step;
 use latchkey::keys::Key;
+use latchkey::wire::Format;
 use serde_json::{Value, json};
 
+use super::schema;
 use super::world::{World, json as parse, sent};
+
+/// Callers, and what they speak.
+const OWN: [(&str, &str); 4] =
+    [("of Messages", "anthropic"), ("of Gemini", "gemini"), ("of Converse", "bedrock"), ("of Cohere", "cohere")];
 
 /// Members that say who speaks and are everywhere.
 const ALWAYS: [&str; 1] = ["role"];
@@ -28,7 +34,10 @@ fn hosts_are_sent_what_they_take() {
             checked += 1;
             let outbound = sent(step);
             let sent = parse(&outbound.body);
-            wrong.extend(faults(host, rules, &sent).into_iter().map(|fault| format!("{model}, {caller}: {fault}")));
+            let is_own = OWN.iter().any(|(name, format)| *name == caller && rules["format"] == *format);
+            wrong.extend(
+                faults(host, rules, &sent, is_own).into_iter().map(|fault| format!("{model}, {caller}: {fault}")),
+            );
         }
     }
     assert!(checked > 100 || !wrong.is_empty(), "only {checked} requests were looked at");
@@ -45,10 +54,15 @@ const KEYS: &[(&str, &str)] = &[
     ("XAI_API_KEY", "key"),
     ("AWS_REGION", "us-east-1"),
     ("BEDROCK_ANTHROPIC_API_KEY", "key"),
+    ("BEDROCK_API_KEY", "key"),
+    ("COHERE_API_KEY", "key"),
+    ("OLLAMA_API_KEY", "key"),
 ];
 
 /// What the host, and on it the model, would answer with an error.
-fn faults(host: &Value, rules: &Value, body: &Value) -> Vec<String> {
+///
+/// What callers say in the protocol of the model itself is theirs, but for sampling parameters.
+fn faults(host: &Value, rules: &Value, body: &Value, is_own: bool) -> Vec<String> {
     let mut faults = Vec::new();
     let has = |list: &Value, word: &str| list.as_array().is_some_and(|list| list.iter().any(|item| item == word));
     let effort = body["reasoning_effort"].as_str().or(body["reasoning"]["effort"].as_str());
@@ -59,15 +73,28 @@ fn faults(host: &Value, rules: &Value, body: &Value) -> Vec<String> {
         }
     }
     let text = body.to_string();
-    let words = |list: &str| rules[list].as_array().into_iter().flatten().filter_map(Value::as_str).collect::<Vec<_>>();
-    faults.extend(words("lacks_words").iter().filter(|word| text.contains(**word)).map(|word| format!("it says {word}")));
+    let lacked = rules["lacks_words"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    faults.extend(lacked.filter(|word| !is_own && text.contains(word)).map(|word| format!("it says {word}")));
+    if let Some(format) = rules["format"].as_str() {
+        let format = Format::ALL.iter().find(|known| known.as_str() == format).expect("a format");
+        faults.extend(schema::holds(*format, body).err());
+    }
+    for apart in rules["apart"].as_array().into_iter().flatten().filter_map(Value::as_array) {
+        if apart.iter().filter_map(Value::as_str).all(|key| !body[key].is_null()) {
+            faults.push(format!("{apart:?} exclude each other"));
+        }
+    }
     let takes = &host[if body["input"].is_null() { "body" } else { "responses" }];
     for (key, value) in body.as_object().expect("an object") {
         if takes.is_array() && !has(takes, key) {
             faults.push(format!("it has no `{key}`"));
         }
         let over_chat = !body["messages"].is_null() && has(&rules["refuses_over_chat"], key);
-        if has(&rules["refuses"], key) || over_chat || (thinks && has(&rules["refuses_while_thinking"], key)) {
+        let is_wish = is_own && ["thinking", "output_config"].contains(&key.as_str());
+        if (has(&rules["refuses"], key) && !is_wish)
+            || over_chat
+            || (thinks && has(&rules["refuses_while_thinking"], key))
+        {
             faults.push(format!("the model takes no `{key}`"));
         }
         let values = &host["values"][key];
@@ -190,7 +217,7 @@ fn messages(model: &str, choice: &str) -> Value {
         "tools": [{"name": "sky", "input_schema": parameters(), "cache_control": mark}],
         "tool_choice": {"type": choice, "disable_parallel_tool_use": true},
         "thinking": {"type": "enabled", "budget_tokens": 2048},
-        "temperature": 1, "top_k": 5, "top_p": 0.96, "metadata": {"user_id": "u"}, "service_tier": "auto", "stream": true,
+        "temperature": 0.5, "top_k": 5, "top_p": 0.96, "metadata": {"user_id": "u"}, "service_tier": "auto", "stream": true,
     })
 }
 

@@ -24,6 +24,13 @@ pub const SCHEMA: Schema = Schema {
             ]),
         ),
         ("temperature", MAY, Number),
+        ("top_k", MAY, Count),
+        ("top_p", MAY, Number),
+        ("service_tier", MAY, Word(&["auto", "standard_only"])),
+        ("cache_control", MAY, Any),
+        // Of hosts: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html.
+        ("anthropic_version", MAY, Text),
+        ("anthropic_beta", MAY, List(&Text)),
         ("metadata", MAY, Object(&[("user_id", MAY, Text)])),
     ]),
 };

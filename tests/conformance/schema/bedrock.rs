@@ -22,6 +22,8 @@ pub const SCHEMA: Schema = Schema {
         // The model's own.
         ("additionalModelRequestFields", MAY, Any),
         ("outputConfig", MAY, OUTPUT),
+        ("requestMetadata", MAY, Any),
+        ("serviceTier", MAY, Object(&[("type", NEED, Word(&["priority", "default", "flex", "reserved"]))])),
     ]),
 };
 

@@ -16,6 +16,12 @@ pub const SCHEMA: Schema = Schema {
         ("max_tokens", MAY, Count),
         ("stop_sequences", MAY, List(&Text)),
         ("temperature", MAY, Number),
+        ("p", MAY, Number),
+        ("k", MAY, Count),
+        ("seed", MAY, Count),
+        ("frequency_penalty", MAY, Number),
+        ("presence_penalty", MAY, Number),
+        ("safety_mode", MAY, Word(&["CONTEXTUAL", "STRICT", "OFF", "NONE"])),
         ("thinking", MAY, Tagged("type", &[("enabled", &[("token_budget", MAY, Count)]), ("disabled", &[])])),
     ]),
 };

@@ -53,6 +53,12 @@ const CONFIG: Shape = Object(&[
     ("responseSchema", MAY, Any),
     ("responseJsonSchema", MAY, Any),
     ("temperature", MAY, Number),
+    ("topP", MAY, Number),
+    ("topK", MAY, Count),
+    ("seed", MAY, Count),
+    ("candidateCount", MAY, Count),
+    ("presencePenalty", MAY, Number),
+    ("frequencyPenalty", MAY, Number),
     (
         "thinkingConfig",
         MAY,

@@ -48,7 +48,21 @@ pub struct Schema {
 
 /// Holds a request against the schema of its provider.
 pub fn check(format: Format, url: &str, stream: bool, body: &Value) -> Result<(), String> {
-    let schema = match format {
+    let path = of(format).paths[usize::from(stream)];
+    if url.strip_prefix("https://up.example") != Some(path) {
+        return Err(format!("it asks {url} where it should ask {path}"));
+    }
+    holds(format, body)
+}
+
+/// Holds a body against the schema, and its turns against the laws.
+pub fn holds(format: Format, body: &Value) -> Result<(), String> {
+    fits(body, &of(format).body, "body")?;
+    results::check(format, body)
+}
+
+fn of(format: Format) -> &'static Schema {
+    match format {
         Format::OpenAiChat => &openai_chat::SCHEMA,
         Format::WorkersAi => &openai_chat::WORKERS_AI,
         Format::OpenAiResponses => &openai_responses::SCHEMA,
@@ -57,13 +71,7 @@ pub fn check(format: Format, url: &str, stream: bool, body: &Value) -> Result<()
         Format::Bedrock => &bedrock::SCHEMA,
         Format::Cohere => &cohere::SCHEMA,
         Format::Ollama => &ollama::SCHEMA,
-    };
-    let path = schema.paths[usize::from(stream)];
-    if url.strip_prefix("https://up.example") != Some(path) {
-        return Err(format!("it asks {url} where it should ask {path}"));
     }
-    fits(body, &schema.body, "body")?;
-    results::check(format, body)
 }
 
 /// Whether `value` fits, else where it does not.

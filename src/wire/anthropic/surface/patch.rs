@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::failure::Failure;
 use crate::json::{self, Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
-use crate::provider::{Hosting, Quirks};
+use crate::provider::{Hosting, Quirks, SamplingRule};
 use crate::wire::anthropic::{hosting, read_answer};
 use crate::wire::carried::MARK;
 use crate::wire::losses::GATEWAY;
@@ -70,7 +70,10 @@ pub fn patch_request<'h>(
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?)))
     .collect();
+    let value = |key: &str| last(key).and_then(|member| text.get(member.value.clone())).filter(|it| *it != "null");
+    let refused = refused(patch.facts.sampling, &value, adjusted);
     let said_elsewhere = |member: &Member<'_>| match &*member.key {
+        key if refused.contains(&key) => true,
         "model" | "anthropic_version" => at != Hosting::Own,
         "stream" => at == Hosting::InvokeModel,
         "anthropic_beta" => betas.is_some(),
@@ -87,6 +90,20 @@ pub fn patch_request<'h>(
     let body = hosting::marked(at, patch.facts, edits.apply().into_owned(), adjusted);
     let outgoing = Outgoing { path, headers, body };
     Ok(Patched { outgoing, hide_reasoning: false })
+}
+
+/// The sampling parameters that the model answers with an error, as older ones do not: "`temperature` and `top_p` cannot
+/// both be specified for this model", "`temperature` is deprecated for this model". One is what they draw by anyway.
+fn refused<'b>(
+    rule: SamplingRule,
+    value: &dyn Fn(&str) -> Option<&'b str>,
+    adjusted: &mut Adjusted,
+) -> Vec<&'static str> {
+    let both = rule == SamplingRule::OneOfTemperatureAndTopP;
+    let keys = rule.refused(true, value("temperature").is_some()).iter().copied();
+    let keys = keys.chain(["top_k"].into_iter().filter(|_| rule == SamplingRule::Fixed));
+    let told = |key: &&str| value(key).is_some_and(|value| both || value != "1");
+    keys.filter(told).inspect(|key| adjusted.note(*key, Change::Dropped)).collect()
 }
 
 /// Refuses a tool that is another model: nobody would have seen whether the key may ask it, and what it costs.

@@ -389,8 +389,7 @@ fn marks_lose_their_hour_where_a_model_of_bedrocks_does_not_know_it() {
     });
     let sent = |model: &str, at: Hosting| {
         let facts = crate::provider::family(model).expect("a family").facts();
-        let patch =
-            RequestPatch { model, stream: false, facts, default_max_tokens: None, keys: None, target: "p/m" };
+        let patch = RequestPatch { model, stream: false, facts, default_max_tokens: None, keys: None, target: "p/m" };
         let mut adjusted = Adjusted::default();
         let patched = patch_request(body.to_string().as_bytes(), &patch, at, &|_| None, &mut adjusted).expect("it");
         (serde_json::from_slice::<Value>(&patched.outgoing.body).expect("JSON"), adjusted.header())
