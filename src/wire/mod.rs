@@ -3,6 +3,7 @@
 //! A format reads and writes one upstream's protocol; a surface reads and writes what callers speak. Both meet in
 //! [`crate::chat`]. A vendor that departs from a format does so through [`crate::provider::Quirks`], never by name.
 
+mod answered;
 pub mod anthropic;
 pub mod bedrock;
 pub mod carried;
@@ -310,6 +311,8 @@ impl Format {
         for name in &request.unsayable {
             adjusted.note(name.clone().into_owned(), Change::Dropped);
         }
+        let has_laws = matches!(self, Format::Anthropic | Format::Bedrock | Format::Gemini);
+        let request = &*if has_laws { Cow::Borrowed(request) } else { answered::answered(request, adjusted) };
         match self {
             Format::OpenAiChat => openai_chat::write_request(request, target, adjusted),
             Format::OpenAiResponses => openai_responses::write_request(request, target, adjusted),

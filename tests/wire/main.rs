@@ -6,6 +6,7 @@
 // Tests may stop at what surprises them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod accepted;
 mod answers;
 mod conformance;
 mod converse;
@@ -29,6 +30,9 @@ mod priced;
 mod quirks;
 mod requests;
 mod rows;
+#[path = "../conformance/schema/mod.rs"]
+#[allow(dead_code, reason = "the other suite uses more of it")]
+mod schema;
 mod scope;
 mod surface_requests;
 mod surfaces;

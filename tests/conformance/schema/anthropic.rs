@@ -49,13 +49,23 @@ const BLOCK: Shape = Tagged(
         ("text", &[("text", NEED, Text), MARK]),
         ("image", &[("source", NEED, SOURCE), MARK]),
         ("thinking", &[("thinking", NEED, Text), ("signature", NEED, Text)]),
+        (
+            "document",
+            &[
+                ("source", NEED, DOCUMENT),
+                ("title", MAY, Text),
+                ("context", MAY, Text),
+                ("citations", MAY, Object(&[("enabled", NEED, Flag)])),
+                MARK,
+            ],
+        ),
         ("redacted_thinking", &[("data", NEED, Text)]),
         ("tool_use", &[("id", NEED, Text), ("name", NEED, Text), ("input", NEED, Any), MARK]),
         (
             "tool_result",
             &[
                 ("tool_use_id", NEED, Text),
-                ("content", MAY, OneOf(&[Text, List(&WORDS)])),
+                ("content", MAY, OneOf(&[Text, List(&RESULT)])),
                 ("is_error", MAY, Flag),
                 MARK,
             ],
@@ -66,7 +76,36 @@ const BLOCK: Shape = Tagged(
 const SOURCE: Shape =
     Tagged("type", &[("base64", &[("media_type", NEED, Text), ("data", NEED, Text)]), ("url", &[("url", NEED, Text)])]);
 
-const TOOL: Shape = Object(&[
+const DOCUMENT: Shape = Tagged(
+    "type",
+    &[
+        ("base64", &[("media_type", NEED, Word(&["application/pdf"])), ("data", NEED, Text)]),
+        ("url", &[("url", NEED, Text)]),
+        ("text", &[("media_type", NEED, Word(&["text/plain"])), ("data", NEED, Text)]),
+        ("file", &[("file_id", NEED, Text)]),
+    ],
+);
+
+const RESULT: Shape = Tagged(
+    "type",
+    &[
+        ("text", &[("text", NEED, Text), MARK]),
+        ("image", &[("source", NEED, SOURCE), MARK]),
+        ("document", &[("source", NEED, DOCUMENT), ("title", MAY, Text), MARK]),
+    ],
+);
+
+const TOOL: Shape = OneOf(&[FUNCTION, SEARCH]);
+
+const SEARCH: Shape = Tagged(
+    "type",
+    &[(
+        "web_search_20250305",
+        &[("name", NEED, Word(&["web_search"])), ("max_uses", MAY, Count), ("user_location", MAY, Any)],
+    )],
+);
+
+const FUNCTION: Shape = Object(&[
     ("type", MAY, Word(&["custom"])),
     ("name", NEED, Text),
     ("description", MAY, Text),

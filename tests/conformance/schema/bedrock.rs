@@ -35,13 +35,25 @@ const BLOCK: Shape = Union(&[
     ("text", MAY, Text),
     ("image", MAY, IMAGE),
     ("cachePoint", MAY, POINT),
+    ("document", MAY, DOCUMENT),
+    ("audio", MAY, Object(&[("format", NEED, Text), ("source", NEED, BYTES)])),
+    ("video", MAY, Object(&[("format", NEED, Text), ("source", NEED, BYTES)])),
     ("toolUse", MAY, Object(&[("toolUseId", NEED, Text), ("name", NEED, Text), ("input", NEED, Any)])),
     (
         "toolResult",
         MAY,
         Object(&[
             ("toolUseId", NEED, Text),
-            ("content", NEED, List(&Union(&[("text", MAY, Text), ("json", MAY, Any), ("image", MAY, IMAGE)]))),
+            (
+                "content",
+                NEED,
+                List(&Union(&[
+                    ("text", MAY, Text),
+                    ("json", MAY, Any),
+                    ("image", MAY, IMAGE),
+                    ("document", MAY, DOCUMENT),
+                ])),
+            ),
             ("status", MAY, Word(&["success", "error"])),
         ]),
     ),
@@ -53,6 +65,16 @@ const BLOCK: Shape = Union(&[
             ("redactedContent", MAY, Text),
         ]),
     ),
+]);
+
+const BYTES: Shape = Union(&[("bytes", MAY, Text), ("s3Location", MAY, Any)]);
+
+const DOCUMENT: Shape = Object(&[
+    ("format", NEED, Word(&["pdf", "csv", "doc", "docx", "xls", "xlsx", "html", "txt", "md"])),
+    ("name", NEED, Text),
+    ("source", NEED, Union(&[("bytes", MAY, Text), ("s3Location", MAY, Any), ("text", MAY, Text)])),
+    ("context", MAY, Text),
+    ("citations", MAY, Object(&[("enabled", NEED, Flag)])),
 ]);
 
 const IMAGE: Shape = Object(&[

@@ -8,7 +8,11 @@ pub const SCHEMA: Schema = Schema {
     body: Object(&[
         ("contents", NEED, List(&CONTENT)),
         ("systemInstruction", MAY, Object(&[("role", MAY, Text), ("parts", NEED, List(&PART))])),
-        ("tools", MAY, List(&Object(&[("functionDeclarations", MAY, List(&DECLARATION))]))),
+        (
+            "tools",
+            MAY,
+            List(&Object(&[("functionDeclarations", MAY, List(&DECLARATION)), ("googleSearch", MAY, Object(&[]))])),
+        ),
         (
             "toolConfig",
             MAY,
@@ -34,7 +38,20 @@ const PART: Shape = Object(&[
     ("inlineData", MAY, Object(&[("mimeType", NEED, Text), ("data", NEED, Text)])),
     ("fileData", MAY, Object(&[("mimeType", MAY, Text), ("fileUri", NEED, Text)])),
     ("functionCall", MAY, Object(&[("id", MAY, Text), ("name", NEED, Text), ("args", MAY, Any)])),
-    ("functionResponse", MAY, Object(&[("id", MAY, Text), ("name", NEED, Text), ("response", NEED, Any)])),
+    (
+        "functionResponse",
+        MAY,
+        Object(&[
+            ("id", MAY, Text),
+            ("name", NEED, Text),
+            ("response", NEED, Any),
+            (
+                "parts",
+                MAY,
+                List(&Object(&[("inlineData", NEED, Object(&[("mimeType", NEED, Text), ("data", NEED, Text)]))])),
+            ),
+        ]),
+    ),
     ("thought", MAY, Flag),
     ("thoughtSignature", MAY, Text),
 ]);
@@ -57,6 +74,11 @@ const CONFIG: Shape = Object(&[
     ("topK", MAY, Count),
     ("seed", MAY, Count),
     ("candidateCount", MAY, Count),
+    ("logprobs", MAY, Count),
+    ("responseLogprobs", MAY, Flag),
+    ("responseModalities", MAY, List(&Word(&["TEXT", "IMAGE", "AUDIO"]))),
+    ("speechConfig", MAY, Any),
+    ("mediaResolution", MAY, Text),
     ("presencePenalty", MAY, Number),
     ("frequencyPenalty", MAY, Number),
     (

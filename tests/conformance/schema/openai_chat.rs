@@ -18,8 +18,35 @@ pub const SCHEMA: Schema = Schema {
         ("stop", MAY, List(&Text)),
         ("stream", MAY, Flag),
         ("stream_options", MAY, Object(&[("include_usage", MAY, Flag)])),
-        ("reasoning_effort", MAY, Word(&["none", "minimal", "low", "medium", "high", "xhigh"])),
+        ("reasoning_effort", MAY, Word(&["none", "minimal", "low", "medium", "high", "xhigh", "max"])),
         ("temperature", MAY, Number),
+        ("top_p", MAY, Number),
+        ("frequency_penalty", MAY, Number),
+        ("presence_penalty", MAY, Number),
+        ("logit_bias", MAY, Any),
+        ("logprobs", MAY, Flag),
+        ("top_logprobs", MAY, Count),
+        ("n", MAY, Count),
+        ("seed", MAY, Number),
+        ("user", MAY, Text),
+        ("service_tier", MAY, Text),
+        ("store", MAY, Flag),
+        ("metadata", MAY, Any),
+        // Pictures are of https://openrouter.ai/docs/features/multimodal/image-generation.
+        ("modalities", MAY, List(&Word(&["text", "audio", "image"]))),
+        ("audio", MAY, Object(&[("voice", NEED, Any), ("format", NEED, Text)])),
+        ("prediction", MAY, Tagged("type", &[("content", &[("content", NEED, OneOf(&[Text, List(&WORDS)]))])])),
+        ("prompt_cache_key", MAY, Text),
+        ("parallel_tool_calls", MAY, Flag),
+        (
+            "web_search_options",
+            MAY,
+            Object(&[("search_context_size", MAY, Word(&["low", "medium", "high"])), ("user_location", MAY, Any)]),
+        ),
+        // Of compatible servers: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html#extra-parameters.
+        ("top_k", MAY, Number),
+        ("min_p", MAY, Number),
+        ("repetition_penalty", MAY, Number),
     ]),
 };
 
@@ -48,13 +75,26 @@ const MESSAGE: Shape = Tagged(
 
 const SAID: &[Member] = &[("content", NEED, OneOf(&[Text, List(&PART)])), ("name", MAY, Text)];
 
-const WORDS: Shape = Tagged("type", &[("text", &[("text", NEED, Text)])]);
+/// Of those who take OpenRouter's: <https://openrouter.ai/docs/features/prompt-caching>.
+const MARK: Member = ("cache_control", MAY, Any);
+
+const WORDS: Shape = Tagged("type", &[("text", &[("text", NEED, Text), MARK])]);
 
 const PART: Shape = Tagged(
     "type",
     &[
-        ("text", &[("text", NEED, Text)]),
-        ("image_url", &[("image_url", NEED, Object(&[("url", NEED, Text), ("detail", MAY, Text)]))]),
+        ("text", &[("text", NEED, Text), MARK]),
+        ("image_url", &[("image_url", NEED, Object(&[("url", NEED, Text), ("detail", MAY, Text)])), MARK]),
+        ("input_audio", &[("input_audio", NEED, Object(&[("data", NEED, Text), ("format", NEED, Text)]))]),
+        (
+            "file",
+            &[
+                ("file", NEED, Object(&[("file_data", MAY, Text), ("file_id", MAY, Text), ("filename", MAY, Text)])),
+                MARK,
+            ],
+        ),
+        // https://docs.vllm.ai/en/latest/features/multimodal_inputs.html.
+        ("video_url", &[("video_url", NEED, Object(&[("url", NEED, Text)]))]),
     ],
 );
 

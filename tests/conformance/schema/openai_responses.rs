@@ -17,7 +17,7 @@ pub const SCHEMA: Schema = Schema {
             "reasoning",
             MAY,
             Object(&[
-                ("effort", MAY, Word(&["none", "minimal", "low", "medium", "high", "xhigh"])),
+                ("effort", MAY, Word(&["none", "minimal", "low", "medium", "high", "xhigh", "max"])),
                 ("summary", MAY, Word(&["auto", "concise", "detailed"])),
             ]),
         ),
@@ -27,6 +27,12 @@ pub const SCHEMA: Schema = Schema {
         ("store", NEED, Flag),
         ("stream", MAY, Flag),
         ("temperature", MAY, Number),
+        ("top_p", MAY, Number),
+        ("top_logprobs", MAY, Count),
+        ("user", MAY, Text),
+        ("service_tier", MAY, Text),
+        ("prompt_cache_key", MAY, Text),
+        ("metadata", MAY, Any),
     ]),
 };
 
@@ -46,7 +52,14 @@ const ANSWERED: &[Member] = &[
 
 const INPUT: Shape = Tagged(
     "type",
-    &[("input_text", &[("text", NEED, Text)]), ("input_image", &[("image_url", NEED, Text), ("detail", MAY, Text)])],
+    &[
+        ("input_text", &[("text", NEED, Text)]),
+        ("input_image", &[("image_url", MAY, Text), ("file_id", MAY, Text), ("detail", MAY, Text)]),
+        (
+            "input_file",
+            &[("file_data", MAY, Text), ("file_url", MAY, Text), ("file_id", MAY, Text), ("filename", MAY, Text)],
+        ),
+    ],
 );
 
 const OUTPUT: Shape = Tagged(
@@ -87,16 +100,32 @@ const ITEM: Shape = Tagged(
     ],
 );
 
-const TOOL: Shape = Object(&[
-    ("type", NEED, Word(&["function"])),
-    ("name", NEED, Text),
-    ("description", MAY, Text),
-    ("parameters", NEED, Any),
-    ("strict", NEED, OneOf(&[Flag, Null])),
-]);
+const TOOL: Shape = Tagged(
+    "type",
+    &[
+        (
+            "function",
+            &[
+                ("name", NEED, Text),
+                ("description", MAY, Text),
+                ("parameters", NEED, Any),
+                ("strict", NEED, OneOf(&[Flag, Null])),
+            ],
+        ),
+        ("web_search", &[("search_context_size", MAY, Text), ("user_location", MAY, Any), ("filters", MAY, Any)]),
+    ],
+);
 
-const CHOICE: Shape =
-    OneOf(&[Word(&["none", "auto", "required"]), Object(&[("type", NEED, Word(&["function"])), ("name", NEED, Text)])]);
+const CHOICE: Shape = OneOf(&[
+    Word(&["none", "auto", "required"]),
+    Tagged(
+        "type",
+        &[
+            ("function", &[("name", NEED, Text)]),
+            ("allowed_tools", &[("mode", NEED, Word(&["auto", "required"])), ("tools", NEED, List(&Any))]),
+        ],
+    ),
+]);
 
 const FORMAT: Shape = Tagged(
     "type",

@@ -85,7 +85,12 @@ impl<'a> Reading<'a> {
             "maxOutputTokens" => request.max_output_tokens = place.count(cursor)?,
             "temperature" => sampling.temperature = place.number(cursor)?,
             "topP" => sampling.top_p = place.number(cursor)?,
-            "topK" => sampling.top_k = place.number(cursor)?,
+            // The SDK for Python has it as a float; elsewhere it is a whole number.
+            "topK" => {
+                let top_k = place.number(cursor)?;
+                let whole = |top_k: &Raw<'a>| Raw::parse_owned(top_k.get().strip_suffix(".0")?.to_owned()).ok();
+                sampling.top_k = top_k.as_ref().and_then(whole).or(top_k);
+            }
             "seed" => sampling.seed = place.number(cursor)?,
             "presencePenalty" => sampling.presence_penalty = place.number(cursor)?,
             "frequencyPenalty" => sampling.frequency_penalty = place.number(cursor)?,

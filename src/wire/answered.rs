@@ -1,0 +1,50 @@
+//! Calls that nobody answered. Gemini takes a conversation in which the user said something else instead; others answer
+//! it with an error: "An assistant message with 'tool_calls' must be followed by tool messages responding to each
+//! 'tool_call_id'", "No tool output found for function call". Anthropic's and Bedrock's writers, whose turns have laws of
+//! their own, see to it themselves.
+
+use std::borrow::Cow;
+
+use super::anthropic::request::turns::NO_RESULT;
+use super::{Adjusted, Change};
+use crate::chat::{Message, Part, Request, Role};
+use crate::json::Text;
+
+/// `request`, with a result that says that there is none behind each turn whose calls lack theirs. Ids may come again in
+/// later turns, so a call is answered before the assistant speaks again.
+///
+/// Recordings: `gemini.chat.eacf1e8575`, `vertex.chat.d5594071d5`.
+pub(super) fn answered<'r>(request: &'r Request<'r>, adjusted: &mut Adjusted) -> Cow<'r, Request<'r>> {
+    let lacking: Vec<(usize, Message<'r>)> = lacking(&request.messages).collect();
+    if lacking.is_empty() {
+        return Cow::Borrowed(request);
+    }
+    adjusted.note("messages", Change::Changed);
+    let mut whole = request.clone();
+    for (at, results) in lacking.into_iter().rev() {
+        whole.messages.insert(at + 1, results);
+    }
+    Cow::Owned(whole)
+}
+
+/// The turns that call what is not answered, by their place, with the results they lack.
+fn lacking<'r>(messages: &'r [Message<'r>]) -> impl Iterator<Item = (usize, Message<'r>)> {
+    let turns = messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant);
+    turns.filter_map(|(at, message)| {
+        let calls =
+            message.parts.iter().filter_map(|part| if let Part::ToolCall { id, .. } = part { Some(id) } else { None });
+        let behind = || messages.iter().skip(at + 1).take_while(|next| next.role != Role::Assistant);
+        let is_answered = |id: &Text<'_>| {
+            let mut parts = behind().flat_map(|next| &next.parts);
+            parts.any(|part| matches!(part, Part::ToolResult { call_id, .. } if call_id == id))
+        };
+        let parts: Vec<Part<'r>> = calls.filter(|id| !is_answered(id)).map(no_result).collect();
+        (!parts.is_empty()).then_some((at, Message { role: Role::Tool, name: None, parts }))
+    })
+}
+
+fn no_result<'r>(id: &'r Text<'_>) -> Part<'r> {
+    let text = Text::from_escaped(NO_RESULT);
+    let told = Part::Text { text, cache: None, citations: Vec::new(), signature: None };
+    Part::ToolResult { call_id: id.borrowed(), parts: vec![told], is_error: true, cache: None }
+}
