@@ -151,7 +151,11 @@ fn items_plainly(request: &Value) -> Value {
         })
     });
     let tools = request["tools"].as_array().into_iter().flatten();
-    let of_functions = tools.clone().flat_map(|tool| match tool["type"].as_str() {
+    // Those that come in items are there with the others.
+    let brought =
+        input.iter().filter(|item| matches!(item["type"].as_str(), Some("additional_tools" | "tool_search_output")));
+    let brought = brought.flat_map(|item| item["tools"].as_array().into_iter().flatten());
+    let of_functions = tools.clone().chain(brought).flat_map(|tool| match tool["type"].as_str() {
         Some("function" | "custom") => vec![tool["name"].clone()],
         Some("namespace") => {
             let inside = tool["tools"].as_array().into_iter().flatten();
@@ -161,7 +165,12 @@ fn items_plainly(request: &Value) -> Value {
     });
     json!({
         "said": said.collect::<Vec<_>>(),
-        "tools": of_functions.collect::<Vec<_>>(),
+        "tools": of_functions.fold(Vec::new(), |mut known: Vec<Value>, name| {
+            if !known.contains(&name) {
+                known.push(name);
+            }
+            known
+        }),
         "searches": tools.clone().any(|tool| tool["type"].as_str().is_some_and(|kind| kind.starts_with("web_search"))),
         "choice": match &request["tool_choice"] {
             choice if choice["type"].is_string() && choice["name"].is_null() && choice["tools"].is_null() => Value::Null,

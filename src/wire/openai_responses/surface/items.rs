@@ -30,6 +30,7 @@ struct Members<'a> {
     source: Option<Source<'a>>,
     detail: Option<Text<'a>>,
     filename: Option<Text<'a>>,
+    tools: Option<Raw<'a>>,
 }
 
 /// Reads `input`: a string, or items. Answers whether there is any.
@@ -78,6 +79,7 @@ fn members<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>) -> Result<Members<'a>
             }
             "file_id" => members.source = members.source.take().or(place.text(cursor)?.map(Source::FileId)),
             "detail" => members.detail = place.text(cursor)?,
+            "tools" => members.tools = Some(cursor.value()?).filter(Raw::is_array),
             "filename" => members.filename = place.text(cursor)?,
             _ => drop(cursor.value()?),
         }
@@ -154,6 +156,12 @@ fn item<'a>(
         Some("item_reference") => {
             return Err(Failure::unsupported(place.to_string(), NOT_KEPT));
         }
+        Some(own) if brings_tools(own) => {
+            let place = place.member("tools");
+            if let Some(tools) = members.tools {
+                super::tools::read_items(&place, &mut tools.cursor(), request)?;
+            }
+        }
         // What the provider's own tools did: the text behind them tells what came of it.
         Some(own) if is_of_own_tool(own) => unsayable(request, own),
         Some(other) => {
@@ -164,6 +172,11 @@ fn item<'a>(
         }
     }
     Ok(())
+}
+
+/// Whether an item has tools that are there from then on, beside those of the request.
+pub(super) fn brings_tools(kind: &str) -> bool {
+    matches!(kind, "additional_tools" | "tool_search_output")
 }
 
 /// Whether an item tells what a tool did that the provider runs itself.
@@ -177,8 +190,6 @@ pub(super) fn is_of_own_tool(kind: &str) -> bool {
             | "mcp_list_tools"
             | "mcp_call"
             | "tool_search_call"
-            | "tool_search_output"
-            | "additional_tools"
             | "program"
             | "program_output"
             | "compaction"

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Effort, Message, OutputShape, Part, Reasoning, Request, Role};
+use crate::chat::{Effort, Message, OutputShape, Part, Reasoning, Request, Role, Tool};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 use crate::wire::losses::GATEWAY;
@@ -62,6 +62,8 @@ struct Reading<'a> {
     request: Request<'a>,
     instructions: Option<Text<'a>>,
     has_input: bool,
+    /// Tools that came in items.
+    more_tools: Vec<Tool<'a>>,
 }
 
 impl<'a> Reading<'a> {
@@ -73,7 +75,9 @@ impl<'a> Reading<'a> {
             "instructions" => self.instructions = place.text(cursor)?,
             "input" => {
                 request.messages.clear();
+                let tools = std::mem::take(&mut request.tools);
                 self.has_input = items::read(&place, cursor, request)?;
+                self.more_tools = std::mem::replace(&mut request.tools, tools);
             }
             "tools" => tools::read_list(&place, cursor, request)?,
             "tool_choice" => request.tool_choice = tools::read_choice(&place, cursor, request)?,
@@ -125,6 +129,15 @@ impl<'a> Reading<'a> {
         }
         if !self.has_input {
             return Err(Place::top("input").missing());
+        }
+        let known = |tools: &[Tool<'_>], name: &Text<'_>| {
+            tools.iter().any(|tool| matches!(tool, Tool::Function { name: known, .. } if known == name))
+        };
+        for tool in self.more_tools {
+            // What a search finds was listed all along where the provider makes it.
+            if !matches!(&tool, Tool::Function { name, .. } if known(&self.request.tools, name)) {
+                self.request.tools.push(tool);
+            }
         }
         if let Some(text) = self.instructions.filter(|text| !text.is_empty()) {
             let parts = vec![Part::Text { text, cache: None, citations: Vec::new(), signature: None }];

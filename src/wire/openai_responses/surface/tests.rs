@@ -394,3 +394,36 @@ fn a_request_translated_to_its_own_protocol_says_the_same_of_a_shape() {
     assert_eq!(made["text"]["format"]["schema"], json!({"type": "object"}));
     assert_eq!(made["reasoning"], json!({"effort": "low", "summary": "auto"}));
 }
+
+/// Codex hands tools in later; models of others get them with the rest, and their calls come back under their own names.
+#[test]
+fn tools_that_come_in_items_can_be_called() {
+    let more = json!([
+        {"type": "namespace", "name": "crm", "tools": [{"type": "function", "name": "find", "parameters": {}}]},
+        {"type": "custom", "name": "patch"}, {"type": "function", "name": "known", "parameters": {}}]);
+    let item = json!({"type": "additional_tools", "role": "developer", "tools": more});
+    let known = json!([{"type": "function", "name": "known", "parameters": {}}]);
+    let bodies = [
+        json!({"model": "m", "input": [{"role": "user", "content": "hi"}, item], "tools": known}).to_string(),
+        json!({"tools": known, "input": [item, {"role": "user", "content": "hi"}], "model": "m"}).to_string(),
+    ];
+    for body in bodies {
+        let read = read_request(body.as_bytes()).expect("a request");
+        let names = read.tools.iter().filter_map(|tool| match tool {
+            Tool::Function { name, .. } => Some(name.decode().into_owned()),
+            Tool::Native(_) => None,
+        });
+        assert_eq!(names.collect::<Vec<_>>(), ["known", "crm__find", "patch"]);
+        assert!(read.unsayable.is_empty(), "{:?}", read.unsayable);
+        let mut fold = crate::chat::Fold::new();
+        fold.event(Event::Start { id: text("r"), model: text("m"), created: None });
+        fold.event(Event::ToolCallStart { choice: 0, block: 0, id: text("c"), name: text("crm__find") });
+        fold.event(Event::BlockEnd { choice: 0, block: 0 });
+        fold.event(Event::End { choice: 0, reason: EndReason::plain(EndKind::ToolCalls) });
+        let whole = write_answer(&fold.finish().unwrap(), &naming(&body), &Closing::default());
+        let whole: Value = serde_json::from_slice(&whole).unwrap();
+        let call = &whole["output"][0];
+        assert_eq!((&call["namespace"], &call["name"]), (&json!("crm"), &json!("find")), "{whole}");
+        assert_eq!(whole["tools"].as_array().map(Vec::len), Some(4));
+    }
+}

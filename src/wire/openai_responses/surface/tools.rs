@@ -22,6 +22,15 @@ pub(super) fn read_list<'a>(
     if !place.array(cursor)? {
         return Ok(());
     }
+    read_items(place, cursor, request)
+}
+
+/// Reads the tools of an array, behind those that are there.
+pub(super) fn read_items<'a>(
+    place: &Place<'_>,
+    cursor: &mut Cursor<'a>,
+    request: &mut Request<'a>,
+) -> Result<(), Failure> {
     cursor.items(|index, cursor| {
         let place = place.item(index);
         let value = place.object(cursor)?.ok_or_else(|| place.missing())?;
