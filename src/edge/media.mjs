@@ -31,7 +31,10 @@ async function follow(link, most) {
       url = new URL(next, url).href;
       continue;
     }
-    if (!answer.ok) return unavailable(`it answered with status ${answer.status}`);
+    if (!answer.ok) {
+      await answer.body?.cancel();
+      return unavailable(`it answered with status ${answer.status}`);
+    }
     const bytes = await readUpTo(answer.body, most);
     if (bytes === undefined) return unavailable(`it is larger than ${most} bytes (limit \`media_bytes\`)`);
     return { type: answer.headers.get("content-type") ?? "", bytes, unavailable: undefined };
