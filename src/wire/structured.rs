@@ -110,7 +110,7 @@ pub fn wrapped(schema: &Raw<'_>) -> Option<Raw<'static>> {
     object.string("type", "object").object("properties", |properties| {
         properties.object(VALUE, |value| {
             for (key, member) in described {
-                value.raw(key, member);
+                value.raw(Text::escape(key).escaped(), member);
             }
         });
     });
@@ -119,7 +119,8 @@ pub fn wrapped(schema: &Raw<'_>) -> Option<Raw<'static>> {
         object.raw(key, member);
     }
     object.close();
-    Some(Raw::written(out))
+    // Too deep with what stands around it now, it is refused: any other schema would be one that nobody asked for.
+    Raw::parse_owned(String::from_utf8(out).ok()?).ok()
 }
 
 /// The answer that the tool's whole input holds.
@@ -383,6 +384,10 @@ mod tests {
         for kept in [r#"{"type":"object"}"#, "{}", "[]", "true", r##"{"$ref":"#"}"##] {
             assert_eq!(of(kept), None, "{kept}");
         }
+        let odd = of(r#"{"type":"array","x-\"\\":1,"$defs":{},"\"":2}"#).expect("a list");
+        assert!(odd.contains(r#""x-\"\\":1,"\"":2}"#), "{odd}");
+        let deep = [&"{\"type\":\"array\",\"items\":".repeat(127), "{}", &"}".repeat(127)].concat();
+        assert_eq!(of(&deep), None, "no other schema in its place");
     }
 
     #[test]
