@@ -357,11 +357,12 @@ pub(super) fn repeat(told: &Raw<'_>, object: &mut Object<'_>) {
     });
 }
 
+/// Gives `each` the keys as they are written.
 fn each_member(object: &Raw<'_>, mut each: impl FnMut(&str, &Raw<'_>)) {
     let read = object.borrowed();
     // What is no object has none.
     let _ = read.cursor().members(|key, cursor| {
-        each(&key, &cursor.value()?);
+        each(Text::escape(&key).escaped(), &cursor.value()?);
         Ok::<(), SyntaxError>(())
     });
 }
@@ -415,4 +416,19 @@ fn message(id: &str) -> Raw<'static> {
 /// On one line, as an event's data is.
 fn line(raw: &Raw<'_>) -> Raw<'static> {
     Raw::parse_owned(raw.compact().into_owned()).unwrap_or(Raw::EMPTY_OBJECT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_told_again_whatever_its_members_are_called() {
+        let told = r#"{"id":"i","a\"b\\c":1}"#;
+        let mut out = Vec::new();
+        let mut object = Object::open(&mut out);
+        repeat(&Raw::parse(told).expect("JSON"), &mut object);
+        object.close();
+        assert_eq!(String::from_utf8_lossy(&out), told);
+    }
 }
