@@ -48,8 +48,9 @@
 //!    found in [`gateway::Unwritten`].
 //!
 //! # Where to add what
-//! - A vendor is a row of `provider/catalog.rs` and an exchange with it in `tests/fixtures`. Where it departs from its format, it
-//!   sets a field of [`provider::Quirks`]; a new one is named in `config/quirks.rs`, too, so that operators can set it.
+//! - A vendor is a row of `provider/catalog.rs` and an exchange with it in `tests/fixtures`. Where it departs from its
+//!   format, it sets a field of [`provider::Quirks`]; a new one is named in `config/quirks.rs`, too, so that operators can
+//!   set it.
 //! - A model or a price is a line of `provider/data/models.txt`, which `generate.mjs` beside it makes of a price list;
 //!   what that list gets wrong stands in `exceptions.json`.
 //! - A format is a folder of [`wire`] and a variant of [`wire::Format`]; what callers speak is its folder's `surface`, a

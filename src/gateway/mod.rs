@@ -11,8 +11,8 @@
 //! | what it may cost, and what it did | `funds`, `funds_refused`, `settle`, `tried` |
 //! | what is sent | `send`, `tokens`, `link`, `service`, `passthrough`, `talk` |
 //! | what comes back | `plain`, `stream`, `through` |
-//! | what is kept of it | `stored`, `unwritten`, `feedback`, `shadow` |
-//! | those of the gateway's own, and those that are not made | `inner`, `probe`, `compare`, `hypothetical`, `inspect` |
+//! | what is kept of it | `stored`, `unwritten`, `feedback` |
+//! | calls beside it, and what is asked without one | `inner`, `probe`, `shadow`, `compare`, `hypothetical`, `inspect` |
 
 mod asked;
 mod attempt;
