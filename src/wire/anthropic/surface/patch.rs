@@ -93,7 +93,8 @@ pub fn patch_request<'h>(
 }
 
 /// The sampling parameters that the model answers with an error, as older ones do not: "`temperature` and `top_p` cannot
-/// both be specified for this model", "`temperature` is deprecated for this model". One is what they draw by anyway.
+/// both be specified for this model", "`temperature` is deprecated for this model". One is what they draw by anyway, but
+/// for `top_k`, where it is a wish like any other.
 fn refused<'b>(
     rule: SamplingRule,
     value: &dyn Fn(&str) -> Option<&'b str>,
@@ -102,7 +103,7 @@ fn refused<'b>(
     let both = rule == SamplingRule::OneOfTemperatureAndTopP;
     let keys = rule.refused(true, value("temperature").is_some()).iter().copied();
     let keys = keys.chain(["top_k"].into_iter().filter(|_| rule == SamplingRule::Fixed));
-    let told = |key: &&str| value(key).is_some_and(|value| both || value != "1");
+    let told = |key: &&str| value(key).is_some_and(|value| both || *key == "top_k" || value != "1");
     keys.filter(told).inspect(|key| adjusted.note(*key, Change::Dropped)).collect()
 }
 

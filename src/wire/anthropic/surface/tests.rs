@@ -409,3 +409,20 @@ fn marks_lose_their_hour_where_a_model_of_bedrocks_does_not_know_it() {
         assert_eq!((&sent["system"], told.as_str()), (&body["system"], ""), "{model}");
     }
 }
+
+/// For the others one is what they draw by anyway; of `top_k` it is a wish, and a 400.
+#[test]
+fn the_first_token_alone_is_a_wish_that_a_newer_claude_refuses() {
+    let body = json!({"max_tokens": 5, "top_k": 1, "temperature": 1, "messages": [{"role": "user", "content": "hi"}]});
+    let sent = |model: &str| {
+        let facts = crate::provider::family(model).expect("a family").facts();
+        let patch = RequestPatch { model, stream: false, facts, default_max_tokens: None, keys: None, target: "p/m" };
+        let mut adjusted = Adjusted::default();
+        let body = body.to_string();
+        let patched = patch_request(body.as_bytes(), &patch, Hosting::Own, &|_| None, &mut adjusted).expect("it");
+        let body: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
+        (body["top_k"].clone(), body["temperature"].clone(), adjusted.header())
+    };
+    assert_eq!(sent("claude-opus-4-8"), (Value::Null, json!(1), "top_k=dropped".to_owned()));
+    assert_eq!(sent("claude-opus-4-6"), (json!(1), json!(1), String::new()));
+}
