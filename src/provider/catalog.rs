@@ -186,7 +186,8 @@ pub const PROVIDERS: &[Provider] = &[
                 "web_search_options",
             ],
             refuses_in_messages: &["name", "refusal", "annotations", "audio", "function_call"],
-            efforts: &["none", "low", "medium", "high"],
+            // https://docs.fireworks.ai/guides/reasoning: the last two for DeepSeek V4 and GLM 5
+            efforts: &["none", "low", "medium", "high", "xhigh", "max"],
             reasoning_back: ReasoningBack::ReasoningContent,
             ..Quirks::COMPATIBLE
         })

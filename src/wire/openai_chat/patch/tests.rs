@@ -117,6 +117,16 @@ fn what_a_model_refuses_is_left_out() {
     assert_eq!(patch_as(legacy, false, &facts, &Quirks::NONE).expect("a request").0, legacy);
 }
 
+/// GLM 5 and DeepSeek V4 know more than the first models that took an effort there.
+#[test]
+fn fireworks_is_asked_for_as_much_as_it_knows() {
+    let quirks = &crate::provider::find("fireworks").expect("a row").quirks;
+    for (asked, sent) in [("max", "max"), ("xhigh", "xhigh"), ("high", "high"), ("minimal", "low"), ("none", "none")] {
+        let body = format!(r#"{{"model":"m","messages":[],"reasoning_effort":"{asked}"}}"#);
+        assert!(patch(&body, quirks).contains(&format!(r#""reasoning_effort":"{sent}""#)), "{asked}");
+    }
+}
+
 #[test]
 fn earlier_reasoning_goes_where_the_vendor_wants_it() {
     let body = r#"{"model":"m","messages":[{"role":"assistant","content":"c","reasoning_content":"r","reasoning_details":[{"text":"r"}]}]}"#;
