@@ -127,6 +127,8 @@ mod tests {
         assert_eq!(facts("grok-4.20-0309-reasoning").reasoning, ReasoningControl::None);
         assert_eq!(facts("grok-4.7").reasoning, facts("grok-5").reasoning);
         assert_eq!(facts("grok-4-1-fast-non-reasoning").refuses, [""; 0]);
+        assert_eq!(facts("moonshotai.kimi-k3").reasoning, facts("kimi-k3.1-pro").reasoning);
+        assert!(family("kimi-k2.6").is_none() && family("kimi-k2p6").is_none() && family("kimi-latest").is_none());
         assert_eq!(facts("gpt-5-pro").reasoning, ReasoningControl::Effort { levels: &[High] });
         assert_eq!(facts("gpt-5.1-codex-max").reasoning, facts("gpt-5.3-codex").reasoning);
     }

@@ -136,7 +136,7 @@ pub enum ReasoningParameter {
     /// Recordings: `deepseek.thinking.*`, `zai.thinking.*`.
     ThinkingType,
     /// The same alone: "cannot specify both 'thinking' and 'reasoning_effort'"
-    /// (<https://platform.moonshot.ai/docs/guide/kimi-k2-5-quickstart>).
+    /// (<https://platform.moonshot.ai/docs/guide/kimi-k2-5-quickstart>); or the level alone where a model's family has some.
     ThinkingAlone,
     /// `enable_thinking: true` and `thinking_budget: 1024`
     /// (<https://www.alibabacloud.com/help/en/model-studio/deep-thinking>).

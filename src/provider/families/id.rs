@@ -32,9 +32,9 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
     let lower = model_id.to_ascii_lowercase();
     let name = lower.rsplit('/').next().unwrap_or_default();
     let words: Vec<&str> = name.split(['-', '.', '@', ':', '_', '~']).filter(|word| !word.is_empty()).collect();
-    let start = words
-        .iter()
-        .position(|word| matches!(*word, "claude" | "gemini" | "gpt" | "grok" | "nova") || is_o_series(word))?;
+    let start = words.iter().position(|word| {
+        matches!(*word, "claude" | "gemini" | "gpt" | "grok" | "kimi" | "nova") || is_o_series(word)
+    })?;
     let (maker, words) = words.get(start..)?.split_first()?;
     let has = |word: &str| words.contains(&word);
     if words.iter().any(|word| OTHER_KINDS.contains(word)) {
@@ -63,6 +63,7 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
         "gpt" if has("search") => "gpt-search",
         "gpt" if has("pro") => "gpt-pro",
         "gpt" => "gpt",
+        "kimi" => return Some(Model { line: "kimi", version: (number(words.first()?.strip_prefix('k')?)?, 0) }),
         o_series => return Some(Model { line: "o", version: (o_series.get(1..)?.parse().ok()?, 0) }),
     };
     Some(Model { line, version: version(words)? })

@@ -215,6 +215,16 @@ pub(super) static FAMILIES: &[Family] = &[
     row("grok-plain", (0, 0), GROK_PLAIN),
     row("grok-mini", (3, 0), grok(&[Low, High])),
     row("grok-multi-agent", (4, 0), grok(&[Low, Medium, High, XHigh])),
+    // It always thinks, and knows no `thinking`: https://platform.kimi.ai/docs/guide/use-thinking-effort.
+    row(
+        "kimi",
+        (3, 0),
+        ModelFacts {
+            reasoning: ReasoningControl::Effort { levels: &[Low, High, Max] },
+            thinks_unasked: true,
+            ..UNKNOWN
+        },
+    ),
     // At `high` it refuses limits and sampling parameters, which callers set more often than they ask for that much.
     row(
         "nova",

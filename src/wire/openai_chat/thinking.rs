@@ -24,7 +24,11 @@ pub(super) fn members(wish: &Reasoning, quirks: &Quirks, facts: &ModelFacts, adj
         }
         return Members::new();
     }
-    match quirks.reasoning_control {
+    let control = match (quirks.reasoning_control, facts.reasoning) {
+        (ReasoningParameter::ThinkingAlone, ReasoningControl::Effort { .. }) => ReasoningParameter::Effort,
+        (control, _) => control,
+    };
+    match control {
         ReasoningParameter::Effort => {
             let named = level_of(wish, facts, quirks, adjusted).map(|level| format!("\"{level}\"").into_bytes());
             named.map(|named| ("reasoning_effort", named)).into_iter().collect()
@@ -61,7 +65,9 @@ pub(super) fn unforced(
     facts: &ModelFacts,
     adjusted: &mut Adjusted,
 ) -> Option<Reasoning> {
-    if !quirks.thinks_unforced {
+    // Who always thinks cannot be told not to.
+    let always = matches!(facts.reasoning, ReasoningControl::Effort { levels } if !levels.contains(&Effort::None));
+    if !quirks.thinks_unforced || always {
         return wish;
     }
     let asks = wish.as_ref().is_some_and(|wish| *wish != Reasoning::default() && !is_off(wish));

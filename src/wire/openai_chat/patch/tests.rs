@@ -127,6 +127,27 @@ fn fireworks_is_asked_for_as_much_as_it_knows() {
     }
 }
 
+/// Kimi K3 always thinks, as much as it is told, and knows no `thinking`; K2 knows nothing else.
+#[test]
+fn each_kimi_is_asked_in_its_own_words() {
+    let quirks = &crate::provider::find("moonshot").expect("a row").quirks;
+    let sent = |model: &str, more: &str| {
+        let facts = crate::provider::family(model).map_or_else(ModelFacts::default, |family| family.facts().clone());
+        let body = format!(r#"{{"model":"m","messages":[],{more}}}"#);
+        let (body, told) = patch_as(&body, false, &facts, quirks).expect("it");
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        (body["reasoning_effort"].clone(), body["thinking"]["type"].clone(), told)
+    };
+    let low = r#""reasoning_effort":"low""#;
+    let forced = r#""reasoning_effort":"low","tool_choice":"required""#;
+    assert_eq!(sent("kimi-k3", low), (json!("low"), Value::Null, String::new()));
+    assert_eq!(sent("kimi-k3", forced), (json!("low"), Value::Null, String::new()));
+    let off = r#""reasoning_effort":"none""#;
+    assert_eq!(sent("kimi-k3", off), (json!("low"), Value::Null, "reasoning=changed".to_owned()));
+    assert_eq!(sent("kimi-k2.6", low), (Value::Null, json!("enabled"), String::new()));
+    assert_eq!(sent("kimi-k2.6", forced), (Value::Null, json!("disabled"), "reasoning=dropped".to_owned()));
+}
+
 #[test]
 fn earlier_reasoning_goes_where_the_vendor_wants_it() {
     let body = r#"{"model":"m","messages":[{"role":"assistant","content":"c","reasoning_content":"r","reasoning_details":[{"text":"r"}]}]}"#;
