@@ -9,6 +9,7 @@ use super::anthropic::request::turns::NO_RESULT;
 use super::{Adjusted, Change};
 use crate::chat::{Message, Part, Request, Role};
 use crate::json::Text;
+use crate::sorted;
 
 /// `request`, with a result that says that there is none behind each turn whose calls lack theirs. Ids may come again in
 /// later turns, so a call is answered before the assistant speaks again.
@@ -33,12 +34,20 @@ fn lacking<'r>(messages: &'r [Message<'r>]) -> impl Iterator<Item = (usize, Mess
     turns.filter_map(|(at, message)| {
         let calls =
             message.parts.iter().filter_map(|part| if let Part::ToolCall { id, .. } = part { Some(id) } else { None });
-        let behind = || messages.iter().skip(at + 1).take_while(|next| next.role != Role::Assistant);
-        let is_answered = |id: &Text<'_>| {
-            let mut parts = behind().flat_map(|next| &next.parts);
-            parts.any(|part| matches!(part, Part::ToolResult { call_id, .. } if call_id == id))
-        };
-        let parts: Vec<Part<'r>> = calls.filter(|id| !is_answered(id)).map(no_result).collect();
+        let calls: Vec<&Text<'_>> = calls.collect();
+        if calls.is_empty() {
+            return None;
+        }
+        let behind = messages.iter().skip(at + 1).take_while(|next| next.role != Role::Assistant);
+        let results = behind.flat_map(|next| &next.parts).filter_map(|part| match part {
+            Part::ToolResult { call_id, .. } => Some(call_id.escaped()),
+            _ => None,
+        });
+        // Both lists are as long as the caller likes.
+        let mut results: Vec<&str> = results.collect();
+        sorted::sort(&mut results);
+        let is_answered = |id: &Text<'_>| results.binary_search(&id.escaped()).is_ok();
+        let parts: Vec<Part<'r>> = calls.into_iter().filter(|id| !is_answered(id)).map(no_result).collect();
         (!parts.is_empty()).then_some((at, Message { role: Role::Tool, name: None, parts }))
     })
 }

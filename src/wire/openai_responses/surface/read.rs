@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::chat::{Effort, Message, OutputShape, Part, Reasoning, Request, Role, Tool};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
+use crate::sorted;
 use crate::wire::losses::GATEWAY;
 use crate::wire::place::Place;
 
@@ -130,14 +131,10 @@ impl<'a> Reading<'a> {
         if !self.has_input {
             return Err(Place::top("input").missing());
         }
-        let known = |tools: &[Tool<'_>], name: &Text<'_>| {
-            tools.iter().any(|tool| matches!(tool, Tool::Function { name: known, .. } if known == name))
-        };
-        for tool in self.more_tools {
-            // What a search finds was listed all along where the provider makes it.
-            if !matches!(&tool, Tool::Function { name, .. } if known(&self.request.tools, name)) {
-                self.request.tools.push(tool);
-            }
+        if !self.more_tools.is_empty() {
+            let listed = self.request.tools.len();
+            self.request.tools.append(&mut self.more_tools);
+            drop_repeated(&mut self.request.tools, listed);
         }
         if let Some(text) = self.instructions.filter(|text| !text.is_empty()) {
             let parts = vec![Part::Text { text, cache: None, citations: Vec::new(), signature: None }];
@@ -179,6 +176,25 @@ fn reasoning(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reason
         wish.enabled = Some(true);
     }
     Ok(Some(wish))
+}
+
+/// Drops functions behind the first `listed` tools whose names came before: what a search finds was listed all along where
+/// the provider makes it. There may be as many as the caller likes.
+fn drop_repeated(tools: &mut Vec<Tool<'_>>, listed: usize) {
+    let named = tools.iter().enumerate().filter_map(|(at, tool)| match tool {
+        Tool::Function { name, .. } => Some((name.escaped(), at)),
+        Tool::Native(_) => None,
+    });
+    let mut named: Vec<(&str, usize)> = named.collect();
+    sorted::sort(&mut named);
+    let repeated = named.windows(2).filter_map(|two| match two {
+        [(one, _), (other, at)] if one == other && *at >= listed => Some(*at),
+        _ => None,
+    });
+    let mut repeated: Vec<usize> = repeated.collect();
+    sorted::sort(&mut repeated);
+    let mut at = 0..;
+    tools.retain(|_| at.next().is_some_and(|at| repeated.binary_search(&at).is_err()));
 }
 
 /// `{"format", "verbosity"}`

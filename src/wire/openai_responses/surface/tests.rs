@@ -427,3 +427,28 @@ fn tools_that_come_in_items_can_be_called() {
         assert_eq!(whole["tools"].as_array().map(Vec::len), Some(4));
     }
 }
+
+/// A hundred thousand of them: whoever compared each with each would still be at it.
+#[test]
+fn many_tools_and_calls_are_read_in_no_time() {
+    let tools: Vec<Value> =
+        (0..100_000).map(|at| json!({"type": "function", "name": format!("tool_{at:06}")})).collect();
+    let calls = (0..100_000).map(|at| {
+        json!({"type": "function_call", "call_id": format!("call_{at:06}"), "name": "tool_000000", "arguments": "{}"})
+    });
+    let results = (0..100_000)
+        .map(|at| json!({"type": "function_call_output", "call_id": format!("call_{at:06}"), "output": ""}));
+    let mut input: Vec<Value> = vec![json!({"type": "additional_tools", "tools": tools})];
+    input.extend(calls.chain(results));
+    let body = json!({"model": "m", "input": input}).to_string();
+    let began = std::time::Instant::now();
+    let read = read_request(body.as_bytes()).expect("a request");
+    assert_eq!(read.tools.len(), 100_000);
+    let mut adjusted = Adjusted::default();
+    let facts = ModelFacts::default();
+    let target = crate::wire::Target { model: "m", quirks: &Quirks::NONE, facts: &facts, inlined: &Default::default() };
+    crate::wire::Format::Cohere.write_request(&read, &target, &mut adjusted).expect("it can be said");
+    assert!(!adjusted.header().contains("messages"), "{}", adjusted.header());
+    let took = began.elapsed();
+    assert!(took.as_secs() < 60, "{took:?}");
+}
