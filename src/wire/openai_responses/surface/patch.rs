@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::chat::{Effort, Reasoning, Signature, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{self, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, Text};
-use crate::provider::{Capabilities, ModelFacts, Quirks, ReasoningControl};
+use crate::provider::{Capabilities, ModelFacts, Quirks, ReasoningControl, ReasoningParameter};
 use crate::wire::carried::{self, Carrier, Owner};
 use crate::wire::losses::GATEWAY;
 use crate::wire::openai_chat::level;
@@ -110,7 +110,9 @@ impl Refused {
             let word = written.clone().and_then(|span| text.get(span)).map(|word| word.trim_matches('"'));
             effort = word.and_then(Effort::parse);
             let wish = Reasoning { effort, ..Reasoning::default() };
-            if facts.reasoning == ReasoningControl::None {
+            // A router switches thinking on and off where models know no level: https://openrouter.ai/x-ai/grok-4.1-fast.
+            let is_routed = quirks.reasoning_control == ReasoningParameter::Object;
+            if facts.reasoning == ReasoningControl::None && !is_routed {
                 self.members.push("reasoning");
                 if effort.is_some_and(|effort| effort != Effort::None) {
                     adjusted.note("reasoning", Change::Dropped);

@@ -452,3 +452,18 @@ fn many_tools_and_calls_are_read_in_no_time() {
     let took = began.elapsed();
     assert!(took.as_secs() < 60, "{took:?}");
 }
+
+/// It has thinking switched on and off, and maps levels itself.
+#[test]
+fn a_router_reads_what_is_said_of_thinking_whatever_the_model() {
+    let facts = crate::provider::family("x-ai/grok-4.1-fast").expect("a family").facts();
+    let made = |id: &str| {
+        let quirks = &crate::provider::find(id).expect("a row").quirks;
+        let body = json!({"model": "m", "input": "hi", "reasoning": {"enabled": true}}).to_string();
+        let patch =
+            RequestPatch { model: "m", stream: false, facts, default_max_tokens: None, keys: None, target: "p/m" };
+        let made = patch_request(body.as_bytes(), &patch, quirks, &mut Adjusted::default()).expect("it");
+        serde_json::from_slice::<Value>(&made.outgoing.body).expect("JSON")["reasoning"].clone()
+    };
+    assert_eq!((made("openrouter"), made("xai")), (json!({"enabled": true}), Value::Null));
+}
