@@ -22,9 +22,13 @@ pub(super) fn answered<'r>(request: &'r Request<'r>, adjusted: &mut Adjusted) ->
     }
     adjusted.note("messages", Change::Changed);
     let mut whole = request.clone();
-    for (at, results) in lacking.into_iter().rev() {
-        whole.messages.insert(at + 1, results);
-    }
+    let mut lacking = lacking.into_iter().peekable();
+    // One walk: as many turns may lack theirs as a body holds.
+    let messages = std::mem::take(&mut whole.messages).into_iter().enumerate().flat_map(|(at, message)| {
+        let results = lacking.next_if(|(place, _)| *place == at).map(|(_, results)| results);
+        std::iter::once(message).chain(results)
+    });
+    whole.messages = messages.collect();
     Cow::Owned(whole)
 }
 
@@ -56,4 +60,43 @@ fn no_result<'r>(id: &'r Text<'_>) -> Part<'r> {
     let text = Text::from_escaped(NO_RESULT);
     let told = Part::Text { text, cache: None, citations: Vec::new(), signature: None };
     Part::ToolResult { call_id: id.borrowed(), parts: vec![told], is_error: true, cache: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_turn_has_its_results_behind_it() {
+        let call = |id: &str| {
+            let function = r#"{"name":"f","arguments":"{}"}"#;
+            format!(r#"{{"role":"assistant","tool_calls":[{{"id":"{id}","type":"function","function":{function}}}]}}"#)
+        };
+        let user = r#"{"role":"user","content":"so?"}"#;
+        let told = r#"{"role":"tool","tool_call_id":"b","content":"ok"}"#;
+        let turns = [user, &call("a"), user, &call("b"), told, &call("a"), &call("c")].join(",");
+        let body = format!(r#"{{"model":"m","messages":[{turns}]}}"#);
+        let request = crate::wire::openai_chat::read_request(body.as_bytes()).expect("a request");
+        let mut adjusted = Adjusted::default();
+        let whole = answered(&request, &mut adjusted);
+        let said = whole.messages.iter().map(|message| match message.parts.first() {
+            Some(Part::ToolCall { id, .. }) => format!("call {}", id.escaped()),
+            Some(Part::ToolResult { call_id, is_error, .. }) => format!("result {} {is_error}", call_id.escaped()),
+            _ => "words".to_owned(),
+        });
+        let expected = [
+            "words",
+            "call a",
+            "result a true",
+            "words",
+            "call b",
+            "result b false",
+            "call a",
+            "result a true",
+            "call c",
+            "result c true",
+        ];
+        assert_eq!(said.collect::<Vec<_>>(), expected);
+        assert_eq!(adjusted.header(), "messages=changed");
+    }
 }
