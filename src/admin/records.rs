@@ -208,7 +208,8 @@ fn action(kind: Kind, what: &str) -> String {
     format!("{}.{what}", kind.as_str())
 }
 
-/// Refuses a budget or limit of a team or key that there is not: it would hold nobody to anything, and nobody would notice.
+/// Refuses a budget or limit of a team or key that there never was: it would hold nobody to anything, and nobody would
+/// notice. One that was deleted is none of a slip of the pen, and who sends whole records sends its id again.
 async fn known_scope<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<(), Refusal> {
     if !matches!(kind, Kind::Budget | Kind::Limit) {
         return Ok(());
@@ -221,14 +222,11 @@ async fn known_scope<S: Store>(call: &Call<'_, S>, kind: Kind) -> Result<(), Ref
     let (is_known, message) = match scope.kind {
         ScopeKind::Team => {
             let found = call.store.record(Kind::Team, id).await?;
-            (found.is_some_and(|team| !team.deleted), "is no team; give its id, which begins with `team_`")
+            (found.is_some(), "is no team; give its id, which begins with `team_`")
         }
         ScopeKind::Key => {
             let found = call.store.key(id).await?;
-            (
-                found.is_some_and(|key| !key.deleted) || is_own_key(id),
-                "is no key; give its id, which begins with `key_`",
-            )
+            (found.is_some() || is_own_key(id), "is no key; give its id, which begins with `key_`")
         }
         _ => return Ok(()),
     };
