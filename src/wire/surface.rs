@@ -94,6 +94,16 @@ pub struct Seen<'b> {
 }
 
 impl Surface {
+    /// What callers can speak.
+    pub const ALL: [Surface; 6] = [
+        Surface::OpenAiChat,
+        Surface::OpenAiResponses,
+        Surface::Anthropic,
+        Surface::Gemini,
+        Surface::Bedrock,
+        Surface::Cohere,
+    ];
+
     /// The upstream format that is the same protocol: a call to one is patched, to any other translated.
     #[must_use]
     pub fn format(self) -> Format {

@@ -17,7 +17,7 @@ fn what_is_written_of_recorded_requests_is_what_the_format_takes() {
         let (Scope::Chat { format, .. }, Some(mut body)) = (scope(recording), recording.request.clone()) else {
             continue;
         };
-        let Some(surface) = SURFACES.into_iter().find(|surface| surface.format() == format) else { continue };
+        let Some(surface) = Surface::ALL.into_iter().find(|surface| surface.format() == format) else { continue };
         if body.is_object() && body["model"].is_null() {
             body["model"] = json!("m");
         }
@@ -50,12 +50,3 @@ fn what_is_written_of_recorded_requests_is_what_the_format_takes() {
 fn targets(format: Format) -> impl Iterator<Item = Format> {
     Format::ALL.iter().copied().filter(move |target| *target != format && *target != Format::WorkersAi)
 }
-
-const SURFACES: [Surface; 6] = [
-    Surface::OpenAiChat,
-    Surface::OpenAiResponses,
-    Surface::Anthropic,
-    Surface::Gemini,
-    Surface::Bedrock,
-    Surface::Cohere,
-];

@@ -5,9 +5,7 @@ use latchkey::json::{Raw, check_depth};
 use latchkey::provider::{ModelFacts, Quirks};
 use latchkey::wire::carried::Carrier;
 use latchkey::wire::openai_chat::read_request;
-use latchkey::wire::{Adjusted, Format, InlinedMedia, RequestPatch, Target};
-
-use super::streams::SURFACES;
+use latchkey::wire::{Adjusted, Format, InlinedMedia, RequestPatch, Surface, Target};
 
 /// A request of Chat Completions, as every format writes it.
 ///
@@ -49,7 +47,7 @@ pub fn surfaces(body: &[u8]) {
         keys: None,
         target: "p/m",
     };
-    for surface in SURFACES {
+    for surface in Surface::ALL {
         let Ok(mut request) = surface.read_request(body) else { continue };
         Carrier::default().open_all(&mut request, &mut Adjusted::default());
         for format in Format::ALL {

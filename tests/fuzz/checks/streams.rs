@@ -8,15 +8,6 @@ use latchkey::wire::{Closing, Format, Layout, Naming, Surface};
 
 /// The output that a byte of input may cause: a chunk repeats the answer's id and model, which are bounded.
 const MOST_GROWTH: usize = 4096;
-/// What callers speak.
-pub const SURFACES: [Surface; 6] = [
-    Surface::OpenAiChat,
-    Surface::OpenAiResponses,
-    Surface::Anthropic,
-    Surface::Gemini,
-    Surface::Bedrock,
-    Surface::Cohere,
-];
 const CAPS: Caps = Caps { event: 1 << 20, answer: 32 << 20 };
 
 /// Runs a stream of `format` through every lane that it can take, cut in different places.
@@ -26,7 +17,7 @@ const CAPS: Caps = Caps { event: 1 << 20, answer: 32 << 20 };
 pub fn check(format: Format, input: &[u8]) {
     // The first byte says where to cut.
     let Some((cut, body)) = input.split_first() else { return };
-    for surface in SURFACES {
+    for surface in Surface::ALL {
         let own = surface.format() == format;
         let relayed = own && surface == Surface::OpenAiChat;
         hold(body, *cut, || translated(format, surface));
