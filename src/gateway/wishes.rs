@@ -83,10 +83,8 @@ impl Wishes {
     /// Notes a header of another gateway's callers.
     fn note(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         match name {
-            "x-litellm-end-user-id" => self.user = label(name, value)?,
-            "x-litellm-customer-id" => self.user = label(name, value)?,
-            "x-litellm-session-id" => self.session = label(name, value)?,
-            "x-session-id" => self.session = label(name, value)?,
+            "x-litellm-end-user-id" | "x-litellm-customer-id" => self.user = label(name, value)?,
+            "x-litellm-session-id" | "x-session-id" => self.session = label(name, value)?,
             "x-litellm-tags" => self.tags = label(name, value)?,
             "x-litellm-timeout" => self.total = Some(seconds(name, value)?),
             "x-litellm-stream-timeout" => self.first_token = Some(seconds(name, value)?),
