@@ -10,7 +10,7 @@ use super::store::{EdgeStore, number};
 use super::{hot, log, now};
 use crate::admin::StoreError;
 use crate::gateway::{Input, StoredFound, StoredResponse, StoredWanted};
-use crate::json::readable;
+use crate::json::{self, readable};
 use crate::units::UnixMillis;
 
 /// Pauses after which a response that is not there is looked for again: another isolate may just be writing it.
@@ -46,7 +46,7 @@ async fn look(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreErro
     let mut pauses = LATER.into_iter();
     loop {
         let found = if wanted.delete { delete(env, wanted).await? } else { find(env, wanted).await? };
-        match pauses.next().filter(|_| found.turns.is_empty()) {
+        match pauses.next().filter(|_| found.lacks(wanted)) {
             Some(pause) => Delay::from(pause).await,
             None => return Ok(found),
         }
@@ -70,16 +70,40 @@ async fn find(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreErro
     let bytes = u32::try_from(wanted.bytes).unwrap_or(u32::MAX);
     let [id, key, team] = owner(wanted);
     let values = [id, key, team, number(now().0), before.into(), bytes.into()];
-    let rows: Vec<Row> = EdgeStore { env }.rows(statement, &values).await?;
-    let too_large = rows.iter().any(|row| row.fits == 0);
-    Ok(StoredFound { turns: rows.into_iter().map(Row::read).collect(), too_large })
+    let turns = if wanted.id.is_empty() { Vec::new() } else { read(env, statement, &values).await? };
+    let holders = find_holders(env, wanted, bytes).await?;
+    let too_large = turns.iter().chain(&holders).any(|row| row.fits == 0);
+    let [turns, holders] = [turns, holders].map(|rows| rows.into_iter().map(Row::read).collect());
+    Ok(StoredFound { turns, holders, too_large })
+}
+
+/// The responses with items that are wanted, the newest first.
+async fn find_holders(env: &Env, wanted: &StoredWanted, bytes: u32) -> Result<Vec<Row>, StoreError> {
+    if wanted.items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let statement = "WITH holders AS ( \
+           SELECT id, at, length(response) AS size FROM responses \
+           WHERE id IN (SELECT response FROM response_items WHERE item IN (SELECT value FROM json_each(?1))) \
+             AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4 \
+         ), sized AS (SELECT id, sum(size) OVER (ORDER BY at DESC, id) AS total FROM holders) \
+         SELECT sized.id, key_id, at, expires_at, NULL AS previous, total <= ?5 AS fits, NULL AS input, \
+           CASE WHEN total <= ?5 THEN response END AS response \
+         FROM sized JOIN responses ON responses.id = sized.id ORDER BY at DESC, sized.id";
+    let [_, key, team] = owner(wanted);
+    let items = json::to_string(&wanted.items);
+    read(env, statement, &[items.as_str().into(), key, team, number(now().0), bytes.into()]).await
+}
+
+async fn read(env: &Env, statement: &str, values: &[JsValue]) -> Result<Vec<Row>, StoreError> {
+    EdgeStore { env }.rows(statement, values).await
 }
 
 /// What it held is gone with the row.
 async fn delete(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreError> {
     let statement = "DELETE FROM responses WHERE id = ?1 AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4";
     let [id, key, team] = owner(wanted);
-    let deleted = EdgeStore { env }.run(statement, &[id, key, team, number(now().0)]).await? == 1;
+    let deleted = EdgeStore { env }.run(statement, &[id, key, team, number(now().0)]).await? > 0;
     let row = || Row {
         id: wanted.id.clone(),
         key_id: wanted.key_id.clone(),
@@ -90,7 +114,8 @@ async fn delete(env: &Env, wanted: &StoredWanted) -> Result<StoredFound, StoreEr
         input: None,
         response: None,
     };
-    Ok(StoredFound { turns: deleted.then(|| row().read()).into_iter().collect(), too_large: false })
+    let turns = deleted.then(|| row().read()).into_iter().collect();
+    Ok(StoredFound { turns, ..StoredFound::default() })
 }
 
 fn owner(wanted: &StoredWanted) -> [JsValue; 3] {
@@ -130,10 +155,8 @@ pub async fn keep_responses(env: Env) {
         let wanted = StoredWanted {
             id: response.id.clone(),
             key_id: response.key_id.clone(),
-            team_id: None,
-            before: 0,
-            bytes: 0,
             delete: true,
+            ..StoredWanted::default()
         };
         if let Err(error) = delete(&env, &wanted).await {
             say("response_not_deleted", &error);

@@ -19,12 +19,12 @@ use super::escalate::{Judged, PassedOver};
 use super::funds::Funds;
 use super::inner::Inner;
 use super::resume::{Besides, Resume};
-use super::stored::{Memory, Recall};
+use super::stored::{Memory, Recall, StoredFound};
 use super::talk::Talk;
 use super::through::Through;
 use super::tried::Tried;
 use super::wishes::Wishes;
-use super::{Asked, CallId, Incoming, StoredResponse};
+use super::{Asked, CallId, Incoming};
 
 /// One request on its way from the caller to an upstream and back.
 pub struct Call {
@@ -156,7 +156,7 @@ pub(super) enum Stage {
     /// How the budgets and limits of its key stand.
     Standings,
     /// Stored responses, behind those that are here.
-    Recalling(Box<(Recall, Vec<StoredResponse>)>),
+    Recalling(Box<(Recall, StoredFound)>),
     /// Links that the target cannot take as links.
     Media(Vec<String>),
     /// A token for the target.

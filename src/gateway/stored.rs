@@ -2,7 +2,8 @@
 //! `GET` and `DELETE /v1/responses/{id}`.
 //!
 //! A conversation is kept turn by turn, each with the id of the one before. When it goes on, the turns are put in front
-//! of the new input before anything is decided about the call: budgets, limits and targets see what is really sent.
+//! of the new input before anything is decided about the call: budgets, limits and targets see what is really sent. So is
+//! what the new input points at by the id of an item.
 //!
 //! An answer is written beside its delivery. Until the database has it, this isolate answers from its own copy, and
 //! other isolates ask again for a moment before they say that there is no such response.
@@ -12,7 +13,7 @@ use crate::http::{Endpoint, Response, Route};
 use crate::json::check_depth;
 use crate::keys::{Grant, Sharing};
 use crate::units::UnixMillis;
-use crate::wire::openai_responses::stored::{self, Page, Told, Turn};
+use crate::wire::openai_responses::stored::{self, Page, Told, Turn, item_ids};
 
 use super::call::{Call, Stage};
 use super::unwritten::StoredResponse;
@@ -27,10 +28,12 @@ const MOST_INPUT: usize = 1_400_000;
 const DAY: i64 = 86_400_000;
 
 /// Whose responses are looked for, and which.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredWanted {
-    /// Which one.
+    /// Which one; none where it is empty.
     pub id: String,
+    /// Items in the output of whichever.
+    pub items: Vec<String>,
     /// The key that asks.
     pub key_id: String,
     /// Its team, where its responses are shared.
@@ -48,8 +51,20 @@ pub struct StoredWanted {
 pub struct StoredFound {
     /// The response that was asked for, then those before it, as far as they are there.
     pub turns: Vec<StoredResponse>,
+    /// Responses with items that were asked for, the newest first.
+    pub holders: Vec<StoredResponse>,
     /// There are more than the bytes that were asked for.
     pub too_large: bool,
+}
+
+impl StoredFound {
+    /// Whether anything is missing of what was asked for: another isolate may just be writing it.
+    #[must_use]
+    pub fn lacks(&self, wanted: &StoredWanted) -> bool {
+        let held: Vec<String> = self.holders.iter().flat_map(|holder| item_ids(&holder.response)).collect();
+        let has_items = wanted.items.iter().all(|item| held.contains(item));
+        !has_items || (!wanted.id.is_empty() && self.turns.is_empty())
+    }
 }
 
 /// What a call keeps, and what it goes on from.
@@ -59,6 +74,13 @@ pub(super) struct Memory {
     previous: Option<String>,
     input: String,
     store: bool,
+}
+
+impl Memory {
+    /// What of the request says what the call goes on from.
+    fn param(&self) -> &'static str {
+        if self.previous.is_some() { "previous_response_id" } else { "input" }
+    }
 }
 
 /// What a stored response is looked up for.
@@ -94,20 +116,17 @@ impl Gateway {
             store: keeping.store.unwrap_or(true) && fits,
             input: keeping.input,
         };
-        match memory.previous.clone() {
-            Some(previous) => {
-                let wanted = self.wanted(grant, previous, MOST_TURNS);
-                self.recall(call, wanted, Recall::GoOn(memory), now).map(Some)
-            }
-            None => {
-                // What is too long to be kept is left for the surface to tell.
-                if memory.store {
-                    call.incoming.body = stored::go_on(&call.incoming.body, &[], &memory.input)?;
-                    call.memory = Some(Box::new(memory));
-                }
-                Ok(None)
-            }
+        if memory.previous.is_some() || !keeping.references.is_empty() {
+            let previous = memory.previous.clone().unwrap_or_default();
+            let wanted = StoredWanted { items: keeping.references, ..self.wanted(grant, previous, MOST_TURNS) };
+            return self.recall(call, wanted, Recall::GoOn(memory), now).map(Some);
         }
+        // What is too long to be kept is left for the surface to tell.
+        if memory.store {
+            call.incoming.body = stored::go_on(&call.incoming.body, &[], &memory.input)?;
+            call.memory = Some(Box::new(memory));
+        }
+        Ok(None)
     }
 
     /// `GET` and `DELETE` of a response.
@@ -137,7 +156,7 @@ impl Gateway {
                 let body = stored::write_deleted(&wanted.id);
                 return Ok(Step::Respond(call.dress(Response::json(200, body), now)));
             }
-            call.stage = Stage::Recalling(Box::new((recall, Vec::new())));
+            call.stage = Stage::Recalling(Box::new((recall, StoredFound::default())));
             return Ok(Step::FindResponses(Box::new(StoredWanted { delete: true, ..wanted })));
         }
         self.recall(call, wanted, recall, now)
@@ -147,6 +166,7 @@ impl Gateway {
         let shares = grant.key.store_responses.is_some_and(|policy| policy.shared_by == Sharing::Team);
         StoredWanted {
             id,
+            items: Vec::new(),
             key_id: grant.key.id.clone(),
             team_id: grant.key.team_id.clone().filter(|_| shares),
             before,
@@ -155,7 +175,7 @@ impl Gateway {
         }
     }
 
-    /// Finds the turns in this isolate, or has those looked up that it has not.
+    /// Finds what is wanted in this isolate, or has looked up what is not there.
     fn recall(
         &mut self,
         call: &mut Call,
@@ -163,15 +183,16 @@ impl Gateway {
         recall: Recall,
         now: UnixMillis,
     ) -> Result<Step, Failure> {
-        let mut turns: Vec<StoredResponse> = Vec::new();
+        let mut found = StoredFound { holders: self.unwritten.holders(&mut wanted), ..StoredFound::default() };
         while let Some(own) = self.unwritten.find(&wanted.id, &wanted) {
-            turns.push(StoredResponse::clone(own));
-            match own.previous.clone() {
-                Some(previous) if wanted.before > 0 => (wanted.id, wanted.before) = (previous, wanted.before - 1),
-                _ => return self.with_turns(call, recall, &turns, now),
-            }
+            found.turns.push(StoredResponse::clone(own));
+            wanted.id = own.previous.clone().filter(|_| wanted.before > 0).unwrap_or_default();
+            wanted.before = wanted.before.saturating_sub(1);
         }
-        call.stage = Stage::Recalling(Box::new((recall, turns)));
+        if wanted.id.is_empty() && wanted.items.is_empty() {
+            return self.with_found(call, recall, &found, now);
+        }
+        call.stage = Stage::Recalling(Box::new((recall, found)));
         Ok(Step::FindResponses(Box::new(wanted)))
     }
 
@@ -179,7 +200,7 @@ impl Gateway {
     pub(super) fn recalled(
         &mut self,
         call: &mut Call,
-        (recall, mut turns): (Recall, Vec<StoredResponse>),
+        (recall, mut own): (Recall, StoredFound),
         found: Result<StoredFound, String>,
         now: UnixMillis,
     ) -> Result<Step, Failure> {
@@ -187,21 +208,24 @@ impl Gateway {
             let message = "Stored responses cannot be read; try again in a moment.";
             Failure::new(Kind::Overloaded, message).code("storage_unavailable").because(cause)
         })?;
-        turns.extend(found.turns);
+        own.turns.extend(found.turns);
+        own.holders.extend(found.holders);
         if found.too_large {
-            return Err(too_long(format!("more than {} bytes", self.setup.config.limits.body_bytes)));
+            let param = if let Recall::GoOn(memory) = &recall { memory.param() } else { "response_id" };
+            return Err(too_long(param, format!("more than {} bytes", self.setup.config.limits.body_bytes)));
         }
-        self.with_turns(call, recall, &turns, now)
+        self.with_found(call, recall, &own, now)
     }
 
     /// Goes on with what was found, the last turn first.
-    fn with_turns(
+    fn with_found(
         &mut self,
         call: &mut Call,
         recall: Recall,
-        turns: &[StoredResponse],
+        found: &StoredFound,
         now: UnixMillis,
     ) -> Result<Step, Failure> {
+        let turns = &found.turns;
         let memory = match recall {
             Recall::GoOn(memory) => memory,
             recall => {
@@ -214,32 +238,26 @@ impl Gateway {
                 return Ok(Step::Respond(call.dress(Response::json(200, body), now)));
             }
         };
-        self.go_on(call, memory, turns)?;
+        self.go_on(call, memory, found)?;
         self.first_target(call, now)
     }
 
-    /// Puts the turns before in front of what the call brings.
-    fn go_on(&self, call: &mut Call, mut memory: Memory, turns: &[StoredResponse]) -> Result<(), Failure> {
-        let previous = memory.previous.as_deref().unwrap_or_default();
-        let newest = turns.first().ok_or_else(|| previous_not_found(previous))?;
-        if stored::has_failed(&newest.response) {
-            let message = format!("Response `{previous}` failed: go on from the one before it.");
-            return Err(Failure::bad_request("previous_response_id", message));
-        }
-        if turns.len() > MOST_TURNS {
-            return Err(too_long(format!("more than {MOST_TURNS} turns")));
-        }
-        if let Some(missing) = turns.last().and_then(|oldest| oldest.previous.as_deref()) {
-            return Err(previous_not_found(missing));
+    /// Puts the turns before in front of what the call brings, and what that points at into its place.
+    fn go_on(&self, call: &mut Call, mut memory: Memory, found: &StoredFound) -> Result<(), Failure> {
+        let turns = &found.turns;
+        if let Some(previous) = memory.previous.as_deref() {
+            check_turns(previous, turns)?;
         }
         let limits = &self.setup.config.limits;
+        let holders: Vec<&str> = found.holders.iter().map(|holder| holder.response.as_str()).collect();
+        memory.input = stored::resolve(&memory.input, &holders, limits.body_bytes)?;
         let before: Vec<Turn<'_>> = turns.iter().rev().map(turn_of).collect();
         let body = stored::go_on(&call.incoming.body, &before, &memory.input)?;
         if body.len() > limits.body_bytes {
-            return Err(too_long(format!("more than {} bytes", limits.body_bytes)));
+            return Err(too_long(memory.param(), format!("more than {} bytes", limits.body_bytes)));
         }
         check_depth(&body, limits.json_depth).map_err(|deep| {
-            Failure::bad_request("previous_response_id", format!("{deep} (limit `json_depth`).")).code("json_too_deep")
+            Failure::bad_request(memory.param(), format!("{deep} (limit `json_depth`).")).code("json_too_deep")
         })?;
         call.incoming.body = body;
         memory.store &= memory.input.len() <= MOST_INPUT;
@@ -292,6 +310,22 @@ impl Gateway {
     }
 }
 
+/// Whether a conversation can go on from `previous`, with which `turns` begin, the last first.
+fn check_turns(previous: &str, turns: &[StoredResponse]) -> Result<(), Failure> {
+    let newest = turns.first().ok_or_else(|| previous_not_found(previous))?;
+    if stored::has_failed(&newest.response) {
+        let message = format!("Response `{previous}` failed: go on from the one before it.");
+        return Err(Failure::bad_request("previous_response_id", message));
+    }
+    if turns.len() > MOST_TURNS {
+        return Err(too_long("previous_response_id", format!("more than {MOST_TURNS} turns")));
+    }
+    match turns.last().and_then(|oldest| oldest.previous.as_deref()) {
+        Some(missing) => Err(previous_not_found(missing)),
+        None => Ok(()),
+    }
+}
+
 fn turn_of(turn: &StoredResponse) -> Turn<'_> {
     Turn { input: &turn.input, response: &turn.response }
 }
@@ -329,9 +363,8 @@ fn previous_not_found(id: &str) -> Failure {
     Failure::bad_request("previous_response_id", message).code("previous_response_not_found")
 }
 
-fn too_long(than: String) -> Failure {
-    let message = format!(
-        "The conversation behind `previous_response_id` has {than}. Begin a new one with what matters of it as `input`."
-    );
-    Failure::new(Kind::TooLarge, message).about("previous_response_id")
+fn too_long(param: &'static str, than: String) -> Failure {
+    let message =
+        format!("The conversation behind `{param}` has {than}. Begin a new one with what matters of it as `input`.");
+    Failure::new(Kind::TooLarge, message).about(param)
 }

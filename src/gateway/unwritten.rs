@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::units::{Millis, UnixMillis};
+use crate::wire::openai_responses::stored::item_ids;
 
 use super::StoredWanted;
 
@@ -59,11 +60,35 @@ impl Unwritten {
         }
     }
 
-    pub(super) fn find(&self, id: &str, wanted: &StoredWanted) -> Option<&Rc<StoredResponse>> {
-        let found = self.0.iter().find(|waiting| waiting.response.id == id && !waiting.is_deleted)?;
-        let response = &found.response;
-        let shared = wanted.team_id.is_some() && response.team_id == wanted.team_id;
-        (response.key_id == wanted.key_id || shared).then_some(response)
+    pub(super) fn find<'w>(&'w self, id: &str, wanted: &'w StoredWanted) -> Option<&'w Rc<StoredResponse>> {
+        self.readable_by(wanted).find(|response| response.id == id)
+    }
+
+    /// Those with items that are wanted, the newest first; what they hold is wanted no longer.
+    pub(super) fn holders(&self, wanted: &mut StoredWanted) -> Vec<StoredResponse> {
+        let mut items = std::mem::take(&mut wanted.items);
+        let mut holders = Vec::new();
+        for response in self.readable_by(wanted).rev() {
+            let missing = items.len();
+            if missing == 0 {
+                break;
+            }
+            let held: Vec<String> = item_ids(&response.response).collect();
+            items.retain(|item| !held.contains(item));
+            if items.len() < missing {
+                holders.push(StoredResponse::clone(response));
+            }
+        }
+        wanted.items = items;
+        holders
+    }
+
+    fn readable_by<'w>(&'w self, wanted: &'w StoredWanted) -> impl DoubleEndedIterator<Item = &'w Rc<StoredResponse>> {
+        let left = self.0.iter().filter(|waiting| !waiting.is_deleted);
+        left.map(|waiting| &waiting.response).filter(|response| {
+            let shared = wanted.team_id.is_some() && response.team_id == wanted.team_id;
+            response.key_id == wanted.key_id || shared
+        })
     }
 
     /// Takes it out, or sees to it that it is deleted once it is written. Whether it was there.

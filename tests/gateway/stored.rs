@@ -39,16 +39,21 @@ fn turn(model: &str, words: &str, previous: Option<&str>, more: Value) -> String
 
 /// What the database does.
 fn find(rows: &[StoredResponse], wanted: &StoredWanted) -> StoredFound {
+    let owned = |row: &&StoredResponse| {
+        row.key_id == wanted.key_id || (wanted.team_id.is_some() && row.team_id == wanted.team_id)
+    };
+    let holds = |row: &&StoredResponse| {
+        let output = read(row.response.as_bytes())["output"].as_array().cloned().unwrap_or_default();
+        output.iter().any(|item| wanted.items.iter().any(|id| item["id"] == *id))
+    };
+    let holders = rows.iter().rev().filter(owned).filter(holds).cloned().collect();
     let (mut turns, mut next): (Vec<StoredResponse>, _) = (Vec::new(), Some(wanted.id.clone()));
     while let Some(id) = next.take() {
-        let owned = |row: &&StoredResponse| {
-            row.key_id == wanted.key_id || (wanted.team_id.is_some() && row.team_id == wanted.team_id)
-        };
         let Some(row) = rows.iter().find(|row| row.id == id).filter(owned) else { break };
         next = row.previous.clone().filter(|_| turns.len() < wanted.before);
         turns.push(row.clone());
     }
-    StoredFound { turns, too_large: false }
+    StoredFound { turns, holders, too_large: false }
 }
 
 /// Moves what waits into the database, and answers what is asked of it.
@@ -166,6 +171,65 @@ fn it_goes_on_where_nothing_of_it_is_known_with_signatures() {
     let three = read(&response.body);
     assert_eq!((&three["store"], &three["previous_response_id"]), (&json!(false), &two["id"]));
     assert!(world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4)).is_empty(), "what is not to be stored is not");
+}
+
+#[test]
+fn items_are_pointed_at_by_their_ids() {
+    let (mut world, mut rows) = (world(), Vec::new());
+    let claude = "anthropic/claude-sonnet-4-5";
+    let thinks = json!({"reasoning": {"effort": "low", "summary": "auto"}});
+    let mut ids: Vec<Vec<Value>> = Vec::new();
+    for (model, answer) in [("openai/gpt-5", SPOKEN), (claude, CLAUDE)] {
+        let (id, step) = world.post("/v1/responses", &turn(model, "one", None, thinks.clone()));
+        sent(step);
+        let output = read(&world.answer(id, 200, &[], answer).body)["output"].clone();
+        ids.push(output.as_array().expect("items").iter().map(|item| item["id"].clone()).collect());
+        if rows.is_empty() {
+            write(&mut rows, &mut world);
+        }
+    }
+    // The first answer is in the database, the second in this isolate still.
+    let points =
+        |ids: &[Value]| -> Vec<Value> { ids.iter().map(|id| json!({"type": "item_reference", "id": id})).collect() };
+    let say = |words: &str| json!({"role": "user", "content": words});
+    let input =
+        [vec![say("one")], points(&ids[1]), vec![say("two")], points(&ids[0][1..]), vec![say("three")]].concat();
+    let post = |world: &mut World, body: Value| world.post("/v1/responses", &body.to_string());
+    let next = post(&mut world, json!({"model": claude, "input": input, "reasoning": {"effort": "low"}}));
+    let Step::FindResponses(wanted) = &next.1 else { panic!("{:?}", next.1) };
+    assert_eq!((wanted.id.as_str(), &wanted.items), ("", &vec!["msg_1".to_owned()]), "{ids:?}");
+    let (id, step) = from(&mut rows, &mut world, next);
+    let messages = read(&sent(step).body)["messages"].clone();
+    assert_eq!(messages[1]["content"][0], json!({"type": "thinking", "thinking": "hm", "signature": "EqQB"}));
+    let said: Vec<&Value> = messages.as_array().expect("turns").iter().map(|message| &message["role"]).collect();
+    assert_eq!(said, ["user", "assistant", "user", "assistant", "user"]);
+    let kept = read(&world.answer(id, 200, &[], CLAUDE).body);
+    // What was pointed at is kept with the turn, as if it had been said.
+    let next = post(&mut world, json!({"model": "openai/gpt-5", "input": "four", "previous_response_id": kept["id"]}));
+    let (_, step) = from(&mut rows, &mut world, next);
+    let input = input_of(step);
+    assert_eq!(input.as_array().map(Vec::len), Some(7), "no thoughts of another's, and no references: {input}");
+    assert!(!input.to_string().contains("item_reference"), "{input}");
+    // Both together.
+    let body = json!({"model": "openai/gpt-5", "input": points(&ids[0]), "previous_response_id": kept["id"]});
+    let next = post(&mut world, body);
+    let (_, step) = from(&mut rows, &mut world, next);
+    assert_eq!(input_of(step).as_array().map(Vec::len), Some(8));
+
+    let missing = json!({"model": claude, "input": [say("one"), {"type": "item_reference", "id": "msg_9"}]});
+    let next = post(&mut world, missing.clone());
+    let (status, body) = refused(from(&mut rows, &mut world, next).1);
+    assert_eq!(
+        (status, &body["error"]["param"], &body["error"]["code"]),
+        (400, &json!("input.1"), &json!("item_not_found"))
+    );
+    // Another key's items are like those that are not there.
+    let own = json!({"model": claude, "input": [{"type": "item_reference", "id": ids[1][0]}]});
+    other_key(&mut world, None, Sharing::Key);
+    world.gateway.forget_grants();
+    let next = post(&mut world, own);
+    let (status, body) = refused(from(&mut rows, &mut world, next).1);
+    assert_eq!((status, &body["error"]["code"]), (400, &json!("item_not_found")));
 }
 
 #[test]
@@ -337,14 +401,14 @@ fn conversations_have_bounds_and_failed_turns_lead_nowhere() {
         let (status, body) = refused(world.resume(id, Input::Responses(found)));
         (status, body["error"]["param"].as_str().unwrap_or_default().to_owned(), body["error"]["code"].clone())
     };
-    let all = |turns: Vec<StoredResponse>| Ok(StoredFound { turns, too_large: false });
+    let all = |turns: Vec<StoredResponse>| Ok(StoredFound { turns, ..StoredFound::default() });
     let about = |status: u16, code: &str| (status, "previous_response_id".to_owned(), json!(code));
     assert_eq!(go_on(all(vec![row(0, "failed", 1)])), about(400, "invalid_request"));
     assert_eq!(go_on(all(vec![row(0, "completed", 5000)])), about(413, "request_too_large"));
     let long: Vec<StoredResponse> = (0..=MOST_TURNS).rev().map(|number| row(number, "completed", 1)).collect();
     assert_eq!(go_on(all(long)), about(413, "request_too_large"));
     assert_eq!(
-        go_on(Ok(StoredFound { turns: vec![row(0, "completed", 1)], too_large: true })),
+        go_on(Ok(StoredFound { turns: vec![row(0, "completed", 1)], too_large: true, ..StoredFound::default() })),
         about(413, "request_too_large")
     );
     assert_eq!(go_on(all(vec![row(7, "completed", 1)])), about(400, "previous_response_not_found"));
@@ -352,7 +416,7 @@ fn conversations_have_bounds_and_failed_turns_lead_nowhere() {
     // One that was cut at its output limit is no failure.
     let (id, step) = world.post("/v1/responses", &turn("openai/gpt-5", "two", Some("resp_0"), json!({})));
     assert!(matches!(step, Step::FindResponses(_)), "{step:?}");
-    let found = Ok(StoredFound { turns: vec![row(0, "incomplete", 1)], too_large: false });
+    let found = Ok(StoredFound { turns: vec![row(0, "incomplete", 1)], ..StoredFound::default() });
     assert_eq!(input_of(world.resume(id, Input::Responses(found))).as_array().map(Vec::len), Some(2));
 }
 

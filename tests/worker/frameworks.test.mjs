@@ -88,6 +88,20 @@ describe("the Vercel AI SDK", async () => {
     await assert.rejects(generateText({ ...options, providerOptions: {}, messages }), /`store: false`/);
   });
 
+  test("@ai-sdk/openai, Responses, points at what was said before where it is stored", async () => {
+    const stores = await gateway.createKey({ store_responses: { days: 1 } });
+    const options = { model: createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: stores.key })(MODELS[1]), maxRetries: 0 };
+    const asked = { role: "user", content: "Say hello" };
+    const { response } = await generateText({ ...options, messages: [asked] });
+    const streamed = streamText({ ...options, messages: [asked, ...response.messages, asked] });
+    assert.equal(await streamed.text, "Hello there");
+    assert.deepEqual(upstream.last().json.messages.map(({ role, content }) => [role, content[0].text ?? content]), [
+      ["user", "Say hello"],
+      ["assistant", "Hello there"],
+      ["user", "Say hello"],
+    ]);
+  });
+
   test("an object in a schema", async () => {
     upstream.reply(json({ ...CHAT, choices: [{ index: 0, message: { role: "assistant", content: '{"name":"Paris"}' }, finish_reason: "stop" }] }));
     const model = createOpenAI({ baseURL: `${gateway.url}/v1`, apiKey: key }).chat(MODELS[0]);

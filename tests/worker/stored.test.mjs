@@ -80,6 +80,32 @@ describe("a conversation that goes on by its ids", () => {
   });
 });
 
+test("items are pointed at by their ids, wherever they are and whatever said them", async () => {
+  upstream.reply(replay(SPOKEN), replay(THOUGHT), replay(THOUGHT));
+  const [spoken, thought] = ["openai/gpt-5-nano", "anthropic/claude-sonnet-4-5"];
+  const first = await client.responses.create({ model: spoken, input: "The first." });
+  const second = await client.responses.create({ model: thought, input: "The second." });
+  const points = ({ output }) => output.map(({ id }) => ({ type: "item_reference", id }));
+  const call = first.output.find(({ type }) => type === "function_call");
+  const result = { type: "function_call_output", call_id: call.call_id, output: "Sunny." };
+  const input = [{ role: "user", content: "The first." }, ...points(first), result, { role: "user", content: "The second." }, ...points(second), { role: "user", content: "The third." }];
+  await at(2).responses.create({ model: thought, input });
+  const { messages } = upstream.last().json;
+  assert.deepEqual(messages.map(({ role }) => role), ["user", "assistant", "user", "assistant", "user"]);
+  assert.equal(messages[1].content[0].id, messages[2].content[0].tool_use_id);
+  assert.deepEqual(messages[3].content[0], { type: "redacted_thinking", data: "redacted_thinking_REDACTED_1" });
+
+  const missing = { model: thought, input: [{ type: "item_reference", id: "msg_none" }] };
+  const refused = ({ status, code, param }) => status === 400 && code === "item_not_found" && param === "input.0";
+  await assert.rejects(client.responses.create(missing), refused);
+  const other = await gateway.createKey({ store_responses: { days: 2 } });
+  const foreign = gateway.client(other.key).responses.create({ model: thought, input: points(second) });
+  await assert.rejects(foreign, refused);
+  await client.responses.delete(second.id);
+  const gone = at(2).responses.create({ model: thought, input: points(second) });
+  await assert.rejects(gone, refused);
+});
+
 describe("a stored response", () => {
   test("is read and listed as it was given, and deleted for good", async () => {
     upstream.reply(replay(SPOKEN), replay(SPOKEN));

@@ -2,15 +2,18 @@
 //! what an answer says of itself.
 //!
 //! Nothing is kept at a provider, so `previous_response_id` means something on every format: the items of the turns
-//! before are put in front of the new ones, as a caller who keeps the conversation itself would send them. The
+//! before are put in front of the new ones, and what the new ones point at takes its place among them, as a caller who
+//! keeps the conversation itself would send them. The
 //! instructions of an earlier turn are no items and so do not come along, as the protocol wants it.
 //!
 //! Source: <https://platform.openai.com/docs/guides/conversation-state>,
 //! <https://platform.openai.com/docs/api-reference/responses/get>.
 
 mod page;
+mod references;
 
 pub use page::{Page, write_page};
+pub use references::{item_ids, resolve};
 
 use std::borrow::Cow;
 
@@ -32,6 +35,8 @@ pub struct Keeping {
     pub previous: Option<String>,
     /// Its own items, as a JSON array: a text is one item.
     pub input: String,
+    /// Items of earlier answers that its own point at, each once.
+    pub references: Vec<String>,
 }
 
 /// One turn of a conversation: what was sent with it, and what came.
@@ -81,6 +86,7 @@ pub fn read(body: &[u8]) -> Result<Keeping, Failure> {
         let message = "`previous_response_id` must be the `id` of a response: letters, digits, `_` and `-`.";
         return Err(Failure::bad_request("previous_response_id", message));
     }
+    keeping.references = references::read(&keeping.input)?;
     Ok(keeping)
 }
 
@@ -100,7 +106,7 @@ fn items(input: &Raw<'_>) -> String {
     String::from_utf8(out).unwrap_or_default()
 }
 
-/// The request with `before` in front of its own items, and without what it says of being kept, which is not for
+/// The request with `before` in front of its `own` items, as they are by now, and without what it says of being kept, which is not for
 /// whoever answers.
 ///
 /// # Errors
@@ -120,8 +126,10 @@ pub fn go_on(body: &[u8], before: &[Turn<'_>], own: &str) -> Result<Vec<u8>, Fai
     push_items(own, &mut input);
     input.push(b']');
     let mut edits = Edits::of(body);
+    let said = members.iter().rfind(|member| member.key == "input").map(|member| member.raw(cursor.text()));
+    let is_resolved = said.is_some_and(|said| said.is_array() && said.get() != own);
     // What is neither a text nor a list stays where it is, so that it is refused and not lost.
-    let replaces = !before.is_empty() && (own.is_empty() || own.starts_with('['));
+    let replaces = (!before.is_empty() || is_resolved) && (own.is_empty() || own.starts_with('['));
     let removed = |member: &Member<'_>| SAID.contains(&&*member.key) || (replaces && member.key == "input");
     let inserted: &[(&str, &[u8])] = if replaces { &[("input", &input)] } else { &[] };
     edits.object(open, &members, removed, inserted);

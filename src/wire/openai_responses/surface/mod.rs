@@ -24,8 +24,8 @@ pub use reply::write_answer;
 pub use writer::Writer;
 
 /// What is said of a reference to an item. SDKs of agents send them unless they are told that nothing is stored.
-const NOT_KEPT: &str = "Items are not kept by their ids. Send the items themselves, as SDKs do with `store: false`, or \
-    `previous_response_id`.";
+const NOT_KEPT: &str = "Items are kept by their ids for keys with `store_responses` only. Send the items themselves, as SDKs \
+    do with `store: false`.";
 
 /// How this protocol's own models' reasoning is named.
 const SIGNED: &str = "openai-responses-v1";

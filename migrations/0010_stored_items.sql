@@ -1,0 +1,21 @@
+-- Which stored response has which item in its output, for requests that point at items by their ids (`item_reference`).
+CREATE TABLE response_items (
+  item TEXT NOT NULL, -- `msg_…`, `rs_…`, `fc_…`
+  response TEXT NOT NULL,
+  PRIMARY KEY (item, response)
+) WITHOUT ROWID;
+CREATE INDEX response_items_by_response ON response_items (response);
+
+CREATE TRIGGER items_of_responses AFTER INSERT ON responses BEGIN
+  INSERT OR IGNORE INTO response_items
+  SELECT json_extract(value, '$.id'), NEW.id FROM json_each(NEW.response, '$.output')
+  WHERE CASE type WHEN 'object' THEN json_type(value, '$.id') END = 'text';
+END;
+
+CREATE TRIGGER items_of_deleted_responses AFTER DELETE ON responses BEGIN
+  DELETE FROM response_items WHERE response = OLD.id;
+END;
+
+INSERT OR IGNORE INTO response_items
+SELECT json_extract(value, '$.id'), responses.id FROM responses, json_each(responses.response, '$.output')
+WHERE CASE type WHEN 'object' THEN json_type(value, '$.id') END = 'text';
