@@ -4,7 +4,7 @@ use crate::json::{self, Raw, readable};
 use crate::provider::Service;
 use crate::route::Preferences;
 use crate::route::objective::Objective;
-use crate::wire::Layout;
+use crate::wire::{Layout, openai_chat};
 
 use super::Incoming;
 
@@ -19,6 +19,8 @@ pub struct Asked {
     pub layout: Layout,
     /// Whether the usage chunk of the stream is wanted.
     pub include_usage: bool,
+    /// Whether it is Chat Completions in words of other protocols ([`crate::wire::openai_chat::borrows`]).
+    pub borrows: bool,
     /// Whether the answer may have to be JSON.
     pub structured: bool,
     /// Whether targets that cannot honour every parameter are out.
@@ -38,6 +40,7 @@ struct Written<'a> {
     stream_options: Option<Raw<'a>>,
     usage: Option<Raw<'a>>,
     messages: Option<Raw<'a>>,
+    tools: Option<Raw<'a>>,
     input: Option<Raw<'a>>,
     prompt: Option<Raw<'a>>,
     query: Option<Raw<'a>>,
@@ -52,7 +55,7 @@ struct Written<'a> {
     text: Option<Raw<'a>>,
 }
 readable! { Written<'a> {
-    model, stream, stream_options, usage, messages, input, prompt, query, file, input_audio, provider, models, user,
+    model, stream, stream_options, usage, messages, tools, input, prompt, query, file, input_audio, provider, models, user,
     response_format, output_config, output_format, text,
 } }
 
@@ -130,8 +133,12 @@ impl Asked {
             Some(Some(_)) | None => return Err(missing("model", "a model string such as \"openai/gpt-4o\"")),
             Some(None) => return Err(Failure::bad_request("model", "`model` must be a string.")),
         };
+        let [messages, input, tools] = [&written.messages, &written.input, &written.tools].map(Option::as_ref);
+        let borrows = endpoint == Endpoint::ChatCompletions && openai_chat::borrows(messages, input, tools);
         let (content, name, what) = match endpoint.task() {
-            Task::Chat if endpoint == Endpoint::Responses => (&written.input, "input", "a string or a list of items"),
+            Task::Chat if endpoint == Endpoint::Responses || (borrows && messages.is_none()) => {
+                (&written.input, "input", "a string or a list of items")
+            }
             Task::Chat | Task::Count => (&written.messages, "messages", "a list of messages"),
             Task::Embeddings => (&written.input, "input", "a string or a list of strings"),
             Task::Completions => (&written.prompt, "prompt", "a string or a list of strings"),
@@ -174,6 +181,7 @@ impl Asked {
             model,
             stream: stream && matches!(endpoint.task(), Task::Chat | Task::Completions | Task::Service(_)),
             layout: Layout::default(),
+            borrows,
             include_usage: wants_usage(written.stream_options.as_ref())? || includes_usage(written.usage.as_ref()),
             structured: shapes.into_iter().flatten().any(Raw::is_object),
             require_parameters,

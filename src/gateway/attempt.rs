@@ -6,6 +6,7 @@ use crate::breaker::Permit;
 use crate::chat::{Answer, Effort, Reasoning, Tool};
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
+use crate::json::Raw;
 use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
 use crate::route::Candidate;
 use crate::route::overrides::Asked;
@@ -162,7 +163,7 @@ impl Gateway {
 
     /// The cheapest way that an answer of this upstream may take.
     pub(super) fn lane(&self, call: &Call, upstream: &Upstream, format: Format) -> Lane {
-        match call.surface().format() == format {
+        match call.surface().format() == format && !call.asked.borrows {
             true if self.may_relay(call, upstream) => Lane::Relay,
             true => Lane::Patched,
             false => Lane::Translated,
@@ -196,6 +197,13 @@ impl Call {
                 || (facts.tools_over_responses && !upstream.quirks.routes_itself && self.thinks_with_tools(facts))
         };
         if speaks && wanted() { Format::OpenAiResponses } else { upstream.format }
+    }
+
+    /// What an answer needs of the request.
+    fn echo(&self) -> Option<Raw<'static>> {
+        let surface = self.surface();
+        let needs = surface != Surface::OpenAiChat || self.asked.borrows;
+        if needs { surface.echo(&self.incoming.body) } else { None }
     }
 
     /// Whether it offers functions, and nothing else, to a model that thinks: because it always does, or is told to.
@@ -256,7 +264,7 @@ impl Attempt {
             hide_reasoning: self.hide_reasoning,
             omit_thoughts: self.omit_thoughts,
             include_usage,
-            echo: call.surface().echo(&call.incoming.body),
+            echo: call.echo(),
             carrier: if self.wraps(call.surface()) { self.carrier() } else { Carrier::default() },
         }
     }

@@ -280,8 +280,7 @@ pub(super) fn read<'b>(
             let asked = surface.read_embeddings(&call.incoming.body, endpoint.is_batch())?;
             Ok((usage, Plain::Embeddings(endpoint, answer, attempt.model.clone(), asked.encoding)))
         }
-        (_, format) if surface.format() == format => {
-            debug_assert!(attempt.lane != Lane::Translated);
+        (_, format) if surface.format() == format && attempt.lane != Lane::Translated => {
             let seen = surface.see_answer(body, quirks)?;
             let usage = seen.usage.unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));
             let is_chat = endpoint.task() == Task::Chat;

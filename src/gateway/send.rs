@@ -191,7 +191,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<Written, Failure> {
     let upstream = &attempt.upstream;
     let unsupported = || not_offered(attempt, endpoint);
     let outgoing = match (task, attempt.format) {
-        (Task::Chat, format) if surface.format() == format => {
+        (Task::Chat, _) if attempt.lane != Lane::Translated => {
             let links = surface.links_to_inline(body, &upstream.quirks);
             let links = not_fetched(links, &call.inlined, most_links)?;
             if !links.is_empty() {

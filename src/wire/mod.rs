@@ -249,7 +249,7 @@ pub struct Naming {
     pub omit_thoughts: bool,
     /// Whether the caller asked for the usage chunk of a stream.
     pub include_usage: bool,
-    /// What an answer repeats of its request, on the surface whose answers do.
+    /// What an answer needs of its request ([`Surface::echo`]).
     pub echo: Option<Raw<'static>>,
     /// Wraps what a model signs where the surface's own models do not.
     pub carrier: Carrier,

@@ -300,7 +300,10 @@ impl Surface {
     #[must_use]
     pub fn writer(self, naming: Naming, layout: Layout) -> Box<dyn StreamWriter> {
         match self {
-            Surface::OpenAiChat => Box::new(openai_chat::Writer::new(naming)),
+            Surface::OpenAiChat => match naming.echo.clone() {
+                Some(names) => Box::new(openai_chat::FreeTextWriter::new(openai_chat::Writer::new(naming), names)),
+                None => Box::new(openai_chat::Writer::new(naming)),
+            },
             Surface::OpenAiResponses => Box::new(openai_responses::Writer::new(naming)),
             Surface::Anthropic => Box::new(anthropic::Writer::new(naming)),
             Surface::Gemini => Box::new(gemini::Writer::new(naming, layout)),
@@ -402,10 +405,15 @@ impl Surface {
         out
     }
 
-    /// What an answer repeats of the request in `body`; nothing on surfaces whose answers do not.
+    /// What an answer needs of the request in `body`: what it repeats of it, or the tools that take free text; nothing
+    /// on most surfaces.
     #[must_use]
     pub fn echo(self, body: &[u8]) -> Option<Raw<'static>> {
-        if self == Surface::OpenAiResponses { openai_responses::echo(body) } else { None }
+        match self {
+            Surface::OpenAiResponses => openai_responses::echo(body),
+            Surface::OpenAiChat => openai_chat::free_tools(body),
+            _ => None,
+        }
     }
 
     /// How an answer's id begins where the gateway has to make one.

@@ -4,11 +4,13 @@ use crate::chat::{Answer, Choice, Citation, Media, MediaKind, Part};
 use crate::json::{Array, Object, Text};
 use crate::wire::{Closing, Naming};
 
-use super::{details, finish, usage};
+use super::{borrowed, details, finish, usage};
 
 /// Writes an answer as OpenAI would, with OpenRouter's additions for reasoning, images and cost.
 #[must_use]
 pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Vec<u8> {
+    let unwrapped = naming.echo.as_ref().map(|names| borrowed::unwrap_calls(answer, names));
+    let answer = unwrapped.as_ref().unwrap_or(answer);
     let mut out = Vec::with_capacity(1024);
     let mut object = Object::open(&mut out);
     write_head(&mut object, "chat.completion", &answer.id, &answer.model, answer.created, naming);

@@ -22,6 +22,7 @@ pub use stream::Decoder;
 pub use surface::{
     Patcher, Writer, echo, patch_answer, patch_request, read_request, see_answer, wrap_thoughts, write_answer,
 };
+pub(in crate::wire) use surface::{free_arguments, free_text, free_tool, is_free_tool};
 
 /// Where calls go, below the base URL.
 pub(in crate::wire) const PATH: &str = "/responses";

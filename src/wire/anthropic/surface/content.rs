@@ -66,16 +66,36 @@ fn read_at<'a>(
                 parts.extend(place.text(cursor)?.map(|text| words(text, None)));
                 return Ok(());
             }
-            if !place.opens(cursor)? {
-                return Err(place.wrong_type("an object", Some(Kind::Null)));
-            }
-            let mut block = Block::default();
-            cursor.members(|key, cursor| member(&place.member(&key), &key, cursor, &mut block))?;
-            self::block(&place, block, parts, request, depth)
+            read_block_at(&place, cursor, parts, request, depth)
         }),
         Some(Kind::Array) => Err(place.fault(format!("Blocks may lie {MAX_DEPTH} deep in each other."))),
         kind => Err(place.wrong_type("a string or an array of blocks", kind)),
     }
+}
+
+/// Reads one block.
+pub(in crate::wire) fn read_block<'a>(
+    place: &Place<'_>,
+    cursor: &mut Cursor<'a>,
+    parts: &mut Vec<Part<'a>>,
+    request: &mut Request<'a>,
+) -> Result<(), Failure> {
+    read_block_at(place, cursor, parts, request, 0)
+}
+
+fn read_block_at<'a>(
+    place: &Place<'_>,
+    cursor: &mut Cursor<'a>,
+    parts: &mut Vec<Part<'a>>,
+    request: &mut Request<'a>,
+    depth: usize,
+) -> Result<(), Failure> {
+    if !place.opens(cursor)? {
+        return Err(place.wrong_type("an object", Some(Kind::Null)));
+    }
+    let mut found = Block::default();
+    cursor.members(|key, cursor| member(&place.member(&key), &key, cursor, &mut found))?;
+    block(place, found, parts, request, depth)
 }
 
 fn member<'a>(place: &Place<'_>, key: &str, cursor: &mut Cursor<'a>, block: &mut Block<'a>) -> Result<(), Failure> {
@@ -335,7 +355,7 @@ pub(super) fn settle(parts: &mut Vec<Part<'_>>) {
 }
 
 /// A user's turn as the hub has it: results of tools in messages of their own.
-pub(super) fn split<'a>(parts: Vec<Part<'a>>, messages: &mut Vec<Message<'a>>) {
+pub(in crate::wire) fn split<'a>(parts: Vec<Part<'a>>, messages: &mut Vec<Message<'a>>) {
     let mut current: Option<Message<'a>> = None;
     for part in parts {
         let role = if matches!(part, Part::ToolResult { .. }) { Role::Tool } else { Role::User };

@@ -14,6 +14,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::wire) use content::{read_block, split};
 pub use failure::write_failure;
 pub use links::{inline_links, links_in};
 pub use patch::{patch_answer, patch_request, see_answer};

@@ -1,10 +1,11 @@
 //! Content: a string, or parts.
 
-use crate::chat::{CacheMark, Part, Source};
+use crate::chat::{CacheMark, Part, Request, Source};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 
 use super::super::media;
+use crate::wire::anthropic;
 use crate::wire::place::Place;
 
 /// A content part with every member that any kind of part has.
@@ -37,10 +38,13 @@ pub(super) fn read<'a>(
         Some(Kind::Array) => cursor.items(|index, cursor| {
             let place = place.item(index);
             match cursor.kind() {
-                Some(Kind::Object) => match part(&place, cursor)? {
-                    Ok(part) => parts.push(part),
-                    Err(failure) => drop(foreign.get_or_insert(failure)),
-                },
+                Some(Kind::Object) => {
+                    let mut again = Cursor::at(cursor.text(), cursor.position());
+                    match part(&place, cursor)? {
+                        Ok(part) => parts.push(part),
+                        Err(unknown) => foreign = foreign.take().or(block(&place, &mut again, parts, unknown)),
+                    }
+                }
                 // Some clients list strings.
                 Some(Kind::String) => parts.extend(place.text(cursor)?.map(|text| plain(text, None))),
                 kind => return Err(place.wrong_type("an object", kind)),
@@ -51,6 +55,20 @@ pub(super) fn read<'a>(
         kind => return Err(place.wrong_type("a string or an array of parts", kind)),
     }
     Ok(foreign)
+}
+
+/// A block of Messages (see `borrowed`), or why it is none: `unknown` where it is of another kind.
+fn block<'a>(
+    place: &Place<'_>,
+    cursor: &mut Cursor<'a>,
+    parts: &mut Vec<Part<'a>>,
+    unknown: Failure,
+) -> Option<Failure> {
+    let mut aside = Request::default();
+    match anthropic::read_block(place, cursor, parts, &mut aside) {
+        Ok(()) => (aside.untranslatable.is_some() || !aside.unsayable.is_empty()).then_some(unknown),
+        Err(failure) => Some(failure),
+    }
 }
 
 fn plain<'a>(text: Text<'a>, cache: Option<CacheMark>) -> Part<'a> {

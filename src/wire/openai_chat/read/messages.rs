@@ -7,6 +7,7 @@ use crate::json::{Cursor, Kind, Raw, Text};
 use super::content;
 use super::reasoning::Thoughts;
 use super::tools::read_calls;
+use crate::wire::anthropic;
 use crate::wire::place::Place;
 
 const ROLES: &str = "'system', 'developer', 'user', 'assistant', 'tool' and 'function'";
@@ -49,7 +50,14 @@ pub(super) fn read<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>, request: &mut
             legacy_id = Text::from_escaped(format!("call_{index}"));
             members.calls.push(Part::ToolCall { id: legacy_id.clone(), name, arguments, signature: None });
         }
-        request.messages.push(message(&place, members, &legacy_id)?);
+        let message = message(&place, members, &legacy_id)?;
+        let is_result = |part: &Part<'_>| matches!(part, Part::ToolResult { .. });
+        // Blocks of Messages (see `borrowed`).
+        if message.role == Role::User && message.parts.iter().any(is_result) {
+            anthropic::split(message.parts, &mut request.messages);
+        } else {
+            request.messages.push(message);
+        }
         Ok::<(), Failure>(())
     })
 }

@@ -14,16 +14,30 @@ use std::borrow::Cow;
 use crate::chat::{Reasoning, Request, Sampling};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Text};
+use crate::wire::openai_responses;
 use crate::wire::place::Place;
 
 pub(in crate::wire) use content::linked;
 pub(super) use reasoning::TEXT_SIGNATURE_ID;
 
-/// Reads the body of `POST /v1/chat/completions`.
+use super::borrowed;
+
+/// Reads the body of `POST /v1/chat/completions`, also where it is one of Responses.
 ///
 /// # Errors
 /// `BadRequest` with the first fault and its place.
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Failure> {
+    let read = match read_own(body) {
+        Err(_) if borrowed::is_of_responses(body) => openai_responses::read_request(body),
+        own => own,
+    };
+    read.map(|mut request| {
+        borrowed::wrap_calls(body, &mut request);
+        request
+    })
+}
+
+fn read_own(body: &[u8]) -> Result<Request<'_>, Failure> {
     let mut cursor = Cursor::new(body)?;
     match cursor.kind() {
         Some(Kind::Object) | None => {}

@@ -4,6 +4,7 @@ use crate::chat::{Arguments, CacheMark, OutputShape, Part, Signature, SignatureR
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 
+use crate::wire::openai_responses::free_tool;
 use crate::wire::place::Place;
 
 /// A function's members, in `tools[].function` and in `functions[]`; a schema's in `response_format.json_schema`.
@@ -38,16 +39,17 @@ fn tool<'a>(place: &Place<'_>, value: Raw<'a>) -> Result<Tool<'a>, Failure> {
     let mut function = None;
     let mut kind = None;
     let mut bare = Described::default();
-    let (mut own, mut is_described) = (0, false);
+    let (mut own, mut is_described, mut grammar) = (0, false, None);
     value.cursor().members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
             "type" => kind = place.text(cursor)?,
             "function" => function = described(&place, cursor)?,
-            "name" | "description" | "parameters" | "schema" | "strict" | "cache_control" => {
+            "name" | "description" | "parameters" | "schema" | "input_schema" | "strict" | "cache_control" => {
                 is_described = true;
                 describe(&place, &key, cursor, &mut bare)?;
             }
+            "format" => grammar = cursor.value()?.member("definition").and_then(Raw::into_text),
             _ => {
                 own += usize::from(cursor.kind() == Some(Kind::Object));
                 cursor.value()?;
@@ -55,6 +57,15 @@ fn tool<'a>(place: &Place<'_>, value: Raw<'a>) -> Result<Tool<'a>, Failure> {
         }
         Ok::<(), Failure>(())
     })?;
+    // Tools that take free text in the words of Responses, and functions in those of Messages (see `borrowed`).
+    if kind.as_ref().is_some_and(|kind| kind.is("custom")) && bare.name.is_some() {
+        let Described { name, description, schema, strict, cache } = bare;
+        let name = name.filter(|name| !name.is_empty()).ok_or_else(|| place.member("name").missing())?;
+        return Ok(match schema {
+            None => free_tool(name, description, grammar),
+            parameters => Tool::Function { name, description, parameters, strict, cache },
+        });
+    }
     let is_function = match &kind {
         Some(kind) => kind.is("function"),
         // Gemini's and Bedrock's own tools have but a member with their name: `{"googleSearch": {}}`.
@@ -90,7 +101,7 @@ fn describe<'a>(
     match key {
         "name" => members.name = place.text(cursor)?,
         "description" => members.description = place.text(cursor)?,
-        "parameters" | "schema" => members.schema = place.object(cursor)?,
+        "parameters" | "schema" | "input_schema" => members.schema = place.object(cursor)?,
         "strict" => members.strict = place.boolean(cursor)?,
         "cache_control" => members.cache = place.cache_mark(cursor)?,
         _ => drop(cursor.value()?),

@@ -298,7 +298,7 @@ fn thoughts<'a>(place: &Place<'_>, item: &Members<'a>) -> Result<Text<'a>, Failu
 }
 
 /// The input of a tool that takes free text, as the arguments of a function.
-fn free_form(input: &Text<'_>) -> Raw<'static> {
+pub(in crate::wire) fn free_form(input: &Text<'_>) -> Raw<'static> {
     let mut out = Vec::new();
     let mut arguments = Object::open(&mut out);
     arguments.text("input", input);

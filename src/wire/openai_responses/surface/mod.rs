@@ -17,10 +17,13 @@ mod writer;
 mod tests;
 
 pub use echo::echo;
+pub(in crate::wire) use items::free_form as free_arguments;
 pub use patch::{patch_answer, patch_request, see_answer, wrap_thoughts};
 pub use patcher::Patcher;
 pub use read::read_request;
+pub(in crate::wire) use reply::free_text;
 pub use reply::write_answer;
+pub(in crate::wire) use tools::{free_tool, is_free_tool};
 pub use writer::Writer;
 
 /// What is said of a reference to an item. SDKs of agents send them unless they are told that nothing is stored.

@@ -162,7 +162,7 @@ pub(super) fn whole(arguments: Text<'static>) -> Text<'static> {
 }
 
 /// The text in the arguments of a tool that takes free text.
-pub(super) fn free_text(arguments: Text<'static>) -> Text<'static> {
+pub(in crate::wire) fn free_text(arguments: Text<'static>) -> Text<'static> {
     let plain = arguments.decode();
     let given = Raw::parse(&plain).ok().and_then(|given| given.member("input")?.into_text());
     // What the model wrote instead is not lost.

@@ -71,17 +71,7 @@ fn read_tool<'a>(
             let name = joined(namespace, named(name)?);
             request.tools.push(Tool::Function { name, description, parameters, strict, cache: None });
         }
-        "custom" => {
-            let description = in_words(description, grammar);
-            let parameters = Raw::parse(FREE_TEXT).ok();
-            request.tools.push(Tool::Function {
-                name: joined(namespace, named(name)?),
-                description,
-                parameters,
-                strict: None,
-                cache: None,
-            });
-        }
+        "custom" => request.tools.push(free_tool(joined(namespace, named(name)?), description, grammar)),
         "namespace" if namespace.is_none() => {
             let name = named(name)?;
             let place = place.member("tools");
@@ -102,6 +92,21 @@ fn read_tool<'a>(
         }
     }
     Ok(())
+}
+
+/// A tool that takes free text, as a function that takes nothing else.
+pub(in crate::wire) fn free_tool<'a>(
+    name: Text<'a>,
+    description: Option<Text<'a>>,
+    grammar: Option<Text<'a>>,
+) -> Tool<'a> {
+    let description = in_words(description, grammar);
+    Tool::Function { name, description, parameters: Raw::parse(FREE_TEXT).ok(), strict: None, cache: None }
+}
+
+/// Whether it is a [`free_tool`].
+pub(in crate::wire) fn is_free_tool(tool: &Tool<'_>) -> bool {
+    matches!(tool, Tool::Function { parameters: Some(parameters), .. } if parameters.get() == FREE_TEXT)
 }
 
 /// A grammar that cannot be enforced is told.
