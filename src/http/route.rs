@@ -271,7 +271,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
     if method == wanted || (wanted == "GET" && method == "HEAD") {
         Ok(route)
     } else {
-        Err(Failure::new(Kind::MethodNotAllowed, format!("/v1/{} takes {wanted}, not {method}.", shown(path)))
+        Err(Failure::new(Kind::MethodNotAllowed, format!("{} takes {wanted}, not {method}.", shown(asked)))
             .because(wanted))
     }
 }
@@ -404,7 +404,13 @@ mod tests {
             let refused = route("GET", &format!("/passthrough/openai{path}"));
             assert_eq!(refused.map_err(|failure| failure.kind), Err(Kind::BadRequest), "{path}");
         }
-        assert_eq!(route("GET", "/v1/chat/completions").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
+        for path in ["/v1/chat/completions", "/v1beta/models/x:countTokens", "/model/a/b/converse", "/v2/chat"] {
+            let refused = route("GET", path).expect_err("another method");
+            assert_eq!(
+                (refused.kind, refused.message),
+                (Kind::MethodNotAllowed, format!("{path} takes POST, not GET."))
+            );
+        }
         assert_eq!(route("POST", "/v1/nothing").map_err(|f| f.kind), Err(Kind::NotFound));
         assert_eq!(route("GET", "/v1/models/").map_err(|f| f.kind), Ok(()).map(|()| Route::Models));
     }
