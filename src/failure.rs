@@ -25,7 +25,8 @@ pub struct Failure {
     pub param: Option<Cow<'static, str>>,
     /// A code more precise than the kind's own, such as an upstream's `insufficient_quota`.
     pub code: Option<Cow<'static, str>>,
-    /// The status an upstream answered with, where one did.
+    /// The status an upstream answered with, where one did; of an error inside an answer with a good status the one that it
+    /// names itself, if any.
     pub upstream_status: Option<u16>,
     /// How long the upstream asked to wait.
     pub retry_after: Option<Millis>,

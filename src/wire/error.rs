@@ -111,6 +111,17 @@ pub fn from_status(status: u16, message: String, code: Option<String>) -> Failur
     failure
 }
 
+/// What an error inside an answer with a good status means.
+///
+/// It is judged by the status that it names itself (`named`), else by the one that it would have had as a whole answer
+/// (`likely`). The latter is a guess of ours, and is not told as the upstream's.
+#[must_use]
+pub fn from_within(named: Option<u16>, likely: u16, message: String, code: Option<String>) -> Failure {
+    let says_nothing = message.is_empty() && named.is_none();
+    let message = if says_nothing { "The provider answered with an error.".to_owned() } else { message };
+    Failure { upstream_status: named, ..from_status(named.unwrap_or(likely), message, code) }
+}
+
 /// Notes how long the upstream asked to wait, where its status says that waiting helps: `retry-after` comes on
 /// successful answers too (Together, Anthropic), so the header alone means nothing.
 #[must_use]
@@ -238,6 +249,17 @@ mod tests {
         assert_eq!(Failure::truncated("no end").blame(), Blame::Target);
         for status in [400, 403, 404, 413, 422] {
             assert_eq!(of(status, "no", None).blame(), Blame::Nobody, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_guessed_is_not_told() {
+        for (named, likely, kind) in
+            [(None, 502, Kind::Unavailable), (None, 529, Kind::Overloaded), (Some(429), 502, Kind::RateLimited)]
+        {
+            let failure = from_within(named, likely, String::new(), None);
+            assert_eq!((failure.kind, failure.upstream_status), (kind, named));
+            assert_eq!(failure.message.contains("status"), named.is_some(), "{}", failure.message);
         }
     }
 

@@ -5,7 +5,7 @@
 use super::types::Error;
 use crate::failure::Failure;
 use crate::json::{Text, readable};
-use crate::wire::error::{from_status, retry_after, status_of, waiting};
+use crate::wire::error::{from_status, from_within, retry_after, status_of, waiting};
 
 #[derive(Default)]
 struct Body<'a> {
@@ -27,11 +27,11 @@ pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[
     waiting(failure, wait)
 }
 
-/// The failure of an error event, which has no status: the one it would have had as a whole answer.
+/// The failure of an error event, which has no status.
 pub(super) fn of_event(error: Option<Error<'_>>) -> Failure {
     let (kind, message) = error.map_or((None, None), |error| (error.kind, error.message));
     let kind = kind.map(|kind| kind.decode().into_owned()).unwrap_or_default();
-    from_status(status_of(&kind), plain(message), Some(kind))
+    from_within(None, status_of(&kind), plain(message), Some(kind))
 }
 
 fn plain(text: Option<Text<'_>>) -> String {

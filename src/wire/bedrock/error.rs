@@ -5,7 +5,7 @@
 
 use crate::failure::{Failure, Kind};
 use crate::json::{Text, readable};
-use crate::wire::error::{from_status, retry_after, waiting};
+use crate::wire::error::{from_within, retry_after, waiting};
 
 /// Types that say more than their status, and the status each stands for in a stream.
 const TYPES: &[(&str, u16, Option<Kind>)] = &[
@@ -42,20 +42,21 @@ pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[
     let kind = header("x-amzn-errortype").unwrap_or_default();
     // `ValidationException:http://internal…`
     let kind = kind.split(':').next().unwrap_or_default();
-    waiting(failure(status, kind, body), retry_after(header))
+    waiting(failure(Some(status), kind, body), retry_after(header))
 }
 
 /// The failure that an exception or error within a stream tells of.
 pub(super) fn of_event(kind: &str, payload: &[u8]) -> Failure {
-    failure(row(kind).map_or(500, |(_, status, _)| *status), kind, payload)
+    failure(None, kind, payload)
 }
 
-fn failure(status: u16, kind: &str, body: &[u8]) -> Failure {
+fn failure(status: Option<u16>, kind: &str, body: &[u8]) -> Failure {
     let body: Body<'_> = crate::json::from_slice(body).unwrap_or_default();
     let message =
         body.message.or(body.capital_message).map(|message| message.decode().into_owned()).unwrap_or_default();
-    let read = from_status(status, message, Some(kind.to_owned()));
-    match row(kind).and_then(|(_, _, kind)| *kind) {
+    let row = row(kind);
+    let read = from_within(status, row.map_or(500, |(_, likely, _)| *likely), message, Some(kind.to_owned()));
+    match row.and_then(|(_, _, kind)| *kind) {
         Some(kind) if kind != read.kind => {
             let (message, cause) = match kind {
                 Kind::CredentialRejected => {

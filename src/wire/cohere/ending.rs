@@ -3,7 +3,7 @@
 use crate::chat::EndKind;
 use crate::failure::Failure;
 use crate::json::Text;
-use crate::wire::error::from_status;
+use crate::wire::error::from_within;
 
 /// The unified reason for a `finish_reason`. Source: <https://docs.cohere.com/reference/chat#response.body.finish_reason>.
 pub(super) fn kind(finish_reason: &str) -> EndKind {
@@ -22,5 +22,5 @@ pub(super) fn kind(finish_reason: &str) -> EndKind {
 pub(super) fn failure(error: Option<Text<'_>>, error_type: Option<Text<'_>>) -> Option<Failure> {
     let error = error.filter(|error| !error.is_empty())?;
     let code = error_type.map(|kind| kind.decode().into_owned());
-    Some(from_status(502, error.decode().into_owned(), code))
+    Some(from_within(None, 502, error.decode().into_owned(), code))
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Retry};
 use crate::json::{Raw, Text, readable};
-use crate::wire::error::{from_status, retry_after, status_of, waiting};
+use crate::wire::error::{from_status, from_within, retry_after, status_of, waiting};
 
 use super::types::Few;
 
@@ -63,7 +63,8 @@ fn failure(status: Option<u16>, header: &dyn Fn(&str) -> Option<String>, error: 
     let code =
         read.code.as_ref().map(|code| code.text().map_or_else(|| code.get().into(), |word| word.decode().into_owned()));
     let word = read.status.as_ref().map(|word| word.decode().into_owned());
-    let status = status.unwrap_or_else(|| {
+    let named = status.or_else(|| code.as_ref()?.parse().ok().filter(|status| (400..600).contains(status)));
+    let status = named.unwrap_or_else(|| {
         let known = |name: &String| Some(status_of(name)).filter(|status| *status != 502);
         code.as_ref().and_then(known).or_else(|| word.as_ref().and_then(known)).unwrap_or(502)
     });
@@ -73,7 +74,8 @@ fn failure(status: Option<u16>, header: &dyn Fn(&str) -> Option<String>, error: 
     let is_precondition = word.as_deref() == Some("FAILED_PRECONDITION");
     // A project without the right or the service (gemini.error.8ae701ff72): the gateway's side, whoever called.
     let is_credential = status == 403 && (reason.is_some() || message.contains("unregistered callers"));
-    let mut failure = from_status(if is_credential { 401 } else { status }, message, reason.or(word).or(code));
+    let judged = if is_credential { 401 } else { status };
+    let mut failure = from_within(named.map(|_| judged), judged, message, reason.or(word).or(code));
     failure.upstream_status = Some(status);
     let delay =
         read.details.iter().find_map(|detail| detail.retry_delay.as_ref()).map(|delay| delay.decode().into_owned());
@@ -86,6 +88,7 @@ fn failure(status: Option<u16>, header: &dyn Fn(&str) -> Option<String>, error: 
     if is_daily || is_precondition {
         failure.retry = Retry::OtherTarget;
     }
+    failure.upstream_status = named;
     failure
 }
 
@@ -154,13 +157,16 @@ mod tests {
 
     #[test]
     fn an_error_inside_an_answer_has_the_status_it_names() {
-        for (json, kind) in [
-            (r#"{"code":503,"message":"overloaded","status":"UNAVAILABLE"}"#, Kind::Overloaded),
-            (r#"{"message":"slow","status":"RESOURCE_EXHAUSTED"}"#, Kind::RateLimited),
-            (r#""what happened""#, Kind::Unavailable),
-            ("{}", Kind::Unavailable),
+        for (json, kind, status) in [
+            (r#"{"code":503,"message":"overloaded","status":"UNAVAILABLE"}"#, Kind::Overloaded, Some(503)),
+            (r#"{"message":"slow","status":"RESOURCE_EXHAUSTED"}"#, Kind::RateLimited, None),
+            (r#""what happened""#, Kind::Unavailable, None),
+            ("{}", Kind::Unavailable, None),
         ] {
-            assert_eq!(in_answer(&Raw::parse(json).expect("json")).kind, kind, "{json}");
+            let failure = in_answer(&Raw::parse(json).expect("json"));
+            assert_eq!((failure.kind, failure.upstream_status), (kind, status), "{json}");
         }
+        let delayed = r#"{"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"48.5s"}]}"#;
+        assert_eq!(in_answer(&Raw::parse(delayed).expect("json")).retry_after, Some(Millis(48_500)));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::json::{Text, readable};
-use crate::wire::error::{from_status, retry_after, waiting};
+use crate::wire::error::{from_status, from_within, retry_after, waiting};
 
 #[derive(Default)]
 struct Body<'a> {
@@ -20,5 +20,5 @@ pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[
 
 /// The failure that a line tells of: the server could not go on.
 pub(super) fn of_line(error: &Text<'_>) -> Failure {
-    from_status(500, error.decode().into_owned(), None)
+    from_within(None, 500, error.decode().into_owned(), None)
 }

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::json::{Raw, Text, readable};
-use crate::wire::error::{from_status, redact, retry_after, status_of, waiting};
+use crate::wire::error::{from_status, from_within, redact, retry_after, status_of, waiting};
 
 use super::types::{Completion, text};
 
@@ -60,16 +60,22 @@ struct Said {
 /// Reads an answer with an error status.
 #[must_use]
 pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
-    waiting(from_body(status, body), retry_after(header))
+    let said = read(body);
+    let failure = Failure { param: said.param.map(Into::into), ..from_status(status, said.message, said.code) };
+    waiting(failure, retry_after(header))
 }
 
-/// Reads an error's body; what is no JSON is its own message (`huggingface.error.76a32e3411`), unless it is a page.
-pub(super) fn from_body(status: u16, body: &[u8]) -> Failure {
-    let said = match crate::json::from_slice::<Envelope<'_>>(body) {
+/// Reads an `error` event, whatever it holds.
+pub(super) fn of_event(data: &[u8]) -> Failure {
+    within(read(data))
+}
+
+/// What an error's body says; what is no JSON is its own message (`huggingface.error.76a32e3411`), unless it is a page.
+fn read(body: &[u8]) -> Said {
+    match crate::json::from_slice::<Envelope<'_>>(body) {
         Ok(envelope) => said(&envelope, 0),
         Err(_) => Said { message: plain(body), ..Said::default() },
-    };
-    failure(status, said)
+    }
 }
 
 /// The error that an answer with a good status holds instead of, or after, what was asked for.
@@ -79,15 +85,12 @@ pub(super) fn in_answer(completion: &Completion<'_>) -> Option<Failure> {
 
 /// The failure that an `error` member in a good answer reports.
 pub(in crate::wire) fn reported(error: &Raw<'_>) -> Failure {
-    let said = inner(error, 0);
-    let status = said.status.unwrap_or_else(|| said.code.as_deref().map_or(502, status_of));
-    failure(status, said)
+    within(inner(error, 0))
 }
 
-fn failure(status: u16, said: Said) -> Failure {
-    let mut failure = from_status(status, said.message, said.code);
-    failure.param = said.param.map(Into::into);
-    failure
+fn within(said: Said) -> Failure {
+    let likely = said.code.as_deref().map_or(502, status_of);
+    Failure { param: said.param.map(Into::into), ..from_within(said.status, likely, said.message, said.code) }
 }
 
 /// What an envelope says. A quoted upstream's own envelope says it better, so far as `depth` allows.

@@ -242,7 +242,7 @@ impl StreamDecoder for Decoder {
             // Whatever it holds, an `error` event is one.
             Err(_) if frame.event == b"error" => {
                 self.state = State::Failed;
-                sink.event(Event::Failed(error::from_body(502, data)));
+                sink.event(Event::Failed(error::of_event(data)));
                 Decoded::Taken
             }
             Err(unread) => Decoded::Corrupt(unread.to_string()),
