@@ -95,6 +95,10 @@ pub fn from_status(status: u16, message: String, code: Option<String>) -> Failur
         Kind::CredentialRejected => {
             Failure::new(kind, "The provider rejected the gateway's credential.").because(message)
         }
+        _ if message.is_empty() && (300..400).contains(&status) => {
+            let message = format!("The provider answered with a redirect ({status}). Is its base URL right?");
+            Failure::new(kind, message)
+        }
         _ if message.is_empty() => Failure::new(kind, format!("The provider answered with status {status}.")),
         _ => Failure::new(kind, message),
     };
@@ -250,6 +254,11 @@ mod tests {
         for status in [400, 403, 404, 413, 422] {
             assert_eq!(of(status, "no", None).blame(), Blame::Nobody, "{status}");
         }
+    }
+
+    #[test]
+    fn a_redirect_is_told_as_one() {
+        assert!(of(301, "", None).message.contains("redirect (301)"));
     }
 
     #[test]
