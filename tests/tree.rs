@@ -55,6 +55,13 @@ fn the_platform_is_a_dependency_of_one_target_only() {
 }
 
 #[test]
+fn readiness_asks_for_the_newest_migration() {
+    let migrations = std::fs::read_dir(root().join("migrations")).expect("the migrations");
+    let names = migrations.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name"));
+    assert_eq!(names.max().as_deref(), Some(latchkey::admin::NEWEST_MIGRATION));
+}
+
+#[test]
 fn vendors_are_data() {
     let formats = ["anthropic", "bedrock", "cohere", "gemini", "ollama", "openai"];
     for source in sources() {

@@ -51,8 +51,8 @@ pub use providers::ProviderStatus;
 pub use publish::{open_config, publish_pending};
 pub use route::{Action, ROUTES, Route};
 pub use store::{
-    AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Kind, Pots, Store, StoreError, StoredConfig, StoredHash,
-    StoredKey, StoredRecord,
+    AuditEntry, CallPlace, CallRow, CallsQuery, ConfigVersion, Kind, NEWEST_MIGRATION, Pots, Store, StoreError,
+    StoredConfig, StoredHash, StoredKey, StoredRecord,
 };
 
 pub use upkeep::{Old, Upkeep, keep_up};

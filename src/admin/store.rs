@@ -18,6 +18,10 @@ use crate::units::{Millis, UnixMillis};
 /// How budgets and limits stand: by rule, then by pot.
 pub type Pots = SortedMap<String, SortedMap<String, PotStanding>>;
 
+/// The newest migration, as wrangler notes in `d1_migrations` which are applied. It applies them in their order, so that with
+/// this one the database has all that this version asks of it.
+pub const NEWEST_MIGRATION: &str = "0010_stored_items.sql";
+
 /// The database and the edge copies.
 #[allow(async_fn_in_trait, reason = "one isolate is one thread: nothing here is ever sent to another")]
 pub trait Store {

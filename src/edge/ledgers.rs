@@ -21,7 +21,7 @@ struct TeamRow {
 readable! { TeamRow { #[required] id } }
 
 #[derive(Default)]
-struct RuleRow {
+pub(super) struct RuleRow {
     id: String,
     record: String,
 }

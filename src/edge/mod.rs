@@ -130,7 +130,7 @@ fn status_of(upstream: &Upstream) -> ProviderStatus {
     }
 }
 
-/// Ready means that a call could be served: there are secrets, and the database answers and has its tables.
+/// Ready means that a call could be served: there are secrets, and the database answers and has all migrations.
 async fn ready(env: &Env) -> Result<Response> {
     if hot::with_gateway(|gateway| gateway.setup().secrets.is_none()) == Some(true) {
         return not_ready("there are no secrets yet; run `npx wrangler secret put ADMIN_KEY`, and for LATCHKEY_SECRET");
@@ -140,7 +140,7 @@ async fn ready(env: &Env) -> Result<Response> {
     };
     log::failed("not_ready", &error);
     not_ready(if error.to_string().contains("no such") {
-        "the database lacks tables; run `npx wrangler d1 migrations apply DB --remote`"
+        "the database lacks migrations; run `npx wrangler d1 migrations apply DB --remote`"
     } else {
         "the database does not answer; keys that are known are served all the same"
     })

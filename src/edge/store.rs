@@ -14,14 +14,15 @@ use worker::{D1Database, D1PreparedStatement, Env, worker_sys};
 
 use super::copies::{read_copy, write_copy};
 use super::ledger::Definitions;
+use super::ledgers::RuleRow;
 use super::log;
 use super::rows::{ConfigRow, KeyRow, RecordRow, table_of};
 use super::together::in_time;
 use super::usage;
 use crate::admin::{
-    AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, LedgerHealth, PairRow, Pots, RegionHealth,
-    Store, StoreError, StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow, VariantRow,
-    open_config,
+    AuditEntry, CallRow, CallsQuery, ConfigVersion, ExperimentVersion, Kind, LedgerHealth, NEWEST_MIGRATION, PairRow,
+    Pots, RegionHealth, Store, StoreError, StoredConfig, StoredHash, StoredKey, StoredRecord, UsageQuery, UsageRow,
+    VariantRow, open_config,
 };
 use crate::breaker::Order;
 use crate::budget::ledger::Released;
@@ -145,13 +146,15 @@ pub async fn insert_event(env: &Env, event: JsValue) -> Result<(), StoreError> {
     store.run(statement, &[event]).await.map(|_| ())
 }
 
-/// Whether the database answers and has its tables.
+/// Whether the database has all that this version asks of it.
 ///
 /// # Errors
-/// Where it does not, or has not.
+/// Where it does not answer, or has not: then it says that there is "no such" thing.
 pub async fn is_migrated(env: &Env) -> Result<(), StoreError> {
-    // What the newest migration with tables added.
-    EdgeStore { env }.run("SELECT told_change FROM limits LIMIT 1", &[]).await.map(|_| ())
+    let statement = "SELECT name AS id, '' AS record FROM d1_migrations WHERE name = ?1";
+    let applied: Vec<RuleRow> = EdgeStore { env }.rows(statement, &[NEWEST_MIGRATION.into()]).await?;
+    let message = || format!("no such migration was applied: {NEWEST_MIGRATION}");
+    if applied.is_empty() { Err(StoreError { message: message() }) } else { Ok(()) }
 }
 
 /// What a [`CallRow`] is read from.

@@ -28,6 +28,7 @@ export const SECRETS = {
  * - `outside`: what it sends anywhere goes through this function, where it is given.
  * - `isolates`: so many Workers over the same storage and objects; the header `x-isolate` (from 1) says which one is meant.
  * - `folder`: where it keeps its storage; in memory, where none is given. `again`: it is there from an earlier start.
+ * - `unmigrated`: its database lacks so many of the newest migrations.
  * - `troubled`: the health object can be made slow or dead (see `trouble`).
  * - `bound`: it is bound to Workers AI, which the fake upstream plays.
  * - `skews`: by how many milliseconds the clock of each Worker is off.
@@ -37,7 +38,7 @@ export const SECRETS = {
  * - `wall`: a rate limit for callers with bad keys, as its binding takes it (`{ limit, period }`).
  */
 export async function startGateway(upstream, variables = {}, options = {}) {
-  const { outside, isolates = 1, troubled = false, bound = false, skews = [], partial = false, wall, folder, again = false } = options;
+  const { outside, isolates = 1, troubled = false, bound = false, skews = [], partial = false, wall, folder, again = false, unmigrated = 0 } = options;
   const logs = [];
   const config = readConfig({ config: join(ROOT, "wrangler.toml") });
   const bindings = { ENVIRONMENT: "dev", SANDBOX: "on", ...SECRETS, ...baseUrls(upstream.url), ...variables };
@@ -54,7 +55,7 @@ export async function startGateway(upstream, variables = {}, options = {}) {
     }),
   );
   const url = (await miniflare.ready).origin;
-  if (!again) await migrate(await miniflare.getD1Database("DB", config.name));
+  if (!again) await migrate(await miniflare.getD1Database("DB", config.name), unmigrated);
 
   const gateway = {
     url,
@@ -250,11 +251,13 @@ function modules() {
   ];
 }
 
-/** Makes the tables. */
-async function migrate(database) {
+/** Makes the tables, but for the newest `unmigrated` migrations, and notes what was applied as wrangler does. */
+async function migrate(database, unmigrated) {
   const folder = join(ROOT, "migrations");
   const names = readdirSync(folder).filter((name) => name.endsWith(".sql")).sort();
-  for (const statement of names.flatMap((name) => statementsOf(readFileSync(join(folder, name), "utf8")))) {
-    await database.prepare(statement).run();
+  await database.prepare("CREATE TABLE d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE)").run();
+  for (const name of names.slice(0, names.length - unmigrated)) {
+    for (const statement of statementsOf(readFileSync(join(folder, name), "utf8"))) await database.prepare(statement).run();
+    await database.prepare("INSERT INTO d1_migrations (name) VALUES (?1)").bind(name).run();
   }
 }

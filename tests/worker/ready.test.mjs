@@ -38,6 +38,12 @@ test("without tables it is not, and says how they are made", async () => {
   assert.match(hint, /d1 migrations apply/);
 });
 
+test("without the newest migration it is not either, whatever that adds", async () => {
+  const { status, hint } = await readiness({}, { unmigrated: 1 });
+  assert.equal(status, "not_ready");
+  assert.match(hint, /d1 migrations apply/);
+});
+
 test("while the database is away it is not, and does not ask for migrations", async () => {
   const { hint } = await readiness({}, { partial: true }, { "x-away": "DB" });
   assert.match(hint, /does not answer/);
