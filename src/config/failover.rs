@@ -156,7 +156,7 @@ pub(super) fn fallbacks(place: &Place<'_>) -> SortedMap<String, Vec<String>> {
     for (model, place) in place.entries() {
         let models = place.items(MAX_FALLBACKS);
         let models: Vec<String> =
-            models.iter().filter_map(|item| item.text(MAX_MODEL_BYTES).map(str::to_owned)).collect();
+            models.iter().map(|item| item.model(MAX_MODEL_BYTES)).filter(|model| !model.is_empty()).collect();
         if models.iter().any(|fallback| fallback == model) {
             place.fault("names the model itself");
         }

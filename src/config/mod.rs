@@ -83,6 +83,7 @@ mod failover;
 mod health;
 mod limits;
 mod models;
+mod names;
 mod place;
 mod providers;
 mod quirks;

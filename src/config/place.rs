@@ -21,13 +21,32 @@ pub struct Fault {
     pub message: String,
 }
 
-/// The faults found so far.
+/// The faults found so far, and the models that were named: who that is shows when all has been read.
 #[derive(Debug, Default)]
-pub(super) struct Faults(RefCell<Vec<Fault>>);
+pub(super) struct Faults {
+    found: RefCell<Vec<Fault>>,
+    named: RefCell<Vec<(String, String)>>,
+}
 
 impl Faults {
     pub(super) fn into_vec(self) -> Vec<Fault> {
-        self.0.into_inner()
+        self.found.into_inner()
+    }
+
+    /// Asks of each model that was named what is wrong with it.
+    pub(super) fn of_names(&self, fault: impl Fn(&str) -> Option<String>) {
+        for (path, model) in self.named.take() {
+            if let Some(message) = fault(&model) {
+                self.add(&path, message);
+            }
+        }
+    }
+
+    fn add(&self, path: &str, message: String) {
+        let mut found = self.found.borrow_mut();
+        if found.len() < MAX_FAULTS {
+            found.push(Fault { path: path.to_owned(), message });
+        }
     }
 }
 
@@ -46,10 +65,21 @@ impl<'d> Place<'d> {
 
     /// Notes a fault here.
     pub(super) fn fault(&self, message: impl Into<String>) {
-        let mut faults = self.faults.0.borrow_mut();
-        if faults.len() < MAX_FAULTS {
-            faults.push(Fault { path: self.path.clone(), message: message.into() });
+        self.faults.add(&self.path, message.into());
+    }
+
+    /// Notes that a model, or a pattern of targets, is named here.
+    pub(super) fn names(&self, model: &str) {
+        self.faults.named.borrow_mut().push((self.path.clone(), model.to_owned()));
+    }
+
+    /// A string that names a model; empty where it is none.
+    pub(super) fn model(&self, longest: usize) -> String {
+        let model = self.text(longest).unwrap_or_default();
+        if !model.is_empty() {
+            self.names(model);
         }
+        model.to_owned()
     }
 
     /// Notes that a member is missing here. What is no object at all has been noted as that.

@@ -1,7 +1,7 @@
 //! From what was written to what it means.
 
 use super::place::{Fault, Faults, Place};
-use super::{Config, Deadlines, Lanes, Limits, failover, health, models, providers, routing};
+use super::{Config, Deadlines, Lanes, Limits, failover, health, models, names, providers, routing};
 use crate::json::check_depth;
 use crate::json::tree::Node;
 use crate::sorted;
@@ -34,20 +34,26 @@ const SECTIONS: [&str; 13] = [
 /// # Errors
 /// With every fault at once, each with its path.
 pub fn read(json: &[u8]) -> Result<Config, Vec<Fault>> {
-    let (config, faults) = read_stored(json).map_err(|fault| vec![fault])?;
+    let (config, faults) = read_all(json).map_err(|fault| vec![fault])?;
+    faults.of_names(|model| names::fault(&config, model));
+    let faults = faults.into_vec();
     if faults.is_empty() { Ok(config) } else { Err(faults) }
 }
 
 /// Reads a document that some version of this program found good when it was written: what this version makes of it, and
-/// what it does not understand of it, which it leaves out.
+/// what it does not understand of it, which it leaves out. Whom it names was looked at then.
 ///
 /// # Errors
 /// Where it is no document at all.
 pub fn read_stored(json: &[u8]) -> Result<(Config, Vec<Fault>), Fault> {
+    read_all(json).map(|(config, faults)| (config, faults.into_vec()))
+}
+
+fn read_all(json: &[u8]) -> Result<(Config, Faults), Fault> {
     let node = parse(json)?;
     let faults = Faults::default();
     let config = document(&Place::root(&node, &faults));
-    Ok((config, faults.into_vec()))
+    Ok((config, faults))
 }
 
 /// The document as written, if it is JSON of a size that can be read.

@@ -101,6 +101,9 @@ fn pattern(text: &str, place: &Place<'_>, declared: &SortedMap<String, ProviderE
     if provider::find(text).is_some() || declared.contains_key(text) {
         place.fault(format!("`{text}` is a provider; write `{text}/*` for all of its models"));
     }
+    if text.contains('/') {
+        place.names(text);
+    }
     ModelPattern::new(text)
 }
 

@@ -203,13 +203,13 @@ fn health_is_read_and_its_faults_are_named() {
 #[test]
 fn failover_names_its_faults() {
     let json = r#"{"version": 1, "failover": {"max_attempts": 0, "hedge": {"after_ms": 1}, "throughput": {}, "retry": 1},
-        "fallbacks": {"a/b": ["a/b"], "c/d": ["", 3]}}"#;
+        "fallbacks": {"groq/b": ["groq/b"], "c/d": ["", 3]}}"#;
     let expected = [
         "failover.max_attempts",
         "failover.hedge.after_ms",
         "failover.throughput.tokens_per_second",
         "failover.retry",
-        "fallbacks.a/b",
+        "fallbacks.groq/b",
         "fallbacks.c/d.0",
         "fallbacks.c/d.1",
     ];

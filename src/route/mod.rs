@@ -13,7 +13,7 @@ pub mod experiment;
 pub mod facts;
 mod list;
 pub mod meaning;
-mod nearest;
+pub(crate) mod nearest;
 pub mod objective;
 pub mod overrides;
 mod plan;

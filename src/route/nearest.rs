@@ -38,7 +38,7 @@ pub(super) fn nearest(registry: &Registry, wanted: &str) -> Vec<String> {
 }
 
 /// How many letters must be put in, taken out or replaced to make one name of the other; `None` if more than `most`.
-fn distance(wanted: &[u8], name: &[u8], most: usize) -> Option<usize> {
+pub(crate) fn distance(wanted: &[u8], name: &[u8], most: usize) -> Option<usize> {
     if wanted.len().abs_diff(name.len()) > most {
         return None;
     }

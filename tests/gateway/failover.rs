@@ -85,7 +85,7 @@ fn the_last_failure_is_the_callers_once_nothing_is_left() {
 
 #[test]
 fn without_the_switch_a_call_is_one_attempt() {
-    let mut world = world(r#"{"version":1,"failover":{"enabled":false},"fallbacks":{"openai/gpt-4o":["x/y"]}}"#);
+    let mut world = world(r#"{"version":1,"failover":{"enabled":false},"fallbacks":{"openai/gpt-4o":["groq/y"]}}"#);
     let (id, step) = world.chat(PLAIN);
     sent(step);
     assert_eq!(refused(world.refuse(id, 500, &[], "oops")).0, 502);

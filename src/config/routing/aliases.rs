@@ -127,7 +127,10 @@ fn alias(place: &Place<'_>) -> Alias {
     for (key, place) in place.members(&known) {
         match key {
             "candidates" => alias.candidates = candidates(&place),
-            "fallbacks" => alias.fallbacks = owned(&place, MAX_CANDIDATES),
+            "fallbacks" => {
+                alias.fallbacks = owned(&place, MAX_CANDIDATES);
+                alias.fallbacks.iter().for_each(|model| place.names(model));
+            }
             "variants" => alias.variants = variants(&place),
             "deadlines" => alias.deadlines = deadlines(&place),
             "failover" => alias.failover = super::super::failover::own(&place),
@@ -205,12 +208,12 @@ pub(super) fn candidates(place: &Place<'_>) -> Vec<Named> {
 fn candidate(place: &Place<'_>) -> Named {
     let mut named = Named { weight: 1, difficulty: (1, 5), ..Named::default() };
     if let Node::String(_) = place.node() {
-        named.model = place.text(LONGEST).unwrap_or_default().to_owned();
+        named.model = place.model(LONGEST);
         return named;
     }
     for (key, place) in place.members(&["model", "latest", "weight", "when", "difficulty", "kinds", "check", "with"]) {
         match key {
-            "model" => named.model = place.text(LONGEST).unwrap_or_default().to_owned(),
+            "model" => named.model = place.model(LONGEST),
             "latest" => named.latest = place.boolean().unwrap_or_default(),
             "weight" => named.weight = place.integer(1..=1_000_000).and_then(|n| u32::try_from(n).ok()).unwrap_or(1),
             "when" => named.when = conditions::read(&place),

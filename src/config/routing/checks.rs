@@ -68,7 +68,7 @@ fn judge(place: &Place<'_>) -> Option<JudgedBy> {
     let mut judge = JudgedBy { model: String::new(), criterion: String::new(), within: JUDGED_WITHIN };
     for (key, place) in place.members(&["model", "criterion", "within_ms"]) {
         match key {
-            "model" => judge.model = place.text(LONGEST).unwrap_or_default().to_owned(),
+            "model" => judge.model = place.model(LONGEST),
             "criterion" => judge.criterion = place.prose(4_000).unwrap_or_default().to_owned(),
             _ => judge.within = place.integer(100..=60_000).map_or(JUDGED_WITHIN, Millis),
         }

@@ -12,7 +12,7 @@ pub(in super::super) fn read(place: &Place<'_>) -> Semantics {
     let mut semantics = Semantics { within: Millis(300), least_similarity: 0.6, ..Semantics::default() };
     for (key, place) in place.members(&["model", "within_ms", "least_similarity", "routes"]) {
         match key {
-            "model" => semantics.model = place.text(LONGEST).unwrap_or_default().to_owned(),
+            "model" => semantics.model = place.model(LONGEST),
             "within_ms" => semantics.within = place.integer(10..=10_000).map_or(semantics.within, Millis),
             "least_similarity" => {
                 semantics.least_similarity = place.decimal(0.0, 1.0).unwrap_or(semantics.least_similarity);

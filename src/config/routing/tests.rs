@@ -36,7 +36,7 @@ fn an_alias_means_what_it_says() {
                 "variants": {"quick": "fastest"}, "deadlines": {"total_ms": 20000}, "failover": {"throughput": {"tokens_per_second": 0}},
                 "fallbacks": ["deep"],
                 "escalation": {"within_ms": 8000, "max_usd": 0.02, "streams": true},
-                "overlays": [{"when": {"team": "research"}, "strategy": "cheapest", "candidates": ["a/b"]}]
+                "overlays": [{"when": {"team": "research"}, "strategy": "cheapest", "candidates": ["groq/b"]}]
             },
             "deep": {"candidates": ["anthropic/claude"]}
         }"#,
@@ -100,8 +100,8 @@ fn what_has_the_wrong_type_is_told_once() {
 fn every_fault_is_found_with_its_path() {
     let found = faults(
         r#""aliases": {
-            "a": {"candidates": ["b"]}, "b": {"candidates": [{"model": "c"}]}, "c": {"candidates": ["x/y", "a"]},
-            "two words": {"candidates": [{"model": "x/y", "latest": true, "weight": 0}], "strategy": "best"},
+            "a": {"candidates": ["b"]}, "b": {"candidates": [{"model": "c"}]}, "c": {"candidates": ["groq/y", "a"]},
+            "two words": {"candidates": [{"model": "groq/y", "latest": true, "weight": 0}], "strategy": "best"},
             "none": {"explore": 2, "budget_steps": [0.9, 0.5], "failover": {"throughput": {"tokens_per_second": -1, "within_ms": 1}}}
         },
         "rules": [{"when": {"colour": "red", "input_tokens": {}, "difficulty": {"from": 4, "to": 2}}},
@@ -163,7 +163,7 @@ fn deep_and_wide_aliases_are_checked_at_once() {
 /// So many levels of so many aliases, each of which stands for all of the next level.
 fn levels(depth: usize, width: usize) -> String {
     let level = |level: usize| {
-        let next = |at| if level + 1 < depth { format!("l{}-{at}", level + 1) } else { format!("x/y{at}") };
+        let next = |at| if level + 1 < depth { format!("l{}-{at}", level + 1) } else { format!("groq/y{at}") };
         let candidates = serde_json::to_string(&(0..width).map(next).collect::<Vec<_>>()).expect("JSON");
         (0..width).map(|at| format!(r#""l{level}-{at}": {{"candidates": {candidates}}}"#)).collect::<Vec<_>>()
     };
@@ -173,8 +173,8 @@ fn levels(depth: usize, width: usize) -> String {
 #[test]
 fn who_only_leads_into_a_circle_is_told_too() {
     let found = faults(
-        r#""aliases": {"a": {"candidates": ["b"]}, "b": {"candidates": ["x/y"], "fallbacks": ["b"]},
-        "c": {"candidates": ["x/y"]}}"#,
+        r#""aliases": {"a": {"candidates": ["b"]}, "b": {"candidates": ["groq/y"], "fallbacks": ["b"]},
+        "c": {"candidates": ["groq/y"]}}"#,
     );
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[0].starts_with("aliases.a: ") && found[1].starts_with("aliases.b: "));
@@ -247,4 +247,40 @@ fn a_condition_that_says_nothing_is_a_slip() {
         let found = faults(&format!(r#""rules": [{{"name": "a", "when": {{"{name}": {nothing}}}}}]"#));
         assert!(found.len() == 1 && found[0].starts_with(&format!("rules.0.when.{name}: is empty")), "{found:?}");
     }
+}
+
+#[test]
+fn who_is_named_and_does_not_exist_is_a_fault() {
+    let document = r#"{"version": 1,
+        "aliases": {
+            "fast": {"candidates": ["opnai/gpt-4o", "openai/gpt-9", "sandbox/echo", {"model": "cave/*"}],
+                     "fallbacks": ["antropic/claude-sonnet-4-5"],
+                     "overlays": [{"when": {"tag": "x"}, "candidates": ["fsat"]}]},
+            "good": {"candidates": ["fast", "gpt-4o", "gpt-4o-2024-08-06", "meta-llama/llama-3.3-70b-instruct", "*/llama-*",
+                                    "stone", "claude-*", "den/any"]}
+        },
+        "fallbacks": {"openai/gpt-4o": ["good:floor", "grok/grok-4"]},
+        "rules": [{"name": "no", "ignore": ["opnrouter/*", "gpt-5-preview", "google/*"]}],
+        "targets": {"azrue/*": {"jurisdictions": ["eu"]}},
+        "semantics": {"model": "workers/@cf/baai/bge-small-en-v1.5", "routes": {"a": ["b"]}},
+        "experiments": {"new": {"alias": "good", "variants": {"a": {"share": 0.1, "candidates": ["gemnii/gemini-2.5-pro"]}}}},
+        "providers": {"den": {"base_url": "https://den.example.com/v1", "models": ["stone"]}}}"#;
+    let (_, stored) = crate::config::read_stored(document.as_bytes()).expect("a document");
+    assert_eq!(stored, [], "what was taken once goes on");
+    let faults = crate::config::read(document.as_bytes()).expect_err("faults");
+    let mut found: Vec<(&str, bool)> =
+        faults.iter().map(|fault| (fault.path.as_str(), fault.message.contains("nearest is"))).collect();
+    found.sort_unstable();
+    let expected = [
+        ("aliases.fast.candidates.0", true),
+        ("aliases.fast.candidates.3.model", false),
+        ("aliases.fast.fallbacks", true),
+        ("aliases.fast.overlays.0.candidates.0", true),
+        ("experiments.new.variants.a.candidates.0", true),
+        ("fallbacks.openai/gpt-4o.1", true),
+        ("rules.0.ignore", true),
+        ("semantics.model", false),
+        ("targets.azrue/*", true),
+    ];
+    assert_eq!(found, expected, "{faults:#?}");
 }
