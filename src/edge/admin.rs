@@ -9,7 +9,7 @@ use crate::admin::{self, Context, Entropy};
 const LONGEST_BODY: usize = 2_000_000;
 
 /// What the isolate must forget after an admin request.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Changed {
     /// The grants of keys.
     pub keys: bool,
@@ -20,7 +20,7 @@ pub struct Changed {
 /// Answers a request under `/admin`.
 ///
 /// # Errors
-/// Where the platform does not give the request's body or take the response.
+/// Where the platform does not take the response.
 pub async fn handle(mut request: Request, env: &Env, context: &Context<'_>) -> worker::Result<(Response, Changed)> {
     let method = request.method().to_string();
     let url = request.url()?;
@@ -45,7 +45,11 @@ pub async fn handle(mut request: Request, env: &Env, context: &Context<'_>) -> w
     } else {
         // Nobody but the operator gets to fill the isolate's memory.
         if admin::is_authorized(&asked, context) {
-            body = request.bytes().await?;
+            let Ok(read) = request.bytes().await else {
+                // Who left while sending waits for nothing.
+                return Ok((Response::empty()?.with_status(499), Changed::default()));
+            };
+            body = read;
             asked.body = &body;
         }
         admin::handle(&EdgeStore { env }, &asked, context).await

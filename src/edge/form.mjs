@@ -1,5 +1,7 @@
 // Forms with files: they stay on this side. The core is told their fields, and sends the form by naming its model.
 
+import { isBroken, ofCaller } from "./read.mjs";
+
 /** The most bytes of a form that are kept, so that it can be sent again: what providers take. */
 const MOST_KEPT = 25 * 1024 * 1024;
 /** The most bytes of one field: the longest prompts have 32,000 characters, of up to four bytes each. */
@@ -16,7 +18,7 @@ export async function readForm(request) {
   const boundary = /boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))/i.exec(request.headers.get("content-type"));
   if (boundary === null || request.body === null) return { told: new TextEncoder().encode("{}"), once: false, body: () => null };
   const reader = request.body.getReader();
-  const { kept, once } = await readKept(reader);
+  const { kept, once } = await ofCaller(readKept(reader));
   const parts = partsOf(kept, new TextEncoder().encode(`\r\n--${boundary[1] ?? boundary[2]}`));
   const told = {};
   let files = 0;
@@ -30,11 +32,11 @@ export async function readForm(request) {
   }
   if (files > 0) told.file = String(files);
   const length = Number(request.headers.get("content-length") ?? 0);
-  return {
-    told: new TextEncoder().encode(JSON.stringify(told)),
-    once,
-    body: (name) => body({ kept, model: model ?? { start: 0, end: 0 }, name, rest: once ? reader : undefined, length }),
-  };
+  const rest = once ? reader : undefined;
+  const outside = { told: new TextEncoder().encode(JSON.stringify(told)), once };
+  const left = () => outside.left();
+  outside.body = (name) => body({ kept, model: model ?? { start: 0, end: 0 }, name, rest, length, left });
+  return outside;
 }
 
 async function readKept(reader) {
@@ -92,18 +94,18 @@ function find(bytes, pattern, from) {
 }
 
 /** The form with `name` as its model: what is kept, and the rest as it comes. */
-function body({ kept, model, name, rest, length }) {
+function body({ kept, model, name, rest, length, left }) {
   const before = kept.subarray(0, model.start);
   const after = kept.subarray(model.end);
   const total = before.length + name.length + after.length;
   const grown = name.length - (model.end - model.start);
   const isKnown = rest === undefined || length > 0;
   const stream = isKnown ? new FixedLengthStream(rest === undefined ? total : length + grown) : new IdentityTransformStream();
-  pump(stream.writable.getWriter(), [before, name, after], rest).catch(() => {});
+  pump(stream.writable.getWriter(), [before, name, after], rest, left).catch(() => {});
   return stream.readable;
 }
 
-async function pump(writer, pieces, rest) {
+async function pump(writer, pieces, rest, left) {
   try {
     for (const piece of pieces) if (piece.length > 0) await writer.write(piece);
     for (;;) {
@@ -113,6 +115,8 @@ async function pump(writer, pieces, rest) {
     }
     await writer.close();
   } catch (error) {
-    await writer.abort(error);
+    // A form that its caller broke off has no end, or the provider would take it for whole.
+    if (rest !== undefined && (await isBroken(rest))) left();
+    else await writer.abort(error);
   }
 }

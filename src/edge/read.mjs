@@ -1,11 +1,30 @@
 /** How many bytes of a body over the limit are still taken. */
 const DISCARDED = 32 * 1024 * 1024;
 
+/** The caller left while they were sending: nobody waits for an answer. */
+export class BrokenOff extends Error {}
+
+/** What comes of reading what a caller sends; what cannot be read to its end, they broke off. */
+export function ofCaller(reading) {
+  return reading.catch((error) => {
+    throw new BrokenOff(String(error));
+  });
+}
+
+/** Whether the stream of a reader is broken by now. */
+export function isBroken(reader) {
+  return Promise.race([reader.closed.then(() => false, () => true), scheduler.wait(0).then(() => false)]);
+}
+
 /**
  * The whole body of a request, or undefined where it is longer than `most`. The rest of a long one is taken all the same,
  * within reason: a caller who is still writing would see a broken connection instead of the answer.
  */
-export async function readBody(request, most) {
+export function readBody(request, most) {
+  return ofCaller(bodyOf(request, most));
+}
+
+async function bodyOf(request, most) {
   const length = request.headers.get("content-length");
   // Looking at `body` makes a stream of it, so that comes last.
   if (length !== null && Number(length) <= most) return new Uint8Array(await request.arrayBuffer());

@@ -9,7 +9,7 @@ import { runBound } from "./bound.mjs";
 import { compare } from "./compare.mjs";
 import { fetchMedia } from "./media.mjs";
 import { readOutside } from "./outside.mjs";
-import { readBody, readUpTo } from "./read.mjs";
+import { BrokenOff, readBody, readUpTo } from "./read.mjs";
 import { relay } from "./realtime.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
@@ -70,6 +70,7 @@ export default {
       if (CONFIGURES.test(path) && method !== "GET") await learn(env, ctx, true);
       return answer;
     } catch (error) {
+      if (error instanceof BrokenOff) return new Response(null, { status: 499 });
       return crashed(error, env, ctx);
     }
   },
@@ -207,6 +208,8 @@ async function inline(step) {
 async function drive(step, request, env, ctx, outside) {
   const live = new Live(step.call, env, ctx, outside);
   request.signal.addEventListener("abort", () => live.gone(), { once: true });
+  // A body that its caller breaks off is not the provider's doing.
+  if (outside !== undefined) outside.left = () => live.gone();
   let next = await advance(step, live);
   if (live.rival !== undefined) next = await live.outcome(next);
   const { webSocket, status, headers } = next;

@@ -89,7 +89,10 @@ impl Gateway {
         // A plain call that succeeds at once, as nearly all do, spares the price of a signal.
         let connects = deadlines.connect < deadlines.total;
         let is_one_of_two = hedge.is_some() || call.rival.is_some();
-        let abortable = call.asked.stream || connects || sandbox.is_some() || call.attempts > 0 || is_one_of_two;
+        // A body that its caller breaks off has no end.
+        let is_endless = call.incoming.once;
+        let abortable =
+            call.asked.stream || connects || sandbox.is_some() || call.attempts > 0 || is_one_of_two || is_endless;
         self.claim(call, now)?;
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         let binding = attempt.upstream.binding.map(|name| Binding { name, model: attempt.model.clone() });

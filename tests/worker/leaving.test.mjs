@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { after, before, test } from "node:test";
-import { startGateway } from "./gateway.mjs";
+import { SECRETS, startGateway } from "./gateway.mjs";
 import { chatEnd, chatEvents, chatStart, silence, stall } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
@@ -93,6 +94,66 @@ test("of a key that drains have their answers read to the end, for 25 seconds at
     ["drained-2", "settled_estimate"],
   ]);
 });
+
+test("who leaves while they are still sending is no defect of the gateway", async () => {
+  const form = "multipart/form-data; boundary=X";
+  const paths = [
+    ["/v1/chat/completions", "application/json"],
+    ["/v1/compare", "application/json"],
+    ["/v1/audio/transcriptions", form],
+    ["/passthrough/openai/v1/responses", "application/json"],
+    ["/admin/config", "application/json"],
+  ];
+  for (const [path, type] of paths) for (const length of [5_000, undefined]) await breakOff(path, type, length, key);
+  const answer = await gateway.client(key).chat.completions.create({ model: "openai/gpt-4o", messages: QUESTION });
+  assert.equal(answer.choices[0].message.content, "Hello there");
+  assert.doesNotMatch(gateway.log(), /crashed/);
+  const { json: health } = await gateway.admin("GET", "/admin/health");
+  assert.equal(health.isolate.calls_under_way, 0);
+});
+
+test("an upload that its caller breaks off says nothing of the provider", async () => {
+  const { key } = await gateway.createKey({ allowed_endpoints: ["passthrough", "audio/transcriptions"] });
+  const part = "Content-Disposition: form-data; name=";
+  const form = `--X\r\n${part}"model"\r\n\r\nopenai/whisper-1\r\n--X\r\n${part}"file"; filename="a.mp3"\r\n\r\n`;
+  const before = upstream.brokenOff();
+  for (const length of [40_000_000, undefined, 40_000_000, 40_000_000]) {
+    await breakOff("/passthrough/openai/v1/files", "application/octet-stream", length, key);
+    // Of a form the first 25 MiB are kept; what follows passes as it comes.
+    await breakOff("/v1/audio/transcriptions", "multipart/form-data; boundary=X", length, key, form, 27_000_000);
+  }
+  await until(() => upstream.brokenOff() >= before + 8, "the provider hears that nothing more comes");
+  const asked = await gateway.fetch("/passthrough/openai/v1/files", { headers: { authorization: `Bearer ${key}` } });
+  assert.equal(asked.headers.get("x-latchkey-attempts"), "1", "it is asked as ever");
+  const { json: health } = await gateway.admin("GET", "/admin/health");
+  const failing = health.regions.flatMap(({ targets }) => targets).filter(({ last_errors: errors }) => errors.length > 0);
+  assert.deepEqual(failing, []);
+});
+
+async function until(holds, what) {
+  const end = Date.now() + 10_000;
+  while (!holds()) {
+    assert.ok(Date.now() < end, what);
+    await delay(20);
+  }
+}
+
+/** A caller who promises `length` bytes (or says nothing of how many) and leaves after some of them. */
+async function breakOff(path, type, length, credential, start = '{"model": "', bytes = 100_000) {
+  const headers = { "content-type": type, ...(length && { "content-length": length }) };
+  const authorization = path.startsWith("/admin") ? SECRETS.ADMIN_KEY : credential;
+  const call = httpRequest(new URL(path, gateway.url), {
+    method: path === "/admin/config" ? "PUT" : "POST",
+    headers: { ...headers, authorization: `Bearer ${authorization}` },
+  });
+  call.on("error", () => {});
+  const closed = new Promise((resolve) => call.once("close", resolve));
+  const room = Math.min(bytes, (length ?? Infinity) - start.length - 1_000);
+  await new Promise((resolve) => call.write(start + "x".repeat(room), resolve));
+  await delay(100);
+  call.destroy();
+  await closed;
+}
 
 /** A caller whose connection breaks once the provider was asked for `model`. */
 async function leave(model, streamed, credential = key) {

@@ -13,10 +13,13 @@ export async function startUpstream() {
   const requests = [];
   let manner;
   let watcher;
+  let brokenOff = 0;
   /** Who waits for a model to be asked for, by its name. */
   const waiting = new Map();
   const server = createServer(async (request, response) => {
-    const seen = await read(request, response);
+    const seen = await read(request, response).catch(() => undefined);
+    // It broke off before it was there.
+    if (seen === undefined) return void (brokenOff += 1);
     if (watcher === undefined) requests.push(seen);
     watcher?.(seen);
     waiting.get(seen.json?.model)?.();
@@ -49,6 +52,8 @@ export async function startUpstream() {
     watch: (how) => void (watcher = how),
     /** Settles when a model of this name is asked for. */
     asked: (model) => new Promise((resolve) => waiting.set(model, resolve)),
+    /** How many requests ended before all of them was there. */
+    brokenOff: () => brokenOff,
     /** The next request to arrive. */
     async next() {
       const [seen] = await once(server, "seen");
