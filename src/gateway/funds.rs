@@ -457,7 +457,7 @@ fn roomy_cap(attempt: &Attempt, body: &[u8]) -> Option<u32> {
     let facts = &attempt.facts;
     let (context, bytes) = (facts.context.unwrap_or(UNLISTED_CONTEXT), body.len() as u64);
     // One with pictures has many bytes and few tokens; few other prompts have a token in two bytes, or many in three.
-    let left = match json::quotes(body, &["data:image"]) {
+    let left = match json::quotes(body, &[&["data:image"]]) {
         true => context,
         false => (context / 2).saturating_sub(bytes / 3),
     };

@@ -28,7 +28,7 @@ pub(super) fn patch(
     let mut cursor = Cursor::at(text, position);
     let written = cursor.value()?;
     // A key may be written with escapes, which no client does; then it stays as it is.
-    let mut words = vec![
+    let ours = [
         MARK,
         if quirks.developer_role { "" } else { "developer" },
         if quirks.tool_call_ids == ToolCallIds::Any { "" } else { "tool_call" },
@@ -36,8 +36,7 @@ pub(super) fn patch(
         if unmarks { "cache_control" } else { "" },
         if quirks.thoughts_demanded { "assistant" } else { "" },
     ];
-    words.extend(quirks.refuses_in_messages);
-    let changes = json::quotes(written.get().as_bytes(), &words);
+    let changes = json::quotes(written.get().as_bytes(), &[&ours, quirks.refuses_in_messages]);
     let mut cursor = Cursor::at(text, position);
     if !changes || cursor.kind() != Some(Kind::Array) {
         return Ok(());
