@@ -17,6 +17,7 @@ mod tests;
 pub(in crate::wire) use content::{read_block, split};
 pub use failure::write_failure;
 pub use links::{inline_links, links_in};
+pub(in crate::wire) use patch::refused;
 pub use patch::{patch_answer, patch_request, see_answer};
 pub use patcher::Patcher;
 pub use read::read_request;

@@ -71,7 +71,7 @@ pub fn patch_request<'h>(
     .filter_map(|(key, value)| Some((key, value?)))
     .collect();
     let value = |key: &str| last(key).and_then(|member| text.get(member.value.clone())).filter(|it| *it != "null");
-    let refused = refused(patch.facts.sampling, &value, adjusted);
+    let refused = refused(patch.facts.sampling, ["temperature", "top_p", "top_k"], &value, adjusted);
     let said_elsewhere = |member: &Member<'_>| match &*member.key {
         key if refused.contains(&key) => true,
         "model" | "anthropic_version" => at != Hosting::Own,
@@ -95,16 +95,22 @@ pub fn patch_request<'h>(
 /// The sampling parameters that the model answers with an error, as older ones do not: "`temperature` and `top_p` cannot
 /// both be specified for this model", "`temperature` is deprecated for this model". One is what they draw by anyway, but
 /// for `top_k`, where it is a wish like any other.
-fn refused<'b>(
+///
+/// `names` are those of `temperature`, `top_p` and `top_k` where they stand.
+pub(in crate::wire) fn refused<'b>(
     rule: SamplingRule,
+    names: [&'static str; 3],
     value: &dyn Fn(&str) -> Option<&'b str>,
     adjusted: &mut Adjusted,
 ) -> Vec<&'static str> {
-    let both = rule == SamplingRule::OneOfTemperatureAndTopP;
-    let keys = rule.refused(true, value("temperature").is_some()).iter().copied();
-    let keys = keys.chain(["top_k"].into_iter().filter(|_| rule == SamplingRule::Fixed));
-    let told = |key: &&str| value(key).is_some_and(|value| both || *key == "top_k" || value != "1");
-    keys.filter(told).inspect(|key| adjusted.note(*key, Change::Dropped)).collect()
+    let [temperature, top_p, top_k] = names;
+    let (all, both) = (rule == SamplingRule::Fixed, rule == SamplingRule::OneOfTemperatureAndTopP);
+    let told = |key: &&str| match *key {
+        key if key == top_p && both => value(top_p).is_some() && value(temperature).is_some(),
+        key if key == top_k => all && value(top_k).is_some(),
+        key => all && value(key).is_some_and(|value| value != "1"),
+    };
+    names.into_iter().filter(told).inspect(|key| adjusted.note(*key, Change::Dropped)).collect()
 }
 
 /// Refuses a tool that is another model: nobody would have seen whether the key may ask it, and what it costs.

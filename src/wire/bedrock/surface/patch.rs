@@ -6,13 +6,17 @@ use std::borrow::Cow;
 use crate::failure::Failure;
 use crate::json::{self, Cursor, Edits, Kind, Member, Raw, SyntaxError};
 use crate::provider::{Quirks, percent_encoded};
+use crate::wire::anthropic::refused;
 use crate::wire::bedrock::read_answer;
 use crate::wire::carried::MARK;
 use crate::wire::losses::GATEWAY;
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
+/// Of the model's own protocol.
+const TOP_K: &str = "top_k";
+
 /// Puts a caller's request right: what is said to the gateway is taken out, an output limit put in where there is none,
-/// and thoughts of other providers' models, which would be refused, are left out.
+/// and what would be refused is left out: sampling parameters, and thoughts of other providers' models.
 ///
 /// # Errors
 /// `BadRequest` where the body is no JSON object.
@@ -30,13 +34,32 @@ pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjus
     let limit = patch.default_max_tokens.map(|most| most.to_string());
     let whole = limit.as_ref().map(|limit| format!("{{\"maxTokens\":{limit}}}"));
     let mut inserted: Vec<(&str, &[u8])> = Vec::new();
-    match (members.iter().rfind(|member| member.key == "inferenceConfig"), &limit, &whole) {
-        (Some(config), Some(limit), _) => limit_output(text, config, limit, &mut edits)?,
-        (None, _, Some(whole)) => inserted.push(("inferenceConfig", whole.as_bytes())),
+    let config = inside(text, &members, "inferenceConfig")?;
+    let own = inside(text, &members, "additionalModelRequestFields")?;
+    let value = |key: &str| {
+        let (_, members) = if key == TOP_K { own.as_ref()? } else { config.as_ref()? };
+        let member = members.iter().rfind(|member| member.key == key)?;
+        text.get(member.value.clone()).filter(|value| *value != "null")
+    };
+    let refused = refused(patch.facts.sampling, ["temperature", "topP", TOP_K], &value, adjusted);
+    let limit = limit.as_ref().map(|limit| ("maxTokens", limit.as_bytes())).filter(|_| value("maxTokens").is_none());
+    match (&config, &whole) {
+        (Some((open, members)), _) => {
+            let goes =
+                |member: &Member<'_>| refused.contains(&&*member.key) || (limit.is_some() && member.key == "maxTokens");
+            edits.object(*open, members, goes, limit.as_slice());
+        }
+        (None, Some(whole)) => inserted.push(("inferenceConfig", whole.as_bytes())),
         _ => {}
     }
+    if let Some((open, members)) = own.as_ref().filter(|_| refused.contains(&TOP_K)) {
+        edits.object(*open, members, |member| member.key == TOP_K, &[]);
+    }
     // The path says the model.
-    let is_ours = |member: &Member<'_>| member.key == "modelId" || GATEWAY.contains(&&*member.key);
+    let is_ours = |member: &Member<'_>| {
+        let key = &*member.key;
+        key == "modelId" || GATEWAY.contains(&key) || inserted.iter().any(|(new, _)| *new == key)
+    };
     edits.object(open, &members, is_ours, &inserted);
     if json::mentions(body, MARK.as_bytes())
         && let Some(messages) = members.iter().rfind(|member| member.key == "messages")
@@ -49,17 +72,18 @@ pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjus
     Ok(Patched { outgoing, hide_reasoning: false })
 }
 
-fn limit_output(text: &str, config: &Member<'_>, limit: &str, edits: &mut Edits<'_>) -> Result<(), SyntaxError> {
-    let mut cursor = Cursor::at(text, config.value.start);
+/// Where the object of a member opens, and its own members.
+fn inside<'t>(
+    text: &'t str,
+    members: &[Member<'_>],
+    key: &str,
+) -> Result<Option<(usize, Vec<Member<'t>>)>, SyntaxError> {
+    let Some(member) = members.iter().rfind(|member| member.key == key) else { return Ok(None) };
+    let mut cursor = Cursor::at(text, member.value.start);
     if cursor.kind() != Some(Kind::Object) {
-        return Ok(());
+        return Ok(None);
     }
-    let open = cursor.position();
-    let members = cursor.spans()?;
-    if !members.iter().any(|member| member.key == "maxTokens") {
-        edits.object(open, &members, |_| false, &[("maxTokens", limit.as_bytes())]);
-    }
-    Ok(())
+    Ok(Some((cursor.position(), cursor.spans()?)))
 }
 
 /// Takes the blocks out that hold what another provider's model signed. A turn of nothing else keeps one word for it.

@@ -244,6 +244,40 @@ fn a_broken_stream_ends_with_an_exception() {
     assert_eq!(frames[2].1["message"], "Slow down.");
 }
 
+/// Newer Claudes take one of `temperature` and `topP`, then neither, whoever asks them.
+#[test]
+fn a_patched_request_draws_tokens_as_the_model_can() {
+    let sent = |model: &str, limit: Option<u32>, body: Value| {
+        let facts = crate::provider::family(model).expect("a family").facts();
+        let patch =
+            RequestPatch { model, stream: false, facts, default_max_tokens: limit, keys: None, target: "bedrock/m" };
+        let mut adjusted = Adjusted::default();
+        let patched = patch_request(body.to_string().as_bytes(), &patch, &mut adjusted).expect("a request");
+        (serde_json::from_slice::<Value>(&patched.outgoing.body).expect("JSON"), adjusted.header())
+    };
+    let all = json!({"inferenceConfig": {"temperature": 0.5, "topP": 0.9, "maxTokens": 9},
+        "additionalModelRequestFields": {"top_k": 5, "anthropic_beta": ["b"]}});
+    let (body, told) = sent("anthropic.claude-sonnet-4-5-20250929-v1:0", None, all.clone());
+    assert_eq!(body["inferenceConfig"], json!({"temperature": 0.5, "maxTokens": 9}));
+    assert_eq!((body["additionalModelRequestFields"]["top_k"].clone(), told.as_str()), (json!(5), "topP=dropped"));
+    let (body, told) = sent("us.anthropic.claude-opus-4-8", Some(7), all.clone());
+    assert_eq!(body["inferenceConfig"], json!({"maxTokens": 9}));
+    assert_eq!(body["additionalModelRequestFields"], json!({"anthropic_beta": ["b"]}));
+    assert_eq!(told, "temperature=dropped, topP=dropped, top_k=dropped");
+    for usual in [json!({"topP": 0.9}), json!({"temperature": 0.5})] {
+        let body = json!({"inferenceConfig": usual});
+        let same = sent("anthropic.claude-sonnet-4-5-20250929-v1:0", None, body.clone());
+        assert_eq!(same, (body, String::new()));
+    }
+    let same = sent("amazon.nova-2-lite-v1:0", None, all.clone());
+    assert_eq!(same, (all, String::new()));
+    // A limit holds, however its absence is spelled.
+    for empty in [json!({"inferenceConfig": null}), json!({"inferenceConfig": {"maxTokens": null}}), json!({})] {
+        let (body, _) = sent("us.anthropic.claude-opus-4-8", Some(7), empty);
+        assert_eq!(body, json!({"inferenceConfig": {"maxTokens": 7}}));
+    }
+}
+
 #[test]
 fn a_patched_request_keeps_what_nobody_here_models() {
     let facts = ModelFacts::default();
