@@ -6,7 +6,7 @@ use super::place::Place;
 use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 27] = [
+const KNOWN: [&str; 29] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
@@ -18,6 +18,8 @@ const KNOWN: [&str; 27] = [
     "short_answers",
     "developer_role",
     "refuses",
+    "thinkers_refuse",
+    "service_tiers",
     "refuses_in_messages",
     "seed",
     "prefill",
@@ -88,6 +90,8 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "null_content" => set(&mut quirks.null_content, place.boolean()),
             "repeated_in_chunks" => quirks.repeated_in_chunks = words(&place),
             "refuses" => quirks.refuses = words(&place),
+            "thinkers_refuse" => quirks.thinkers_refuse = words(&place),
+            "service_tiers" => quirks.service_tiers = words(&place),
             "refuses_in_messages" => quirks.refuses_in_messages = words(&place),
             "efforts" => quirks.efforts = words(&place),
             "thinks_unforced" => set(&mut quirks.thinks_unforced, place.boolean()),

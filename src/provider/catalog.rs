@@ -310,6 +310,7 @@ pub const PROVIDERS: &[Provider] = &[
     compatible("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1").quirks(Quirks {
         reasoning_control: ReasoningParameter::ThinkingAlone,
         thinks_unforced: true,
+        thinkers_refuse: &["temperature", "top_p", "n", "presence_penalty", "frequency_penalty"],
         thoughts_demanded: true,
         reasoning_back: ReasoningBack::ReasoningContent,
         ..Quirks::COMPATIBLE

@@ -128,7 +128,20 @@ mod tests {
         assert_eq!(facts("grok-4.7").reasoning, facts("grok-5").reasoning);
         assert_eq!(facts("grok-4-1-fast-non-reasoning").refuses, [""; 0]);
         assert_eq!(facts("moonshotai.kimi-k3").reasoning, facts("kimi-k3.1-pro").reasoning);
-        assert!(family("kimi-k2.6").is_none() && family("kimi-k2p6").is_none() && family("kimi-latest").is_none());
+        assert!(facts("kimi-k2.6").thinks_unasked && facts("kimi-k2.7-code").refuses_forced_tools);
+        for unlisted in ["kimi-k2-0905-preview", "kimi-k2p6", "kimi-latest"] {
+            assert!(family(unlisted).is_none(), "{unlisted}");
+        }
+        for (takes_it, id) in
+            [(true, "o1"), (true, "o3-mini"), (false, "o3"), (false, "o4-mini"), (false, "gpt-5-nano")]
+        {
+            assert_eq!(!facts(id).refuses.contains(&"stop"), takes_it, "{id}");
+        }
+        for (takes_it, id) in
+            [(true, "grok-3"), (false, "grok-4"), (true, "grok-4.20-non-reasoning"), (false, "grok-code-fast-1")]
+        {
+            assert_eq!(!facts(id).refuses.contains(&"stop"), takes_it, "{id}");
+        }
         assert_eq!(facts("gpt-5-pro").reasoning, ReasoningControl::Effort { levels: &[High] });
         assert_eq!(facts("gpt-5.1-codex-max").reasoning, facts("gpt-5.3-codex").reasoning);
     }

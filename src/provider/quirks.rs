@@ -1,5 +1,7 @@
 //! How vendors depart from their format.
 
+use super::ModelFacts;
+
 /// Departures of one vendor from its format. Each field says what differs and which recording or page shows it.
 ///
 /// What any vendor's answer may hold without doing harm (reasoning under either name, usage in any chunk, repeated
@@ -37,6 +39,12 @@ pub struct Quirks {
     pub developer_role: bool,
     /// Parameters that are answered with an error; those that can be lost are dropped, others are refused here.
     pub refuses: &'static [&'static str],
+    /// What it refuses besides of models that think unasked: "invalid temperature: only 1 is allowed for this model", where
+    /// other hosts of the same models take any (<https://platform.kimi.ai/docs/api/models-overview>).
+    pub thinkers_refuse: &'static [&'static str],
+    /// The words it knows for `service_tier`, where they are not OpenAI's: <https://console.groq.com/docs/service-tiers>,
+    /// <https://docs.x.ai/developers/advanced-api-usage/priority-processing>.
+    pub service_tiers: &'static [&'static str],
     /// Members of messages that are answered with an error, as some say to whatever they do not know: "property 'refusal'
     /// is unsupported". Clients send an answer's message back with all that it came with.
     pub refuses_in_messages: &'static [&'static str],
@@ -173,6 +181,8 @@ impl Quirks {
         short_answers: false,
         developer_role: true,
         refuses: &[],
+        thinkers_refuse: &[],
+        service_tiers: &[],
         refuses_in_messages: &[],
         seed: "seed",
         prefill: None,
@@ -194,6 +204,22 @@ impl Quirks {
     /// What can be counted on when a server merely calls itself OpenAI-compatible.
     pub const COMPATIBLE: Quirks =
         Quirks { output_cap: OutputCap::MaxTokens, developer_role: false, answers_are_objects: false, ..Quirks::NONE };
+
+    /// Whether a parameter is answered with an error, be it by the vendor or by a model that `facts` tell of. A router leaves
+    /// out what its models refuse: <https://openrouter.ai/docs/api-reference/parameters>.
+    #[must_use]
+    pub fn refuses(&self, key: &str, facts: &ModelFacts) -> bool {
+        self.refuses.contains(&key)
+            || (!self.routes_itself && facts.refuses.contains(&key))
+            || (facts.thinks_unasked && self.thinkers_refuse.contains(&key))
+    }
+
+    /// Whether `tier` is among the tiers it knows, which are `usual` where it has none of its own; without any, all are.
+    #[must_use]
+    pub fn knows_tier(&self, tier: &str, usual: &[&str]) -> bool {
+        let known = if self.service_tiers.is_empty() { usual } else { self.service_tiers };
+        known.is_empty() || known.contains(&tier)
+    }
 
     /// Whether a stream of this vendor may go to a caller of the same format byte for byte.
     #[must_use]

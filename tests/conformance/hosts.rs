@@ -124,6 +124,9 @@ fn faults(host: &Value, rules: &Value, body: &Value, is_own: bool) -> Vec<String
         }
     }
     let forced = body["tool_choice"] == "required" || body["tool_choice"].is_object();
+    if rules["unforced"] == true && !is_own && forced && body["tool_choice"]["type"] != "auto" {
+        faults.push("a tool is forced".to_owned());
+    }
     let off = body["thinking"]["type"] == "disabled" || body["enable_thinking"] == false || effort == Some("none");
     let asks = body["enable_thinking"] == true || body["thinking"]["type"] == "enabled" || thinks;
     if host["thinks_over_no_forced_tool"] == true && forced && !off && (asks || rules["thinks_unasked"] == true) {

@@ -63,8 +63,14 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
         "gpt" if has("search") => "gpt-search",
         "gpt" if has("pro") => "gpt-pro",
         "gpt" => "gpt",
-        "kimi" => return Some(Model { line: "kimi", version: (number(words.first()?.strip_prefix('k')?)?, 0) }),
-        o_series => return Some(Model { line: "o", version: (o_series.get(1..)?.parse().ok()?, 0) }),
+        "kimi" => {
+            let minor = words.get(1).and_then(|word| number(word)).unwrap_or(0);
+            return Some(Model { line: "kimi", version: (number(words.first()?.strip_prefix('k')?)?, minor) });
+        }
+        o_series => {
+            let line = if has("mini") { "o-mini" } else { "o" };
+            return Some(Model { line, version: (o_series.get(1..)?.parse().ok()?, 0) });
+        }
     };
     Some(Model { line, version: version(words)? })
 }

@@ -57,6 +57,11 @@ fn word(effort: Effort) -> Vec<u8> {
     format!("\"{}\"", effort.as_str()).into_bytes()
 }
 
+/// Whether a tool cannot be forced, whatever else is asked for: the model always thinks, and refuses both at once.
+pub(super) fn never_forced(quirks: &Quirks, facts: &ModelFacts) -> bool {
+    quirks.thinks_unforced && facts.refuses_forced_tools
+}
+
 /// What is wished for where a tool is forced: models that refuse both at once do not think then, for the call is what
 /// the caller waits for.
 pub(super) fn unforced(
@@ -67,7 +72,7 @@ pub(super) fn unforced(
 ) -> Option<Reasoning> {
     // Who always thinks cannot be told not to.
     let always = matches!(facts.reasoning, ReasoningControl::Effort { levels } if !levels.contains(&Effort::None));
-    if !quirks.thinks_unforced || always {
+    if !quirks.thinks_unforced || always || facts.refuses_forced_tools {
         return wish;
     }
     let asks = wish.as_ref().is_some_and(|wish| *wish != Reasoning::default() && !is_off(wish));

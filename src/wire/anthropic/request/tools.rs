@@ -92,13 +92,21 @@ pub(in crate::wire) fn choose<'r>(
         answer_by_tool(request, facts, has_tools, &mut choice);
     } else if choice.is_forced() && facts.refuses_forced_tools {
         choice.instruction = Some(match &choice.kind {
-            ChoiceKind::Named(name) => format!("Call the tool `{}` now, before anything else.", name.decode()),
-            _ => "Call at least one of your tools now, before anything else.".to_owned(),
+            ChoiceKind::Named(name) => demand(Some(name)),
+            _ => demand(None),
         });
         choice.kind = ChoiceKind::Auto;
         adjusted.note("tool_choice", Change::Changed);
     }
     Ok(choice)
+}
+
+/// The words for a tool call that may not be forced.
+pub(in crate::wire) fn demand(name: Option<&Text<'_>>) -> String {
+    match name {
+        Some(name) => format!("Call the tool `{}` now, before anything else.", name.decode()),
+        None => "Call at least one of your tools now, before anything else.".to_owned(),
+    }
 }
 
 /// Makes the model answer through the tool for structured output, by force where that is possible.

@@ -6,6 +6,7 @@ use crate::chat::{Effort, Reasoning};
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Kind, Member, Object, Raw, Text};
 use crate::provider::{OutputCap, Quirks, ReasoningParameter};
+use crate::wire::anthropic::request::tools::demand;
 use crate::wire::losses::lose;
 use crate::wire::{Adjusted, Change, Format, RequestPatch};
 
@@ -161,7 +162,9 @@ impl<'b, 'p> Patching<'b, 'p> {
         let mut wish = read::reasoning_wish(whole, word)?;
         let own_words = self.value("thinking").is_some() || self.value("enable_thinking").is_some();
         let forced = self.value("tool_choice").is_some_and(|choice| !matches!(choice, "\"auto\"" | "\"none\""));
-        if forced && !own_words {
+        if forced && thinking::never_forced(self.quirks, self.patch.facts) {
+            self.ask_for_call(adjusted)?;
+        } else if forced && !own_words {
             wish = thinking::unforced(wish, self.quirks, self.patch.facts, adjusted);
         }
         if let Some(wish) = &wish {
@@ -192,6 +195,16 @@ impl<'b, 'p> Patching<'b, 'p> {
     }
 
     /// The output limit where the caller names none.
+    /// Asks in words for the call that the model refuses to be made to make.
+    fn ask_for_call(&mut self, adjusted: &mut Adjusted) -> Result<(), Failure> {
+        let choice = Raw::parse(self.value("tool_choice").unwrap_or_default()).unwrap_or(Raw::NULL);
+        let name = choice.member("function").and_then(|function| function.member("name")?.into_text());
+        self.remove("tool_choice");
+        self.inserted.push(("tool_choice", b"\"auto\"".to_vec()));
+        adjusted.note("tool_choice", Change::Changed);
+        self.instruct(&demand(name.as_ref()))
+    }
+
     fn output_cap(&mut self) {
         const NAMES: [&str; 2] = ["max_tokens", "max_completion_tokens"];
         let Some(most) = self.patch.default_max_tokens.filter(|_| NAMES.iter().all(|name| self.value(name).is_none()))
@@ -245,23 +258,28 @@ impl<'b, 'p> Patching<'b, 'p> {
         self.remove("response_format");
         self.inserted.push(("response_format", b"{\"type\":\"json_object\"}".to_vec()));
         adjusted.note("response_format", Change::Changed);
-        let schema = format.member("json_schema").and_then(|described| described.member("schema"));
-        let messages = find(&self.members, "messages").map(|messages| messages.value.start);
-        if let (Some(schema), Some(start)) = (schema, messages) {
-            let mut cursor = Cursor::at(self.text, start);
-            let mut any = false;
-            cursor.items(|_, cursor| {
-                any = true;
-                cursor.value().map(drop)
-            })?;
-            if any {
-                let mut message = Vec::new();
-                let mut object = Object::open(&mut message);
-                object.string("role", "system").string("content", &messages::schema_in_words(schema.get()));
-                object.close();
-                message.push(b',');
-                self.edits.replace(start + 1..start + 1, message);
-            }
+        match format.member("json_schema").and_then(|described| described.member("schema")) {
+            Some(schema) => self.instruct(&messages::schema_in_words(schema.get())),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a message of the system's in front of the others.
+    fn instruct(&mut self, words: &str) -> Result<(), Failure> {
+        let Some(start) = find(&self.members, "messages").map(|messages| messages.value.start) else { return Ok(()) };
+        let mut cursor = Cursor::at(self.text, start);
+        let mut any = false;
+        cursor.items(|_, cursor| {
+            any = true;
+            cursor.value().map(drop)
+        })?;
+        if any {
+            let mut message = Vec::new();
+            let mut object = Object::open(&mut message);
+            object.string("role", "system").string("content", words);
+            object.close();
+            message.push(b',');
+            self.edits.replace(start + 1..start + 1, message);
         }
         Ok(())
     }
@@ -278,11 +296,13 @@ impl<'b, 'p> Patching<'b, 'p> {
 
     /// What the vendor answers with an error.
     fn refused(&mut self, adjusted: &mut Adjusted) -> Result<(), Failure> {
-        for key in self.quirks.refuses.iter().chain(self.patch.facts.refuses) {
+        let (quirks, facts) = (self.quirks, self.patch.facts);
+        let lists = [quirks.refuses, facts.refuses, quirks.thinkers_refuse];
+        for key in lists.into_iter().flatten().filter(|key| quirks.refuses(key, facts)) {
             let Some(value) = self.value(key) else { continue };
             self.remove(key);
             let usual = match *key {
-                "n" => value == "1",
+                "n" | "temperature" | "top_p" => value == "1",
                 "modalities" => matches!(value, "[\"text\"]" | "[]"),
                 "parallel_tool_calls" => value == "true",
                 _ => matches!(value, "false" | "{}" | "[]" | "0" | "0.0"),

@@ -6,7 +6,8 @@ mod messages;
 use crate::chat::{OutputShape, Request, Tool, ToolChoice};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
-use crate::provider::{ModelFacts, OutputCap, ReasoningControl, ReasoningParameter};
+use crate::provider::{ModelFacts, OutputCap, Quirks, ReasoningControl, ReasoningParameter};
+use crate::wire::anthropic::request::tools::demand;
 use crate::wire::losses::lose;
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
 
@@ -22,8 +23,9 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     let mut body = Vec::with_capacity(1024);
     let mut writing = Writing { object: Object::open(&mut body), target, adjusted };
     writing.object.string("model", target.model);
-    let schema = writing.schema_in_words(request);
-    messages::write(request, schema, target, writing.adjusted, writing.object.key("messages"))?;
+    let words = [writing.schema_in_words(request), writing.call_in_words(request)];
+    let instruction = words.into_iter().flatten().reduce(|one, other| format!("{one}\n\n{other}"));
+    messages::write(request, instruction, target, writing.adjusted, writing.object.key("messages"))?;
     writing.tools(request)?;
     writing.output_shape(request)?;
     writing.sampling(request)?;
@@ -41,7 +43,7 @@ struct Writing<'w> {
 impl Writing<'_> {
     /// Whether the vendor takes `key`; if not it is given up, where that does no harm.
     fn takes(&mut self, key: &'static str) -> Result<bool, Failure> {
-        if !self.target.quirks.refuses.contains(&key) && !self.target.facts.refuses.contains(&key) {
+        if !self.target.quirks.refuses(key, self.target.facts) {
             return Ok(true);
         }
         lose(Format::OpenAiChat, key, self.adjusted).map(|()| false)
@@ -84,7 +86,8 @@ impl Writing<'_> {
         if let Some(choice) = &request.tool_choice
             && self.takes("tool_choice")?
         {
-            write_choice(choice, &mut self.object);
+            let asked = is_forced(request) && thinking::never_forced(self.target.quirks, self.target.facts);
+            write_choice(if asked { &ToolChoice::Auto } else { choice }, &mut self.object);
         }
         if let Some(parallel) = request.parallel_tool_calls
             && self.takes("parallel_tool_calls")?
@@ -102,6 +105,18 @@ impl Writing<'_> {
         }
         self.adjusted.note("response_format", Change::Changed);
         schema.as_ref().map(|schema| super::patch::schema_in_words(schema.get()))
+    }
+
+    /// The call that is demanded as an instruction, for a model that cannot be made to make one.
+    fn call_in_words(&mut self, request: &Request<'_>) -> Option<String> {
+        if !is_forced(request) || !thinking::never_forced(self.target.quirks, self.target.facts) {
+            return None;
+        }
+        self.adjusted.note("tool_choice", Change::Changed);
+        Some(match &request.tool_choice {
+            Some(ToolChoice::Named(name)) => demand(Some(name)),
+            _ => demand(None),
+        })
     }
 
     fn output_shape(&mut self, request: &Request<'_>) -> Result<(), Failure> {
@@ -204,14 +219,8 @@ impl Writing<'_> {
             let newer = quirks.output_cap == OutputCap::MaxCompletionTokens || facts.completion_cap_only;
             self.object.number(if newer { "max_completion_tokens" } else { "max_tokens" }, cap);
         }
-        let forced = matches!(
-            request.tool_choice,
-            Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { required: true, .. })
-        );
         let wish = match &request.reasoning {
-            wish if forced && !request.tools.is_empty() => {
-                thinking::unforced(wish.clone(), quirks, facts, self.adjusted)
-            }
+            wish if is_forced(request) => thinking::unforced(wish.clone(), quirks, facts, self.adjusted),
             wish => wish.clone(),
         };
         if let Some(wish) = &wish {
@@ -253,6 +262,15 @@ impl Writing<'_> {
 
 /// The longest name of an end user: "Expected a string with maximum length 64".
 const LONGEST_USER: usize = 64;
+/// Whether a call has to be made.
+fn is_forced(request: &Request<'_>) -> bool {
+    let forced = matches!(
+        request.tool_choice,
+        Some(ToolChoice::Required | ToolChoice::Named(_) | ToolChoice::Allowed { required: true, .. })
+    );
+    forced && !request.tools.is_empty()
+}
+
 
 /// The end user within that length: another name that is the same every time, for it is only there to tell users apart.
 pub(in crate::wire) fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted) -> Text<'t> {
