@@ -100,7 +100,8 @@ mod tests {
             &["claude-sonnet-4-0", "claude-4-sonnet", "claude-sonnet-4-20250514"],
             &["gemini-2.5-pro", "google/gemini-2.5-pro", "models/gemini-2.5-pro-preview-05-06"],
             &["gpt-5.4-mini-2026-03-17", "openai/gpt-5.4", "gpt-5.4-nano"],
-            &["o3-mini-2025-01-31", "openai/o3", "o4-mini"],
+            &["o3-2025-04-16", "openai/o3"],
+            &["o3-mini-2025-01-31", "o3-mini"],
         ];
         for same in spellings {
             for id in *same {

@@ -54,6 +54,7 @@ pub(super) fn read(model_id: &str) -> Option<Model> {
         "nova" => "nova",
         "grok" if has("non") => "grok-plain",
         "grok" if has("mini") => "grok-mini",
+        "grok" if has("code") || has("build") => "grok-code",
         "grok" if has("agent") => "grok-multi-agent",
         "grok" => "grok",
         "gpt" if has("oss") => "gpt-oss",

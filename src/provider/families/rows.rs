@@ -82,15 +82,23 @@ const OPENAI: ModelFacts = ModelFacts {
     reasoning: ReasoningControl::Effort { levels: &[Low, Medium, High] },
     structured: StructuredOutput::Native,
     sampling: SamplingRule::Fixed,
-    refuses: PENALTIES,
+    refuses: PENALTIES_AND_STOP,
     thinks_unasked: true,
     completion_cap_only: true,
     ..UNKNOWN
 };
 const PENALTIES: &[&str] = &["frequency_penalty", "presence_penalty", "logit_bias"];
+/// "Unsupported parameter: 'stop' is not supported with this model."
+const PENALTIES_AND_STOP: &[&str] = &["frequency_penalty", "presence_penalty", "logit_bias", "stop"];
 /// "Unsupported parameter: 'parallel_tool_calls' is not supported with this model."
 const OPENAI_O: ModelFacts =
     ModelFacts { refuses: &["frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls"], ..OPENAI };
+/// `stop` is "not supported with latest reasoning models `o3` and `o4-mini`":
+/// <https://platform.openai.com/docs/api-reference/chat/create>.
+const OPENAI_O3: ModelFacts = ModelFacts {
+    refuses: &["frequency_penalty", "presence_penalty", "logit_bias", "parallel_tool_calls", "stop"],
+    ..OPENAI
+};
 /// 5.1 to 5.4 do not think unless asked, and take sampling parameters while they do not.
 const OPENAI_5_1: ModelFacts = ModelFacts {
     reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High] },
@@ -102,16 +110,18 @@ const OPENAI_5_2: ModelFacts =
     ModelFacts { reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High, XHigh] }, ..OPENAI_5_1 };
 /// "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions."
 const OPENAI_5_4: ModelFacts = ModelFacts { tools_over_responses: true, ..OPENAI_5_2 };
-const OPENAI_5_5: ModelFacts = ModelFacts { thinks_unasked: true, ..OPENAI_5_4 };
+/// Whether they take `stop` nobody says; what they refuse they tell themselves.
+const OPENAI_5_5: ModelFacts = ModelFacts { thinks_unasked: true, refuses: PENALTIES, ..OPENAI_5_4 };
 const OPENAI_5_6: ModelFacts = ModelFacts {
     reasoning: ReasoningControl::Effort { levels: &[Off, Low, Medium, High, XHigh, Max] },
+    refuses: PENALTIES,
     tools_over_responses: true,
     ..OPENAI
 };
 
-/// Grok refuses penalties where it thinks (<https://docs.x.ai/docs/guides/reasoning>). Which models take an effort: <https://docs.x.ai/developers/model-capabilities/text/reasoning>; the others are like
+/// Grok refuses penalties and `stop` where it thinks (<https://docs.x.ai/docs/guides/reasoning>). Which models take an effort: <https://docs.x.ai/developers/model-capabilities/text/reasoning>; the others are like
 /// `xai.error.4028a632a9`, "does not support parameter reasoningEffort".
-const GROK: ModelFacts = ModelFacts { refuses: &["frequency_penalty", "presence_penalty"], ..GROK_PLAIN };
+const GROK: ModelFacts = ModelFacts { refuses: &["frequency_penalty", "presence_penalty", "stop"], ..GROK_PLAIN };
 const GROK_PLAIN: ModelFacts = ModelFacts { reasoning: ReasoningControl::None, ..UNKNOWN };
 
 const fn grok(levels: &'static [crate::chat::Effort]) -> ModelFacts {
@@ -178,6 +188,9 @@ pub(super) static FAMILIES: &[Family] = &[
     row("gemini-flash-lite", (3, 5), GEMINI_FLASH_FIXED),
     row("gemini", (4, 0), ModelFacts { sampling: SamplingRule::Fixed, refuses_prefill: true, ..GEMINI_LEVELS }),
     row("o", (1, 0), OPENAI_O),
+    row("o", (3, 0), OPENAI_O3),
+    row("o-mini", (1, 0), OPENAI_O),
+    row("o-mini", (4, 0), OPENAI_O3),
     // GPT-4 and before, to whom `reasoning_effort` is an "Unrecognized request argument".
     row("gpt", (0, 0), ModelFacts { reasoning: ReasoningControl::None, ..UNKNOWN }),
     row("gpt", (5, 0), openai(&[Minimal, Low, Medium, High])),
@@ -213,6 +226,7 @@ pub(super) static FAMILIES: &[Family] = &[
     row("grok", (4, 20), GROK),
     row("grok", (4, 21), grok(&[Low, Medium, High])),
     row("grok-plain", (0, 0), GROK_PLAIN),
+    row("grok-code", (0, 0), GROK),
     row("grok-mini", (3, 0), grok(&[Low, High])),
     row("grok-multi-agent", (4, 0), grok(&[Low, Medium, High, XHigh])),
     // It always thinks, and knows no `thinking`: https://platform.kimi.ai/docs/guide/use-thinking-effort.
