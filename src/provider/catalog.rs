@@ -108,6 +108,7 @@ pub const PROVIDERS: &[Provider] = &[
                 "web_search_options",
             ],
             refuses_in_messages: UNKNOWN_IN_MESSAGES,
+            service_tiers: &["auto", "default", "flex", "priority"],
             reasoning_back: ReasoningBack::Reasoning,
             ..Quirks::COMPATIBLE
         })
@@ -233,6 +234,7 @@ pub const PROVIDERS: &[Provider] = &[
                 "verbosity",
                 "web_search_options",
             ],
+            service_tiers: &["auto", "on_demand", "flex", "performance"],
             refuses_in_messages: &["name", "refusal", "annotations", "audio"],
             // https://console.groq.com/docs/reasoning, for Qwen
             efforts: &["none", "default"],
@@ -308,9 +310,9 @@ pub const PROVIDERS: &[Provider] = &[
         })
         .recorded("mistral"),
     compatible("moonshot", "Moonshot AI", "https://api.moonshot.ai/v1").quirks(Quirks {
+        thinkers_refuse: &["temperature", "top_p", "n", "presence_penalty", "frequency_penalty"],
         reasoning_control: ReasoningParameter::ThinkingAlone,
         thinks_unforced: true,
-        thinkers_refuse: &["temperature", "top_p", "n", "presence_penalty", "frequency_penalty"],
         thoughts_demanded: true,
         reasoning_back: ReasoningBack::ReasoningContent,
         ..Quirks::COMPATIBLE
@@ -479,6 +481,7 @@ pub const PROVIDERS: &[Provider] = &[
         .quirks(Quirks {
             output_cap: OutputCap::Either,
             reasoning_back: ReasoningBack::ReasoningContent,
+            service_tiers: &["default", "priority"],
             signed: "xai-responses-v1",
             ..Quirks::COMPATIBLE
         })

@@ -194,7 +194,7 @@ fn chat(model: &str, effort: &str, choice: Value) -> Value {
         "tool_choice": choice, "parallel_tool_calls": false,
         "temperature": 0.5, "top_p": 0.9, "top_k": 5, "min_p": 0.1, "frequency_penalty": 0.5, "presence_penalty": 0.5,
         "repetition_penalty": 1.1, "logit_bias": {"1": 1}, "seed": 7, "max_tokens": 4096, "n": 1,
-        "user": "u", "metadata": {"a": "b"}, "store": true, "service_tier": "auto",
+        "user": "u", "metadata": {"a": "b"}, "store": true, "service_tier": "priority",
         "prompt_cache_key": "p", "prompt_cache_retention": "24h", "safety_identifier": "s", "verbosity": "low",
         "prediction": {"type": "content", "content": "blue"}, "reasoning_effort": effort,
         "stream": true, "stream_options": {"include_usage": true}, "modalities": ["text"],

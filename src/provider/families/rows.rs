@@ -229,6 +229,14 @@ pub(super) static FAMILIES: &[Family] = &[
     row("grok-code", (0, 0), GROK),
     row("grok-mini", (3, 0), grok(&[Low, High])),
     row("grok-multi-agent", (4, 0), grok(&[Low, Medium, High, XHigh])),
+    // From K2.5 on it thinks, and Moonshot draws its tokens by itself: https://platform.kimi.ai/docs/api/models-overview.
+    row("kimi", (2, 5), ModelFacts { thinks_unasked: true, ..UNKNOWN }),
+    // It always thinks, and neither can be told to nor not to: https://platform.kimi.ai/docs/guide/use-kimi-k2-thinking-model.
+    row(
+        "kimi",
+        (2, 7),
+        ModelFacts { reasoning: ReasoningControl::None, thinks_unasked: true, refuses_forced_tools: true, ..UNKNOWN },
+    ),
     // It always thinks, and knows no `thinking`: https://platform.kimi.ai/docs/guide/use-thinking-effort.
     row(
         "kimi",
@@ -243,14 +251,6 @@ pub(super) static FAMILIES: &[Family] = &[
     row(
         "nova",
         (2, 0),
-    // From K2.5 on it thinks, and Moonshot draws its tokens by itself: https://platform.kimi.ai/docs/api/models-overview.
-    row("kimi", (2, 5), ModelFacts { thinks_unasked: true, ..UNKNOWN }),
-    // It always thinks, and neither can be told to nor not to: https://platform.kimi.ai/docs/guide/use-kimi-k2-thinking-model.
-    row(
-        "kimi",
-        (2, 7),
-        ModelFacts { reasoning: ReasoningControl::None, thinks_unasked: true, refuses_forced_tools: true, ..UNKNOWN },
-    ),
         ModelFacts {
             reasoning: ReasoningControl::Effort { levels: &[Low, Medium] },
             sampling: SamplingRule::FixedWhileThinking,

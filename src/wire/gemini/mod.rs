@@ -42,6 +42,11 @@ const UNSIGNED_CALL: &str = "skip_thought_signature_validator";
 /// Who can read a `thoughtSignature`.
 const SIGNATURE_FORMAT: &str = "google-gemini-v1";
 
+/// The header in which Vertex is asked for another tier than the usual one: its requests have no member for it.
+///
+/// Source: <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo>.
+const TIER: &str = "x-vertex-ai-llm-shared-request-type";
+
 /// Where a model's tokens are counted.
 #[must_use]
 pub fn count_path(model: &str, hosting: Hosting) -> String {

@@ -20,7 +20,7 @@ pub use media::links_to_inline;
 use crate::chat::{Part, Request, Source};
 use crate::failure::Failure;
 use crate::json::{Object, Text};
-use crate::provider::{ModelFacts, ReasoningControl};
+use crate::provider::{Hosting, ModelFacts, ReasoningControl};
 use crate::wire::{Adjusted, Format, Outgoing, Target, losses};
 
 use native::Native;
@@ -46,12 +46,12 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
     if generation != b"{}" {
         body.key("generationConfig").extend_from_slice(&generation);
     }
-    write_service_tier(request, adjusted, &mut body)?;
+    let headers = write_service_tier(request, target.quirks.hosting, adjusted, &mut body)?;
     native.write(false, &mut body);
     body.close();
     let method = if request.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
     let path = super::path(target.model, method, target.quirks.hosting);
-    Ok(Outgoing { path, headers: Vec::new(), body: out })
+    Ok(Outgoing { path, headers, body: out })
 }
 
 /// Whether the model belongs to the third generation or a later one: thinking is steered by levels, calls have to be
@@ -61,18 +61,26 @@ pub(super) fn is_level_steered(facts: &ModelFacts) -> bool {
     matches!(facts.reasoning, ReasoningControl::Effort { .. } | ReasoningControl::Unknown)
 }
 
-/// The tier under the protocol's own name; the usual one is not worth a word.
+/// The tier under the protocol's own name, or in the header that is Vertex's word for it; the usual one is not worth one.
 ///
 /// Source: <https://ai.google.dev/gemini-api/docs/priority-inference>.
-fn write_service_tier(request: &Request<'_>, adjusted: &mut Adjusted, body: &mut Object<'_>) -> Result<(), Failure> {
+fn write_service_tier(
+    request: &Request<'_>,
+    hosting: Hosting,
+    adjusted: &mut Adjusted,
+    body: &mut Object<'_>,
+) -> Result<Vec<(&'static str, String)>, Failure> {
     match request.service_tier.as_ref().map(Text::escaped) {
         None | Some("auto" | "default" | "standard") => {}
+        Some(tier @ ("flex" | "priority")) if hosting == Hosting::PublisherModel => {
+            return Ok(vec![(super::TIER, tier.to_owned())]);
+        }
         Some(tier @ ("flex" | "priority")) => {
             body.string("serviceTier", tier);
         }
         Some(_) => losses::lose(Format::Gemini, "service_tier", adjusted)?,
     }
-    Ok(())
+    Ok(Vec::new())
 }
 
 /// About how long the body will be, so that its buffer seldom grows.

@@ -47,6 +47,6 @@ pub use read::read_request;
 pub use reply::write_answer;
 pub use stream::Decoder;
 pub(super) use usage::write_cost;
-pub(super) use write::user_name;
+pub(super) use write::{TIERS, known_tier, user_name};
 pub use write::{links_to_inline, write_request};
 pub use writer::Writer;

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::json::{Object, Raw, Text};
 use crate::provider::Capabilities;
 use crate::wire::losses::{GATEWAY, lose};
-use crate::wire::openai_chat::{is_off, level, user_name};
+use crate::wire::openai_chat::{TIERS, is_off, known_tier, level, user_name};
 use crate::wire::{Adjusted, Change, Format, Outgoing, Target, structured};
 
 use super::PATH;
@@ -182,8 +182,10 @@ impl Writing<'_> {
             self.object.boolean("stream", true);
         }
         let user = request.user.as_ref().map(|user| user_name(user, self.adjusted));
+        let quirks = self.target.quirks;
+        let known = |tier: &&Text<'_>| known_tier(tier.escaped(), TIERS, quirks, self.adjusted);
         let words = [
-            ("service_tier", request.service_tier.as_ref()),
+            ("service_tier", request.service_tier.as_ref().filter(known)),
             ("user", user.as_ref()),
             ("prompt_cache_key", request.prompt_cache_key.as_ref()),
         ];

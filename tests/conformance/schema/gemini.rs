@@ -27,6 +27,7 @@ pub const SCHEMA: Schema = Schema {
         ),
         ("generationConfig", MAY, CONFIG),
         ("safetySettings", MAY, List(&Any)),
+        ("serviceTier", MAY, Word(&["standard", "flex", "priority"])),
     ]),
 };
 

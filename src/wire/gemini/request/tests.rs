@@ -318,6 +318,18 @@ fn more_places_to_stop_than_are_taken_are_refused() {
     assert_eq!(refused.param.as_deref(), Some("stop"));
 }
 
+/// Vertex knows no such member: <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo>.
+#[test]
+fn a_tier_is_a_header_of_vertex() {
+    let body = with(hello(), json!({"service_tier": "flex"})).to_string();
+    let request = openai_chat::read_request(body.as_bytes()).expect("a request");
+    let quirks = Quirks { hosting: Hosting::PublisherModel, ..Quirks::NONE };
+    let target = Target { model: OLD, quirks: &quirks, facts: &ModelFacts::default(), inlined: &InlinedMedia::new() };
+    let sent = write_request(&request, &target, &mut Adjusted::default()).expect("it");
+    assert_eq!(sent.headers, [("x-vertex-ai-llm-shared-request-type", "flex".to_owned())]);
+    assert!(!String::from_utf8_lossy(&sent.body).contains("erviceTier"));
+}
+
 #[test]
 fn how_tokens_are_drawn() {
     let wishes = json!({"temperature": 0.10, "top_p": 0.9, "top_k": 40, "n": 2, "seed": 7, "stop": ["a", "b"],

@@ -8,7 +8,7 @@ use crate::json::{self, Cursor, Edits, Kind, Member, SyntaxError};
 use crate::provider::{Hosting, Quirks};
 use crate::wire::carried::MARK;
 use crate::wire::gemini::request::is_level_steered;
-use crate::wire::gemini::{UNSIGNED_CALL, path, read_answer};
+use crate::wire::gemini::{TIER, UNSIGNED_CALL, path, read_answer};
 use crate::wire::losses::GATEWAY;
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
@@ -35,16 +35,32 @@ pub fn patch_request(
     cursor.finish()?;
     let text = std::str::from_utf8(body).unwrap_or_default();
     let mut edits = Edits::of(body);
-    // The path says it, and the upstream compares.
-    let is_ours = |member: &Member<'_>| member.key == "model" || GATEWAY.contains(&&*member.key);
     let mut inserted: Vec<(&str, &[u8])> = Vec::new();
-    let limit = patch.default_max_tokens.map(|most| format!("\"maxOutputTokens\":{most}"));
-    let whole = limit.as_ref().map(|limit| format!("{{{limit}}}"));
-    match (members.iter().rfind(|member| camel(&member.key) == "generationConfig"), &limit, &whole) {
-        (Some(config), Some(limit), _) => limit_output(text, config, limit, &mut edits)?,
+    let limit = patch.default_max_tokens.map(|most| most.to_string());
+    let whole = limit.as_ref().map(|limit| format!("{{\"maxOutputTokens\":{limit}}}"));
+    let value = |key: &str| {
+        let member = members.iter().rfind(|member| camel(&member.key) == key)?;
+        text.get(member.value.clone()).filter(|value| *value != "null").map(|value| (member, value))
+    };
+    match (value("generationConfig"), &limit, &whole) {
+        (Some((config, _)), Some(limit), _) => limit_output(text, config, limit, &mut edits)?,
         (None, _, Some(whole)) => inserted.push(("generationConfig", whole.as_bytes())),
         _ => {}
     }
+    let mut headers = Vec::new();
+    let hosted = hosting == Hosting::PublisherModel;
+    if let Some((_, tier)) = value("serviceTier").filter(|_| hosted) {
+        let tier = tier.trim_matches('"').to_ascii_lowercase();
+        headers.extend(Some((TIER, tier)).filter(|(_, tier)| matches!(tier.as_str(), "flex" | "priority")));
+    }
+    // The path says the model, and the upstream compares.
+    let is_ours = |member: &Member<'_>| {
+        let key = &*camel(&member.key);
+        key == "model"
+            || GATEWAY.contains(&&*member.key)
+            || (hosted && key == "serviceTier")
+            || inserted.iter().any(|(new, _)| *new == key)
+    };
     edits.object(open, &members, is_ours, &inserted);
     let signs = is_level_steered(patch.facts);
     let foreign = json::mentions(body, MARK.as_bytes());
@@ -53,8 +69,7 @@ pub fn patch_request(
         signing.contents(contents.value.start)?;
     }
     let method = if patch.stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    let outgoing =
-        Outgoing { path: path(patch.model, method, hosting), headers: Vec::new(), body: edits.apply().into_owned() };
+    let outgoing = Outgoing { path: path(patch.model, method, hosting), headers, body: edits.apply().into_owned() };
     Ok(Patched { outgoing, hide_reasoning: false })
 }
 
@@ -65,11 +80,11 @@ fn limit_output(text: &str, config: &Member<'_>, limit: &str, edits: &mut Edits<
     }
     let open = cursor.position();
     let members = cursor.spans()?;
-    if members.iter().any(|member| camel(&member.key) == "maxOutputTokens") {
-        return Ok(());
+    let is_limit = |member: &Member<'_>| camel(&member.key) == "maxOutputTokens";
+    let said = members.iter().rfind(|member| is_limit(member)).and_then(|member| text.get(member.value.clone()));
+    if said.is_none_or(|said| said == "null") {
+        edits.object(open, &members, is_limit, &[("maxOutputTokens", limit.as_bytes())]);
     }
-    let comma = if members.is_empty() { "" } else { "," };
-    edits.replace(open + 1..open + 1, format!("{limit}{comma}").into_bytes());
     Ok(())
 }
 

@@ -57,7 +57,12 @@ impl<'a> Reading<'a> {
                     cursor.members(|key, cursor| self.config(&place.member(&key), &camel(&key), cursor))?;
                 }
             }
-            "serviceTier" => request.service_tier = place.text(cursor)?,
+            "serviceTier" => {
+                let tier =
+                    place.text(cursor)?.map(|tier| Text::escape(&tier.decode().to_ascii_lowercase()).into_owned());
+                let renamed = |tier: Text<'a>| if tier.is("standard") { Text::from_escaped("default") } else { tier };
+                request.service_tier = tier.filter(|tier| !tier.is("unspecified")).map(renamed);
+            }
             "cachedContent" => {
                 if place.text(cursor)?.is_some_and(|name| !name.is_empty()) {
                     let message =

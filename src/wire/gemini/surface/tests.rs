@@ -240,6 +240,35 @@ fn a_thought_that_came_in_pieces_is_one_again() {
 }
 
 #[test]
+fn a_tier_is_said_where_the_host_reads_it() {
+    let facts = ModelFacts::default();
+    let sent = |hosting: Hosting, limit: Option<u32>, body: Value| {
+        let patch = RequestPatch {
+            model: "m",
+            stream: false,
+            facts: &facts,
+            default_max_tokens: limit,
+            keys: None,
+            target: "p/m",
+        };
+        let patched = patch_request(body.to_string().as_bytes(), &patch, hosting, &mut Adjusted::default());
+        let sent = patched.expect("a request").outgoing;
+        (serde_json::from_slice::<Value>(&sent.body).expect("JSON"), sent.headers)
+    };
+    let priority = || json!({"contents": [], "service_tier": "PRIORITY"});
+    assert_eq!(sent(Hosting::Own, None, priority()), (priority(), vec![]));
+    let header = ("x-vertex-ai-llm-shared-request-type", "priority".to_owned());
+    assert_eq!(sent(Hosting::PublisherModel, None, priority()), (json!({"contents": []}), vec![header]));
+    let usual = json!({"contents": [], "serviceTier": "standard"});
+    assert_eq!(sent(Hosting::PublisherModel, None, usual), (json!({"contents": []}), vec![]));
+    // A limit holds, however its absence is spelled.
+    for empty in [json!({"generation_config": null}), json!({"generationConfig": {"maxOutputTokens": null}}), json!({})]
+    {
+        assert_eq!(sent(Hosting::Own, Some(7), empty).0, json!({"generationConfig": {"maxOutputTokens": 7}}));
+    }
+}
+
+#[test]
 fn a_patched_request_never_lacks_a_signature() {
     let mut facts = ModelFacts::default();
     family("gemini-3-flash-preview").expect("a family").apply(&mut facts);

@@ -10,7 +10,7 @@ use crate::wire::anthropic::request::tools::demand;
 use crate::wire::losses::lose;
 use crate::wire::{Adjusted, Change, Format, RequestPatch};
 
-use super::super::{read, thinking};
+use super::super::{known_tier, read, thinking};
 use super::messages;
 use super::reply::find;
 
@@ -72,6 +72,7 @@ pub fn patch_request<'b>(
         patching.messages(adjusted)?;
     }
     patching.refused(adjusted)?;
+    patching.service_tier(adjusted);
     Ok(PatchedRequest { body: patching.apply(open), hide_reasoning })
 }
 
@@ -194,7 +195,6 @@ impl<'b, 'p> Patching<'b, 'p> {
         Ok(hide)
     }
 
-    /// The output limit where the caller names none.
     /// Asks in words for the call that the model refuses to be made to make.
     fn ask_for_call(&mut self, adjusted: &mut Adjusted) -> Result<(), Failure> {
         let choice = Raw::parse(self.value("tool_choice").unwrap_or_default()).unwrap_or(Raw::NULL);
@@ -205,6 +205,7 @@ impl<'b, 'p> Patching<'b, 'p> {
         self.instruct(&demand(name.as_ref()))
     }
 
+    /// The output limit where the caller names none.
     fn output_cap(&mut self) {
         const NAMES: [&str; 2] = ["max_tokens", "max_completion_tokens"];
         let Some(most) = self.patch.default_max_tokens.filter(|_| NAMES.iter().all(|name| self.value(name).is_none()))
@@ -312,6 +313,14 @@ impl<'b, 'p> Patching<'b, 'p> {
             }
         }
         Ok(())
+    }
+
+    /// A tier of another vendor's.
+    fn service_tier(&mut self, adjusted: &mut Adjusted) {
+        let tier = self.value("service_tier").map(|tier| tier.trim_matches('"'));
+        if tier.is_some_and(|tier| !known_tier(tier, &[], self.quirks, adjusted)) {
+            self.remove("service_tier");
+        }
     }
 
     fn apply(mut self, open: usize) -> Cow<'b, [u8]> {

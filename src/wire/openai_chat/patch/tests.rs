@@ -148,6 +148,85 @@ fn each_kimi_is_asked_in_its_own_words() {
     assert_eq!(sent("kimi-k2.6", forced), (Value::Null, json!("disabled"), "reasoning=dropped".to_owned()));
 }
 
+/// What a request to a provider's model becomes.
+fn sent(provider: &str, model: &str, more: Value) -> Result<(Value, String), Failure> {
+    let quirks = &crate::provider::find(provider).expect("a row").quirks;
+    let facts = crate::provider::family(model).map_or_else(ModelFacts::default, |family| family.facts().clone());
+    let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "q"}]});
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    let (body, told) = patch_as(&body.to_string(), false, &facts, quirks)?;
+    Ok((serde_json::from_str(&body).expect("JSON"), told))
+}
+
+#[test]
+fn where_to_stop_is_not_asked_of_models_that_refuse_it() {
+    let stop = || json!({"stop": ["END"]});
+    for (provider, model) in [("openai", "gpt-5-mini"), ("azure", "o4-mini"), ("xai", "grok-4"), ("xai", "grok-4.3")] {
+        let refused = sent(provider, model, stop()).expect_err(model);
+        assert_eq!((refused.kind, refused.param.as_deref()), (crate::failure::Kind::Unsupported, Some("stop")));
+        let (body, told) = sent(provider, model, json!({"stop": []})).expect("nothing is asked for");
+        assert_eq!((body.get("stop"), told.as_str()), (None, ""));
+    }
+    // A router leaves out what its models refuse.
+    for (provider, model) in [("openai", "gpt-4o"), ("openai", "o3-mini"), ("openrouter", "openai/gpt-5-mini")] {
+        assert_eq!(sent(provider, model, stop()).expect(model).0["stop"], json!(["END"]), "{model}");
+    }
+}
+
+/// Its own host alone fixes how Kimi draws tokens.
+#[test]
+fn moonshot_draws_tokens_of_kimi_by_itself() {
+    let wish = || json!({"temperature": 0.2, "top_p": 0.9, "presence_penalty": 0.5, "n": 1});
+    for model in ["kimi-k2.5", "kimi-k2.7-code", "kimi-k3"] {
+        let (body, told) = sent("moonshot", model, wish()).expect(model);
+        assert_eq!(told, "temperature=dropped, top_p=dropped, presence_penalty=dropped", "{model}");
+        assert!(wish().as_object().expect("an object").keys().all(|key| body.get(key).is_none()), "{body}");
+        let several = sent("moonshot", model, json!({"n": 2})).expect_err(model);
+        assert_eq!(several.param.as_deref(), Some("n"));
+    }
+    for (provider, model) in [("moonshot", "moonshot-v1-8k"), ("together", "moonshotai/Kimi-K2.5")] {
+        let (body, told) = sent(provider, model, wish()).expect(model);
+        assert_eq!((&body["temperature"], told.as_str()), (&json!(0.2), ""), "{model}");
+    }
+}
+
+/// Kimi K2.7 always thinks, and over no forced call.
+#[test]
+fn a_call_that_cannot_be_forced_is_asked_for() {
+    let named = json!({"type": "function", "function": {"name": "f"}});
+    for (choice, words) in [(json!("required"), "one of your tools"), (named, "`f`")] {
+        let forced = json!({"tool_choice": choice, "reasoning_effort": "low", "tools": [{"type": "function", "function": {"name": "f"}}]});
+        let (body, told) = sent("moonshot", "kimi-k2.7-code", forced.clone()).expect("it");
+        assert_eq!(told, "tool_choice=changed, reasoning=dropped");
+        assert_eq!(
+            (&body["tool_choice"], body.get("thinking"), body.get("reasoning_effort")),
+            (&json!("auto"), None, None)
+        );
+        assert_eq!(body["messages"][0]["role"], "system");
+        assert!(body["messages"][0]["content"].as_str().is_some_and(|content| content.contains(words)));
+        assert_eq!(body["messages"][1]["content"], "q");
+        let (body, _) = sent("together", "moonshotai/Kimi-K2.7-Code", forced).expect("it");
+        assert_eq!(body["tool_choice"], choice);
+    }
+}
+
+#[test]
+fn a_tier_is_asked_for_where_it_is_known() {
+    let tier = |provider: &str, tier: &str| {
+        let (body, told) = sent(provider, "m", json!({"service_tier": tier})).expect("it");
+        (body.get("service_tier").and_then(Value::as_str).map(str::to_owned), told)
+    };
+    let dropped = || (None, "service_tier=dropped".to_owned());
+    let as_it_is = |tier: &str| (Some(tier.to_owned()), String::new());
+    assert_eq!(tier("groq", "priority"), dropped());
+    assert_eq!(tier("groq", "default"), (None, String::new()));
+    assert_eq!(tier("groq", "performance"), as_it_is("performance"));
+    assert_eq!(tier("xai", "flex"), dropped());
+    assert_eq!(tier("xai", "auto"), (None, String::new()));
+    assert_eq!(tier("cerebras", "priority"), as_it_is("priority"));
+    assert_eq!(tier("openai", "a new one"), as_it_is("a new one"));
+}
+
 #[test]
 fn earlier_reasoning_goes_where_the_vendor_wants_it() {
     let body = r#"{"model":"m","messages":[{"role":"assistant","content":"c","reasoning_content":"r","reasoning_details":[{"text":"r"}]}]}"#;

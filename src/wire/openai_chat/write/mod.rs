@@ -240,7 +240,9 @@ impl Writing<'_> {
                 });
             }
         }
-        self.text("service_tier", request.service_tier.as_ref())?;
+        let tier =
+            request.service_tier.as_ref().filter(|tier| known_tier(tier.escaped(), TIERS, quirks, self.adjusted));
+        self.text("service_tier", tier)?;
         let user = request.user.as_ref().map(|user| user_name(user, self.adjusted));
         self.text("user", user.as_ref())?;
         self.metadata(request)?;
@@ -260,8 +262,6 @@ impl Writing<'_> {
     }
 }
 
-/// The longest name of an end user: "Expected a string with maximum length 64".
-const LONGEST_USER: usize = 64;
 /// Whether a call has to be made.
 fn is_forced(request: &Request<'_>) -> bool {
     let forced = matches!(
@@ -271,6 +271,8 @@ fn is_forced(request: &Request<'_>) -> bool {
     forced && !request.tools.is_empty()
 }
 
+/// The longest name of an end user: "Expected a string with maximum length 64".
+const LONGEST_USER: usize = 64;
 
 /// The end user within that length: another name that is the same every time, for it is only there to tell users apart.
 pub(in crate::wire) fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted) -> Text<'t> {
@@ -279,6 +281,18 @@ pub(in crate::wire) fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted
     }
     adjusted.note("user", Change::Changed);
     Text::from_escaped(format!("user_{:016x}", super::ids::fnv(user.escaped().bytes())))
+}
+
+/// OpenAI's tiers: <https://platform.openai.com/docs/api-reference/chat/create>.
+pub(in crate::wire) const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority", "fast"];
+
+/// Whether the vendor, or by `usual` the protocol, knows a tier; another's is given up, the usual ones without a loss.
+pub(in crate::wire) fn known_tier(tier: &str, usual: &[&str], quirks: &Quirks, adjusted: &mut Adjusted) -> bool {
+    let known = quirks.knows_tier(tier, usual);
+    if !known && !matches!(tier, "auto" | "default" | "standard") {
+        adjusted.note("service_tier", Change::Dropped);
+    }
+    known
 }
 
 /// A function without parameters says so: some vendors want to be told.

@@ -233,3 +233,41 @@ fn a_turn_of_calls_alone_has_empty_text_where_null_is_refused() {
     assert_eq!(content(Quirks::COMPATIBLE), Value::Null);
     assert_eq!(content(Quirks { null_content: false, ..Quirks::COMPATIBLE }), json!(""));
 }
+
+/// What `more` of a request becomes for a provider's model.
+fn sent(provider: &str, model: &str, more: Value) -> Result<(Value, String), Failure> {
+    let mut body = json!({"model": "x", "messages": [{"role": "user", "content": "a"}]});
+    body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    let body = body.to_string();
+    let request = read_request(body.as_bytes()).expect("a request");
+    let facts = crate::provider::family(model).map_or_else(ModelFacts::default, |family| family.facts().clone());
+    let quirks = &crate::provider::find(provider).expect("a row").quirks;
+    let target = Target { model, quirks, facts: &facts, inlined: &InlinedMedia::new() };
+    let mut adjusted = Adjusted::default();
+    let outgoing = write_request(&request, &target, &mut adjusted)?;
+    Ok((serde_json::from_slice(&outgoing.body).expect("json"), adjusted.header()))
+}
+
+#[test]
+fn what_a_host_refuses_of_some_models_is_left_out() {
+    let drawn = json!({"temperature": 0.2, "top_p": 0.9});
+    let (body, told) = sent("moonshot", "kimi-k2.6", drawn).expect("it");
+    assert_eq!((body.get("temperature"), told.as_str()), (None, "temperature=dropped, top_p=dropped"));
+    let refused = sent("openai", "gpt-5", json!({"stop": ["END"]})).expect_err("a harmful loss");
+    assert_eq!(refused.param.as_deref(), Some("stop"));
+    let tool = json!({"type": "function", "function": {"name": "f"}});
+    let forced = json!({"tool_choice": "required", "tools": [tool]});
+    let (body, told) = sent("moonshot", "kimi-k2.7-code", forced).expect("it");
+    assert_eq!((&body["tool_choice"], told.as_str()), (&json!("auto"), "tool_choice=changed"));
+    assert!(body["messages"][0]["content"].as_str().is_some_and(|words| words.contains("Call at least one")));
+}
+
+/// Tiers of other protocols are no words of OpenAI's, which answers them with an error.
+#[test]
+fn a_tier_of_another_protocol_is_left_out() {
+    for (tier, told) in [("standard", ""), ("reserved", "service_tier=dropped"), ("priority", "")] {
+        let (body, header) = sent("openai", "gpt-4o", json!({"service_tier": tier})).expect("it");
+        let kept = body.get("service_tier").and_then(Value::as_str);
+        assert_eq!((kept, header.as_str()), ((tier == "priority").then_some(tier), told), "{tier}");
+    }
+}

@@ -9,7 +9,7 @@ use crate::json::{self, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError, T
 use crate::provider::{Capabilities, ModelFacts, Quirks, ReasoningControl, ReasoningParameter};
 use crate::wire::carried::{self, Carrier, Owner};
 use crate::wire::losses::GATEWAY;
-use crate::wire::openai_chat::level;
+use crate::wire::openai_chat::{known_tier, level};
 use crate::wire::openai_responses::{PATH, read_answer};
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
@@ -131,6 +131,10 @@ impl Refused {
             if effort.is_some() {
                 adjusted.note("reasoning", Change::Dropped);
             }
+        }
+        let tier = value("service_tier").filter(|tier| *tier != "null").map(|tier| tier.trim_matches('"'));
+        if tier.is_some_and(|tier| !known_tier(tier, &[], quirks, adjusted)) {
+            self.members.push("service_tier");
         }
         for key in facts.sampling.refused(thinks && !self.unforced, value("temperature").is_some()) {
             // One is what such models do anyway, and what they take.
