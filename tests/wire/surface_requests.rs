@@ -143,6 +143,15 @@ fn items_plainly(request: &Value) -> Value {
                     text_of(&item["output"]).iter().filter(|text| **text != "").collect::<Vec<_>>()
                 ])
             }
+            // The caller's own search for tools is a function elsewhere; what it found is listed.
+            Some("tool_search_call") if item["execution"] == "client" => {
+                json!(["call", item["call_id"], "tool_search", item["arguments"].to_string()])
+            }
+            Some("tool_search_output") if item["execution"] == "client" => {
+                let found = item["tools"].as_array().into_iter().flatten().filter_map(|tool| tool["name"].as_str());
+                let found = found.map(|name| format!(" {name}")).collect::<String>();
+                json!(["result", item["call_id"], [format!("Tools that can be called now:{found}")]])
+            }
             Some("reasoning") if item["encrypted_content"].is_string() => {
                 json!(["thought", item["id"], item["encrypted_content"]])
             }

@@ -1,13 +1,13 @@
 //! Items of the conversation.
 
-use crate::chat::{Arguments, Message, Part, Request, Role, Signature, SignatureRole, Source};
+use crate::chat::{Arguments, Message, Part, Request, Role, Signature, SignatureRole, Source, Tool};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Object, Raw, Text};
 use crate::wire::carried::{self, Owner};
 use crate::wire::openai_chat::linked;
 use crate::wire::place::Place;
 
-use super::own_tools::joined;
+use super::own_tools::{SEARCH, is_clients, joined};
 use super::{NOT_KEPT, SIGNED};
 
 /// An item, or a part of one, with every member that any kind has.
@@ -31,6 +31,7 @@ struct Members<'a> {
     detail: Option<Text<'a>>,
     filename: Option<Text<'a>>,
     tools: Option<Raw<'a>>,
+    execution: Option<Text<'a>>,
 }
 
 /// Reads `input`: a string, or items. Answers whether there is any.
@@ -81,6 +82,7 @@ fn members<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>) -> Result<Members<'a>
             "detail" => members.detail = place.text(cursor)?,
             "tools" => members.tools = Some(cursor.value()?).filter(Raw::is_array),
             "filename" => members.filename = place.text(cursor)?,
+            "execution" => members.execution = place.text(cursor)?,
             _ => drop(cursor.value()?),
         }
         Ok::<(), Failure>(())
@@ -156,10 +158,24 @@ fn item<'a>(
         Some("item_reference") => {
             return Err(Failure::unsupported(place.to_string(), NOT_KEPT));
         }
+        Some("tool_search_call") if is_clients(members.execution.as_ref()) => {
+            let id = members.call_id.or(members.id).ok_or_else(|| place.member("call_id").missing())?;
+            let arguments = match members.arguments {
+                Some(text) if !text.is_object() => Arguments::Quoted(text.into_text().unwrap_or_default()),
+                object => Arguments::Object(object.unwrap_or(Raw::EMPTY_OBJECT)),
+            };
+            let name = Text::from_escaped(SEARCH);
+            push(Role::Assistant, Part::ToolCall { id, name, arguments, signature: None }, request);
+        }
         Some(own) if brings_tools(own) => {
+            let known = request.tools.len();
             let place = place.member("tools");
             if let Some(tools) = members.tools {
                 super::tools::read_items(&place, &mut tools.cursor(), request)?;
+            }
+            if let Some(call_id) = members.call_id.filter(|_| is_clients(members.execution.as_ref())) {
+                let parts = vec![words(found(request.tools.get(known..).unwrap_or_default()))];
+                push(Role::Tool, Part::ToolResult { call_id, parts, is_error: false, cache: None }, request);
             }
         }
         // What the provider's own tools did: the text behind them tells what came of it.
@@ -172,6 +188,18 @@ fn item<'a>(
         }
     }
     Ok(())
+}
+
+/// What a search for tools found, in words: the tools themselves are listed with the others.
+fn found(tools: &[Tool<'_>]) -> Text<'static> {
+    let mut told = Text::from_escaped("Tools that can be called now:");
+    for tool in tools {
+        if let Tool::Function { name, .. } = tool {
+            told.push(&Text::from_escaped(" "));
+            told.push(name);
+        }
+    }
+    if tools.is_empty() { Text::from_escaped("No tools were found.") } else { told }
 }
 
 /// Whether an item has tools that are there from then on, beside those of the request.

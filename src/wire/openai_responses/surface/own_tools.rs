@@ -1,4 +1,5 @@
-//! Tools that a caller of Responses has and other protocols do not: those that take free text, and those in a namespace.
+//! Tools that a caller of Responses has and other protocols do not: those that take free text, those in a namespace, and
+//! the caller's own search for more of them.
 //!
 //! Source: <https://platform.openai.com/docs/api-reference/responses/create#responses-create-tools>;
 //! `tests/fixtures/agents/codex.json`.
@@ -17,8 +18,26 @@ pub(super) struct Called {
     pub(super) namespace: Option<Text<'static>>,
     /// Its name there.
     pub(super) name: Text<'static>,
+    pub(super) kind: Kind,
+}
+
+/// What a tool is to its caller, who waits for an item of that kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Function,
     /// It takes free text.
-    pub(super) is_free: bool,
+    Free,
+    /// The caller's own search for tools.
+    Search,
+}
+
+/// What such a search is called where there are functions alone; callers name it by its type.
+pub(super) const SEARCH: &str = "tool_search";
+
+/// Whether a `tool_search`, its call or its output is the caller's to make: `execution` says so, and is the provider's
+/// where it says nothing (<https://developers.openai.com/api/docs/guides/tools-tool-search>).
+pub(super) fn is_clients(execution: Option<&Text<'_>>) -> bool {
+    execution.is_some_and(|execution| execution.is("client"))
 }
 
 /// Those of a caller's tools that are more than functions, under the names that other protocols know them by.
@@ -41,6 +60,10 @@ impl OwnTools {
         cursor.items(|_, cursor| {
             let tool = cursor.value()?;
             let kind = tool.member("type").and_then(Raw::into_text).unwrap_or_default();
+            if kind.is(SEARCH) && is_clients(tool.member("execution").and_then(Raw::into_text).as_ref()) {
+                let name = Text::from_escaped(SEARCH);
+                self.0.push((name.clone(), Called { namespace: None, name, kind: Kind::Search }));
+            }
             let Some(name) = tool.member("name").and_then(Raw::into_text) else { return Ok(()) };
             match kind.escaped() {
                 "namespace" if namespace.is_none() => match tool.member("tools").filter(Raw::is_array) {
@@ -51,7 +74,7 @@ impl OwnTools {
                     let called = Called {
                         namespace: namespace.map(|namespace| namespace.clone().into_owned()),
                         name: name.clone().into_owned(),
-                        is_free: kind == "custom",
+                        kind: if kind == "custom" { Kind::Free } else { Kind::Function },
                     };
                     self.0.push((joined(namespace, name).into_owned(), called));
                     Ok(())
@@ -64,7 +87,7 @@ impl OwnTools {
     /// The tool that a model calls by this name.
     pub(super) fn called(&self, name: &Text<'_>) -> Called {
         let own = self.0.iter().find(|(known, _)| known == name).map(|(_, called)| called.clone());
-        own.unwrap_or_else(|| Called { namespace: None, name: name.clone().into_owned(), is_free: false })
+        own.unwrap_or_else(|| Called { namespace: None, name: name.clone().into_owned(), kind: Kind::Function })
     }
 }
 

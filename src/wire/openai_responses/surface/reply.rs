@@ -6,7 +6,7 @@ use crate::wire::carried::{Carrier, Owner};
 use crate::wire::{Closing, Naming};
 
 use super::follower::{self, Followed};
-use super::own_tools::{Called, OwnTools};
+use super::own_tools::{Called, Kind, OwnTools};
 use super::{SIGNED, echo, usage};
 
 /// An item of an answer, complete.
@@ -35,6 +35,11 @@ pub(super) enum Item {
         call_id: Text<'static>,
         tool: Called,
         input: Text<'static>,
+    },
+    /// The call of the caller's search for tools.
+    SearchCall {
+        call_id: Text<'static>,
+        arguments: Text<'static>,
     },
     Picture {
         data: Text<'static>,
@@ -118,9 +123,10 @@ fn push(part: &Part<'_>, naming: &Naming, own: &OwnTools, items: &mut Vec<Item>)
             items.extend(signature.as_ref().map(|signature| apart(signature, &owner, &naming.carrier)));
             let (call_id, tool) = (id.clone().into_owned(), own.called(name));
             let arguments = arguments.quoted().into_owned();
-            items.push(match tool.is_free {
-                true => Item::FreeCall { call_id, tool, input: free_text(arguments) },
-                false => Item::Call { call_id, tool, arguments: whole(arguments) },
+            items.push(match tool.kind {
+                Kind::Free => Item::FreeCall { call_id, tool, input: free_text(arguments) },
+                Kind::Function => Item::Call { call_id, tool, arguments: whole(arguments) },
+                Kind::Search => Item::SearchCall { call_id, arguments },
             });
         }
         _ => {}
@@ -230,6 +236,7 @@ impl Item {
             Item::Reasoning { .. } => "rs",
             Item::Call { .. } => "fc",
             Item::FreeCall { .. } => "ctc",
+            Item::SearchCall { .. } => "tsc",
             Item::Picture { .. } => "ig",
             Item::Told(_) | Item::Begun(_) => "",
         }
@@ -278,6 +285,17 @@ impl Item {
                 item.text("input", if complete { input } else { &Text::EMPTY });
                 write_called(call_id, tool, item);
             }
+            Item::SearchCall { call_id, arguments } => {
+                item.string("type", "tool_search_call").string("status", status);
+                item.text("call_id", call_id).string("execution", "client");
+                // What the model wrote instead of an object is for its caller to judge.
+                let given = Raw::parse_owned(arguments.decode().into_owned()).ok().filter(|_| complete);
+                match given {
+                    Some(given) => item.raw("arguments", &given),
+                    None if complete && !arguments.is_empty() => item.text("arguments", arguments),
+                    None => item.raw("arguments", &Raw::EMPTY_OBJECT),
+                };
+            }
             Item::Picture { data, media_type } => {
                 let format = media_type.escaped().strip_prefix("image/").unwrap_or("png").to_owned();
                 item.string("type", "image_generation_call").string("status", status);
@@ -307,7 +325,11 @@ impl Item {
                 part.string("type", "summary_text").text("text", if complete { text } else { &Text::EMPTY });
             }
             Item::Begun(begun) => begun.write_part(part),
-            Item::Call { .. } | Item::FreeCall { .. } | Item::Picture { .. } | Item::Told(_) => {}
+            Item::Call { .. }
+            | Item::FreeCall { .. }
+            | Item::SearchCall { .. }
+            | Item::Picture { .. }
+            | Item::Told(_) => {}
         }
     }
 }

@@ -230,6 +230,83 @@ fn namespaces_are_names_where_there_are_none() {
     assert_eq!(items[1]["input"], "go");
 }
 
+/// An agent with many tools has the model search for them, and makes the search itself.
+#[test]
+fn a_callers_own_search_for_tools_is_a_function_elsewhere() {
+    let schema = json!({"type": "object", "properties": {"query": {"type": "string"}}});
+    let search =
+        json!({"type": "tool_search", "execution": "client", "description": "Finds tools.", "parameters": schema});
+    let found = json!([{"type": "namespace", "name": "mail", "tools": [
+        {"type": "function", "name": "send", "defer_loading": true, "parameters": {"type": "object"}}]}]);
+    let input = json!([
+        {"role": "user", "content": "hi"},
+        {"type": "tool_search_call", "call_id": "c1", "execution": "client", "status": "completed",
+            "arguments": {"query": "mail"}},
+        {"type": "tool_search_output", "call_id": "c1", "execution": "client", "status": "completed", "tools": found},
+        {"type": "tool_search_call", "call_id": "c2", "execution": "client", "arguments": {"query": "fax"}},
+        {"type": "tool_search_output", "call_id": "c2", "execution": "client", "tools": []}]);
+    let body = request(input, json!({"tools": [search]}));
+    let read = read_request(body.as_bytes()).unwrap();
+    assert_eq!((read.unsayable.len(), &read.untranslatable), (0, &None));
+    let names = read.tools.iter().map(|tool| match tool {
+        Tool::Function { name, parameters, .. } => (name.decode(), parameters.is_some()),
+        Tool::Native(raw) => panic!("{raw:?}"),
+    });
+    assert_eq!(names.collect::<Vec<_>>(), [("tool_search".into(), true), ("mail__send".into(), true)]);
+    let told: Vec<String> = read
+        .messages
+        .iter()
+        .flat_map(|message| &message.parts)
+        .map(|part| match part {
+            Part::Text { text, .. } => text.decode().into_owned(),
+            Part::ToolCall { id, name, arguments, .. } => {
+                format!("{} {} {}", id.decode(), name.decode(), arguments.object().unwrap().get())
+            }
+            Part::ToolResult { call_id, parts, .. } => match parts.as_slice() {
+                [Part::Text { text, .. }] => format!("{}: {}", call_id.decode(), text.decode()),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "hi",
+            r#"c1 tool_search {"query":"mail"}"#,
+            "c1: Tools that can be called now: mail__send",
+            r#"c2 tool_search {"query":"fax"}"#,
+            "c2: No tools were found."
+        ]
+    );
+
+    let mut writer = Writer::new(naming(&body));
+    writer.event(Event::Start { id: text("a"), model: text("claude"), created: None });
+    writer.event(Event::ToolCallStart { choice: 0, block: 0, id: text("c3"), name: text("tool_search") });
+    for piece in [r#"{"query""#, r#":"mail"}"#] {
+        writer.event(Event::ToolCallDelta { choice: 0, block: 0, arguments: Text::escape(piece) });
+    }
+    writer.event(Event::BlockEnd { choice: 0, block: 0 });
+    writer.event(Event::End { choice: 0, reason: EndReason::plain(EndKind::ToolCalls) });
+    writer.close(&Closing::default());
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let out = String::from_utf8(out).unwrap();
+    let events: Vec<Value> =
+        out.lines().filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok()).collect();
+    let item = |status: &str, arguments: Value| {
+        json!({"type": "tool_search_call", "id": events[2]["item"]["id"],
+        "call_id": "c3", "execution": "client", "status": status, "arguments": arguments})
+    };
+    let whole = item("completed", json!({"query": "mail"}));
+    assert_eq!((&events[2]["item"], &events[3]["item"]), (&item("in_progress", json!({})), &whole));
+    assert_eq!((events.len(), &events[4]["response"]["output"]), (5, &json!([whole])));
+
+    // What the provider searches itself, it alone can find.
+    let body = request(json!("hi"), json!({"tools": [{"type": "tool_search"}]}));
+    assert_eq!(read_request(body.as_bytes()).unwrap().unsayable, ["tool_search"]);
+}
+
 /// A model of another protocol signs a call: the caller carries that in an item of its own, and it comes back.
 #[test]
 fn signatures_of_others_travel_in_items_of_reasoning() {

@@ -5,7 +5,7 @@ use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Object, Raw, Text};
 use crate::wire::place::Place;
 
-use super::own_tools::joined;
+use super::own_tools::{SEARCH, is_clients, joined};
 
 /// What a tool takes that takes free text, where only functions are known.
 const FREE_TEXT: &str =
@@ -46,7 +46,7 @@ fn read_tool<'a>(
     request: &mut Request<'a>,
 ) -> Result<(), Failure> {
     let (mut kind, mut name, mut description, mut parameters, mut strict) = (None, None, None, None, None);
-    let (mut grammar, mut within) = (None, None);
+    let (mut grammar, mut within, mut execution) = (None, None, None);
     value.cursor().members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
@@ -56,6 +56,7 @@ fn read_tool<'a>(
             "parameters" => parameters = place.object(cursor)?,
             "tools" => within = Some(cursor.value()?).filter(Raw::is_array),
             "strict" => strict = place.boolean(cursor)?,
+            "execution" => execution = place.text(cursor)?,
             "format" => grammar = cursor.value()?.member("definition").and_then(Raw::into_text),
             // Where a search may look, and the like.
             _ => drop(cursor.value()?),
@@ -82,8 +83,12 @@ fn read_tool<'a>(
             })?;
         }
         kind if kind.starts_with("web_search") => request.web_search = Some(search(&value)),
-        // All tools are offered at once elsewhere, so that there is none to be searched for.
-        "tool_search" => request.unsayable.push("tool_search".into()),
+        SEARCH if is_clients(execution.as_ref()) => {
+            let name = Text::from_escaped(SEARCH);
+            request.tools.push(Tool::Function { name, description, parameters, strict: None, cache: None });
+        }
+        // All tools that the provider knows are offered at once elsewhere, so that there is none to be searched for.
+        SEARCH => request.unsayable.push(SEARCH.into()),
         kind => {
             let kind: String = kind.chars().take(64).collect();
             let message =

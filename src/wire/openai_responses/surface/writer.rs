@@ -10,7 +10,7 @@ use crate::wire::carried::Owner;
 use crate::wire::{Closing, Naming, StreamWriter, sse};
 
 use super::failure;
-use super::own_tools::OwnTools;
+use super::own_tools::{self, OwnTools};
 use super::reply::{self, Head, Item};
 
 /// Writes `response.created`, the events of items and parts, and `response.completed` or `response.incomplete`.
@@ -173,9 +173,10 @@ impl Writer {
             Kind::Thought | Kind::Hidden => Item::Reasoning { text: Text::EMPTY, carried: None },
             Kind::Call { id, name } => {
                 let (call_id, tool) = (id.clone(), self.own.called(name));
-                match tool.is_free {
-                    true => Item::FreeCall { call_id, tool, input: Text::EMPTY },
-                    false => Item::Call { call_id, tool, arguments: Text::EMPTY },
+                match tool.kind {
+                    own_tools::Kind::Free => Item::FreeCall { call_id, tool, input: Text::EMPTY },
+                    own_tools::Kind::Function => Item::Call { call_id, tool, arguments: Text::EMPTY },
+                    own_tools::Kind::Search => Item::SearchCall { call_id, arguments: Text::EMPTY },
                 }
             }
         };
@@ -245,7 +246,9 @@ impl Writer {
                 ("response.function_call_arguments.delta", "", false)
             }
             // It is told once it can be read.
-            Some(Item::FreeCall { input, .. }) => return input.push(text),
+            Some(Item::FreeCall { input: said, .. } | Item::SearchCall { arguments: said, .. }) => {
+                return said.push(text);
+            }
             _ => return,
         };
         self.part_event(name, item, number, |_, event| {
