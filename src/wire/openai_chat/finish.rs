@@ -6,7 +6,7 @@ use crate::json::Text;
 /// Our word for what an upstream wrote. Unknown words are [`EndKind::Other`]: new ones keep coming.
 #[must_use]
 pub fn read(word: &str) -> EndKind {
-    match word {
+    match word.to_ascii_lowercase().as_str() {
         // `eos`: together.chat-stream.8ccea12f32; `eos_token`: huggingface.chat-stream.535199531c.
         "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "complete" => EndKind::Stop,
         // `model_length` is Mistral's, for the end of the context.
