@@ -43,6 +43,8 @@ pub(super) struct Seen {
     pub irregular_call: bool,
     /// A reason to end, for some choice.
     pub finish: bool,
+    /// One that its choice had not given before.
+    pub new_finish: bool,
     /// Content in the form of an array.
     pub content_array: bool,
     /// Reasoning of any kind.
@@ -175,6 +177,7 @@ impl Decoder {
         }
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
             self.seen.finish = true;
+            self.seen.new_finish |= progress.finish.as_ref() != Some(&word);
             if progress.finish.is_none() {
                 sources.cite(blocks, sink);
             }

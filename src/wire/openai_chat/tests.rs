@@ -433,3 +433,43 @@ fn small_streams() -> &'static [String] {
         streams().into_iter().map(|exchange| exchange.response).filter(|body| body.len() < 8_000).collect()
     })
 }
+
+/// Clients that join the chunks of a choice would read two reasons as one word (`openrouter.web-search-stream.905f79f16b`).
+#[test]
+fn a_choice_ends_once_however_often_its_upstream_says_so() {
+    let chunk = |delta: &str, finish: &str, more: &str| {
+        format!(
+            r#"data: {{"id":"a","choices":[{{"index":0,"delta":{delta},"finish_reason":{finish}}}]{more}}}{}"#,
+            "\n\n"
+        )
+    };
+    let usage = r#","usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}"#;
+    let said = chunk(r#"{"content":"h"}"#, "null", "");
+    let end = chunk(r#"{"role":"assistant","content":""}"#, r#""stop""#, "");
+    let again = chunk(r#"{"role":"assistant","content":""}"#, r#""stop""#, usage);
+    let closing =
+        Closing { usage: Some(Usage { input_fresh: 1, output_text: 2, ..Usage::default() }), ..Closing::default() };
+    let sent = |stream: String, asked: bool| {
+        let stream = format!("{stream}data: [DONE]\n\n");
+        let out = patched(stream.as_bytes(), &Quirks::NONE, naming(asked), &closing).expect("a stream");
+        String::from_utf8(out).expect("text")
+    };
+    assert_eq!(sent(format!("{said}{end}{again}"), false), format!("{said}{end}data: [DONE]\n\n"));
+    let out = sent(format!("{said}{end}{again}"), true);
+    assert_eq!((out.matches("\"stop\"").count(), out.matches("\"total_tokens\":3").count()), (1, 1), "{out}");
+    // What says more goes on: another reason, or more of the answer.
+    let other = chunk("{}", r#""length""#, "");
+    let more = chunk(r#"{"content":"i"}"#, r#""stop""#, "");
+    for repeated in [&other, &more] {
+        let out = sent(format!("{said}{end}{repeated}"), false);
+        assert_eq!(out, format!("{said}{end}{repeated}data: [DONE]\n\n"));
+    }
+}
+
+#[test]
+fn a_reason_to_end_is_read_in_any_letters() {
+    use crate::chat::EndKind;
+    for (word, kind) in [("MAX_TOKENS", EndKind::Length), ("STOP", EndKind::Stop), ("SAFETY", EndKind::ContentFilter)] {
+        assert_eq!(finish::read(word), kind, "{word}");
+    }
+}

@@ -38,6 +38,8 @@ struct Both<'b> {
     /// The writer gets everything.
     all: bool,
     ended: &'b [u32],
+    /// Something was said.
+    said: bool,
 }
 
 impl Sink for Both<'_> {
@@ -47,6 +49,7 @@ impl Sink for Both<'_> {
             Event::End { choice, .. } => !self.ended.contains(choice),
             _ => self.all,
         };
+        self.said |= !matches!(event, Event::Start { .. } | Event::Usage(_) | Event::End { .. });
         if follows {
             self.writer.event(event.clone());
         }
@@ -150,8 +153,9 @@ impl Patcher {
 impl StreamPatcher for Patcher {
     fn frame(&mut self, frame: &Frame<'_>, meter: &mut dyn Sink, out: &mut Vec<u8>) -> Decoded {
         let all = json::mentions(&frame.data, b"\"tool_calls\"");
-        let mut both = Both { meter, writer: &mut self.writer, all, ended: &self.ended };
+        let mut both = Both { meter, writer: &mut self.writer, all, ended: &self.ended, said: false };
         let decoded = self.decoder.push(frame, &mut both);
+        let said = both.said;
         if decoded != Decoded::Taken || self.decoder.failed() {
             self.writer.discard();
             return decoded;
@@ -161,7 +165,11 @@ impl StreamPatcher for Patcher {
             return decoded;
         }
         let seen = self.decoder.seen();
-        if seen.irregular_call {
+        if seen.finish && !seen.new_finish && !said {
+            // Some end twice (openrouter.web-search-stream.905f79f16b), which clients that join chunks read as another word.
+            self.writer.discard();
+            self.keep_usage(&frame.data, seen);
+        } else if seen.irregular_call {
             self.writer.take(out);
             self.keep_usage(&frame.data, seen);
         } else {
@@ -175,7 +183,7 @@ impl StreamPatcher for Patcher {
     }
 
     fn finish(&mut self, meter: &mut dyn Sink) -> Result<(), Failure> {
-        let mut both = Both { meter, writer: &mut self.writer, all: false, ended: &self.ended };
+        let mut both = Both { meter, writer: &mut self.writer, all: false, ended: &self.ended, said: false };
         self.decoder.finish(&mut both)
     }
 
