@@ -197,12 +197,22 @@ pub(super) fn write_response(
         Some(EndKind::ContentFilter) => Some("content_filter"),
         _ => None,
     };
+    let failed = end.filter(|end| end.kind == EndKind::Error);
     let status = match (end, why) {
         (None, _) => "in_progress",
+        _ if failed.is_some() => "failed",
         (_, Some(_)) => "incomplete",
         (_, None) => "completed",
     };
-    response.string("status", status).boolean("background", false).null("error");
+    response.string("status", status).boolean("background", false);
+    match failed {
+        None => response.null("error"),
+        Some(end) => response.object("error", |error| {
+            let word = end.raw.as_ref().map(Text::decode).unwrap_or_default();
+            let message = format!("The provider says that generation failed: {word}");
+            error.string("code", "server_error").string("message", message.trim_end_matches(": "));
+        }),
+    };
     match why {
         Some(reason) => response.object("incomplete_details", |details| {
             details.string("reason", reason);

@@ -307,6 +307,32 @@ fn a_callers_own_search_for_tools_is_a_function_elsewhere() {
     assert_eq!(read_request(body.as_bytes()).unwrap().unsayable, ["tool_search"]);
 }
 
+/// A generation that failed looks finished to nobody.
+#[test]
+fn an_answer_that_ended_in_an_error_says_so() {
+    let end = || EndReason { kind: EndKind::Error, raw: Some(text("MALFORMED_FUNCTION_CALL")) };
+    let mut writer = Writer::new(naming("{}"));
+    writer.event(Event::Start { id: text("a"), model: text("gemini"), created: None });
+    writer.event(Event::End { choice: 0, reason: end() });
+    let usage = Some(crate::chat::Usage { input_fresh: 3, ..Default::default() });
+    let closing = Closing { usage, ..Closing::default() };
+    writer.close(&closing);
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let out = String::from_utf8(out).unwrap();
+    assert!(out.contains("event: response.failed\n") && !out.contains("response.completed"), "{out}");
+    let choice = crate::chat::Choice { index: 0, end: end(), parts: Vec::new(), media: Vec::new(), logprobs: None };
+    let answer =
+        crate::chat::Answer { id: text("a"), model: text("m"), created: None, choices: vec![choice], usage: None };
+    let whole: Value = serde_json::from_slice(&write_answer(&answer, &naming("{}"), &closing)).unwrap();
+    let told = out.trim_end().lines().last().and_then(|line| line.strip_prefix("data: ")).unwrap();
+    for response in [&whole, &serde_json::from_str::<Value>(told).unwrap()["response"]] {
+        assert_eq!((&response["status"], &response["error"]["code"]), (&json!("failed"), &json!("server_error")));
+        assert!(response["error"]["message"].as_str().unwrap().ends_with("failed: MALFORMED_FUNCTION_CALL"));
+        assert_eq!(response["usage"]["input_tokens"], 3);
+    }
+}
+
 /// A model of another protocol signs a call: the caller carries that in an item of its own, and it comes back.
 #[test]
 fn signatures_of_others_travel_in_items_of_reasoning() {

@@ -426,6 +426,7 @@ impl StreamWriter for Writer {
         let end = self.end.take().unwrap_or(plain);
         let name = match end.kind {
             EndKind::Length | EndKind::ContentFilter => "response.incomplete",
+            EndKind::Error => "response.failed",
             _ => "response.completed",
         };
         let mut whole = Vec::with_capacity(1024);
