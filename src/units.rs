@@ -289,6 +289,24 @@ mod tests {
     }
 
     #[test]
+    fn each_month_has_the_days_of_its_year() {
+        let first = |year: i64, month: i64| {
+            let first = UnixMillis::parse_date(&format!("{year:04}-{month:02}-01")).expect("a month");
+            first.0 / 86_400_000
+        };
+        for (year, february) in [(1900, 28), (2000, 29), (2024, 29), (2026, 28), (2100, 28)] {
+            let lengths = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+            for (month, length) in (1..).zip(lengths) {
+                let next = if month == 12 { first(year + 1, 1) } else { first(year, month + 1) };
+                assert_eq!(next - first(year, month), length, "{year}-{month}");
+                let day = |day: i64| UnixMillis::parse_date(&format!("{year}-{month:02}-{day:02}"));
+                assert!(day(length).is_some() && day(length + 1).is_none() && day(0).is_none(), "{year}-{month}");
+            }
+        }
+        assert_eq!(UnixMillis::parse_date("2026-01-01-01"), None);
+    }
+
+    #[test]
     fn what_is_no_amount_is_refused() {
         for text in ["", "-", ".", "1.", ".5", "1e", "0x10", "1_000", "NaN", "1e400", "99999999999999999999"] {
             assert_eq!(NanoUsd::parse_usd(text), None, "{text}");

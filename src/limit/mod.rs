@@ -122,6 +122,12 @@ mod tests {
     }
 
     #[test]
+    fn a_time_is_as_long_as_it_says() {
+        let lengths = [Per::Minute, Per::Hour, Per::Day].map(|per| per.length().0);
+        assert_eq!(lengths, [60_000, 60 * 60_000, 24 * 60 * 60_000]);
+    }
+
+    #[test]
     fn every_fault_is_named_at_once() {
         let limit = Limit { scope: Scope::key("k"), ..Limit::default() };
         let paths: Vec<String> = limit.faults("limits.0").into_iter().map(|fault| fault.path).collect();
