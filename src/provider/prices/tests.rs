@@ -89,6 +89,29 @@ fn what_has_no_price_makes_the_cost_unknown() {
 }
 
 #[test]
+fn what_is_sold_by_the_unit_is_not_paid_for_by_the_token_as_well() {
+    let images = vec![(Unit::Image, NanoUsd::DOLLAR)];
+    let by_both = Price { units: images.clone(), ..price(&[(Bucket::Output, "2")]) };
+    let by_unit = Price { units: images, ..Price::default() };
+    let by_token = price(&[(Bucket::Output, "2")]);
+    let free = price(&[(Bucket::Output, "0")]);
+    let drawn = |tokens| Usage { output_text: tokens, counted: Some(Unit::Image.times(3)), ..Usage::default() };
+    for (price, tokens, nanos) in [
+        (&by_both, 0, Some(3_000)),
+        (&by_both, 1, Some(2_000)),
+        (&by_unit, 1, Some(3_000)),
+        (&by_token, 1, Some(2_000)),
+        (&by_token, 0, None),
+        (&free, 0, Some(0)),
+    ] {
+        assert_eq!(cost(&drawn(tokens), price), nanos.map(NanoUsd), "{tokens} tokens at {price:?}");
+    }
+    let heard = Usage { output_text: 1, counted: Some(Unit::InputSecond.times(1)), ..Usage::default() };
+    let by_second = Price { units: vec![(Unit::InputSecond, NanoUsd::DOLLAR)], ..by_token };
+    assert_eq!(cost(&heard, &by_second), Some(NanoUsd(1_000)), "only images are sold by either");
+}
+
+#[test]
 fn each_line_is_rounded_up_once() {
     // 0.0025 dollars a million is 2.5 nano-dollars a token.
     let odd = price(&[(Bucket::Input, "0.0025"), (Bucket::Output, "0.0025")]);
@@ -121,6 +144,9 @@ fn the_length_of_the_whole_prompt_picks_the_tier() {
     assert_eq!(cost(&short, &two_lengths()), Some(NanoUsd(187_500_000 + 6_250_000 + 100_000)));
     let long = Usage { input_fresh: 150_001, ..short };
     assert_eq!(cost(&long, &two_lengths()), Some(NanoUsd(375_002_500 + 12_500_000 + 150_000)));
+    let since = Price { validity: Validity { from: Some(UnixMillis(10)), ..Validity::default() }, ..two_lengths() };
+    let bill = receipt(&long, &since);
+    assert!(bill.contains(r#","from":10,"above":200000,"lines":[["input",150001,2500000000],"#), "{bill}");
 }
 
 #[test]
