@@ -263,7 +263,7 @@ fn bytes_of(request: &str, open: &Open) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Budget, Scope, ScopeKind};
+    use crate::budget::{Budget, Period, Scope, ScopeKind, Share, Window};
     use crate::limit::{Limit, Per, Unit};
     use crate::units::{Millis, NanoUsd};
 
@@ -300,6 +300,96 @@ mod tests {
         assert!((500_000..2_000_000).contains(&longest), "a row of {longest} bytes");
         assert!(ledger.isolates["i"].opens.is_empty());
         assert_eq!(ledger.standing("b", now).map(|it| (it.leased, it.held)), Some((600_000, 0)));
+    }
+
+    const START: UnixMillis = UnixMillis(1_790_000_000_000);
+
+    fn counting(budget: Budget) -> Ledger {
+        let mut ledger = Ledger::default();
+        let scope = Scope { kind: ScopeKind::Account, ..Scope::default() };
+        ledger.set_rule(Rule::Budget(Budget { id: "b".into(), scope, limit: NanoUsd(100), ..budget }));
+        ledger
+    }
+
+    fn of_one(message: Message) -> Message {
+        Message { version: PROTOCOL, isolate: "one".into(), ..message }
+    }
+
+    fn need(least: i64) -> Need {
+        Need { pot: "b".into(), least, want: least }
+    }
+
+    #[test]
+    fn each_threshold_is_told_of_once_when_it_is_reached() {
+        const HOUR: u64 = 3_600_000;
+        let warn_at = vec![Share(500), Share(800)];
+        let (period, window) = (Period::Day, Window::Rolling);
+        let mut ledger = counting(Budget { warn_at, period, window, ..Budget::default() });
+        let mut shares = |ask, used, now| {
+            let needs = vec![need(100 - used)];
+            let lease = ledger.handle(of_one(Message { ask, needs, ..Message::default() }), now).leases[0].lease;
+            let leases = vec![LeaseReport { lease, pot: "b".into(), used, ..LeaseReport::default() }];
+            ledger.handle(of_one(Message { report: 1, leases, ..Message::default() }), now);
+            let notices = ledger.take_notices().into_iter();
+            notices.map(|it| (it.share, it.spent, it.limit)).collect::<Vec<_>>()
+        };
+        assert_eq!(shares(1, 49, START), []);
+        assert_eq!(shares(2, 50, START), [(500, 50, 100)]);
+        assert_eq!(shares(3, 79, START), []);
+        assert_eq!(shares(4, 100, START), [(1000, 100, 100)], "the highest of two");
+        assert_eq!(shares(5, 120, START), []);
+        // What was spent has left the window by then, and the lease has ended.
+        assert_eq!(shares(6, 60, START.plus(Millis(25 * HOUR))), [(500, 60, 100)]);
+    }
+
+    #[test]
+    fn a_message_says_nothing_new_the_second_time() {
+        let mut ledger = counting(Budget::default());
+        let ask = of_one(Message { ask: 1, needs: vec![need(60)], ..Message::default() });
+        let lease = ledger.handle(ask.clone(), START).leases.first().expect("a lease").lease;
+        let rows: Vec<Row> = ledger.take_changes().into_iter().map(|(row, _)| row).collect();
+        assert!(rows.contains(&Row::Meta), "no other lease gets its number after a restart: {rows:?}");
+        let told = LeaseReport { lease, pot: "b".into(), used: 10, returned: 20, ..LeaseReport::default() };
+        let holds = vec![(lease, 30)];
+        let opened = vec![Opened { request: "r.1".into(), key: "k".into(), holds, ..Opened::default() }];
+        let first = of_one(Message { report: 1, leases: vec![told.clone()], opened, ..Message::default() });
+        let second =
+            of_one(Message { report: 2, closed: vec!["r.1".into()], leases: vec![told], ..Message::default() });
+        ledger.handle(first.clone(), START);
+        ledger.handle(second.clone(), START);
+        ledger.take_changes();
+        let before = ledger.standing("b", START);
+        for message in [ask, first, second] {
+            ledger.handle(message, START);
+            assert_eq!((ledger.take_changes(), ledger.standing("b", START)), (Vec::new(), before));
+            assert_eq!(ledger.next_sweep(), None, "the call is over");
+        }
+    }
+
+    #[test]
+    fn a_lease_is_lengthened_and_told_of_where_that_is_asked_for() {
+        let mut ledger = counting(Budget::default());
+        let ask = of_one(Message { ask: 1, needs: vec![need(60)], ..Message::default() });
+        let lease = ledger.handle(ask, START).leases.first().expect("a lease").lease;
+        let report = |report, renew| {
+            let leases = vec![LeaseReport { lease, pot: "b".into(), renew, ..LeaseReport::default() }];
+            of_one(Message { report, leases, ..Message::default() })
+        };
+        let unmentioned = ledger.handle(of_one(Message { report: 1, ..Message::default() }), START);
+        assert_eq!(unmentioned.leases.len(), 1, "the reply that granted it may be lost");
+        let (second, third) = (START.plus(Millis(1_000)), START.plus(Millis(2_000)));
+        assert_eq!(ledger.handle(report(2, false), second).leases, []);
+        assert_eq!(ledger.isolates["one"].leases.get(&lease).map(|it| it.until), Some(START.plus(TERM)));
+        assert_eq!(ledger.handle(report(3, true), third).leases.len(), 1);
+        assert_eq!(ledger.isolates["one"].leases.get(&lease).map(|it| it.until), Some(third.plus(TERM)));
+    }
+
+    #[test]
+    fn needs_of_the_same_pot_get_no_more_than_there_is() {
+        let mut ledger = counting(Budget::default());
+        let twice = Message { ask: 1, needs: vec![need(60), need(60)], ..Message::default() };
+        assert_eq!(ledger.handle(of_one(twice), START).leases.first().map(|told| told.granted), Some(100));
+        assert_eq!(ledger.standing("b", START).map(|it| it.leased), Some(100));
     }
 
     #[test]

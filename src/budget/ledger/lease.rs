@@ -134,8 +134,12 @@ mod tests {
     #[test]
     fn an_ask_is_new_once_in_any_order() {
         let mut isolate = Isolate::default();
-        let fresh = [3u64, 1, 3, 2, 1, 200, 2, 190, 190, 199, 0].map(|number| isolate.is_new_ask(number));
-        assert_eq!(fresh, [true, true, false, true, false, true, false, true, false, true, false]);
+        let fresh =
+            [3u64, 1, 3, 2, 1, 200, 2, 190, 190, 199, 0, 136, 137, 264, 200].map(|number| isolate.is_new_ask(number));
+        assert_eq!(
+            fresh,
+            [true, true, false, true, false, true, false, true, false, true, false, false, true, true, false]
+        );
     }
 
     #[test]

@@ -459,8 +459,8 @@ mod tests {
         ledger.sweep(at(-1_000));
         let figures = |ledger: &mut Ledger, now| ledger.standing("b", now).map(|it| (it.spent, it.leased));
         assert_eq!(figures(&mut ledger, at(-500)), Some((30, 30)));
-        assert_eq!(figures(&mut ledger, at(500)), Some((30, 30)));
         assert!(ledger.handle(message("two", ask(1, 41)), at(500)).refusal.is_some(), "40 are left");
+        assert_eq!(figures(&mut ledger, at(500)), Some((30, 30)));
         assert!(ledger.handle(message("two", ask(2, 40)), at(500)).refusal.is_none());
         // The truth comes: 10 were used, and the rest is given back.
         let told = LeaseReport { lease, pot: "b".into(), used: 10, returned: 50, ..LeaseReport::default() };
