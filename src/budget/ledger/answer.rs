@@ -87,7 +87,6 @@ impl Ledger {
         lease.granted = lease.granted.saturating_add(over);
         let Some(Known { rule, .. }) = self.rules.get(PotName::read(&name).rule) else { return };
         let Some(pot) = self.pots.get_mut(&name) else { return };
-        pot.advance(rule, now);
         if !lease.counts_in(pot.window) {
             // Of a window that is over: its rows tell what was spent in it.
             return;
@@ -114,7 +113,6 @@ impl Ledger {
             self.move_on(&need.pot, now);
             let Some(Known { rule, .. }) = self.rules.get(PotName::read(&need.pot).rule) else { continue };
             let pot = self.pots.entry(need.pot.clone()).or_default();
-            pot.advance(rule, now);
             let available = pot.available(rule, now);
             let lacking = need.least.saturating_sub(available);
             if lacking <= 0 {

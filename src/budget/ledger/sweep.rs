@@ -127,7 +127,6 @@ impl Ledger {
                 self.changed.insert(Row::lease(isolate, number));
                 continue;
             };
-            pot.advance(rule, now);
             let has_more = lease.outstanding() > 0 || may_be_corrected;
             let may_be_spent = has_more && !has_left(rule, lease, now);
             if rule.is_strict_budget() && may_be_spent {
