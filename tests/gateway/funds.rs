@@ -3,7 +3,7 @@
 use latchkey::budget::{Budget, Enforcement, Match, Period, Rule, Scope, ScopeKind};
 use latchkey::config::OwnDeadlines;
 use latchkey::gateway::{Deadline, Input, Step};
-use latchkey::keys::{Key, OnLedgerOutage, UnknownPrice};
+use latchkey::keys::{Factor, Key, Markup, OnLedgerOutage, UnknownPrice};
 use latchkey::limit::{Limit, Per, Unit};
 use latchkey::units::{Millis, NanoUsd};
 
@@ -488,6 +488,24 @@ fn who_names_no_output_limit_gets_one_under_a_strict_budget_and_a_fair_share_of_
     let fair = affordable(40_000_000 - 2 * COST)..=affordable(40_000_000);
     assert!(cap.is_some_and(|cap| fair.contains(&cap)), "{cap:?} of {fair:?}");
     assert_eq!(adjusted.as_deref(), Some("max_tokens=clamped"));
+}
+
+#[test]
+fn what_is_held_is_what_the_call_may_be_charged_with_its_mark_up() {
+    // Of the worst case 800,000 are output; with the little prompt it fits, and marked up it does not.
+    let limit = budget(WORST + WORST / 2);
+    let plain = Markup::default();
+    let double = Markup { factor: Factor(2 * plain.factor.0), ..plain };
+    let fixed = Markup { fixed: NanoUsd(WORST), ..plain };
+    for (markup, fits) in [(plain, true), (double, false), (fixed, false)] {
+        let key = Key { budgets: vec![limit.clone()], markup: Some(markup), ..Key::default() };
+        let step = World::with(key, Some(PRICED)).chat(CALL).1;
+        if fits {
+            sent(step);
+        } else {
+            assert_eq!(refused(step).0, 402, "{markup:?}");
+        }
+    }
 }
 
 #[test]
