@@ -10,7 +10,7 @@ import { recordings } from "./recordings.mjs";
 import { event, replay, stream } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
-const AGENTS = ["claude-code", "codex-cli", "gemini-cli", "opencode"];
+const AGENTS = ["claude-code", "codex-cli", "cursor", "gemini-cli", "opencode"];
 const MODELS = ["openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-pro", "mistral/mistral-large-latest"];
 /** A recorded stream in which a model calls a tool, by the path that it is asked on. */
 const ANSWERS = [
