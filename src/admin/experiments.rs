@@ -94,7 +94,7 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answe
     parameters.end()?;
     let unknown = || Refusal::new(404, "experiment_not_found", "The configuration in force has no such experiment.");
     let stored = call.store.config().await?.ok_or_else(unknown)?;
-    let config = config::read(stored.document.as_bytes()).map_err(|_| unknown())?;
+    let (config, _) = config::read_stored(stored.document.as_bytes()).map_err(|_| unknown())?;
     let experiment = config.routing.experiments.get(id).ok_or_else(unknown)?;
     let rows = call.store.variants(id, from, until).await?;
     let nothing = VariantRow::default();
@@ -116,7 +116,7 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answe
 /// were last written otherwise, whatever else of the configuration has changed meanwhile.
 pub(super) async fn stop<S: Store>(call: &Call<'_, S>) -> Result<(), Refusal> {
     let Some(current) = call.store.config().await? else { return Ok(()) };
-    let Ok(config) = config::read(current.document.as_bytes()) else { return Ok(()) };
+    let Ok((config, _)) = config::read_stored(current.document.as_bytes()) else { return Ok(()) };
     let mut document = current.document.clone();
     let running = |experiment: &Experiment| experiment.variants.iter().any(|variant| variant.share > 0.0);
     for (id, experiment) in config.routing.experiments.iter().filter(|(_, experiment)| running(experiment)) {

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::memory::{Memory, Trouble};
 use super::{Gateway, block_on};
-use crate::admin::{CallRow, Courier, Delivery, Entropy, Old, StoreError, Upkeep, deliver, keep_up};
+use crate::admin::{
+    CallRow, ConfigVersion, Courier, Delivery, Entropy, Old, StoreError, StoredConfig, Upkeep, deliver, keep_up,
+};
 use crate::units::UnixMillis;
 
 /// What was posted: the address, the headers, the body.
@@ -202,6 +204,32 @@ fn a_variant_that_fails_too_often_loses_its_share_and_no_other_does() {
     assert_eq!(scheduled(&gateway, &post), []);
     let again = gateway.send("GET", "/admin/config", "").body;
     assert_eq!(again["experiments"]["e"]["variants"]["bad"]["share"], json!(0.1));
+}
+
+#[test]
+fn a_variant_is_stopped_in_a_document_that_an_earlier_version_took() {
+    let (gateway, post) = (Gateway::new(), Post::default());
+    // Neither the provider nor the section is known to this version; the experiment is as good as ever.
+    let document = r#"{"version": 1, "before": {}, "aliases": {"a": {"candidates": ["openai/gpt-4o", "gone/m"]}},
+        "experiments": {"e": {"alias": "a", "stop": {"least_calls": 20}, "variants": {"bad": {"share": 0.1}}}}}"#;
+    let version = ConfigVersion { version: 1, published: 1, ..ConfigVersion::default() };
+    gateway.store.contents.borrow_mut().configs.push(StoredConfig { version, document: document.to_owned() });
+    for number in 0..40 {
+        let (variant, status) = if number % 2 == 0 { ("control", 200) } else { ("bad", 500) };
+        let row = CallRow {
+            request_id: format!("req_{number}"),
+            at: UnixMillis(gateway.now.get()),
+            variant: Some(format!("e:{variant}")),
+            status,
+            ..CallRow::default()
+        };
+        gateway.store.contents.borrow_mut().calls.push(row);
+    }
+    let figures = gateway.send("GET", "/admin/experiments/e", "");
+    assert_eq!(figures.body["variants"][1]["verdict"], "it fails more often than the control", "{}", figures.body);
+    assert_eq!(scheduled(&gateway, &post), []);
+    let stopped = gateway.store.contents.borrow().configs.last().map(|stored| stored.document.clone());
+    assert_eq!(stopped, Some(document.replace("0.1", "0")));
 }
 
 #[test]
