@@ -311,7 +311,7 @@ pub struct Refusal {
 readable! { Refusal { pot, standing, fits_at, may_return } }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(amount: &i64) -> bool {
+pub(super) fn is_zero(amount: &i64) -> bool {
     *amount == 0
 }
 

@@ -365,6 +365,29 @@ mod tests {
     }
 
     #[test]
+    fn all_of_a_rate_may_go_at_once_and_then_what_time_brings() {
+        for max in [7, 59, 601] {
+            let mut ledger = Ledger::default();
+            let scope = Scope { kind: ScopeKind::Account, ..Scope::default() };
+            let per = Some(Per::Minute);
+            ledger.set_rule(Rule::Limit(Limit { id: "b".into(), scope, per, max, ..Limit::default() }));
+            let (mut ask, mut granted) = (0, 0);
+            for elapsed in (0..300_000).step_by(137) {
+                let refused = loop {
+                    ask += 1;
+                    let message = of_one(Message { ask, needs: vec![need(1)], ..Message::default() });
+                    match ledger.handle(message, START.plus(Millis(elapsed))).refusal {
+                        None => granted += 1,
+                        refusal => break refusal,
+                    }
+                };
+                assert_eq!(granted, max + elapsed * max / 60_000, "{max} a minute, after {elapsed} ms");
+                assert!(refused.is_some_and(|refused| refused.fits_at.is_some()));
+            }
+        }
+    }
+
+    #[test]
     fn a_lease_is_lengthened_and_told_of_where_that_is_asked_for() {
         let mut ledger = counting(Budget::default());
         let ask = of_one(Message { ask: 1, needs: vec![need(60)], ..Message::default() });

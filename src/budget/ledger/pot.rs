@@ -23,6 +23,9 @@ pub struct Pot {
     pub leased: i64,
     /// Of a rate: when its bucket will be full, in microseconds since 1970.
     pub full_at: i64,
+    /// What that leaves out of a microsecond, in parts of which the limit's amount makes one.
+    #[serde(skip_serializing_if = "crate::budget::message::is_zero")]
+    pub rest: i64,
     /// The highest share of the limit, in thousandths, that was told as a warning in this window.
     pub warned: u16,
     /// When it was last drawn from.
@@ -31,7 +34,7 @@ pub struct Pot {
     #[serde(skip)]
     pub holders: Vec<(String, u64)>,
 }
-readable! { Pot { window, spent, parts, leased, full_at, warned, used_at, holders: unread } }
+readable! { Pot { window, spent, parts, leased, full_at, rest, warned, used_at, holders: unread } }
 
 fn unread(reader: &mut Reader<'_>) -> Result<Vec<(String, u64)>, Error> {
     reader.value()?;
@@ -125,7 +128,7 @@ impl Pot {
             }
             Rule::Limit(limit) => match limit.unit {
                 Unit::Parallel => as_amount(limit.max).saturating_sub(self.leased),
-                _ => as_amount(limit.max).saturating_sub(missing(limit, self.full_at, now)),
+                _ => as_amount(limit.max).saturating_sub(self.missing(limit, now)),
             },
         }
     }
@@ -154,7 +157,8 @@ impl Pot {
         self.leased = self.leased.saturating_add(leased);
         self.used_at = now;
         if let Some(rate) = rate(rule) {
-            self.full_at = self.full_at.max(micros(now)).saturating_add(time_of(rate, amount, true));
+            let full = self.full(rate).max(i128::from(micros(now)) * parts(rate));
+            self.set_full(rate, full + time_of(rate, amount));
         }
     }
 
@@ -162,7 +166,7 @@ impl Pot {
     pub(super) fn take_back(&mut self, rule: &Rule, amount: i64) {
         self.leased = self.leased.saturating_sub(amount).max(0);
         if let Some(rate) = rate(rule) {
-            self.full_at = self.full_at.saturating_sub(time_of(rate, amount, false));
+            self.set_full(rate, self.full(rate) - time_of(rate, amount));
         }
     }
 
@@ -179,7 +183,7 @@ impl Pot {
             },
             Rule::Limit(limit) => PotStanding {
                 limit: as_amount(limit.max),
-                spent: if limit.unit == Unit::Parallel { 0 } else { missing(limit, self.full_at, now) },
+                spent: if limit.unit == Unit::Parallel { 0 } else { self.missing(limit, now) },
                 leased: if limit.unit == Unit::Parallel { self.leased } else { 0 },
                 held: 0,
                 lost: 0,
@@ -193,11 +197,30 @@ impl Pot {
         match rate(rule) {
             Some(limit) if amount <= as_amount(limit.max) => {
                 let short = amount.saturating_sub(self.available(rule, now)).max(0);
-                Some(UnixMillis(now.0.saturating_add(time_of(limit, short, true).div_euclid(1000) + 1)))
+                let wait = i64::try_from(time_of(limit, short) / parts(limit)).unwrap_or(i64::MAX / 4);
+                Some(UnixMillis(now.0.saturating_add(wait.div_euclid(1000) + 1)))
             }
             Some(_) => None,
             None => self.standing(rule, now).resets_at,
         }
+    }
+
+    /// When the bucket of a rate will be full, in parts of a microsecond.
+    fn full(&self, limit: &Limit) -> i128 {
+        // The limit was higher, perhaps, when the rest was written.
+        i128::from(self.full_at) * parts(limit) + i128::from(self.rest).min(parts(limit) - 1)
+    }
+
+    fn set_full(&mut self, limit: &Limit, full: i128) {
+        self.full_at = i64::try_from(full.div_euclid(parts(limit))).unwrap_or(i64::MAX);
+        self.rest = i64::try_from(full.rem_euclid(parts(limit))).unwrap_or(0);
+    }
+
+    /// What the bucket lacks to be full.
+    fn missing(&self, limit: &Limit, now: UnixMillis) -> i64 {
+        let wait = (self.full(limit) - i128::from(micros(now)) * parts(limit)).max(0);
+        let per = i128::from(length(limit));
+        i64::try_from((wait + per - 1) / per).unwrap_or(i64::MAX)
     }
 
     fn first_part_leaves(&self, rule: &Rule) -> Option<UnixMillis> {
@@ -216,19 +239,14 @@ pub(super) fn rate(rule: &Rule) -> Option<&Limit> {
     }
 }
 
-/// What a bucket lacks to be full.
-fn missing(limit: &Limit, full_at: i64, now: UnixMillis) -> i64 {
-    let wait = i128::from(full_at.saturating_sub(micros(now)).max(0));
-    let per = i128::from(length(limit));
-    let lacking = (wait * i128::from(limit.max) + per - 1) / per;
-    i64::try_from(lacking).unwrap_or(i64::MAX)
+/// How long a bucket takes to gain `amount`, in parts of a microsecond.
+fn time_of(limit: &Limit, amount: i64) -> i128 {
+    i128::from(amount.max(0)) * i128::from(length(limit))
 }
 
-/// How long a bucket takes to gain `amount`, in microseconds; rounded so that nothing is given away.
-fn time_of(limit: &Limit, amount: i64, up: bool) -> i64 {
-    let max = i128::from(limit.max.max(1));
-    let exact = i128::from(amount.max(0)) * i128::from(length(limit));
-    i64::try_from(if up { (exact + max - 1) / max } else { exact / max }).unwrap_or(i64::MAX / 4)
+/// Into how many parts a microsecond is divided, so that each amount takes a whole number of them.
+fn parts(limit: &Limit) -> i128 {
+    i128::from(limit.max.max(1))
 }
 
 /// The length of the limit's time, in microseconds.
