@@ -365,6 +365,34 @@ mod tests {
     }
 
     #[test]
+    fn a_new_window_is_whole_for_whoever_asks_first() {
+        let mut ledger = counting(Budget { period: Period::Day, ..Budget::default() });
+        let midnight = UnixMillis(1_790_035_200_000);
+        let before = UnixMillis(midnight.0 - 1);
+        let ask = |ask| of_one(Message { ask, needs: vec![need(100)], ..Message::default() });
+        let lease = ledger.handle(ask(1), before).leases.first().expect("a lease").lease;
+        let leases = vec![LeaseReport { lease, pot: "b".into(), used: 100, ..LeaseReport::default() }];
+        ledger.handle(of_one(Message { report: 1, leases, ..Message::default() }), before);
+        assert!(ledger.handle(ask(2), before).refusal.is_some());
+        assert_eq!(ledger.handle(ask(3), midnight).refusal, None);
+    }
+
+    #[test]
+    fn a_rolling_window_says_when_its_oldest_part_leaves() {
+        let (period, window) = (Period::Day, Window::Rolling);
+        let mut ledger = counting(Budget { period, window, ..Budget::default() });
+        let ask = |ask| of_one(Message { ask, needs: vec![need(100)], ..Message::default() });
+        let lease = ledger.handle(ask(1), START).leases.first().expect("a lease").lease;
+        let leases = vec![LeaseReport { lease, pot: "b".into(), used: 100, ..LeaseReport::default() }];
+        ledger.handle(of_one(Message { report: 1, leases, ..Message::default() }), START);
+        let refusal = ledger.handle(ask(2), START.plus(Millis(3_600_000))).refusal.expect("nothing is left");
+        let fits_at = refusal.fits_at.expect("a matter of time");
+        assert_eq!(refusal.standing.resets_at, Some(fits_at));
+        assert!(ledger.handle(ask(3), UnixMillis(fits_at.0 - 1)).refusal.is_some(), "told too late");
+        assert_eq!(ledger.handle(ask(4), fits_at).refusal, None, "told too early");
+    }
+
+    #[test]
     fn all_of_a_rate_may_go_at_once_and_then_what_time_brings() {
         for max in [7, 59, 601] {
             let mut ledger = Ledger::default();

@@ -525,6 +525,28 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_that_is_removed_takes_its_pots_and_leases_along() {
+        let mut ledger = of_each_user();
+        let other = Budget { id: "other".into(), limit: NanoUsd(100), ..Budget::default() };
+        ledger.set_rule(Rule::Budget(other));
+        let needs = ["b/one", "other"].map(|pot| Need { pot: pot.into(), least: 60, want: 60 });
+        let message =
+            Message { version: PROTOCOL, isolate: "i".into(), ask: 1, needs: needs.to_vec(), ..Message::default() };
+        assert_eq!(ledger.handle(message, NOW).leases.len(), 2);
+        ledger.take_changes();
+        ledger.remove_rule("b");
+        let changes = ledger.take_changes();
+        let gone = [Row::Budget("b".into()), Row::Pot("b/one".into()), Row::lease("i", 1)];
+        let (left, removed): (Vec<_>, Vec<_>) = changes.into_iter().partition(|(_, value)| value.is_some());
+        assert_eq!(left.iter().map(|(row, _)| row).collect::<Vec<_>>(), [&Row::Meta], "others are as they were");
+        assert_eq!(removed.into_iter().map(|(row, _)| row).collect::<Vec<_>>(), gone);
+        assert_eq!(
+            (ledger.standing("b/one", NOW), ledger.standing("other", NOW).map(|it| it.leased)),
+            (None, Some(60))
+        );
+    }
+
+    #[test]
     fn leases_that_stand_in_their_isolates_row_move_to_their_own() {
         let mut ledger = of_each_user();
         let needs = ["b/one", "b/two"].map(|pot| Need { pot: pot.into(), least: 60, want: 60 });
