@@ -296,6 +296,55 @@ fn what_is_not_known_for_sure_is_charged_at_its_worst_case_under_a_strict_budget
 }
 
 #[test]
+fn what_is_estimated_beyond_the_worst_case_is_charged_as_estimated() {
+    let mut world = world(vec![budget(NanoUsd::DOLLAR.0)], Vec::new());
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    // Ten times as long as was allowed, and not a word of usage.
+    let long = ANSWER.replace("\"ho\"", &format!("\"{}\"", "x".repeat(4_000)));
+    let (answer, _) = long.split_once(",\n    \"usage\"").expect("usage");
+    world.answer(id, 200, &[], &format!("{answer}}}"));
+    let cost = world.only_record().cost_nano.expect("a cost");
+    assert!(cost > 10 * WORST, "{cost}");
+    assert_eq!(cost, spent(&mut world));
+}
+
+#[test]
+fn what_the_attempt_before_held_is_held_no_more() {
+    let fallback = r#""fallbacks": {"cave/m": ["openai/gpt-4o"]}, "failover": {"same_target": 0}"#;
+    let document = PRICED.replace(r#""failover": {"enabled": false}"#, fallback);
+    let key = Key { budgets: vec![budget(NanoUsd::DOLLAR.0)], ..Key::default() };
+    let mut world = World::with(key, Some(&document));
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    sent(world.refuse(id, 500, &[], "{}"));
+    assert_eq!(world.gateway.purse.holding(), 1);
+    world.answer(id, 200, &[], ANSWER);
+    assert_eq!(world.gateway.purse.holding(), 0);
+}
+
+#[test]
+fn who_leaves_is_recorded_once_somebody_was_asked() {
+    let mut waiting = world(Vec::new(), vec![limit(Unit::Parallel, 1)]);
+    sent(waiting.chat(CALL).1);
+    let (id, step) = waiting.chat(CALL);
+    assert!(matches!(step, Step::Wait(_)), "{step:?}");
+    waiting.resume(id, Input::Gone);
+    assert!(waiting.records().is_empty(), "nobody was asked");
+
+    let document = PRICED.replace(r#""failover": {"enabled": false}"#, r#""failover": {"backoff_ms": 1000}"#);
+    let mut world = World::with(Key::default(), Some(&document));
+    let (id, step) = world.chat(CALL);
+    sent(step);
+    let step = world.refuse(id, 500, &[], "{}");
+    assert!(matches!(step, Step::Wait(_)), "{step:?}");
+    world.resume(id, Input::Gone);
+    let record = world.only_record();
+    assert_eq!((record.status, record.attempts, record.cost_nano), (499, 1, None));
+    assert!(record.error.is_some(), "{record:?}");
+}
+
+#[test]
 fn a_tier_that_an_account_has_unasked_is_in_the_worst_case() {
     let tiered = PRICED.replace(
         r#""output": 8}}]}}}"#,

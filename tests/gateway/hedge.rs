@@ -157,6 +157,26 @@ fn the_one_that_fails_leaves_the_call_and_the_rest_of_the_plan_to_the_other() {
 }
 
 #[test]
+fn a_stream_that_dies_is_noted_among_several_attempts() {
+    for fails_before in [false, true] {
+        let mut world = world();
+        let (id, step) = world.chat(STREAM);
+        sent(step);
+        if fails_before {
+            sent(world.refuse(id, 500, &[], "oops"));
+        }
+        world.stream(id, &[START, WORD], Input::Broken("connection lost"));
+        let tried = world.rows()[0].tried.as_deref().map(tried);
+        let targets = tried.map(|tried| tried.into_iter().map(|(target, ..)| target).collect::<Vec<_>>());
+        assert_eq!(
+            targets,
+            fails_before.then(|| vec!["one/m".to_owned(), "two/m".to_owned()]),
+            "alone, the record says it"
+        );
+    }
+}
+
+#[test]
 fn when_both_fail_the_caller_reads_one_failure() {
     let mut world = world();
     let (first, second) = hedged(

@@ -3,6 +3,7 @@
 use latchkey::budget::{Budget, Enforcement, Scope};
 use latchkey::gateway::{Input, Step};
 use latchkey::keys::{Key, Markup};
+use latchkey::limit::{Limit, Per, Unit};
 use latchkey::units::NanoUsd;
 
 use crate::world::{World, events, header, json, sent};
@@ -169,7 +170,11 @@ fn the_fixed_part_of_a_mark_up_is_charged_once_a_call() {
         let scope = Scope::key("key_test");
         let budget = Budget { id: "b".into(), scope, limit: NanoUsd::DOLLAR, enforcement, ..Budget::default() };
         let markup = Some(Markup { fixed, ..Markup::default() });
-        let mut world = World::with(Key { budgets: vec![budget], markup, ..Key::default() }, Some(document));
+        // One request is all that there may be, and several attempts at it are one.
+        let (scope, per) = (Scope::key("key_test"), Some(Per::Day));
+        let limits = vec![Limit { id: "l".into(), scope, unit: Unit::Requests, per, max: 1, ..Limit::default() }];
+        let key = Key { budgets: vec![budget], limits, markup, ..Key::default() };
+        let mut world = World::with(key, Some(document));
         let (id, mut step) = world.chat(r#"{"models":["openai/a","deepseek/b"],"messages":[],"max_tokens":9}"#);
         let mut taken = 0;
         // Taken and never finished, which the provider bills; then another one answers.

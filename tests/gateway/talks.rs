@@ -2,7 +2,7 @@
 
 use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{CallId, Input, Step};
-use latchkey::keys::{Key, Markup, UnknownPrice};
+use latchkey::keys::{Grant, Key, Markup, UnknownPrice};
 use latchkey::units::{Millis, NanoUsd};
 use serde_json::json;
 
@@ -71,6 +71,40 @@ fn the_fixed_part_of_a_mark_up_is_charged_once_a_talk() {
     }
     world.resume(id, Input::End);
     assert_eq!(world.only_record().cost_nano, Some(3 * COST + fixed.0));
+}
+
+#[test]
+fn a_later_turn_holds_what_is_charged_once_a_talk_no_more() {
+    let mut world = with_budget(12_500);
+    world.grant = Grant::new(Key {
+        markup: Some(Markup { fixed: NanoUsd(5_000_000), ..Markup::default() }),
+        ..world.grant.key.clone()
+    });
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    sent(step);
+    begun(&mut world, id);
+    // 11,400 of the micro-dollars are spent, and the next turn wants 1,000.
+    let step = world.resume(id, Input::Chunk(TURN.as_bytes()));
+    assert!(matches!(step, Step::Hold), "{step:?}");
+}
+
+#[test]
+fn each_turn_is_waited_for_as_long_as_the_first() {
+    let mut world = with_budget(20_000);
+    let chat = |tokens: u32| {
+        format!(r#"{{"model":"openai/gpt-4o","messages":[{{"role":"user","content":"hi"}}],"max_tokens":{tokens}}}"#)
+    };
+    let (before, step) = world.chat(&chat(1_900));
+    sent(step);
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    assert!(matches!(step, Step::Wait(_)), "{step:?}");
+    world.refuse(before, 400, &[], "{}");
+    sent(world.resume(id, Input::Waited));
+    begun(&mut world, id);
+    world.now = world.now.plus(Millis(5_000));
+    sent(world.chat(&chat(1_280)).1);
+    let step = world.resume(id, Input::Chunk(TURN.as_bytes()));
+    assert!(matches!(step, Step::Wait(_)), "what the other call holds may come back: {step:?}");
 }
 
 #[test]
