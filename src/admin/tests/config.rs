@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::memory::Trouble;
 use super::{Answered, Gateway};
-use crate::admin::open_config;
+use crate::admin::{ConfigVersion, StoredConfig, open_config};
 
 const SHALLOW: &str = r#"{"version":1,"limits":{"json_depth":20}}"#;
 const DEEP: &str = r#"{"version":1,"limits":{"json_depth":100}}"#;
@@ -94,6 +94,21 @@ fn what_was_in_force_before_the_first_version_can_be_brought_back() {
 
 fn list(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn a_document_that_was_in_force_is_brought_back_whomever_it_names() {
+    let gateway = Gateway::new();
+    let documents = [r#"{"version":1,"fallbacks":{"openai/gpt-4o":["gone/m"]}}"#, r#"{"version":1,"before":{}}"#, DEEP];
+    for (document, version) in documents.into_iter().zip(1..) {
+        let version = ConfigVersion { version, published: 1, ..ConfigVersion::default() };
+        gateway.store.contents.borrow_mut().configs.push(StoredConfig { version, document: document.to_owned() });
+    }
+    assert_eq!(put(&gateway, documents[0], Some("*")).fault_paths(), ["fallbacks.openai/gpt-4o.0"]);
+    let back = gateway.send("POST", "/admin/config/rollback", r#"{"version":1}"#);
+    assert_eq!((back.status, at_edge(&gateway)), (200, Some((4, documents[0].to_owned()))), "{}", back.body);
+    let unknown = gateway.send("POST", "/admin/config/rollback", r#"{"version":2}"#);
+    assert_eq!(unknown.fault_paths(), ["before"], "of that one not all would be in force");
 }
 
 #[test]
