@@ -23,6 +23,7 @@ use crate::route::router::{Request, Routed, Router, concerns, demanded, names_al
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
 use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
+use crate::wire::{Surface, openai_chat};
 
 use super::call::{Call, Role};
 use super::send::no_attempt;
@@ -322,7 +323,10 @@ impl Call {
         let changes = chosen.and_then(|contender| routed.expanded.overrides.get(contender.source));
         let Some(changes) = changes.filter(|changes| !changes.is_empty()) else { return Ok(None) };
         let original = self.original_body.as_deref().unwrap_or(&self.incoming.body);
-        let body = changes.apply(original, self.surface(), &|effort| asked(original, effort));
+        // A call of Chat Completions may be in the words of Responses.
+        let is_of_responses = self.asked.borrows && openai_chat::is_of_responses(original);
+        let words = if is_of_responses { Surface::OpenAiResponses } else { self.surface() };
+        let body = changes.apply(original, words, &|effort| asked(original, effort));
         body.map(Some).map_err(|error| Failure::bad_request("model", format!("The body cannot be changed: {error}.")))
     }
 }

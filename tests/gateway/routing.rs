@@ -218,6 +218,8 @@ fn what_a_candidate_changes_is_sent_for_callers_of_every_protocol() {
         ("/model/terse/converse", &converse),
         ("/v2/chat", &cohere),
         ("/v1/responses", &json!({"model": "terse", "input": "hi"}).to_string()),
+        // Cursor says it in the words of Responses.
+        ("/v1/chat/completions", &json!({"model": "terse", "input": "hi", "max_output_tokens": 90}).to_string()),
     ] {
         let (_, step) = world.send(path, body, &[]);
         let sent = parsed(&sent(step).body);

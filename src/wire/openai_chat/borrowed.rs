@@ -23,8 +23,9 @@ pub fn borrows(messages: Option<&Raw<'_>>, input: Option<&Raw<'_>>, tools: Optio
     (messages.is_none() && input.is_some()) || of_messages() || tools.is_some_and(|tools| has_free(tools))
 }
 
-/// Whether what could not be read as Chat Completions is a request of Responses.
-pub(super) fn is_of_responses(body: &[u8]) -> bool {
+/// Whether a body that is none of Chat Completions is a request of Responses.
+#[must_use]
+pub fn is_of_responses(body: &[u8]) -> bool {
     let members = Cursor::new(body).and_then(|mut cursor| cursor.spans()).unwrap_or_default();
     let has = |key: &str| members.iter().any(|member| member.key == key);
     has("input") && !has("messages")

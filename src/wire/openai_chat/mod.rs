@@ -36,7 +36,7 @@ use thinking::NO_THOUGHT;
 pub(super) use thinking::{is_off, level};
 
 pub use answer::read_answer;
-pub use borrowed::{FreeTextWriter, borrows, free_tools};
+pub use borrowed::{FreeTextWriter, borrows, free_tools, is_of_responses};
 pub use embeddings::{read_embeddings, read_embeddings_request, write_embeddings, write_embeddings_answer};
 pub use error::read_error;
 pub use failure::{write_error_event, write_failure};
