@@ -18,9 +18,7 @@ use super::Writer;
 /// without a look at more than their tools.
 #[must_use]
 pub fn borrows(messages: Option<&Raw<'_>>, input: Option<&Raw<'_>>, tools: Option<&Raw<'_>>) -> bool {
-    let tools = tools.filter(|tools| tools.is_array());
-    let of_messages = || tools.is_some_and(|tools| json::mentions(tools.get().as_bytes(), b"\"input_schema\""));
-    (messages.is_none() && input.is_some()) || of_messages() || tools.is_some_and(|tools| has_free(tools))
+    (messages.is_none() && input.is_some()) || tools.is_some_and(has_borrowed)
 }
 
 /// Whether a body that is none of Chat Completions is a request of Responses.
@@ -56,19 +54,35 @@ pub fn free_tools(body: &[u8]) -> Option<Raw<'static>> {
     any.then(|| Raw::written(names))
 }
 
-fn has_free(tools: &Raw<'_>) -> bool {
+/// Whether some tool is no tool of Chat Completions. A function's own parameters may be called like what tells.
+fn has_borrowed(tools: &Raw<'_>) -> bool {
+    let may = |word: &[u8]| json::mentions(tools.get().as_bytes(), word);
+    if !tools.is_array() || !(may(b"\"input_schema\"") || may(b"\"custom\"")) {
+        return false;
+    }
     let mut any = false;
-    json::mentions(tools.get().as_bytes(), b"\"custom\"") && each_free(tools, |_| any = true).is_ok() && any
+    let walked = tools.cursor().items(|_, cursor| {
+        let tool = cursor.value()?;
+        any |= tool.member("input_schema").is_some() || (is_custom(&tool) && tool.member("name").is_some());
+        Ok::<(), SyntaxError>(())
+    });
+    any && walked.is_ok()
+}
+
+fn is_custom(tool: &Raw<'_>) -> bool {
+    tool.member("type").and_then(Raw::into_text).is_some_and(|kind| kind.is("custom"))
 }
 
 /// Tells of each tool that is written as Responses has those with free text: Chat Completions has its name further inside.
 fn each_free(tools: &Raw<'_>, mut found: impl FnMut(Text<'_>)) -> Result<(), SyntaxError> {
     tools.cursor().items(|_, cursor| {
         let tool = cursor.value()?;
-        let is_custom = tool.member("type").and_then(Raw::into_text).is_some_and(|kind| kind.is("custom"));
         // Messages calls functions that.
-        let is_free = is_custom && tool.member("input_schema").is_none();
-        if is_free && let Some(name) = tool.member("name").and_then(Raw::into_text) {
+        let is_function = ["input_schema", "parameters"].iter().any(|key| tool.member(key).is_some());
+        if is_custom(&tool)
+            && !is_function
+            && let Some(name) = tool.member("name").and_then(Raw::into_text)
+        {
             found(name);
         }
         Ok(())
@@ -194,6 +208,7 @@ mod tests {
         for none in [
             r#"[{"type":"custom","custom":{"name":"a"}}]"#,
             r#"[{"type":"custom","name":"a","input_schema":{}}]"#,
+            r#"[{"type":"custom","name":"a","parameters":{}}]"#,
             "[]",
         ] {
             assert!(names(none).is_none(), "{none}");
@@ -207,6 +222,7 @@ mod tests {
         for (tools, borrowed) in [
             (r#"[{"type":"function","function":{"name":"custom","parameters":{"properties":{"custom":{}}}}}]"#, false),
             (r#"[{"type":"custom","custom":{"name":"a"}}]"#, false),
+            (r#"[{"type":"function","function":{"name":"a","parameters":{"properties":{"input_schema":{}}}}}]"#, false),
             (r#"[{"type":"custom","name":"a"}]"#, true),
             (r#"[{"name":"a","input_schema":{}}]"#, true),
             ("null", false),
