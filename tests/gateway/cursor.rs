@@ -4,7 +4,7 @@
 use latchkey::gateway::Input;
 use serde_json::{Value, json};
 
-use crate::world::{World, events, json as read, sent};
+use crate::world::{World, events, json as read, refused, sent};
 
 const PATCH: &str = "*** Begin Patch\n*** Add File: \"a\"\n*** End Patch";
 
@@ -179,4 +179,18 @@ fn a_tool_with_free_text_among_functions_is_called_like_one() {
     let body = json!({"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}], "tools": [own]});
     let (_, step) = world.chat(&body.to_string());
     assert_eq!(read(&sent(step).body)["tools"], json!([own]));
+}
+
+/// A result that nobody would read is refused, not lost.
+#[test]
+fn blocks_stand_in_the_turns_of_who_says_them() {
+    let call = json!({"type": "tool_use", "id": "t", "name": "Read", "input": {}});
+    let result = json!({"type": "tool_result", "tool_use_id": "t", "content": "hello"});
+    for (role, block) in [("tool", &result), ("assistant", &result), ("user", &call)] {
+        let turn = json!({"role": role, "tool_call_id": "t", "content": [block]});
+        let body = json!({"model": "openai/gpt-4o", "messages": [{"role": "user", "content": "Hi"}, turn],
+            "tools": [{"name": "Read", "input_schema": {"type": "object"}}]});
+        let (status, answer) = refused(World::default().chat(&body.to_string()).1);
+        assert_eq!((status, &answer["error"]["param"]), (400, &json!("messages.1.content")), "{role}");
+    }
 }

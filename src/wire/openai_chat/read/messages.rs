@@ -112,6 +112,17 @@ fn message<'a>(place: &Place<'_>, mut members: Members<'a>, legacy_id: &Text<'a>
         mark_last(mark, &mut members.parts);
     }
     let mut parts = members.parts;
+    // Blocks of Messages (see `borrowed`), which no format has a place for elsewhere.
+    let is_misplaced = |part: &Part<'_>| match part {
+        Part::ToolResult { .. } => role != Role::User,
+        Part::ToolCall { .. } => role != Role::Assistant,
+        _ => false,
+    };
+    if parts.iter().any(is_misplaced) {
+        let message =
+            "Calls of tools stand in turns of the 'assistant', and blocks with their results in turns of the 'user'.";
+        return Err(place.member("content").fault(message.into()));
+    }
     match role {
         Role::Assistant => {
             if let Some(images) = &members.images {
