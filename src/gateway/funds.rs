@@ -35,6 +35,14 @@ const RAREST_LOOK: u64 = 10;
 /// A fair share buys at least so much output: less is no answer.
 const LEAST_OUTPUT: u64 = 256;
 
+/// What bounds and prices a request as it goes out.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Asks<'o> {
+    pub(super) body: &'o [u8],
+    /// A header asks for a service tier.
+    pub(super) tier: bool,
+}
+
 /// What a call holds, and what it has waited for.
 #[derive(Debug, Default)]
 pub(super) struct Funds {
@@ -99,7 +107,7 @@ impl Funds {
 impl Gateway {
     /// Holds what the attempt may take, in every budget and limit that counts it. `None` is that it may be sent; else
     /// something else comes first.
-    pub(super) fn fund(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Option<Step>, Failure> {
+    pub(super) fn fund(&mut self, call: &mut Call, asks: &Asks<'_>, now: UnixMillis) -> Result<Option<Step>, Failure> {
         self.release(call);
         let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
         if !grant.key.bounds_calls() && self.purse.is_free(&grant.terms, now) {
@@ -107,7 +115,7 @@ impl Gateway {
             return Ok(None);
         }
         let rules = self.purse.rules(&grant.terms);
-        let most = self.most(call, &grant, &rules, body)?;
+        let most = self.most(call, &grant, &rules, asks)?;
         call.funds.most = most;
         call.funds.tries += 1;
         let tags = call.tags();
@@ -345,7 +353,7 @@ impl Gateway {
     }
 
     /// What the attempt takes at most, or why it may not be sent.
-    fn most(&self, call: &mut Call, grant: &Grant, rules: &Rc<[Rule]>, body: &[u8]) -> Result<Amounts, Failure> {
+    fn most(&self, call: &mut Call, grant: &Grant, rules: &Rc<[Rule]>, asks: &Asks<'_>) -> Result<Amounts, Failure> {
         let is_strict = call.is_under_strict(rules, grant);
         call.funds.strict = is_strict;
         let task = call.task();
@@ -365,13 +373,13 @@ impl Gateway {
                 let most = model_max.filter(|_| !is_strict);
                 let facts = &attempt.facts;
                 estimate(
-                    body,
+                    asks.body,
                     task != Some(Task::Embeddings),
                     is_strict,
                     price,
                     most,
                     facts.context,
-                    attempt.upstream.priority,
+                    attempt.upstream.priority || asks.tier,
                 )
             }
         };

@@ -16,6 +16,7 @@ use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, RequestPa
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
+use super::funds::Asks;
 use super::{Binding, FetchedMedia, Gateway, Incoming, Outbound, Step};
 
 impl Gateway {
@@ -71,7 +72,8 @@ impl Gateway {
                 return Ok(Step::FetchMedia(links, limits.media_bytes));
             }
         };
-        if let Some(first) = self.fund(call, &outgoing.body, now)? {
+        let asks = Asks { body: &outgoing.body, tier: outgoing.asks_for_tier() };
+        if let Some(first) = self.fund(call, &asks, now)? {
             return Ok(first);
         }
         call.require_parameters()?;

@@ -12,6 +12,7 @@ use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::service::read_event;
 
 use super::call::{Call, Stage};
+use super::funds::Asks;
 use super::stream::{broken, expired};
 use super::wishes::Wishes;
 use super::{Asked, Gateway, Input, Step};
@@ -99,7 +100,7 @@ impl Gateway {
 
     /// Holds what the next turn may take; the talk is over where that cannot be had.
     fn hold_turn(&mut self, call: &mut Call, now: UnixMillis) -> Step {
-        match self.fund(call, b"", now) {
+        match self.fund(call, &Asks::default(), now) {
             Ok(Some(first)) => first,
             Ok(None) => {
                 call.stage = Stage::Talking;

@@ -109,6 +109,14 @@ pub struct Outgoing {
     pub body: Vec<u8>,
 }
 
+impl Outgoing {
+    /// Whether a header asks for a service tier, of which the body says nothing.
+    #[must_use]
+    pub fn asks_for_tier(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == gemini::TIER)
+    }
+}
+
 /// What was dropped or changed because a target cannot honour it, for `x-latchkey-adjusted`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Adjusted(Vec<(Cow<'static, str>, Change)>);

@@ -2,7 +2,7 @@
 
 use latchkey::budget::{Budget, Enforcement, Match, Period, Rule, Scope, ScopeKind};
 use latchkey::config::OwnDeadlines;
-use latchkey::gateway::{Deadline, Input, Step};
+use latchkey::gateway::{Deadline, Exchanged, Input, Step};
 use latchkey::keys::{Factor, Key, Markup, OnLedgerOutage, UnknownPrice};
 use latchkey::limit::{Limit, Per, Unit};
 use latchkey::units::{Millis, NanoUsd};
@@ -180,6 +180,46 @@ fn what_cannot_be_bounded_needs_a_ceiling() {
     sent(step);
     allowed.answer(id, 200, &[], ANSWER);
     assert_eq!(spent(&mut allowed), 5_000_000, "an unknown price is never nothing");
+}
+
+/// Gemini's protocol has its own name for it, and Vertex a header.
+#[test]
+fn a_dearer_tier_is_held_wherever_it_is_asked_for() {
+    let prices = r#"{"mode": "chat", "prices": [{"usd_per_mtok": {"input": 1, "output": 1},
+        "service_tiers": {"priority": {"input": 100, "output": 100}}}]}"#;
+    let document = format!(
+        r#"{{"version": 1, "models": {{"gemini/gemini-2.5-flash": {prices}, "vertex/gemini-2.5-flash": {prices}}}}}"#
+    );
+    let account = r#"{"project_id":"shop","private_key_id":"k1","client_email":"bot@shop.iam","private_key":"-----BEGIN PRIVATE KEY-----\nc2VjcmV0a2V5\n-----END PRIVATE KEY-----\n"}"#;
+    let variables = [("VERTEX_SERVICE_ACCOUNT", account), ("VERTEX_LOCATION", "global")];
+    let key = Key { max_cost_per_call: Some(NanoUsd(20_000_000)), ..Key::default() };
+    let mut world = World::of(key, &document, &variables);
+    for provider in ["gemini", "vertex"] {
+        for (tier, fits) in [("", true), ("priority", false)] {
+            let chat = format!(
+                r#"{{"model":"{provider}/gemini-2.5-flash","max_tokens":1000,"service_tier":"{tier}","messages":[{{"role":"user","content":"hi"}}]}}"#
+            );
+            let own = format!(
+                r#"{{"generationConfig":{{"maxOutputTokens":1000}},"serviceTier":"{tier}","contents":[{{"role":"user","parts":[{{"text":"hi"}}]}}]}}"#
+            );
+            let path = format!("/v1beta/models/{provider}/gemini-2.5-flash:generateContent");
+            for (path, body) in [("/v1/chat/completions", chat), (path.as_str(), own)] {
+                let body = body.replace(r#""service_tier":"","#, "").replace(r#""serviceTier":"","#, "");
+                let (id, mut step) = world.send(path, &body, &[]);
+                if let Step::Exchange(_) = step {
+                    let token =
+                        Exchanged { status: 200, body: br#"{"access_token":"one"}"#, sent: world.now, is_copy: false };
+                    step = world.resume(id, Input::Token(Ok(token)));
+                }
+                if fits {
+                    sent(step);
+                } else {
+                    let (_, answer) = refused(step);
+                    assert!(answer.to_string().contains("max_cost_per_call"), "{path} {provider}: {answer}");
+                }
+            }
+        }
+    }
 }
 
 #[test]

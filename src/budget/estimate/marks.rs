@@ -172,7 +172,7 @@ fn words(letter: u8) -> &'static [(&'static str, Mark)] {
             ("programmatic_tool_calling\"", Mark::Typed(TOOL)),
         ],
         b'r' => &[("responseModalities\"", Mark::Media)],
-        b's' => &[("source\"", Mark::Medium), ("service_tier\"", Mark::Tier)],
+        b's' => &[("source\"", Mark::Medium), ("service_tier\"", Mark::Tier), ("serviceTier\"", Mark::Tier)],
         b't' => &[("tools\"", Mark::Tools)],
         b'u' => &[("urlContext\"", Mark::Named(SEARCH)), ("url_context\"", Mark::Named(SEARCH))],
         b'v' => &[("video_url\"", Mark::Medium), ("video/", Mark::Document), ("video\"", Mark::Enclosed)],
@@ -289,7 +289,7 @@ mod tests {
     fn each_word_is_looked_for_by_its_own_first_letter() {
         let all = |letter: u8| words(letter).iter().map(move |(word, _)| (letter, word));
         let found: Vec<_> = (0..=u8::MAX).flat_map(all).collect();
-        assert_eq!(found.len(), 63);
+        assert_eq!(found.len(), 64);
         assert!(found.iter().all(|(letter, word)| word.as_bytes()[0] == *letter), "{found:?}");
     }
 }

@@ -45,7 +45,7 @@ const SIGNATURE_FORMAT: &str = "google-gemini-v1";
 /// The header in which Vertex is asked for another tier than the usual one: its requests have no member for it.
 ///
 /// Source: <https://docs.cloud.google.com/vertex-ai/generative-ai/docs/priority-paygo>.
-const TIER: &str = "x-vertex-ai-llm-shared-request-type";
+pub(in crate::wire) const TIER: &str = "x-vertex-ai-llm-shared-request-type";
 
 /// Where a model's tokens are counted.
 #[must_use]
