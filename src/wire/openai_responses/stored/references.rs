@@ -14,11 +14,16 @@ use super::output;
 
 /// Different items that one request points at.
 const MOST: usize = 1000;
+/// Bytes of an id: those that encrypt what they name have some hundreds.
+const LONGEST_ID: usize = 1000;
 
 /// The ids of the items that `input` points at, each once.
 pub(super) fn read(input: &str) -> Result<Vec<String>, Failure> {
     let mut ids = SortedMap::new();
-    each(input, |_, id, _| {
+    each(input, |place, id, _| {
+        if id.len() > LONGEST_ID {
+            return Err(place.member("id").fault(format!("An item's id has at most {LONGEST_ID} bytes.")));
+        }
         ids.insert(id, ());
         if ids.len() > MOST {
             return Err(Failure::bad_request("input", format!("`input` points at more than {MOST} items.")));
@@ -140,6 +145,8 @@ mod tests {
             assert_eq!(failure.param.as_deref(), Some(param), "{input}");
         }
         let many: Vec<Value> = (0..=MOST).map(|n| json!({"type": "item_reference", "id": n.to_string()})).collect();
+        let long = json!([{"type": "item_reference", "id": "a".repeat(LONGEST_ID + 1)}]).to_string();
+        assert_eq!(read(&long).expect_err("too long").param.as_deref(), Some("input.0.id"));
         assert_eq!(read(&json!(many).to_string()).expect_err("too many").param.as_deref(), Some("input"));
         assert_eq!(read("\"Hi\"").expect("no items"), Vec::<String>::new());
     }
