@@ -8,7 +8,8 @@ CREATE INDEX response_items_by_response ON response_items (response);
 
 CREATE TRIGGER items_of_responses AFTER INSERT ON responses BEGIN
   INSERT OR IGNORE INTO response_items
-  SELECT json_extract(value, '$.id'), NEW.id FROM json_each(NEW.response, '$.output')
+  SELECT json_extract(value, '$.id'), NEW.id
+  FROM json_each(CASE WHEN json_valid(NEW.response) THEN NEW.response ELSE '{}' END, '$.output')
   WHERE CASE type WHEN 'object' THEN json_type(value, '$.id') END = 'text';
 END;
 
@@ -17,5 +18,6 @@ CREATE TRIGGER items_of_deleted_responses AFTER DELETE ON responses BEGIN
 END;
 
 INSERT OR IGNORE INTO response_items
-SELECT json_extract(value, '$.id'), responses.id FROM responses, json_each(responses.response, '$.output')
+SELECT json_extract(value, '$.id'), responses.id
+FROM responses, json_each(CASE WHEN json_valid(response) THEN response ELSE '{}' END, '$.output')
 WHERE CASE type WHEN 'object' THEN json_type(value, '$.id') END = 'text';

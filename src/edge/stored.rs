@@ -82,11 +82,15 @@ async fn find_holders(env: &Env, wanted: &StoredWanted, bytes: u32) -> Result<Ve
     if wanted.items.is_empty() {
         return Ok(Vec::new());
     }
-    let statement = "WITH holders AS ( \
-           SELECT id, at, length(response) AS size FROM responses \
-           WHERE id IN (SELECT response FROM response_items WHERE item IN (SELECT value FROM json_each(?1))) \
-             AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4 \
-         ), sized AS (SELECT id, sum(size) OVER (ORDER BY at DESC, id) AS total FROM holders) \
+    // Not every provider gives its items names of their own: the newest of a name counts.
+    let statement = "WITH newest AS ( \
+           SELECT item, response_items.response, max(at) FROM response_items JOIN responses ON id = response_items.response \
+           WHERE item IN (SELECT value FROM json_each(?1)) AND (key_id = ?2 OR team_id = ?3) AND expires_at > ?4 \
+           GROUP BY item \
+         ), sized AS ( \
+           SELECT id, sum(length(CAST(response AS BLOB))) OVER (ORDER BY at DESC, id) AS total FROM responses \
+           WHERE id IN (SELECT response FROM newest) \
+         ) \
          SELECT sized.id, key_id, at, expires_at, NULL AS previous, total <= ?5 AS fits, NULL AS input, \
            CASE WHEN total <= ?5 THEN response END AS response \
          FROM sized JOIN responses ON responses.id = sized.id ORDER BY at DESC, sized.id";

@@ -106,6 +106,25 @@ test("items are pointed at by their ids, wherever they are and whatever said the
   await assert.rejects(gone, refused);
 });
 
+test("of items of one name the newest counts, however long all of them are, and what is no JSON has none", async () => {
+  const database = await gateway.miniflare.getD1Database("DB", gateway.name);
+  const insert = (id, response, many, text = []) =>
+    database
+      .prepare(
+        `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${many})
+         INSERT INTO responses SELECT ?1 || i, ?2, NULL, i, ?3, NULL, 1, '[]', ${response} FROM n`,
+      )
+      .bind(id, record.id, Date.now() + DAY, ...text)
+      .run();
+  const long = `'{"output":[{"type":"message","role":"assistant","id":"msg_same","content":"' || i || '"}],"x":"' || ?4 || '"}'`;
+  await insert("resp_same", long, 12, ["x".repeat(1_800_000)]);
+  await insert("resp_none", `'{"output":['`, 1);
+  upstream.reply(replay(THOUGHT));
+  const input = [{ role: "user", content: "Hello." }, { type: "item_reference", id: "msg_same" }, { role: "user", content: "Go on." }];
+  await client.responses.create({ model: "anthropic/claude-sonnet-4-5", input, store: false });
+  assert.equal(upstream.last().json.messages[1].content[0].text, "12");
+});
+
 describe("a stored response", () => {
   test("is read and listed as it was given, and deleted for good", async () => {
     upstream.reply(replay(SPOKEN), replay(SPOKEN));
