@@ -1,4 +1,5 @@
 -- Which stored response has which item in its output, for requests that point at items by their ids (`item_reference`).
+-- Responses that are there already are not looked through: a large table would take longer than a statement may.
 CREATE TABLE response_items (
   item TEXT NOT NULL, -- `msg_…`, `rs_…`, `fc_…`
   response TEXT NOT NULL,
@@ -16,8 +17,3 @@ END;
 CREATE TRIGGER items_of_deleted_responses AFTER DELETE ON responses BEGIN
   DELETE FROM response_items WHERE response = OLD.id;
 END;
-
-INSERT OR IGNORE INTO response_items
-SELECT json_extract(value, '$.id'), responses.id
-FROM responses, json_each(CASE WHEN json_valid(response) THEN response ELSE '{}' END, '$.output')
-WHERE CASE type WHEN 'object' THEN json_type(value, '$.id') END = 'text';
