@@ -66,24 +66,15 @@ fn read_at<'a>(
                 parts.extend(place.text(cursor)?.map(|text| words(text, None)));
                 return Ok(());
             }
-            read_block_at(&place, cursor, parts, request, depth)
+            read_block(&place, cursor, parts, request, depth)
         }),
         Some(Kind::Array) => Err(place.fault(format!("Blocks may lie {MAX_DEPTH} deep in each other."))),
         kind => Err(place.wrong_type("a string or an array of blocks", kind)),
     }
 }
 
-/// Reads one block.
+/// Reads one block, which lies `depth` blocks deep.
 pub(in crate::wire) fn read_block<'a>(
-    place: &Place<'_>,
-    cursor: &mut Cursor<'a>,
-    parts: &mut Vec<Part<'a>>,
-    request: &mut Request<'a>,
-) -> Result<(), Failure> {
-    read_block_at(place, cursor, parts, request, 0)
-}
-
-fn read_block_at<'a>(
     place: &Place<'_>,
     cursor: &mut Cursor<'a>,
     parts: &mut Vec<Part<'a>>,

@@ -65,7 +65,7 @@ fn block<'a>(
     unknown: Failure,
 ) -> Option<Failure> {
     let mut aside = Request::default();
-    match anthropic::read_block(place, cursor, parts, &mut aside) {
+    match anthropic::read_block(place, cursor, parts, &mut aside, 0) {
         Ok(()) => (aside.untranslatable.is_some() || !aside.unsayable.is_empty()).then_some(unknown),
         Err(failure) => Some(failure),
     }
