@@ -34,7 +34,8 @@
 //! # How a call flows
 //! 1. `edge/worker.mjs` reads the body, under a cap, and calls [`gateway::Gateway::begin`]. The key's grant is taken
 //!    from memory; where it is not there, the key's tag is checked (one HMAC) and the step says to look it up: KV, then D1.
-//!    A call that goes on from a stored response gets the turns before it put in front: from there on it is like any other.
+//!    A call that goes on from a stored response gets the turns before it put in front, and one that points at stored items
+//!    gets those: from there on it is like any other.
 //! 2. The model string becomes a target ([`route::resolve`]); the request is patched in place where caller and upstream
 //!    speak the same protocol, else read into [`chat::Request`] and written in the upstream's.
 //! 3. The step says what to send. What happens is told back as [`gateway::Input`]s: status and headers, body, chunks,
