@@ -16,6 +16,7 @@
 //! the ledger and the path of a call are elsewhere.
 
 mod definition;
+mod draw;
 mod estimate;
 pub mod ledger;
 mod message;
@@ -28,6 +29,7 @@ mod zone;
 
 pub(crate) use definition::Found;
 pub use definition::{Budget, Enforcement, Match, Period, Scope, ScopeKind, Share, Window};
+pub use draw::{Draw, Draws};
 pub use estimate::{DEFAULT_MAX_TOKENS, Estimate, estimate};
 pub use ledger::Ledger;
 use message::MOST_LISTED;

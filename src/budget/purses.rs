@@ -7,7 +7,11 @@
 
 use std::rc::Rc;
 
-use super::{Aim, Amounts, Figure, Hold, Message, Purse, Refusal, Refused, Reply, Rule, Spender, Taken, Terms, Wanted};
+use super::purse::OverCredit;
+use super::{
+    Aim, Amounts, Draw, Draws, Figure, Hold, Message, Purse, Refusal, Refused, Reply, Rule, Spender, Taken, Terms,
+    Wanted,
+};
 use crate::breaker::protocol::Switch;
 use crate::sorted::SortedMap;
 use crate::units::{NanoUsd, UnixMillis};
@@ -54,14 +58,20 @@ impl Purses {
         Purses { account: Purse::new(isolate.clone()), isolate, ..Purses::default() }
     }
 
-    /// Holds what a call wants in all pots of all its ledgers, or in none. Where something has to be asked, `asked` is
-    /// the team whose ledger that is.
-    pub fn take(&mut self, wanted: &Wanted<'_>, asked: &mut Option<String>, now: UnixMillis) -> Taken<Option<Holds>> {
+    /// Holds what a call wants in all pots of all its ledgers, or in none. The pots are those of [`Purses::draws`] just
+    /// now. Where something has to be asked, `asked` is the team whose ledger that is.
+    pub fn take(
+        &mut self,
+        wanted: &Wanted<'_>,
+        draws: &Draws,
+        asked: &mut Option<String>,
+        now: UnixMillis,
+    ) -> Taken<Option<Holds>> {
         *asked = None;
-        let Some(team) = ledger_of(wanted.spender.team) else {
-            return self.account.take(wanted, now).map(|hold| Holds::some(hold, None));
+        let Some(team) = ledger_of(wanted.terms.team.as_deref()) else {
+            return self.account.take(wanted, draws.all(), now).map(|hold| Holds::some(hold, None));
         };
-        let own = match self.of_team(team, now).take(wanted, now) {
+        let own = match self.of_team(team, now).take(wanted, draws.own(), now) {
             Taken::Held(hold) => hold,
             other => {
                 *asked = Some(team.to_owned());
@@ -69,7 +79,7 @@ impl Purses {
             }
         };
         let shared = wanted.terms.shared();
-        let taken = self.account.take(&Wanted { terms: &shared, ..*wanted }, now);
+        let taken = self.account.take(&Wanted { terms: &shared, ..*wanted }, draws.shared(), now);
         match taken {
             Taken::Held(account) => Taken::Held(self.both(team, own, account)),
             other => {
@@ -87,23 +97,25 @@ impl Purses {
     pub fn take_on_credit(
         &mut self,
         wanted: &Wanted<'_>,
+        draws: &Draws,
         asked: &mut Option<String>,
         now: UnixMillis,
-    ) -> Result<Taken<Option<Holds>>, Box<Refused>> {
+    ) -> Result<Taken<Option<Holds>>, OverCredit> {
         *asked = None;
-        let Some(team) = ledger_of(wanted.spender.team) else {
-            return self.account.take_on_credit(wanted).map(|hold| Taken::Held(Holds::some(hold, None)));
+        let Some(team) = ledger_of(wanted.terms.team.as_deref()) else {
+            let hold = self.account.take_on_credit(wanted, draws.all())?;
+            return Ok(Taken::Held(Holds::some(hold, None)));
         };
         let shared = wanted.terms.shared();
         let of_account = Wanted { terms: &shared, ..*wanted };
-        let (account, is_away) = match self.account.take(&of_account, now) {
+        let (account, is_away) = match self.account.take(&of_account, draws.shared(), now) {
             Taken::Held(hold) => (hold, false),
             Taken::Away => (None, true),
             other => return Ok(other.map(|_| None)),
         };
-        let own = match self.of_team(team, now).take(wanted, now) {
+        let own = match self.of_team(team, now).take(wanted, draws.own(), now) {
             Taken::Held(hold) => Ok(hold),
-            Taken::Away => self.of_team(team, now).take_on_credit(wanted),
+            Taken::Away => self.of_team(team, now).take_on_credit(wanted, draws.own()),
             other => {
                 self.give_back(None, account);
                 *asked = Some(team.to_owned());
@@ -111,7 +123,10 @@ impl Purses {
             }
         };
         let own = own.inspect_err(|_| self.give_back(None, account))?;
-        let account = if is_away { self.account.take_on_credit(&of_account) } else { Ok(account) };
+        let account = match is_away {
+            true => self.account.take_on_credit(&of_account, draws.shared()),
+            false => Ok(account),
+        };
         let account = account.inspect_err(|_| self.give_back(Some(team), own))?;
         Ok(Taken::Held(self.both(team, own, account)))
     }
@@ -146,13 +161,25 @@ impl Purses {
 
     /// The rules that can count calls of a key, see [`Purse::rules`].
     pub fn rules(&self, terms: &Terms) -> Rc<[Rule]> {
-        let Some(team) = ledger_of(terms.team.as_deref()) else { return self.account.rules(terms) };
+        self.rules_and_own(terms).0
+    }
+
+    /// The same, and how many of them, from the first, are kept by the ledger of the key's own team.
+    fn rules_and_own(&self, terms: &Terms) -> (Rc<[Rule]>, usize) {
+        let Some(team) = ledger_of(terms.team.as_deref()) else { return (self.account.rules(terms), 0) };
         let own = match self.teams.get(team) {
             Some(purse) => purse.rules(terms),
             None => Purse::default().rules(terms),
         };
         let shared = self.account.rules(&terms.shared());
-        own.iter().chain(shared.iter()).cloned().collect()
+        (own.iter().chain(shared.iter()).cloned().collect(), own.len())
+    }
+
+    /// What a call draws from, in all its ledgers.
+    #[must_use]
+    pub fn draws(&self, terms: &Terms, spender: &Spender<'_>, aim: &Aim<'_>) -> Draws {
+        let (rules, own) = self.rules_and_own(terms);
+        Draws::of(rules, own, spender, aim)
     }
 
     /// Whether nothing counts calls of a key, and that is known for sure.
@@ -166,21 +193,24 @@ impl Purses {
         }
     }
 
-    /// How the rules that count a call stand, as far as is known here.
+    /// How the rules stand that a call of `team` draws from, as far as is known here.
     #[must_use]
-    pub fn figures<'a>(&self, rules: &'a [Rule], spender: &Spender<'a>, aim: &Aim<'_>) -> Vec<Figure<'a>> {
-        let mut figures = self.account.figures(rules, spender, aim);
-        if let Some(purse) = ledger_of(spender.team).and_then(|team| self.teams.get(team)) {
-            figures.extend(purse.figures(rules, spender, aim));
-        }
-        figures
+    pub fn figures<'a>(&self, draws: &'a Draws, team: Option<&str>) -> Vec<Figure<'a>> {
+        self.each(draws, team).filter_map(|(purse, draw)| purse.figure(draws.rule(draw)?, draw)).collect()
     }
 
-    /// See [`Purse::fair_share`].
+    /// What one call can be sure to get of the tightest of the budgets that it draws from, if it is to leave as much for
+    /// each of the others under way. `None` where no budget is known here.
     #[must_use]
-    pub fn fair_share(&self, spender: &Spender<'_>, aim: &Aim<'_>, rules: &[Rule]) -> Option<NanoUsd> {
-        let own = ledger_of(spender.team).and_then(|team| self.teams.get(team)?.fair_share(spender, aim, rules));
-        [self.account.fair_share(spender, aim, rules), own].into_iter().flatten().min()
+    pub fn fair_share(&self, draws: &Draws, team: Option<&str>) -> Option<NanoUsd> {
+        self.each(draws, team).filter_map(|(purse, draw)| purse.fair_share(draw)).min()
+    }
+
+    /// The pots of a call of `team`, and the purses that lease of them.
+    fn each<'a>(&'a self, draws: &'a Draws, team: Option<&str>) -> impl Iterator<Item = (&'a Purse, &'a Draw)> {
+        let own = ledger_of(team).and_then(|team| self.teams.get(team));
+        let owned = own.into_iter().flat_map(|purse| draws.own().iter().map(move |draw| (purse, draw)));
+        draws.shared().iter().map(|draw| (&self.account, draw)).chain(owned)
     }
 
     /// What a refusal means, in the words of the rule.

@@ -1,10 +1,8 @@
 //! What a call holds of budgets and limits before it is sent, and what it is charged afterwards.
 
-use std::rc::Rc;
-
 use crate::budget::{
-    Aim, Amounts, DEFAULT_MAX_TOKENS, Ended, Estimate, Holds, Refusal, Refused, Reply, Rule, Spender, Taken, Wanted,
-    estimate,
+    Aim, Amounts, DEFAULT_MAX_TOKENS, Draws, Ended, Estimate, Holds, Refusal, Refused, Reply, Rule, Spender, Taken,
+    Wanted, estimate,
 };
 use crate::chat::Usage;
 use crate::failure::{Failure, Kind, Retry, Side};
@@ -105,36 +103,45 @@ impl Funds {
 }
 
 impl Gateway {
+    /// What the attempt draws from.
+    pub(super) fn draws(&self, call: &Call) -> Draws {
+        let Some(grant) = &call.grant else { return Draws::default() };
+        let tags = call.tags();
+        self.purse.draws(&grant.terms, &call.spender(grant, &tags), &call.aim())
+    }
+
     /// Holds what the attempt may take, in every budget and limit that counts it. `None` is that it may be sent; else
     /// something else comes first.
-    pub(super) fn fund(&mut self, call: &mut Call, asks: &Asks<'_>, now: UnixMillis) -> Result<Option<Step>, Failure> {
+    pub(super) fn fund(
+        &mut self,
+        call: &mut Call,
+        draws: &Draws,
+        asks: &Asks<'_>,
+        now: UnixMillis,
+    ) -> Result<Option<Step>, Failure> {
         self.release(call);
         let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
         if !grant.key.bounds_calls() && self.purse.is_free(&grant.terms, now) {
             call.funds.let_through(now);
             return Ok(None);
         }
-        let rules = self.purse.rules(&grant.terms);
-        let most = self.most(call, &grant, &rules, asks)?;
+        let most = most(call, &grant, draws, asks)?;
         call.funds.most = most;
         call.funds.tries += 1;
-        let tags = call.tags();
         let total = call.deadlines(&self.setup.config.limits.deadlines).total;
         // A talk has no deadline of its own: a turn begins when the one before it was paid.
         let is_talk = call.endpoint == Some(Endpoint::Realtime);
         let wanted = Wanted {
             request: &call.request_id,
-            spender: call.spender(&grant, &tags),
-            aim: call.aim(),
             most,
             terms: &grant.terms,
             deadline: if is_talk { now.plus(LONGEST_TURN) } else { call.started.plus(total) },
             again: call.funds.tries > 1,
         };
         let mut asked = None;
-        let mut taken = self.purse.take(&wanted, &mut asked, now);
+        let mut taken = self.purse.take(&wanted, draws, &mut asked, now);
         if let Taken::Away = taken {
-            taken = self.without_ledger(&wanted, &grant, &rules, &mut asked, now)?;
+            taken = self.without_ledger(&wanted, &grant, draws, &mut asked, now)?;
             if let Taken::Held(hold) = taken {
                 call.funds.hold = hold;
                 return Ok(None);
@@ -142,7 +149,7 @@ impl Gateway {
         }
         match taken {
             Taken::Held(hold) => {
-                let figures = self.purse.figures(&rules, &wanted.spender, &wanted.aim);
+                let figures = self.purse.figures(draws, grant.terms.team.as_deref());
                 let headers = headers(&figures, now);
                 (call.funds.headers, call.funds.hold) = (headers, hold);
                 call.funds.let_through(now);
@@ -316,30 +323,27 @@ impl Gateway {
     }
 
     /// Notes the output limit of an attempt at a call that names none, where it has none yet.
-    pub(super) fn cap_output(&self, call: &mut Call) {
+    pub(super) fn cap_output(&self, call: &mut Call, draws: &Draws) {
         let has_one = call.attempt.as_ref().is_none_or(|attempt| attempt.default_max_tokens.is_some());
         let Some(grant) = call.grant.clone().filter(|_| !has_one) else { return };
-        let (cap, lowered) = self.default_cap(call, &grant);
+        let (cap, lowered) = self.default_cap(call, &grant, draws);
         if let Some(attempt) = &mut call.attempt {
             (attempt.default_max_tokens, attempt.cap_lowered) = (cap, lowered);
         }
     }
 
     /// The output limit of a call that names none, and whether it was lowered to a fair share of what is left.
-    fn default_cap(&self, call: &Call, grant: &Grant) -> (Option<u32>, bool) {
+    fn default_cap(&self, call: &Call, grant: &Grant, draws: &Draws) -> (Option<u32>, bool) {
         let own = grant.key.default_max_tokens;
         let roomy = call.attempt.as_ref().and_then(|attempt| roomy_cap(attempt, &call.incoming.body));
-        let rules = self.purse.rules(&grant.terms);
-        if !call.is_under_strict(&rules, grant) {
+        if !draws.are_strict() {
             return (own.or(roomy), false);
         }
-        let aim = call.aim();
         let cap = own.unwrap_or_else(|| roomy.map_or(DEFAULT_MAX_TOKENS, |roomy| roomy.min(DEFAULT_MAX_TOKENS)));
-        let tags = call.tags();
         let rate = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref()).and_then(|price| {
             [Bucket::Output, Bucket::Reasoning].into_iter().filter_map(|bucket| price.rates.with_parents(bucket)).max()
         });
-        let share = self.purse.fair_share(&call.spender(grant, &tags), &aim, &rules);
+        let share = self.purse.fair_share(draws, grant.terms.team.as_deref());
         let (Some(NanoUsd(share)), Some(NanoUsd(rate))) = (share, rate.filter(|rate| rate.0 > 0)) else {
             return (Some(cap), false);
         };
@@ -352,89 +356,22 @@ impl Gateway {
         }
     }
 
-    /// What the attempt takes at most, or why it may not be sent.
-    fn most(&self, call: &mut Call, grant: &Grant, rules: &Rc<[Rule]>, asks: &Asks<'_>) -> Result<Amounts, Failure> {
-        let is_strict = call.is_under_strict(rules, grant);
-        call.funds.strict = is_strict;
-        let task = call.task();
-        let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
-        let model_max = attempt.facts.max_output;
-        let price = attempt.price.as_ref();
-        let found = match task {
-            Some(Task::Talk) => super::talk::bound(price, is_strict),
-            // Nobody charges for it.
-            Some(Task::Count) => {
-                let most = Amounts { requests: 1, parallel: 1, ..Amounts::default() };
-                Estimate { most, priced: true, unbounded: None }
-            }
-            Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
-            Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
-            _ => {
-                let most = model_max.filter(|_| !is_strict);
-                let facts = &attempt.facts;
-                estimate(
-                    asks.body,
-                    task != Some(Task::Embeddings),
-                    is_strict,
-                    price,
-                    most,
-                    facts.context,
-                    attempt.upstream.priority || asks.tier,
-                )
-            }
-        };
-        if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {
-            attempt.adjusted.note("max_tokens", Change::Clamped);
-        }
-        let own_key = attempt.own_key;
-        let Estimate { mut most, priced, unbounded } = found;
-        let ceiling = match grant.key.unknown_price {
-            Some(UnknownPrice::Hold(ceiling)) => Some(ceiling),
-            _ => None,
-        };
-        if !own_key && !priced {
-            let refuses = is_strict || grant.key.bounds_calls();
-            match ceiling {
-                Some(ceiling) => most.cost = ceiling,
-                None if refuses => return Err(price_unknown(aim_of(call))),
-                None => {}
-            }
-        }
-        if is_strict
-            && !own_key
-            && let Some(what) = unbounded
-        {
-            let Some(ceiling) = ceiling else { return Err(cost_unbounded(what)) };
-            most.cost = most.cost.max(ceiling);
-        }
-        let markup = grant.markup();
-        most.cost = if own_key { markup.surcharge(most.cost) } else { markup.charge(most.cost) };
-        if call.funds.fixed_paid {
-            most.cost = (most.cost - markup.fixed).max(NanoUsd::ZERO);
-        }
-        if let Some(limit) = grant.key.max_cost_per_call.filter(|limit| most.cost > *limit) {
-            return Err(too_dear(most.cost, limit));
-        }
-        most.requests = u64::from(!call.funds.counted);
-        Ok(most)
-    }
-
     /// What happens while a ledger does not answer: the key's own policy.
     fn without_ledger(
         &mut self,
         wanted: &Wanted<'_>,
         grant: &Grant,
-        rules: &[Rule],
+        draws: &Draws,
         asked: &mut Option<String>,
         now: UnixMillis,
     ) -> Result<Taken<Option<Holds>>, Failure> {
-        if rules.is_empty() {
+        if draws.have_no_rules() {
             return Ok(Taken::Held(None));
         }
         if grant.key.on_ledger_outage == OnLedgerOutage::Strict {
             return Err(unavailable("this key is set to wait for it (`on_ledger_outage`)"));
         }
-        let taken = self.purse.take_on_credit(wanted, asked, now);
+        let taken = self.purse.take_on_credit(wanted, draws, asked, now);
         taken.map_err(|_| unavailable("the credit for the time without it is used up"))
     }
 
@@ -451,6 +388,73 @@ impl Gateway {
         call.funds.headers = headers;
         failure
     }
+}
+
+/// What the attempt takes at most, or why it may not be sent.
+fn most(call: &mut Call, grant: &Grant, draws: &Draws, asks: &Asks<'_>) -> Result<Amounts, Failure> {
+    let is_strict = draws.are_strict();
+    call.funds.strict = is_strict;
+    let task = call.task();
+    let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
+    let model_max = attempt.facts.max_output;
+    let price = attempt.price.as_ref();
+    let found = match task {
+        Some(Task::Talk) => super::talk::bound(price, is_strict),
+        // Nobody charges for it.
+        Some(Task::Count) => {
+            let most = Amounts { requests: 1, parallel: 1, ..Amounts::default() };
+            Estimate { most, priced: true, unbounded: None }
+        }
+        Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
+        Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
+        _ => {
+            let most = model_max.filter(|_| !is_strict);
+            let facts = &attempt.facts;
+            estimate(
+                asks.body,
+                task != Some(Task::Embeddings),
+                is_strict,
+                price,
+                most,
+                facts.context,
+                attempt.upstream.priority || asks.tier,
+            )
+        }
+    };
+    if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {
+        attempt.adjusted.note("max_tokens", Change::Clamped);
+    }
+    let own_key = attempt.own_key;
+    let Estimate { mut most, priced, unbounded } = found;
+    let ceiling = match grant.key.unknown_price {
+        Some(UnknownPrice::Hold(ceiling)) => Some(ceiling),
+        _ => None,
+    };
+    if !own_key && !priced {
+        let refuses = is_strict || grant.key.bounds_calls();
+        match ceiling {
+            Some(ceiling) => most.cost = ceiling,
+            None if refuses => return Err(price_unknown(aim_of(call))),
+            None => {}
+        }
+    }
+    if is_strict
+        && !own_key
+        && let Some(what) = unbounded
+    {
+        let Some(ceiling) = ceiling else { return Err(cost_unbounded(what)) };
+        most.cost = most.cost.max(ceiling);
+    }
+    let markup = grant.markup();
+    most.cost = if own_key { markup.surcharge(most.cost) } else { markup.charge(most.cost) };
+    if call.funds.fixed_paid {
+        most.cost = (most.cost - markup.fixed).max(NanoUsd::ZERO);
+    }
+    if let Some(limit) = grant.key.max_cost_per_call.filter(|limit| most.cost > *limit) {
+        return Err(too_dear(most.cost, limit));
+    }
+    most.requests = u64::from(!call.funds.counted);
+    Ok(most)
 }
 
 /// The output limit for a provider that would stop after a few words, for a request of this body. It refuses what does
@@ -490,18 +494,6 @@ impl Call {
     /// The caller's own end user, as its header says, or its body.
     pub(super) fn end_user(&self) -> Option<&str> {
         self.wishes.user.as_deref().or(self.asked.user.as_deref())
-    }
-
-    /// Whether a strict budget counts it: one of somebody else, or of a user that it does not name, does not.
-    fn is_under_strict(&self, rules: &[Rule], grant: &Grant) -> bool {
-        let (aim, tags) = (self.aim(), self.tags());
-        let spender = self.spender(grant, &tags);
-        let strict = rules.iter().filter(|rule| rule.is_strict_budget());
-        let mut counts = false;
-        for rule in strict.filter(|rule| rule.matches().counts(aim.provider, aim.model, aim.alias)) {
-            rule.pots(&spender, &mut |_| counts = true);
-        }
-        counts
     }
 
     /// Where its attempt goes.

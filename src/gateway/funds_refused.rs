@@ -150,8 +150,9 @@ fn duration(Millis(wait): Millis) -> String {
     match wait {
         0..1_000 => wait.to_string() + "ms",
         1_000..60_000 if wait % 1_000 == 0 => (wait / 1_000).to_string() + "s",
-        1_000..60_000 => format!("{}.{}s", wait / 1_000, wait % 1_000 / 100),
-        _ => format!("{}m{}s", wait / 60_000, wait % 60_000 / 1_000),
+        // Every call under a limit tells one: no formatting.
+        1_000..60_000 => [&(wait / 1_000).to_string(), ".", &(wait % 1_000 / 100).to_string(), "s"].concat(),
+        _ => [&(wait / 60_000).to_string(), "m", &(wait % 60_000 / 1_000).to_string(), "s"].concat(),
     }
 }
 

@@ -207,10 +207,10 @@ impl Gateway {
 
     /// How the budgets stand that count the call under this name, as far as is known here.
     fn budget_of(&self, call: &Call, grant: &Grant, name: &str) -> Option<BudgetState> {
-        let rules = self.purse.rules(&grant.terms);
         let tags = call.tags();
         let aim = Aim { provider: "", model: "", alias: Some(name) };
-        let figures = self.purse.figures(&rules, &call.spender(grant, &tags), &aim);
+        let draws = self.purse.draws(&grant.terms, &call.spender(grant, &tags), &aim);
+        let figures = self.purse.figures(&draws, grant.terms.team.as_deref());
         let states = figures.iter().filter_map(|figure| match figure.rule {
             Rule::Budget(budget) => {
                 let used = 1.0 - figure.left as f64 / budget.limit.0.max(1) as f64;

@@ -63,7 +63,8 @@ impl Gateway {
             return Ok(first);
         }
         // What counts the call may have been heard of since it was last written.
-        self.cap_output(call);
+        let draws = self.draws(call);
+        self.cap_output(call, &draws);
         let limits = &self.setup.config.limits;
         let mut outgoing = match write(call, limits.media_count)? {
             Written::Whole(outgoing) => outgoing,
@@ -73,7 +74,7 @@ impl Gateway {
             }
         };
         let asks = Asks { body: &outgoing.body, tier: outgoing.asks_for_tier() };
-        if let Some(first) = self.fund(call, &asks, now)? {
+        if let Some(first) = self.fund(call, &draws, &asks, now)? {
             return Ok(first);
         }
         call.require_parameters()?;

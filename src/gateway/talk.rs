@@ -100,7 +100,8 @@ impl Gateway {
 
     /// Holds what the next turn may take; the talk is over where that cannot be had.
     fn hold_turn(&mut self, call: &mut Call, now: UnixMillis) -> Step {
-        match self.fund(call, &Asks::default(), now) {
+        let draws = self.draws(call);
+        match self.fund(call, &draws, &Asks::default(), now) {
             Ok(Some(first)) => first,
             Ok(None) => {
                 call.stage = Stage::Talking;

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use super::{Isolate, Ledger, Released, Row, StoredRow};
 use crate::breaker::{Action, Order};
 use crate::budget::{
-    Aim, Amounts, Budget, Enforcement, Hold, LeaseReport, LeaseTold, Message, Need, Period, Purse, Reply, Rule, Scope,
-    ScopeKind, Spender, Taken, Terms, Wanted, Window,
+    Aim, Amounts, Budget, Draws, Enforcement, Hold, LeaseReport, LeaseTold, Message, Need, Period, Purse, Reply, Rule,
+    Scope, ScopeKind, Spender, Taken, Terms, Wanted, Window,
 };
 use crate::limit::{Limit, Per, Unit};
 use crate::units::{Millis, NanoUsd, UnixMillis};
@@ -199,14 +199,13 @@ impl World {
         let terms = Terms { key: "k".into(), ..Terms::default() };
         let wanted = Wanted {
             request: &request,
-            spender: Spender { key: "k", ..Spender::default() },
-            aim: Aim { provider: "p", model: "m", alias: None },
             most: Amounts { cost: NanoUsd(wish.most), requests: 1, ..Amounts::default() },
             terms: &terms,
             deadline: now.plus(Millis(60_000)),
             again: wish.tries > 0,
         };
-        match self.purses[isolate].take(&wanted, now) {
+        let draws = draws(&self.purses[isolate], &terms);
+        match self.purses[isolate].take(&wanted, draws.all(), now) {
             Taken::Held(hold) => {
                 assert!(hold.is_some(), "a call that a budget counts holds something");
                 let (deadline, hour) = (self.now.plus(Millis(60_000)), self.now.0 / HOUR);
@@ -488,20 +487,17 @@ fn a_soft_budget_stops_where_it_is_reached() {
     assert!((100..=110).contains(&world.charged), "{} was spent", world.charged);
 }
 
+/// What a call of the key draws from.
+fn draws(purse: &Purse, terms: &Terms) -> Draws {
+    purse.draws(terms, &Spender { key: &terms.key, ..Spender::default() }, &Aim::default())
+}
+
 /// Asks for one call under a limit and says whether it got through.
 fn ask(ledger: &mut Ledger, purse: &mut Purse, most: Amounts, now: UnixMillis) -> Option<Hold> {
     let terms = Terms { key: "k".into(), ..Terms::default() };
     for again in [false, true, true] {
-        let wanted = Wanted {
-            request: "req",
-            spender: Spender { key: "k", ..Spender::default() },
-            aim: Aim { provider: "p", model: "m", alias: None },
-            most,
-            terms: &terms,
-            deadline: now.plus(Millis(60_000)),
-            again,
-        };
-        match purse.take(&wanted, now) {
+        let wanted = Wanted { request: "req", most, terms: &terms, deadline: now.plus(Millis(60_000)), again };
+        match purse.take(&wanted, draws(purse, &terms).all(), now) {
             Taken::Held(hold) => return hold,
             Taken::Ask(message) => {
                 let reply = ledger.handle(message, now);

@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use crate::breaker::protocol::Switch;
 
-use super::{Aim, Amounts, Ended, Message, PotStanding, Rule, Spender, Terms};
+use super::{Aim, Amounts, Draw, Draws, Ended, Message, PotStanding, Rule, Spender, Terms};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use slice::{Part, Slice};
@@ -77,10 +77,6 @@ struct Held {
 pub struct Wanted<'a> {
     /// Its request id.
     pub request: &'a str,
-    /// Who makes it.
-    pub spender: Spender<'a>,
-    /// Where it goes.
-    pub aim: Aim<'a>,
     /// What it takes at most.
     pub most: Amounts,
     /// What the key's record says: the ledger may not know it yet.
@@ -134,6 +130,10 @@ pub struct Figure<'a> {
     pub resets_at: Option<UnixMillis>,
 }
 
+/// The credit for the time without a ledger is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverCredit;
+
 /// Why a call was refused.
 #[derive(Clone, Debug)]
 pub struct Refused {
@@ -164,6 +164,12 @@ impl Purse {
         }
     }
 
+    /// What a call draws from, under the rules of [`Purse::rules`].
+    #[must_use]
+    pub fn draws(&self, terms: &Terms, spender: &Spender<'_>, aim: &Aim<'_>) -> Draws {
+        Draws::of(self.rules(terms), 0, spender, aim)
+    }
+
     /// Whether a key has ended, as far as is known.
     #[must_use]
     pub fn ended(&self, key: &str) -> Option<Ended> {
@@ -177,42 +183,26 @@ impl Purse {
         now < known.until && known.rules.is_empty() && known.ended.is_none()
     }
 
-    /// How the rules that count a call stand, as far as is known here.
-    #[must_use]
-    pub fn figures<'a>(&self, rules: &'a [Rule], spender: &Spender<'a>, aim: &Aim<'_>) -> Vec<Figure<'a>> {
-        let mut figures = Vec::new();
-        for rule in rules.iter().filter(|rule| rule.matches().counts(aim.provider, aim.model, aim.alias)) {
-            rule.pots(spender, &mut |name| {
-                let Some(slice) = self.slices.get(&*name.text()).filter(|slice| slice.lease > 0) else { return };
-                let left = match rule {
-                    Rule::Budget(_) => slice.standing.limit.saturating_sub(slice.spent()),
-                    // What is leased to this isolate is gone from the bucket, and left all the same.
-                    Rule::Limit(_) => {
-                        slice.standing.limit.saturating_sub(slice.standing.spent).saturating_add(slice.free().max(0))
-                    }
-                };
-                figures.push(Figure { rule, left: left.max(0), resets_at: slice.standing.resets_at });
-            });
-        }
-        figures
+    /// How a rule stands in one of its pots, as far as is known here.
+    pub(super) fn figure<'a>(&self, rule: &'a Rule, draw: &Draw) -> Option<Figure<'a>> {
+        let slice = self.slices.get(&*draw.pot).filter(|slice| slice.lease > 0)?;
+        let standing = slice.standing;
+        let left = match rule {
+            Rule::Budget(_) => standing.limit.saturating_sub(slice.spent()),
+            // What is leased to this isolate is gone from the bucket, and left all the same.
+            Rule::Limit(_) => standing.limit.saturating_sub(standing.spent).saturating_add(slice.free().max(0)),
+        };
+        Some(Figure { rule, left: left.max(0), resets_at: standing.resets_at })
     }
 
-    /// What one call can be sure to get of the tightest of the budgets that count it, if it is to leave as much for each
-    /// of the others under way: what is left over, in equal parts. `None` where no budget is known here.
-    #[must_use]
-    pub fn fair_share(&self, spender: &Spender<'_>, aim: &Aim<'_>, rules: &[Rule]) -> Option<NanoUsd> {
-        let mut least = None;
-        for pot in take::pots_of(rules, spender, aim).iter().filter(|pot| pot.unit.is_none()) {
-            let Some(slice) = self.slices.get(&*pot.name) else { continue };
-            let standing = slice.standing;
-            let left = standing.limit.saturating_sub(slice.spent()).max(0);
-            // Mostly all of them draw on the present lease, and numbers are compared sooner than names.
-            let is_of = |part: &Part| (part.lease > 0 && part.lease == slice.lease) || part.pot == *pot.name;
-            let under_way = self.holds.values().filter(|held| held.parts.iter().any(is_of)).count();
-            let share = left / (i64::try_from(under_way).unwrap_or(i64::MAX - 1) + 1);
-            least = Some(least.map_or(share, |least: i64| least.min(share)));
-        }
-        least.map(NanoUsd)
+    /// What one call can be sure to get of a budget, if it is to leave as much for each of the others under way: what is
+    /// left over, in equal parts.
+    pub(super) fn fair_share(&self, draw: &Draw) -> Option<NanoUsd> {
+        let slice = self.slices.get(&*draw.pot).filter(|_| draw.unit.is_none())?;
+        let left = slice.standing.limit.saturating_sub(slice.spent()).max(0);
+        let before = self.past.iter().filter(|(pot, _)| **pot == *draw.pot).map(|(_, slice)| slice);
+        let under_way: i64 = before.chain([&**slice]).map(|slice| i64::from(slice.holders)).sum();
+        Some(NanoUsd(left / (under_way + 1)))
     }
 
     /// Ends a hold at what was used; nothing where the provider does not charge for the call.
@@ -221,8 +211,7 @@ impl Purse {
         for part in &held.parts {
             let amount = used.of(part.unit).max(0);
             if let Some(slice) = self.slice_of(part) {
-                slice.held = slice.held.saturating_sub(part.amount);
-                slice.used = slice.used.saturating_add(amount);
+                slice.settle(part.amount, amount);
             }
         }
         if held.announced {
@@ -262,7 +251,7 @@ impl Purse {
     }
 
     fn slice_of(&mut self, part: &Part) -> Option<&mut Slice> {
-        match self.slices.get_mut(&part.pot) {
+        match self.slices.get_mut(&*part.pot) {
             // What was taken without a lease belongs to the first that came after it.
             Some(slice) if slice.lease == part.lease || part.lease == 0 => Some(slice),
             _ => self.past.iter_mut().find(|(_, slice)| slice.lease == part.lease).map(|(_, slice)| slice),

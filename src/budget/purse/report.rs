@@ -112,15 +112,15 @@ mod tests {
             let user = format!("user {number}");
             let wanted = Wanted {
                 request: "req",
-                spender: Spender { key: "k", user: Some(&user), ..Spender::default() },
-                aim: Aim { provider: "p", model: "m", alias: None },
                 most: Amounts { cost: NanoUsd(30), requests: 1, ..Amounts::default() },
                 terms: &terms,
                 deadline: now.plus(Millis(60_000)),
                 again: false,
             };
+            let spender = Spender { key: "k", user: Some(&user), ..Spender::default() };
             let hold = loop {
-                match purse.take(&wanted, now) {
+                let draws = purse.draws(&terms, &spender, &Aim::default());
+                match purse.take(&wanted, draws.all(), now) {
                     Taken::Held(hold) => break hold.expect("a budget counts it"),
                     Taken::Ask(message) => assert_eq!(purse.answered(&ledger.handle(message, now), now), None),
                     other => panic!("{other:?}"),

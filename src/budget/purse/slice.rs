@@ -1,3 +1,5 @@
+use std::rc::Rc;
+
 use crate::budget::{LeaseReport, LeaseTold, PotStanding};
 use crate::limit::Unit;
 use crate::units::{Millis, UnixMillis};
@@ -20,6 +22,8 @@ pub(super) struct Slice {
     pub(super) returned: i64,
     /// Held by calls under way.
     pub(super) held: i64,
+    /// How many those are.
+    pub(super) holders: u32,
     /// When it must not be drawn from any more.
     pub(super) until: UnixMillis,
     /// The fair share of what is left.
@@ -51,6 +55,19 @@ impl Slice {
     /// Whether `amount` may be taken now.
     pub(super) fn affords(&self, amount: i64, now: UnixMillis) -> bool {
         self.lease > 0 && now < self.until && self.free() >= amount
+    }
+
+    /// A call holds `amount` of it.
+    pub(super) fn hold(&mut self, amount: i64) {
+        self.held = self.held.saturating_add(amount);
+        self.holders = self.holders.saturating_add(1);
+    }
+
+    /// A call that held `amount` has used `used`.
+    pub(super) fn settle(&mut self, amount: i64, used: i64) {
+        self.held = self.held.saturating_sub(amount);
+        self.holders = self.holders.saturating_sub(1);
+        self.used = self.used.saturating_add(used);
     }
 
     /// What would be used within some seconds beyond what is free, for a call that wants `amount` now.
@@ -150,7 +167,7 @@ impl Demand {
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     /// The pot's name.
-    pub(super) pot: String,
+    pub(super) pot: Rc<str>,
     /// The number of the lease.
     pub(super) lease: u64,
     /// What is counted.

@@ -1,13 +1,10 @@
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::Held;
 use super::slice::{Part, Slice};
-use super::{Hold, Known, MARGIN, Purse, Refused, Taken, Wanted};
-use crate::budget::{
-    Aim, Budget, Enforcement, KeyAsked, LeaseTold, Message, Need, PROTOCOL, PotName, Refusal, Reply, Rule, Spender,
-};
-use crate::limit::{Limit, Unit};
+use super::{Hold, Known, MARGIN, OverCredit, Purse, Refused, Taken, Wanted};
+use crate::budget::{Budget, Draw, KeyAsked, LeaseTold, Message, Need, PROTOCOL, PotName, Refusal, Reply, Rule};
+use crate::limit::Limit;
 use crate::units::{Millis, UnixMillis};
 
 /// Asks of one isolate at the same time: a burst of calls waits for the answer to a few.
@@ -21,18 +18,10 @@ const AWAY: Millis = Millis(2_000);
 /// Keys and pots that an isolate knows at a time: some hundred bytes each.
 const MOST_KNOWN: usize = 8_192;
 
-/// A pot that a call draws from.
-pub(super) struct Draw<'a> {
-    pub(super) name: Cow<'a, str>,
-    pub(super) unit: Option<Unit>,
-    /// What may be taken of it while the ledger is away.
-    credit: i64,
-}
-
 impl Purse {
-    /// Holds what a call wants in all pots that it draws from, or in none.
-    pub fn take(&mut self, wanted: &Wanted<'_>, now: UnixMillis) -> Taken {
-        let Some(known) = self.keys.get_mut(wanted.spender.key) else { return self.ask(wanted, &[], now) };
+    /// Holds what a call wants in all pots that it draws from, or in none. The pots are those of [`Purse::draws`] just now.
+    pub fn take(&mut self, wanted: &Wanted<'_>, draws: &[Draw], now: UnixMillis) -> Taken {
+        let Some(known) = self.keys.get_mut(&wanted.terms.key) else { return self.ask(wanted, draws, now) };
         known.served = true;
         let fresh = now < known.until;
         if fresh && let Some(ended) = known.ended {
@@ -41,37 +30,34 @@ impl Purse {
         if fresh && known.rules.is_empty() {
             return Taken::Held(None);
         }
-        let rules = Rc::clone(&known.rules);
-        let draws = pots_of(&rules, &wanted.spender, &wanted.aim);
         if !wanted.again {
-            for draw in &draws {
-                self.slices.get_or_default_of(&*draw.name).wanted(wanted.most.of(draw.unit), now);
+            for draw in draws {
+                self.slices.get_or_default_of(&*draw.pot).wanted(wanted.most.of(draw.unit), now);
             }
         }
-        let affords = |draw: &Draw<'_>| {
-            self.slices.get(&*draw.name).is_some_and(|slice| slice.affords(wanted.most.of(draw.unit), now))
-        };
+        let affords =
+            |draw: &Draw| self.slices.get(&*draw.pot).is_some_and(|it| it.affords(wanted.most.of(draw.unit), now));
         if fresh && draws.iter().all(affords) {
             return Taken::Held(self.hold(wanted, draws));
         }
-        self.ask(wanted, &draws, now)
+        self.ask(wanted, draws, now)
     }
 
     /// Takes what a call wants although the ledger is away, as far as each budget's credit for that goes.
     ///
     /// The credit is a hundredth of the limit and counts from when the ledger was last heard of.
-    pub fn take_on_credit(&mut self, wanted: &Wanted<'_>) -> Result<Option<Hold>, Box<Refused>> {
-        let rules = self.rules(wanted.terms);
-        let draws = pots_of(&rules, &wanted.spender, &wanted.aim);
-        for draw in &draws {
-            let slice = self.slices.get_or_default_of(&*draw.name);
+    ///
+    /// # Errors
+    /// Where the credit is used up.
+    pub fn take_on_credit(&mut self, wanted: &Wanted<'_>, draws: &[Draw]) -> Result<Option<Hold>, OverCredit> {
+        for draw in draws {
+            let slice = self.slices.get_or_default_of(&*draw.pot);
             if draw.unit.is_none() && slice.on_credit.saturating_add(wanted.most.cost.0) > draw.credit {
-                let refusal = Refusal { pot: draw.name.to_string(), standing: slice.standing, ..Refusal::default() };
-                return Err(Box::new(self.refused(&rules, &refusal)));
+                return Err(OverCredit);
             }
         }
-        for draw in &draws {
-            if let Some(slice) = self.slices.get_mut(&*draw.name) {
+        for draw in draws {
+            if let Some(slice) = self.slices.get_mut(&*draw.pot) {
                 slice.on_credit = slice.on_credit.saturating_add(wanted.most.of(draw.unit));
             }
         }
@@ -152,30 +138,30 @@ impl Purse {
         if slice.lease == 0 {
             // What calls hold that were let in without a lease, they hold of this one.
             let parts = self.holds.values_mut().flat_map(|held| &mut held.parts);
-            parts.filter(|part| part.lease == 0 && part.pot == told.pot).for_each(|part| part.lease = told.lease);
+            parts.filter(|part| part.lease == 0 && *part.pot == *told.pot).for_each(|part| part.lease = told.lease);
         }
         slice.told(told, until);
     }
 
-    fn hold(&mut self, wanted: &Wanted<'_>, draws: Vec<Draw<'_>>) -> Option<Hold> {
+    fn hold(&mut self, wanted: &Wanted<'_>, draws: &[Draw]) -> Option<Hold> {
         if draws.is_empty() {
             return None;
         }
         let mut parts = Vec::with_capacity(draws.len());
-        for Draw { name, unit, .. } in draws {
-            let amount = wanted.most.of(unit);
-            let Some(slice) = self.slices.get_mut(&*name) else { continue };
-            slice.held = slice.held.saturating_add(amount);
-            parts.push(Part { lease: slice.lease, pot: name.into_owned(), unit, amount });
+        for Draw { pot, unit, .. } in draws {
+            let amount = wanted.most.of(*unit);
+            let Some(slice) = self.slices.get_mut(&**pot) else { continue };
+            slice.hold(amount);
+            parts.push(Part { lease: slice.lease, pot: Rc::clone(pot), unit: *unit, amount });
         }
         self.last_hold += 1;
-        let (request, key) = (wanted.request.to_owned(), wanted.spender.key.to_owned());
+        let (request, key) = (wanted.request.to_owned(), wanted.terms.key.clone());
         let held = Held { request, key, parts, deadline: wanted.deadline, announced: false, counted_elsewhere: false };
         self.holds.insert(self.last_hold, held);
         Some(Hold(self.last_hold))
     }
 
-    fn ask(&mut self, wanted: &Wanted<'_>, draws: &[Draw<'_>], now: UnixMillis) -> Taken {
+    fn ask(&mut self, wanted: &Wanted<'_>, draws: &[Draw], now: UnixMillis) -> Taken {
         if now < self.away_until {
             return Taken::Away;
         }
@@ -188,34 +174,28 @@ impl Purse {
         }
         self.asking.push(now.plus(ASK_WITHIN));
         self.asks += 1;
-        let known = self.keys.get(wanted.spender.key);
+        let known = self.keys.get(&wanted.terms.key);
         let key = KeyAsked {
-            key: wanted.spender.key.to_owned(),
+            key: wanted.terms.key.clone(),
             have: known.map_or(0, |known| known.revision),
             terms: known.is_none().then(|| wanted.terms.clone()),
         };
-        let needs_of = |draws: &[Draw<'_>]| draws.iter().filter_map(|draw| self.need(draw, wanted, now)).collect();
-        let needs = if known.is_none() {
-            let rules = rules_of(&wanted.terms.budgets, &wanted.terms.limits);
-            needs_of(&pots_of(&rules, &wanted.spender, &wanted.aim))
-        } else {
-            needs_of(draws)
-        };
+        let needs = draws.iter().filter_map(|draw| self.need(draw, wanted, now)).collect();
         let isolate = self.isolate.clone();
         let (ask, switches) = (self.asks, self.switches);
         Taken::Ask(Message { version: PROTOCOL, isolate, ask, keys: vec![key], needs, switches, ..Message::default() })
     }
 
     /// What a call lacks in a pot.
-    fn need(&self, draw: &Draw<'_>, wanted: &Wanted<'_>, now: UnixMillis) -> Option<Need> {
+    fn need(&self, draw: &Draw, wanted: &Wanted<'_>, now: UnixMillis) -> Option<Need> {
         let amount = wanted.most.of(draw.unit);
         let none = Slice::default();
-        let slice = self.slices.get(&*draw.name).map_or(&none, |slice| slice);
+        let slice = self.slices.get(&*draw.pot).map_or(&none, |slice| slice);
         if slice.affords(amount, now) {
             return None;
         }
         let least = amount.saturating_sub(slice.free()).max(0);
-        Some(Need { pot: draw.name.to_string(), least, want: slice.want(amount, now).max(least) })
+        Some(Need { pot: draw.pot.to_string(), least, want: slice.want(amount, now).max(least) })
     }
 }
 
@@ -223,17 +203,4 @@ impl Purse {
 pub(super) fn rules_of(budgets: &[Budget], limits: &[Limit]) -> Rc<[Rule]> {
     let budgets = budgets.iter().cloned().map(Rule::Budget);
     budgets.chain(limits.iter().cloned().map(Rule::Limit)).collect()
-}
-
-/// The pots that a call draws from, each once.
-pub(super) fn pots_of<'a>(rules: &'a [Rule], spender: &Spender<'a>, aim: &Aim<'_>) -> Vec<Draw<'a>> {
-    let mut draws = Vec::new();
-    for rule in rules.iter().filter(|rule| rule.matches().counts(aim.provider, aim.model, aim.alias)) {
-        let credit = match rule {
-            Rule::Budget(budget) => budget.limit.0 / if budget.enforcement == Enforcement::Soft { 10 } else { 100 },
-            Rule::Limit(_) => 0,
-        };
-        rule.pots(spender, &mut |name| draws.push(Draw { name: name.text(), unit: rule.unit(), credit }));
-    }
-    draws
 }

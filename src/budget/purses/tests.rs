@@ -91,15 +91,14 @@ impl World {
         let terms = Terms { key: key.clone(), team: Some(id.to_owned()), part: Part::Own, ..Terms::default() };
         let wanted = Wanted {
             request: &request,
-            spender: Spender { key: &key, team: Some(id), ..Spender::default() },
-            aim: Aim { provider: "p", model: "m", alias: None },
             most: Amounts { cost: NanoUsd(most), requests: 1, ..Amounts::default() },
             terms: &terms,
             deadline: at.plus(Millis(60_000)),
             again: false,
         };
         let mut asked = None;
-        match self.isolates[isolate].take(&wanted, &mut asked, at) {
+        let draws = draws(&self.isolates[isolate], &terms);
+        match self.isolates[isolate].take(&wanted, &draws, &mut asked, at) {
             Taken::Held(holds) => {
                 let holds = holds.expect("two budgets count it");
                 assert!(holds.account.is_some() && holds.team.is_some(), "both, or neither");
@@ -336,12 +335,16 @@ fn a_call_that_is_heard_of_no_more_has_one_row() {
     assert_eq!((spent(&mut world.account, "all"), spent(&mut world.teams[0], "own")), (10, 10), "each counts it");
 }
 
+/// What a call of a team's key draws from.
+fn draws(purses: &Purses, terms: &Terms) -> Draws {
+    let spender = Spender { key: &terms.key, team: terms.team.as_deref(), ..Spender::default() };
+    purses.draws(terms, &spender, &Aim::default())
+}
+
 /// What a call of a team's key wants.
 fn wanting<'a>(terms: &'a Terms, at: UnixMillis) -> Wanted<'a> {
     Wanted {
         request: "req_1",
-        spender: Spender { key: &terms.key, team: terms.team.as_deref(), ..Spender::default() },
-        aim: Aim { provider: "p", model: "m", alias: None },
         most: Amounts { cost: NanoUsd(10), requests: 1, ..Amounts::default() },
         terms,
         deadline: at.plus(Millis(60_000)),
@@ -358,7 +361,8 @@ fn a_purse_that_waits_for_its_ledger_is_not_put_away() {
     let mut purses = Purses::new("iso".to_owned());
     let mut begin = |number: usize, at: UnixMillis| {
         let terms = terms_of(&format!("team_own_{number}"));
-        assert!(matches!(purses.take(&wanting(&terms, at), &mut None, at), Taken::Ask(_)), "{number}");
+        let draws = draws(&purses, &terms);
+        assert!(matches!(purses.take(&wanting(&terms, at), &draws, &mut None, at), Taken::Ask(_)), "{number}");
         purses.teams().count()
     };
     let now = UnixMillis(START);
@@ -376,11 +380,13 @@ fn while_the_ledger_of_a_team_is_away_that_of_the_account_is_asked_as_ever() {
     let Rule::Budget(own) = budget("of_key", ScopeKind::Key, &terms.key, 100_000) else { unreachable!() };
     terms.budgets.push(own);
     let (wanted, mut asked) = (wanting(&terms, now), None);
-    assert!(matches!(purses.take(&wanted, &mut asked, now), Taken::Ask(_)) && asked.is_some());
+    let first = draws(&purses, &terms);
+    assert!(matches!(purses.take(&wanted, &first, &mut asked, now), Taken::Ask(_)) && asked.is_some());
     purses.unanswered(asked.as_deref(), now);
     for _ in 0..20 {
-        assert!(matches!(purses.take(&wanted, &mut asked, now), Taken::Away));
-        match purses.take_on_credit(&wanted, &mut asked, now).expect("credit of the team's budget") {
+        let draws = draws(&purses, &terms);
+        assert!(matches!(purses.take(&wanted, &draws, &mut asked, now), Taken::Away));
+        match purses.take_on_credit(&wanted, &draws, &mut asked, now).expect("credit of the team's budget") {
             Taken::Ask(message) => {
                 assert_eq!(asked, None, "the account's is asked");
                 assert!(purses.answered(None, &account.handle(message, now), now).is_none());
@@ -415,22 +421,22 @@ fn what_was_held_on_credit_is_of_the_lease_that_came_after_it() {
     let (mut ledger, mut purse, mut now) = (Ledger::default(), Purse::new("iso".into()), UnixMillis(START));
     let wanted = |now: UnixMillis| Wanted {
         request: "req",
-        spender: Spender { key: "k", ..Spender::default() },
-        aim: Aim { provider: "p", model: "m", alias: None },
         most: Amounts { cost: NanoUsd(10), ..Amounts::default() },
         terms: &terms,
         deadline: now.plus(Millis(7_200_000)),
         again: false,
     };
     let used = |cost| Amounts { cost: NanoUsd(cost), ..Amounts::default() };
-    assert!(matches!(purse.take(&wanted(now), now), Taken::Ask(_)));
+    let spender = Spender { key: "k", ..Spender::default() };
+    let draws = purse.draws(&terms, &spender, &Aim::default());
+    assert!(matches!(purse.take(&wanted(now), draws.all(), now), Taken::Ask(_)));
     purse.unanswered(now);
-    let on_credit = purse.take_on_credit(&wanted(now)).expect("within the credit").expect("held");
+    let on_credit = purse.take_on_credit(&wanted(now), draws.all()).expect("within the credit").expect("held");
     // The ledger is back, and an hour later the next window has a lease of its own.
     for wait in [3_000, 3_600_000] {
         now = now.plus(Millis(wait));
         let hold = loop {
-            match purse.take(&wanted(now), now) {
+            match purse.take(&wanted(now), draws.all(), now) {
                 Taken::Held(hold) => break hold.expect("a budget counts it"),
                 Taken::Ask(message) => assert!(purse.answered(&ledger.handle(message, now), now).is_none()),
                 other => panic!("{other:?}"),
@@ -447,4 +453,34 @@ fn what_was_held_on_credit_is_of_the_lease_that_came_after_it() {
     assert!(!purse.owes_report(), "all has been told: {purse:?}");
     let standing = ledger.standing("b", now).expect("known");
     assert_eq!((standing.spent, standing.leased), (1, 0), "the rest was spent in the hour before");
+}
+
+#[test]
+fn what_is_left_is_shared_among_all_that_hold_something_of_it() {
+    let Rule::Budget(hourly) = budget("b", ScopeKind::Key, "k", 1_000) else { unreachable!() };
+    let hourly = Budget { period: Period::Hour, ..hourly };
+    let terms = Terms { key: "k".into(), budgets: vec![hourly], ..Terms::default() };
+    let (mut ledger, mut purses, mut now) = (Ledger::default(), Purses::new("iso".into()), UnixMillis(START));
+    let mut hold = |purses: &mut Purses, now: UnixMillis| loop {
+        let draws = draws(purses, &terms);
+        match purses.take(&wanting(&terms, now), &draws, &mut None, now) {
+            Taken::Held(holds) => break holds.expect("a budget counts it"),
+            Taken::Ask(message) => assert!(purses.answered(None, &ledger.handle(message, now), now).is_none()),
+            other => panic!("{other:?}"),
+        }
+    };
+    let share = |purses: &Purses| purses.fair_share(&draws(purses, &terms), None);
+    assert_eq!(share(&purses), None, "nothing is known yet");
+    let first = hold(&mut purses, now);
+    assert_eq!(share(&purses), Some(NanoUsd(500)));
+    let second = hold(&mut purses, now);
+    assert_eq!(share(&purses), Some(NanoUsd(333)));
+    // An hour later the budget has another lease, and who holds something of the one before is still under way.
+    now = now.plus(Millis(3_600_000));
+    let third = hold(&mut purses, now);
+    assert_eq!(share(&purses), Some(NanoUsd(250)));
+    for (holds, shared) in [(&first, 333), (&third, 500), (&second, 1_000)] {
+        purses.settle(holds, &Amounts::default());
+        assert_eq!(share(&purses), Some(NanoUsd(shared)));
+    }
 }
