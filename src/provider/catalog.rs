@@ -334,7 +334,7 @@ pub const PROVIDERS: &[Provider] = &[
     row("openai", "OpenAI", "https://api.openai.com/v1", Format::OpenAiChat)
         .quirks(Quirks { refuses: UNKNOWN_TO_OPENAI, ..Quirks::NONE })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
-        .services(Services { rerank: None, image_edits_json: None, ..Services::USUAL })
+        .services(Services { rerank: None, ..Services::USUAL })
         .responses()
         .recorded("openai"),
     compatible("openrouter", "OpenRouter", "https://openrouter.ai/api/v1")

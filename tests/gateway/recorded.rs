@@ -1,8 +1,8 @@
 //! Endpoints beside conversation, each with two providers or more, whose answers were recorded: the gateway asks where
 //! they were recorded, and callers of one endpoint read one shape.
 //!
-//! Of three endpoints nobody has published a recording: images that are changed by a form, translations of speech, and
-//! talks. `services.rs` and `talks.rs` play those.
+//! Of some nobody has published a recording under a licence: a second provider's translation of speech, images that are
+//! changed by a form, and talks. `services.rs` and `talks.rs` play those.
 
 use base64::Engine as _;
 use latchkey::gateway::{Input, Step};
@@ -105,14 +105,17 @@ fn legacy_completions() {
     }
 }
 
-/// The second provider's answer was not recorded, but documented: `services.rs`.
 #[test]
 fn moderation() {
-    let id = "mistral.moderations.195c7062fd";
-    let ask = json!({"input": recording(id).request["input"]});
-    let (response, record) = play("/v1/moderations", "mistral/mistral-moderation-2603", ask, id);
-    assert!(read(&response.body)["results"][0]["categories"].is_object());
-    assert_eq!(record.endpoint, "moderations");
+    for (model, id, category) in [
+        ("openai/omni-moderation-latest", "openai.moderations.9e9844583b", "harassment"),
+        ("mistral/mistral-moderation-2603", "mistral.moderations.195c7062fd", "selfharm"),
+    ] {
+        let ask = json!({"input": recording(id).request["input"]});
+        let (response, record) = play("/v1/moderations", model, ask, id);
+        assert_eq!(read(&response.body)["results"][0]["categories"][category], json!(false), "{id}");
+        assert_eq!((record.endpoint, record.cost_nano), ("moderations", Some(0)), "{id}");
+    }
 }
 
 #[test]
@@ -141,6 +144,30 @@ fn images() {
         assert!(image.and_then(Value::as_str).is_some_and(|image| !image.is_empty()), "{id}: {answer}");
         assert_eq!(record.endpoint, "images/generations");
     }
+}
+
+#[test]
+fn image_edits() {
+    for (model, id, member, cost) in [
+        // 27 tokens of text at $5 a million and 194 of images at $8; 143 of text at $10 and 272 of images at $32.
+        ("openai/gpt-image-1.5", "openai.images.0c7acdd26b", "b64_json", 135_000 + 1_552_000 + 1_430_000 + 8_704_000),
+        ("xai/grok-imagine-image-quality", "xai.images.d00189d7d9", "url", 70_000_000),
+    ] {
+        let ask = recording(id).request;
+        let (response, record) = play("/v1/images/edits", model, ask, id);
+        let answer = read(&response.body);
+        assert!(answer["data"][0][member].as_str().is_some_and(|image| !image.is_empty()), "{id}: {answer}");
+        assert_eq!((record.endpoint, record.cost_nano), ("images/edits", Some(cost)), "{id}");
+    }
+}
+
+/// See the module for the second provider.
+#[test]
+fn translation() {
+    let ask = json!({"response_format": "json", "file": "122080"});
+    let (response, record) = play("/v1/audio/translations", "openai/whisper-1", ask, "openai.audio.b5b64daa82");
+    assert!(read(&response.body)["text"].as_str().is_some_and(|text| text.contains("whither")));
+    assert_eq!(record.endpoint, "audio/translations");
 }
 
 #[test]
