@@ -41,15 +41,7 @@ pub const PROVIDERS: &[Provider] = &[
         })
         .versioned("AZURE_API_VERSION")
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
-        .services(Services {
-            images: USUAL.images,
-            image_edits: USUAL.image_edits,
-            speech: USUAL.speech,
-            transcriptions: USUAL.transcriptions,
-            translations: USUAL.translations,
-            realtime: USUAL.realtime,
-            ..Services::NONE
-        })
+        .services(Services { rerank: None, moderations: None, image_edits_json: None, ..Services::USUAL })
         .responses()
         .recorded("azure"),
     // Claude models of a Foundry resource.
@@ -350,7 +342,12 @@ pub const PROVIDERS: &[Provider] = &[
             ..Quirks::COMPATIBLE
         })
         .endpoints(EMBEDDINGS_AND_COMPLETIONS)
-        .services(Services { transcriptions_json: USUAL.transcriptions, ..RERANK })
+        .services(Services {
+            images: Some(Images::At("/images")),
+            speech: USUAL.speech,
+            transcriptions_json: USUAL.transcriptions,
+            ..RERANK
+        })
         .responses()
         .recorded("openrouter"),
     compatible("perplexity", "Perplexity", "https://api.perplexity.ai")

@@ -351,8 +351,7 @@ fn lives_for_an_hour(body: &[u8]) -> bool {
         value.is_some_and(|value| value.starts_with("\"1h\""))
     };
     // Of the two the value has the rarer letter.
-    json::mentions(body, b"\"1h\"")
-        && std::str::from_utf8(body).is_ok_and(|body| body.split(TTL).skip(1).any(says_so))
+    json::mentions(body, b"\"1h\"") && std::str::from_utf8(body).is_ok_and(|body| body.split(TTL).skip(1).any(says_so))
 }
 
 /// How many tools a declaration has: one, or as many functions as it lists.
