@@ -50,8 +50,8 @@ readable! { ServerTools { web_search_requests } }
 /// One run of the model within a call, where the provider ran several.
 #[derive(Clone, Debug, Default)]
 struct Iteration {
-    /// `message` and `compaction` are runs of the model itself. Whatever else names a model, as `advisor_message` does, is
-    /// of another one, with prices of its own.
+    /// `message` and `compaction` are runs of the model itself, `fallback_message` is that of the one that answered in its
+    /// place. Whatever else names a model, as `advisor_message` does, is of another one, with prices of its own.
     kind: Option<String>,
     model: Option<String>,
     input_tokens: Option<u64>,
@@ -87,8 +87,9 @@ impl Counts {
 
     /// Disjoint buckets; `None` where nothing was counted.
     ///
-    /// After a compaction the top-level counts cover only the last run of the model while all of them are billed, so
-    /// the runs are summed up where they are listed. Fast mode has prices of its own and is told by the tier `fast`.
+    /// The top-level counts leave compactions out, and after one cover only the last run of the model, while all of them
+    /// are billed: so the runs are summed up where they are listed. Fast mode has prices of its own and is told by the
+    /// tier `fast`.
     pub fn usage(&self) -> Option<Usage> {
         let sum = self.sum_of_runs();
         let counts = sum.as_ref().unwrap_or(self);
@@ -125,10 +126,12 @@ impl Counts {
     }
 
     fn sum_of_runs(&self) -> Option<Counts> {
-        let runs = self.iterations.as_deref().filter(|runs| runs.len() > 1)?;
+        let compacts = |run: &Iteration| run.kind.as_deref() == Some("compaction");
+        let runs = self.iterations.as_deref().filter(|runs| runs.len() > 1 || runs.iter().any(compacts))?;
         let mut sum = Counts::default();
-        let is_own =
-            |run: &&Iteration| matches!(run.kind.as_deref(), Some("message" | "compaction")) || run.model.is_none();
+        let is_own = |run: &&Iteration| {
+            matches!(run.kind.as_deref(), Some("message" | "compaction" | "fallback_message")) || run.model.is_none()
+        };
         for run in runs.iter().filter(is_own) {
             let add = |to: &mut Option<u64>, more: Option<u64>| {
                 *to = more.map_or(*to, |more| Some(to.unwrap_or(0).saturating_add(more)));
@@ -183,6 +186,18 @@ mod tests {
             {"type":"message","model":"claude-opus-5","input_tokens":23,"output_tokens":9}]}"#,
         );
         assert_eq!((used.input_fresh, used.output_text), (123, 39));
+        let compacted = usage(
+            r#"{"input_tokens":0,"output_tokens":0}"#,
+            r#"{"output_tokens":0,"iterations":[{"type":"compaction","input_tokens":9000,"output_tokens":700}]}"#,
+        );
+        assert_eq!((compacted.input_fresh, compacted.output_text), (9000, 700), "a request to compact and nothing else");
+        let refused = usage(
+            "{}",
+            r#"{"input_tokens":20,"output_tokens":300,"iterations":[
+            {"type":"message","model":"claude-fable-5-2","input_tokens":20,"output_tokens":4},
+            {"type":"fallback_message","model":"claude-opus-5-5","input_tokens":20,"output_tokens":300}]}"#,
+        );
+        assert_eq!((refused.input_fresh, refused.output_text), (40, 304), "what another model said after a refusal");
     }
 
     #[test]
