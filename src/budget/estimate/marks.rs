@@ -32,6 +32,8 @@ enum Mark {
     /// Sound or images may come back.
     Media,
     Tier,
+    /// As the name of a text: a service that costs more.
+    Served,
 }
 
 const SEARCH: &str = "a search by the provider";
@@ -103,7 +105,8 @@ impl Marks {
             }
             Mark::Media => self.media = true,
             Mark::Tier => self.tier = true,
-            Mark::Typed(_) | Mark::Named(_) | Mark::Kept(_) | Mark::Encoded => {}
+            Mark::Served if quoted.names(b'"') => self.tier = true,
+            Mark::Typed(_) | Mark::Named(_) | Mark::Kept(_) | Mark::Encoded | Mark::Served => {}
         }
     }
 }
@@ -164,6 +167,7 @@ fn words(letter: u8) -> &'static [(&'static str, Mark)] {
             ("input_image", Mark::Image),
             ("inlineData\"", Mark::Encoded),
             ("inline_data\"", Mark::Encoded),
+            ("inference_geo\"", Mark::Served),
         ],
         b'm' => &[("mcp\"", Mark::Typed(TOOL)), ("mcp_toolset\"", Mark::Typed(TOOL)), ("modalities\"", Mark::Media)],
         b'p' => &[
@@ -172,7 +176,12 @@ fn words(letter: u8) -> &'static [(&'static str, Mark)] {
             ("programmatic_tool_calling\"", Mark::Typed(TOOL)),
         ],
         b'r' => &[("responseModalities\"", Mark::Media)],
-        b's' => &[("source\"", Mark::Medium), ("service_tier\"", Mark::Tier), ("serviceTier\"", Mark::Tier)],
+        b's' => &[
+            ("source\"", Mark::Medium),
+            ("service_tier\"", Mark::Tier),
+            ("serviceTier\"", Mark::Tier),
+            ("speed\"", Mark::Served),
+        ],
         b't' => &[("tools\"", Mark::Tools)],
         b'u' => &[("urlContext\"", Mark::Named(SEARCH)), ("url_context\"", Mark::Named(SEARCH))],
         b'v' => &[("video_url\"", Mark::Medium), ("video/", Mark::Document), ("video\"", Mark::Enclosed)],
@@ -289,7 +298,7 @@ mod tests {
     fn each_word_is_looked_for_by_its_own_first_letter() {
         let all = |letter: u8| words(letter).iter().map(move |(word, _)| (letter, word));
         let found: Vec<_> = (0..=u8::MAX).flat_map(all).collect();
-        assert_eq!(found.len(), 64);
+        assert_eq!(found.len(), 66);
         assert!(found.iter().all(|(letter, word)| word.as_bytes()[0] == *letter), "{found:?}");
     }
 }

@@ -92,6 +92,13 @@ fn a_long_prompt_of_a_dearer_tier_is_held_at_what_both_together_cost() {
     let served = |input_fresh| cost(&Usage { input_fresh, ..usage.clone() }, &price).unwrap();
     assert!(held(false).cost < served(held(false).input_tokens), "nobody said that it may be served so");
     assert!(held(true).cost >= served(held(true).input_tokens));
+    for asked in [r#","speed":"fast""#, r#","inference_geo":"us""#] {
+        let found = strictly(&body.replace(r#","service_tier":"priority""#, asked), Some(&price)).most;
+        assert!(found.cost >= served(found.input_tokens), "{asked}");
+    }
+    let schema = body.replace(r#","service_tier":"priority""#, r#","properties":{"speed":{"type":"string"}}"#);
+    let found = strictly(&schema, Some(&price)).most;
+    assert!(found.cost < served(found.input_tokens), "a tool's parameter asks for nothing");
 }
 
 #[test]

@@ -156,6 +156,18 @@ export function perRequest(model, exceptions) {
   return matching(exceptions.per_request, `${model.provider}/${model.id}`)?.usd;
 }
 
+/** The prices of service tiers: those of the list, and those that are so many times the standard ones. */
+export function serviceTiers(model, exceptions) {
+  const key = `${model.provider}/${model.id}`;
+  const multiples = exceptions.tiers.filter(({ models }) => models.some((pattern) => matching({ [pattern]: true }, key)));
+  const multiplied = multiples.map(({ name, factor }) => [
+    name,
+    Object.fromEntries(Object.entries(model.usd_per_mtok ?? {}).map(([bucket, usd]) => [bucket, Number((usd * factor).toPrecision(12))])),
+  ]);
+  const tiers = { ...Object.fromEntries(multiplied), ...model.service_tiers };
+  return Object.keys(tiers).length > 0 ? tiers : undefined;
+}
+
 function prices(model, exceptions, key) {
   if (matching(exceptions.unpriced, key)) return "";
   const standard = { ...model.usd_per_mtok };
@@ -166,7 +178,7 @@ function prices(model, exceptions, key) {
     if (request && known) standard.request = request * 1e6;
     sets.push(rates(standard, key));
     for (const tier of model.tiers_above ?? []) sets.push(`>${tier.input_tokens} ${rates(tier.usd_per_mtok, key)}`);
-    for (const [name, tier] of Object.entries(model.service_tiers ?? {}).sort()) sets.push(`${name} ${rates(tier, key)}`);
+    for (const [name, tier] of Object.entries(serviceTiers(model, exceptions) ?? {}).sort()) sets.push(`${name} ${rates(tier, key)}`);
   }
   const units = Object.entries(model.usd_per_unit ?? {}).filter(([, usd]) => usd > 0);
   if (units.length > 0) {

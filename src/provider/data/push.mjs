@@ -12,7 +12,9 @@
 import { readFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { access } from "../../../tests/tools/variables.mjs";
-import { isPriced, line, PER_TOKEN_MODES, perRequest, readCatalogue, readExceptions, withThinking } from "./generate.mjs";
+import {
+  isPriced, line, PER_TOKEN_MODES, perRequest, readCatalogue, readExceptions, serviceTiers, withThinking,
+} from "./generate.mjs";
 
 async function main() {
   const options = readOptions(process.argv.slice(2));
@@ -63,7 +65,8 @@ function entry(model, exceptions) {
   const { mode, context, max_output, dimensions, capabilities, retires } = model;
   const written = { mode, context, max_output, dimensions, capabilities, retires };
   if (isPriced(model, exceptions)) {
-    const { usd_per_mtok, tiers_above, service_tiers } = model;
+    const { usd_per_mtok, tiers_above } = model;
+    const service_tiers = serviceTiers(model, exceptions);
     written.prices = [{ usd_per_mtok, usd_per_request: perRequest(model, exceptions), tiers_above, service_tiers }];
   }
   return JSON.parse(JSON.stringify(written));

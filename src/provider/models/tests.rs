@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use serde::Deserialize;
 
 use super::*;
-use crate::provider::{Bucket, Capabilities, PROVIDERS, Price, Rates};
+use crate::chat::Usage;
+use crate::provider::{Bucket, Capabilities, PROVIDERS, Price, Rates, cost};
 use crate::units::NanoUsd;
 
 fn all() -> Vec<Entry> {
@@ -43,6 +44,26 @@ fn a_known_model_has_its_known_facts() {
     assert_eq!(price.rates.get(Bucket::CacheRead), Some(NanoUsd(1_250_000_000)));
     assert_eq!(price.service_tiers.len(), 2);
     assert_eq!(date().len(), "2026-11".len());
+}
+
+/// What a faster or a regional service costs more is told by no more than a word beside the tokens.
+#[test]
+fn faster_modes_and_regions_have_their_prices() {
+    for (provider, model, tier, nanos) in [
+        ("anthropic", "claude-opus-5-5", "standard", 24_000_000),
+        ("anthropic", "claude-opus-5-5", "fast", 48_000_000),
+        ("anthropic", "claude-opus-5-5", "us", 26_400_000),
+        ("anthropic", "claude-opus-5-5", "fast-us", 52_800_000),
+        ("anthropic", "claude-opus-4-5", "us", 30_000_000),
+        ("openai", "gpt-6-astra", "priority", 120_000_000),
+        ("openai", "gpt-6-astra", "fast", 120_000_000),
+        ("openai", "gpt-6-astra", "ultrafast", 360_000_000),
+    ] {
+        let price = find(provider, model).and_then(|entry| entry.price()).expect("a known price");
+        let service_tier = Some(tier.to_owned());
+        let usage = Usage { input_fresh: 1_000, output_text: 1_000, service_tier, ..Usage::default() };
+        assert_eq!(cost(&usage, &price), Some(NanoUsd(nanos)), "{model} {tier}");
+    }
 }
 
 /// Price lists forget the mark of open models here and there, and efforts are dropped where it is not.

@@ -155,7 +155,9 @@ impl Price {
 
     fn service_tier(&self, usage: &Usage) -> Option<&(String, Rates)> {
         let named = usage.service_tier.as_deref()?;
-        self.service_tiers.iter().find(|(known, _)| known == named)
+        let listed = |name: &str| self.service_tiers.iter().find(|(known, _)| known == name);
+        // OpenAI has two words for one tier.
+        listed(named).or_else(|| listed("priority").filter(|_| named == "fast"))
     }
 }
 

@@ -21,11 +21,12 @@ pub(super) struct Counts {
     server_tool_use: Option<ServerTools>,
     service_tier: Option<String>,
     speed: Option<String>,
+    inference_geo: Option<String>,
     iterations: Option<Vec<Iteration>>,
 }
 readable! { Counts {
     input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens, cache_creation,
-    output_tokens_details, server_tool_use, service_tier, speed, iterations,
+    output_tokens_details, server_tool_use, service_tier, speed, inference_geo, iterations,
 } }
 
 #[derive(Clone, Debug, Default)]
@@ -82,14 +83,15 @@ impl Counts {
         replace(&mut self.server_tool_use, newer.server_tool_use);
         replace(&mut self.service_tier, newer.service_tier);
         replace(&mut self.speed, newer.speed);
+        replace(&mut self.inference_geo, newer.inference_geo);
         replace(&mut self.iterations, newer.iterations);
     }
 
     /// Disjoint buckets; `None` where nothing was counted.
     ///
     /// The top-level counts leave compactions out, and after one cover only the last run of the model, while all of them
-    /// are billed: so the runs are summed up where they are listed. Fast mode has prices of its own and is told by the
-    /// tier `fast`.
+    /// are billed: so the runs are summed up where they are listed. Fast mode and service in one region alone have prices
+    /// of their own, and are told as the tiers `fast`, `us` and `fast-us`.
     pub fn usage(&self) -> Option<Usage> {
         let sum = self.sum_of_runs();
         let counts = sum.as_ref().unwrap_or(self);
@@ -100,7 +102,12 @@ impl Counts {
         let output = counts.output_tokens.unwrap_or(0);
         let reasoning = self.output_tokens_details.as_ref().and_then(|details| details.thinking_tokens);
         let reasoning = reasoning.map(|tokens| tokens.min(output));
-        let fast = self.speed.as_deref() == Some("fast");
+        let dearer = match (self.speed.as_deref(), self.inference_geo.as_deref()) {
+            (Some("fast"), Some("us")) => Some("fast-us"),
+            (Some("fast"), _) => Some("fast"),
+            (_, Some("us")) => Some("us"),
+            _ => None,
+        };
         Some(Usage {
             input_fresh: counts.input_tokens.unwrap_or(0),
             input_cache_read: counts.cache_read_input_tokens,
@@ -109,7 +116,7 @@ impl Counts {
             output_text: output - reasoning.unwrap_or(0),
             output_reasoning: reasoning,
             tool_requests: self.server_tool_use.as_ref().and_then(|tools| tools.web_search_requests),
-            service_tier: if fast { Some("fast".to_owned()) } else { self.service_tier.clone() },
+            service_tier: dearer.map(str::to_owned).or_else(|| self.service_tier.clone()),
             ..Usage::default()
         })
     }
@@ -190,7 +197,11 @@ mod tests {
             r#"{"input_tokens":0,"output_tokens":0}"#,
             r#"{"output_tokens":0,"iterations":[{"type":"compaction","input_tokens":9000,"output_tokens":700}]}"#,
         );
-        assert_eq!((compacted.input_fresh, compacted.output_text), (9000, 700), "a request to compact and nothing else");
+        assert_eq!(
+            (compacted.input_fresh, compacted.output_text),
+            (9000, 700),
+            "a request to compact and nothing else"
+        );
         let refused = usage(
             "{}",
             r#"{"input_tokens":20,"output_tokens":300,"iterations":[
@@ -198,6 +209,21 @@ mod tests {
             {"type":"fallback_message","model":"claude-opus-5-5","input_tokens":20,"output_tokens":300}]}"#,
         );
         assert_eq!((refused.input_fresh, refused.output_text), (40, 304), "what another model said after a refusal");
+    }
+
+    #[test]
+    fn what_costs_more_is_told_as_a_tier() {
+        let tier = |more: &str| usage(&format!(r#"{{"input_tokens":9{more}}}"#), r#"{"output_tokens":5}"#).service_tier;
+        let served = [
+            (r#","service_tier":"standard","inference_geo":"global","speed":"standard""#, Some("standard")),
+            (r#","service_tier":"standard","speed":"fast""#, Some("fast")),
+            (r#","service_tier":"standard","inference_geo":"us""#, Some("us")),
+            (r#","inference_geo":"us","speed":"fast""#, Some("fast-us")),
+            (r#","inference_geo":null"#, None),
+        ];
+        for (said, told) in served {
+            assert_eq!(tier(said).as_deref(), told, "{said}");
+        }
     }
 
     #[test]
