@@ -18,6 +18,12 @@ const BY_CODE: &[(&str, Kind)] = &[
     ("content_policy_violation", Kind::ContentFiltered),
     ("data_inspection_failed", Kind::ContentFiltered),
     ("moderation_blocked", Kind::ContentFiltered),
+    // <https://developers.openai.com/api/reference/resources/responses>: `error.code` of an answer that failed. The
+    // first is said of prompts that were flagged.
+    ("invalid_prompt", Kind::ContentFiltered),
+    ("bio_policy", Kind::ContentFiltered),
+    ("misalignment_policy_violation", Kind::ContentFiltered),
+    ("image_content_policy_violation", Kind::ContentFiltered),
     // Azure's inner error: <https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter>.
     ("ResponsibleAIPolicyViolation", Kind::ContentFiltered),
     ("invalid_api_key", Kind::CredentialRejected),
@@ -75,6 +81,9 @@ const BY_WORDS: &[(&str, Kind)] = &[
     ("security token included in the request is expired", Kind::CredentialRejected),
     // anthropic.error.8b13fd9502: no money left is a 400.
     ("credit balance is too low", Kind::CredentialRejected),
+    // Anthropic, as 400s, too: "This organization has been disabled.", "You have reached your specified API usage limits."
+    ("organization has been disabled", Kind::CredentialRejected),
+    ("specified api usage limits", Kind::CredentialRejected),
     // openrouter.error.ab774acb0a: a refused prompt is a 403.
     ("content violates usage guidelines", Kind::ContentFiltered),
     // vertex.error.ba173de77a: a refused prompt for a picture is a 400.
@@ -158,6 +167,9 @@ pub fn status_of(word: &str) -> u16 {
         "UNAVAILABLE" => 503,
         "timeout_error" | "DEADLINE_EXCEEDED" => 504,
         "overloaded_error" => 529,
+        // Codes that say more than a status, and those of pictures that cannot be read: `image_parse_error` and its like.
+        _ if BY_CODE.iter().any(|(known, _)| *known == word) => 400,
+        _ if word.contains("image") && !word.contains("generation") => 400,
         _ => 502,
     }
 }
@@ -201,6 +213,13 @@ mod tests {
         let cases = [
             (400, "Temperature must be between 0 and 2", None, Kind::BadRequest),
             (422, "missing field", None, Kind::BadRequest),
+            (400, "This organization has been disabled.", Some("invalid_request_error"), Kind::CredentialRejected),
+            (
+                400,
+                "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+                Some("invalid_request_error"),
+                Kind::CredentialRejected,
+            ),
             (401, "Invalid API Key", Some("invalid_request_error"), Kind::CredentialRejected),
             (400, "Incorrect API key provided: xa***yz", None, Kind::CredentialRejected),
             (400, "prompt is too long: 208310 tokens > 200000 maximum", None, Kind::ContextLength),

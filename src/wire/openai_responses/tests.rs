@@ -1,5 +1,6 @@
 use super::*;
 use crate::chat::{Event, Fold, Part};
+use crate::failure::Kind;
 use crate::json::Raw;
 use crate::provider::{Capabilities, ModelFacts, Quirks};
 use crate::wire::sse::Frame;
@@ -149,4 +150,24 @@ fn an_end_that_tells_everything_at_once_is_enough() {
     };
     assert_eq!(shown(&from_stream), shown(&plain));
     assert_eq!(Raw::EMPTY_OBJECT.get(), shown(&plain)[2]);
+}
+
+#[test]
+fn an_answer_that_failed_by_the_callers_doing_is_not_the_providers_fault() {
+    for (code, kind) in [
+        ("context_length_exceeded", Kind::ContextLength),
+        ("invalid_prompt", Kind::ContentFiltered),
+        ("bio_policy", Kind::ContentFiltered),
+        ("image_parse_error", Kind::BadRequest),
+        ("invalid_base64_image", Kind::BadRequest),
+        ("image_content_policy_violation", Kind::ContentFiltered),
+        ("server_error", Kind::Unavailable),
+        ("vector_store_timeout", Kind::Unavailable),
+    ] {
+        let failed = format!(
+            r#"{{"type":"response.failed","response":{{"status":"failed","error":{{"code":"{code}","message":"No."}}}}}}"#
+        );
+        let (fold, _) = streamed(&[&failed]);
+        assert_eq!(fold.finish().unwrap_err().kind, kind, "{code}");
+    }
 }
