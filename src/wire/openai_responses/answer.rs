@@ -30,7 +30,7 @@ pub fn read_answer<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Answer<'b>, Fa
     }
     let called = whole.parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
     let end = ending::reason(&response, called);
-    let usage = usage::read(&response, whole.searches, quirks);
+    let usage = usage::read(&response, whole.billed, quirks);
     let Whole { parts, media, logprobs, .. } = whole;
     Ok(Answer {
         id: response.id.unwrap_or_default(),
@@ -62,11 +62,12 @@ struct Whole<'a> {
     parts: Vec<Part<'a>>,
     media: Vec<Media<'a>>,
     logprobs: Option<Raw<'a>>,
-    searches: u64,
+    billed: usage::Billed,
 }
 
 impl<'a> Whole<'a> {
     fn take(&mut self, item: Item<'a>, quirks: &Quirks) {
+        self.billed.note(&item);
         match item.kind.as_ref().map(Text::escaped) {
             Some("message") => item.content.into_iter().flatten().for_each(|content| self.said(content)),
             Some("reasoning") => {
@@ -92,7 +93,6 @@ impl<'a> Whole<'a> {
                 signature: None,
             }),
             Some("image_generation_call") => self.media.extend(picture(item)),
-            Some("web_search_call") => self.searches += 1,
             _ => {}
         }
     }
@@ -134,6 +134,7 @@ impl<'a> Item<'a> {
             input: None,
             result: None,
             output_format: None,
+            action: None,
         }
     }
 }

@@ -33,8 +33,7 @@ pub struct Decoder {
     told: bool,
     /// A tool of the caller's was called.
     called: bool,
-    /// Searches that the provider made.
-    searches: u64,
+    billed: usage::Billed,
     state: State,
 }
 
@@ -77,7 +76,15 @@ impl Decoder {
     #[must_use]
     pub fn new(quirks: &Quirks) -> Decoder {
         let open = Vec::new();
-        Decoder { quirks: *quirks, open, next: 0, told: false, called: false, searches: 0, state: State::Waiting }
+        Decoder {
+            quirks: *quirks,
+            open,
+            next: 0,
+            told: false,
+            called: false,
+            billed: usage::Billed::default(),
+            state: State::Waiting,
+        }
     }
 
     fn start(&mut self, response: Option<&RawValue>, sink: &mut dyn Sink) {
@@ -198,6 +205,7 @@ impl Decoder {
             Ok(item) => item,
             Err(failure) => return Decoded::Corrupt(failure.cause.unwrap_or_default().to_string()),
         };
+        self.billed.note(&item);
         let done = match item.kind.as_ref().map(Text::escaped) {
             Some("message") => self.message_done(output, &item, sink),
             Some("reasoning") => self.reasoning_done(output, item, sink),
@@ -205,10 +213,6 @@ impl Decoder {
                 if let Some(media) = picture(item) {
                     sink.event(Event::MediaDelta { choice: 0, media });
                 }
-                Decoded::Taken
-            }
-            Some("web_search_call") => {
-                self.searches += 1;
                 Decoded::Taken
             }
             _ => match call(&item) {
@@ -307,7 +311,7 @@ impl Decoder {
     }
 
     fn usage(&self, response: &Response<'_>) -> Option<Usage> {
-        usage::read(response, self.searches, &self.quirks)
+        usage::read(response, self.billed, &self.quirks)
     }
 
     fn annotate(&mut self, event: &StreamEvent<'_>, sink: &mut dyn Sink) -> Decoded {

@@ -153,6 +153,25 @@ fn an_end_that_tells_everything_at_once_is_enough() {
 }
 
 #[test]
+fn what_is_billed_beside_the_tokens_is_counted() {
+    let items = r#"{"type":"web_search_call","action":{"type":"search","query":"x"}},
+        {"type":"web_search_call","action":{"type":"open_page","url":"https://x.example"}},
+        {"type":"web_search_call","action":{"type":"find_in_page"}},{"type":"web_search_call"},
+        {"type":"code_interpreter_call","code":"1"},{"type":"mcp_call"}"#;
+    let told = r#","tool_usage":{"image_gen":{"total_tokens":0},"web_search":{"num_requests":1}}"#;
+    for (told, requests) in [("", Some(3)), (told, Some(2))] {
+        let body = format!(
+            r#"{{"status":"completed","output":[{items}],"usage":{{"input_tokens":1,"output_tokens":1}}{told}}}"#
+        );
+        let plain = read_answer(body.as_bytes(), &Quirks::NONE).unwrap();
+        let (fold, _) = streamed(&[&format!(r#"{{"type":"response.completed","response":{body}}}"#)]);
+        let streamed = fold.finish().unwrap();
+        let counted = [plain, streamed].map(|answer| answer.usage.unwrap().tool_requests);
+        assert_eq!(counted, [requests, requests], "{told}");
+    }
+}
+
+#[test]
 fn an_answer_that_failed_by_the_callers_doing_is_not_the_providers_fault() {
     for (code, kind) in [
         ("context_length_exceeded", Kind::ContextLength),

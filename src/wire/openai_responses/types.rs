@@ -19,11 +19,13 @@ pub(super) struct Response<'a> {
     /// Each is read by its own kind, so that one of a new kind cannot make the answer unreadable.
     pub output: Option<Vec<&'a RawValue>>,
     pub usage: Option<Raw<'a>>,
+    /// What tools of the provider's used beside that.
+    pub tool_usage: Option<Raw<'a>>,
     pub service_tier: Option<Text<'a>>,
 }
 readable! { Response<'a> {
     id: text, model: text, created_at: count, status: text, error: present, incomplete_details, output, usage: object,
-    service_tier: text,
+    tool_usage: object, service_tier: text,
 } }
 
 /// Why an answer is not complete.
@@ -49,10 +51,12 @@ pub(super) struct Item<'a> {
     /// A generated picture, in base64.
     pub result: Option<Text<'a>>,
     pub output_format: Option<Text<'a>>,
+    /// What a search did.
+    pub action: Option<Raw<'a>>,
 }
 readable! { Item<'a> {
     kind = "type": text, id: text, content, summary, encrypted_content: text, call_id: text, name: text,
-    arguments: text, input: text, result: text, output_format: text,
+    arguments: text, input: text, result: text, output_format: text, action,
 } }
 
 /// A part of a message or of reasoning.

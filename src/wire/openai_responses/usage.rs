@@ -1,8 +1,8 @@
-//! Token counts, and searches that the provider made.
+//! Token counts, and what the provider's own tools did.
 
-use super::types::Response;
+use super::types::{Item, Response};
 use crate::chat::Usage;
-use crate::json::{Raw, readable};
+use crate::json::{Raw, Text, readable};
 use crate::provider::Quirks;
 use crate::units::NanoUsd;
 use crate::wire::openai_chat::types::count;
@@ -40,11 +40,34 @@ struct OutputDetails {
 }
 readable! { OutputDetails { reasoning_tokens: count } }
 
+/// What the provider's own tools did that is billed beside the tokens, as far as the answer's items tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Billed {
+    searches: u64,
+    /// Of files, runs of code, pictures.
+    others: u64,
+}
+
+impl Billed {
+    /// Counts an item that is complete.
+    pub fn note(&mut self, item: &Item<'_>) {
+        match item.kind.as_ref().map(Text::escaped) {
+            Some("web_search_call") => {
+                // Opening a page that was found costs nothing, nor does looking for words in it.
+                let did = item.action.as_ref().and_then(|action| action.member("type")).and_then(Raw::into_text);
+                let reads = did.is_some_and(|did| matches!(did.escaped(), "open_page" | "find_in_page" | "find"));
+                self.searches += u64::from(!reads);
+            }
+            Some("file_search_call" | "code_interpreter_call" | "image_generation_call") => self.others += 1,
+            _ => {}
+        }
+    }
+}
+
 /// Tokens of one answer; `None` where it counts nothing.
 ///
-/// `input_tokens` includes cached ones and those written to the cache, `output_tokens` includes reasoning. `searches`
-/// is how many the provider made, as far as the answer's items tell.
-pub(super) fn read(response: &Response<'_>, searches: u64, quirks: &Quirks) -> Option<Usage> {
+/// `input_tokens` includes cached ones and those written to the cache, `output_tokens` includes reasoning.
+pub(super) fn read(response: &Response<'_>, billed: Billed, quirks: &Quirks) -> Option<Usage> {
     let written: Written<'_> = response.usage.as_ref()?.read_borrowed().ok()?;
     let input = written.input_tokens.or(written.prompt_tokens);
     let output = written.output_tokens.or(written.completion_tokens);
@@ -56,14 +79,16 @@ pub(super) fn read(response: &Response<'_>, searches: u64, quirks: &Quirks) -> O
     let stored = input_details.cache_write_tokens.map(|tokens| tokens.min(left));
     let thought = written.output_tokens_details.and_then(|details| details.reasoning_tokens);
     let thought = thought.map(|tokens| tokens.min(output));
-    let searches = written.num_server_side_tools_used.unwrap_or(searches);
+    let told = response.tool_usage.as_ref().and_then(|usage| usage.member("web_search")?.member("num_requests"));
+    let searches = told.and_then(|told| told.read().ok()).unwrap_or(billed.searches);
+    let requests = written.num_server_side_tools_used.unwrap_or(billed.others.saturating_add(searches));
     Some(Usage {
         input_fresh: left - stored.unwrap_or(0),
         input_cache_read: cached,
         input_cache_write: stored,
         output_text: output - thought.unwrap_or(0),
         output_reasoning: thought,
-        tool_requests: Some(searches).filter(|searches| *searches > 0),
+        tool_requests: Some(requests).filter(|requests| *requests > 0),
         stated_cost: written.cost.filter(|_| quirks.states_cost).and_then(|cost| NanoUsd::parse_usd_up(cost.get())),
         service_tier: response
             .service_tier
@@ -82,7 +107,7 @@ mod tests {
     fn the_names_of_chat_completions_count_too() {
         let body = r#"{"usage":{"prompt_tokens":12,"completion_tokens":5,"input_tokens_details":{"cached_tokens":2}}}"#;
         let response: Response<'_> = crate::json::from_str(body).expect("an answer");
-        let usage = read(&response, 0, &Quirks::NONE).expect("usage");
+        let usage = read(&response, Billed::default(), &Quirks::NONE).expect("usage");
         assert_eq!((usage.input_fresh, usage.input_cache_read, usage.output_text), (10, Some(2), 5));
     }
 }
