@@ -180,6 +180,10 @@ fn item<'a>(
         }
         // What the provider's own tools did: the text behind them tells what came of it.
         Some(own) if is_of_own_tool(own) => unsayable(request, own),
+        // A summary that only its maker can read, beside what it sums up: alone it is all that is left of that.
+        Some("compaction") if request.messages.iter().any(|message| message.role == Role::Assistant) => {
+            unsayable(request, "compaction");
+        }
         Some(other) => {
             let other: String = other.chars().take(64).collect();
             let message = format!("Items of type `{other}` mean nothing to this model's provider.");
@@ -220,7 +224,6 @@ pub(super) fn is_of_own_tool(kind: &str) -> bool {
             | "tool_search_call"
             | "program"
             | "program_output"
-            | "compaction"
             | "x_search_call"
     )
 }

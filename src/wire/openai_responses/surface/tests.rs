@@ -122,6 +122,20 @@ fn tools_of_the_provider_alone_are_refused_elsewhere_and_the_rest_is_listed() {
     assert!(request.web_search.is_some() && request.untranslatable.is_none() && request.tool_choice.is_none());
 }
 
+#[test]
+fn a_summary_that_only_its_maker_can_read_is_not_dropped_where_it_is_all_there_is() {
+    let summary = json!({"type": "compaction", "id": "cmp", "encrypted_content": "gAAA"});
+    let (asked, said) = (json!({"role": "user", "content": "hi"}), json!({"role": "assistant", "content": "Hello."}));
+    for input in [json!([summary, asked]), json!([asked, summary])] {
+        let body = request(input, json!({}));
+        let failure = read_request(body.as_bytes()).unwrap().untranslatable.expect(&body);
+        assert_eq!(failure.kind, Kind::Unsupported, "{body}");
+    }
+    let body = request(json!([asked, said, summary, asked]), json!({}));
+    let request = read_request(body.as_bytes()).unwrap();
+    assert_eq!((request.untranslatable, request.unsayable.as_slice()), (None, &["compaction".into()][..]));
+}
+
 /// What an agent of Codex's kind sends: free-form tools, encrypted thoughts and its own bookkeeping.
 const AGENT: &str = include_str!("../../../../tests/fixtures/agents/codex.json");
 
