@@ -101,7 +101,8 @@ fn member<'a>(place: &Place<'_>, key: &str, cursor: &mut Cursor<'a>, members: &m
         "type" => members.kind = place.text(cursor)?,
         "text" => members.text = place.text(cursor)?,
         "refusal" => members.refusal = place.text(cursor)?,
-        "cache_control" => members.cache = place.cache_mark(cursor)?,
+        // The latter is OpenAI's own word for a mark.
+        "cache_control" | "prompt_cache_breakpoint" => members.cache = place.cache_mark(cursor)?,
         "image_url" | "video_url" => match cursor.kind() {
             Some(Kind::String) => members.source = place.text(cursor)?.map(linked),
             _ => url_object(place, cursor, members)?,

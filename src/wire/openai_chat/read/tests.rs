@@ -70,7 +70,7 @@ fn content_parts() {
     let body = conversation(
         r#"[{"role":"user","content":[
         {"type":"text","text":"a","cache_control":{"type":"ephemeral"}},
-        {"type":"image_url","image_url":{"url":"https://x.test/a.png","detail":"low"}},
+        {"type":"image_url","image_url":{"url":"https://x.test/a.png","detail":"low"},"prompt_cache_breakpoint":{"mode":"explicit"}},
         {"image_url":"data:image/png;base64,AAAA","type":"image_url"},
         {"type":"input_audio","input_audio":{"data":"BBBB","format":"mp3"}},
         {"type":"video_url","video_url":{"url":"https://x.test/a.mp4"}},
@@ -85,7 +85,11 @@ fn content_parts() {
     let url = |url: &'static str| Source::Url(Text::escape(url));
     let expected = [
         Part::Text { text: Text::escape("a"), cache: Some(CacheMark::Short), citations: Vec::new(), signature: None },
-        Part::Image { source: url("https://x.test/a.png"), detail: Some(Text::escape("low")), cache: None },
+        Part::Image {
+            source: url("https://x.test/a.png"),
+            detail: Some(Text::escape("low")),
+            cache: Some(CacheMark::Short),
+        },
         Part::Image { source: inline("image/png", "AAAA"), detail: None, cache: None },
         Part::Audio { source: inline("audio/mpeg", "BBBB") },
         Part::Video { source: url("https://x.test/a.mp4") },

@@ -1,6 +1,6 @@
 //! Items of the conversation.
 
-use crate::chat::{Arguments, Message, Part, Request, Role, Signature, SignatureRole, Source, Tool};
+use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role, Signature, SignatureRole, Source, Tool};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Object, Raw, Text};
 use crate::wire::carried::{self, Owner};
@@ -32,6 +32,7 @@ struct Members<'a> {
     filename: Option<Text<'a>>,
     tools: Option<Raw<'a>>,
     execution: Option<Text<'a>>,
+    cache: Option<CacheMark>,
 }
 
 /// Reads `input`: a string, or items. Answers whether there is any.
@@ -83,6 +84,7 @@ fn members<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>) -> Result<Members<'a>
             "tools" => members.tools = Some(cursor.value()?).filter(Raw::is_array),
             "filename" => members.filename = place.text(cursor)?,
             "execution" => members.execution = place.text(cursor)?,
+            "prompt_cache_breakpoint" => members.cache = place.cache_mark(cursor)?,
             _ => drop(cursor.value()?),
         }
         Ok::<(), Failure>(())
@@ -283,15 +285,20 @@ fn part<'a>(place: &Place<'_>, members: Members<'a>, request: &mut Request<'a>) 
     let kind = members.kind.ok_or_else(|| kind_place.missing())?;
     let missing = |key: &str| place.member(key).missing();
     Ok(Some(match &*kind.decode() {
-        "input_text" | "output_text" | "text" | "summary_text" => words(members.text.ok_or_else(|| missing("text"))?),
+        "input_text" | "output_text" | "text" | "summary_text" => Part::Text {
+            text: members.text.ok_or_else(|| missing("text"))?,
+            cache: members.cache,
+            citations: Vec::new(),
+            signature: None,
+        },
         "refusal" => Part::Refusal { text: members.refusal.ok_or_else(|| missing("refusal"))? },
         "input_image" => {
             let source = members.source.ok_or_else(|| missing("image_url"))?;
-            Part::Image { source, detail: members.detail.filter(|detail| !detail.is("auto")), cache: None }
+            Part::Image { source, detail: members.detail.filter(|detail| !detail.is("auto")), cache: members.cache }
         }
         "input_file" => {
             let source = members.source.ok_or_else(|| missing("file_data"))?;
-            Part::File { source, name: members.filename, cache: None }
+            Part::File { source, name: members.filename, cache: members.cache }
         }
         other => {
             let failure =

@@ -3,7 +3,9 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::chat::{BlockKind, EndKind, EndReason, Event, Part, Role, Signature, SignatureRole, Sink, Tool, ToolChoice};
+use crate::chat::{
+    BlockKind, CacheMark, EndKind, EndReason, Event, Part, Role, Signature, SignatureRole, Sink, Tool, ToolChoice,
+};
 use crate::failure::{Failure, Kind};
 use crate::json::Text;
 use crate::provider::{Capabilities, ModelFacts, Quirks};
@@ -120,6 +122,20 @@ fn tools_of_the_provider_alone_are_refused_elsewhere_and_the_rest_is_listed() {
     let request = read_request(body.as_bytes()).unwrap();
     assert_eq!(request.unsayable, ["web_search_call", "max_tool_calls", "store", "text.verbosity", "truncation"]);
     assert!(request.web_search.is_some() && request.untranslatable.is_none() && request.tool_choice.is_none());
+}
+
+#[test]
+fn a_breakpoint_of_the_prompt_cache_is_a_mark_like_any_other() {
+    let mark = json!({"mode": "explicit"});
+    let content = json!([{"type": "input_text", "text": "a", "prompt_cache_breakpoint": mark}, {"type": "input_text", "text": "b"},
+        {"type": "input_image", "image_url": "https://x.example/a.png", "prompt_cache_breakpoint": mark}]);
+    let body = request(json!([{"role": "user", "content": content}]), json!({}));
+    let request = read_request(body.as_bytes()).unwrap();
+    let marks = request.messages[0].parts.iter().map(|part| match part {
+        Part::Text { cache, .. } | Part::Image { cache, .. } => *cache,
+        _ => None,
+    });
+    assert_eq!(marks.collect::<Vec<_>>(), [Some(CacheMark::Short), None, Some(CacheMark::Short)]);
 }
 
 #[test]
