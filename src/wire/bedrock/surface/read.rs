@@ -105,7 +105,9 @@ fn inference<'a>(
 /// A field of the model's own protocol: those that ask to think, and those that other protocols have, too.
 fn own<'a>(place: &Place<'_>, key: &str, cursor: &mut Cursor<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
     match key {
-        "thinking" | "reasoning_config" | "reasoningConfig" => request.reasoning = thinking(place, cursor)?,
+        "thinking" | "reasoning_config" | "reasoningConfig" => {
+            request.reasoning = thinking(place, cursor, request.reasoning.take())?;
+        }
         "reasoning_effort" => {
             let effort = place.text(cursor)?.and_then(|word| Effort::parse(&word.decode()));
             request.reasoning = effort.map(|effort| Reasoning { effort: Some(effort), ..Reasoning::default() });
@@ -117,16 +119,16 @@ fn own<'a>(place: &Place<'_>, key: &str, cursor: &mut Cursor<'a>, request: &mut 
     Ok(())
 }
 
-/// `{"type", "budget_tokens"}`, or `{"type", "maxReasoningEffort"}`.
-fn thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoning>, Failure> {
+/// `{"type", "budget_tokens"}`, or `{"type", "maxReasoningEffort"}`, beside what was said of it elsewhere.
+fn thinking(place: &Place<'_>, cursor: &mut Cursor<'_>, said: Option<Reasoning>) -> Result<Option<Reasoning>, Failure> {
     if !place.opens(cursor)? {
-        return Ok(None);
+        return Ok(said);
     }
-    let mut wish = Reasoning::default();
+    let mut wish = said.unwrap_or_default();
     cursor.members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
-            "type" => wish.enabled = place.text(cursor)?.map(|kind| !kind.is("disabled")),
+            "type" => wish.enabled = place.text(cursor)?.map(|kind| !kind.is("disabled") && !kind.is("between_tools")),
             "budget_tokens" => wish.max_tokens = place.count(cursor)?,
             "maxReasoningEffort" => {
                 wish.effort = place.text(cursor)?.and_then(|word| Effort::parse(&word.decode()));
@@ -138,10 +140,14 @@ fn thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoni
     Ok(Some(wish))
 }
 
-/// `{"textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"name", "description", "schema"}}}}`, the schema
-/// being text itself.
+/// `{"effort", "textFormat": {"type": "json_schema", "structure": {"jsonSchema": {"name", "description", "schema"}}}}`, the
+/// schema being text itself.
 fn shape<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
     let Some(config) = place.object(cursor)? else { return Ok(()) };
+    let effort = config.member("effort").and_then(Raw::into_text).and_then(|word| Effort::parse(&word.decode()));
+    if effort.is_some() {
+        request.reasoning.get_or_insert_default().effort = effort;
+    }
     let structure = config.member("textFormat").and_then(|format| format.member("structure")?.member("jsonSchema"));
     let Some(json) = structure else { return Ok(()) };
     let text = |key: &str| json.member(key).and_then(Raw::into_text).map(Text::into_owned);

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chat::{
-    BlockKind, CacheMark, EndKind, EndReason, Event, Part, Role, Signature, SignatureRole, Sink, Source,
+    BlockKind, CacheMark, Effort, EndKind, EndReason, Event, Part, Role, Signature, SignatureRole, Sink, Source,
 };
 use crate::chat::{Tool, ToolChoice, Usage};
 use crate::failure::{Failure, Kind};
@@ -139,6 +139,24 @@ fn a_whole_request_is_read() {
     assert_eq!(request.reasoning.as_ref().and_then(|wish| wish.max_tokens), Some(2000));
     assert_eq!(request.unsayable, ["odd", "performanceConfig"]);
     assert!(request.untranslatable.is_none() && sampling.top_k.is_some());
+}
+
+#[test]
+fn an_effort_is_read_wherever_it_stands() {
+    let (config, thinking) = (json!({"effort": "low"}), json!({"thinking": {"type": "adaptive"}}));
+    let hello = json!([{"role": "user", "content": [{"text": "Hi"}]}]);
+    for body in [
+        format!(r#"{{"messages":{hello},"outputConfig":{config},"additionalModelRequestFields":{thinking}}}"#),
+        format!(r#"{{"messages":{hello},"additionalModelRequestFields":{thinking},"outputConfig":{config}}}"#),
+    ] {
+        let request = read_request(body.as_bytes()).expect("a request");
+        let wish = request.reasoning.expect("a wish");
+        assert_eq!((wish.effort, wish.enabled), (Some(Effort::Low), Some(true)), "{body}");
+    }
+    let between = json!({"thinking": {"type": "between_tools"}});
+    let body = format!(r#"{{"messages":{hello},"additionalModelRequestFields":{between}}}"#);
+    let request = read_request(body.as_bytes()).expect("a request");
+    assert_eq!(request.reasoning.and_then(|wish| wish.enabled), Some(false));
 }
 
 #[test]
