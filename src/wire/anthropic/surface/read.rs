@@ -118,7 +118,11 @@ impl<'a> Reading<'a> {
             match &*key {
                 "effort" => self.effort = place.text(cursor)?.and_then(|word| Effort::parse(&word.decode())),
                 "format" => self.output_format(&place, cursor)?,
-                _ => drop(cursor.value()?),
+                other => {
+                    if !cursor.value()?.is_null() {
+                        content::unsayable(&mut self.request, format!("output_config.{other}"));
+                    }
+                }
             }
             Ok::<(), Failure>(())
         })

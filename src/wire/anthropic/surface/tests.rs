@@ -426,3 +426,12 @@ fn the_first_token_alone_is_a_wish_that_a_newer_claude_refuses() {
     assert_eq!(sent("claude-opus-4-8"), (Value::Null, json!(1), "top_k=dropped".to_owned()));
     assert_eq!(sent("claude-opus-4-6"), (json!(1), json!(1), String::new()));
 }
+
+#[test]
+fn what_else_is_said_of_the_output_is_listed() {
+    let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}],
+        "output_config": {"effort": "low", "task_budget": {"type": "tokens", "total": 9000}, "format": null}});
+    let body = body.to_string();
+    let request = read_request(body.as_bytes()).expect("a request");
+    assert_eq!(request.unsayable, ["output_config.task_budget"]);
+}

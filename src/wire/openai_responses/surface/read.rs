@@ -87,7 +87,7 @@ impl<'a> Reading<'a> {
             "temperature" => request.sampling.temperature = place.number(cursor)?,
             "top_p" => request.sampling.top_p = place.number(cursor)?,
             "top_logprobs" => request.sampling.top_logprobs = place.count(cursor)?.filter(|top| *top > 0),
-            "reasoning" => request.reasoning = reasoning(&place, cursor)?,
+            "reasoning" => request.reasoning = reasoning(&place, cursor, &mut request.unsayable)?,
             "text" => text(&place, cursor, request)?,
             "include" => {
                 if place.texts(cursor)?.iter().any(|word| word.is("message.output_text.logprobs")) {
@@ -148,7 +148,11 @@ impl<'a> Reading<'a> {
 }
 
 /// `{"effort", "summary"}`. Thoughts are shown to those who ask for a summary of them.
-fn reasoning(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoning>, Failure> {
+fn reasoning(
+    place: &Place<'_>,
+    cursor: &mut Cursor<'_>,
+    unsayable: &mut Vec<Cow<'_, str>>,
+) -> Result<Option<Reasoning>, Failure> {
     if !place.opens(cursor)? {
         return Ok(None);
     }
@@ -166,6 +170,11 @@ fn reasoning(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reason
             "summary" | "generate_summary" => {
                 if place.text(cursor)?.is_some_and(|word| !word.is("none")) {
                     wish.exclude = false;
+                }
+            }
+            "mode" => {
+                if place.text(cursor)?.is_some_and(|word| !word.is("standard")) {
+                    unsayable.push(Cow::Borrowed("reasoning.mode"));
                 }
             }
             _ => drop(cursor.value()?),

@@ -116,11 +116,14 @@ fn tools_of_the_provider_alone_are_refused_elsewhere_and_the_rest_is_listed() {
     assert_eq!((failure.kind, failure.param.as_deref()), (Kind::Unsupported, Some("tools.0")));
     let body = request(
         json!([{"type": "web_search_call", "id": "ws"}, {"role": "user", "content": "hi"}]),
-        json!({"truncation": "auto", "max_tool_calls": 3, "text": {"verbosity": "low"}, "store": true,
+        json!({"truncation": "auto", "max_tool_calls": 3, "text": {"verbosity": "low"}, "store": true, "reasoning": {"mode": "pro"},
             "tools": [{"type": "web_search", "search_context_size": "low"}], "tool_choice": {"type": "web_search"}}),
     );
     let request = read_request(body.as_bytes()).unwrap();
-    assert_eq!(request.unsayable, ["web_search_call", "max_tool_calls", "store", "text.verbosity", "truncation"]);
+    assert_eq!(
+        request.unsayable,
+        ["web_search_call", "max_tool_calls", "reasoning.mode", "store", "text.verbosity", "truncation"]
+    );
     assert!(request.web_search.is_some() && request.untranslatable.is_none() && request.tool_choice.is_none());
 }
 
