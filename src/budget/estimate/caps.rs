@@ -61,6 +61,8 @@ impl Caps {
                 caps.predicted = caps.predicted.saturating_add(bytes);
                 Ok(())
             }
+            // Of Responses, which only has a provider sum up in it; as an object it may just forget.
+            "context_management" => caps.names("a summary by the provider", cursor, |kind| kind == Kind::Array),
             // As text it is one.
             "prompt" => caps.names("a stored prompt", cursor, |kind| kind == Kind::Object),
             name => match UNBOUNDED.iter().find(|(known, _)| *known == name) {

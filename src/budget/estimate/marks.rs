@@ -184,7 +184,15 @@ fn words(letter: u8) -> &'static [(&'static str, Mark)] {
         ],
         b't' => &[("tools\"", Mark::Tools)],
         b'u' => &[("urlContext\"", Mark::Named(SEARCH)), ("url_context\"", Mark::Named(SEARCH))],
-        b'v' => &[("video_url\"", Mark::Medium), ("video/", Mark::Document), ("video\"", Mark::Enclosed)],
+        b'v' => &[
+            ("vertexAiSearch\"", Mark::Named(SEARCH)),
+            ("vertex_ai_search\"", Mark::Named(SEARCH)),
+            ("vertexRagStore\"", Mark::Named(SEARCH)),
+            ("vertex_rag_store\"", Mark::Named(SEARCH)),
+            ("video_url\"", Mark::Medium),
+            ("video/", Mark::Document),
+            ("video\"", Mark::Enclosed),
+        ],
         b'w' => &[("web_search", Mark::Typed(SEARCH)), ("web_fetch", Mark::Typed(SEARCH))],
         _ => &[],
     }
@@ -298,7 +306,7 @@ mod tests {
     fn each_word_is_looked_for_by_its_own_first_letter() {
         let all = |letter: u8| words(letter).iter().map(move |(word, _)| (letter, word));
         let found: Vec<_> = (0..=u8::MAX).flat_map(all).collect();
-        assert_eq!(found.len(), 66);
+        assert_eq!(found.len(), 70);
         assert!(found.iter().all(|(letter, word)| word.as_bytes()[0] == *letter), "{found:?}");
     }
 }
