@@ -11,8 +11,9 @@ pub(super) fn reason<'a>(response: &Response<'a>, called: bool) -> EndReason<'a>
     let status = response.status.clone();
     let why = response.incomplete_details.as_ref().and_then(|details| details.reason.clone());
     let kind = match (status.as_ref().map(Text::escaped), why.as_ref().map(Text::escaped)) {
-        (Some("incomplete"), Some("max_output_tokens" | "max_tokens")) => EndKind::Length,
         (Some("incomplete"), Some("content_filter")) => EndKind::ContentFilter,
+        // `max_output_tokens` or its like; whatever it was, the answer is cut.
+        (Some("incomplete"), _) => EndKind::Length,
         (Some("completed") | None, _) if called => EndKind::ToolCalls,
         (Some("completed") | None, _) => EndKind::Stop,
         (Some("cancelled"), _) => EndKind::Error,

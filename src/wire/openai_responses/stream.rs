@@ -282,12 +282,16 @@ impl Decoder {
         }
     }
 
-    fn finished(&mut self, response: Option<&RawValue>, sink: &mut dyn Sink) -> Decoded {
+    /// The response is over, in the way that its last event is named for.
+    fn finished(&mut self, way: &str, response: Option<&RawValue>, sink: &mut dyn Sink) -> Decoded {
         let Some(raw) = response else { return Decoded::Corrupt("an end without its response".to_owned()) };
-        let response: Response<'_> = match crate::json::from_str(raw.get()) {
+        let mut response: Response<'_> = match crate::json::from_str(raw.get()) {
             Ok(response) => response,
             Err(error) => return Decoded::Corrupt(error.to_string()),
         };
+        if way != "completed" || response.status.is_none() {
+            response.status = Some(Text::escape(way));
+        }
         if !self.told {
             for (output, item) in (0..).zip(response.output.iter().flatten()) {
                 if let decoded @ Decoded::Corrupt(_) = self.item_done(output, item, sink) {
@@ -419,7 +423,8 @@ impl StreamDecoder for Decoder {
                 return event.item.map_or_else(|| lacks(kind), |item| self.item_done(output, item, sink));
             }
             "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
-                return self.finished(event.response, sink);
+                let way = kind.strip_prefix("response.").unwrap_or(kind);
+                return self.finished(way, event.response, sink);
             }
             "error" => {
                 self.state = State::Failed;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::chat::{Event, Fold, Part};
+use crate::chat::{EndKind, Event, Fold, Part};
 use crate::failure::Kind;
 use crate::json::Raw;
 use crate::provider::{Capabilities, ModelFacts, Quirks};
@@ -189,4 +189,23 @@ fn an_answer_that_failed_by_the_callers_doing_is_not_the_providers_fault() {
         let (fold, _) = streamed(&[&failed]);
         assert_eq!(fold.finish().unwrap_err().kind, kind, "{code}");
     }
+}
+
+/// What broke off is no clean end, however little its last event says.
+#[test]
+fn an_answer_ends_the_way_that_its_last_event_is_named_for() {
+    let ended = |name: &str, response: &str| {
+        let last = format!(r#"{{"type":"response.{name}","response":{response}}}"#);
+        streamed(&[r#"{"type":"response.output_text.delta","output_index":0,"delta":"Hi"}"#, &last]).0.finish()
+    };
+    let kind = |name: &str, response: &str| ended(name, response).unwrap().choices.remove(0).end.kind;
+    for response in ["{}", r#"{"status":"in_progress"}"#, r#"{"status":"completed"}"#] {
+        assert!(ended("failed", response).is_err(), "{response}");
+        assert_eq!(kind("incomplete", response), EndKind::Length, "{response}");
+        assert_eq!(kind("cancelled", response), EndKind::Error, "{response}");
+    }
+    assert_eq!(kind("completed", "{}"), EndKind::Stop);
+    let cut = r#"{"status":"incomplete","incomplete_details":{"reason":"max_time"},"output":[]}"#;
+    assert_eq!(kind("completed", cut), EndKind::Length, "where the status says more than the name");
+    assert_eq!(read_answer(cut.as_bytes(), &Quirks::NONE).unwrap().choices[0].end.kind, EndKind::Length);
 }
