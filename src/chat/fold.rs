@@ -187,6 +187,14 @@ impl EndReason<'_> {
     pub fn plain(kind: EndKind) -> EndReason<'static> {
         EndReason { kind, raw: None }
     }
+
+    /// What a generation that failed ([`EndKind::Error`]) is told as where an error is told.
+    #[must_use]
+    pub fn failure(&self) -> Failure {
+        let word = self.raw.as_ref().map(Text::decode).unwrap_or_default();
+        let message = format!("The provider says that generation failed: {word}");
+        Failure::bad_answer(message.trim_end_matches(": "))
+    }
 }
 
 /// One `logprobs` object out of the pieces of a stream: their `content` and `refusal` arrays end to end.

@@ -104,7 +104,10 @@ impl Gateway {
             let served = served.map(|served| Tried { usage: Some(usage.clone()), cost: own_cost, ..served });
             closing.latchkey = Some(call.explanation(served.as_ref()));
         }
-        let written = answer.write(&closing)?;
+        let written = match answer.write(&closing) {
+            Ok(written) => written,
+            Err(failure) => return Ok(self.leave(call, Some(usage), failure, now)),
+        };
         let flaw = answer.flaw(call);
         call.flaw = flaw;
         self.report_served(call, Some(&usage), now);
@@ -129,6 +132,9 @@ impl Gateway {
     /// A stream was asked for and came in one piece, as servers that cannot stream answer: the caller gets a stream.
     pub(super) fn stream_whole(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
         let (mut pipe, mut out) = self.as_stream(call, body, now)?;
+        if let Some(failure) = pipe.failure() {
+            return Ok(self.lose(call, &pipe, failure, now));
+        }
         let closing = self.settle(call, &pipe, None, now);
         pipe.close(&closing, &mut out);
         Ok(Step::Respond(call.dress(stream_head(out, call.asked.layout), now)))
@@ -227,7 +233,7 @@ impl Plain<'_> {
     pub(super) fn write(&self, closing: &Closing) -> Result<Vec<u8>, Failure> {
         Ok(match self {
             Plain::Patched(patched) => patched.write(closing),
-            Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing),
+            Plain::Chat(surface, answer, naming) => surface.write_answer(answer, naming, closing)?,
             Plain::Embeddings(endpoint, answer, model, encoding) => {
                 let surface = endpoint.surface();
                 surface.write_embeddings(answer, model, *encoding, endpoint.is_batch(), closing)?

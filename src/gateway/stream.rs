@@ -1,5 +1,6 @@
 //! Streamed answers: held until the first real token, then passed on as they come.
 
+use crate::chat::Usage;
 use crate::failure::{Failure, Kind, Retry};
 use crate::http::{Response, no_store};
 use crate::keys::OnDisconnect;
@@ -125,7 +126,7 @@ impl Gateway {
                 call.stage = Stage::Holding(pipe, held);
                 Step::Hold
             }
-            Pace::TooSlow => self.leave(call, &pipe, too_slow(), now),
+            Pace::TooSlow => self.lose(call, &pipe, too_slow(), now),
         }
     }
 
@@ -159,8 +160,12 @@ impl Gateway {
     }
 
     /// The stream came to nothing before anything of it reached the caller; what it said all the same is paid for.
-    fn lose(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
-        if pipe.meter().spoke { self.leave(call, pipe, failure, now) } else { self.failed(call, failure, now) }
+    pub(super) fn lose(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
+        if !pipe.meter().spoke {
+            return self.failed(call, failure, now);
+        }
+        let usage = self.usage_of(call, pipe, Some(&failure));
+        self.leave(call, usage, failure, now)
     }
 
     /// Whether a stream is fast enough to be committed, where somebody wants that measured.
@@ -182,10 +187,9 @@ impl Gateway {
         }
     }
 
-    /// The call goes elsewhere, and what the stream said so far is paid for and never read.
-    fn leave(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
+    /// The call goes elsewhere, and what its attempt said so far is paid for and never read.
+    pub(super) fn leave(&mut self, call: &mut Call, usage: Option<Usage>, failure: Failure, now: UnixMillis) -> Step {
         let at = call.tried.len();
-        let usage = self.usage_of(call, pipe, Some(&failure));
         let cost = usage.as_ref().and_then(|usage| self.pay_row(call, &failure, usage, false, now));
         call.add_besides(unread(), cost);
         let step = self.failed(call, failure, now);
@@ -214,7 +218,7 @@ impl Gateway {
     fn complete(&mut self, call: &mut Call, mut pipe: Box<Pipe>, mut held: Vec<u8>, now: UnixMillis) -> Step {
         match pipe.finish(&mut held) {
             Ok(()) => self.serve_held(call, pipe, held, now),
-            Err(failure) => self.commit_and_fail(call, pipe, held, &failure, now),
+            Err(failure) => self.lose(call, &pipe, failure, now),
         }
     }
 

@@ -286,12 +286,19 @@ impl Pipe {
         };
         self.lane.written(out);
         ended?;
-        match &self.meter.failed {
-            Some(failure) => Err(failure.clone()),
+        match self.failure() {
+            Some(failure) => Err(failure),
             // Even an answer without a word has an end with a reason.
             None if !self.meter.spoke => Err(Failure::bad_answer("The provider's stream holds no answer.")),
             None => Ok(()),
         }
+    }
+
+    /// The failure that the upstream told of, or that the end of its answer is to this caller.
+    #[must_use]
+    pub fn failure(&self) -> Option<Failure> {
+        let at_end = if let Lane::Translated(_, writer) = &self.lane { writer.failure() } else { None };
+        self.meter.failed.clone().or(at_end)
     }
 
     /// Writes the end of a complete answer.

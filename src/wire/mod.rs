@@ -271,6 +271,10 @@ pub trait StreamWriter: Sink {
     fn close(&mut self, closing: &Closing);
     /// The answer broke off: an error event, and no terminal marker.
     fn fail(&mut self, failure: &Failure, closing: &Closing);
+    /// What the end of the answer comes to in a protocol that has no word for it: an answer that broke off.
+    fn failure(&self) -> Option<Failure> {
+        None
+    }
     /// Something harmless that keeps proxies from hanging up.
     fn keep_alive(&mut self);
 }

@@ -263,6 +263,10 @@ impl StreamWriter for Seam {
         self.writer.fail(failure, closing);
     }
 
+    fn failure(&self) -> Option<Failure> {
+        self.writer.failure()
+    }
+
     fn keep_alive(&mut self) {
         self.writer.keep_alive();
     }

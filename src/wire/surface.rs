@@ -284,16 +284,18 @@ impl Surface {
     }
 
     /// Writes a whole answer out of the hub.
-    #[must_use]
-    pub fn write_answer(self, answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Vec<u8> {
-        match self {
+    ///
+    /// # Errors
+    /// With the failure of a generation that failed, where the protocol has no word for such an end.
+    pub fn write_answer(self, answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Result<Vec<u8>, Failure> {
+        Ok(match self {
             Surface::OpenAiChat => openai_chat::write_answer(answer, naming, closing),
             Surface::OpenAiResponses => openai_responses::write_answer(answer, naming, closing),
-            Surface::Anthropic => anthropic::write_answer(answer, naming, closing),
+            Surface::Anthropic => return anthropic::write_answer(answer, naming, closing),
             Surface::Gemini => gemini::write_answer(answer, naming, closing),
             Surface::Bedrock => bedrock::write_answer(answer, naming, closing),
             Surface::Cohere => cohere::write_answer(answer, naming, closing),
-        }
+        })
     }
 
     /// Writes a stream out of the hub.

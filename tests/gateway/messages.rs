@@ -241,3 +241,55 @@ fn a_router_is_asked_for_all_that_is_wanted() {
         assert_eq!(request["max_tokens"], most, "{model}");
     }
 }
+
+/// There is no `stop_reason` for a generation that failed, and a clean one would be a lie.
+#[test]
+fn a_generation_that_failed_is_an_error() {
+    let failed = OPENAI.replace(r#""finish_reason":"tool_calls""#, r#""finish_reason":"error""#);
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", ""));
+    sent(step);
+    let response = world.answer(id, 200, &[], &failed);
+    let body = read(&response.body);
+    assert_eq!((response.status, &body["error"]["type"]), (502, &json!("api_error")), "{body}");
+    assert_eq!(body["error"]["message"], "The provider says that generation failed: error");
+    let rows = world.rows();
+    let [call, attempt] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((call.status, call.output_text), (502, 0));
+    let paid = (attempt.output_text, attempt.state);
+    assert_eq!(paid, (2, "settled_actual"), "what it used is known, and is paid for");
+
+    // In a stream, it is told before anything was said, or once it comes.
+    let chunk = |delta: &str, end: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{end}}}]}}\n\n")
+    };
+    let (words, end) = (chunk(r#"{"content":"Well"}"#, "null"), chunk("{}", r#""error""#));
+    let silent = format!("{end}data: [DONE]\n\n");
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", r#","stream":true"#));
+    sent(step);
+    assert!(matches!(world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")])), Step::Hold));
+    let Step::Respond(response) = world.resume(id, Input::Chunk(silent.as_bytes())) else { panic!("not answered") };
+    assert_eq!((response.status, &read(&response.body)["error"]["type"]), (502, &json!("api_error")));
+
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", r#","stream":true"#));
+    sent(step);
+    let streamed = world.stream(id, &[words.as_bytes(), silent.as_bytes()], Input::End);
+    let events = events(&streamed.text);
+    let (name, data) = events.last().expect("an event");
+    assert_eq!((name.as_str(), &data["error"]["type"]), ("error", &json!("api_error")), "{}", streamed.text);
+    assert!(
+        !streamed.text.contains("stop_reason\":\"") && !streamed.text.contains("message_stop"),
+        "{}",
+        streamed.text
+    );
+    assert!(world.only_record().error.is_some());
+
+    // A stream that came in one piece.
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", r#","stream":true"#));
+    sent(step);
+    let response = world.answer(id, 200, &[("content-type", "application/json")], &failed);
+    assert_eq!((response.status, &read(&response.body)["error"]["type"]), (502, &json!("api_error")));
+}

@@ -1,6 +1,7 @@
 //! Writes what a caller of Messages gets: a whole answer, and the pieces that a stream shares with it.
 
 use crate::chat::{Answer, Citation, EndKind, EndReason, Part, Signature, SignatureRole};
+use crate::failure::Failure;
 use crate::json::{Array, Object, Text};
 use crate::wire::anthropic::SIGNED;
 use crate::wire::carried::{Carrier, Owner};
@@ -9,8 +10,10 @@ use crate::wire::{Closing, Naming};
 use super::usage;
 
 /// Writes a whole answer: its first choice, for there are no others here.
-#[must_use]
-pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Vec<u8> {
+///
+/// # Errors
+/// As [`stop_reason`].
+pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> Result<Vec<u8>, Failure> {
     let mut out = Vec::with_capacity(512);
     let mut message = Object::open(&mut out);
     write_head(&answer.id, &answer.model, naming, &mut message);
@@ -20,13 +23,13 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
     let end = answer.choices.first().map_or(&plain, |choice| &choice.end);
     let refusal = parts.iter().find_map(|part| if let Part::Refusal { text } = part { Some(text) } else { None });
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    write_end(end, calls, refusal, &mut message);
+    write_end(stop_reason(end, calls, refusal)?, refusal, &mut message);
     message.object("usage", |object| usage::write(closing, object));
     if let Some(latchkey) = &closing.latchkey {
         message.raw("latchkey", latchkey);
     }
     message.close();
-    out
+    Ok(out)
 }
 
 /// Writes `id`, `type`, `role` and `model`.
@@ -44,10 +47,17 @@ pub(super) fn write_head(id: &Text<'_>, model: &Text<'_>, naming: &Naming, messa
     };
 }
 
-/// Writes `stop_reason`, `stop_sequence` and, of a refusal, `stop_details`.
-pub(super) fn write_end(end: &EndReason<'_>, calls: bool, refusal: Option<&Text<'_>>, object: &mut Object<'_>) {
+/// Why the answer ended.
+///
+/// # Errors
+/// With the failure of a generation that failed: there is no `stop_reason` that says so.
+pub(super) fn stop_reason(
+    end: &EndReason<'_>,
+    calls: bool,
+    refusal: Option<&Text<'_>>,
+) -> Result<&'static str, Failure> {
     let own = end.raw.as_ref().map(Text::escaped);
-    let reason = match end.kind {
+    Ok(match end.kind {
         _ if refusal.is_some() => "refusal",
         EndKind::Stop | EndKind::Other | EndKind::ToolCalls if calls => "tool_use",
         EndKind::Stop if own == Some("stop_sequence") => "stop_sequence",
@@ -55,8 +65,13 @@ pub(super) fn write_end(end: &EndReason<'_>, calls: bool, refusal: Option<&Text<
         EndKind::Length => "max_tokens",
         EndKind::ContentFilter => "refusal",
         EndKind::Paused => "pause_turn",
-        EndKind::Stop | EndKind::Other | EndKind::ToolCalls | EndKind::Error => "end_turn",
-    };
+        EndKind::Stop | EndKind::Other | EndKind::ToolCalls => "end_turn",
+        EndKind::Error => return Err(end.failure()),
+    })
+}
+
+/// Writes `stop_reason`, `stop_sequence` and, of a refusal, `stop_details`.
+pub(super) fn write_end(reason: &str, refusal: Option<&Text<'_>>, object: &mut Object<'_>) {
     object.string("stop_reason", reason).null("stop_sequence");
     if let Some(text) = refusal {
         object.object("stop_details", |details| {

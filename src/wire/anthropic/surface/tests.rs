@@ -312,7 +312,8 @@ fn omitted_thoughts_are_carried_all_the_same() {
             writer.event(event);
         }
         let answer = fold.finish().expect("an answer");
-        let whole = String::from_utf8(write_answer(&answer, &naming, &Closing::default())).expect("text");
+        let whole = write_answer(&answer, &naming, &Closing::default()).expect("an answer");
+        let whole = String::from_utf8(whole).expect("text");
         let mut streamed = Vec::new();
         writer.close(&Closing::default());
         writer.take(&mut streamed);

@@ -100,6 +100,11 @@ impl Writer {
         }
     }
 
+    fn stop_reason(&self) -> Result<&'static str, Failure> {
+        let plain = EndReason::plain(EndKind::Other);
+        reply::stop_reason(self.end.as_ref().unwrap_or(&plain), self.calls, self.refusal.as_ref())
+    }
+
     fn event(&mut self, name: &str, members: impl FnOnce(&mut Object<'_>)) {
         sse::write_object(name, members, &mut self.out);
     }
@@ -357,13 +362,16 @@ impl StreamWriter for Writer {
 
     fn close(&mut self, closing: &Closing) {
         self.start();
-        let plain = EndReason::plain(EndKind::Other);
-        let Writer { end, refusal, calls, out, .. } = self;
+        let reason = match self.stop_reason() {
+            Ok(reason) => reason,
+            Err(failure) => return self.fail(&failure, closing),
+        };
+        let Writer { refusal, out, .. } = self;
         sse::write_object(
             "message_delta",
             |event| {
                 event.object("delta", |delta| {
-                    reply::write_end(end.as_ref().unwrap_or(&plain), *calls, refusal.as_ref(), delta);
+                    reply::write_end(reason, refusal.as_ref(), delta);
                 });
                 event.object("usage", |object| usage::write(closing, object));
                 if let Some(latchkey) = &closing.latchkey {
@@ -377,6 +385,10 @@ impl StreamWriter for Writer {
 
     fn fail(&mut self, failure: &Failure, _: &Closing) {
         failure::write_event(failure, &mut self.out);
+    }
+
+    fn failure(&self) -> Option<Failure> {
+        self.stop_reason().err()
     }
 
     fn keep_alive(&mut self) {

@@ -208,9 +208,7 @@ pub(super) fn write_response(
     match failed {
         None => response.null("error"),
         Some(end) => response.object("error", |error| {
-            let word = end.raw.as_ref().map(Text::decode).unwrap_or_default();
-            let message = format!("The provider says that generation failed: {word}");
-            error.string("code", "server_error").string("message", message.trim_end_matches(": "));
+            error.string("code", "server_error").string("message", &end.failure().message);
         }),
     };
     match why {
