@@ -51,6 +51,17 @@ pub(super) enum Item {
     Begun(Box<Followed>),
 }
 
+/// How far an item has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing of it is told but its head.
+    Begun,
+    /// The answer ended before it did.
+    Cut,
+    /// It is complete.
+    Whole,
+}
+
 /// What a response is called, and when it came.
 #[derive(Clone, Debug)]
 pub(super) struct Head {
@@ -182,6 +193,13 @@ pub(super) fn picture(media: &Media<'_>) -> Option<Item> {
     })
 }
 
+/// The number of the item that the end of an answer cut: the last, but for signatures in items of their own.
+pub(super) fn cut(end: Option<&EndReason<'_>>, items: &[Item]) -> Option<usize> {
+    let signs = |item: &Item| matches!(item, Item::Reasoning { text, .. } if text.is_empty());
+    let cuts = matches!(end?.kind, EndKind::Length | EndKind::ContentFilter | EndKind::Error);
+    items.iter().rposition(|item| !signs(item)).filter(|_| cuts)
+}
+
 /// Writes the members of a response. Without an end it is still being made.
 pub(super) fn write_response(
     head: &Head,
@@ -218,9 +236,10 @@ pub(super) fn write_response(
         None => response.null("incomplete_details"),
     };
     response.string("model", &head.model);
+    let cut = cut(end, items);
     response.array("output", |output| {
-        for (index, item) in (0..).zip(items) {
-            output.object(|object| item.write(head, index, true, object));
+        for (index, item) in items.iter().enumerate() {
+            output.object(|object| item.write(head, index as u64, Stage::of(index, cut), object));
         }
     });
     echo::write(naming.echo.as_ref(), end.is_none(), response);
@@ -233,6 +252,13 @@ pub(super) fn write_response(
     };
     if let Some(latchkey) = closing.and_then(|closing| closing.latchkey.as_ref()) {
         response.raw("latchkey", latchkey);
+    }
+}
+
+impl Stage {
+    /// Of the item with this number, once it has ended.
+    pub fn of(item: usize, cut: Option<usize>) -> Stage {
+        if cut == Some(item) { Stage::Cut } else { Stage::Whole }
     }
 }
 
@@ -258,12 +284,18 @@ impl Item {
         }
     }
 
-    /// Writes its members; one that is not complete has only its head.
-    pub fn write(&self, head: &Head, index: u64, complete: bool, item: &mut Object<'_>) {
+    /// Writes its members; one that has only begun has only its head.
+    pub fn write(&self, head: &Head, index: u64, stage: Stage, item: &mut Object<'_>) {
         if !matches!(self, Item::Told(_) | Item::Begun(_)) {
             item.string("id", &self.id(head, index));
         }
-        let status = if complete { "completed" } else { "in_progress" };
+        let complete = stage != Stage::Begun;
+        let status = match stage {
+            Stage::Begun => "in_progress",
+            // A picture comes whole or not at all.
+            Stage::Cut if !matches!(self, Item::Picture { .. }) => "incomplete",
+            Stage::Cut | Stage::Whole => "completed",
+        };
         match self {
             Item::Message { .. } | Item::Refusal { .. } => {
                 item.string("type", "message").string("status", status).string("role", "assistant");

@@ -600,3 +600,85 @@ fn a_router_reads_what_is_said_of_thinking_whatever_the_model() {
     };
     assert_eq!((made("openrouter"), made("xai")), (json!({"enabled": true}), Value::Null));
 }
+
+/// Whoever runs a call that was cut runs something else than what the model wanted.
+#[test]
+fn what_the_limit_cut_is_told_as_incomplete() {
+    let call = |block: u32, pieces: &[&str]| {
+        let start = Event::ToolCallStart { choice: 0, block, id: text("c").into_owned(), name: text("f").into_owned() };
+        let pieces = pieces.iter().map(|piece| text(piece).into_owned());
+        let deltas = pieces.map(|arguments| Event::ToolCallDelta { choice: 0, block, arguments });
+        std::iter::once(start).chain(deltas).collect::<Vec<Event<'static>>>()
+    };
+    let words = |block: u32| {
+        let delta = Event::TextDelta { choice: 0, block, text: text("Wel").into_owned() };
+        vec![Event::BlockStart { choice: 0, block, kind: BlockKind::Text }, delta]
+    };
+    let thought = |block: u32| {
+        let delta = Event::ReasoningDelta { choice: 0, block, text: text("hm").into_owned() };
+        vec![Event::BlockStart { choice: 0, block, kind: BlockKind::Reasoning }, delta]
+    };
+    let ends = |block: u32| vec![Event::BlockEnd { choice: 0, block }];
+    let whole = json!("completed");
+    let cut = json!("incomplete");
+    let signs = |block: u32| {
+        let (format, data) = (text("google-gemini-v1").into_owned(), text("s").into_owned());
+        let signature = Signature { format, data, id: None, role: SignatureRole::Signs };
+        vec![Event::BlockSignature { choice: 0, block, signature }]
+    };
+    let cases = [
+        // One after the other, as Messages has it, and both open to the end, as Chat Completions has it.
+        (vec![call(0, &["{}"]), ends(0), call(1, &["{\"a\":", "1"]), ends(1)], vec![&whole, &cut]),
+        (vec![call(0, &["{}"]), call(1, &["{\"a\""]), ends(0), ends(1)], vec![&whole, &cut]),
+        (vec![call(0, &["{}"]), ends(0)], vec![&cut]),
+        (vec![words(0), ends(0)], vec![&cut]),
+        (vec![words(0), signs(0), ends(0)], vec![&cut, &Value::Null]),
+        (vec![words(0), ends(0), thought(1), ends(1)], vec![&whole, &Value::Null]),
+    ];
+    for (events, statuses) in cases {
+        for kind in [EndKind::Length, EndKind::ContentFilter, EndKind::Stop] {
+            let (mut writer, mut fold) = (Writer::new(naming("{}")), crate::chat::Fold::new());
+            let start = Event::Start { id: text("r"), model: text("m"), created: None };
+            let end = Event::End { choice: 0, reason: EndReason::plain(kind) };
+            for event in [start].into_iter().chain(events.concat()).chain([end]) {
+                fold.event(event.clone());
+                writer.event(event);
+            }
+            writer.close(&Closing::default());
+            let mut out = Vec::new();
+            writer.take(&mut out);
+            let told: Vec<Value> = String::from_utf8(out)
+                .unwrap()
+                .lines()
+                .filter_map(|line| serde_json::from_str(line.strip_prefix("data: ")?).ok())
+                .collect();
+            let expected: Vec<Value> = statuses
+                .iter()
+                .map(|status| if kind == EndKind::Stop && !status.is_null() { &whole } else { *status }.clone())
+                .collect();
+            let mut done: Vec<&Value> =
+                told.iter().filter(|event| event["type"] == "response.output_item.done").collect();
+            done.sort_by_key(|event| event["output_index"].as_u64());
+            let done: Vec<Value> = done.into_iter().map(|event| event["item"]["status"].clone()).collect();
+            assert_eq!(done, expected, "{kind:?}: {events:?}");
+            let status_of = |response: &Value| -> Vec<Value> {
+                response["output"].as_array().unwrap().iter().map(|item| item["status"].clone()).collect()
+            };
+            let last = &told.last().unwrap()["response"];
+            assert_eq!(status_of(last), expected, "{kind:?}: {events:?}");
+            let plain = write_answer(&fold.finish().unwrap(), &naming("{}"), &Closing::default());
+            let plain: Value = serde_json::from_slice(&plain).unwrap();
+            assert_eq!(status_of(&plain), expected, "{kind:?}: {events:?}");
+            assert_eq!(
+                (&plain["status"], &plain["incomplete_details"]),
+                (&last["status"], &last["incomplete_details"])
+            );
+            let (status, reason) = match kind {
+                EndKind::Length => (&cut, json!({"reason": "max_output_tokens"})),
+                EndKind::ContentFilter => (&cut, json!({"reason": "content_filter"})),
+                _ => (&whole, Value::Null),
+            };
+            assert_eq!((&plain["status"], &plain["incomplete_details"]), (status, &reason));
+        }
+    }
+}

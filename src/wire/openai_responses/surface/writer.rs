@@ -11,7 +11,7 @@ use crate::wire::{Closing, Naming, StreamWriter, sse};
 
 use super::failure;
 use super::own_tools::{self, OwnTools};
-use super::reply::{self, Head, Item};
+use super::reply::{self, Head, Item, Stage};
 
 /// Writes `response.created`, the events of items and parts, and `response.completed` or `response.incomplete`.
 #[derive(Debug)]
@@ -24,8 +24,10 @@ pub struct Writer {
     sequence: u64,
     /// Items by their number.
     items: Vec<Item>,
-    /// Blocks that have begun and not ended.
+    /// Blocks that have begun and were not told whole.
     open: Vec<Open>,
+    /// Those of them that have ended. Whether the last was cut is known by what follows.
+    ended: Vec<u32>,
     /// The caller's tools that are more than functions.
     own: OwnTools,
     end: Option<EndReason<'static>>,
@@ -84,6 +86,7 @@ impl Writer {
             sequence: 0,
             items: Vec::new(),
             open: Vec::new(),
+            ended: Vec::new(),
             end: None,
             whole: None,
         }
@@ -121,7 +124,7 @@ impl Writer {
         );
     }
 
-    fn item_event(&mut self, name: &str, item: usize, complete: bool) {
+    fn item_event(&mut self, name: &str, item: usize, stage: Stage) {
         let Writer { head, items, out, sequence, .. } = self;
         let Some(known) = items.get(item) else { return };
         write_event(
@@ -129,7 +132,7 @@ impl Writer {
             sequence,
             |event| {
                 event.number("output_index", item);
-                event.object("item", |object| known.write(head, item as u64, complete, object));
+                event.object("item", |object| known.write(head, item as u64, stage, object));
             },
             out,
         );
@@ -183,7 +186,7 @@ impl Writer {
         let number = self.items.len();
         open.item = Some(number);
         self.items.push(item);
-        self.item_event("response.output_item.added", number, false);
+        self.item_event("response.output_item.added", number, Stage::Begun);
         Some(number)
     }
 
@@ -209,8 +212,8 @@ impl Writer {
         self.start();
         let number = self.items.len();
         self.items.push(item);
-        self.item_event("response.output_item.added", number, false);
-        self.item_event("response.output_item.done", number, true);
+        self.item_event("response.output_item.added", number, Stage::Begun);
+        self.item_event("response.output_item.done", number, Stage::Whole);
     }
 
     fn position(&self, block: u32) -> Option<usize> {
@@ -288,6 +291,13 @@ impl Writer {
         });
     }
 
+    /// Tells the blocks whole that have ended.
+    fn settle(&mut self) {
+        for block in std::mem::take(&mut self.ended) {
+            self.finish(block);
+        }
+    }
+
     /// Ends a block: the events that tell its item whole.
     fn finish(&mut self, block: u32) {
         let Some(at) = self.position(block) else { return };
@@ -297,7 +307,8 @@ impl Writer {
         let Open { kind, item, apart, .. } = self.open.remove(at);
         if let Some(item) = item {
             self.tell_whole(item);
-            self.item_event("response.output_item.done", item, true);
+            let stage = Stage::of(item, reply::cut(self.end.as_ref(), &self.items));
+            self.item_event("response.output_item.done", item, stage);
         }
         match (apart, kind) {
             (Some(signature), Kind::Call { id, .. }) => {
@@ -377,6 +388,9 @@ impl Writer {
 
 impl Sink for Writer {
     fn event(&mut self, event: Event<'_>) {
+        if !matches!(event, Event::BlockEnd { .. } | Event::Usage(_) | Event::End { .. }) {
+            self.settle();
+        }
         match event {
             Event::Start { model, created, .. } => self.head = Head::of(&model, created, &self.naming),
             Event::BlockStart { choice: 0, block, kind } => {
@@ -400,7 +414,7 @@ impl Sink for Writer {
             Event::BlockCitation { choice: 0, block, citation } => self.cite(block, citation.into_owned()),
             // They are told where the text is told whole.
             Event::LogprobsDelta { choice: 0, logprobs } => reply::add_logprobs(&logprobs, &mut self.items),
-            Event::BlockEnd { choice: 0, block } => self.finish(block),
+            Event::BlockEnd { choice: 0, block } => self.ended.push(block),
             Event::MediaDelta { choice: 0, media } => {
                 if let Some(item) = reply::picture(&media) {
                     self.whole_item(item);
@@ -408,6 +422,7 @@ impl Sink for Writer {
             }
             Event::End { choice: 0, reason } => {
                 self.end = Some(EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) });
+                self.settle();
             }
             // There is one choice; failures are the gateway's to tell.
             _ => {}
@@ -421,6 +436,7 @@ impl StreamWriter for Writer {
     }
 
     fn close(&mut self, closing: &Closing) {
+        self.settle();
         self.start();
         let plain = EndReason::plain(EndKind::Other);
         let end = self.end.take().unwrap_or(plain);
@@ -438,6 +454,7 @@ impl StreamWriter for Writer {
     }
 
     fn fail(&mut self, failure: &Failure, _: &Closing) {
+        self.settle();
         self.start();
         let Writer { head, sequence, out, .. } = self;
         let told = failure::Head { id: &head.id, model: &head.model, created_at: head.created_at, sequence: *sequence };
