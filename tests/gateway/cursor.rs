@@ -4,7 +4,7 @@
 use latchkey::gateway::Input;
 use serde_json::{Value, json};
 
-use crate::world::{World, events, json as read, refused, sent};
+use crate::world::{World, events, header, json as read, refused, sent};
 
 const PATCH: &str = "*** Begin Patch\n*** Add File: \"a\"\n*** End Patch";
 
@@ -193,4 +193,28 @@ fn blocks_stand_in_the_turns_of_who_says_them() {
         let (status, answer) = refused(World::default().chat(&body.to_string()).1);
         assert_eq!((status, &answer["error"]["param"]), (400, &json!("messages.1.content")), "{role}");
     }
+}
+
+/// A limit is one by whatever name it goes.
+#[test]
+fn a_request_of_responses_may_name_its_limit_as_chat_completions_does() {
+    let body = |limits: Value| {
+        let mut body = json!({"model": "anthropic/claude-sonnet-4-5", "input": "Hi", "store": false});
+        body.as_object_mut().expect("an object").extend(limits.as_object().expect("an object").clone());
+        body.to_string()
+    };
+    for (limits, limit) in [
+        (json!({"max_tokens": 900}), 900),
+        (json!({"max_completion_tokens": 800}), 800),
+        (json!({"max_tokens": 900, "max_completion_tokens": 800}), 800),
+        (json!({"max_tokens": 900, "max_output_tokens": 700}), 700),
+    ] {
+        let mut world = World::default();
+        let (id, step) = world.chat(&body(limits.clone()));
+        assert_eq!(read(&sent(step).body)["max_tokens"], limit, "{limits}");
+        let answer = world.answer(id, 200, &[], &claude_calls("Read", &json!({})));
+        assert_eq!(header(&answer, "x-latchkey-adjusted"), None, "{limits}");
+    }
+    let (status, answer) = refused(World::default().chat(&body(json!({"max_tokens": "many"}))).1);
+    assert_eq!((status, &answer["error"]["param"]), (400, &json!("max_tokens")));
 }

@@ -10,6 +10,7 @@ use crate::chat::{Answer, Arguments, Event, Part, Request, Sink};
 use crate::failure::Failure;
 use crate::json::{self, Array, Cursor, Raw, SyntaxError, Text};
 use crate::wire::openai_responses::{free_arguments, free_text, is_free_tool};
+use crate::wire::place::Place;
 use crate::wire::{Closing, StreamWriter};
 
 use super::Writer;
@@ -27,6 +28,27 @@ pub fn is_of_responses(body: &[u8]) -> bool {
     let members = Cursor::new(body).and_then(|mut cursor| cursor.spans()).unwrap_or_default();
     let has = |key: &str| members.iter().any(|member| member.key == key);
     has("input") && !has("messages")
+}
+
+/// Takes the limit of a request of Responses that has it by Chat Completions' names.
+///
+/// # Errors
+/// `BadRequest` where it is none.
+pub(super) fn take_limit<'b>(body: &'b [u8], mut request: Request<'b>) -> Result<Request<'b>, Failure> {
+    for name in ["max_completion_tokens", "max_tokens"] {
+        let Some(at) = request.unsayable.iter().position(|known| known == name) else { continue };
+        request.unsayable.remove(at);
+        let mut given = None;
+        Cursor::new(body)?.members(|key, cursor| {
+            if key == name {
+                given = Place::top(name).count(cursor)?;
+                return Ok(());
+            }
+            cursor.value().map(drop).map_err(Failure::from)
+        })?;
+        request.max_output_tokens = request.max_output_tokens.or(given);
+    }
+    Ok(request)
 }
 
 /// The names of the tools that take free text, as a list; nothing where there are none.

@@ -28,7 +28,9 @@ use super::borrowed;
 /// `BadRequest` with the first fault and its place.
 pub fn read_request(body: &[u8]) -> Result<Request<'_>, Failure> {
     let read = match read_own(body) {
-        Err(_) if borrowed::is_of_responses(body) => openai_responses::read_request(body),
+        Err(_) if borrowed::is_of_responses(body) => {
+            openai_responses::read_request(body).and_then(|request| borrowed::take_limit(body, request))
+        }
         own => own,
     };
     read.map(|mut request| {
