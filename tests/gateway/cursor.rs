@@ -218,3 +218,25 @@ fn a_request_of_responses_may_name_its_limit_as_chat_completions_does() {
     let (status, answer) = refused(World::default().chat(&body(json!({"max_tokens": "many"}))).1);
     assert_eq!((status, &answer["error"]["param"]), (400, &json!("max_tokens")));
 }
+
+/// No server of Chat Completions knows the blocks of Messages, with or without its tools.
+#[test]
+fn blocks_of_messages_are_understood_beside_tools_of_chat_completions() {
+    let picture = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}});
+    let body = json!({
+        "model": "openai/gpt-4o",
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "Read a."}, picture]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "Read", "input": {"path": "a"}}]},
+            {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "hello"}]},
+        ],
+        "tools": [{"type": "function", "function": {"name": "Read", "parameters": {"type": "object"}}}],
+    });
+    let mut world = World::default();
+    let request = read(&sent(world.chat(&body.to_string()).1).body);
+    let messages = &request["messages"];
+    assert_eq!(messages[0]["content"][1]["image_url"]["url"], "data:image/png;base64,AAAA");
+    let call = json!({"name": "Read", "arguments": r#"{"path":"a"}"#});
+    assert_eq!(messages[1]["tool_calls"][0]["function"], call);
+    assert_eq!((&messages[2]["role"], &messages[2]["tool_call_id"]), (&json!("tool"), &json!("t1")));
+}

@@ -16,10 +16,10 @@ use crate::wire::{Closing, StreamWriter};
 use super::Writer;
 
 /// Whether a request must be translated even for those who speak Chat Completions. Ordinary requests are told apart
-/// without a look at more than their tools.
+/// by what they do not mention.
 #[must_use]
 pub fn borrows(messages: Option<&Raw<'_>>, input: Option<&Raw<'_>>, tools: Option<&Raw<'_>>) -> bool {
-    (messages.is_none() && input.is_some()) || tools.is_some_and(has_borrowed)
+    (messages.is_none() && input.is_some()) || tools.is_some_and(has_borrowed) || messages.is_some_and(has_blocks)
 }
 
 /// Whether a body that is none of Chat Completions is a request of Responses.
@@ -87,6 +87,30 @@ fn has_borrowed(tools: &Raw<'_>) -> bool {
         let tool = cursor.value()?;
         any |= tool.member("input_schema").is_some() || (is_custom(&tool) && tool.member("name").is_some());
         Ok::<(), SyntaxError>(())
+    });
+    any && walked.is_ok()
+}
+
+/// Whether some message holds a block of Messages, which no server of Chat Completions knows.
+fn has_blocks(messages: &Raw<'_>) -> bool {
+    // Results name their call as `tool_use_id`.
+    let may = |word: &[u8]| json::mentions(messages.get().as_bytes(), word);
+    if !(may(b"\"tool_use") || may(b"\"source\"")) {
+        return false;
+    }
+    let mut any = false;
+    let walked = messages.cursor().items(|_, cursor| {
+        let Some(content) = cursor.value()?.member("content").filter(Raw::is_array) else { return Ok(()) };
+        content.cursor().items(|_, cursor| {
+            let part = cursor.value()?;
+            let kind = part.member("type").and_then(Raw::into_text);
+            any |= kind.is_some_and(|kind| match kind.escaped() {
+                "tool_use" | "tool_result" => true,
+                "image" | "document" => part.member("source").is_some(),
+                _ => false,
+            });
+            Ok::<(), SyntaxError>(())
+        })
     });
     any && walked.is_ok()
 }
@@ -251,6 +275,19 @@ mod tests {
         ] {
             let tools = list(tools);
             assert_eq!(borrows(Some(&messages), None, Some(&tools)), borrowed, "{tools:?}");
+        }
+        for (content, borrowed) in [
+            (r#"[{"type":"tool_use","id":"t","name":"f","input":{}}]"#, true),
+            (r#"[{"type":"tool_result","tool_use_id":"t","content":"x"}]"#, true),
+            (r#"[{"type":"text","text":"a"},{"type":"image","source":{"type":"url","url":"u"}}]"#, true),
+            (r#"[{"type":"image","source":{"type":"url","url":"u"}}, 3]"#, true),
+            (r#"[{"type":"image_url","image_url":{"url":"u"},"source":1}]"#, false),
+            (r#"[{"type":"text","text":"\"tool_use\" and \"source\""}]"#, false),
+            (r#""\"tool_use\"""#, false),
+        ] {
+            let messages = format!(r#"[{{"role":"user","content":"x"}},{{"role":"user","content":{content}}}]"#);
+            let messages = Raw::parse(&messages).expect("JSON");
+            assert_eq!(borrows(Some(&messages), None, None), borrowed, "{content}");
         }
         assert!(borrows(None, Some(&messages), None) && !borrows(None, None, None));
         assert!(!borrows(Some(&messages), Some(&messages), None));
