@@ -228,3 +228,68 @@ fn what_would_be_cut_short_is_given_room() {
     let asked = r#"{"model":"workers-ai/@cf/nobody/knows","messages":[{"role":"user","content":"Hi"}]}"#;
     assert_eq!(json(&sent(world.chat(asked).1).body)["max_tokens"], 77);
 }
+
+/// LangChain and OpenAI's Agents run the calls of an answer that says `tool_calls`, and no others.
+#[test]
+fn an_answer_that_calls_tools_ends_with_calls_whatever_its_upstream_says() {
+    let body =
+        |more: &str| format!(r#"{{"model":"openai/gpt-4o","messages":[{{"role":"user","content":"q"}}]{more}}}"#);
+    let call = r#"{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}"#;
+    let plain = |finish: &str| {
+        let choice = format!(
+            r#"{{"index":0,{finish},"message":{{"role":"assistant","content":null,"tool_calls":[{call}]}},"x":1}}"#
+        );
+        format!(r#"{{"id":"a","choices":[{choice}],"usage":{{"prompt_tokens":1,"completion_tokens":1}}}}"#)
+    };
+    let cases = [
+        (r#""finish_reason":"stop""#, r#""finish_reason":"tool_calls","native_finish_reason":"stop""#),
+        (r#""finish_reason": null"#, r#""finish_reason": "tool_calls","native_finish_reason":null"#),
+        (r#""finish_reason":"end_turn""#, r#""finish_reason":"tool_calls","native_finish_reason":"end_turn""#),
+        (
+            r#""finish_reason":"stop","native_finish_reason":"STOP""#,
+            r#""finish_reason":"tool_calls","native_finish_reason":"STOP""#,
+        ),
+        (r#""finish_reason":"tool_calls""#, r#""finish_reason":"tool_calls""#),
+        (r#""finish_reason":"length""#, r#""finish_reason":"length""#),
+    ];
+    for (given, told) in cases {
+        let mut world = World::default();
+        let (id, step) = world.chat(&body(""));
+        sent(step);
+        let response = world.answer(id, 200, &[], &plain(given));
+        let answer = String::from_utf8(response.body).expect("text");
+        assert!(answer.contains(&format!(r#"{{"index":0,{told},"message""#)), "{given}: {answer}");
+        assert!(answer.contains(r#","x":1}"#), "{answer}");
+        assert_eq!(world.only_record().lane, "patched");
+
+        let chunk = |delta: &str, finish: &str| {
+            format!("data: {{\"id\":\"a\",\"choices\":[{{\"index\":0,{finish},\"delta\":{delta},\"x\":1}}]}}\n\n")
+        };
+        let calls = chunk(
+            r#"{"role":"assistant","tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#""finish_reason":null"#,
+        );
+        let last = format!("{}data: [DONE]\n\n", chunk("{}", given));
+        let mut world = World::default();
+        let (id, step) = world.chat(&body(r#","stream":true"#));
+        sent(step);
+        let streamed = world.stream(id, &[calls.as_bytes(), last.as_bytes()], Input::End).text;
+        let ends: Vec<&str> =
+            streamed.lines().filter(|line| line.contains("_reason\":") && !line.contains("\"f\"")).collect();
+        let finished = ends.iter().find(|end| !end.contains("\"finish_reason\": null")).expect(&streamed);
+        if given.ends_with("null") {
+            assert!(finished.contains(r#""finish_reason":"tool_calls""#), "{given}: {streamed}");
+        } else {
+            assert!(finished.contains(&format!(r#"{{"index":0,{told},"delta":{{}},"x":1}}"#)), "{given}: {streamed}");
+        }
+        assert_eq!(world.only_record().lane, "patched");
+    }
+
+    // What calls nothing has stopped.
+    let mut world = World::default();
+    let (id, step) = world.chat(&body(""));
+    sent(step);
+    let said = plain(r#""finish_reason":"stop""#).replace(&format!("[{call}]"), "[]");
+    let answer = String::from_utf8(world.answer(id, 200, &[], &said).body).expect("text");
+    assert!(answer.contains(r#""finish_reason":"stop","message""#), "{answer}");
+}

@@ -35,6 +35,15 @@ pub fn write(kind: EndKind, calls_tools: bool) -> &'static str {
     }
 }
 
+/// Whether a choice that calls tools ends with a word by which clients do not run them.
+#[must_use]
+pub fn hides_calls(word: Option<&Text<'_>>) -> bool {
+    let word = word.map(Text::decode).unwrap_or_default();
+    let kind = if word.is_empty() { EndKind::Stop } else { read(&word) };
+    // The second is the word for calls of the format before tools.
+    write(kind, true) == "tool_calls" && !matches!(&*word, "tool_calls" | "function_call")
+}
+
 /// The end of a choice: `word` as the upstream gave it, `native` as a router quotes its own upstream. Without any word
 /// (`snowflake.chat-stream.f7e08e347b`) the choice has stopped.
 #[must_use]

@@ -45,6 +45,8 @@ pub(super) struct Seen {
     pub finish: bool,
     /// One that its choice had not given before.
     pub new_finish: bool,
+    /// The choice that ends with calls of tools and does not say so.
+    pub hides_calls: Option<u32>,
     /// Content in the form of an array.
     pub content_array: bool,
     /// Reasoning of any kind.
@@ -178,6 +180,9 @@ impl Decoder {
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
             self.seen.finish = true;
             self.seen.new_finish |= progress.finish.as_ref() != Some(&word);
+            if blocks.calls_tools() && finish::hides_calls(Some(&word)) {
+                self.seen.hides_calls = Some(index);
+            }
             if progress.finish.is_none() {
                 sources.cite(blocks, sink);
             }

@@ -1,6 +1,7 @@
 //! Whole answers.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::chat::{EndKind, Usage};
 use crate::failure::Failure;
@@ -38,6 +39,10 @@ pub struct Outline<'b> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Choice<'b> {
     finish_reason: Option<Text<'b>>,
+    /// Where that stands.
+    finish_at: Option<Range<usize>>,
+    /// The upstream's own word stands beside it.
+    has_native: bool,
     message: Option<Part<'b>>,
     /// Of the message, or of a legacy completion's text.
     bytes: u64,
@@ -97,10 +102,17 @@ impl<'b> Outline<'b> {
         let mut edits = Edits::of(text.as_bytes());
         let id =
             self.whole.value(text, "id").and_then(|id| id.strip_prefix('"')?.strip_suffix('"')).unwrap_or_default();
-        let wanted = reply::Wanted { hide_reasoning, calls_of: Some(id), no_repeated_message: false };
+        let wanted = reply::Wanted { hide_reasoning, calls_of: Some(id), ..reply::Wanted::default() };
         for (index, choice) in (0..).zip(&self.choices) {
             if let Some(message) = &choice.message {
                 reply::message(text, message, index, wanted, &mut edits)?;
+                let calls = message.value(text, "tool_calls").is_some_and(|calls| calls.contains('{'));
+                if let Some(at) = choice.finish_at.clone()
+                    && calls
+                    && finish::hides_calls(choice.finish_reason.as_ref())
+                {
+                    reply::end_with_calls(text, at, choice.has_native, &mut edits);
+                }
             }
         }
         if let Some(usage) = &self.usage {
@@ -131,7 +143,15 @@ impl<'b> Choice<'b> {
             let start = cursor.position();
             match (&*key, cursor.kind()) {
                 ("message", Some(Kind::Object)) => choice.message = Some(Part::of(cursor)?),
-                ("finish_reason", _) => choice.finish_reason = cursor.value()?.into_text(),
+                ("finish_reason", _) => {
+                    let from = cursor.position();
+                    choice.finish_reason = cursor.value()?.into_text();
+                    choice.finish_at = Some(from..cursor.position());
+                }
+                ("native_finish_reason", _) => {
+                    choice.has_native = true;
+                    cursor.value()?;
+                }
                 _ => drop(cursor.value()?),
             }
             if matches!(&*key, "message" | "text") {

@@ -1,5 +1,7 @@
 //! Changes to what an upstream says, in a whole answer and in a chunk alike.
 
+use std::ops::Range;
+
 use crate::chat::Usage;
 use crate::json::{Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
 use crate::wire::Closing;
@@ -16,6 +18,8 @@ pub(super) struct Wanted<'w> {
     pub calls_of: Option<&'w str>,
     /// Take a message out that repeats beside each delta what was said so far.
     pub no_repeated_message: bool,
+    /// The choice that ends with calls of tools and does not say so.
+    pub hides_calls: Option<u32>,
 }
 
 /// An object within a text: where it opens, and where its members stand.
@@ -60,6 +64,12 @@ pub(super) fn choices(
         if wanted.no_repeated_message && has_delta {
             edits.object(open, &members, |member| member.key == "message", &[]);
         }
+        let number = || find(&members, "index").and_then(|index| text.get(index.value.clone())?.parse().ok());
+        if let Some(finish) = find(&members, "finish_reason")
+            && wanted.hides_calls.is_some_and(|choice| number().unwrap_or(0) == choice)
+        {
+            end_with_calls(text, finish.value.clone(), find(&members, "native_finish_reason").is_some(), edits);
+        }
         for said in [find(&members, "delta"), find(&members, "message").filter(|_| !has_delta)].into_iter().flatten() {
             let mut cursor = Cursor::at(text, said.value.start);
             if cursor.kind() == Some(Kind::Object) {
@@ -68,6 +78,17 @@ pub(super) fn choices(
         }
         Ok(())
     })
+}
+
+/// Says of a choice that it ends with calls of tools, by which clients decide whether to run them; the upstream's own word
+/// stands `at` that place, and beside it from now on.
+pub(super) fn end_with_calls(text: &str, at: Range<usize>, has_native: bool, edits: &mut Edits<'_>) {
+    let mut told = b"\"tool_calls\"".to_vec();
+    if !has_native {
+        told.extend_from_slice(b",\"native_finish_reason\":");
+        told.extend_from_slice(text.get(at.clone()).unwrap_or("null").as_bytes());
+    }
+    edits.replace(at, told);
 }
 
 /// Changes one message: reasoning under the name that callers know (or not at all), content as a string, calls whole.

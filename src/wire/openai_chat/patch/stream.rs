@@ -104,7 +104,7 @@ impl Patcher {
             return;
         }
         let hides = self.writer.naming().hide_reasoning && seen.reasoning;
-        let changes = seen.usage || seen.content_array || seen.unusual_reasoning || hides;
+        let changes = seen.usage || seen.content_array || seen.unusual_reasoning || hides || seen.hides_calls.is_some();
         if (changes || !self.quirks.repeated_in_chunks.is_empty())
             && let Ok(changed) = self.changed(&frame.data)
         {
@@ -137,6 +137,7 @@ impl Patcher {
                 hide_reasoning: self.writer.naming().hide_reasoning,
                 calls_of: None,
                 no_repeated_message: !self.quirks.repeated_in_chunks.is_empty(),
+                hides_calls: self.decoder.seen().hides_calls,
             };
             reply::choices(text, choices.value.start, wanted, &mut edits)?;
         }
