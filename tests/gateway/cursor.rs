@@ -219,6 +219,19 @@ fn a_request_of_responses_may_name_its_limit_as_chat_completions_does() {
     assert_eq!((status, &answer["error"]["param"]), (400, &json!("max_tokens")));
 }
 
+/// What only Responses keeps is not to be had here, with whatever key.
+#[test]
+fn an_item_by_its_id_is_refused_with_a_word_of_where_it_would_be_known() {
+    for body in [
+        json!({"model": "openai/gpt-4o", "input": [{"type": "item_reference", "id": "msg_1"}]}),
+        json!({"model": "openai/gpt-4o", "input": "Hi", "previous_response_id": "resp_1"}),
+    ] {
+        let (status, answer) = refused(World::default().chat(&body.to_string()).1);
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(status == 400 && message.contains("on `/v1/responses` alone"), "{message}");
+    }
+}
+
 /// No server of Chat Completions knows the blocks of Messages, with or without its tools.
 #[test]
 fn blocks_of_messages_are_understood_beside_tools_of_chat_completions() {

@@ -27,8 +27,8 @@ pub(in crate::wire) use tools::{free_tool, is_free_tool};
 pub use writer::Writer;
 
 /// What is said of a reference to an item. SDKs of agents send them unless they are told that nothing is stored.
-const NOT_KEPT: &str = "Items are kept by their ids for keys with `store_responses` only. Send the items themselves, as SDKs \
-    do with `store: false`.";
+const NOT_KEPT: &str = "Items are kept by their ids on `/v1/responses` alone, for keys with `store_responses`. Send the items \
+    themselves, as SDKs do with `store: false`.";
 
 /// How this protocol's own models' reasoning is named.
 const SIGNED: &str = "openai-responses-v1";

@@ -16,8 +16,8 @@ use super::{items, tools};
 const ELSEWHERE: [(&str, &str); 4] = [
     (
         "previous_response_id",
-        "Answers are kept for keys with `store_responses` only: send the whole conversation as `input`, reasoning items \
-         included.",
+        "Answers are kept on `/v1/responses` alone, for keys with `store_responses`: send the whole conversation as \
+         `input`, reasoning items included.",
     ),
     (
         "conversation",
