@@ -87,12 +87,13 @@ pub fn set_up(environment: &str, seed: &[u8]) {
     });
 }
 
-/// Takes a configuration document of a later version; calls under way are not disturbed. One with faults leaves the last
-/// good one in place, and so does an earlier one: copies of it are read for a minute after a change. Where none is in place
-/// yet, what can be read of it is: rules must not vanish because another version of this program would word them otherwise.
+/// Takes a configuration document of a later version; calls under way are not disturbed. One that is none leaves the last
+/// good one in place, and so does an earlier one: copies of it are read for a minute after a change. What another version of
+/// this program would word otherwise is left out of it, and the rest holds, in an isolate that is up as in a new one: rules
+/// must not vanish, and whoever stops an experiment in such a document stops it everywhere.
 ///
 /// # Errors
-/// With every fault of the document.
+/// With every fault of the document, also where the rest of it was taken.
 pub(super) fn reconfigure(version: u32, document: &str) -> Result<(), String> {
     if with(true, |isolate| isolate.gateway.setup().version >= version) {
         return Ok(());
@@ -100,9 +101,7 @@ pub(super) fn reconfigure(version: u32, document: &str) -> Result<(), String> {
     let told = |fault: &config::Fault| format!("{}: {}", fault.path, fault.message);
     let (config, faults) = config::read_stored(document.as_bytes()).map_err(|fault| told(&fault))?;
     with((), |isolate| {
-        if faults.is_empty() || isolate.gateway.setup().version == 0 {
-            isolate.gateway.set_up(setup_of(&isolate.environment, config, version));
-        }
+        isolate.gateway.set_up(setup_of(&isolate.environment, config, version));
     });
     let faults: Vec<String> = faults.iter().map(told).collect();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }

@@ -283,6 +283,18 @@ describe("why and what if", () => {
     assert.equal(back.status, 200);
     assert.equal((await send(say("hi", { model: "any" }))).target, "openai/a");
   });
+
+  test("a version of which not everything is understood takes effect here all the same", async () => {
+    await gateway.configure({ aliases: { any: { candidates: ["openai/a"] } } });
+    assert.equal((await send(say("hi", { model: "any" }))).target, "openai/a");
+    const database = await gateway.miniflare.getD1Database("DB");
+    const word = "UPDATE config_versions SET document = json_insert(document, '$.from_the_future', 1)";
+    const newest = "WHERE version = (SELECT max(version) FROM config_versions)";
+    await database.prepare(`CREATE TRIGGER later AFTER INSERT ON audit BEGIN ${word} ${newest}; END`).run();
+    await gateway.configure({ aliases: { any: { candidates: ["openai/b"] } } });
+    await database.prepare("DROP TRIGGER later").run();
+    assert.equal((await send(say("hi", { model: "any" }))).target, "openai/b");
+  });
 });
 
 test("feedback is kept for calls of the key, and shown with its experiment", async () => {
