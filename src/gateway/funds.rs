@@ -558,3 +558,17 @@ fn too_dear(most: NanoUsd, limit: NanoUsd) -> Failure {
     );
     Failure::new(Kind::BadRequest, message).code("max_cost_per_call_exceeded")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_of_two_paid_once_a_call_is_paid_for_the_other() {
+        let mut funds = Funds::default();
+        funds.add_paid(&mut Funds { fixed_paid: true, paid: Some(NanoUsd(5)), ..Funds::default() });
+        assert!(funds.fixed_paid);
+        funds.add_paid(&mut Funds { paid: Some(NanoUsd(2)), at_ceiling: true, ..Funds::default() });
+        assert_eq!((funds.fixed_paid, funds.at_ceiling, funds.paid), (true, true, Some(NanoUsd(7))));
+    }
+}

@@ -3,7 +3,7 @@
 use latchkey::config::OwnThroughput;
 use latchkey::gateway::{CallId, Input, Step};
 use latchkey::keys::Key;
-use latchkey::units::Millis;
+use latchkey::units::{Millis, NanoUsd};
 
 use crate::world::{World, events, header, json, sent};
 
@@ -259,6 +259,10 @@ fn when_nobody_can_go_on_the_stream_ends_in_an_error() {
     assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
     let rows = world.rows();
     assert!(rows[0].error.is_some() && rows[1].output_text > 0, "what was said is paid");
+    let last = json(events(&text).last().expect("an event").as_bytes());
+    assert_eq!(last["usage"]["completion_tokens"], rows[1].output_text, "and told: {text}");
+    let cost = NanoUsd(rows[1].cost_nano.expect("a cost")).to_string();
+    assert_eq!(last["usage"]["cost"].as_f64(), cost.parse().ok(), "{text}");
 }
 
 #[test]
