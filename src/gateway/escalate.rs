@@ -14,6 +14,7 @@ use crate::wire::{Change, Closing, Cost};
 
 use super::attempt::Attempt;
 use super::call::{Call, Role, Stage};
+use super::funds::CameTo;
 use super::inner::Inner;
 use super::plain::read;
 use super::stream::{MOST_CHECKED, stream_head};
@@ -176,7 +177,7 @@ impl Gateway {
         failure.retry = Retry::OtherTarget;
         call.note_failed(&failure, now);
         let row = call.rows.len();
-        let cost = self.pay_besides(call, &failure, &usage, true, now);
+        let cost = self.pay_besides(call, &failure, &usage, CameTo::AnAnswer, now);
         call.add_besides(usage, cost);
         call.first_token = None;
         // Of what is long, the room that it takes is worth more than the comfort that it may be.

@@ -102,6 +102,15 @@ impl Funds {
     }
 }
 
+/// What an attempt came to that does not end its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CameTo {
+    /// To an answer, be it not good enough or not whole: it is charged with what is charged once a call.
+    AnAnswer,
+    /// To nothing that anybody reads.
+    Nothing,
+}
+
 impl Gateway {
     /// What the attempt draws from.
     pub(super) fn draws(&self, call: &Call) -> Draws {
@@ -257,34 +266,34 @@ impl Gateway {
             return;
         }
         let usage = estimate_used(call.incoming.body.len() as u64, 0);
-        self.pay_besides(call, failure, &usage, false, now);
+        self.pay_besides(call, failure, &usage, CameTo::Nothing, now);
     }
 
-    /// Pays for an attempt that is over, and was the last to be noted, while its call is not; `answered` as in
-    /// [`Gateway::pay_row`]. Gives what it cost.
+    /// Pays for an attempt that is over, and was the last to be noted, while its call is not. Gives what it cost.
     pub(super) fn pay_besides(
         &mut self,
         call: &mut Call,
         failure: &Failure,
         usage: &Usage,
-        answered: bool,
+        came_to: CameTo,
         now: UnixMillis,
     ) -> Option<Cost> {
-        let cost = self.pay_row(call, failure, usage, answered, now);
+        let cost = self.pay_row(call, failure, usage, came_to, now);
         call.note_used(Some(usage), cost);
         cost
     }
 
     /// Pays for an attempt that does not end its call: it has a row of its own in the ledger, with its own target and
-    /// prices. Where it `answered`, be it not well enough or not to the end, it is charged with what is charged once a call.
+    /// prices.
     pub(super) fn pay_row(
         &mut self,
         call: &mut Call,
         failure: &Failure,
         usage: &Usage,
-        answered: bool,
+        came_to: CameTo,
         now: UnixMillis,
     ) -> Option<Cost> {
+        let answered = came_to == CameTo::AnAnswer;
         let before = (call.funds.paid.take(), std::mem::take(&mut call.funds.at_ceiling));
         let was_paid = call.funds.fixed_paid;
         if !answered && !was_paid {

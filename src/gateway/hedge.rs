@@ -10,6 +10,7 @@ use crate::sorted;
 use crate::units::{Millis, UnixMillis};
 
 use super::call::{Call, Role, Stage};
+use super::funds::CameTo;
 use super::settle::{estimate, unread};
 use super::{CallId, Gateway, Step};
 
@@ -108,7 +109,7 @@ impl Gateway {
             self.report_failed(&other, &failure, now);
             other.note_failed(&failure, now);
             if let Some(usage) = usage {
-                let cost = self.pay_besides(&mut other, &failure, &usage, false, now);
+                let cost = self.pay_besides(&mut other, &failure, &usage, CameTo::Nothing, now);
                 call.add_besides(unread(), cost);
             }
         }

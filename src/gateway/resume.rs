@@ -12,6 +12,7 @@ use crate::wire::{Adjusted, Closing, Cost, Format, Outgoing, StreamWriter, Surfa
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
+use super::funds::CameTo;
 use super::send::open_carried;
 use super::settle::estimate;
 use super::{Gateway, Step};
@@ -66,7 +67,7 @@ impl Gateway {
         self.report_failed(call, failure, now);
         call.note_failed(failure, now);
         if let Some(usage) = self.usage_of(call, &pipe, Some(failure)) {
-            let cost = self.pay_besides(call, failure, &usage, true, now);
+            let cost = self.pay_besides(call, failure, &usage, CameTo::AnAnswer, now);
             call.add_besides(usage, cost);
         }
         let Some(seam) = pipe.into_seam() else { return Ok(self.end_with(call, failure, now)) };

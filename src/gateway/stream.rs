@@ -10,6 +10,7 @@ use crate::wire::{Change, Closing, Layout};
 
 use super::attempt::Lane;
 use super::call::{Call, Stage};
+use super::funds::CameTo;
 use super::settle::{estimate, unread};
 use super::tried::Tried;
 use super::{Deadline, Gateway, Input, Step};
@@ -190,7 +191,7 @@ impl Gateway {
     /// The call goes elsewhere, and what its attempt said so far is paid for and never read.
     pub(super) fn leave(&mut self, call: &mut Call, usage: Option<Usage>, failure: Failure, now: UnixMillis) -> Step {
         let at = call.tried.len();
-        let cost = usage.as_ref().and_then(|usage| self.pay_row(call, &failure, usage, false, now));
+        let cost = usage.as_ref().and_then(|usage| self.pay_row(call, &failure, usage, CameTo::Nothing, now));
         call.add_besides(unread(), cost);
         let step = self.failed(call, failure, now);
         if let Some(tried) = call.tried.get_mut(at) {
