@@ -52,7 +52,7 @@ const AUDIT_AFTER_MS: i64 = 1_000;
 const LONGEST_RETRY_MS: i64 = 300_000;
 
 /// See the module.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Health {
     state: State,
     env: Env,

@@ -52,7 +52,7 @@ const LONGEST_RETRY_MS: i64 = 300_000;
 const MOST_BYTES: usize = 8 << 20;
 
 /// See the module.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Ledger {
     state: State,
     env: Env,
