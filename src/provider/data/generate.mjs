@@ -10,7 +10,8 @@
 //   provider/id, mode, context, most output tokens, vector length, capabilities as hexadecimal bits,
 //   modalities in>out, prices, retirement date
 // Prices are US dollars per million: `i2.5 o10 r1.25;>200000 i5 o15;batch i1.25 o5`. The first set is the standard
-// one, `>n` holds above n input tokens, a word is a service tier, `/` are prices per million of other units.
+// one, `>n` holds above n input tokens, a word is a service tier, `/` are prices per million of other units. A set in one
+// proportion to the standard one says only that: `batch 50%`, and `batch 50%-rw` where `r` and `w` have no price in it.
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -177,8 +178,9 @@ function prices(model, exceptions, key) {
     const request = perRequest(model, exceptions);
     if (request && known) standard.request = request * 1e6;
     sets.push(rates(standard, key));
-    for (const tier of model.tiers_above ?? []) sets.push(`>${tier.input_tokens} ${rates(tier.usd_per_mtok, key)}`);
-    for (const [name, tier] of Object.entries(serviceTiers(model, exceptions) ?? {}).sort()) sets.push(`${name} ${rates(tier, key)}`);
+    const further = (name, set) => sets.push(`${name} ${proportion(set, standard, key) ?? rates(set, key)}`);
+    for (const tier of model.tiers_above ?? []) further(`>${tier.input_tokens}`, tier.usd_per_mtok);
+    for (const [name, tier] of Object.entries(serviceTiers(model, exceptions) ?? {}).sort()) further(name, tier);
   }
   const units = Object.entries(model.usd_per_unit ?? {}).filter(([, usd]) => usd > 0);
   if (units.length > 0) {
@@ -193,6 +195,21 @@ function rates(set, key) {
     .filter((bucket) => set[bucket] !== undefined)
     .map((bucket) => BUCKETS[bucket] + dollars(set[bucket], key))
     .join(" ");
+}
+
+/** What `set` is of `standard` in whole per cent, and what has no price in it; `undefined` where that is not all. */
+function proportion(set, standard, key) {
+  const [priced, unpriced] = [true, false].map((is) =>
+    Object.keys(BUCKETS).filter((bucket) => standard[bucket] !== undefined && (set[bucket] !== undefined) === is),
+  );
+  const nanos = (usd) => Math.round(Number(dollars(usd, key)) * 1e9);
+  const paid = priced.find((bucket) => standard[bucket] > 0);
+  const percent = paid && Math.round((nanos(set[paid]) / nanos(standard[paid])) * 100);
+  const isAll = Object.keys(BUCKETS).every((bucket) => set[bucket] === undefined || priced.includes(bucket));
+  if (!paid || !isAll || priced.some((bucket) => nanos(set[bucket]) * 100 !== nanos(standard[bucket]) * percent)) {
+    return undefined;
+  }
+  return unpriced.length > 0 ? `${percent}%-${unpriced.map((bucket) => BUCKETS[bucket]).join("")}` : `${percent}%`;
 }
 
 // As a decimal with at most nine decimals; what floats added beyond twelve digits is dropped.

@@ -158,12 +158,16 @@ impl Entry {
             match name {
                 "" => price.rates = read_rates(rates)?,
                 "/" => price.units = self.read_units(rates)?,
-                name => match name.strip_prefix('>') {
-                    Some(tokens) => {
-                        price.above.push(LongPrompt { tokens: tokens.parse().ok()?, rates: read_rates(rates)? });
+                name => {
+                    let rates = match rates.split_once('%') {
+                        Some((percent, without)) => in_proportion(&price.rates, percent.parse().ok()?, without)?,
+                        None => read_rates(rates)?,
+                    };
+                    match name.strip_prefix('>') {
+                        Some(tokens) => price.above.push(LongPrompt { tokens: tokens.parse().ok()?, rates }),
+                        None => price.service_tiers.push((name.to_owned(), rates)),
                     }
-                    None => price.service_tiers.push((name.to_owned(), read_rates(rates)?)),
-                },
+                }
             }
         }
         (!text.is_empty()).then_some(price)
@@ -248,25 +252,25 @@ fn modality(letter: char) -> Option<Modality> {
     }
 }
 
+/// The letters of [`Bucket::ALL`], in its order.
+const BUCKETS: &str = "iorwhnabgmq";
+
 /// Reads `i2.5 o10`.
 fn read_rates(text: &str) -> Option<Rates> {
     let mut rates = Rates::default();
     for (code, amount) in coded_amounts(text) {
-        let bucket = match code {
-            'i' => Bucket::Input,
-            'o' => Bucket::Output,
-            'r' => Bucket::CacheRead,
-            'w' => Bucket::CacheWrite,
-            'h' => Bucket::CacheWrite1h,
-            'n' => Bucket::Reasoning,
-            'a' => Bucket::AudioInput,
-            'b' => Bucket::AudioOutput,
-            'g' => Bucket::ImageInput,
-            'm' => Bucket::ImageOutput,
-            'q' => Bucket::Request,
-            _ => return None,
-        };
-        rates.set(bucket, amount?);
+        rates.set(*Bucket::ALL.get(BUCKETS.find(code)?)?, amount?);
+    }
+    Some(rates)
+}
+
+/// So many per cent of the `standard` prices, which is always whole; the letters in `without` have none.
+fn in_proportion(standard: &Rates, percent: i64, without: &str) -> Option<Rates> {
+    let mut rates = Rates::default();
+    for (bucket, rate) in standard.iter() {
+        if !without.contains(BUCKETS.chars().nth(bucket as usize)?) {
+            rates.set(bucket, NanoUsd(rate.0.checked_mul(percent)? / 100));
+        }
     }
     Some(rates)
 }

@@ -199,7 +199,18 @@ struct Listed<'s> {
     max_output: Option<u64>,
     #[serde(borrow, default)]
     usd_per_mtok: HashMap<&'s str, f64>,
+    #[serde(borrow, default)]
+    tiers_above: Vec<ListedAbove<'s>>,
+    #[serde(borrow, default)]
+    service_tiers: HashMap<&'s str, HashMap<&'s str, f64>>,
     retires: Option<&'s str>,
+}
+
+#[derive(Deserialize)]
+struct ListedAbove<'s> {
+    input_tokens: u64,
+    #[serde(borrow)]
+    usd_per_mtok: HashMap<&'s str, f64>,
 }
 
 /// Compares with the price list itself, read independently of the generator.
@@ -213,7 +224,7 @@ fn the_catalogue_says_what_the_price_list_says() {
     let listed: Vec<Listed<'_>> = serde_json::from_str(&source).expect("the price list");
     assert_eq!(listed.len(), all().len());
     let exceptions = exceptions();
-    let mut priced = 0;
+    let (mut priced, mut further) = (0, 0);
     for model in listed {
         let key = format!("{}/{}", model.provider, model.id);
         let entry = find(model.provider, model.id).expect(&key);
@@ -232,8 +243,25 @@ fn the_catalogue_says_what_the_price_list_says() {
                 priced += 1;
             }
         }
+        let above = price.above.iter().zip(&model.tiers_above).map(|(ours, listed)| {
+            assert_eq!(ours.tokens, listed.input_tokens, "{key}");
+            (&ours.rates, &listed.usd_per_mtok)
+        });
+        // Tiers that the price list lacks are multiples of the standard prices.
+        let tiers = price
+            .service_tiers
+            .iter()
+            .filter_map(|(name, rates)| Some((rates, model.service_tiers.get(name.as_str())?)));
+        for (rates, listed) in above.chain(tiers) {
+            for bucket in Bucket::ALL {
+                let ours = rates.get(bucket).map_or(-1.0, |rate| rate.0 as f64 / 1e9);
+                let usd = listed.get(bucket.name()).copied().unwrap_or(-1.0);
+                assert!((ours - usd).abs() < 1e-9, "{key} {}: {ours} is not {usd}", bucket.name());
+            }
+            further += 1;
+        }
     }
-    assert!(priced > 6_000, "only {priced} prices compared");
+    assert!(priced > 6_000 && further > 1_000, "only {priced} prices and {further} further sets compared");
 }
 
 #[test]
