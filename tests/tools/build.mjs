@@ -3,12 +3,13 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { shortenImports } from "./imports.mjs";
 import { nameByLikeness } from "./order.mjs";
 import { command, isProgram, probe, ROOT, run, step, Stop } from "./progress.mjs";
 import { buildTools, ensurePackages, ensureRust, lockedVersion } from "./toolchain.mjs";
 
 /** What the wasm is made from. */
-const TOOLS = ["build", "order", "toolchain"].map((tool) => `tests/tools/${tool}.mjs`);
+const TOOLS = ["build", "imports", "order", "toolchain", "wasm"].map((tool) => `tests/tools/${tool}.mjs`);
 const INPUTS = ["src", "Cargo.toml", "Cargo.lock", ...TOOLS];
 
 /** What rustc and wasm-bindgen make use of, and nothing else: workerd need not know what wasm-opt knows. */
@@ -84,6 +85,7 @@ async function arrange(wasmOpt) {
   await optimize(...PASSES);
   nameByLikeness(wasm);
   await optimize("reorder-functions-by-name", "strip-debug");
+  shortenImports(wasm, script);
 }
 
 function digest(compiler) {

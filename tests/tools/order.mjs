@@ -1,10 +1,8 @@
 // Names the functions of a wasm so that sorting by name puts alike ones close together, where they zip well.
 
 import { readFileSync, writeFileSync } from "node:fs";
+import { CODE, CUSTOM, IMPORTS, Reader, importsOf, number, section, sectionsOf, text, vector, wasmOf } from "./wasm.mjs";
 
-const CUSTOM = 0;
-const IMPORTS = 2;
-const CODE = 10;
 /** The part of a `name` section that names functions. */
 const FUNCTION_NAMES = 1;
 
@@ -19,16 +17,16 @@ const SIGHT_BYTES = 28_000;
 
 /** Gives every function of the file at `path` a number for a name, in the order in which they are to stand. */
 export function nameByLikeness(path) {
-  const wasm = readFileSync(path);
-  const sections = [...sectionsOf(wasm)];
-  const imported = importedFunctions(sections.find(({ id }) => id === IMPORTS).bytes);
+  const sections = sectionsOf(readFileSync(path));
+  const imports = importsOf(sections.find(({ id }) => id === IMPORTS).bytes);
+  const imported = imports.filter(({ isFunction }) => isFunction).length;
   const order = orderByLikeness(bodiesOf(sections.find(({ id }) => id === CODE).bytes));
   const names = order.map((at, place) => [imported + at, `f${String(place).padStart(6, "0")}`]);
   names.sort(([one], [other]) => one - other);
   const unnamed = sections.filter(({ id, bytes }) => id !== CUSTOM || new Reader(bytes).text() !== "name");
-  const renamed = { id: CUSTOM, bytes: Buffer.concat([text("name"), section(FUNCTION_NAMES, vector(names))]) };
-  const written = [...unnamed, renamed].map(({ id, bytes }) => section(id, bytes));
-  writeFileSync(path, Buffer.concat([wasm.subarray(0, 8), ...written]));
+  const entries = names.map(([index, name]) => Buffer.concat([number(index), text(name)]));
+  const renamed = { id: CUSTOM, bytes: Buffer.concat([text("name"), section(FUNCTION_NAMES, vector(entries))]) };
+  writeFileSync(path, wasmOf([...unnamed, renamed]));
 }
 
 /**
@@ -94,82 +92,7 @@ function piecesOf(body) {
   return pieces;
 }
 
-class Reader {
-  constructor(bytes) {
-    this.bytes = bytes;
-    this.at = 0;
-  }
-  get done() {
-    return this.at >= this.bytes.length;
-  }
-  byte() {
-    return this.bytes[this.at++];
-  }
-  number() {
-    let [value, scale, byte] = [0, 1];
-    do {
-      byte = this.byte();
-      value += (byte & 0x7f) * scale;
-      scale *= 0x80;
-    } while (byte & 0x80);
-    return value;
-  }
-  take(length) {
-    return this.bytes.subarray(this.at, (this.at += length));
-  }
-  text() {
-    return this.take(this.number()).toString();
-  }
-  /** A number of things, each read by `read`. */
-  vector(read) {
-    return Array.from({ length: this.number() }, read);
-  }
-}
-
-function* sectionsOf(wasm) {
-  const reader = new Reader(wasm.subarray(8));
-  while (!reader.done) yield { id: reader.byte(), bytes: reader.take(reader.number()) };
-}
-
-/** How many functions are imported: they come first in the count. */
-function importedFunctions(bytes) {
-  const reader = new Reader(bytes);
-  const limits = () => {
-    if (reader.byte() & 1) reader.number();
-    reader.number();
-  };
-  // By kind: function, table, memory, global, tag.
-  const index = () => reader.number();
-  const kinds = [index, () => (reader.byte(), limits()), limits, () => reader.take(2), () => (reader.byte(), index())];
-  const imports = reader.vector(() => {
-    reader.text();
-    reader.text();
-    const kind = reader.byte();
-    kinds[kind]();
-    return kind;
-  });
-  return imports.filter((kind) => kind === 0).length;
-}
-
 function bodiesOf(bytes) {
   const reader = new Reader(bytes);
   return reader.vector(() => reader.take(reader.number()));
-}
-
-function number(value) {
-  const bytes = [];
-  for (; value > 0x7f; value >>>= 7) bytes.push((value & 0x7f) | 0x80);
-  return Buffer.from([...bytes, value]);
-}
-
-function text(value) {
-  return Buffer.concat([number(Buffer.byteLength(value)), Buffer.from(value)]);
-}
-
-function section(id, bytes) {
-  return Buffer.concat([Buffer.from([id]), number(bytes.length), bytes]);
-}
-
-function vector(names) {
-  return Buffer.concat([number(names.length), ...names.flatMap(([index, name]) => [number(index), text(name)])]);
 }
