@@ -38,7 +38,7 @@ impl Ledger {
         }
         if is_new {
             match self.meet(&id, &message.needs, now) {
-                Ok(()) => drop(self.changed.insert(Row::Isolate(id.clone()))),
+                Ok(()) => self.changed.push(Row::Isolate(id.clone())),
                 Err(refusal) => reply.refusal = Some(refusal),
             }
         }
@@ -74,7 +74,7 @@ impl Ledger {
         let Some(lease) = self.isolates.get_mut(isolate).and_then(|it| it.leases.get_mut(&report.lease)) else {
             return;
         };
-        self.changed.insert(Row::lease(isolate, report.lease));
+        self.changed.push(Row::lease(isolate, report.lease));
         let before = lease.outstanding();
         let used = report.used.saturating_sub(lease.used).max(0);
         let returned = report.returned.saturating_sub(lease.returned).max(0);
@@ -96,7 +96,7 @@ impl Ledger {
         pot.leased = pot.leased.saturating_sub(freed - taken_back).max(0);
         pot.book(rule, used, now);
         pot.grant(rule, over, 0, now);
-        self.changed.insert(Row::Pot(name.clone()));
+        self.changed.push(Row::Pot(name.clone()));
         self.warn(&name);
     }
 
@@ -146,16 +146,16 @@ impl Ledger {
         let fair = available / (2 * sharers);
         let amount = want.min(fair).max(least).clamp(0, available);
         let window = pot.window;
-        self.changed.insert(Row::Pot(name.to_owned()));
+        self.changed.push(Row::Pot(name.to_owned()));
         let held = self.isolates.entry(isolate.to_owned()).or_default();
         let number = pot.lease_of(isolate).unwrap_or_else(|| {
             self.meta.lease += 1;
-            self.changed.insert(Row::Meta);
+            self.changed.push(Row::Meta);
             held.leases.insert(self.meta.lease, Lease { pot: name.to_owned(), window, ..Lease::default() });
             pot.held_by(isolate, self.meta.lease);
             self.meta.lease
         });
-        self.changed.insert(Row::lease(isolate, number));
+        self.changed.push(Row::lease(isolate, number));
         let lease = held.leases.get_mut(&number)?;
         let before = lease.outstanding();
         lease.granted = lease.granted.saturating_add(amount);
@@ -204,7 +204,7 @@ impl Ledger {
         if opened.is_empty() {
             return;
         }
-        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        self.changed.push(Row::Isolate(isolate.to_owned()));
         let mut bytes: usize = held.opens.iter().map(|(request, open)| bytes_of(request, open)).sum();
         for Opened { request, key, holds, left, counted_elsewhere } in opened.into_iter().take(MOST_LISTED) {
             let deadline = now.plus(left);
@@ -221,7 +221,7 @@ impl Ledger {
     /// A call is over. If it was booked at its ceiling, what was booked is taken back: the lease says what it took.
     fn close_call(&mut self, isolate: &str, request: &str, now: UnixMillis) {
         let Some(open) = self.isolates.get(isolate).and_then(|held| held.opens.get(request)) else { return };
-        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        self.changed.push(Row::Isolate(isolate.to_owned()));
         if open.committed {
             self.commit(isolate, request, &open.clone(), -1, now);
         }

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -48,7 +48,7 @@ impl Pot {
         &mut self,
         rule: &Rule,
         isolates: &mut HashMap<String, Isolate>,
-        changed: &mut BTreeSet<Row>,
+        changed: &mut Vec<Row>,
         now: UnixMillis,
     ) {
         if !self.advance(rule, now) {
@@ -61,7 +61,7 @@ impl Pot {
             let Some(lease) = held.leases.get_mut(number) else { return false };
             lease.closed = !lease.counts_in(*window);
             if lease.closed {
-                changed.insert(Row::lease(id, *number));
+                changed.push(Row::lease(id, *number));
             } else {
                 *leased = leased.saturating_add(lease.outstanding());
                 *spent = spent.saturating_add(committed);

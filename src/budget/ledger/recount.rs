@@ -26,24 +26,24 @@ impl Ledger {
             for (number, lease) in held.leases.iter_mut().filter(|(_, lease)| is_of(&lease.pot)) {
                 if self.pots.get(&lease.pot).is_some_and(|pot| lease.counts_in(pot.window)) {
                     lease.window = window;
-                    self.changed.insert(Row::lease(id, *number));
+                    self.changed.push(Row::lease(id, *number));
                 }
             }
         }
         for (name, pot) in self.pots.iter_mut().filter(|(name, _)| is_of(name)) {
             pot.recount(old, &new, self.swept_at);
-            self.changed.insert(Row::Pot(name.clone()));
+            self.changed.push(Row::Pot(name.clone()));
         }
     }
 
     fn let_go(&mut self, rule: &str) {
         for (name, pot) in self.pots.iter_mut().filter(|(name, _)| PotName::read(name).rule == rule) {
             pot.leased = 0;
-            self.changed.insert(Row::Pot(name.clone()));
+            self.changed.push(Row::Pot(name.clone()));
             for (id, number) in pot.holders.drain(..) {
                 if let Some(lease) = self.isolates.get_mut(&id).and_then(|held| held.leases.get_mut(&number)) {
                     lease.closed = true;
-                    self.changed.insert(Row::lease(&id, number));
+                    self.changed.push(Row::lease(&id, number));
                 }
             }
         }

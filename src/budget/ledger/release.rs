@@ -51,11 +51,11 @@ impl Ledger {
                 let outstanding = lease.outstanding();
                 // Closed, so that the isolate, should it live, has to begin another.
                 lease.closed = true;
-                self.changed.insert(Row::lease(&id, number));
+                self.changed.push(Row::lease(&id, number));
                 let Some(pot) = self.pots.get_mut(&lease.pot) else { continue };
                 pot.left_by(number);
                 pot.leased = pot.leased.saturating_sub(outstanding).max(0);
-                self.changed.insert(Row::Pot(lease.pot.clone()));
+                self.changed.push(Row::Pot(lease.pot.clone()));
                 released.amount += NanoUsd(outstanding);
                 released.leases += 1;
             }

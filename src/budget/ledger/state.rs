@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use serde::Serialize;
 
@@ -29,7 +29,8 @@ pub struct Ledger {
     pub(super) pots: HashMap<String, Pot>,
     pub(super) isolates: HashMap<String, Isolate>,
     pub(super) switches: Switches,
-    pub(super) changed: BTreeSet<Row>,
+    /// Rows to be written, some of them more than once.
+    pub(super) changed: Vec<Row>,
     pub(super) notices: Vec<Notice>,
     pub(super) committed: Vec<Committed>,
     pub(super) swept_at: UnixMillis,
@@ -179,7 +180,9 @@ impl Ledger {
 
     /// The rows that changed since this was last asked.
     pub fn take_changes(&mut self) -> Vec<StoredRow> {
-        let rows = std::mem::take(&mut self.changed);
+        let mut rows = std::mem::take(&mut self.changed);
+        sorted::sort(&mut rows);
+        rows.dedup();
         rows.into_iter().map(|row| (row.clone(), self.stored(&row))).collect()
     }
 
@@ -203,8 +206,8 @@ impl Ledger {
         self.know_terms(&terms);
         before.iter().for_each(|before| self.recount(before));
         self.meta.revision += 1;
-        self.changed.insert(Row::Meta);
-        self.changed.insert(Row::Key(terms.key.clone()));
+        self.changed.push(Row::Meta);
+        self.changed.push(Row::Key(terms.key.clone()));
         self.keys.insert(terms.key.clone(), Standing { terms, revision: self.meta.revision });
     }
 
@@ -212,7 +215,7 @@ impl Ledger {
     /// not by a walk over all pots for each rule.
     pub(super) fn forget_key(&mut self, key: &str) {
         self.keys.remove(key);
-        self.changed.insert(Row::Key(key.to_owned()));
+        self.changed.push(Row::Key(key.to_owned()));
         self.take_own_rules(key);
     }
 
@@ -225,7 +228,7 @@ impl Ledger {
 
     /// Takes a budget or a limit of no key in particular, in place of the one of the same id.
     pub fn set_rule(&mut self, rule: Rule) {
-        self.changed.insert(match &rule {
+        self.changed.push(match &rule {
             Rule::Budget(budget) => Row::Budget(budget.id.clone()),
             Rule::Limit(limit) => Row::Limit(limit.id.clone()),
         });
@@ -256,21 +259,21 @@ impl Ledger {
     /// Forgets a budget or a limit, and what was counted under it.
     pub fn remove_rule(&mut self, id: &str) {
         let Some(known) = self.rules.remove(id) else { return };
-        self.changed.insert(match known.rule {
+        self.changed.push(match known.rule {
             Rule::Budget(_) => Row::Budget(id.to_owned()),
             Rule::Limit(_) => Row::Limit(id.to_owned()),
         });
         let gone: Vec<String> = self.pots.keys().filter(|name| PotName::read(name).rule == id).cloned().collect();
         for name in gone {
             self.pots.remove(&name);
-            self.changed.insert(Row::Pot(name));
+            self.changed.push(Row::Pot(name));
         }
         // Should one of the same id come again, what is said of these has nothing to do with it.
         for (isolate, held) in &mut self.isolates {
             held.leases.retain(|number, lease| {
                 let stays = PotName::read(&lease.pot).rule != id;
                 if !stays {
-                    self.changed.insert(Row::lease(isolate, *number));
+                    self.changed.push(Row::lease(isolate, *number));
                 }
                 stays
             });
@@ -377,7 +380,7 @@ impl Ledger {
     fn common_change(&mut self) {
         self.meta.revision += 1;
         self.meta.common = self.meta.revision;
-        self.changed.insert(Row::Meta);
+        self.changed.push(Row::Meta);
     }
 
     fn stored(&self, row: &Row) -> Option<String> {

@@ -73,7 +73,7 @@ impl Ledger {
 
     /// Books the ceilings of a call, or takes them back where `sign` is negative.
     pub(super) fn commit(&mut self, isolate: &str, request: &str, open: &Open, sign: i64, now: UnixMillis) {
-        self.changed.insert(Row::Isolate(isolate.to_owned()));
+        self.changed.push(Row::Isolate(isolate.to_owned()));
         for (number, ceiling) in &open.holds {
             self.move_on_for(isolate, *number, now);
             let Some(held) = self.isolates.get_mut(isolate) else { return };
@@ -81,7 +81,7 @@ impl Ledger {
             let Some(Known { rule, .. }) = self.rules.get(PotName::read(&lease.pot).rule) else { continue };
             let before = lease.outstanding();
             lease.committed = lease.committed.saturating_add(sign * ceiling);
-            self.changed.insert(Row::lease(isolate, *number));
+            self.changed.push(Row::lease(isolate, *number));
             let freed = before.saturating_sub(lease.outstanding());
             let Some(pot) = self.pots.get_mut(&lease.pot) else { continue };
             pot.leased = pot.leased.saturating_sub(freed).max(0);
@@ -92,7 +92,7 @@ impl Ledger {
                     _ => pot.take_off(rule, *ceiling, open.committed_at),
                 }
             }
-            self.changed.insert(Row::Pot(lease.pot.clone()));
+            self.changed.push(Row::Pot(lease.pot.clone()));
         }
         // The row says what the call may have cost, whatever has become of its budgets; and its correction says the same.
         let cost = open.holds.iter().map(|(_, ceiling)| *ceiling).max().unwrap_or_default();
@@ -124,7 +124,7 @@ impl Ledger {
             let pot = self.pots.get_mut(&lease.pot);
             let (Some(rule), Some(pot)) = (known, pot) else {
                 lease.closed = true;
-                self.changed.insert(Row::lease(isolate, number));
+                self.changed.push(Row::lease(isolate, number));
                 continue;
             };
             let has_more = lease.outstanding() > 0 || may_be_corrected;
@@ -178,13 +178,13 @@ impl Ledger {
             let may_be_told = lease.is_untold() && is_money();
             let may_be_corrected = may_be_told && !is_gone && now.since(lease.until) < CORRECTED_WITHIN;
             if !may_be_corrected {
-                changed.insert(Row::lease(isolate, *number));
+                changed.push(Row::lease(isolate, *number));
             }
             may_be_corrected
         });
         let is_over = is_gone && held.leases.is_empty() && held.opens.is_empty();
         if held.opens.len() < before || is_over {
-            self.changed.insert(Row::Isolate(isolate.to_owned()));
+            self.changed.push(Row::Isolate(isolate.to_owned()));
         }
         if is_over {
             self.isolates.remove(isolate);
@@ -266,7 +266,7 @@ impl Ledger {
             .filter(|(name, pot)| rests(pot) && (is_nobodys(name, pot) || pot.leased == 0 && is_over(name, pot)));
         for name in over.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
             self.pots.remove(&name);
-            self.changed.insert(Row::Pot(name));
+            self.changed.push(Row::Pot(name));
         }
     }
 
@@ -286,7 +286,7 @@ impl Ledger {
         sorted::sort(&mut resting);
         for (_, name) in resting.into_iter().take(MOST_POTS / 10) {
             self.pots.remove(&name);
-            self.changed.insert(Row::Pot(name));
+            self.changed.push(Row::Pot(name));
         }
     }
 }
