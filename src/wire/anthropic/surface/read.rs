@@ -90,6 +90,13 @@ impl<'a> Reading<'a> {
             }
             "cache_control" => request.cache = place.cache_mark(cursor)?,
             "thread" => refuse_thread(&cursor.value()?)?,
+            // A promise about where data goes, which others would not know of.
+            "inference_geo" => {
+                if place.text(cursor)?.is_some_and(|region| !region.is("global")) {
+                    let message = "`inference_geo` binds its own provider alone; this model's has no word for it.";
+                    request.untranslatable.get_or_insert(Failure::unsupported("inference_geo", message));
+                }
+            }
             "mcp_servers" => {
                 let given = cursor.value()?;
                 if given.is_array() && given.compact() != "[]" {

@@ -125,6 +125,7 @@ fn what_only_its_own_provider_can_do_is_refused_by_name() {
     for (more, place) in [
         (json!({"tools": [{"type": "code_execution_20260120", "name": "code_execution"}]}), "tools.0"),
         (json!({"mcp_servers": [{"url": "https://mcp.example"}]}), "mcp_servers"),
+        (json!({"inference_geo": "us"}), "inference_geo"),
         (json!({"messages": [{"role": "user", "content": [{"type": "hologram"}]}]}), "messages.0.content.0.type"),
     ] {
         let body = request(json!("hi"), more);
@@ -431,8 +432,12 @@ fn the_first_token_alone_is_a_wish_that_a_newer_claude_refuses() {
 #[test]
 fn what_else_is_said_of_the_output_is_listed() {
     let body = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}],
-        "output_config": {"effort": "low", "task_budget": {"type": "tokens", "total": 9000}, "format": null}});
+        "output_config": {"effort": "low", "task_budget": {"type": "tokens", "total": 9000}, "format": null},
+        "inference_geo": "global"});
     let body = body.to_string();
     let request = read_request(body.as_bytes()).expect("a request");
-    assert_eq!(request.unsayable, ["output_config.task_budget"]);
+    assert_eq!(
+        (request.untranslatable, request.unsayable.as_slice()),
+        (None, &["output_config.task_budget".into()][..])
+    );
 }
