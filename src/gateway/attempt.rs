@@ -13,7 +13,7 @@ use crate::route::overrides::Asked;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::carried::{Carrier, Keys};
-use crate::wire::{Adjusted, Format, Naming, Surface, structured};
+use crate::wire::{Adjusted, Format, Naming, Renamed, Surface, structured};
 
 use super::Gateway;
 use super::call::Call;
@@ -66,6 +66,8 @@ pub(super) struct Attempt {
     pub(super) omit_thoughts: bool,
     /// Whether the answer may stand in an object that was asked for in its place.
     pub(super) unwraps: bool,
+    /// Tools that it knows by other names than the caller.
+    pub(super) renamed: Renamed,
     /// The key's output limit for a call that names none.
     pub(super) default_max_tokens: Option<u32>,
     /// That limit is lower than it would be, because a budget has little left.
@@ -153,6 +155,7 @@ impl Gateway {
             hide_reasoning: false,
             omit_thoughts: false,
             unwraps: false,
+            renamed: Renamed::default(),
             default_max_tokens: None,
             cap_lowered: false,
             shown: None,
@@ -242,6 +245,7 @@ impl Attempt {
         if self.unwraps {
             structured::unwrap_texts(&mut answer);
         }
+        self.renamed.restore_all(&mut answer);
         Ok(answer)
     }
 

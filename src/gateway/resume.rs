@@ -8,7 +8,7 @@ use crate::provider::Capabilities;
 use crate::units::UnixMillis;
 use crate::wire::drive::Pipe;
 use crate::wire::seam::Seam;
-use crate::wire::{Adjusted, Closing, Cost, Format, Outgoing, StreamWriter, Surface, Target};
+use crate::wire::{Adjusted, Closing, Cost, Format, Outgoing, Renamed, StreamWriter, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -154,6 +154,7 @@ pub(super) fn write(
             request.messages.push(turn(Role::User, PROMPT));
         }
     }
+    attempt.renamed = Renamed::fit(&mut request, attempt.format);
     let target = Target { model: &attempt.model, quirks: &attempt.upstream.quirks, facts: &attempt.facts, inlined };
     let outgoing = attempt.format.write_request(&request, &target, &mut attempt.adjusted)?;
     attempt.lane = Lane::Translated;

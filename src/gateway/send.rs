@@ -12,7 +12,7 @@ use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::carried::MARK;
-use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, RequestPatch, Surface, Target};
+use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, Renamed, RequestPatch, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -214,6 +214,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<Written, Failure> {
             attempt.hide_reasoning = surface.hides_reasoning(&request);
             attempt.omit_thoughts = surface.omits_thoughts(&request);
             attempt.unwraps = matches!(request.output, OutputShape::JsonSchema { .. });
+            attempt.renamed = Renamed::fit(&mut request, format);
             let target = Target {
                 model: &attempt.model,
                 quirks: &upstream.quirks,

@@ -32,7 +32,7 @@ impl Gateway {
         let naming = attempt.naming(call, call.asked.include_usage, now);
         let surface = call.surface();
         if let Some(resume) = call.resume.take() {
-            let pipe = Pipe::translated(format, quirks, Box::new(resume.seam), caps);
+            let pipe = Pipe::translated(format, quirks, Box::new(resume.seam), caps).renaming(&attempt.renamed);
             call.stage = Stage::Streaming(Box::new(pipe));
             // What came of the first stream with its last piece is said before the second says anything.
             return Step::Write(std::mem::take(&mut call.unwritten));
@@ -41,7 +41,8 @@ impl Gateway {
             Lane::Relay => Pipe::relayed(format, quirks, caps),
             Lane::Patched => Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps),
             Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps)
-                .unwrapping(attempt.unwraps),
+                .unwrapping(attempt.unwraps)
+                .renaming(&attempt.renamed),
         };
         if self.may_continue(call) {
             pipe.remember();

@@ -10,7 +10,7 @@ use super::openai_chat;
 use super::seam::{Said, Seam};
 use super::sse::Frame;
 use super::structured::Unwrapped;
-use super::{Closing, Decoded, Format, StreamDecoder, StreamWriter};
+use super::{Closing, Decoded, Format, Renamed, StreamDecoder, StreamWriter};
 
 /// What is known of an answer while it streams.
 #[derive(Debug, Default)]
@@ -35,6 +35,8 @@ pub struct Meter {
     pub judge: Judge,
     /// The answer as it would be in one piece, where somebody wants it.
     folded: Option<Box<Fold>>,
+    /// Tools that the upstream knows by other names.
+    renamed: Renamed,
 }
 
 impl Meter {
@@ -67,14 +69,17 @@ impl Meter {
     }
 }
 
-/// Notes every event and hands it on.
+/// Notes every event and hands it on, with the caller's own names of tools.
 struct Metered<'m, S: ?Sized> {
     meter: &'m mut Meter,
     next: &'m mut S,
 }
 
 impl<S: Sink + ?Sized> Sink for Metered<'_, S> {
-    fn event(&mut self, event: Event<'_>) {
+    fn event(&mut self, mut event: Event<'_>) {
+        if let Event::ToolCallStart { name, .. } = &mut event {
+            self.meter.renamed.restore(name);
+        }
         self.meter.note(&event);
         self.next.event(event);
     }
@@ -156,6 +161,13 @@ impl Pipe {
             Lane::Translated(decoder, writer) if wraps => Lane::Translated(Box::new(Unwrapped::new(decoder)), writer),
             lane => lane,
         };
+        self
+    }
+
+    /// Gives tools that were renamed for the upstream their own names back.
+    #[must_use]
+    pub fn renaming(mut self, renamed: &Renamed) -> Pipe {
+        self.meter.renamed = renamed.clone();
         self
     }
 

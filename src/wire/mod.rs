@@ -27,10 +27,12 @@ pub mod service;
 pub mod sse;
 pub mod structured;
 mod surface;
+mod tool_names;
 pub mod workers_ai;
 
 pub use headroom::headroom;
 pub use surface::{Layout, Patched, RequestPatch, Seen, Surface};
+pub use tool_names::Renamed;
 
 use carried::Carrier;
 use framing::Framing;

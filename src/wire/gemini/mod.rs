@@ -25,6 +25,7 @@ mod tests;
 pub use answer::read_answer;
 pub use embeddings::{read_embeddings, write_embeddings};
 pub use error::read_error;
+pub(in crate::wire) use names::is_function_name;
 pub use request::{links_to_inline, write_request};
 pub use stream::Decoder;
 pub use surface::{

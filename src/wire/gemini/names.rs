@@ -27,7 +27,7 @@ pub(super) fn restore(name: Text<'_>) -> Text<'_> {
 }
 
 /// Whether what follows the first character is taken, too.
-pub(super) fn is_function_name(name: &Text<'_>) -> bool {
+pub(in crate::wire) fn is_function_name(name: &Text<'_>) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(&byte);
     (1..=128).contains(&name.escaped().len()) && name.escaped().bytes().all(plain)
 }
