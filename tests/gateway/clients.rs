@@ -102,3 +102,43 @@ fn tools_with_letters_that_the_target_does_not_know_are_called_by_their_own() {
     let call = &answer["candidates"][0]["content"]["parts"][0]["functionCall"];
     assert_eq!(call["name"], "mcp.server:look", "{answer}");
 }
+
+/// Clients know OpenAI's words alone: "Unknown ChatFinishReason value. Actual value was eos" in front of Together
+/// (<https://github.com/openai/openai-dotnet/pull/267>), `""` in chunks of SGLang's
+/// (<https://github.com/sgl-project/sglang/issues/3912>), and Z.ai's own (<https://github.com/pydantic/pydantic-ai/issues/7816>).
+#[test]
+fn why_an_answer_ended_is_said_in_openais_words() {
+    let own = r#"{"version":1,"failover":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
+    let body = |more: &str| format!(r#"{{"model":"own/llama","messages":[{{"role":"user","content":"Hi"}}]{more}}}"#);
+    let words =
+        [("eos", "stop"), ("sensitive", "content_filter"), ("max_tokens", "length"), ("tool_calls", "tool_calls")];
+    for (word, known) in words {
+        let mut world = World::with(latchkey::keys::Key::default(), Some(own));
+        let (id, step) = world.chat(&body(""));
+        sent(step);
+        let choice =
+            json!({"index": 0, "message": {"role": "assistant", "content": "Hey"}, "finish_reason": word, "x": 1});
+        let answer = read(&world.answer(id, 200, &[], &json!({"id": "c", "choices": [choice]}).to_string()).body);
+        let told = &answer["choices"][0];
+        assert_eq!((&told["finish_reason"], &told["x"]), (&json!(known), &json!(1)));
+        assert!(word == known || told["native_finish_reason"] == word, "{told}");
+
+        let (id, step) = world.chat(&body(r#","stream":true"#));
+        sent(step);
+        let chunks = [("Hey", ""), ("", word)].map(|(said, word)| {
+            let choice = json!({"index": 0, "delta": {"content": said}, "finish_reason": word});
+            format!("data: {}\n\n", json!({"id": "c", "choices": [choice]}))
+        });
+        let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).chain([&b"data: [DONE]\n\n"[..]]).collect();
+        let streamed = world.stream(id, &pieces, Input::End);
+        let reasons: Vec<Value> = crate::world::events(&streamed.text)
+            .iter()
+            .filter_map(|event| read_chunk(event)?["choices"].get(0).map(|choice| choice["finish_reason"].clone()))
+            .collect();
+        assert_eq!(reasons, [Value::Null, json!(known)], "{}", streamed.text);
+    }
+}
+
+fn read_chunk(event: &str) -> Option<Value> {
+    serde_json::from_str(event).ok()
+}

@@ -35,13 +35,20 @@ pub fn write(kind: EndKind, calls_tools: bool) -> &'static str {
     }
 }
 
-/// Whether a choice that calls tools ends with a word by which clients do not run them.
+/// What stands in an upstream's own answer in the place of the word by which it ends a choice, where clients would go wrong
+/// by that. They do not run the calls of a choice that says `stop`. They stop at words that OpenAI does not have, "Unknown
+/// ChatFinishReason value. Actual value was eos" (<https://github.com/openai/openai-dotnet/pull/267>), and at an empty one in
+/// chunks that end nothing (<https://github.com/spring-projects/spring-ai/issues/2645>).
 #[must_use]
-pub fn hides_calls(word: Option<&Text<'_>>) -> bool {
-    let word = word.map(Text::decode).unwrap_or_default();
-    let kind = if word.is_empty() { EndKind::Stop } else { read(&word) };
-    // The second is the word for calls of the format before tools.
-    write(kind, true) == "tool_calls" && !matches!(&*word, "tool_calls" | "function_call")
+pub fn replacement(word: &str, calls_tools: bool) -> Option<&'static str> {
+    let kind = if word.is_empty() { EndKind::Stop } else { read(word) };
+    let known = write(kind, calls_tools);
+    match word {
+        "stop" if known == "stop" => None,
+        // The last is the word for calls of the format before tools.
+        "length" | "tool_calls" | "content_filter" | "error" | "function_call" => None,
+        _ => Some(known),
+    }
 }
 
 /// The end of a choice: `word` as the upstream gave it, `native` as a router quotes its own upstream. Without any word

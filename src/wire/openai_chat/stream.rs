@@ -47,6 +47,8 @@ pub(super) struct Seen {
     pub new_finish: bool,
     /// The choice that ends with calls of tools and does not say so.
     pub hides_calls: Option<u32>,
+    /// One that is no word of OpenAI's.
+    pub odd_finish: bool,
     /// Content in the form of an array.
     pub content_array: bool,
     /// Reasoning of any kind.
@@ -177,10 +179,12 @@ impl Decoder {
         if let Some(logprobs) = choice.logprobs {
             sink.event(Event::LogprobsDelta { choice: index, logprobs });
         }
+        self.seen.odd_finish |=
+            choice.finish_reason.as_ref().is_some_and(|word| finish::replacement(&word.decode(), false).is_some());
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
             self.seen.finish = true;
             self.seen.new_finish |= progress.finish.as_ref() != Some(&word);
-            if blocks.calls_tools() && finish::hides_calls(Some(&word)) {
+            if blocks.calls_tools() && finish::replacement(&word.decode(), true).is_some() {
                 self.seen.hides_calls = Some(index);
             }
             if progress.finish.is_none() {

@@ -40,8 +40,8 @@ pub struct Outline<'b> {
 struct Choice<'b> {
     finish_reason: Option<Text<'b>>,
     /// Where that stands.
-    finish_at: Option<Range<usize>>,
-    /// The upstream's own word stands beside it.
+    reason_at: Option<Range<usize>>,
+    /// A router's own upstream's word is told, too.
     has_native: bool,
     message: Option<Part<'b>>,
     /// Of the message, or of a legacy completion's text.
@@ -90,7 +90,7 @@ impl<'b> Outline<'b> {
 
     /// The upstream's own answer with cost, usage and the gateway's facts put in, and what vendors spell in their own way
     /// put right: reasoning also as `reasoning_content` (or gone, with `hide_reasoning`), content as a string, calls with
-    /// id and arguments. Everything else stays byte for byte.
+    /// id and arguments, OpenAI's own words for why a choice ended. Everything else stays byte for byte.
     #[must_use]
     pub fn patch(&self, closing: &Closing, hide_reasoning: bool) -> Cow<'b, [u8]> {
         // What cannot be walked was never read either; it goes on as it came.
@@ -104,15 +104,13 @@ impl<'b> Outline<'b> {
             self.whole.value(text, "id").and_then(|id| id.strip_prefix('"')?.strip_suffix('"')).unwrap_or_default();
         let wanted = reply::Wanted { hide_reasoning, calls_of: Some(id), ..reply::Wanted::default() };
         for (index, choice) in (0..).zip(&self.choices) {
+            let calls = choice.message.as_ref().and_then(|message| message.value(text, "tool_calls"));
+            let calls_tools = calls.is_some_and(|calls| calls.contains('{'));
+            if let Some(place) = choice.reason_at.clone() {
+                reply::finish_reason(text, place, choice.has_native, calls_tools, &mut edits);
+            }
             if let Some(message) = &choice.message {
                 reply::message(text, message, index, wanted, &mut edits)?;
-                let calls = message.value(text, "tool_calls").is_some_and(|calls| calls.contains('{'));
-                if let Some(at) = choice.finish_at.clone()
-                    && calls
-                    && finish::hides_calls(choice.finish_reason.as_ref())
-                {
-                    reply::end_with_calls(text, at, choice.has_native, &mut edits);
-                }
             }
         }
         if let Some(usage) = &self.usage {
@@ -143,14 +141,14 @@ impl<'b> Choice<'b> {
             let start = cursor.position();
             match (&*key, cursor.kind()) {
                 ("message", Some(Kind::Object)) => choice.message = Some(Part::of(cursor)?),
-                ("finish_reason", _) => {
-                    let from = cursor.position();
-                    choice.finish_reason = cursor.value()?.into_text();
-                    choice.finish_at = Some(from..cursor.position());
-                }
                 ("native_finish_reason", _) => {
                     choice.has_native = true;
                     cursor.value()?;
+                }
+                ("finish_reason", _) => {
+                    let from = cursor.position();
+                    choice.finish_reason = cursor.value()?.into_text();
+                    choice.reason_at = Some(from..cursor.position());
                 }
                 _ => drop(cursor.value()?),
             }

@@ -7,7 +7,7 @@ use crate::json::{Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
 use crate::wire::Closing;
 
 use super::super::types::Function;
-use super::super::{tools, usage as counts};
+use super::super::{finish, tools, usage as counts};
 
 /// What to do to the messages of an answer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,10 +65,10 @@ pub(super) fn choices(
             edits.object(open, &members, |member| member.key == "message", &[]);
         }
         let number = || find(&members, "index").and_then(|index| text.get(index.value.clone())?.parse().ok());
-        if let Some(finish) = find(&members, "finish_reason")
-            && wanted.hides_calls.is_some_and(|choice| number().unwrap_or(0) == choice)
-        {
-            end_with_calls(text, finish.value.clone(), find(&members, "native_finish_reason").is_some(), edits);
+        if let Some(reason) = find(&members, "finish_reason") {
+            let has_native = find(&members, "native_finish_reason").is_some();
+            let calls_tools = wanted.hides_calls.is_some_and(|choice| number().unwrap_or(0) == choice);
+            finish_reason(text, reason.value.clone(), has_native, calls_tools, edits);
         }
         for said in [find(&members, "delta"), find(&members, "message").filter(|_| !has_delta)].into_iter().flatten() {
             let mut cursor = Cursor::at(text, said.value.start);
@@ -80,15 +80,28 @@ pub(super) fn choices(
     })
 }
 
-/// Says of a choice that it ends with calls of tools, by which clients decide whether to run them; the upstream's own word
-/// stands `at` that place, and beside it from now on.
-pub(super) fn end_with_calls(text: &str, at: Range<usize>, has_native: bool, edits: &mut Edits<'_>) {
-    let mut told = b"\"tool_calls\"".to_vec();
-    if !has_native {
-        told.extend_from_slice(b",\"native_finish_reason\":");
-        told.extend_from_slice(text.get(at.clone()).unwrap_or("null").as_bytes());
+/// Puts a word that clients know in the place of one that only its vendor has, or by which they do not run the calls of the
+/// choice; the vendor's own is told beside it unless it has told more itself.
+pub(super) fn finish_reason(
+    text: &str,
+    place: Range<usize>,
+    has_native: bool,
+    calls_tools: bool,
+    edits: &mut Edits<'_>,
+) {
+    let Some(value) = text.get(place.clone()) else { return };
+    let word = Raw::parse(value).ok().and_then(|raw| raw.into_text());
+    if word.is_none() && !calls_tools {
+        return;
     }
-    edits.replace(at, told);
+    let word = word.as_ref().map(Text::decode).unwrap_or_default();
+    let Some(known) = finish::replacement(&word, calls_tools) else { return };
+    let with = match word.is_empty() && !calls_tools {
+        true => "null".to_owned(),
+        false if has_native => format!("\"{known}\""),
+        false => format!("\"{known}\",\"native_finish_reason\":{value}"),
+    };
+    edits.replace(place, with.into_bytes());
 }
 
 /// Changes one message: reasoning under the name that callers know (or not at all), content as a string, calls whole.

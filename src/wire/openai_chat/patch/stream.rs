@@ -16,7 +16,7 @@ use super::reply::{self, find};
 ///
 /// Held back are usage and `[DONE]`, which the gateway closes with, and errors, which it tells in its own words. A chunk
 /// is written anew only where a vendor spells a tool call so that clients would misread it, and changed where it holds
-/// usage, or reasoning and content in unusual form.
+/// usage, or reasoning, content and reasons to end in unusual form.
 #[derive(Debug)]
 pub struct Patcher {
     decoder: Decoder,
@@ -104,7 +104,8 @@ impl Patcher {
             return;
         }
         let hides = self.writer.naming().hide_reasoning && seen.reasoning;
-        let changes = seen.usage || seen.content_array || seen.unusual_reasoning || hides || seen.hides_calls.is_some();
+        let finish = seen.odd_finish || seen.hides_calls.is_some();
+        let changes = seen.usage || finish || seen.content_array || seen.unusual_reasoning || hides;
         if (changes || !self.quirks.repeated_in_chunks.is_empty())
             && let Ok(changed) = self.changed(&frame.data)
         {
