@@ -13,7 +13,7 @@ use crate::route::overrides::Asked;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::carried::{Carrier, Keys};
-use crate::wire::{Adjusted, Format, Naming, Renamed, Surface, structured};
+use crate::wire::{Adjusted, Format, Naming, Renamed, Stops, Surface, structured};
 
 use super::Gateway;
 use super::call::Call;
@@ -66,6 +66,8 @@ pub(super) struct Attempt {
     pub(super) omit_thoughts: bool,
     /// Whether the answer may stand in an object that was asked for in its place.
     pub(super) unwraps: bool,
+    /// What ends its answer here, because it takes no such thing.
+    pub(super) stops: Stops,
     /// Tools that it knows by other names than the caller.
     pub(super) renamed: Renamed,
     /// The key's output limit for a call that names none.
@@ -155,6 +157,7 @@ impl Gateway {
             hide_reasoning: false,
             omit_thoughts: false,
             unwraps: false,
+            stops: Stops::default(),
             renamed: Renamed::default(),
             default_max_tokens: None,
             cap_lowered: false,
@@ -245,6 +248,7 @@ impl Attempt {
         if self.unwraps {
             structured::unwrap_texts(&mut answer);
         }
+        self.stops.cut(&mut answer);
         self.renamed.restore_all(&mut answer);
         Ok(answer)
     }

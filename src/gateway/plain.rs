@@ -154,6 +154,7 @@ impl Gateway {
         let mut pipe = if is_chat {
             Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps)
                 .unwrapping(attempt.unwraps)
+                .stopping(&attempt.stops)
                 .renaming(&attempt.renamed)
         } else {
             Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps)

@@ -8,7 +8,7 @@ use crate::provider::Capabilities;
 use crate::units::UnixMillis;
 use crate::wire::drive::Pipe;
 use crate::wire::seam::Seam;
-use crate::wire::{Adjusted, Closing, Cost, Format, Outgoing, Renamed, StreamWriter, Surface, Target};
+use crate::wire::{Adjusted, Closing, Cost, Format, Outgoing, Renamed, Stops, StreamWriter, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -60,6 +60,8 @@ impl Gateway {
             || !pipe.can_continue()
             || failure.retry == Retry::Never
             || wants_json(call)
+            // It may have ended where the upstream goes on.
+            || call.attempt.as_ref().is_some_and(|attempt| !attempt.stops.is_empty())
             || !self.has_elsewhere(call, now)
         {
             return Err(pipe);
@@ -156,6 +158,7 @@ pub(super) fn write(
     }
     attempt.renamed = Renamed::fit(&mut request, attempt.format);
     let target = Target { model: &attempt.model, quirks: &attempt.upstream.quirks, facts: &attempt.facts, inlined };
+    attempt.stops = Stops::take(&mut request, attempt.format, &target, &mut attempt.adjusted);
     let outgoing = attempt.format.write_request(&request, &target, &mut attempt.adjusted)?;
     attempt.lane = Lane::Translated;
     Ok(outgoing)

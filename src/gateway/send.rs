@@ -12,7 +12,7 @@ use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::carried::MARK;
-use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, Renamed, RequestPatch, Surface, Target};
+use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, Renamed, RequestPatch, Stops, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
@@ -225,6 +225,7 @@ fn write(call: &mut Call, most_links: usize) -> Result<Written, Failure> {
             if !links.is_empty() {
                 return Ok(Written::Lacks(links));
             }
+            attempt.stops = Stops::take(&mut request, format, &target, &mut attempt.adjusted);
             format.write_request(&request, &target, &mut attempt.adjusted)?
         }
         (Task::Embeddings, _) if !upstream.endpoints.embeddings => return Err(unsupported()),

@@ -32,7 +32,9 @@ impl Gateway {
         let naming = attempt.naming(call, call.asked.include_usage, now);
         let surface = call.surface();
         if let Some(resume) = call.resume.take() {
-            let pipe = Pipe::translated(format, quirks, Box::new(resume.seam), caps).renaming(&attempt.renamed);
+            let pipe = Pipe::translated(format, quirks, Box::new(resume.seam), caps)
+                .stopping(&attempt.stops)
+                .renaming(&attempt.renamed);
             call.stage = Stage::Streaming(Box::new(pipe));
             // What came of the first stream with its last piece is said before the second says anything.
             return Step::Write(std::mem::take(&mut call.unwritten));
@@ -42,6 +44,7 @@ impl Gateway {
             Lane::Patched => Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps),
             Lane::Translated => Pipe::translated(format, quirks, surface.writer(naming, call.asked.layout), caps)
                 .unwrapping(attempt.unwraps)
+                .stopping(&attempt.stops)
                 .renaming(&attempt.renamed),
         };
         if self.may_continue(call) {

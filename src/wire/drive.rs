@@ -9,6 +9,7 @@ use super::framing::{Framing, Reader, Unframed};
 use super::openai_chat;
 use super::seam::{Said, Seam};
 use super::sse::Frame;
+use super::stops::{Cut, Stops};
 use super::structured::Unwrapped;
 use super::{Closing, Decoded, Format, Renamed, StreamDecoder, StreamWriter};
 
@@ -159,6 +160,18 @@ impl Pipe {
     pub fn unwrapping(mut self, wraps: bool) -> Pipe {
         self.lane = match self.lane {
             Lane::Translated(decoder, writer) if wraps => Lane::Translated(Box::new(Unwrapped::new(decoder)), writer),
+            lane => lane,
+        };
+        self
+    }
+
+    /// Ends a translated answer at the first of `stops`.
+    #[must_use]
+    pub fn stopping(mut self, stops: &Stops) -> Pipe {
+        self.lane = match self.lane {
+            Lane::Translated(decoder, writer) if !stops.is_empty() => {
+                Lane::Translated(Box::new(Cut::new(decoder, stops.clone())), writer)
+            }
             lane => lane,
         };
         self

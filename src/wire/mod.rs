@@ -25,12 +25,14 @@ pub mod schema;
 pub mod seam;
 pub mod service;
 pub mod sse;
+mod stops;
 pub mod structured;
 mod surface;
 mod tool_names;
 pub mod workers_ai;
 
 pub use headroom::headroom;
+pub use stops::Stops;
 pub use surface::{Layout, Patched, RequestPatch, Seen, Surface};
 pub use tool_names::Renamed;
 

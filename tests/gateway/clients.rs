@@ -142,3 +142,93 @@ fn why_an_answer_ended_is_said_in_openais_words() {
 fn read_chunk(event: &str) -> Option<Value> {
     serde_json::from_str(event).ok()
 }
+
+/// What Claude Code asks in its auto mode of a model that takes no stop: answered with a 400, no command is ever run
+/// (<https://github.com/BerriAI/litellm/issues/33075>, <https://github.com/CherryHQ/cherry-studio/pull/17680>).
+#[test]
+fn an_answer_ends_where_its_caller_says_though_the_model_goes_on() {
+    let body = |model: &str, more: &str| {
+        format!(
+            r#"{{"model":"{model}","max_tokens":64,"stop_sequences":["</block>"],"messages":[{{"role":"user","content":"Hi"}}]{more}}}"#
+        )
+    };
+    const SAID: &str = "<block>no</block><reason>none</reason>";
+    let usage = json!({"prompt_tokens": 9, "completion_tokens": 12, "total_tokens": 21});
+    let chat = json!({"id": "c", "choices": [{"index": 0, "finish_reason": "length", "message": {"role": "assistant", "content": SAID}}], "usage": usage});
+    let responses = json!({"id": "resp_1", "status": "completed", "model": "m", "usage": {"input_tokens": 9, "output_tokens": 12},
+        "output": [{"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": SAID}]}]});
+    for (model, answer) in [("openai/gpt-5", chat), ("openai/gpt-5.3-codex", responses)] {
+        let mut world = world();
+        let (id, step) = world.post("/v1/messages", &body(model, ""));
+        assert_eq!(read(&sent(step).body)["stop"], Value::Null);
+        let response = world.answer(id, 200, &[], &answer.to_string());
+        assert_eq!(crate::world::header(&response, "x-latchkey-adjusted"), Some("stop=changed"));
+        let answer = read(&response.body);
+        assert_eq!(answer["content"], json!([{"type": "text", "text": "<block>no"}]), "{model}");
+        assert_eq!((&answer["stop_reason"], &answer["usage"]["output_tokens"]), (&json!("stop_sequence"), &json!(12)));
+    }
+
+    for length in 1..=SAID.len() {
+        let mut world = world();
+        let (id, step) = world.post("/v1/messages", &body("openai/gpt-5", r#","stream":true"#));
+        sent(step);
+        let letters: Vec<char> = SAID.chars().collect();
+        let mut chunks: Vec<String> = letters
+            .chunks(length)
+            .map(|said| json!({"index": 0, "delta": {"content": said.iter().collect::<String>()}}))
+            .chain([json!({"index": 0, "delta": {}, "finish_reason": "length"})])
+            .map(|choice| format!("data: {}\n\n", json!({"id": "c", "choices": [choice]})))
+            .collect();
+        chunks.push(format!("data: {}\n\n", json!({"id": "c", "choices": [], "usage": usage})));
+        chunks.push("data: [DONE]\n\n".to_owned());
+        let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
+        let streamed = world.stream(id, &pieces, Input::End);
+        let events: Vec<Value> =
+            streamed.text.lines().filter_map(|line| read_chunk(line.strip_prefix("data: ")?)).collect();
+        let said: String = events.iter().filter_map(|event| event["delta"]["text"].as_str()).collect();
+        assert_eq!(said, "<block>no", "{}", streamed.text);
+        let [.., stop, end, last] = events.as_slice() else { panic!("{}", streamed.text) };
+        assert_eq!((&stop["type"], &last["type"]), (&json!("content_block_stop"), &json!("message_stop")));
+        assert_eq!(
+            (&end["delta"]["stop_reason"], &end["usage"]["output_tokens"]),
+            (&json!("stop_sequence"), &json!(12))
+        );
+    }
+}
+
+/// What nearly is a stop is told once it is clear that it is none, and one that is empty stops nothing.
+#[test]
+fn what_only_begins_like_a_stop_is_told() {
+    let mut world = world();
+    let body = r#"{"model":"openai/gpt-5.3-codex","stop":["aab",""],"stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let (id, step) = world.chat(body);
+    sent(step);
+    let event = |event: Value| format!("data: {event}\n\n");
+    let item = json!({"type": "message", "id": "m", "role": "assistant", "content": []});
+    let chunks = [
+        event(json!({"type": "response.created", "response": {"id": "r", "model": "m", "status": "in_progress"}})),
+        event(json!({"type": "response.output_item.added", "output_index": 0, "item": item})),
+        event(
+            json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "item_id": "m", "delta": "ü\"aa"}),
+        ),
+        event(
+            json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "item_id": "m", "delta": "c aa"}),
+        ),
+        event(json!({"type": "response.output_item.done", "output_index": 0, "item": item})),
+        event(
+            json!({"type": "response.completed", "response": {"id": "r", "model": "m", "status": "completed", "output": [],
+            "usage": {"input_tokens": 1, "output_tokens": 4}}}),
+        ),
+    ];
+    let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
+    let streamed = world.stream(id, &pieces, Input::End);
+    let said: String = crate::world::events(&streamed.text)
+        .iter()
+        .filter_map(|event| read_chunk(event)?["choices"].get(0)?["delta"]["content"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(said, "ü\"aac aa", "{}", streamed.text);
+    assert!(streamed.text.contains(r#""finish_reason":"stop""#), "{}", streamed.text);
+
+    let body = r#"{"model":"openai/gpt-5.3-codex","stop":"","messages":[{"role":"user","content":"Hi"}]}"#;
+    sent(world.chat(body).1);
+}

@@ -1,0 +1,185 @@
+//! Sequences that end an answer, for models that take none: the answer is cut here, and what the model goes on to say is
+//! read and billed, but not told.
+//!
+//! Claude Code lets a model judge each command in its auto mode, whose answer it ends at `</block>`, and runs none where
+//! that is refused: <https://github.com/BerriAI/litellm/issues/33075>, <https://github.com/CherryHQ/cherry-studio/pull/17680>.
+
+use crate::chat::{Answer, BlockKind, EndKind, EndReason, Event, Part, Request, Sink};
+use crate::failure::Failure;
+use crate::json::Text;
+
+use super::sse::Frame;
+use super::{Adjusted, Change, Decoded, Format, StreamDecoder, Target};
+
+/// How many are looked for, and how long each may be; more are refused as before. Each piece of an answer is gone through
+/// for every one.
+const MOST: usize = 16;
+const LONGEST: usize = 256;
+
+/// What ends an answer before its model does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stops(Vec<String>);
+
+impl Stops {
+    /// Takes from `request` what its target would refuse.
+    pub fn take(request: &mut Request<'_>, format: Format, target: &Target<'_>, adjusted: &mut Adjusted) -> Stops {
+        let refused = match format {
+            Format::OpenAiResponses => true,
+            Format::OpenAiChat => target.quirks.refuses("stop", target.facts),
+            _ => false,
+        };
+        let is_short = |stop: &Text<'_>| stop.escaped().len() <= LONGEST;
+        if !refused || request.sampling.stop.len() > MOST || !request.sampling.stop.iter().all(is_short) {
+            return Stops::default();
+        }
+        let stops = std::mem::take(&mut request.sampling.stop);
+        let stops: Vec<String> = stops.iter().map(|stop| stop.decode().into_owned()).collect();
+        let stops = Stops(stops.into_iter().filter(|stop| !stop.is_empty()).collect());
+        if !stops.is_empty() {
+            adjusted.note("stop", Change::Changed);
+        }
+        stops
+    }
+
+    /// Whether nothing does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where the first of them begins in `text`.
+    fn find(&self, text: &str) -> Option<usize> {
+        self.0.iter().filter_map(|stop| text.find(stop.as_str())).min()
+    }
+
+    /// From where on `text` may be the beginning of one.
+    fn may_begin(&self, text: &str) -> usize {
+        let begins = |at: &usize| text.get(*at..).is_some_and(|rest| self.0.iter().any(|stop| stop.starts_with(rest)));
+        let longest = self.0.iter().map(String::len).max().unwrap_or(0);
+        (text.len().saturating_sub(longest)..text.len()).find(begins).unwrap_or(text.len())
+    }
+
+    /// Ends a whole answer at the first of them.
+    pub fn cut(&self, answer: &mut Answer<'_>) {
+        for choice in answer.choices.iter_mut().filter(|_| !self.is_empty()) {
+            let found = choice.parts.iter().enumerate().find_map(|(at, part)| match part {
+                Part::Text { text, .. } => {
+                    let text = text.decode();
+                    self.find(&text).and_then(|end| Some((at, Text::escape(text.get(..end)?).into_owned())))
+                }
+                _ => None,
+            });
+            if let Some((at, said)) = found {
+                choice.parts.truncate(at + 1);
+                if let Some(Part::Text { text, .. }) = choice.parts.last_mut() {
+                    *text = said;
+                }
+                choice.end = stopped();
+            }
+        }
+    }
+}
+
+/// As Messages calls it, which alone tells it apart.
+fn stopped() -> EndReason<'static> {
+    EndReason { kind: EndKind::Stop, raw: Some(Text::from_escaped("stop_sequence")) }
+}
+
+/// Ends a stream at the first of them.
+pub struct Cut {
+    decoder: Box<dyn StreamDecoder>,
+    state: State,
+}
+
+#[derive(Default)]
+struct State {
+    stops: Stops,
+    /// Choices that have ended here.
+    over: Vec<u32>,
+    /// By choice and block, the end of a text that may be the beginning of a stop.
+    held: Vec<((u32, u32), String)>,
+}
+
+impl Cut {
+    /// Reads what `decoder` does, up to the first of `stops`.
+    #[must_use]
+    pub fn new(decoder: Box<dyn StreamDecoder>, stops: Stops) -> Cut {
+        Cut { decoder, state: State { stops, ..State::default() } }
+    }
+}
+
+impl StreamDecoder for Cut {
+    fn push(&mut self, frame: &Frame<'_>, sink: &mut dyn Sink) -> Decoded {
+        let state = &mut self.state;
+        self.decoder.push(frame, &mut |event: Event<'_>| state.take(event, sink))
+    }
+
+    fn finish(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let state = &mut self.state;
+        self.decoder.finish(&mut |event: Event<'_>| state.take(event, sink))
+    }
+
+    fn ended(&self) -> bool {
+        self.decoder.ended()
+    }
+}
+
+impl State {
+    fn take(&mut self, event: Event<'_>, sink: &mut dyn Sink) {
+        match event {
+            Event::End { choice, .. } if self.over.contains(&choice) => {
+                sink.event(Event::End { choice, reason: stopped() });
+            }
+            event if choice_of(&event).is_some_and(|choice| self.over.contains(&choice)) => {}
+            Event::BlockStart { choice, block, kind: BlockKind::Text } => {
+                self.held.push(((choice, block), String::new()));
+                sink.event(event);
+            }
+            Event::TextDelta { choice, block, text } => self.text(choice, block, &text, sink),
+            Event::BlockEnd { choice, block } => {
+                if let Some(at) = self.held.iter().position(|(of, _)| *of == (choice, block)) {
+                    say(choice, block, self.held.swap_remove(at).1, sink);
+                }
+                sink.event(event);
+            }
+            event => sink.event(event),
+        }
+    }
+
+    fn text(&mut self, choice: u32, block: u32, piece: &Text<'_>, sink: &mut dyn Sink) {
+        let Some((_, held)) = self.held.iter_mut().find(|(of, _)| *of == (choice, block)) else { return };
+        held.push_str(&piece.decode());
+        let found = self.stops.find(held);
+        let end = found.unwrap_or_else(|| self.stops.may_begin(held));
+        let rest = held.split_off(end);
+        say(choice, block, std::mem::replace(held, rest), sink);
+        if found.is_some() {
+            sink.event(Event::BlockEnd { choice, block });
+            self.over.push(choice);
+        }
+    }
+}
+
+fn choice_of(event: &Event<'_>) -> Option<u32> {
+    match event {
+        Event::Start { .. } | Event::Usage(_) | Event::Failed(_) => None,
+        Event::BlockStart { choice, .. }
+        | Event::ToolCallStart { choice, .. }
+        | Event::TextDelta { choice, .. }
+        | Event::ReasoningDelta { choice, .. }
+        | Event::RefusalDelta { choice, .. }
+        | Event::ToolCallDelta { choice, .. }
+        | Event::BlockSignature { choice, .. }
+        | Event::BlockCitation { choice, .. }
+        | Event::MediaDelta { choice, .. }
+        | Event::BlockEnd { choice, .. }
+        | Event::LogprobsDelta { choice, .. }
+        | Event::End { choice, .. } => Some(*choice),
+    }
+}
+
+fn say(choice: u32, block: u32, text: String, sink: &mut dyn Sink) {
+    if !text.is_empty() {
+        sink.event(Event::TextDelta { choice, block, text: Text::escape_owned(text) });
+    }
+}
