@@ -6,7 +6,7 @@ use crate::breaker::Permit;
 use crate::chat::{Answer, Effort, Reasoning, Tool};
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
-use crate::json::Raw;
+use crate::json::{self, Raw};
 use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
 use crate::route::Candidate;
 use crate::route::overrides::Asked;
@@ -130,7 +130,7 @@ impl Gateway {
             call.incoming.body = original;
         }
         // By what this target is asked, which is not what the one before it was.
-        let format = call.format_for(&upstream, &facts);
+        let format = call.format_for(&upstream, &facts, &model);
         call.attempt = Some(Attempt {
             target: [provider.as_str(), "/", model.as_str()].concat(),
             format,
@@ -194,13 +194,14 @@ impl Gateway {
 impl Call {
     /// The protocol in which `upstream` is asked: its own, or Responses, which some speak too, where the caller speaks
     /// it or the model takes such a call over nothing else.
-    fn format_for(&self, upstream: &Upstream, facts: &ModelFacts) -> Format {
+    fn format_for(&self, upstream: &Upstream, facts: &ModelFacts, model: &str) -> Format {
         let speaks = upstream.endpoints.responses && self.task() == Some(Task::Chat);
         let wanted = || {
             facts.responses_only
                 || self.surface().format() == Format::OpenAiResponses
                 // Other routers see to that themselves.
-                || (facts.tools_over_responses && !upstream.quirks.routes_itself && self.thinks_with_tools(facts))
+                || (!upstream.quirks.routes_itself
+                    && ((facts.tools_over_responses && self.thinks_with_tools(facts)) || self.searches_with(model)))
         };
         if speaks && wanted() { Format::OpenAiResponses } else { upstream.format }
     }
@@ -210,6 +211,15 @@ impl Call {
         let surface = self.surface();
         let needs = surface != Surface::OpenAiChat || self.asked.borrows;
         if needs { surface.echo(&self.incoming.body) } else { None }
+    }
+
+    /// Whether it lets `model` search the web, which only models made for that do over Chat Completions: "Web search
+    /// options not supported with this model" (<https://github.com/BerriAI/litellm/issues/14250>).
+    fn searches_with(&self, model: &str) -> bool {
+        let body = &self.incoming.body;
+        let may = ["web_search", "oogle"].iter().any(|word| json::mentions(body, word.as_bytes()));
+        may && !model.contains("-search-")
+            && self.surface().read_request(body).is_ok_and(|request| request.web_search.is_some())
     }
 
     /// Whether it offers functions, and nothing else, to a model that thinks: because it always does, or is told to.

@@ -232,3 +232,31 @@ fn what_only_begins_like_a_stop_is_told() {
     let body = r#"{"model":"openai/gpt-5.3-codex","stop":"","messages":[{"role":"user","content":"Hi"}]}"#;
     sent(world.chat(body).1);
 }
+
+/// Claude Code's search of the web, and that of Chat Completions: "Unknown parameter: 'web_search_options'"
+/// (<https://github.com/BerriAI/litellm/issues/12311>, <https://github.com/BerriAI/litellm/issues/14250>).
+#[test]
+fn a_search_goes_where_the_model_can_search() {
+    let chat = |model: &str| {
+        format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":"Hi"}}],"web_search_options":{{}}}}"#)
+    };
+    let messages = r#"{"model":"openai/gpt-5-mini","max_tokens":9,"messages":[{"role":"user","content":"Hi"}],
+        "tools":[{"type":"web_search_20250305","name":"web_search","max_uses":8}]}"#;
+    let cases = [
+        ("/v1/messages", messages.to_owned(), "/responses"),
+        ("/v1/chat/completions", chat("openai/gpt-4o"), "/responses"),
+        ("/v1/chat/completions", chat("openai/gpt-4o-search-preview"), "/chat/completions"),
+        ("/v1/chat/completions", chat("openrouter/openai/gpt-4o"), "/chat/completions"),
+        (
+            "/v1/chat/completions",
+            chat("openai/gpt-4o").replace("web_search_options", "web_search"),
+            "/chat/completions",
+        ),
+    ];
+    for (path, body, end) in cases {
+        let outbound = sent(world().post(path, &body).1);
+        assert!(outbound.url.ends_with(end), "{body}: {}", outbound.url);
+        let request = read(&outbound.body);
+        assert!(end != "/responses" || request["tools"][0]["type"] == "web_search", "{request}");
+    }
+}
