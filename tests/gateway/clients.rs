@@ -231,6 +231,10 @@ fn what_only_begins_like_a_stop_is_told() {
 
     let body = r#"{"model":"openai/gpt-5.3-codex","stop":"","messages":[{"role":"user","content":"Hi"}]}"#;
     sent(world.chat(body).1);
+    // Each piece of an answer is gone through for each of them, so they are few.
+    let many = json!({"model": "openai/gpt-5.3-codex", "stop": vec!["a"; 17], "messages": [{"role": "user", "content": "Hi"}]});
+    let (status, answer) = crate::world::refused(world.chat(&many.to_string()).1);
+    assert_eq!((status, &answer["error"]["param"]), (400, &json!("stop")));
 }
 
 /// Claude Code's search of the web, and that of Chat Completions: "Unknown parameter: 'web_search_options'"
@@ -259,4 +263,25 @@ fn a_search_goes_where_the_model_can_search() {
         let request = read(&outbound.body);
         assert!(end != "/responses" || request["tools"][0]["type"] == "web_search", "{request}");
     }
+}
+
+/// What one gateway hands to the next: "`tool_use` ids must be unique" (<https://github.com/BerriAI/litellm/issues/23510>).
+#[test]
+fn a_call_in_the_words_of_two_protocols_is_one() {
+    let call = json!({"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}});
+    let other = json!({"id": "c2", "type": "function", "function": {"name": "f", "arguments": "{}"}});
+    let body = json!({
+        "model": "anthropic/claude-sonnet-4-5", "tools": [{"type": "function", "function": {"name": "f"}}],
+        "messages": [
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}}], "tool_calls": [call, other]},
+            {"role": "tool", "tool_call_id": "c1", "content": "one"},
+            {"role": "tool", "tool_call_id": "c2", "content": "two"},
+        ],
+    });
+    let request = read(&sent(world().chat(&body.to_string()).1).body);
+    let ids = |turn: usize, key: &str| -> Vec<Value> {
+        request["messages"][turn]["content"].as_array().unwrap().iter().map(|block| block[key].clone()).collect()
+    };
+    assert_eq!((ids(1, "id"), ids(2, "tool_use_id")), (vec![json!("c1"), json!("c2")], vec![json!("c1"), json!("c2")]));
 }

@@ -3,6 +3,7 @@
 use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
+use crate::sorted;
 
 use super::content;
 use super::reasoning::Thoughts;
@@ -129,6 +130,13 @@ fn message<'a>(place: &Place<'_>, mut members: Members<'a>, legacy_id: &Text<'a>
                 content::images(images, &mut parts);
             }
             parts.extend(members.refusal.filter(|text| !text.is_empty()).map(|text| Part::Refusal { text }));
+            // Some say a call in the words of Messages, too: <https://github.com/BerriAI/litellm/issues/23510>.
+            let mut said: Vec<String> = parts.iter().filter_map(id_of).map(|id| id.escaped().to_owned()).collect();
+            if !said.is_empty() {
+                sorted::sort(&mut said);
+                let is_said = |id: &Text<'_>| said.binary_search_by(|known| known.as_str().cmp(id.escaped())).is_ok();
+                members.calls.retain(|call| !id_of(call).is_some_and(is_said));
+            }
             parts.append(&mut members.calls);
             members.thoughts.put_into(&mut parts);
         }
@@ -143,6 +151,10 @@ fn message<'a>(place: &Place<'_>, mut members: Members<'a>, legacy_id: &Text<'a>
         Role::System | Role::Developer | Role::User => {}
     }
     Ok(Message { role, name: members.name, parts })
+}
+
+fn id_of<'p>(part: &'p Part<'_>) -> Option<&'p Text<'p>> {
+    if let Part::ToolCall { id, .. } = part { Some(id) } else { None }
 }
 
 /// A mark on a message is one on its last part.
