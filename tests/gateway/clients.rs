@@ -285,3 +285,16 @@ fn a_call_in_the_words_of_two_protocols_is_one() {
     };
     assert_eq!((ids(1, "id"), ids(2, "tool_use_id")), (vec![json!("c1"), json!("c2")], vec![json!("c1"), json!("c2")]));
 }
+
+/// A picture without a word, as Claude Code sends it: "messages[6].content[1].text:不能为空"
+/// (<https://github.com/zed-industries/zed/issues/37302>, <https://github.com/anthropics/claude-code/issues/57245>).
+#[test]
+fn a_picture_needs_no_words_beside_it() {
+    let picture = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}});
+    let body = json!({"model": "openai/gpt-4o", "max_tokens": 9,
+        "messages": [{"role": "user", "content": [{"type": "text", "text": ""}, picture]}]});
+    let request = read(&sent(world().post("/v1/messages", &body.to_string()).1).body);
+    let kinds: Vec<&Value> =
+        request["messages"][0]["content"].as_array().unwrap().iter().map(|part| &part["type"]).collect();
+    assert_eq!(kinds, [&json!("image_url")]);
+}

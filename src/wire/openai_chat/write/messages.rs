@@ -149,7 +149,9 @@ impl<'w> Writing<'w> {
         if let Some(thinking) = thinking {
             list.item().extend_from_slice(&thinking);
         }
-        for (at, part) in said().enumerate() {
+        // An empty text is refused by some, and comes with pictures: <https://github.com/zed-industries/zed/issues/37302>.
+        let is_empty = |part: &Part<'_>| matches!(part, Part::Text { text, .. } if text.is_empty());
+        for (at, part) in said().enumerate().filter(|(_, part)| !is_empty(part)) {
             write_part(part, &format!("messages.{index}.content.{at}"), self.target, self.adjusted, &mut list)?;
         }
         list.close();
