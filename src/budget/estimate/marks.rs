@@ -58,6 +58,8 @@ pub(super) struct Marks {
     pub(super) pages: bool,
     pub(super) media: bool,
     pub(super) tier: bool,
+    /// The dear service tier that is asked for by name.
+    pub(super) dear: Option<&'static str>,
 }
 
 /// A quoted word, and what stands around it.
@@ -104,8 +106,16 @@ impl Marks {
                 self.pages |= quoted.value().is_some_and(encloses);
             }
             Mark::Media => self.media = true,
+            Mark::Tier | Mark::Served if quoted.names(b'"') => {
+                self.tier = true;
+                let says = |word: &[u8]| {
+                    quoted.value().is_some_and(|value| value.get(1..).unwrap_or_default().starts_with(word))
+                };
+                let dear =
+                    [("fast", &b"fast\""[..]), ("ultrafast", b"ultrafast\"")].into_iter().find(|(_, word)| says(word));
+                self.dear = dear.map(|(name, _)| name).or(self.dear);
+            }
             Mark::Tier => self.tier = true,
-            Mark::Served if quoted.names(b'"') => self.tier = true,
             Mark::Typed(_) | Mark::Named(_) | Mark::Kept(_) | Mark::Encoded | Mark::Served => {}
         }
     }

@@ -89,6 +89,9 @@ pub fn estimate(
             None => {}
         }
     }
+    if strict && price.is_some_and(|price| marks.dear.is_some_and(|tier| price.lacks_dear(tier))) {
+        unbounded = unbounded.or(Some("a service tier whose price is not known"));
+    }
     let cost = price.and_then(|price| worst_cost(price, &marks, priced_tokens, output_tokens));
     let most = Amounts { cost: cost.unwrap_or(NanoUsd::ZERO), requests: 1, input_tokens, output_tokens, parallel: 1 };
     Estimate { most, priced: cost.is_some(), unbounded }

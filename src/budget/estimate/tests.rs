@@ -102,6 +102,26 @@ fn a_long_prompt_of_a_dearer_tier_is_held_at_what_both_together_cost() {
 }
 
 #[test]
+fn a_dear_tier_without_a_price_has_no_bound_and_no_cost() {
+    let price = price();
+    for (asks, tier, is_dear) in [
+        (r#""speed":"fast""#, "fast", true),
+        (r#""service_tier": "ultrafast""#, "ultrafast", true),
+        (r#""speed":"standard""#, "standard", false),
+        (r#""service_tier":"flex""#, "flex", false),
+    ] {
+        let found = strictly(&format!(r#"{{"max_tokens":9,{asks}}}"#), Some(&price));
+        assert_eq!(found.unbounded.is_some(), is_dear, "{asks}");
+        let usage = Usage { input_fresh: 3, service_tier: Some(tier.to_owned()), ..Usage::default() };
+        assert_eq!(cost(&usage, &price).is_none(), is_dear, "{tier}");
+    }
+    let mut listed = price.clone();
+    listed.service_tiers.push(("priority".to_owned(), listed.rates));
+    let found = strictly(r#"{"max_tokens":9,"service_tier":"fast"}"#, Some(&listed));
+    assert_eq!(found.unbounded, None, "another word for priority");
+}
+
+#[test]
 fn images_that_a_model_may_put_out_unasked_are_held_as_images() {
     let mut price = price();
     price.rates.set(Bucket::ImageOutput, NanoUsd(30 * NanoUsd::DOLLAR.0));

@@ -66,6 +66,12 @@ pub struct Line {
     pub amount: Option<NanoUsd>,
 }
 
+/// Service tiers that cost a multiple of the usual wherever they are sold.
+///
+/// Source: <https://platform.claude.com/docs/en/build-with-claude/fast-mode>,
+/// <https://developers.openai.com/api/docs/guides/ultrafast-mode>.
+const DEAR: [&str; 3] = ["fast", "fast-us", "ultrafast"];
+
 /// What a call costs; `None` where it used something whose price is not known.
 ///
 /// ```
@@ -86,6 +92,7 @@ pub fn cost(usage: &Usage, price: &Price) -> Option<NanoUsd> {
         Some((counted, rate)) => Some(rate.per_million_thousandths(counted.thousandths)),
         // What was counted is not how it is sold, and tokens were not counted: nobody knows.
         None if usage.counted.is_some() && usage.total_tokens() == 0 && price.rates.iter().any(|it| it.1.0 > 0) => None,
+        None if usage.service_tier.as_deref().is_some_and(|tier| price.lacks_dear(tier)) => None,
         None => lines(usage, price).map(|line| line.amount).sum(),
     }
 }
@@ -153,8 +160,17 @@ impl Price {
         self.above.iter().rev().find(|above| prompt > above.tokens)
     }
 
+    /// Whether a service tier of this name costs a multiple of the usual, and how much is not known.
+    #[must_use]
+    pub fn lacks_dear(&self, tier: &str) -> bool {
+        DEAR.contains(&tier) && self.named(tier).is_none()
+    }
+
     fn service_tier(&self, usage: &Usage) -> Option<&(String, Rates)> {
-        let named = usage.service_tier.as_deref()?;
+        self.named(usage.service_tier.as_deref()?)
+    }
+
+    fn named(&self, named: &str) -> Option<&(String, Rates)> {
         let listed = |name: &str| self.service_tiers.iter().find(|(known, _)| known == name);
         // OpenAI has two words for one tier.
         listed(named).or_else(|| listed("priority").filter(|_| named == "fast"))
