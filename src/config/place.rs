@@ -68,6 +68,14 @@ impl<'d> Place<'d> {
         self.faults.add(&self.path, message.into());
     }
 
+    /// Whether `read` found nothing wrong here, and what it read.
+    pub(super) fn is_understood<T>(&self, read: impl FnOnce(&Place<'d>) -> T) -> (bool, T) {
+        let count = || self.faults.found.borrow().len();
+        let (before, value) = (count(), read(self));
+        // With more faults than are listed, nobody knows.
+        (count() == before && before < MAX_FAULTS, value)
+    }
+
     /// Notes that a model, or a pattern of targets, is named here.
     pub(super) fn names(&self, model: &str) {
         self.faults.named.borrow_mut().push((self.path.clone(), model.to_owned()));

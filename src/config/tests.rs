@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::provider::{Auth, Bucket, OutputCap, Quirks, ReasoningBack, cost};
+use crate::route::condition::Condition;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::Format;
 
@@ -229,4 +230,9 @@ fn of_a_stored_document_what_is_understood_is_kept() {
     assert_eq!(paths, ["from_the_future", "rules.0.when.mood", "rules.0.only"]);
     assert_eq!(config.routing.rules[0].demands.jurisdictions, [["eu".to_owned()]]);
     assert!(read(document).is_err() && read_stored(b"{").is_err());
+    let newer =
+        br#"{"version": 1, "rules": [{"name": "eu", "when": {"not": {"moon": "full"}}, "jurisdictions": ["eu"]}]}"#;
+    let (config, faults) = read_stored(newer).expect("a document");
+    assert_eq!(faults.len(), 1, "{faults:?}");
+    assert_eq!(config.routing.rules[0].when, Condition::Always, "the rule must not vanish");
 }

@@ -48,7 +48,9 @@ pub(super) fn read(place: &Place<'_>) -> Condition {
                 continue;
             }
             "not" => {
-                parts.push(Condition::Not(Box::new(read(&place))));
+                // Of what another version wrote, the part that is not understood holds: its opposite never would.
+                let (known, condition) = place.is_understood(read);
+                parts.push(if known { Condition::Not(Box::new(condition)) } else { Condition::Always });
                 continue;
             }
             "metadata" | "header" => {
