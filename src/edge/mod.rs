@@ -220,7 +220,8 @@ pub async fn keep_feedback(env: Env, call: u32, id: String, key_id: String, name
 /// Takes the stored configuration document, if there is one and it is not in force yet.
 ///
 /// # Errors
-/// Where the store does not answer, or the document cannot be read; the configuration in force stays.
+/// Where the store does not answer, or the document cannot be read, when the configuration in force stays; and where a part
+/// of it cannot be read, when the rest is in force.
 #[wasm_bindgen]
 pub async fn refresh_config(env: Env) -> std::result::Result<(), JsValue> {
     let secrets = hot::with_gateway(|gateway| gateway.setup().secrets.clone()).flatten();

@@ -132,14 +132,15 @@ async function learn(env, ctx, makes) {
   }
 }
 
-/** Without a document, or with one that cannot be had or read, what was in force stays so. */
+/** Without a document, or with one that cannot be had or read at all, what was in force stays so. */
 async function refreshConfig(env, ctx) {
   try {
     await core.refresh_config(env);
-    await learn(env, ctx, false);
   } catch (error) {
     console.error(JSON.stringify({ event: "config_refused", error: String(error) }));
   }
+  // What could be read of a document is in force, and may have phrases of its own.
+  await learn(env, ctx, false);
 }
 
 /**
