@@ -284,7 +284,7 @@ pub(in crate::wire) fn user_name<'t>(user: &'t Text<'_>, adjusted: &mut Adjusted
 }
 
 /// OpenAI's tiers: <https://platform.openai.com/docs/api-reference/chat/create>.
-pub(in crate::wire) const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority", "fast"];
+pub(in crate::wire) const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"];
 
 /// Whether the vendor, or by `usual` the protocol, knows a tier; another's is given up, the usual ones without a loss.
 pub(in crate::wire) fn known_tier(tier: &str, usual: &[&str], quirks: &Quirks, adjusted: &mut Adjusted) -> bool {
