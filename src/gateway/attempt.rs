@@ -217,7 +217,8 @@ impl Call {
     /// options not supported with this model" (<https://github.com/BerriAI/litellm/issues/14250>).
     fn searches_with(&self, model: &str) -> bool {
         let body = &self.incoming.body;
-        let may = ["web_search", "oogle"].iter().any(|word| json::mentions(body, word.as_bytes()));
+        let may =
+            ["web_search", "oogleSearch", "oogle_search"].iter().any(|word| json::mentions(body, word.as_bytes()));
         may && !model.contains("-search-")
             && self.surface().read_request(body).is_ok_and(|request| request.web_search.is_some())
     }

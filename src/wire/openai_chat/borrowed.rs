@@ -93,9 +93,7 @@ fn has_borrowed(tools: &Raw<'_>) -> bool {
 
 /// Whether some message holds a block of Messages, which no server of Chat Completions knows.
 fn has_blocks(messages: &Raw<'_>) -> bool {
-    // Results name their call as `tool_use_id`.
-    let may = |word: &[u8]| json::mentions(messages.get().as_bytes(), word);
-    if !(may(b"\"tool_use") || may(b"\"source\"")) {
+    if !json::quotes(messages.get().as_bytes(), &[&["tool_use\"", "tool_result\"", "source\""]]) {
         return false;
     }
     let mut any = false;
