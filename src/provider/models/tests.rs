@@ -243,6 +243,10 @@ fn the_catalogue_says_what_the_price_list_says() {
                 priced += 1;
             }
         }
+        assert_eq!(price.above.len(), model.tiers_above.len(), "{key}");
+        for name in model.service_tiers.keys() {
+            assert!(price.service_tiers.iter().any(|(known, _)| known == name), "{key} lost its {name} price");
+        }
         let above = price.above.iter().zip(&model.tiers_above).map(|(ours, listed)| {
             assert_eq!(ours.tokens, listed.input_tokens, "{key}");
             (&ours.rates, &listed.usd_per_mtok)
