@@ -97,7 +97,8 @@ impl Gateway {
     pub(super) fn usage_of(&self, call: &Call, pipe: &Pipe, failure: Option<&Failure>) -> Option<Usage> {
         let meter = pipe.meter();
         match &meter.usage {
-            Some(usage) if failure.is_none() => Some(usage.clone()),
+            // An end that is an error to the caller leaves the upstream's own count as exact as any other.
+            Some(usage) if failure.is_none() || pipe.is_whole() => Some(usage.clone()),
             // A stream that broke off may have counted less than it said: whichever is more was used.
             seen => {
                 let mut usage = estimate(call.incoming.body.len() as u64, meter.output_bytes);

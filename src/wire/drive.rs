@@ -93,6 +93,8 @@ pub struct Pipe {
     meter: Meter,
     /// Nothing after this counts.
     fault: Option<Failure>,
+    /// The upstream said all that it had to say, in good order.
+    whole: bool,
     /// How many more bytes of the upstream are taken.
     left: usize,
 }
@@ -252,7 +254,8 @@ impl Pipe {
     }
 
     fn over(lane: Lane, framing: Framing, caps: Caps) -> Pipe {
-        Pipe { reader: framing.reader(caps.event), lane, meter: Meter::default(), fault: None, left: caps.answer }
+        let reader = framing.reader(caps.event);
+        Pipe { reader, lane, meter: Meter::default(), fault: None, whole: false, left: caps.answer }
     }
 
     /// Has the answer judged by whether it is JSON of this shape.
@@ -289,6 +292,7 @@ impl Pipe {
         if let Lane::Translated(_, writer) = lane {
             unfold(answer, &mut Metered { meter, next: writer.as_mut() });
         }
+        self.whole = true;
         self.lane.written(out);
     }
 
@@ -311,6 +315,7 @@ impl Pipe {
         };
         self.lane.written(out);
         ended?;
+        self.whole = true;
         match self.failure() {
             Some(failure) => Err(failure),
             // Even an answer without a word has an end with a reason.
@@ -324,6 +329,13 @@ impl Pipe {
     pub fn failure(&self) -> Option<Failure> {
         let at_end = if let Lane::Translated(_, writer) = &self.lane { writer.failure() } else { None };
         self.meter.failed.clone().or(at_end)
+    }
+
+    /// Whether the upstream's stream came to its end in good order, be that a failure to this caller: what it counted is
+    /// final.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.whole && self.meter.failed.is_none()
     }
 
     /// Writes the end of a complete answer.

@@ -1,7 +1,9 @@
 //! Callers who speak Anthropic Messages, to upstreams of every format.
 
+use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{FetchedMedia, Input, Step};
 use latchkey::keys::Key;
+use latchkey::units::NanoUsd;
 use serde_json::{Value, json};
 
 use crate::world::{World, header, header_of, json as read, refused, sent};
@@ -292,4 +294,56 @@ fn a_generation_that_failed_is_an_error() {
     sent(step);
     let response = world.answer(id, 200, &[("content-type", "application/json")], &failed);
     assert_eq!((response.status, &read(&response.body)["error"]["type"]), (502, &json!("api_error")));
+}
+
+/// Nor is it charged at its worst case where the upstream counted it to the end.
+#[test]
+fn a_generation_that_failed_costs_what_it_used() {
+    let prices = r#"{"version":1,"failover":{"enabled":false},"providers":{"cave":{"base_url":"https://cave.example/v1",
+        "format":"openai_chat","auth":"none","key_variables":[],"models":["m"]}},
+        "models":{"cave/m":{"mode":"chat","prices":[{"usd_per_mtok":{"input":2,"output":8}}]}}}"#;
+    let body = r#"{"model":"cave/m","max_tokens":1000,"stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let usage = r#""usage":{"prompt_tokens":10,"completion_tokens":2,"total_tokens":12}"#;
+    let chunk = |delta: &str, end: &str| {
+        format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{delta},\"finish_reason\":{end}}}]}}\n\n")
+    };
+    let (words, end) = (chunk(r#"{"content":"Well"}"#, "null"), chunk("{}", r#""error""#));
+    let counted = format!("{end}data: {{\"choices\":[],{usage}}}\n\n");
+    let ended = format!("{counted}data: [DONE]\n\n");
+    let at_once = format!("{words}{ended}");
+    let whole =
+        r#"{"id":"a","choices":[{"index":0,"message":{"role":"assistant","content":"Well"},"finish_reason":"error"}]"#;
+    let whole = format!("{whole},{usage}}}");
+    let strict = Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd::DOLLAR,
+        period: Period::Total,
+        ..Budget::default()
+    };
+    let charged = |kind: &str, pieces: &[&str]| {
+        let mut world = World::with(Key { budgets: vec![strict.clone()], ..Key::default() }, Some(prices));
+        let (id, step) = world.post("/v1/messages", body);
+        sent(step);
+        if kind == "application/json" {
+            world.answer(id, 200, &[("content-type", kind)], pieces[0]);
+        } else {
+            world.resume(id, Input::Headers(200, &[("content-type", kind)]));
+            let mut step = Step::Hold;
+            for piece in pieces.iter().map(|piece| Input::Chunk(piece.as_bytes())).chain([Input::End]) {
+                if !matches!(step, Step::Respond(_) | Step::Finish(_)) {
+                    step = world.resume(id, piece);
+                }
+            }
+        }
+        world.report();
+        let now = world.now;
+        world.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", now)).expect("known").spent
+    };
+    // 10 × 2 + 2 × 8 micro-dollars.
+    assert_eq!(charged("text/event-stream", &[&words, &ended]), 36_000);
+    assert_eq!(charged("text/event-stream", &[&at_once]), 36_000);
+    assert_eq!(charged("application/json", &[&whole]), 36_000);
+    // Without its end, nobody knows what else it did.
+    assert!(charged("text/event-stream", &[&words, &counted]) > 8_000_000);
 }
