@@ -139,6 +139,33 @@ fn why_an_answer_ended_is_said_in_openais_words() {
     }
 }
 
+/// Choices that end together each say that they call tools, and only those.
+#[test]
+fn each_choice_that_calls_tools_says_so() {
+    let own = r#"{"version":1,"failover":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
+    let mut world = World::with(latchkey::keys::Key::default(), Some(own));
+    let body = r#"{"model":"own/llama","n":3,"stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let (id, step) = world.chat(body);
+    sent(step);
+    let call = json!([{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]);
+    let said = [json!({"tool_calls": call}), json!({"tool_calls": call}), json!({"content": "Hey"})];
+    let begun: Vec<Value> =
+        (0..).zip(said).map(|(at, delta)| json!({"index": at, "delta": delta, "finish_reason": null})).collect();
+    let ended: Vec<Value> = (0..3).map(|at| json!({"index": at, "delta": {}, "finish_reason": "stop"})).collect();
+    let chunks = [begun, ended].map(|choices| format!("data: {}\n\n", json!({"id": "c", "choices": choices})));
+    let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).chain([&b"data: [DONE]\n\n"[..]]).collect();
+    let streamed = world.stream(id, &pieces, Input::End);
+    let chunks: Vec<Value> =
+        crate::world::events(&streamed.text).iter().filter_map(|event| read_chunk(event)).collect();
+    let reasons: Vec<&Value> = chunks
+        .iter()
+        .flat_map(|chunk| chunk["choices"].as_array().into_iter().flatten())
+        .map(|choice| &choice["finish_reason"])
+        .filter(|reason| !reason.is_null())
+        .collect();
+    assert_eq!(reasons, ["tool_calls", "tool_calls", "stop"], "{}", streamed.text);
+}
+
 fn read_chunk(event: &str) -> Option<Value> {
     serde_json::from_str(event).ok()
 }

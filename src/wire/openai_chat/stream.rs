@@ -45,8 +45,8 @@ pub(super) struct Seen {
     pub finish: bool,
     /// One that its choice had not given before.
     pub new_finish: bool,
-    /// The choice that ends with calls of tools and does not say so.
-    pub hides_calls: Option<u32>,
+    /// Some choice ends with calls of tools and does not say so.
+    pub hides_calls: bool,
     /// One that is no word of OpenAI's.
     pub odd_finish: bool,
     /// Content in the form of an array.
@@ -73,6 +73,8 @@ struct Progress {
     blocks: Blocks,
     finish: Option<Text<'static>>,
     native_finish: Option<Text<'static>>,
+    /// In the last frame that held it, it ended with calls of tools and did not say so.
+    hides_calls: bool,
 }
 
 impl Decoder {
@@ -98,6 +100,11 @@ impl Decoder {
     /// Choices that have given a reason to end.
     pub(super) fn finished(&self) -> impl Iterator<Item = u32> {
         self.choices.iter().filter(|choice| choice.finish.is_some()).map(|choice| choice.index)
+    }
+
+    /// Whether this choice of the last frame ends with calls of tools and does not say so.
+    pub(super) fn hides_calls(&self, index: u32) -> bool {
+        self.choices.iter().any(|choice| choice.index == index && choice.hides_calls)
     }
 
     /// Whether the upstream reported an error.
@@ -161,12 +168,14 @@ impl Decoder {
         let at = match self.choices.iter().position(|known| known.index == index) {
             Some(at) => at,
             None if self.choices.len() < MOST_CHOICES => {
-                self.choices.push(Progress { index, blocks: Blocks::new(index), finish: None, native_finish: None });
+                let blocks = Blocks::new(index);
+                self.choices.push(Progress { index, blocks, finish: None, native_finish: None, hides_calls: false });
                 self.choices.len() - 1
             }
             None => return Err(Decoded::Corrupt(format!("more than {MOST_CHOICES} choices"))),
         };
         let Some(progress) = self.choices.get_mut(at) else { return Ok(()) };
+        progress.hides_calls = false;
         let blocks = &mut progress.blocks;
         // Beside a delta, a message repeats what was said so far (perplexity.web-search-stream.bee0c3f418).
         if let Some(message) = choice.delta.or(choice.message) {
@@ -184,9 +193,8 @@ impl Decoder {
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
             self.seen.finish = true;
             self.seen.new_finish |= progress.finish.as_ref() != Some(&word);
-            if blocks.calls_tools() && finish::replacement(&word.decode(), true).is_some() {
-                self.seen.hides_calls = Some(index);
-            }
+            progress.hides_calls = blocks.calls_tools() && finish::replacement(&word.decode(), true).is_some();
+            self.seen.hides_calls |= progress.hides_calls;
             if progress.finish.is_none() {
                 sources.cite(blocks, sink);
             }

@@ -6,6 +6,7 @@ use crate::chat::Usage;
 use crate::json::{Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
 use crate::wire::Closing;
 
+use super::super::stream::Decoder;
 use super::super::types::Function;
 use super::super::{finish, tools, usage as counts};
 
@@ -18,8 +19,8 @@ pub(super) struct Wanted<'w> {
     pub calls_of: Option<&'w str>,
     /// Take a message out that repeats beside each delta what was said so far.
     pub no_repeated_message: bool,
-    /// The choice that ends with calls of tools and does not say so.
-    pub hides_calls: Option<u32>,
+    /// What knows which choices end with calls of tools and do not say so, where some do.
+    pub hides_calls: Option<&'w Decoder>,
 }
 
 /// An object within a text: where it opens, and where its members stand.
@@ -67,7 +68,7 @@ pub(super) fn choices(
         let number = || find(&members, "index").and_then(|index| text.get(index.value.clone())?.parse().ok());
         if let Some(reason) = find(&members, "finish_reason") {
             let has_native = find(&members, "native_finish_reason").is_some();
-            let calls_tools = wanted.hides_calls.is_some_and(|choice| number().unwrap_or(0) == choice);
+            let calls_tools = wanted.hides_calls.is_some_and(|decoder| decoder.hides_calls(number().unwrap_or(0)));
             finish_reason(text, reason.value.clone(), has_native, calls_tools, edits);
         }
         for said in [find(&members, "delta"), find(&members, "message").filter(|_| !has_delta)].into_iter().flatten() {

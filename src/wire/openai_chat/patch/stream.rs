@@ -104,7 +104,7 @@ impl Patcher {
             return;
         }
         let hides = self.writer.naming().hide_reasoning && seen.reasoning;
-        let finish = seen.odd_finish || seen.hides_calls.is_some();
+        let finish = seen.odd_finish || seen.hides_calls;
         let changes = seen.usage || finish || seen.content_array || seen.unusual_reasoning || hides;
         if (changes || !self.quirks.repeated_in_chunks.is_empty())
             && let Ok(changed) = self.changed(&frame.data)
@@ -138,7 +138,7 @@ impl Patcher {
                 hide_reasoning: self.writer.naming().hide_reasoning,
                 calls_of: None,
                 no_repeated_message: !self.quirks.repeated_in_chunks.is_empty(),
-                hides_calls: self.decoder.seen().hides_calls,
+                hides_calls: Some(&self.decoder).filter(|decoder| decoder.seen().hides_calls),
             };
             reply::choices(text, choices.value.start, wanted, &mut edits)?;
         }
