@@ -325,3 +325,19 @@ fn a_picture_needs_no_words_beside_it() {
         request["messages"][0]["content"].as_array().unwrap().iter().map(|part| &part["type"]).collect();
     assert_eq!(kinds, [&json!("image_url")]);
 }
+
+/// An empty text is left out, and not what it says besides: where the cache may cut, and that there is a message.
+#[test]
+fn empty_words_leave_their_cache_mark_behind() {
+    let content = |role: &str, content: &Value| {
+        let body = json!({"model": "openrouter/anthropic/claude-sonnet-4.5", "max_tokens": 9,
+            "messages": [{"role": "user", "content": "Hi"}, {"role": role, "content": content}]});
+        read(&sent(world().post("/v1/messages", &body.to_string()).1).body)["messages"][1]["content"].clone()
+    };
+    let text = |said: &str| json!({"type": "text", "text": said});
+    let marked = |said: &str| json!({"type": "text", "text": said, "cache_control": {"type": "ephemeral"}});
+    assert_eq!(content("assistant", &json!([marked("")])), json!([marked("")]));
+    assert_eq!(content("user", &json!([text("x"), marked("")])), json!([marked("x")]));
+    assert_eq!(content("user", &json!([marked(""), text("x"), text("y")])), json!([marked("x"), text("y")]));
+    assert_eq!(content("user", &json!([marked("x"), text("")])), json!([marked("x")]));
+}

@@ -1,6 +1,8 @@
 //! The conversation.
 
-use crate::chat::{Message, Part, Request, Role};
+use std::borrow::Cow;
+
+use crate::chat::{CacheMark, Message, Part, Request, Role};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Text};
 use crate::provider::{ReasoningBack, ToolCallIds};
@@ -146,13 +148,24 @@ impl<'w> Writing<'w> {
             return Ok(());
         }
         let mut list = Array::open(object.key("content"));
+        let has_thinking = thinking.is_some();
         if let Some(thinking) = thinking {
             list.item().extend_from_slice(&thinking);
         }
         // An empty text is refused by some, and comes with pictures: <https://github.com/zed-industries/zed/issues/37302>.
+        // It stays where it is all there is: so is a list without parts.
         let is_empty = |part: &Part<'_>| matches!(part, Part::Text { text, .. } if text.is_empty());
-        for (at, part) in said().enumerate().filter(|(_, part)| !is_empty(part)) {
-            write_part(part, &format!("messages.{index}.content.{at}"), self.target, self.adjusted, &mut list)?;
+        let skips = has_thinking || said().any(|part| !is_empty(part));
+        let (left_out, mut kept): (Vec<_>, Vec<_>) =
+            said().map(Cow::Borrowed).enumerate().partition(|(_, part)| skips && is_empty(part));
+        for (at, part) in &left_out {
+            let before = kept.iter().rposition(|(other, _)| other < at).unwrap_or(0);
+            if let (Part::Text { cache: Some(mark), .. }, Some((_, kept))) = (part.as_ref(), kept.get_mut(before)) {
+                take_mark(*mark, kept);
+            }
+        }
+        for (at, part) in kept {
+            write_part(&part, &format!("messages.{index}.content.{at}"), self.target, self.adjusted, &mut list)?;
         }
         list.close();
         Ok(())
@@ -230,6 +243,13 @@ impl<'w> Writing<'w> {
 /// Whether a part goes elsewhere than into the content.
 fn is_apart(part: &Part<'_>) -> bool {
     matches!(part, Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. })
+}
+
+/// The prompt cache may cut after this part as it might after one that is left out.
+fn take_mark(mark: CacheMark, part: &mut Cow<'_, Part<'_>>) {
+    if let Part::Text { cache, .. } | Part::Image { cache, .. } | Part::File { cache, .. } = part.to_mut() {
+        cache.get_or_insert(mark);
+    }
 }
 
 /// All that was thought, where anything was.
