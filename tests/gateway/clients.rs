@@ -137,6 +137,14 @@ fn why_an_answer_ended_is_said_in_openais_words() {
             .collect();
         assert_eq!(reasons, [Value::Null, json!(known)], "{}", streamed.text);
     }
+    // Snowflake's whole answers have an empty word (`snowflake.chat.ced91b5b5a`).
+    let mut world = World::with(latchkey::keys::Key::default(), Some(own));
+    let (id, step) = world.chat(&body(""));
+    sent(step);
+    let silent =
+        r#"{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Hey"},"finish_reason":""}]}"#;
+    let answer = read(&world.answer(id, 200, &[], silent).body);
+    assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{answer}");
 }
 
 /// Choices that end together each say that they call tools, and only those.

@@ -106,8 +106,9 @@ impl<'b> Outline<'b> {
         for (index, choice) in (0..).zip(&self.choices) {
             let calls = choice.message.as_ref().and_then(|message| message.value(text, "tool_calls"));
             let calls_tools = calls.is_some_and(|calls| calls.contains('{'));
+            let ending = if calls_tools { reply::Ending::Calls } else { reply::Ending::Whole };
             if let Some(place) = choice.reason_at.clone() {
-                reply::finish_reason(text, place, choice.has_native, calls_tools, &mut edits);
+                reply::finish_reason(text, place, choice.has_native, ending, &mut edits);
             }
             if let Some(message) = &choice.message {
                 reply::message(text, message, index, wanted, &mut edits)?;

@@ -69,7 +69,8 @@ pub(super) fn choices(
         if let Some(reason) = find(&members, "finish_reason") {
             let has_native = find(&members, "native_finish_reason").is_some();
             let calls_tools = wanted.hides_calls.is_some_and(|decoder| decoder.hides_calls(number().unwrap_or(0)));
-            finish_reason(text, reason.value.clone(), has_native, calls_tools, edits);
+            let ending = if calls_tools { Ending::Calls } else { Ending::Chunk };
+            finish_reason(text, reason.value.clone(), has_native, ending, edits);
         }
         for said in [find(&members, "delta"), find(&members, "message").filter(|_| !has_delta)].into_iter().flatten() {
             let mut cursor = Cursor::at(text, said.value.start);
@@ -81,23 +82,28 @@ pub(super) fn choices(
     })
 }
 
+/// What says why it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// A chunk; without a word its choice goes on.
+    Chunk,
+    /// A whole answer; without a word it has stopped.
+    Whole,
+    /// What calls tools, by which clients are to know.
+    Calls,
+}
+
 /// Puts a word that clients know in the place of one that only its vendor has, or by which they do not run the calls of the
 /// choice; the vendor's own is told beside it unless it has told more itself.
-pub(super) fn finish_reason(
-    text: &str,
-    place: Range<usize>,
-    has_native: bool,
-    calls_tools: bool,
-    edits: &mut Edits<'_>,
-) {
+pub(super) fn finish_reason(text: &str, place: Range<usize>, has_native: bool, ending: Ending, edits: &mut Edits<'_>) {
     let Some(value) = text.get(place.clone()) else { return };
     let word = Raw::parse(value).ok().and_then(|raw| raw.into_text());
-    if word.is_none() && !calls_tools {
+    if word.is_none() && ending != Ending::Calls {
         return;
     }
     let word = word.as_ref().map(Text::decode).unwrap_or_default();
-    let Some(known) = finish::replacement(&word, calls_tools) else { return };
-    let with = match word.is_empty() && !calls_tools {
+    let Some(known) = finish::replacement(&word, ending == Ending::Calls) else { return };
+    let with = match word.is_empty() && ending == Ending::Chunk {
         true => "null".to_owned(),
         false if has_native => format!("\"{known}\""),
         false => format!("\"{known}\",\"native_finish_reason\":{value}"),
