@@ -159,7 +159,7 @@ fn each_choice_that_calls_tools_says_so() {
     let said = [json!({"tool_calls": call}), json!({"tool_calls": call}), json!({"content": "Hey"})];
     let begun: Vec<Value> =
         (0..).zip(said).map(|(at, delta)| json!({"index": at, "delta": delta, "finish_reason": null})).collect();
-    let ended: Vec<Value> = (0..3).map(|at| json!({"index": at, "delta": {}, "finish_reason": "stop"})).collect();
+    let ended: Vec<Value> = (0..3).map(|at| json!({"index": at, "delta": {}, "finish_reason": "eos"})).collect();
     let chunks = [begun, ended].map(|choices| format!("data: {}\n\n", json!({"id": "c", "choices": choices})));
     let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).chain([&b"data: [DONE]\n\n"[..]]).collect();
     let streamed = world.stream(id, &pieces, Input::End);
