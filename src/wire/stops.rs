@@ -98,6 +98,8 @@ struct State {
     over: Vec<u32>,
     /// By choice and block, the end of a text that may be the beginning of a stop.
     held: Vec<((u32, u32), String)>,
+    /// By choice and block, what was begun before any stop and has not ended.
+    open: Vec<(u32, u32)>,
 }
 
 impl Cut {
@@ -126,22 +128,36 @@ impl StreamDecoder for Cut {
 
 impl State {
     fn take(&mut self, event: Event<'_>, sink: &mut dyn Sink) {
+        let is_over = choice_of(&event).is_some_and(|choice| self.over.contains(&choice));
         match event {
-            Event::End { choice, .. } if self.over.contains(&choice) => {
-                sink.event(Event::End { choice, reason: stopped() });
-            }
-            event if choice_of(&event).is_some_and(|choice| self.over.contains(&choice)) => {}
-            Event::BlockStart { choice, block, kind: BlockKind::Text } => {
-                self.held.push(((choice, block), String::new()));
+            Event::End { choice, .. } if is_over => sink.event(Event::End { choice, reason: stopped() }),
+            // A call made before the stop is told whole: half of it is of no use.
+            Event::ToolCallDelta { choice, block, .. } | Event::BlockSignature { choice, block, .. }
+                if is_over && self.open.contains(&(choice, block)) =>
+            {
                 sink.event(event);
             }
-            Event::TextDelta { choice, block, text } => self.text(choice, block, &text, sink),
-            Event::BlockEnd { choice, block } => {
+            // Writers keep what was said behind an open block until that ends.
+            Event::BlockEnd { choice, block } if self.open.contains(&(choice, block)) => {
+                self.open.retain(|of| *of != (choice, block));
                 if let Some(at) = self.held.iter().position(|(of, _)| *of == (choice, block)) {
                     say(choice, block, self.held.swap_remove(at).1, sink);
                 }
                 sink.event(event);
             }
+            _ if is_over => {}
+            Event::BlockStart { choice, block, kind } => {
+                self.open.push((choice, block));
+                if kind == BlockKind::Text {
+                    self.held.push(((choice, block), String::new()));
+                }
+                sink.event(event);
+            }
+            Event::ToolCallStart { choice, block, .. } => {
+                self.open.push((choice, block));
+                sink.event(event);
+            }
+            Event::TextDelta { choice, block, text } => self.text(choice, block, &text, sink),
             event => sink.event(event),
         }
     }
@@ -156,6 +172,7 @@ impl State {
         if found.is_some() {
             sink.event(Event::BlockEnd { choice, block });
             self.over.push(choice);
+            self.open.retain(|of| *of != (choice, block));
         }
     }
 }

@@ -231,6 +231,46 @@ fn an_answer_ends_where_its_caller_says_though_the_model_goes_on() {
     }
 }
 
+/// Calls of Chat Completions are open until the stream ends, and the writer of Messages keeps words behind them.
+#[test]
+fn a_call_before_a_stop_is_ended_and_told() {
+    let mut world = world();
+    let body = r#"{"model":"openai/gpt-5","max_tokens":64,"stream":true,"stop_sequences":["</b>"],
+        "tools":[{"name":"f","input_schema":{"type":"object"}}],"messages":[{"role":"user","content":"Hi"}]}"#;
+    let (id, step) = world.post("/v1/messages", body);
+    sent(step);
+    let call = |call: Value| json!({"index": 0, "delta": {"tool_calls": [call]}});
+    let mut chunks: Vec<String> = [
+        call(json!({"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\""}})),
+        json!({"index": 0, "delta": {"content": "Calling</b> more"}}),
+        call(json!({"index": 0, "function": {"arguments": ":1}"}})),
+        call(json!({"index": 1, "id": "c2", "type": "function", "function": {"name": "f", "arguments": "{}"}})),
+        json!({"index": 0, "delta": {}, "finish_reason": "tool_calls"}),
+    ]
+    .map(|choice| format!("data: {}\n\n", json!({"id": "c", "choices": [choice]})))
+    .into();
+    chunks.push("data: [DONE]\n\n".to_owned());
+    let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).collect();
+    let streamed = world.stream(id, &pieces, Input::End);
+    let told: Vec<String> = streamed
+        .text
+        .lines()
+        .filter_map(|line| read_chunk(line.strip_prefix("data: ")?))
+        .filter_map(|event| {
+            let index = event["index"].as_u64()?;
+            let said = match event["type"].as_str()? {
+                "content_block_start" => event["content_block"]["type"].as_str()?,
+                "content_block_stop" => "end",
+                _ => event["delta"]["partial_json"].as_str().or(event["delta"]["text"].as_str())?,
+            };
+            Some(format!("{index} {said}"))
+        })
+        .collect();
+    let expected = ["0 tool_use", "0 {\"a\"", "0 :1}", "0 end", "1 text", "1 Calling", "1 end"];
+    assert_eq!(told, expected, "{}", streamed.text);
+    assert!(streamed.text.contains(r#""stop_reason":"tool_use""#), "{}", streamed.text);
+}
+
 /// What nearly is a stop is told once it is clear that it is none, and one that is empty stops nothing.
 #[test]
 fn what_only_begins_like_a_stop_is_told() {
