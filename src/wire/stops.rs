@@ -6,7 +6,7 @@
 
 use crate::chat::{Answer, BlockKind, EndKind, EndReason, Event, Part, Request, Sink};
 use crate::failure::Failure;
-use crate::json::Text;
+use crate::json::{Object, Raw, Text};
 
 use super::sse::Frame;
 use super::{Adjusted, Change, Decoded, Format, StreamDecoder, Target};
@@ -47,9 +47,9 @@ impl Stops {
         self.0.is_empty()
     }
 
-    /// Where the first of them begins in `text`.
-    fn find(&self, text: &str) -> Option<usize> {
-        self.0.iter().filter_map(|stop| text.find(stop.as_str())).min()
+    /// Where the first of them begins in `text`, and where it ends.
+    fn find(&self, text: &str) -> Option<(usize, usize)> {
+        self.0.iter().filter_map(|stop| text.find(stop.as_str()).map(|at| (at, at + stop.len()))).min()
     }
 
     /// From where on `text` may be the beginning of one.
@@ -62,14 +62,18 @@ impl Stops {
     /// Ends a whole answer at the first of them.
     pub fn cut(&self, answer: &mut Answer<'_>) {
         for choice in answer.choices.iter_mut().filter(|_| !self.is_empty()) {
+            let mut before = 0;
             let found = choice.parts.iter().enumerate().find_map(|(at, part)| match part {
                 Part::Text { text, .. } => {
                     let text = text.decode();
-                    self.find(&text).and_then(|end| Some((at, Text::escape(text.get(..end)?).into_owned())))
+                    let found = self.find(&text);
+                    before += found.map_or(text.len(), |(_, end)| end);
+                    found.and_then(|(start, _)| Some((at, Text::escape(text.get(..start)?).into_owned())))
                 }
                 _ => None,
             });
             if let Some((at, said)) = found {
+                choice.logprobs = choice.logprobs.as_ref().and_then(|logprobs| until(logprobs, before));
                 choice.parts.truncate(at + 1);
                 if let Some(Part::Text { text, .. }) = choice.parts.last_mut() {
                     *text = said;
@@ -78,6 +82,28 @@ impl Stops {
             }
         }
     }
+}
+
+/// What `logprobs` say of the tokens before the one that ends at `end` of the text: a stream has told no more by then.
+fn until(logprobs: &Raw<'_>, end: usize) -> Option<Raw<'static>> {
+    let logprobs = logprobs.borrowed();
+    let tokens = logprobs.member("content")?;
+    let tokens: Vec<Raw<'_>> = tokens.read_borrowed().ok()?;
+    let mut said = 0;
+    let is_before = |token: &&Raw<'_>| {
+        said += token.borrowed().member("token").and_then(Raw::into_text).map_or(0, |word| word.decode().len());
+        said < end
+    };
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    object.array("content", |array| {
+        for token in tokens.iter().take_while(is_before) {
+            array.raw(token);
+        }
+    });
+    object.null("refusal");
+    object.close();
+    Some(Raw::written(out))
 }
 
 /// As Messages calls it, which alone tells it apart.
@@ -166,7 +192,7 @@ impl State {
         let Some((_, held)) = self.held.iter_mut().find(|(of, _)| *of == (choice, block)) else { return };
         held.push_str(&piece.decode());
         let found = self.stops.find(held);
-        let end = found.unwrap_or_else(|| self.stops.may_begin(held));
+        let end = found.map_or_else(|| self.stops.may_begin(held), |(start, _)| start);
         let rest = held.split_off(end);
         say(choice, block, std::mem::replace(held, rest), sink);
         if found.is_some() {
@@ -198,5 +224,42 @@ fn choice_of(event: &Event<'_>) -> Option<u32> {
 fn say(choice: u32, block: u32, text: String, sink: &mut dyn Sink) {
     if !text.is_empty() {
         sink.event(Event::TextDelta { choice, block, text: Text::escape_owned(text) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::{Choice, Fold};
+
+    #[test]
+    fn whole_and_streamed_answers_tell_of_the_same_tokens() {
+        let tokens = ["no", " ü", "</", "b", ">x", "y"];
+        let logprobs = |tokens: &[&str]| {
+            let list: Vec<_> =
+                tokens.iter().map(|token| serde_json::json!({"token": token, "logprob": -0.5})).collect();
+            Raw::of(&serde_json::json!({"content": list, "refusal": null}))
+        };
+        let stops = Stops(vec!["</b>".to_owned()]);
+
+        let mut state = State { stops: stops.clone(), ..State::default() };
+        let mut fold = Fold::new();
+        state.take(Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Text }, &mut fold);
+        for token in tokens {
+            state.take(Event::TextDelta { choice: 0, block: 0, text: Text::escape(token) }, &mut fold);
+            state.take(Event::LogprobsDelta { choice: 0, logprobs: logprobs(&[token]) }, &mut fold);
+        }
+        state.take(Event::End { choice: 0, reason: EndReason::plain(EndKind::Stop) }, &mut fold);
+        let streamed = fold.finish().expect("an answer");
+
+        let text = Text::escape_owned(tokens.concat());
+        let part = Part::Text { text, citations: Vec::new(), signature: None, cache: None };
+        let end = EndReason::plain(EndKind::Stop);
+        let choice = Choice { index: 0, parts: vec![part], media: Vec::new(), logprobs: Some(logprobs(&tokens)), end };
+        let mut whole = Answer { choices: vec![choice], ..streamed.clone() };
+        stops.cut(&mut whole);
+        let told = whole.choices[0].logprobs.as_ref().map(|told| told.compact().into_owned());
+        assert_eq!(told.as_deref(), Some(logprobs(&tokens[..4]).get()));
+        assert_eq!(whole, streamed);
     }
 }
