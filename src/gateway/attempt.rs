@@ -217,8 +217,9 @@ impl Call {
     /// options not supported with this model" (<https://github.com/BerriAI/litellm/issues/14250>).
     fn searches_with(&self, model: &str) -> bool {
         let body = &self.incoming.body;
-        let may =
-            ["web_search", "oogleSearch", "oogle_search"].iter().any(|word| json::mentions(body, word.as_bytes()));
+        // Both have a letter that is rare in what people write: every call of such a provider is looked through for them.
+        let may = json::mentions(body, b"_search")
+            || (self.surface() == Surface::Gemini && json::mentions(body, b"oogleSearch"));
         may && !model.contains("-search-")
             && self.surface().read_request(body).is_ok_and(|request| request.web_search.is_some())
     }
