@@ -16,7 +16,7 @@ pub use address::{Address, MissingVariable, percent_encoded};
 pub use catalog::{PROVIDERS, find};
 pub use facts::{Capabilities, ModelFacts, OwnThinking, ReasoningControl, SamplingRule, StructuredOutput};
 pub use families::{Family, family, is_same_model};
-pub use prices::{Bucket, Hours, Line, LongPrompt, Price, Rates, Source, Validity, cost, lines, receipt};
+pub use prices::{Bucket, DEAR, Hours, Line, LongPrompt, Price, Rates, Source, Validity, cost, lines, receipt};
 pub use quirks::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 pub use registry::{Registry, Unsigned, Upstream};
 pub use service::{Images, Rerank, RerankWords, Service, Services};

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use memchr::{memchr, memchr2};
 
 use crate::json;
+use crate::provider::DEAR;
 
 /// What a quoted word at the beginning of a string says of a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -108,12 +109,9 @@ impl Marks {
             Mark::Media => self.media = true,
             Mark::Tier | Mark::Served if quoted.names(b'"') => {
                 self.tier = true;
-                let says = |word: &[u8]| {
-                    quoted.value().is_some_and(|value| value.get(1..).unwrap_or_default().starts_with(word))
-                };
-                let dear =
-                    [("fast", &b"fast\""[..]), ("ultrafast", b"ultrafast\"")].into_iter().find(|(_, word)| says(word));
-                self.dear = dear.map(|(name, _)| name).or(self.dear);
+                let value = quoted.value().and_then(|value| value.get(1..)).unwrap_or_default();
+                let word = value.split(|byte| *byte == b'"').next().unwrap_or_default();
+                self.dear = DEAR.into_iter().find(|tier| tier.as_bytes() == word).or(self.dear);
             }
             Mark::Tier => self.tier = true,
             Mark::Typed(_) | Mark::Named(_) | Mark::Kept(_) | Mark::Encoded | Mark::Served => {}

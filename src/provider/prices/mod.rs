@@ -70,7 +70,7 @@ pub struct Line {
 ///
 /// Source: <https://platform.claude.com/docs/en/build-with-claude/fast-mode>,
 /// <https://developers.openai.com/api/docs/guides/ultrafast-mode>.
-const DEAR: [&str; 3] = ["fast", "fast-us", "ultrafast"];
+pub const DEAR: [&str; 3] = ["fast", "fast-us", "ultrafast"];
 
 /// What a call costs; `None` where it used something whose price is not known.
 ///
