@@ -1,6 +1,7 @@
 //! Order at little cost in code: a map that is one sorted `Vec`, and sorting.
 
 use std::borrow::Borrow;
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -104,6 +105,25 @@ impl<K: Ord, V> SortedMap<K, V> {
         self.entries.get_mut(place).map(|(_, value)| value)
     }
 
+    /// The value of a key, which most likely stands where it did when it was last looked for.
+    #[must_use]
+    pub fn get_near<Q: Ord + ?Sized>(&self, key: &Q, near: &Cell<usize>) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
+        let place = self.place_near(key, near).ok()?;
+        self.entries.get(place).map(|(_, value)| value)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut_near<Q: Ord + ?Sized>(&mut self, key: &Q, near: &Cell<usize>) -> Option<&mut V>
+    where
+        K: Borrow<Q>,
+    {
+        let place = self.place_near(key, near).ok()?;
+        self.entries.get_mut(place).map(|(_, value)| value)
+    }
+
     /// A key as it stands here, and its value.
     #[must_use]
     pub fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
@@ -166,7 +186,17 @@ impl<K: Ord, V> SortedMap<K, V> {
         V: Default,
         Q: Ord + ToOwned<Owned = K> + ?Sized,
     {
-        let place = self.place(key).unwrap_or_else(|place| {
+        self.get_or_default_near(key, &Cell::default())
+    }
+
+    /// The same, as in [`SortedMap::get_near`].
+    pub fn get_or_default_near<Q>(&mut self, key: &Q, near: &Cell<usize>) -> &mut V
+    where
+        K: Borrow<Q>,
+        V: Default,
+        Q: Ord + ToOwned<Owned = K> + ?Sized,
+    {
+        let place = self.place_near(key, near).unwrap_or_else(|place| {
             self.entries.insert(place, (key.to_owned(), V::default()));
             place
         });
@@ -186,6 +216,18 @@ impl<K: Ord, V> SortedMap<K, V> {
     #[allow(clippy::indexing_slicing)]
     fn at(&mut self, place: usize) -> &mut V {
         &mut self.entries[place].1
+    }
+
+    fn place_near<Q: Ord + ?Sized>(&self, key: &Q, near: &Cell<usize>) -> Result<usize, usize>
+    where
+        K: Borrow<Q>,
+    {
+        if self.entries.get(near.get()).is_some_and(|(other, _)| other.borrow() == key) {
+            return Ok(near.get());
+        }
+        let place = self.place(key);
+        near.set(place.unwrap_or_else(|place| place));
+        place
     }
 
     fn place<Q: Ord + ?Sized>(&self, key: &Q) -> Result<usize, usize>
@@ -316,6 +358,7 @@ fn places(count: usize, compare: &mut dyn FnMut(usize, usize) -> Ordering) -> Ve
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
@@ -370,6 +413,14 @@ mod tests {
             }
             for key in 0..=u8::MAX {
                 prop_assert_eq!(map.get(&key), tree.get(&key));
+                // Wherever it is said to have stood.
+                for place in [0, usize::from(key) / 16, usize::MAX] {
+                    let near = Cell::new(place);
+                    prop_assert_eq!(map.get_near(&key, &near), tree.get(&key));
+                    prop_assert_eq!(map.get_mut_near(&key, &near).copied(), tree.get(&key).copied());
+                    let mut with = map.clone();
+                    prop_assert_eq!(*with.get_or_default_near(&key, &near), tree.get(&key).copied().unwrap_or_default());
+                }
                 prop_assert_eq!(map.contains_key(&key), tree.contains_key(&key));
             }
             prop_assert!(map.range(&50, &200).eq(tree.range(50..200)));
