@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::rc::Rc;
 
 use super::{Aim, Enforcement, Rule, Spender};
@@ -6,12 +7,21 @@ use crate::limit::Unit;
 /// What a call draws from: found once, for all that is asked of it on the call's way.
 #[derive(Clone, Debug, Default)]
 pub struct Draws {
+    /// In the ledger of the call's own team, where that has one.
+    pub(super) own: Drawn,
+    /// In the account's ledger.
+    pub(super) shared: Drawn,
+}
+
+/// What a call draws from in one ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Drawn {
     /// The rules that can count calls of the key.
     rules: Rc<[Rule]>,
     /// The pots of those that count this one, each once.
-    pots: Vec<Draw>,
-    /// How many of the pots, from the first, are in the ledger of the call's own team.
-    own: usize,
+    pots: Rc<[Draw]>,
+    /// One of those is a strict budget.
+    is_strict: bool,
 }
 
 /// A pot that a call draws from.
@@ -19,6 +29,8 @@ pub struct Draws {
 pub struct Draw {
     /// The pot's name.
     pub(super) pot: Rc<str>,
+    /// Where its slice stood among the isolate's when it was last looked for.
+    pub(super) place: Cell<usize>,
     /// The place of its rule.
     rule: usize,
     /// What it counts: `None` is money.
@@ -28,9 +40,23 @@ pub struct Draw {
 }
 
 impl Draws {
-    /// What a call of `spender` to `aim` draws from under these rules, of which the first `own` are its own team's.
-    pub(super) fn of(rules: Rc<[Rule]>, own: usize, spender: &Spender<'_>, aim: &Aim<'_>) -> Draws {
-        let (mut pots, mut owned) = (Vec::new(), 0);
+    /// Whether nothing counts calls of the key.
+    #[must_use]
+    pub fn have_no_rules(&self) -> bool {
+        self.own.rules.is_empty() && self.shared.rules.is_empty()
+    }
+
+    /// Whether a strict budget counts the call: one of somebody else, or of a user that it does not name, does not.
+    #[must_use]
+    pub fn are_strict(&self) -> bool {
+        self.own.is_strict || self.shared.is_strict
+    }
+}
+
+impl Drawn {
+    /// What a call of `spender` to `aim` draws from under these rules.
+    pub(super) fn of(rules: Rc<[Rule]>, spender: &Spender<'_>, aim: &Aim<'_>) -> Drawn {
+        let (mut pots, mut is_strict) = (Vec::new(), false);
         for (place, rule) in rules.iter().enumerate() {
             if !rule.matches().counts(aim.provider, aim.model, aim.alias) {
                 continue;
@@ -40,43 +66,21 @@ impl Draws {
                 Rule::Limit(_) => 0,
             };
             let unit = rule.unit();
-            rule.pots(spender, &mut |name| pots.push(Draw { pot: name.text().into(), rule: place, unit, credit }));
-            if place < own {
-                owned = pots.len();
-            }
+            rule.pots(spender, &mut |name| {
+                is_strict |= rule.is_strict_budget();
+                pots.push(Draw { pot: name.text().into(), place: Cell::default(), rule: place, unit, credit });
+            });
         }
-        Draws { rules, pots, own: owned }
+        Drawn { rules, pots: pots.into(), is_strict }
     }
 
-    /// The pots in the ledger of the call's own team.
-    pub(super) fn own(&self) -> &[Draw] {
-        self.pots.get(..self.own).unwrap_or_default()
-    }
-
-    /// The pots in the account's ledger.
-    pub(super) fn shared(&self) -> &[Draw] {
-        self.pots.get(self.own..).unwrap_or_default()
-    }
-
-    /// All pots.
-    pub(super) fn all(&self) -> &[Draw] {
+    /// The pots.
+    pub(super) fn pots(&self) -> &[Draw] {
         &self.pots
     }
 
     /// The rule that a pot is of.
     pub(super) fn rule(&self, draw: &Draw) -> Option<&Rule> {
         self.rules.get(draw.rule)
-    }
-
-    /// Whether nothing counts calls of the key.
-    #[must_use]
-    pub fn have_no_rules(&self) -> bool {
-        self.rules.is_empty()
-    }
-
-    /// Whether a strict budget counts the call: one of somebody else, or of a user that it does not name, does not.
-    #[must_use]
-    pub fn are_strict(&self) -> bool {
-        self.pots.iter().filter_map(|draw| self.rule(draw)).any(Rule::is_strict_budget)
     }
 }

@@ -29,7 +29,7 @@ mod zone;
 
 pub(crate) use definition::Found;
 pub use definition::{Budget, Enforcement, Match, Period, Scope, ScopeKind, Share, Window};
-pub use draw::{Draw, Draws};
+pub use draw::{Draw, Drawn, Draws};
 pub use estimate::{DEFAULT_MAX_TOKENS, Estimate, estimate};
 pub use ledger::Ledger;
 use message::MOST_LISTED;

@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use super::purse::OverCredit;
 use super::{
-    Aim, Amounts, Draw, Draws, Figure, Hold, Message, Purse, Refusal, Refused, Reply, Rule, Spender, Taken, Terms,
-    Wanted,
+    Aim, Amounts, Draw, Drawn, Draws, Figure, Hold, Message, Purse, Refusal, Refused, Reply, Rule, Spender, Taken,
+    Terms, Wanted,
 };
 use crate::breaker::protocol::Switch;
 use crate::sorted::SortedMap;
@@ -69,9 +69,9 @@ impl Purses {
     ) -> Taken<Option<Holds>> {
         *asked = None;
         let Some(team) = ledger_of(wanted.terms.team.as_deref()) else {
-            return self.account.take(wanted, draws.all(), now).map(|hold| Holds::some(hold, None));
+            return self.account.take(wanted, draws.shared.pots(), now).map(|hold| Holds::some(hold, None));
         };
-        let own = match self.of_team(team, now).take(wanted, draws.own(), now) {
+        let own = match self.of_team(team, now).take(wanted, draws.own.pots(), now) {
             Taken::Held(hold) => hold,
             other => {
                 *asked = Some(team.to_owned());
@@ -79,7 +79,7 @@ impl Purses {
             }
         };
         let shared = wanted.terms.shared();
-        let taken = self.account.take(&Wanted { terms: &shared, ..*wanted }, draws.shared(), now);
+        let taken = self.account.take(&Wanted { terms: &shared, ..*wanted }, draws.shared.pots(), now);
         match taken {
             Taken::Held(account) => Taken::Held(self.both(team, own, account)),
             other => {
@@ -103,19 +103,19 @@ impl Purses {
     ) -> Result<Taken<Option<Holds>>, OverCredit> {
         *asked = None;
         let Some(team) = ledger_of(wanted.terms.team.as_deref()) else {
-            let hold = self.account.take_on_credit(wanted, draws.all())?;
+            let hold = self.account.take_on_credit(wanted, draws.shared.pots())?;
             return Ok(Taken::Held(Holds::some(hold, None)));
         };
         let shared = wanted.terms.shared();
         let of_account = Wanted { terms: &shared, ..*wanted };
-        let (account, is_away) = match self.account.take(&of_account, draws.shared(), now) {
+        let (account, is_away) = match self.account.take(&of_account, draws.shared.pots(), now) {
             Taken::Held(hold) => (hold, false),
             Taken::Away => (None, true),
             other => return Ok(other.map(|_| None)),
         };
-        let own = match self.of_team(team, now).take(wanted, draws.own(), now) {
+        let own = match self.of_team(team, now).take(wanted, draws.own.pots(), now) {
             Taken::Held(hold) => Ok(hold),
-            Taken::Away => self.of_team(team, now).take_on_credit(wanted, draws.own()),
+            Taken::Away => self.of_team(team, now).take_on_credit(wanted, draws.own.pots()),
             other => {
                 self.give_back(None, account);
                 *asked = Some(team.to_owned());
@@ -124,7 +124,7 @@ impl Purses {
         };
         let own = own.inspect_err(|_| self.give_back(None, account))?;
         let account = match is_away {
-            true => self.account.take_on_credit(&of_account, draws.shared()),
+            true => self.account.take_on_credit(&of_account, draws.shared.pots()),
             false => Ok(account),
         };
         let account = account.inspect_err(|_| self.give_back(Some(team), own))?;
@@ -161,25 +161,20 @@ impl Purses {
 
     /// The rules that can count calls of a key, see [`Purse::rules`].
     pub fn rules(&self, terms: &Terms) -> Rc<[Rule]> {
-        self.rules_and_own(terms).0
-    }
-
-    /// The same, and how many of them, from the first, are kept by the ledger of the key's own team.
-    fn rules_and_own(&self, terms: &Terms) -> (Rc<[Rule]>, usize) {
-        let Some(team) = ledger_of(terms.team.as_deref()) else { return (self.account.rules(terms), 0) };
-        let own = match self.teams.get(team) {
-            Some(purse) => purse.rules(terms),
-            None => Purse::default().rules(terms),
-        };
+        let Some(team) = ledger_of(terms.team.as_deref()) else { return self.account.rules(terms) };
+        let own = self.teams.get(team).unwrap_or(&Purse::default()).rules(terms);
         let shared = self.account.rules(&terms.shared());
-        (own.iter().chain(shared.iter()).cloned().collect(), own.len())
+        own.iter().chain(shared.iter()).cloned().collect()
     }
 
     /// What a call draws from, in all its ledgers.
     #[must_use]
     pub fn draws(&self, terms: &Terms, spender: &Spender<'_>, aim: &Aim<'_>) -> Draws {
-        let (rules, own) = self.rules_and_own(terms);
-        Draws::of(rules, own, spender, aim)
+        let Some(team) = ledger_of(terms.team.as_deref()) else {
+            return Draws { own: Drawn::default(), shared: self.account.draws(terms, spender, aim) };
+        };
+        let own = self.teams.get(team).unwrap_or(&Purse::default()).draws(terms, spender, aim);
+        Draws { own, shared: self.account.draws(&terms.shared(), spender, aim) }
     }
 
     /// Whether nothing counts calls of a key, and that is known for sure.
@@ -196,21 +191,26 @@ impl Purses {
     /// How the rules stand that a call of `team` draws from, as far as is known here.
     #[must_use]
     pub fn figures<'a>(&self, draws: &'a Draws, team: Option<&str>) -> Vec<Figure<'a>> {
-        self.each(draws, team).filter_map(|(purse, draw)| purse.figure(draws.rule(draw)?, draw)).collect()
+        let figure = |(purse, drawn, draw): (&Purse, &'a Drawn, _)| purse.figure(drawn.rule(draw)?, draw);
+        self.each(draws, team).filter_map(figure).collect()
     }
 
     /// What one call can be sure to get of the tightest of the budgets that it draws from, if it is to leave as much for
     /// each of the others under way. `None` where no budget is known here.
     #[must_use]
     pub fn fair_share(&self, draws: &Draws, team: Option<&str>) -> Option<NanoUsd> {
-        self.each(draws, team).filter_map(|(purse, draw)| purse.fair_share(draw)).min()
+        self.each(draws, team).filter_map(|(purse, _, draw)| purse.fair_share(draw)).min()
     }
 
     /// The pots of a call of `team`, and the purses that lease of them.
-    fn each<'a>(&'a self, draws: &'a Draws, team: Option<&str>) -> impl Iterator<Item = (&'a Purse, &'a Draw)> {
-        let own = ledger_of(team).and_then(|team| self.teams.get(team));
-        let owned = own.into_iter().flat_map(|purse| draws.own().iter().map(move |draw| (purse, draw)));
-        draws.shared().iter().map(|draw| (&self.account, draw)).chain(owned)
+    fn each<'s, 'd>(
+        &'s self,
+        draws: &'d Draws,
+        team: Option<&str>,
+    ) -> impl Iterator<Item = (&'s Purse, &'d Drawn, &'d Draw)> + use<'s, 'd> {
+        let own = ledger_of(team).and_then(|team| self.teams.get(team)).map(|purse| (purse, &draws.own));
+        let ledgers = [(&self.account, &draws.shared)].into_iter().chain(own);
+        ledgers.flat_map(|(purse, drawn)| drawn.pots().iter().map(move |draw| (purse, drawn, draw)))
     }
 
     /// What a refusal means, in the words of the rule.

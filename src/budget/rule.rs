@@ -100,6 +100,13 @@ impl Rule {
         }
     }
 
+    /// Whether it counts all calls of a key alike, whoever its users are and wherever they go.
+    #[must_use]
+    pub fn counts_alike(&self) -> bool {
+        let is_for_all = matches!(self.scope().kind, ScopeKind::Account | ScopeKind::Team | ScopeKind::Key);
+        is_for_all && *self.matches() == Match::default()
+    }
+
     /// What it counts of a call: `None` is money.
     #[must_use]
     pub fn unit(&self) -> Option<Unit> {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::{Isolate, Ledger, Released, Row, StoredRow};
 use crate::breaker::{Action, Order};
 use crate::budget::{
-    Aim, Amounts, Budget, Draws, Enforcement, Hold, LeaseReport, LeaseTold, Message, Need, Period, Purse, Reply, Rule,
+    Aim, Amounts, Budget, Drawn, Enforcement, Hold, LeaseReport, LeaseTold, Message, Need, Period, Purse, Reply, Rule,
     Scope, ScopeKind, Spender, Taken, Terms, Wanted, Window,
 };
 use crate::limit::{Limit, Per, Unit};
@@ -205,7 +205,7 @@ impl World {
             again: wish.tries > 0,
         };
         let draws = draws(&self.purses[isolate], &terms);
-        match self.purses[isolate].take(&wanted, draws.all(), now) {
+        match self.purses[isolate].take(&wanted, draws.pots(), now) {
             Taken::Held(hold) => {
                 assert!(hold.is_some(), "a call that a budget counts holds something");
                 let (deadline, hour) = (self.now.plus(Millis(60_000)), self.now.0 / HOUR);
@@ -488,7 +488,7 @@ fn a_soft_budget_stops_where_it_is_reached() {
 }
 
 /// What a call of the key draws from.
-fn draws(purse: &Purse, terms: &Terms) -> Draws {
+fn draws(purse: &Purse, terms: &Terms) -> Drawn {
     purse.draws(terms, &Spender { key: &terms.key, ..Spender::default() }, &Aim::default())
 }
 
@@ -497,7 +497,7 @@ fn ask(ledger: &mut Ledger, purse: &mut Purse, most: Amounts, now: UnixMillis) -
     let terms = Terms { key: "k".into(), ..Terms::default() };
     for again in [false, true, true] {
         let wanted = Wanted { request: "req", most, terms: &terms, deadline: now.plus(Millis(60_000)), again };
-        match purse.take(&wanted, draws(purse, &terms).all(), now) {
+        match purse.take(&wanted, draws(purse, &terms).pots(), now) {
             Taken::Held(hold) => return hold,
             Taken::Ask(message) => {
                 let reply = ledger.handle(message, now);

@@ -8,11 +8,12 @@ mod report;
 mod slice;
 mod take;
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use crate::breaker::protocol::Switch;
 
-use super::{Aim, Amounts, Draw, Draws, Ended, Message, PotStanding, Rule, Spender, Terms};
+use super::{Aim, Amounts, Draw, Drawn, Ended, Message, PotStanding, Rule, Spender, Terms};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use slice::{Part, Slice};
@@ -58,6 +59,8 @@ struct Known {
     until: UnixMillis,
     /// Served since the last report.
     served: bool,
+    /// What all calls of the key draw from, and its team, once that was found; `None` where not all draw from the same.
+    draws: OnceCell<Option<(Option<String>, Drawn)>>,
 }
 
 /// What a call under way holds.
@@ -166,8 +169,17 @@ impl Purse {
 
     /// What a call draws from, under the rules of [`Purse::rules`].
     #[must_use]
-    pub fn draws(&self, terms: &Terms, spender: &Spender<'_>, aim: &Aim<'_>) -> Draws {
-        Draws::of(self.rules(terms), 0, spender, aim)
+    pub fn draws(&self, terms: &Terms, spender: &Spender<'_>, aim: &Aim<'_>) -> Drawn {
+        let find = || Drawn::of(self.rules(terms), spender, aim);
+        let Some(known) = self.keys.get(&terms.key) else { return find() };
+        let of_all = known.draws.get_or_init(|| {
+            let is_one = known.rules.iter().all(Rule::counts_alike);
+            is_one.then(|| (spender.team.map(str::to_owned), find()))
+        });
+        match of_all {
+            Some((team, drawn)) if team.as_deref() == spender.team => drawn.clone(),
+            _ => find(),
+        }
     }
 
     /// Whether a key has ended, as far as is known.
@@ -185,7 +197,7 @@ impl Purse {
 
     /// How a rule stands in one of its pots, as far as is known here.
     pub(super) fn figure<'a>(&self, rule: &'a Rule, draw: &Draw) -> Option<Figure<'a>> {
-        let slice = self.slices.get(&*draw.pot).filter(|slice| slice.lease > 0)?;
+        let slice = self.slices.get_near(&*draw.pot, &draw.place).filter(|slice| slice.lease > 0)?;
         let standing = slice.standing;
         let left = match rule {
             Rule::Budget(_) => standing.limit.saturating_sub(slice.spent()),
@@ -198,7 +210,7 @@ impl Purse {
     /// What one call can be sure to get of a budget, if it is to leave as much for each of the others under way: what is
     /// left over, in equal parts.
     pub(super) fn fair_share(&self, draw: &Draw) -> Option<NanoUsd> {
-        let slice = self.slices.get(&*draw.pot).filter(|_| draw.unit.is_none())?;
+        let slice = self.slices.get_near(&*draw.pot, &draw.place).filter(|_| draw.unit.is_none())?;
         let left = slice.standing.limit.saturating_sub(slice.spent()).max(0);
         let before = self.past.iter().filter(|(pot, _)| **pot == *draw.pot).map(|(_, slice)| slice);
         let under_way: i64 = before.chain([&**slice]).map(|slice| i64::from(slice.holders)).sum();
@@ -251,7 +263,7 @@ impl Purse {
     }
 
     fn slice_of(&mut self, part: &Part) -> Option<&mut Slice> {
-        match self.slices.get_mut(&*part.pot) {
+        match self.slices.get_mut_near(&*part.pot, &part.place) {
             // What was taken without a lease belongs to the first that came after it.
             Some(slice) if slice.lease == part.lease || part.lease == 0 => Some(slice),
             _ => self.past.iter_mut().find(|(_, slice)| slice.lease == part.lease).map(|(_, slice)| slice),

@@ -120,7 +120,7 @@ mod tests {
             let spender = Spender { key: "k", user: Some(&user), ..Spender::default() };
             let hold = loop {
                 let draws = purse.draws(&terms, &spender, &Aim::default());
-                match purse.take(&wanted, draws.all(), now) {
+                match purse.take(&wanted, draws.pots(), now) {
                     Taken::Held(hold) => break hold.expect("a budget counts it"),
                     Taken::Ask(message) => assert_eq!(purse.answered(&ledger.handle(message, now), now), None),
                     other => panic!("{other:?}"),

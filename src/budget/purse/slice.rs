@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::budget::{LeaseReport, LeaseTold, PotStanding};
@@ -168,6 +169,8 @@ impl Demand {
 pub(super) struct Part {
     /// The pot's name.
     pub(super) pot: Rc<str>,
+    /// Where its slice stood when it was last looked for.
+    pub(super) place: Cell<usize>,
     /// The number of the lease.
     pub(super) lease: u64,
     /// What is counted.

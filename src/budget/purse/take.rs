@@ -1,3 +1,4 @@
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use super::Held;
@@ -30,14 +31,15 @@ impl Purse {
         if fresh && known.rules.is_empty() {
             return Taken::Held(None);
         }
-        if !wanted.again {
-            for draw in draws {
-                self.slices.get_or_default_of(&*draw.pot).wanted(wanted.most.of(draw.unit), now);
+        let mut affords = fresh;
+        for Draw { pot, place, unit, .. } in draws {
+            let amount = wanted.most.of(*unit);
+            if !wanted.again {
+                self.slices.get_or_default_near(&**pot, place).wanted(amount, now);
             }
+            affords = affords && self.slices.get_near(&**pot, place).is_some_and(|slice| slice.affords(amount, now));
         }
-        let affords =
-            |draw: &Draw| self.slices.get(&*draw.pot).is_some_and(|it| it.affords(wanted.most.of(draw.unit), now));
-        if fresh && draws.iter().all(affords) {
+        if affords {
             return Taken::Held(self.hold(wanted, draws));
         }
         self.ask(wanted, draws, now)
@@ -109,7 +111,8 @@ impl Purse {
             }
             let until = before.map_or(until, |known| known.until.max(until));
             let served = before.is_some_and(|known| known.served);
-            let known = Known { rules, revision: news.revision, ended: news.ended, until, served };
+            let (revision, ended) = (news.revision, news.ended);
+            let known = Known { rules, revision, ended, until, served, draws: OnceCell::new() };
             self.keys.insert(news.key.clone(), known);
         }
         for told in &reply.leases {
@@ -148,11 +151,11 @@ impl Purse {
             return None;
         }
         let mut parts = Vec::with_capacity(draws.len());
-        for Draw { pot, unit, .. } in draws {
+        for Draw { pot, place, unit, .. } in draws {
             let amount = wanted.most.of(*unit);
-            let Some(slice) = self.slices.get_mut(&**pot) else { continue };
+            let Some(slice) = self.slices.get_mut_near(&**pot, place) else { continue };
             slice.hold(amount);
-            parts.push(Part { lease: slice.lease, pot: Rc::clone(pot), unit: *unit, amount });
+            parts.push(Part { lease: slice.lease, pot: Rc::clone(pot), place: place.clone(), unit: *unit, amount });
         }
         self.last_hold += 1;
         let (request, key) = (wanted.request.to_owned(), wanted.terms.key.clone());

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::budget::{Budget, Ledger, Part, Period, Scope, ScopeKind};
+use crate::budget::{Budget, KeyNews, Ledger, Match, Part, Period, Rules, Scope, ScopeKind};
 use crate::units::Millis;
 
 const TEAMS: [&str; 2] = ["team_own_1", "team_own_2"];
@@ -413,6 +413,40 @@ fn only_ids_that_say_so_have_a_ledger_of_their_own() {
 }
 
 #[test]
+fn what_calls_of_a_key_draw_from_follows_its_rules_and_its_team() {
+    let rules = |rules: Vec<Rule>| {
+        let budgets =
+            rules.into_iter().filter_map(|rule| if let Rule::Budget(budget) = rule { Some(budget) } else { None });
+        Some(Rules { budgets: budgets.collect(), limits: Vec::new() })
+    };
+    let (mut purse, terms) = (Purse::new("iso".into()), Terms { key: "k".into(), ..Terms::default() });
+    let hear = |purse: &mut Purse, revision, rules| {
+        let news = KeyNews { key: "k".into(), revision, ended: None, rules };
+        purse.answered(&Reply { term: Millis(10_000), keys: vec![news], ..Reply::default() }, UnixMillis(START));
+    };
+    let pots = |purse: &Purse, spender: Spender<'_>, model| {
+        let drawn = purse.draws(&terms, &spender, &Aim { model, ..Aim::default() });
+        drawn.pots().iter().map(|draw| draw.pot.to_string()).collect::<Vec<_>>()
+    };
+    let spender = |team, user| Spender { key: "k", team, user, ..Spender::default() };
+    let (key, team) = (budget("key", ScopeKind::Key, "k", 1), budget("team", ScopeKind::Team, "*", 1));
+    hear(&mut purse, 1, rules(vec![key.clone(), team.clone()]));
+    assert_eq!(pots(&purse, spender(None, None), "m"), ["key"]);
+    assert_eq!(pots(&purse, spender(Some("red"), None), "m"), ["key", "team/red"]);
+    assert_eq!(pots(&purse, spender(Some("blue"), None), "m"), ["key", "team/blue"]);
+    hear(&mut purse, 2, rules(vec![key.clone()]));
+    assert_eq!(pots(&purse, spender(Some("red"), None), "m"), ["key"], "the rules are others");
+    hear(&mut purse, 3, rules(vec![key.clone(), budget("user", ScopeKind::User, "*", 1)]));
+    assert_eq!(pots(&purse, spender(None, Some("ann")), "m"), ["key", "user/ann"]);
+    assert_eq!(pots(&purse, spender(None, Some("bob")), "m"), ["key", "user/bob"]);
+    let Rule::Budget(of_model) = key else { return };
+    let matches = Match { model: Some("dear".into()), ..Match::default() };
+    hear(&mut purse, 4, rules(vec![Rule::Budget(Budget { matches, ..of_model })]));
+    assert_eq!(pots(&purse, spender(None, None), "cheap"), Vec::<String>::new());
+    assert_eq!(pots(&purse, spender(None, None), "dear"), ["key"]);
+}
+
+#[test]
 fn what_was_held_on_credit_is_of_the_lease_that_came_after_it() {
     let rule = budget("b", ScopeKind::Key, "k", 1_000);
     let Rule::Budget(hourly) = rule else { return };
@@ -429,14 +463,14 @@ fn what_was_held_on_credit_is_of_the_lease_that_came_after_it() {
     let used = |cost| Amounts { cost: NanoUsd(cost), ..Amounts::default() };
     let spender = Spender { key: "k", ..Spender::default() };
     let draws = purse.draws(&terms, &spender, &Aim::default());
-    assert!(matches!(purse.take(&wanted(now), draws.all(), now), Taken::Ask(_)));
+    assert!(matches!(purse.take(&wanted(now), draws.pots(), now), Taken::Ask(_)));
     purse.unanswered(now);
-    let on_credit = purse.take_on_credit(&wanted(now), draws.all()).expect("within the credit").expect("held");
+    let on_credit = purse.take_on_credit(&wanted(now), draws.pots()).expect("within the credit").expect("held");
     // The ledger is back, and an hour later the next window has a lease of its own.
     for wait in [3_000, 3_600_000] {
         now = now.plus(Millis(wait));
         let hold = loop {
-            match purse.take(&wanted(now), draws.all(), now) {
+            match purse.take(&wanted(now), draws.pots(), now) {
                 Taken::Held(hold) => break hold.expect("a budget counts it"),
                 Taken::Ask(message) => assert!(purse.answered(&ledger.handle(message, now), now).is_none()),
                 other => panic!("{other:?}"),
