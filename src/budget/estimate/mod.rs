@@ -113,13 +113,16 @@ fn worst_cost(price: &Price, marks: &Marks, input_tokens: u64, output_tokens: u6
         let media = [Bucket::AudioOutput].into_iter().filter(|_| marks.media);
         dearest(rates, [Bucket::Output, Bucket::Reasoning, Bucket::ImageOutput].into_iter().chain(media))
     };
-    let tiers: Vec<&Rates> = price.service_tiers.iter().filter(|_| marks.tier).map(|(_, rates)| rates).collect();
-    let mut rates = Vec::new();
+    let (mut dearest_input, mut dearest_output) = (None, None);
     for long in price.above.iter().filter(|above| input_tokens > above.tokens).map(Some).chain([None]) {
-        rates.push(price.rates_at(long, None));
-        rates.extend(tiers.iter().map(|tier| price.rates_at(long, Some(tier))));
+        let tiers = price.service_tiers.iter().filter(|_| marks.tier).map(|(_, rates)| Some(rates));
+        for tier in tiers.chain([None]) {
+            let rates = price.rates_at(long, tier);
+            dearest_input = dearest_input.max(input(&rates));
+            dearest_output = dearest_output.max(output(&rates));
+        }
     }
-    let (input, output) = (rates.iter().filter_map(input).max(), rates.iter().filter_map(output).max());
+    let (input, output) = (dearest_input, dearest_output);
     if output_tokens == 0 {
         return Some(input?.per_million(input_tokens));
     }
