@@ -183,6 +183,13 @@ pub(super) enum Stage {
     Over,
 }
 
+/// Room for the headers of an answer.
+const MOST_HEADERS: usize = 16;
+/// What pages of a browser may read of an answer's headers.
+const EXPOSED: &str = "x-request-id, x-latchkey-provider, x-latchkey-model, x-latchkey-attempts, x-latchkey-adjusted, \
+                       x-latchkey-cost, x-latchkey-budget-remaining, x-latchkey-variant, x-latchkey-config, \
+                       retry-after, server-timing";
+
 impl Call {
     pub(super) fn new(request_id: String, incoming: Incoming, now: UnixMillis) -> Call {
         Call {
@@ -283,36 +290,32 @@ impl Call {
 
     /// Adds the headers that every answer of a call carries.
     pub(super) fn dress(&self, mut response: Response, now: UnixMillis) -> Response {
-        response = response.header("x-request-id", self.request_id.clone());
-        if !response.headers.iter().any(|(name, _)| *name == "cache-control") {
-            response.headers.push(no_store());
+        let headers = &mut response.headers;
+        // One allocation for all of them.
+        headers.reserve(MOST_HEADERS);
+        headers.push(("x-request-id", self.request_id.clone()));
+        if !headers.iter().any(|(name, _)| *name == "cache-control") {
+            headers.push(no_store());
         }
         if let Some(attempt) = &self.attempt {
-            response = response
-                .header("x-latchkey-provider", attempt.upstream.id.clone())
-                .header("x-latchkey-model", header_safe(&attempt.target))
-                .header("x-latchkey-attempts", self.attempts.to_string());
+            headers.push(("x-latchkey-provider", attempt.upstream.id.clone()));
+            headers.push(("x-latchkey-model", header_safe(&attempt.target)));
+            headers.push(("x-latchkey-attempts", self.attempts.to_string()));
             if !attempt.adjusted.is_empty() {
-                response = response.header("x-latchkey-adjusted", attempt.adjusted.header());
+                headers.push(("x-latchkey-adjusted", attempt.adjusted.header()));
             }
         }
         if let Some((experiment, variant)) = self.routed.as_ref().and_then(|routed| routed.variant.as_ref()) {
-            response = response.header("x-latchkey-variant", format!("{experiment}:{variant}"));
+            headers.push(("x-latchkey-variant", format!("{experiment}:{variant}")));
         }
         if self.config > 0 && (self.routed.is_some() || self.wishes.explain) {
-            response = response.header("x-latchkey-config", self.config.to_string());
+            headers.push(("x-latchkey-config", self.config.to_string()));
         }
-        for (name, value) in &self.funds.headers {
-            response = response.header(name, value.clone());
-        }
-        response = response.header("server-timing", self.server_timing(now));
+        headers.extend_from_slice(&self.funds.headers);
+        headers.push(("server-timing", self.server_timing(now)));
         if self.incoming.wants_cors() {
-            response = response.header("access-control-allow-origin", "*").header(
-                "access-control-expose-headers",
-                "x-request-id, x-latchkey-provider, x-latchkey-model, x-latchkey-attempts, x-latchkey-adjusted, \
-                 x-latchkey-cost, x-latchkey-budget-remaining, x-latchkey-variant, x-latchkey-config, \
-                 retry-after, server-timing",
-            );
+            headers.push(("access-control-allow-origin", "*".to_owned()));
+            headers.push(("access-control-expose-headers", EXPOSED.to_owned()));
         }
         response
     }

@@ -63,7 +63,8 @@ impl<'b> Edits<'b> {
             at = end;
         }
         if !insert.is_empty() {
-            let mut front = Vec::new();
+            let length = insert.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
+            let mut front = Vec::with_capacity(length);
             for (key, value) in insert {
                 front.extend_from_slice(if front.is_empty() { b"\"" } else { b",\"" });
                 front.extend_from_slice(key.as_bytes());
