@@ -26,13 +26,12 @@ pub fn features(text: &str, mut measure: impl FnMut(u32), mut word: impl FnMut(u
     let mut words = 0;
     for part in [head, tail] {
         let mut rest = part.as_bytes();
-        while let Some((what, bytes)) = pass(&mut rest) {
-            counts.add(what, bytes.len() as u32);
+        while let Some(token) = Token::pass(&mut rest) {
+            counts.add(&token);
             // Of all that follows it only matters how much of what there is.
             if words == MOST_WORDS {
                 continue;
             }
-            let token = Token::of(what, bytes);
             let hash = token.hash;
             let mut feature = |hash| word(row(hash));
             feature(hash);
@@ -79,6 +78,7 @@ const START: u32 = 0x811c_9dc5;
 
 /// What the rows of a token are made of.
 struct Token {
+    what: What,
     hash: u32,
     /// The hash of a word's first four letters, and of its last three: only for longer words.
     start: u32,
@@ -120,50 +120,52 @@ fn letter(byte: u8) -> u8 {
     LETTERS.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
-/// Passes a token and the blanks before it, and gives its bytes.
-fn pass<'t>(rest: &mut &'t [u8]) -> Option<(What, &'t [u8])> {
-    let blanks = rest.iter().position(|byte| *byte > b' ')?;
-    let bytes = rest.get(blanks..)?;
-    let first = *bytes.first()?;
-    let (what, length) = match first {
-        b'0'..=b'9' => (What::Number, bytes.iter().position(|byte| !byte.is_ascii_digit())),
-        _ if letter(first) != 0 => (What::Word, bytes.iter().position(|byte| letter(*byte) == 0)),
-        _ if is_lead(first) => (What::Ideograph, Some(3)),
-        _ => (What::Sign, Some(1)),
-    };
-    let split = length.and_then(|length| bytes.split_at_checked(length));
-    let (bytes, after) = split.unwrap_or((bytes, &[]));
-    *rest = after;
-    Some((what, bytes))
-}
-
 impl Token {
-    fn of(what: What, bytes: &[u8]) -> Token {
-        let raw = |hash| bytes.iter().fold(hash, |hash, byte| step(hash, *byte));
-        let hash = match what {
-            // How long a number is says more than which it is.
-            What::Number => step(step(START, b'#'), bytes.len().min(4) as u8),
-            What::Sign => raw(step(START, b'~')),
-            What::Ideograph => raw(START),
-            What::Word => return Token::of_word(bytes),
+    /// Passes a token and the blanks before it.
+    fn pass(rest: &mut &[u8]) -> Option<Token> {
+        let blanks = rest.iter().position(|byte| *byte > b' ')?;
+        let bytes = rest.get(blanks..)?;
+        let first = *bytes.first()?;
+        let (token, length) = match first {
+            b'0'..=b'9' => {
+                let length = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
+                // How long a number is says more than which it is.
+                (Token::of(What::Number, step(step(START, b'#'), length.min(4) as u8)), length)
+            }
+            _ if letter(first) != 0 => Token::word(bytes),
+            _ if is_lead(first) => {
+                let character = bytes.get(..3).unwrap_or(bytes);
+                let hash = character.iter().fold(START, |hash, byte| step(hash, *byte));
+                (Token::of(What::Ideograph, hash), character.len())
+            }
+            sign => (Token::of(What::Sign, step(step(START, b'~'), sign)), 1),
         };
-        Token { hash, start: 0, end: 0, letters: 0 }
+        *rest = bytes.get(length..).unwrap_or_default();
+        Some(token)
     }
 
-    fn of_word(bytes: &[u8]) -> Token {
-        let counted = bytes.get(..LONGEST_WORD).unwrap_or(bytes);
-        let (head, further) = counted.split_at_checked(4).unwrap_or((counted, &[]));
-        let start = hashed(START, head);
-        let letters = bytes.len() as u32;
+    fn of(what: What, hash: u32) -> Token {
+        Token { what, hash, start: 0, end: 0, letters: 0 }
+    }
+
+    /// The word that `bytes` begin with, and its length. Each of its letters is looked at once.
+    fn word(bytes: &[u8]) -> (Token, usize) {
+        let (mut hash, mut start, mut length) = (START, START, 0);
+        for letter in bytes.iter().map(|byte| letter(*byte)).take_while(|letter| *letter != 0) {
+            if length < LONGEST_WORD {
+                hash = step(hash, letter);
+            }
+            length += 1;
+            if length == 4 {
+                start = hash;
+            }
+        }
+        let letters = length as u32;
         // Of shorter words the whole is enough.
-        let last = bytes.last_chunk::<3>().filter(|_| letters > LEAST_AFFIXED);
-        Token { hash: hashed(start, further), start, end: last.map_or(0, |last| hashed(START, last)), letters }
+        let last = bytes.get(..length).and_then(|word| word.last_chunk::<3>()).filter(|_| letters > LEAST_AFFIXED);
+        let end = last.map_or(0, |last| last.iter().fold(START, |hash, byte| step(hash, letter(*byte))));
+        (Token { what: What::Word, hash, start, end, letters }, length)
     }
-}
-
-/// The hash of a word's letters, or of further ones where `hash` is that of those before.
-fn hashed(hash: u32, letters: &[u8]) -> u32 {
-    letters.iter().fold(hash, |hash, byte| step(hash, letter(*byte)))
 }
 
 #[derive(Default)]
@@ -175,11 +177,11 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, what: What, letters: u32) {
-        match what {
+    fn add(&mut self, token: &Token) {
+        match token.what {
             What::Word => {
                 self.words += 1;
-                self.letters += letters;
+                self.letters += token.letters;
             }
             What::Ideograph => {
                 self.words += 1;
