@@ -49,6 +49,7 @@ export async function startGateway(upstream, variables = {}, options = {}) {
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       workers,
+      unsafeTriggerHandlers: true,
       handleStructuredLogs: (log) => logs.push(log),
       cf: false,
       ...(folder && { resourcePersistencePath: folder }),
@@ -80,6 +81,16 @@ export async function startGateway(upstream, variables = {}, options = {}) {
       });
       const text = await response.text();
       return { status: response.status, headers: response.headers, text, json: text === "" ? undefined : JSON.parse(text) };
+    },
+    /**
+     * Lets the schedule come, at that moment and to that Worker. Not by the Worker that `getWorker` gives: its first call
+     * stops this process until workerd has taken it, and now and then that never was.
+     */
+    async scheduled(at = Date.now(), worker = config.name) {
+      const query = new URLSearchParams({ time: String(at), cron: "* * * * *" });
+      const response = await fetch(new URL(`/cdn-cgi/local/scheduled?${query}`, url), { headers: { "MF-Route-Override": worker } });
+      const outcome = await response.text();
+      if (outcome !== "ok") throw new Error(`the schedule: ${response.status} ${outcome}`);
     },
     /** Makes a gateway key and gives its record, with the key itself in `key`. */
     async createKey(fields = {}) {

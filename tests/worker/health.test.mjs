@@ -204,8 +204,7 @@ describe("a target that fails", () => {
   test("and that nobody calls is probed by the schedule, in an isolate that never had a request", async () => {
     await trip();
     openai(undefined);
-    const idle = await gateway.miniflare.getWorker(`latchkey-${IDLE}`);
-    const scheduled = () => idle.scheduled({ scheduledTime: new Date(), cron: "* * * * *" });
+    const scheduled = () => gateway.scheduled(Date.now(), `latchkey-${IDLE}`);
     await scheduled();
     assert.equal(seen.begun.length, 0, "not while it is blocked");
     await until(async () => {

@@ -117,8 +117,7 @@ describe("recipes", () => {
     const [control, canary] = figures.variants;
     assert.equal(control.error_rate.mean, 0);
     assert.ok(canary.error_rate.low > control.error_rate.high - 0.2, JSON.stringify(canary.error_rate));
-    const worker = await gateway.miniflare.getWorker();
-    await worker.scheduled({ cron: "* * * * *" });
+    await gateway.scheduled();
     const { json: document } = await gateway.admin("GET", "/admin/config");
     assert.equal(document.experiments["newer-model"].variants.canary.share, 0, "and for all isolates by a new version");
   });

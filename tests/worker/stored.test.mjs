@@ -180,12 +180,11 @@ describe("a stored response", () => {
     await until(async () => (await rows()).some((row) => row.id === id));
     const { expires_at, at } = (await rows()).find((row) => row.id === id);
     assert.equal(expires_at - at, 2 * DAY);
-    const worker = await gateway.miniflare.getWorker("latchkey");
     // The schedule looks for what is old once an hour.
     const hourly = Math.floor((at + 2 * DAY) / 3_600_000) * 3_600_000 + 7 * 60_000;
-    await worker.scheduled({ scheduledTime: new Date(hourly - 3_600_000), cron: "* * * * *" });
+    await gateway.scheduled(hourly - 3_600_000);
     assert.ok((await rows()).some((row) => row.id === id), "not before");
-    await worker.scheduled({ scheduledTime: new Date(hourly + 3_600_000), cron: "* * * * *" });
+    await gateway.scheduled(hourly + 3_600_000);
     assert.ok(!(await rows()).some((row) => row.id === id));
     await assert.rejects(client.responses.retrieve(id), isMissing);
   });
@@ -196,9 +195,8 @@ describe("a stored response", () => {
     const { id } = await at(1, key).responses.create({ model: "openai/gpt-5-nano", input: "As long as I am." });
     await until(async () => (await rows()).some((row) => row.id === id));
     assert.ok((await gateway.admin("DELETE", `/admin/keys/${keyId}`)).status < 300);
-    const worker = await gateway.miniflare.getWorker("latchkey");
     const hourly = Math.floor(Date.now() / 3_600_000) * 3_600_000 + 7 * 60_000;
-    await worker.scheduled({ scheduledTime: new Date(hourly), cron: "* * * * *" });
+    await gateway.scheduled(hourly);
     assert.ok(!(await rows()).some((row) => row.id === id));
   });
 

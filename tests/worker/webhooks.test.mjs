@@ -51,11 +51,6 @@ function forwarded(request, body) {
   return { method: request.method, headers, body: body.byteLength > 0 ? body : undefined };
 }
 
-async function tick(now = Date.now()) {
-  const worker = await gateway.miniflare.getWorker();
-  await worker.scheduled({ scheduledTime: new Date(now), cron: "* * * * *" });
-}
-
 async function until(holds) {
   const deadline = Date.now() + 15_000;
   while (!(await holds())) {
@@ -89,10 +84,10 @@ describe("an event", () => {
     await gateway.createKey({ name: "retried" });
     await until(() => received.length === 1);
     await until(async () => (await database.prepare("SELECT 1 FROM deliveries WHERE answer = '500'").first()) !== null);
-    await tick();
+    await gateway.scheduled();
     assert.equal(received.length, 1, "not before its time");
-    await tick(Date.now() + 60_000);
-    await tick(Date.now() + 10 * HOUR);
+    await gateway.scheduled(Date.now() + 60_000);
+    await gateway.scheduled(Date.now() + 10 * HOUR);
     assert.equal(received.length, 2);
     assert.equal(received[0].headers["webhook-id"], received[1].headers["webhook-id"], "to be told apart from another");
   });
@@ -115,10 +110,10 @@ describe("an event", () => {
     while ((await spend()) === 200) assert.ok((calls += 1) < 300, "the budget never ends");
     const told = () => received.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "budget.exhausted");
     await until(async () => {
-      await tick();
+      await gateway.scheduled();
       return told().length > 0;
     });
-    await tick(Date.now() + HOUR);
+    await gateway.scheduled(Date.now() + HOUR);
     const [{ subject, data }, ...more] = told();
     assert.deepEqual([subject, data.threshold, data.limit, more.length], [budgets[0].id, 1, limit, 0]);
     assert.ok(data.spent >= limit && data.spent <= limit * 1.1, `${data.spent}: no further than its credit`);
@@ -134,7 +129,7 @@ describe("an event", () => {
     await gateway.admin("PATCH", `/admin/webhooks/${webhook.id}`, { disabled: true });
     await gateway.createKey({ name: "untold" });
     await gateway.admin("PATCH", `/admin/webhooks/${webhook.id}`, { disabled: false });
-    await tick(Date.now() + HOUR);
+    await gateway.scheduled(Date.now() + HOUR);
     assert.deepEqual(types(), []);
   });
 });
@@ -167,8 +162,8 @@ describe("a watched key", () => {
     assert.equal(await call(watched, "FR"), 200);
     await until(async () => (await habits(watched)).length === 4);
     received.length = 0;
-    await tick();
-    await tick();
+    await gateway.scheduled();
+    await gateway.scheduled();
     const anomaly = received.map(({ body }) => JSON.parse(body)).find(({ type }) => type === "key.anomaly");
     assert.deepEqual([anomaly.subject, anomaly.data], [watched.id, { what: "country", value: "FR" }]);
     assert.ok(types().includes("key.suspend"), types().join());
@@ -178,7 +173,7 @@ describe("a watched key", () => {
     assert.deepEqual(audit.json.data.map(({ actor, action }) => [actor, action]), [["schedule", "key.suspend"]]);
     // Once enabled again, it is not suspended for the same thing twice.
     await gateway.admin("POST", `/admin/keys/${watched.id}/enable`);
-    await tick();
+    await gateway.scheduled();
     assert.equal((await gateway.admin("GET", `/admin/keys/${watched.id}`)).json.disabled, false);
   });
 
@@ -194,8 +189,8 @@ describe("a watched key", () => {
       assert.equal(await call(watched, "DE", unusual), 200);
       await until(async () => (await habits(watched)).length === 4);
       received.length = 0;
-      await tick();
-      await tick();
+      await gateway.scheduled();
+      await gateway.scheduled();
       const anomalies = received.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "key.anomaly");
       assert.deepEqual(anomalies.map(({ subject, data }) => [subject, data]), [[watched.id, { what, value }]]);
       assert.equal((await gateway.admin("GET", `/admin/keys/${watched.id}`)).json.disabled, false);
@@ -214,12 +209,12 @@ describe("a watched key", () => {
     await used(hour - 48 * HOUR, 100);
     await used(hour, 300);
     received.length = 0;
-    await tick(hour);
+    await gateway.scheduled(hour);
     assert.ok(!types().includes("key.anomaly"), "three times is not more than three times");
     await used(hour - HOUR, 0);
     await database.prepare("UPDATE usage SET calls = 301 WHERE key_id = ? AND at = ?").bind(busy.id, hour).run();
-    await tick(hour);
-    await tick(hour);
+    await gateway.scheduled(hour);
+    await gateway.scheduled(hour);
     const anomalies = received.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "key.anomaly");
     assert.deepEqual(anomalies.map(({ data }) => data), [{ what: "rate", value: 301, usual: 100 }]);
   });
@@ -241,8 +236,8 @@ describe("what is old", () => {
     const record = JSON.stringify({ status: 200, state: "settled_actual", provider: "p", model: "m", cost_nano: 7 });
     const ages = [10 * day, 40 * day, 40 * day + HOUR, 100 * day, 800 * day];
     for (const [index, age] of ages.entries()) await insert.bind(`req_old_${index}`, today - age, record).run();
-    await tick(today + 7 * 60_000);
-    await tick(today + 7 * 60_000);
+    await gateway.scheduled(today + 7 * 60_000);
+    await gateway.scheduled(today + 7 * 60_000);
     const { results: calls } = await database.prepare("SELECT request_id FROM calls WHERE key_id = 'key_old' ORDER BY 1").all();
     assert.deepEqual(calls.map(({ request_id }) => request_id), ["req_old_0", "req_old_1", "req_old_2"]);
     const { results: sums } = await database.prepare("SELECT at, span, calls, cost_nano FROM usage ORDER BY at DESC").all();
@@ -261,7 +256,7 @@ describe("what is old", () => {
     await database.prepare(`${many} INSERT INTO events (id, at, type, subject, data)
       SELECT 'event_many_' || i, 1000 + i, 'key.create', 'key_many', '{}' FROM n`).run();
     const hour = Math.floor(Date.now() / HOUR) * HOUR;
-    await tick(hour + 7 * 60_000);
+    await gateway.scheduled(hour + 7 * 60_000);
     const count = async (from) => (await database.prepare(`SELECT count(*) AS n FROM ${from}`).first()).n;
     assert.equal(await count("calls WHERE key_id = 'key_many'"), 0);
     assert.equal(await count("events WHERE subject = 'key_many'"), 0);
