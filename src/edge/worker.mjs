@@ -253,7 +253,7 @@ async function follow(step, live) {
  * Whatever comes first keeps the one promise: the answer, a failure, a deadline, or the caller's leaving.
  */
 function attempt(step, live) {
-  if (step.held) settle(live.env, live.ctx);
+  if (step.held && !isWriting(Date.now())) settle(live.env, live.ctx);
   return new Promise((resolve, reject) => {
     live.begin(step);
     if (!step.abort) live.lose = () => resolve(live.failed(step, "stopped"));
@@ -507,9 +507,14 @@ function settle(env, ctx) {
   if (due & HEALTH) ctx.waitUntil(exchangeHealth(env));
   if (due & RECORDS) ctx.waitUntil(core.write_records(env).catch(unwritten));
   // The platform ends what a request leaves behind after half a minute: a later request takes over in time.
-  if ((flushing !== undefined && now < flushing.since + TAKE_OVER) || !core.owes_ledger()) return;
+  if (isWriting(now) || !core.owes_ledger()) return;
   flushing = { since: now };
   ctx.waitUntil(flush(env, flushing));
+}
+
+/** Whether a request writes what there is to tell, and has the time to go on with it. */
+function isWriting(now) {
+  return flushing !== undefined && now < flushing.since + TAKE_OVER;
 }
 
 async function flush(env, own) {
