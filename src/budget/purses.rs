@@ -177,6 +177,11 @@ impl Purses {
         Draws { own, shared: self.account.draws(&terms.shared(), spender, aim) }
     }
 
+    /// See [`Purse::forget_keys`]; of keys that have no team.
+    pub fn forget_keys(&mut self, beginning: &str) {
+        self.account.forget_keys(beginning);
+    }
+
     /// Whether nothing counts calls of a key, and that is known for sure.
     pub fn is_free(&mut self, terms: &Terms, now: UnixMillis) -> bool {
         match ledger_of(terms.team.as_deref()) {

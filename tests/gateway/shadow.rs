@@ -1,14 +1,16 @@
 //! Shadow traffic: beside the answer, by the same rules, at its own expense.
 
-use latchkey::gateway::{CallId, Input, Step};
+use latchkey::gateway::{CallId, Input, Setup, Step};
 use latchkey::keys::Key;
+use latchkey::provider::Registry;
+use latchkey::sorted::SortedMap;
 use serde_json::{Value, json};
 
 use crate::world::{World, header, json as parsed, sent};
 
 fn document(limit: f64, rules: &Value) -> String {
     json!({"version": 1,
-        "aliases": {"any": {"candidates": ["openai/gpt-4o-mini"]}},
+        "aliases": {"any": {"candidates": [{"model": "openai/gpt-4o-mini", "with": {"max_tokens": 7}}]}},
         "experiments": {"next": {"alias": "any", "by": "call", "variants": {"newer": {"share": 1,
             "candidates": [{"model": "anthropic/claude-haiku-4-5", "with": {"temperature": 0.1}}],
             "shadow": {"limit": limit, "period": "day"}}}}},
@@ -38,7 +40,9 @@ fn a_shadow_is_a_call_of_its_own_that_nobody_waits_for() {
     let (shadow, step) = follow(&mut world, id);
     let asked = sent(step);
     assert!(asked.url.contains("anthropic") && !asked.shadow, "a shadow has none");
-    assert_eq!(parsed(&asked.body)["temperature"], 0.1, "what its candidate changes");
+    let body = parsed(&asked.body);
+    assert_eq!(body["temperature"], 0.1, "what its candidate changes");
+    assert_eq!(body["max_tokens"], 50, "and not what that of the call does");
     assert!(world.gateway.begin_shadow(id, world.now).is_none(), "one is enough");
     world.answer(shadow, 200, &[], SHADOWED);
     let response = world.answer(id, 200, &[], SERVED);
@@ -85,6 +89,28 @@ fn shadows_end_where_their_budget_does() {
     }
     assert!(matches!(step, Step::Respond(response) if response.status == 402), "refused by its own budget");
     assert_eq!(world.answer(id, 200, &[], SERVED).status, 200, "and the caller never knows");
+}
+
+#[test]
+fn a_later_version_may_give_shadows_another_budget() {
+    let mut world = world(Key::default(), 0.000_005);
+    for (limit, version, is_sent) in [(0.000_005, 7, false), (1.0, 8, true)] {
+        let config = latchkey::config::read(document(limit, &json!([])).as_bytes()).expect("a document");
+        let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"].map(|name| (name.to_owned(), "k".to_owned()));
+        let registry = Registry::new(&SortedMap::from_iter(keys), &config, true);
+        let secrets = world.gateway.setup().secrets.clone();
+        world.gateway.set_up(Setup { registry, config, version, secrets });
+        // What its lease said before is over.
+        world.now.0 += 10_000;
+        let (id, step) = world.chat(ASKED);
+        sent(step);
+        let (shadow, mut step) = follow(&mut world, id);
+        while let Step::Wait(_) = step {
+            world.now.0 += 150;
+            step = world.resume(shadow, Input::Waited);
+        }
+        assert_eq!(matches!(step, Step::Send(_)), is_sent, "version {version}: {step:?}");
+    }
 }
 
 #[test]

@@ -188,6 +188,11 @@ impl Purse {
         self.keys.get(key).and_then(|known| known.ended)
     }
 
+    /// Forgets what the ledger said of keys whose ids begin so: the next call of each tells it what its record says now.
+    pub fn forget_keys(&mut self, beginning: &str) {
+        self.keys.retain(|key, _| !key.starts_with(beginning));
+    }
+
     /// Whether nothing counts calls of a key, and that is known for sure.
     pub fn is_free(&mut self, key: &str, now: UnixMillis) -> bool {
         let Some(known) = self.keys.get_mut(key) else { return false };
