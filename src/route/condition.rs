@@ -240,4 +240,30 @@ mod tests {
         let hard = Condition::Within(Measure::Difficulty, 4, 5);
         assert_eq!(hard.holds_by_record(&call), None, "the classifier was not asked, and cannot be");
     }
+    #[test]
+    fn of_needs_all_must_be_there_and_of_contents_one() {
+        let of = |needs, content| CallFacts {
+            needs,
+            prompt: crate::route::facts::Prompt { content, ..Default::default() },
+            ..CallFacts::default()
+        };
+        let needs = Condition::Needs(0b11);
+        assert_eq!([0b01, 0b11, 0b111].map(|needed| needs.holds(&of(needed, 0))), [false, true, true]);
+        let contents = Condition::Holds(Content::IMAGE | Content::CODE);
+        let found = [Content::AUDIO, Content::CODE, Content::IMAGE | Content::CODE, 0];
+        assert_eq!(found.map(|content| contents.holds(&of(0, content))), [false, true, true, false]);
+    }
+
+    #[test]
+    fn what_must_be_asked_first_is_found_wherever_it_stands() {
+        let kind = Condition::Is(Subject::Kind, vec![Pattern::new("code")]);
+        let means = Condition::Is(Subject::Means, vec![Pattern::new("refunds")]);
+        let within = |one: Condition| {
+            let hidden = Condition::Any(vec![Condition::Always, Condition::Not(Box::new(one))]);
+            Condition::All(vec![Condition::Always, hidden])
+        };
+        let (kind, means) = (within(kind), within(means));
+        assert_eq!([kind.reads_class(), kind.reads_meaning()], [true, false]);
+        assert_eq!([means.reads_class(), means.reads_meaning()], [false, true]);
+    }
 }

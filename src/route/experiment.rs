@@ -225,14 +225,17 @@ mod tests {
         let shadow = Some(Shadow { limit: NanoUsd::DOLLAR, period: Period::Day });
         tried.variants[0].shadow = shadow;
         let call = CallFacts { key: "key_1", ..CallFacts::default() };
-        let (mut shadowed, mut served) = (0, 0);
+        let (mut shadowed, mut served, mut both) = (0, 0, 0);
         for seed in 0..10_000 {
-            shadowed += u32::from(tried.shadow("one", &call, seed).is_some());
+            let shadow = tried.shadow("one", &call, seed).is_some();
+            shadowed += u32::from(shadow);
             let variant = tried.variant("one", &call, seed);
             assert!(variant.is_none_or(|variant| variant.shadow.is_none()), "a shadow serves nobody");
             served += u32::from(variant.is_some());
+            both += u32::from(shadow && variant.is_some());
         }
         assert!((850..1_150).contains(&shadowed) && (1_850..2_150).contains(&served), "{shadowed} {served}");
+        assert!((150..250).contains(&both), "calls of a variant are shadowed as often as others: {both}");
     }
 
     #[test]
@@ -254,7 +257,10 @@ mod tests {
         assert_eq!(stop.verdict(&tally(40, 40, 0.0), &control), None, "too few to tell");
         assert_eq!(stop.verdict(&tally(60, 3, 500.0), &control), None);
         assert!(stop.verdict(&tally(60, 6, 400.0), &control).is_some_and(|why| why.contains("fails")));
-        assert!(stop.verdict(&tally(60, 0, 900.0), &control).is_some_and(|why| why.contains("slower")));
+        let slow = tally(60, 0, 900.0);
+        assert!(stop.verdict(&slow, &control).is_some_and(|why| why.contains("slower")));
+        let failed = Tally { calls: 120, failed: 2, ..slow };
+        assert!(stop.verdict(&failed, &control).is_some(), "who never spoke was not fast");
     }
 
     #[test]

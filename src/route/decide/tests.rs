@@ -8,6 +8,7 @@ use crate::provider::{Bucket, Capabilities, Price, Rates};
 use crate::route::alias::Balance;
 use crate::route::classify::Kind;
 use crate::route::contender::Traits;
+use crate::route::demands::MaxPrice;
 
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 
@@ -101,6 +102,9 @@ fn each_strategy_orders_by_its_own_measure() {
     assert_eq!(order(Strategy::Ordered), "abc");
     assert_eq!(order(Strategy::Cheapest), "cab");
     assert_eq!(order(Strategy::Fastest), "bca");
+    let new = Figures { first_token_p95: None, ..pace(300, 300) };
+    let beside_new = Case::new(Strategy::Fastest, &[1, 1], &[new, pace(400, 400)]);
+    assert_eq!(beside_new.order(|_| ()), "ba", "too few answers for a tail: it is taken for twice the middle");
     let speeds = [10.0, 20.0, 300.0].map(|speed| Figures { tokens_per_second: Some(speed), ..pace(200, 300) });
     assert_eq!(Case::new(Strategy::Throughput, &[1, 1, 1], &speeds).order(|_| ()), "cba");
     let wholes = [30.0, 60.0, 20.0].map(Some);
@@ -109,7 +113,11 @@ fn each_strategy_orders_by_its_own_measure() {
     assert_eq!((case.order(|_| ()).as_str(), case.order(|situation| situation.plain = true).as_str()), ("cba", "bac"));
     assert_eq!(Case::new(Strategy::FastestTotal, &[1, 1, 1], &speeds).order(|_| ()), "cba");
     let busy = [5, 0, 2].map(|in_flight| Figures { in_flight, ..Figures::default() });
-    assert_eq!(Case::new(Strategy::LeastBusy, &[1, 1, 1], &busy).order(|_| ()), "bca");
+    let mut case = Case::new(Strategy::LeastBusy, &[1, 1, 1], &busy);
+    assert_eq!(case.order(|_| ()), "bca");
+    case.figures = vec![Figures::default(); 3];
+    case.contenders[2].weight = 2;
+    assert_eq!(case.order(|_| ()), "cab", "of those with nothing to do the heaviest is asked");
 }
 
 #[test]
@@ -158,6 +166,19 @@ fn a_warm_cache_is_left_only_where_that_pays() {
     assert_eq!(fast.order(|situation| situation.warm = warm(500)), "ab");
     let slow = Case::new(Strategy::Fastest, &[1, 1], &[pace(900, 1_800), pace(300, 500)]);
     assert_eq!(slow.order(|situation| situation.warm = warm(500)), "ba", "more than twice as slow");
+    let drawn = |case: &Case| case.order(|_| ()).starts_with('b');
+    let mut balanced = Case::new(Strategy::Balanced, &[10, 10], &[]);
+    let second = |situation: &mut Situation<'_>| situation.warm = Some(Warm { contender: 1, tokens: 900 });
+    assert!(!drawn(&balanced), "chance has the first");
+    assert_eq!(balanced.order(second), "ba");
+    balanced.contenders[1].price = Some(price(100, 400));
+    assert_eq!(balanced.order(second), "ab", "where it is dear, even with its cache, it is left");
+    let mut explored = Case::new(Strategy::Ordered, &[1, 1], &[]);
+    explored.policy.explore = 1.0;
+    assert_eq!(explored.order(|_| ()), "ba");
+    assert_eq!(explored.order(|situation| situation.warm = warm(500)), "ab", "no cache is left to find something out");
+    explored.contenders[1].rank = 1;
+    assert_eq!(explored.order(|_| ()), "ab", "nor is the model that the call names first");
     let loose = Policy { sticky: false, ..fast.policy.clone() };
     assert_eq!(Case { policy: loose, ..fast }.order(|situation| situation.warm = warm(500)), "ba");
 }
@@ -185,6 +206,13 @@ fn a_latency_budget_excludes_or_says_that_none_makes_it() {
     let decision = case.decide(|_| ());
     assert!(decision.latency_unmet && decision.excluded.is_empty());
     assert_eq!(case.order(|_| ()), "cba", "the best is tried");
+    case.policy.latency_budget.first_token = Some(Millis(2_000));
+    for figures in &mut case.figures[1..] {
+        figures.blocked_until = Some(UnixMillis(NOW.0 + 1));
+    }
+    let decision = case.decide(|_| ());
+    assert!(decision.latency_unmet && decision.excluded.is_empty(), "those that would make it may not be asked");
+    assert_eq!(case.order(|_| ()), "acb");
     let talks = [(900, 100.0), (300, 20.0)]
         .map(|(first, speed)| Figures { tokens_per_second: Some(speed), ..pace(first, first) });
     let mut case = Case::new(Strategy::Ordered, &[1, 1], &[talks[1], talks[0]]);
@@ -200,6 +228,9 @@ fn what_is_blocked_comes_last_and_is_not_dropped() {
         let order = case.order(|_| ());
         assert!(order.len() == 3 && order.ends_with('a'), "{strategy:?}: {order}");
     }
+    let mut case = Case::new(Strategy::Ordered, &[1, 1, 1], &[blocked]);
+    case.contenders[2].rank = 1;
+    assert_eq!(case.order(|_| ()), "bca", "also behind those of the next model that the call names");
 }
 
 #[test]
@@ -270,13 +301,33 @@ fn constraints_take_out_what_does_not_meet_them() {
     assert_eq!(case(&|_| (), any(), Capabilities::VISION), None, "nothing is known against it");
     assert_eq!(case(&|contender| contender.context = Some(999), any(), 0), Some("context_length"));
     assert_eq!(case(&|contender| contender.retires = Some(NOW), any(), 0), Some("retired"));
-    let dear = Demands {
-        max_price: crate::route::demands::MaxPrice { output: Some(NanoUsd(39_000_000)), ..Default::default() },
-        ..any()
-    };
+    let dear = Demands { max_price: MaxPrice { output: Some(NanoUsd(39_000_000)), ..Default::default() }, ..any() };
     assert_eq!(case(&|_| (), dear.clone(), 0), Some("max_price"));
     assert_eq!(case(&|contender| contender.price = Some(price(9, 36)), dear.clone(), 0), None);
-    assert_eq!(case(&|contender| contender.price = None, dear, 0), Some("max_price"));
+    assert_eq!(case(&|contender| contender.price = None, dear.clone(), 0), Some("max_price"));
+    let of_input = |contender: &mut Contender| {
+        let mut rates = Rates::default();
+        rates.set(Bucket::Input, NanoUsd(1));
+        contender.price = Some(Price { rates, ..Price::default() });
+    };
+    assert_eq!(case(&of_input, dear, 0), Some("max_price"), "what is not said to cost nothing may cost anything");
+    let served_elsewhere = |contender: &mut Contender| contender.model = Rc::from("openai/gpt-oss");
+    let ignoring = Demands { ignore: vec![ModelPattern::new("openai/*")], ..any() };
+    assert_eq!(case(&served_elsewhere, ignoring, 0), Some("ignore"), "a host's own prefix is no way around it");
+}
+
+#[test]
+fn of_two_bounds_the_tighter_holds() {
+    let price = |input, output| MaxPrice { input: Some(NanoUsd(input)), output, request: None };
+    let mut one = Demands { max_price: price(5, None), ..Demands::default() };
+    one.join(&Demands { max_price: price(3, Some(NanoUsd(9))), ..Demands::default() });
+    one.join(&Demands { max_price: price(4, Some(NanoUsd(12))), ..Demands::default() });
+    assert_eq!(one.max_price, price(3, Some(NanoUsd(9))));
+    let within = |first: u64, total| LatencyBudget { first_token: Some(Millis(first)), total };
+    let tighter = within(300, Some(Millis(900))).least(within(200, Some(Millis(1_000))));
+    assert_eq!(tighter, within(200, Some(Millis(900))));
+    assert_eq!(within(200, Some(Millis(1_000))).least(within(300, Some(Millis(900)))), tighter);
+    assert_eq!(within(300, None).least(tighter), tighter);
 }
 
 #[test]
@@ -315,6 +366,13 @@ fn weights_and_inverse_squares_are_kept_over_many_calls() {
     let mut even = Case::new(Strategy::Balanced, &[10, 20, 40], &[]);
     even.policy.balance = Balance { price: 0.0, ..Balance::default() };
     close(first(&even), [1.0 / 3.0; 3]);
+    // Nine tenths to the fourth are 0.66.
+    even.figures = vec![Figures { error_ratio: 0.0999, ..Figures::default() }, Figures::default(), Figures::default()];
+    close(first(&even), [0.247, 0.377, 0.377]);
+    even.figures = vec![pace(200, 200), pace(400, 400), pace(400, 400)];
+    close(first(&even), [1.0 / 3.0; 3]);
+    even.policy.balance.latency = 1.0;
+    close(first(&even), [0.5, 0.25, 0.25]);
 }
 
 #[test]
@@ -336,6 +394,9 @@ fn wishes_reorder_and_exclude_nobody() {
     let case = Case::new(Strategy::Cheapest, &[10, 20, 30], &[pace(900, 4_000), pace(300, 900)]);
     let wish = |situation: &mut Situation<'_>| situation.preferred.latency_p95 = Some(Millis(1_000));
     assert_eq!(case.order(wish), "bca");
+    let at_the_median =
+        |most| move |situation: &mut Situation<'_>| situation.preferred.latency_p50 = Some(Millis(most));
+    assert_eq!((case.order(at_the_median(500)).as_str(), case.order(at_the_median(900)).as_str()), ("bca", "abc"));
 }
 
 prop_compose! {

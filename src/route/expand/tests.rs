@@ -11,11 +11,12 @@ const DOCUMENT: &str = r#"{"version": 1,
     "models": {"cave/flint-1": {"retires": "2026-01-01"}, "cave/flint-2": {"context": 9000,
         "prices": [{"usd_per_mtok": {"input": 1, "output": 2}},
                    {"hours": "00:00-06:00", "usd_per_mtok": {"input": 0.5, "output": 1}}]}},
-    "targets": {"cave/*": {"jurisdictions": ["eu"], "no_training": true}, "cave/flint-2": {"jurisdictions": ["ch"]}},
+    "targets": {"cave/*": {"jurisdictions": ["eu"], "no_training": true, "quantization": "fp8"},
+        "cave/flint-2": {"jurisdictions": ["ch"], "quantization": "bf16"}},
     "aliases": {
         "inner": {"candidates": [{"model": "cave/flint-2", "with": {"temperature": 0.5}}, "den/flint-3"]},
         "outer": {"candidates": [{"model": "inner", "when": {"tag": "a"}, "with": {"temperature": 1}}, "cave/stone-7b"]},
-        "gpt-*": {"candidates": ["cave/flint-2"]}, "gpt-4*": {"candidates": ["den/flint-3"]}}}"#;
+        "gpt-*": {"candidates": ["cave/flint-2"]}, "gpt-4*": {"candidates": ["den/flint-3"]}, "*4o-mini": {"candidates": ["inner"]}}}"#;
 
 const NOON: UnixMillis = UnixMillis(1_790_078_400_000);
 
@@ -47,6 +48,8 @@ fn a_bare_model_stands_for_all_who_have_it_here() {
     let expanded = expand_at(&[named("far/stone-7b"), named("den/flint-3")], NOON);
     assert_eq!(expanded.not_set_up, ["far/stone-7b"]);
     assert_eq!(expanded.contenders.len(), 1);
+    let twice = expand_at(&[named("den/flint-3"), named("den/flint-3")], NOON);
+    assert_eq!((twice.contenders.len(), twice.not_set_up), (1, vec![]), "what is there already is set up");
 }
 
 #[test]
@@ -121,6 +124,7 @@ fn what_is_known_of_a_target_comes_along() {
     let at_noon = flint(NOON);
     assert_eq!((at_noon.context, at_noon.traits.no_training), (Some(9_000), true));
     assert_eq!(at_noon.traits.jurisdictions, ["ch"], "the more precise pattern speaks last");
+    assert_eq!(at_noon.traits.quantization.as_deref(), Some("bf16"));
     let dollar = |contender: &Contender| {
         contender.price.as_ref().and_then(|price| price.rates.get(crate::provider::Bucket::Input))
     };
@@ -136,5 +140,6 @@ fn the_longest_pattern_names_the_alias() {
     assert_eq!(found("inner").as_deref(), Some("inner"));
     assert_eq!(found("gpt-3.5").as_deref(), Some("gpt-*"));
     assert_eq!(found("gpt-4o").as_deref(), Some("gpt-4*"));
+    assert_eq!(found("gpt-4o-mini").as_deref(), Some("*4o-mini"));
     assert_eq!(found("claude"), None);
 }

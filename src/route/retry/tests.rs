@@ -76,6 +76,9 @@ fn patience_and_attempts_end() {
     assert_eq!(decide(&failing, ALL, spent(6, 1, 60_000)), Next::Stop, "six attempts");
     assert_eq!(decide(&failing, ALL, spent(1, 1, 0)), Next::Stop, "the total deadline");
     assert_eq!(decide(&failing, NOTHING, spent(1, 1, 5)), Next::Stop, "no time for the wait");
+    let longest =
+        |spent| next(&failing, NOTHING, spent, &RetryPolicy::default(), &mut RetryBudget::default(), 501 * 1_001 - 1);
+    assert_eq!(longest(spent(3, 2, 60_000)), Next::Again(Millis(500)), "it doubles with each repetition on one target");
 }
 
 #[test]
@@ -113,6 +116,11 @@ fn most_of_the_allowance_is_for_calls_that_have_nowhere_else_to_go() {
     assert_eq!((0..100).filter(|_| budget.withdraw(true)).count(), 5);
     assert_eq!((0..100).filter(|_| budget.withdraw(false)).count(), 20);
     assert_eq!(budget.refused(), 175);
+    let mut next = |left| next(&status(500, None), left, first(), &RetryPolicy::default(), &mut budget, 7);
+    assert_eq!((next(MODEL), next(NOTHING)), (Next::Target, Next::Stop));
+    let mut budget = RetryBudget { balance: 0, ..RetryBudget::default() };
+    let mut next = |left| super::next(&status(500, None), left, first(), &RetryPolicy::default(), &mut budget, 7);
+    assert_eq!((next(MODEL), next(NOTHING)), (Next::Target, Next::Again(Millis(7))));
 }
 
 #[test]

@@ -104,6 +104,13 @@ fn a_pin_holds_whatever_the_call_names() {
     assert_eq!((refused.kind, refused.code.as_deref()), (Kind::NoTarget, Some("no_target")));
     assert!(refused.message.contains("jurisdiction"), "{}", refused.message);
     assert_eq!(world.order("hall/large", |request| request.facts.team = Some("kids")), ["den/small"]);
+    let further: &[String] = vec!["hall/large".to_owned()].leak();
+    let mut naming_more = |team| {
+        let routed = world.route("any", |request| (request.facts.team, request.further) = (team, further));
+        routed.expect("a route").fallbacks
+    };
+    assert_eq!(naming_more(None).len(), 1);
+    assert_eq!(naming_more(Some("kids")), [], "whom a rule puts under an alias does not get out by naming more");
     let routed = world.route("any", |request| request.facts.tags = vec!["health"]).expect("a route");
     assert_eq!(routed.rules, ["eu only"]);
     assert_eq!(routed.decision.excluded.len(), 2);
@@ -191,6 +198,102 @@ fn a_canary_takes_its_share_and_stops_by_itself() {
         world.router.count("try", CONTROL, false, Some(100));
     }
     assert_eq!(share(&mut world), 0, "it fails more often than the control");
+}
+
+#[test]
+fn an_experiment_begins_anew_only_where_it_or_its_alias_was_changed() {
+    let sections = r#""aliases": {"any": {"candidates": ["cave/small"]}, "other": {"candidates": ["cave/small"]}},
+        "experiments": {"try": {"alias": "any", "by": "call", "stop": {"least_calls": 20},
+            "variants": {"large": {"share": 0.3, "candidates": ["hall/large"]}}}}"#;
+    for (from, to, stays) in [
+        (r#""other": {"candidates": ["cave/small"#, r#""other": {"candidates": ["den/small"#, true),
+        (r#""any": {"candidates": ["cave/small"#, r#""any": {"candidates": ["den/small"#, false),
+        (r#""share": 0.3"#, r#""share": 0.4"#, false),
+    ] {
+        let (mut world, changed) = (World::new(sections), World::new(&sections.replace(from, to)));
+        for _ in 0..40 {
+            world.router.count("try", "large", true, None);
+            world.router.count("try", CONTROL, false, None);
+        }
+        world.router.reset(&world.routing, &changed.routing);
+        world.routing = changed.routing;
+        let mut seeds = 0..1_000;
+        let tried = seeds.any(|seed| world.order("any", |request| request.seed = seed)[0] == "hall/large");
+        assert_eq!(tried, !stays, "{to}");
+    }
+}
+
+#[test]
+fn the_word_of_a_call_comes_before_that_of_the_rules_and_of_chance() {
+    let mut world = World::new(
+        r#""aliases": {"any": {"candidates": ["den/small", "cave/small", "hall/large"], "explore": 0.5}},
+        "rules": [{"name": "all", "when": {}, "strategy": "weighted"}]"#,
+    );
+    let wanting = |objective: Objective| {
+        let objective: &Objective = Box::leak(Box::new(objective));
+        move |request: &mut Request<'_>| request.objective = objective
+    };
+    let cheapest = wanting(Objective { sort: Some(Strategy::Cheapest), ..Objective::default() });
+    assert_eq!(world.order("any", cheapest), ["cave/small", "den/small", "hall/large"]);
+    let mut explored = |objective: Objective| {
+        let wants = wanting(objective);
+        (0..20).any(|seed| {
+            let routed = world.route("any", |request| {
+                wants(request);
+                request.seed = seed;
+            });
+            routed.expect("a route").decision.explored
+        })
+    };
+    assert!(explored(Objective::default()));
+    let preferred = Preferred { latency_p50: Some(Millis(1)), ..Preferred::default() };
+    assert!(!explored(Objective { preferred, ..Objective::default() }));
+}
+
+#[test]
+fn a_shadow_does_not_move_the_calls_that_it_goes_beside() {
+    let mut world = World::new(
+        r#""aliases": {"any": {"candidates": ["cave/small", "den/small"], "strategy": "cheapest", "margin": 1}},
+        "experiments": {"try": {"alias": "any", "variants": {
+            "beside": {"share": 1, "candidates": ["den/small"], "shadow": {"limit": 1, "period": "day"}}}}}"#,
+    );
+    assert_eq!(world.order("any", |request| request.shadow = Some(("try", "beside"))), ["den/small"]);
+    assert_eq!(world.order("any", |_| ())[0], "cave/small");
+}
+
+#[test]
+fn fallbacks_must_be_what_candidates_must_be() {
+    let mut world = World::new(
+        r#""aliases": {"any": {"candidates": ["cave/small"], "fallbacks": ["den/small", "den/middle", "hall/large"]}},
+        "targets": {"cave/*": {"jurisdictions": ["eu"]}, "den/*": {"jurisdictions": ["eu"]}},
+        "experiments": {"try": {"alias": "any", "by": "call", "when": {"tag": "try"},
+            "variants": {"large": {"share": 1, "candidates": ["hall/large"]}}}},
+        "rules": [{"name": "eu only", "when": {"tag": "health"}, "jurisdictions": ["eu"]}]"#,
+    );
+    let mut fallbacks = |change: &dyn Fn(&mut Request<'_>)| {
+        let routed = world.route("any", change).expect("a route");
+        routed.fallbacks.into_iter().map(|target| target.model).collect::<Vec<_>>()
+    };
+    assert_eq!(fallbacks(&|_| ()), ["small", "middle", "large"]);
+    assert_eq!(fallbacks(&|request| request.facts.tags = vec!["health"]), ["small", "middle"]);
+    assert_eq!(fallbacks(&|request| request.permitted = &|provider, _| provider != "den"), ["large"]);
+    assert_eq!(
+        fallbacks(&|request| request.facts.tags = vec!["try"])[..2],
+        ["small", "small"],
+        "the alias's own first"
+    );
+    assert!(fallbacks(&|request| request.is_closed = true).is_empty());
+    assert_eq!(fallbacks(&|_| ()), ["small", "middle", "large"], "what was looked up for others is not theirs");
+}
+
+#[test]
+fn no_answer_is_expected_to_be_longer_than_such_answers_are() {
+    let mut world = World::new(r#""aliases": {"any": {"candidates": ["cave/small"]}}"#);
+    let mut expected = |most| {
+        let routed = world.route("any", |request| request.facts.output_tokens = most).expect("a route");
+        routed.decision.order[0].cost.expect("a price").0
+    };
+    assert_eq!([expected(Some(50)), expected(Some(9_000)), expected(None)], [150_000, 400_000, 400_000]);
 }
 
 #[test]
