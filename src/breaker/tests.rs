@@ -184,6 +184,24 @@ fn only_who_has_a_call_for_a_target_gets_its_probe() {
 }
 
 #[test]
+fn a_probe_that_says_nothing_leaves_it_to_another() {
+    let mut world = World::new(2);
+    world.now = world.block();
+    let _ = world.verdict(0);
+    world.exchange(0);
+    let probe = world.take_probe(0);
+    world.tell_probe(0, probe, What::Void);
+    assert!(matches!(world.views[0].seen(TARGET, world.now).1, Verdict::Blocked { .. }), "it is not back");
+    world.exchange(0);
+    let _ = world.verdict(1);
+    world.exchange(1);
+    assert_eq!(world.verdict(1), Verdict::Probe, "nor is it blocked for any longer");
+    let probe = world.take_probe(1);
+    world.tell_probe(1, probe, What::Poor(Flaw::Empty));
+    assert_eq!(world.verdict(1), Verdict::Pass, "a poor answer is one");
+}
+
+#[test]
 fn a_late_answer_does_not_end_a_block_that_a_later_probe_has_made_longer() {
     let mut world = World::new(2);
     world.now = world.block();
@@ -265,6 +283,45 @@ fn stragglers_do_not_block_what_has_come_back() {
 }
 
 #[test]
+fn what_the_object_says_late_undoes_nothing_that_was_seen_since() {
+    let mut world = World::new(1);
+    world.tell(0, FAILED);
+    let batch: Batch = crate::json::from_str(&world.views[0].batch(world.now).expect("a batch")).expect("a batch");
+    let reply = world.region.absorb(&batch, world.now, 0).expect("absorbed");
+    // Two more fail while the reply to the first is under way.
+    (0..2).for_each(|_| world.tell(0, FAILED));
+    let blocked = world.verdict(0);
+    assert!(matches!(blocked, Verdict::Blocked { .. }));
+    world.views[0].absorb(&serde_json::to_vec(&reply).expect("JSON"), world.now).expect("a reply");
+    assert_eq!(world.verdict(0), blocked);
+    world.exchange(0);
+    assert!(matches!(world.verdict(0), Verdict::Blocked { .. }), "and the object hears of them");
+}
+
+#[test]
+fn a_row_of_failures_goes_on_over_a_reply() {
+    let mut world = World::new(1);
+    (0..2).for_each(|_| world.tell(0, FAILED));
+    world.exchange(0);
+    world.tell(0, FAILED);
+    assert!(matches!(world.verdict(0), Verdict::Blocked { .. }), "at once, without the object");
+}
+
+#[test]
+fn a_silent_object_is_asked_ever_more_rarely() {
+    let mut world = World::new(1);
+    let pauses = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map(|pause| {
+        world.tell(0, FAILED);
+        world.exchange_losing(0, true, false);
+        world.pass(pause - 1);
+        assert_eq!(world.views[0].due(world.now), Due::No, "{pause}");
+        world.pass(1);
+        world.views[0].due(world.now)
+    });
+    assert!(!pauses.contains(&Due::No), "{pauses:?}");
+}
+
+#[test]
 fn without_the_object_an_isolate_works_on_what_it_knows() {
     let mut view = View::new(Policy::default(), 1);
     let mut now = UnixMillis(START);
@@ -286,6 +343,8 @@ fn switches_travel_with_the_reply_and_end_by_themselves() {
     let mut world = World::new(1);
     let order = |action, subject: &str, until| Order { action, subject: subject.to_owned(), until, reason: None };
     let soon = world.now.plus(Millis(60_000));
+    // It holds for what was called before, and for what never was.
+    world.tell(0, SERVED);
     world.region.order(&order(Action::Block, "cave", Some(soon)), world.now).expect("taken");
     world.exchange(0);
     assert_eq!(world.verdict(0), Verdict::Off);
@@ -294,6 +353,7 @@ fn switches_travel_with_the_reply_and_end_by_themselves() {
     assert_eq!(world.views[0].providers(world.now).get("cave").unwrap().word(), "off");
     // What is off stays off, whatever else is allowed.
     world.region.order(&order(Action::Allow, TARGET, None), world.now).expect("taken");
+    assert_eq!(world.region.switch(TARGET, world.now).map(|switch| switch.position), Some(Position::Block));
     world.exchange(0);
     assert_eq!(world.verdict(0), Verdict::Off);
     world.now = soon;
@@ -451,6 +511,27 @@ fn what_failed_during_a_block_does_not_count_once_it_is_over() {
 }
 
 #[test]
+fn what_was_seen_before_a_change_says_nothing_of_what_came_after_it() {
+    let mut world = World::new(2);
+    // The second isolate sees refusals, and has not told of them yet, when the first has it blocked and back again.
+    world.tell(1, FAILED);
+    world.tell(1, What::Refused { status: Some(401) });
+    (0..3).for_each(|_| world.tell(0, FAILED));
+    world.exchange(0);
+    let Verdict::Blocked { until } = world.verdict(0) else { panic!("not blocked") };
+    world.now = until;
+    let _ = world.verdict(0);
+    world.exchange(0);
+    let probe = world.take_probe(0);
+    world.tell_probe(0, probe, SERVED);
+    world.exchange(0);
+    for isolate in [1, 0] {
+        world.exchange(isolate);
+        assert_eq!(world.verdict(isolate), Verdict::Pass, "isolate {isolate}");
+    }
+}
+
+#[test]
 fn an_object_that_was_away_for_long_does_not_hear_of_old_failures() {
     let mut world = World::new(2);
     (0..2).for_each(|_| world.tell(0, FAILED));
@@ -493,6 +574,9 @@ fn a_restarted_object_knows_what_was_stored() {
 #[test]
 fn targets_and_isolates_of_the_object_are_capped() {
     let mut region = Region::default();
+    let failed = protocol::Report { target: TARGET.into(), failed: 3, run: 3, ..Default::default() };
+    let batch = Batch { version: 1, isolate: "first".into(), batch: 1, reports: vec![failed], ..Batch::default() };
+    region.absorb(&batch, UnixMillis(START), 0).expect("absorbed");
     for number in 0..3_000u32 {
         let report =
             protocol::Report { target: format!("cave/{number}").as_str().into(), served: 1, ..Default::default() };
@@ -501,6 +585,10 @@ fn targets_and_isolates_of_the_object_are_capped() {
         region.absorb(&batch, UnixMillis(START + i64::from(number)), 0).expect("absorbed");
     }
     assert!(region.store(UnixMillis(START)).len() < 400_000);
+    let again = Batch { version: 1, isolate: "first".into(), batch: 2, all: true, ..Batch::default() };
+    let news = region.absorb(&again, UnixMillis(START + 3_000), 0).expect("absorbed").targets;
+    let blocked = news.iter().filter(|news| matches!(news.breaker, Breaker::Blocking { .. }));
+    assert_eq!(blocked.count(), 1, "what is blocked is forgotten last");
 }
 
 /// Blocks and probes so short that a few hundred events see many of them.

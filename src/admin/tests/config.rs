@@ -150,6 +150,15 @@ fn a_write_whose_answer_is_lost_is_recognised() {
     gateway.store.trouble("append_config", Trouble::Refused);
     assert_eq!(put(&gateway, DEEP, Some("*")).code(), "storage_unavailable");
     assert_eq!(at_edge(&gateway), Some((1, SHALLOW.to_owned())));
+    // Another operator's write has landed under that number, and this one has not.
+    gateway.store.meddle(|contents| {
+        let mut other = contents.configs.last().cloned().expect("a version");
+        other.version.version += 1;
+        other.version.change.push('+');
+        contents.configs.push(other);
+    });
+    gateway.store.trouble("append_config", Trouble::Refused);
+    assert_eq!(put(&gateway, DEEP, Some("\"1\"")).code(), "storage_unavailable");
 }
 
 #[test]
