@@ -5,7 +5,7 @@ use latchkey::budget::{Budget, Period, Scope};
 use latchkey::failure::Kind;
 use latchkey::gateway::{CallId, Deadline, Input, Step};
 use latchkey::http::Response;
-use latchkey::keys::{Key, Markup};
+use latchkey::keys::{Key, Markup, OnDisconnect};
 use latchkey::units::NanoUsd;
 use serde_json::{Value, json};
 
@@ -390,6 +390,35 @@ fn two_that_race_for_a_better_answer_may_both_fail() {
         assert_eq!(told["latchkey"]["attempts"].as_array().map(Vec::len), Some(3));
         assert_eq!(rows_of(&mut world), [(0, "gpt-4o-mini".into(), 200, None, 2)]);
     }
+}
+
+#[test]
+fn of_two_that_race_the_first_to_answer_answers() {
+    let spec = json!({"version": 1, "failover": {"same_target": 0, "hedge": {"after_ms": 300, "percent": 100}},
+        "aliases": {"data": {"candidates": [{"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}},
+            "openai/gpt-4o", "anthropic/claude-haiku-4-5"]}}});
+    let mut world = World::of(Key::default(), &spec.to_string(), &[]);
+    let (first, step) = world.send("/v1/chat/completions", ASKED, &[]);
+    sent(step);
+    let (second, step) = world.hedge(first).expect("another is asked as well");
+    sent(step);
+    let response = world.answer(first, 200, &[], &saying("Who knows"));
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("check=failed"));
+    assert!(!world.gateway.is_under_way(second));
+}
+
+#[test]
+fn for_a_caller_who_left_no_better_answer_is_asked_for() {
+    let spec = json!({"version": 1, "aliases": {"data": {"candidates": [
+        {"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}}, "openai/gpt-4o"]}}});
+    let drains = Key { on_disconnect: OnDisconnect::Drain, ..Key::default() };
+    let mut world = World::of(drains, &spec.to_string(), &[]);
+    let (id, step) = world.send("/v1/chat/completions", ASKED, &[]);
+    sent(step);
+    world.resume(id, Input::Gone);
+    let step = world.refuse(id, 200, &[("content-type", "application/json")], &saying("Who knows"));
+    assert!(!matches!(step, Step::Send(_)), "{step:?}");
+    assert_eq!(rows_of(&mut world).len(), 1);
 }
 
 #[test]

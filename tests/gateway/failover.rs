@@ -178,6 +178,11 @@ fn the_callers_own_key_goes_to_its_own_provider_only() {
     assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-mine"));
     let (status, body) = refused(world.refuse(id, 401, &[], r#"{"error":{"message":"no"}}"#));
     assert_eq!((status, &body["error"]["code"]), (502, &"upstream_credentials_exhausted".into()));
+    // Nor does it go to another's that the call itself names.
+    let body = with_models(&["openai/gpt-4o", "anthropic/claude-sonnet-4-5"]);
+    let (id, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-provider-key", "sk-mine")]);
+    assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-mine"));
+    assert_eq!(refused(world.refuse(id, 500, &[], "")).0, 502);
     // It was not the gateway's credential that was refused.
     let (_, step) = world.chat(PLAIN);
     assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-openai-secret"));
@@ -197,6 +202,10 @@ fn models_are_tried_in_order_and_a_missing_model_is_the_first_of_them() {
     let third = sent(world.refuse(id, 400, &[], long));
     assert_eq!(third.url, "https://api.anthropic.com/v1/messages");
     assert_eq!(header(&world.answer(id, 200, &[], CLAUDE), "x-latchkey-attempts"), Some("3"));
+    let (id, step) = world.chat(&body);
+    sent(step);
+    let filtered = r#"{"error":{"message":"filtered","code":"content_filter"}}"#;
+    assert!(sent(world.refuse(id, 400, &[], filtered)).url.contains("deepseek"));
 }
 
 #[test]
@@ -213,6 +222,21 @@ fn providers_are_ordered_and_narrowed_by_the_call() {
     assert_eq!(refused(world.refuse(id, 500, &[], "")).0, 502);
     let (_, step) = world.chat(&body(r#"{"only":["deepseek"]}"#));
     assert_eq!(refused(step).0, 404);
+    let document =
+        document.replace("\"providers\"", "\"fallbacks\":{\"cave/gpt-4o\":[\"deepseek/deepseek-chat\"]},\"providers\"");
+    let mut world = World::of(Key::default(), &document, &[("K", "k")]);
+    for (allowed, elsewhere) in [("true", true), ("false", false)] {
+        let provider = format!(r#"{{"sort":"price","allow_fallbacks":{allowed}}}"#);
+        let (id, step) = world.chat(&body(&provider).replace("\"gpt-4o\"", "\"cave/gpt-4o\""));
+        sent(step);
+        let mut step = world.refuse(id, 500, &[], "");
+        while matches!(step, Step::Send(_)) {
+            step = world.refuse(id, 500, &[], "");
+        }
+        let Step::Respond(response) = step else { panic!("{step:?}") };
+        let attempts: u32 = header(&response, "x-latchkey-attempts").expect("a count").parse().expect("a number");
+        assert_eq!(attempts > 1, elsewhere, "{provider}: {attempts}");
+    }
     for wrong in [r#"{"only":"cave"}"#, r#"{"ignore":[1]}"#, r#"{"allow_fallbacks":"no"}"#] {
         let (status, error) = refused(world.chat(&body(wrong)).1);
         assert!(status == 400 && error["error"]["param"].as_str().unwrap().starts_with("provider"), "{error}");

@@ -5,7 +5,7 @@ use latchkey::failure::Kind;
 use latchkey::gateway::{Deadline, Input};
 use latchkey::keys::{Key, OnDisconnect};
 
-use crate::world::{World, header, json, refused, sent};
+use crate::world::{World, header, header_of, json, refused, sent};
 
 const BODY: &str =
     r#"{"models":["openai/gpt-4o","deepseek/deepseek-chat"],"messages":[{"role":"user","content":"Hi"}]}"#;
@@ -105,6 +105,25 @@ fn what_the_operator_switched_off_is_not_asked_even_with_nothing_else_left() {
         assert_eq!((status, body["error"]["code"].as_str()), (503, Some("no_target")));
         let message = body["error"]["message"].as_str().unwrap_or_default();
         assert!(message.contains("switched off by the operator"), "nobody need look at the provider: {message}");
+    }
+}
+
+#[test]
+fn a_provider_whose_credentials_are_all_switched_off_is_not_asked_either() {
+    let block = |subject: &str| format!(r#"{{"subject":"{subject}","position":"block","since":0}}"#);
+    let all = ["openai/gpt-4o#1", "openai/gpt-4o#2", "deepseek"].map(block);
+    for (switches, is_off) in [(&all[1..], false), (&all[..], true)] {
+        let mut world = World::of(Key::default(), r#"{"version":1}"#, &[("OPENAI_API_KEY_2", "sk-second")]);
+        world.gateway.view.batch(world.now).expect("a batch");
+        let reply = format!(r#"{{"version":1,"batch":1,"switches":[{}]}}"#, switches.join(","));
+        world.gateway.view.absorb(reply.as_bytes(), world.now).expect("a reply");
+        for call in [BODY, SOLE] {
+            let step = world.chat(call).1;
+            match is_off {
+                true => assert_eq!(refused(step).0, 503),
+                false => assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-openai-secret")),
+            }
+        }
     }
 }
 

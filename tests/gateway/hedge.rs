@@ -4,7 +4,8 @@ use latchkey::breaker::{Outcome, Region, What};
 use latchkey::budget::{Budget, Period, Scope};
 use latchkey::failure::Kind;
 use latchkey::gateway::{CallId, Input, Outbound, Step};
-use latchkey::keys::Key;
+use latchkey::keys::{Key, Sharing, StoreResponses};
+use latchkey::limit::{Limit, Per};
 use latchkey::units::{Millis, NanoUsd};
 
 use crate::world::{World, events, header, json, refused, sent};
@@ -214,10 +215,67 @@ fn no_third_is_asked_and_none_once_a_word_came() {
     assert!(matches!(world.resume(spoken, Input::Chunk(WORD)), Step::Commit { .. }));
     assert!(world.hedge(spoken).is_none());
 
+    // Of a stream that is held back to be measured, too.
+    let measured = DOCUMENT.replace("\"hedge\":", "\"throughput\": {\"tokens_per_second\": 99}, \"hedge\":");
+    let mut held = World::of(Key::default(), &measured, &[]);
+    let (spoken, step) = held.chat(STREAM);
+    sent(step);
+    held.resume(spoken, OPENED);
+    assert!(matches!(held.resume(spoken, Input::Chunk(WORD)), Step::Hold));
+    assert!(held.hedge(spoken).is_none());
+
     let nowhere = PLAIN.replace("one/m", "three/m");
     let (alone, step) = world.chat(&nowhere);
     sent(step);
     assert!(world.hedge(alone).is_none(), "there is no other target");
+}
+
+#[test]
+fn the_second_is_asked_as_its_own_candidate_says() {
+    let aliases = r#""aliases": {"any": {"candidates": [
+        {"model": "one/m", "with": {"temperature": 0.1}}, {"model": "two/m", "with": {"max_tokens": 7}}]}}, "failover""#;
+    let mut world = World::of(Key::default(), &DOCUMENT.replace("\"failover\"", aliases), &[]);
+    let (first, step) = world.chat(&PLAIN.replace("one/m", "any"));
+    let body = json(&sent(step).body);
+    assert_eq!((body["temperature"].as_f64(), body["max_tokens"].as_u64()), (Some(0.1), Some(50)), "{body}");
+    let (_, step) = world.hedge(first).expect("a second target");
+    let body = json(&sent(step).body);
+    assert_eq!((body["temperature"].as_f64(), body["max_tokens"].as_u64()), (None, Some(7)), "{body}");
+}
+
+#[test]
+fn a_second_that_cannot_be_asked_leaves_the_rest_of_the_plan() {
+    let document = DOCUMENT.replace("[\"two/m\", ", "[\"anthropic/claude-sonnet-4-5\", ");
+    let mut world = World::of(Key::default(), &document, &[]);
+    let (first, step) = world.chat(&PLAIN.replace("\"max_tokens\"", "\"n\":2,\"max_tokens\""));
+    sent(step);
+    assert!(world.hedge(first).is_none(), "it has no word for two answers");
+    assert_eq!(host(&sent(world.refuse(first, 500, &[], "oops"))), "three");
+}
+
+#[test]
+fn both_are_one_request_to_a_limit() {
+    let limit = Limit { scope: Scope::key("*"), per: Some(Per::Minute), max: 2, ..Limit::default() };
+    let mut world = World::of(Key { limits: vec![limit], ..Key::default() }, DOCUMENT, &[]);
+    for _ in 0..2 {
+        let (_, second) = hedged(&mut world, PLAIN);
+        assert_eq!(world.answer(second, 200, &[], ANSWER).status, 200);
+    }
+    assert_eq!(refused(world.chat(PLAIN).1).0, 429);
+}
+
+#[test]
+fn what_the_second_answers_is_kept_where_the_key_has_answers_kept() {
+    let key = Key { store_responses: Some(StoreResponses { days: 1, shared_by: Sharing::Key }), ..Key::default() };
+    let mut world = World::of(key, DOCUMENT, &[]);
+    let (first, step) = world.post("/v1/responses", r#"{"model":"one/m","input":"Hi"}"#);
+    sent(step);
+    let (second, step) = world.hedge(first).expect("a second target");
+    sent(step);
+    let answer = world.answer(second, 200, &[], ANSWER);
+    let kept = world.gateway.unwritten.begin(world.now.plus(Millis(1_000_000)));
+    assert_eq!(kept.len(), 1);
+    assert_eq!(json(&answer.body)["id"].as_str(), Some(kept[0].id.as_str()));
 }
 
 #[test]
@@ -267,6 +325,8 @@ fn a_target_is_waited_for_as_long_as_it_usually_takes() {
     hear_from(&mut region, &mut world);
     let (_, step) = world.chat(STREAM);
     assert!(sent(step).hedge.is_some_and(|wait| wait < Millis(100)), "its streams begin within 30 ms");
+    let (_, step) = world.send("/v1/chat/completions", STREAM, &[("x-latchkey-hedge-ms", "700")]);
+    assert_eq!(sent(step).hedge, Some(Millis(700)), "the call's own word counts first");
     let (_, step) = world.chat(PLAIN);
     assert_eq!(sent(step).hedge, Some(Millis(9_000)), "when its answers end is not known yet");
     for _ in 0..60 {

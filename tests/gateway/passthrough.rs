@@ -1,7 +1,7 @@
 //! Calls that go to a provider as they came.
 
 use latchkey::budget::{Budget, Period, Scope};
-use latchkey::gateway::{Input, Step};
+use latchkey::gateway::{Deadline, Input, Step};
 use latchkey::keys::{Key, UnknownPrice};
 use latchkey::units::NanoUsd;
 use serde_json::json;
@@ -95,6 +95,17 @@ fn an_error_passes_too_and_costs_nothing() {
     assert!(matches!(first, Step::Commit { head, .. } if head.status == 404));
     let record = world.only_record();
     assert_eq!((record.status, record.state, record.attempts), (404, "released", 1));
+}
+
+#[test]
+fn what_went_on_as_it_came_is_not_sent_again() {
+    let mut world = World::of(open(), r#"{"version":1}"#, &[("OPENAI_API_KEY_2", "sk-second")]);
+    for failure in [Input::Broken("connection lost"), Input::Expired(Deadline::Connect)] {
+        let (id, step) = world.post("/passthrough/openai/v1/responses", r#"{"model":"gpt-4o"}"#);
+        sent(step);
+        let Step::Respond(response) = world.resume(id, failure) else { panic!("it goes on") };
+        assert_eq!(header(&response, "x-latchkey-attempts"), Some("1"));
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Streams that die after their first token and go on elsewhere, and streams that are too slow to be committed.
 
 use latchkey::config::OwnThroughput;
-use latchkey::gateway::{CallId, Input, Step};
-use latchkey::keys::Key;
+use latchkey::gateway::{CallId, Deadline, Input, Step};
+use latchkey::keys::{Key, OnDisconnect};
 use latchkey::units::{Millis, NanoUsd};
 
 use crate::world::{World, events, header, json, sent};
@@ -245,6 +245,51 @@ fn what_cannot_be_joined_is_not_continued() {
         let text = String::from_utf8(bytes).unwrap();
         assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
         world.only_record();
+    }
+}
+
+#[test]
+fn a_stream_whose_time_is_over_or_whose_caller_left_is_not_continued() {
+    let drains = Key { on_disconnect: OnDisconnect::Drain, ..Key::default() };
+    for (key, inputs) in [
+        (Key::default(), vec![Input::Expired(Deadline::Total)]),
+        (drains, vec![Input::Gone, Input::Broken("connection lost")]),
+    ] {
+        let mut world = World::of(key, DOCUMENT, &[]);
+        let (id, _) = streaming(&mut world, ASK, &[&chunk("Hello")], CONTINUE);
+        for input in inputs {
+            let step = world.resume(id, input);
+            assert!(!matches!(step, Step::Send(_)), "{step:?}");
+        }
+        assert_eq!(world.only_record().attempts, 1);
+    }
+}
+
+#[test]
+fn a_model_that_takes_no_beginning_of_its_answer_is_asked_to_go_on() {
+    let document = DOCUMENT.replace("claude-sonnet-4-5\"]", "claude-sonnet-4-6\"]");
+    let mut world = World::of(Key::default(), &document, &[]);
+    let (id, _) = streaming(&mut world, ASK, &[&chunk(SAID)], CONTINUE);
+    let body = json(&sent(world.resume(id, Input::Broken("connection lost"))).body);
+    let last = body["messages"].as_array().and_then(|messages| messages.last()).expect("messages").clone();
+    assert!(last["role"] == "user" && last.to_string().contains("Continue"), "{body}");
+}
+
+#[test]
+fn of_what_a_dead_stream_counted_and_what_it_said_the_more_is_billed() {
+    let counted =
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{},\"usage\":{\"output_tokens\":300}}\n\n";
+    for (pieces, expected) in
+        [(vec![claude("Hello"), counted.to_owned()], 300), (vec![claude(&"word ".repeat(80))], 100)]
+    {
+        let mut world = World::of(Key::default(), DOCUMENT, &[]);
+        let ask = ASK.replace("openai/gpt-4o", "anthropic/claude-sonnet-4-5");
+        let mut all = vec![START];
+        all.extend(pieces.iter().map(String::as_str));
+        let (id, _) = streaming(&mut world, &ask, &all, &[]);
+        world.resume(id, Input::Broken("connection lost"));
+        let record = world.only_record();
+        assert_eq!((record.input_fresh, record.output_text, record.state), (40, expected, "settled_estimate"));
     }
 }
 
