@@ -94,6 +94,19 @@ fn of_several_that_are_all_blocked_the_first_to_open_is_asked() {
 }
 
 #[test]
+fn of_targets_whose_credentials_are_all_blocked_one_is_asked() {
+    let mut world = World::of(Key::default(), r#"{"version":1}"#, &[("OPENAI_API_KEY_2", "sk-second")]);
+    for blocked in ["openai/gpt-4o#1", "openai/gpt-4o#2"] {
+        block(&mut world, blocked);
+    }
+    assert!(sent(world.chat(BODY).1).url.contains("deepseek"), "while there is another");
+    assert_eq!(refused(world.chat(SOLE).1).0, 503);
+    world.now.0 += 1_000;
+    block(&mut world, "deepseek/deepseek-chat");
+    assert!(sent(world.chat(BODY).1).url.contains("openai"), "it opens first");
+}
+
+#[test]
 fn what_the_operator_switched_off_is_not_asked_even_with_nothing_else_left() {
     let mut world = world();
     let batch = world.gateway.view.batch(world.now).expect("a batch");

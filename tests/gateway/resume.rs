@@ -266,6 +266,54 @@ fn a_stream_whose_time_is_over_or_whose_caller_left_is_not_continued() {
 }
 
 #[test]
+fn what_has_more_than_words_or_too_many_or_may_have_ended_is_not_continued() {
+    let cited = r#"event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"char_location","cited_text":"a","document_index":0,"document_title":null,"start_char_index":0,"end_char_index":1}}}
+
+"#;
+    let second = chunk("Hello").replace("\"index\":0", "\"index\":1");
+    let long = chunk(&"word ".repeat(60_000));
+    let (openai, hello) = (ASK.to_owned(), chunk("Hello"));
+    let claudes = ASK.replace("openai/gpt-4o", "anthropic/claude-sonnet-4-5");
+    let of_responses =
+        r#"{"model":"openai/gpt-5.3-codex","stop":["end"],"stream":true,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let item = r#"{"type":"message","id":"m","role":"assistant","content":[]}"#;
+    let added = format!("data: {{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{item}}}\n\n");
+    let delta = "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"item_id\":\"m\",\"delta\":\"Hello there\"}\n\n";
+    let document =
+        DOCUMENT.replace("{\"openai/gpt-4o\"", "{\"openai/gpt-5.3-codex\":[\"openai/gpt-4o\"],\"openai/gpt-4o\"");
+    for (what, body, pieces, goes_on) in [
+        ("words", &openai, vec![hello.as_str()], true),
+        ("a second choice", &openai, vec![&hello, &second], false),
+        ("more than 256 KiB", &openai, vec![&long], false),
+        ("words of another", &claudes, vec![START, &claude("Hello")], true),
+        ("a citation", &claudes, vec![START, &claude("Hello"), cited], false),
+        ("Responses", &of_responses.replace("\"stop\":[\"end\"],", ""), vec![&added, delta], true),
+        ("a stop that the gateway looks for", &of_responses.to_owned(), vec![&added, delta], false),
+    ] {
+        let mut world = World::of(Key::default(), &document, &[]);
+        let (id, _) = streaming(&mut world, body, &pieces, CONTINUE);
+        let step = world.resume(id, Input::Broken("connection lost"));
+        assert_eq!(matches!(step, Step::Send(_)), goes_on, "{what}: {step:?}");
+    }
+}
+
+#[test]
+fn a_second_death_ends_the_stream() {
+    let document =
+        r#"{"version":1,"fallbacks":{"openai/gpt-4o":["anthropic/claude-sonnet-4-5","deepseek/deepseek-chat"]}}"#;
+    let mut world = World::of(Key::default(), document, &[]);
+    let (id, _) = streaming(&mut world, ASK, &[&chunk(SAID)], CONTINUE);
+    sent(world.resume(id, Input::Broken("connection lost")));
+    world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+    world.resume(id, Input::Chunk(format!("{START}{}", claude(", Jupiter")).as_bytes()));
+    let Step::Finish(bytes) = world.resume(id, Input::Broken("gone")) else { panic!("goes on") };
+    let text = String::from_utf8(bytes).unwrap();
+    assert!(text.contains("\"error\"") && !text.contains("[DONE]"), "{text}");
+    assert_eq!(world.rows()[0].attempts, 2);
+}
+
+#[test]
 fn a_model_that_takes_no_beginning_of_its_answer_is_asked_to_go_on() {
     let document = DOCUMENT.replace("claude-sonnet-4-5\"]", "claude-sonnet-4-6\"]");
     let mut world = World::of(Key::default(), &document, &[]);

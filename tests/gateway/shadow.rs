@@ -64,6 +64,20 @@ fn a_shadow_is_a_call_of_its_own_that_nobody_waits_for() {
 }
 
 #[test]
+fn what_a_second_target_answers_is_kept_beside_its_shadow() {
+    let document =
+        document(1.0, &json!([])).replacen("{", r#"{"failover": {"hedge": {"after_ms": 300, "percent": 100}},"#, 1);
+    let document = document.replace("7}}]", r#"7}},"openai/gpt-4o"]"#);
+    let mut world = World::of(Key { log_content: true, ..Key::default() }, &document, &[]);
+    let (id, step) = world.chat(ASKED);
+    assert!(sent(step).shadow);
+    let (second, step) = world.hedge(id).expect("a second target");
+    sent(step);
+    world.answer(second, 200, &[], SERVED);
+    assert_eq!(world.gateway.contents.len(), 1);
+}
+
+#[test]
 fn contents_are_kept_only_where_the_key_says_so() {
     let mut world = world(Key::default(), 1.0);
     let (id, step) = world.chat(ASKED);

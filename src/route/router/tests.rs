@@ -251,14 +251,21 @@ fn the_word_of_a_call_comes_before_that_of_the_rules_and_of_chance() {
 }
 
 #[test]
-fn a_shadow_does_not_move_the_calls_that_it_goes_beside() {
+fn neither_a_shadow_nor_a_trial_moves_the_calls_that_follow() {
     let mut world = World::new(
-        r#""aliases": {"any": {"candidates": ["cave/small", "den/small"], "strategy": "cheapest", "margin": 1}},
+        r#""aliases": {"any": {"candidates": ["cave/small", "den/small"], "strategy": "cheapest", "margin": 1, "explore": 0.5}},
         "experiments": {"try": {"alias": "any", "variants": {
             "beside": {"share": 1, "candidates": ["den/small"], "shadow": {"limit": 1, "period": "day"}}}}}"#,
     );
     assert_eq!(world.order("any", |request| request.shadow = Some(("try", "beside"))), ["den/small"]);
-    assert_eq!(world.order("any", |_| ())[0], "cave/small");
+    let mut explored = [0, 0];
+    for seed in 0..50 {
+        let routed = world.route("any", |request| request.seed = seed).expect("a route");
+        let first = &*routed.order().next().expect("a target").target;
+        assert_eq!(first, if routed.decision.explored { "den/small" } else { "cave/small" }, "seed {seed}");
+        explored[usize::from(routed.decision.explored)] += 1;
+    }
+    assert!(explored.iter().all(|count| *count > 10), "{explored:?}");
 }
 
 #[test]
