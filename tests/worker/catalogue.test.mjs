@@ -107,7 +107,7 @@ function written(value) {
 function script(name, words) {
   return new Promise((resolve, reject) => {
     const path = join(ROOT, "src/provider/data", name);
-    const child = spawn(process.execPath, [path, ...words], { env: { ...process.env, ADMIN_KEY: "admin" } });
+    const child = spawn(process.execPath, [path, ...words], { env: { ...process.env, ADMIN_KEY: "admin" }, timeout: 60_000 });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => (output += bytes));
     child.on("error", reject).on("close", (code) => resolve({ code, output }));

@@ -11,6 +11,8 @@ import { baseUrls } from "./upstream.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const BUNDLE = join(ROOT, "dist");
+/** Longer than any answer of the tests takes, and less than the gateway's own deadlines: who waits that long waits in vain. */
+const LONGEST_ANSWER_MS = 100_000;
 
 /** Secrets of the tests: long and odd, so that any of them showing up in an answer or a log is found. */
 export const SECRETS = {
@@ -71,10 +73,10 @@ export async function startGateway(upstream, variables = {}, options = {}) {
       await worker.fetch("http://trouble/", { method: "POST", body: String(milliseconds) });
     },
     /** A request as it stands, without a key unless `init` brings one. */
-    fetch: (path, init) => fetch(new URL(path, url), init),
+    fetch: (path, init) => fetchSoon(url, path, init),
     /** A request to the admin API, with a JSON body where one is given; gives status, headers and body. */
     async admin(method, path, body, headers = {}) {
-      const response = await fetch(new URL(path, url), {
+      const response = await fetchSoon(url, path, {
         method,
         headers: { authorization: `Bearer ${SECRETS.ADMIN_KEY}`, "content-type": "application/json", ...headers },
         body: body === undefined ? undefined : JSON.stringify(body),
@@ -104,10 +106,19 @@ export async function startGateway(upstream, variables = {}, options = {}) {
       if (status !== 200) throw new Error(`PUT /admin/config: ${status} ${text}`);
     },
     /** The official SDK in front of this gateway. It does not retry: tests count attempts. */
-    client: (key, options = {}) => new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0, ...options }),
+    client: (key, options = {}) => new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: 0, timeout: LONGEST_ANSWER_MS, ...options }),
     close: () => miniflare.dispose(),
   };
   return gateway;
+}
+
+/** `fetch`, but for an answer that does not come, or does not end: that is an error, and says whose answer it was. */
+function fetchSoon(url, path, init = {}) {
+  const late = new AbortController();
+  const what = `${init.method ?? "GET"} ${path}: no whole answer within ${LONGEST_ANSWER_MS} ms`;
+  setTimeout(() => late.abort(new Error(what)), LONGEST_ANSWER_MS).unref();
+  const signal = init.signal ? AbortSignal.any([init.signal, late.signal]) : late.signal;
+  return fetch(new URL(path, url), { ...init, signal });
 }
 
 /** One Worker of the gateway; the first has the objects, and the others use them. */

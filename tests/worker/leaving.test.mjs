@@ -6,7 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { after, before, test } from "node:test";
 import { SECRETS, startGateway } from "./gateway.mjs";
 import { chatEnd, chatEvents, chatStart, silence, stall } from "./replies.mjs";
-import { startUpstream } from "./upstream.mjs";
+import { soon, startUpstream } from "./upstream.mjs";
 
 const CALLERS = 5_000;
 const QUESTION = [{ role: "user", content: "Say hello" }];
@@ -149,7 +149,7 @@ async function breakOff(path, type, length, credential, start = '{"model": "', b
   call.on("error", () => {});
   const closed = new Promise((resolve) => call.once("close", resolve));
   const room = Math.min(bytes, (length ?? Infinity) - start.length - 1_000);
-  await new Promise((resolve) => call.write(start + "x".repeat(room), resolve));
+  await soon(new Promise((resolve) => call.write(start + "x".repeat(room), resolve)), `${path} takes what is sent`);
   await delay(100);
   call.destroy();
   await closed;

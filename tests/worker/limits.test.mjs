@@ -122,7 +122,10 @@ describe("a limit of", () => {
       await synthetic(seen)(request, response);
     });
     const under_way = [1, 2].map((isolate) => call(key, { model: "openai/gpt-4o", isolate }));
-    while (open.length < 2) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const until = Date.now() + 15_000; open.length < 2; ) {
+      assert.ok(Date.now() < until, `${open.length} of two calls have reached the provider`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
     const refused = await call(key, { isolate: 1 });
     assertLimited(refused, { unit: "parallel", scope: { type: "key", id }, max: 2 });
     open.forEach((end) => end());

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { startGateway } from "./gateway.mjs";
 import { startTalks } from "./sockets.mjs";
+import { soon } from "./upstream.mjs";
 
 const usage = {
   total_tokens: 150,
@@ -51,14 +52,16 @@ describe("realtime", () => {
       waiting.shift()?.();
     });
     const closed = new Promise((resolve) => socket.addEventListener("close", resolve));
+    const over = () => soon(closed, "the talk is over");
     socket.accept();
     /** The next event; those that have come already are the oldest first. */
     const next = async () => {
-      if (events.length === 0) await Promise.race([new Promise((resolve) => waiting.push(resolve)), closed]);
+      const another = () => Promise.race([new Promise((resolve) => waiting.push(resolve)), closed]);
+      if (events.length === 0) await soon(another(), "the talk goes on, or is over");
       return events.shift();
     };
     const say = (type) => socket.send(JSON.stringify({ type }));
-    return { socket, next, closed, say, protocol: answer.headers.get("sec-websocket-protocol") };
+    return { socket, next, over, say, protocol: answer.headers.get("sec-websocket-protocol") };
   }
 
   for (const [provider, model, secret] of [
@@ -77,7 +80,7 @@ describe("realtime", () => {
       assert.equal(headers.authorization, `Bearer ${secret}`);
       assert.ok(!JSON.stringify(headers).includes(key));
       talk.say("bye");
-      assert.equal((await talk.closed).code, 1000);
+      assert.equal((await talk.over()).code, 1000);
     });
   }
 
@@ -90,7 +93,7 @@ describe("realtime", () => {
       await talk.next();
     }
     talk.socket.close(1000);
-    await talk.closed;
+    await talk.over();
     const [call] = await callsOf(id);
     assert.deepEqual([call.endpoint, call.cost, call.status], ["realtime", 0.0192, 200]);
   });
@@ -109,7 +112,7 @@ describe("realtime", () => {
       }
       assert.equal(last.type, "error");
       assert.equal(last.error.code, "budget_exceeded");
-      assert.equal((await talk.closed).code, 1008);
+      assert.equal((await talk.over()).code, 1008);
       const [call] = await callsOf(id);
       assert.ok(call.cost >= COST, `${call.cost}`);
     });

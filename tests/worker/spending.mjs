@@ -55,6 +55,8 @@ export async function startBiller() {
     chunk([], { usage });
     response.end("data: [DONE]\n\n");
   });
+  // A connection that is closed for being idle may have a request on its way.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return {

@@ -7,6 +7,9 @@ import { createServer } from "node:http";
 import { once } from "node:events";
 import { synthetic } from "./replies.mjs";
 
+/** More than anything takes that a test waits for. */
+const PATIENCE_MS = 60_000;
+
 /** Starts the server on a free port. */
 export async function startUpstream() {
   const replies = [];
@@ -28,6 +31,8 @@ export async function startUpstream() {
     const reply = replies.shift() ?? manner?.(seen) ?? synthetic(seen);
     await reply(seen, response);
   });
+  // A connection that is closed for being idle may have a request on its way.
+  server.keepAliveTimeout = 0;
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const url = `http://127.0.0.1:${server.address().port}`;
@@ -51,19 +56,27 @@ export async function startUpstream() {
     /** Shows each request to `how` instead of remembering it; `undefined` ends that. */
     watch: (how) => void (watcher = how),
     /** Settles when a model of this name is asked for. */
-    asked: (model) => new Promise((resolve) => waiting.set(model, resolve)),
+    asked: (model) => soon(new Promise((resolve) => waiting.set(model, resolve)), `${model} is asked for`),
     /** How many requests ended before all of them was there. */
     brokenOff: () => brokenOff,
     /** The next request to arrive. */
-    async next() {
-      const [seen] = await once(server, "seen");
-      return seen;
-    },
+    next: () => soon(once(server, "seen").then(([seen]) => seen), "the provider is asked"),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+/** What `promise` gives; rejects where `what` does not happen, rather than waiting for ever. Nobody has to await it. */
+export function soon(promise, what) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${PATIENCE_MS} ms: ${what}`)), PATIENCE_MS).unref();
+  });
+  const first = Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  first.catch(() => {});
+  return first;
 }
 
 /** A base URL of the fake provider for each of the gateway's variables, so that paths tell the formats apart. */
@@ -86,8 +99,23 @@ async function read(request, response) {
     path: request.url,
     headers: request.headers,
     text,
-    json: request.headers["content-type"]?.includes("json") && text !== "" ? JSON.parse(text) : undefined,
+    json: request.headers["content-type"]?.includes("json") ? parsed(text) : undefined,
     /** Settles when the exchange is over: `true` if the other side left before the answer was complete. */
-    left: new Promise((resolve) => response.once("close", () => resolve(!response.writableFinished))),
+    left: new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(`still open after ${PATIENCE_MS} ms`), PATIENCE_MS).unref();
+      response.once("close", () => {
+        clearTimeout(timer);
+        resolve(!response.writableFinished);
+      });
+    }),
   };
+}
+
+/** What is no JSON is answered all the same: whoever sent it would wait for ever. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
