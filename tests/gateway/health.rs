@@ -51,16 +51,23 @@ fn a_target_whose_limit_is_nearly_used_up_goes_behind_others() {
 fn who_was_asked_at_the_end_of_a_calls_time_is_not_blamed_for_it() {
     let document = r#"{"version":1,"limits":{"deadlines":{"total_ms":10000}},"failover":{"same_target":0}}"#;
     let passes = |world: &World, target: &str| world.gateway.view.verdict(target, world.now) == Verdict::Pass;
-    let mut world = World::of(Key::default(), document, &[]);
-    for _ in 0..3 {
-        let (id, step) = world.chat(BODY);
-        assert!(sent(step).url.contains("openai"));
-        world.now.0 += 9_000;
-        assert!(sent(world.refuse(id, 503, &[], "{}")).url.contains("deepseek"));
-        world.now.0 += 900;
-        assert_eq!(refused(world.resume(id, Input::Expired(Deadline::Total))).0, 504);
-    }
-    assert!(!passes(&world, "openai/gpt-4o") && passes(&world, "deepseek/deepseek-chat"));
+    let end_of_time = |document: &str| {
+        let mut world = World::of(Key::default(), document, &[]);
+        for _ in 0..3 {
+            let (id, step) = world.chat(BODY);
+            assert!(sent(step).url.contains("openai"));
+            world.now.0 += 9_000;
+            assert!(sent(world.refuse(id, 503, &[], "{}")).url.contains("deepseek"));
+            world.now.0 += 900;
+            assert_eq!(refused(world.resume(id, Input::Expired(Deadline::Total))).0, 504);
+        }
+        assert!(!passes(&world, "openai/gpt-4o"));
+        world
+    };
+    let hasty = document.replace("\"total_ms\"", "\"first_token_ms\":500,\"total_ms\"");
+    assert!(!passes(&end_of_time(&hasty), "deepseek/deepseek-chat"), "it had longer than a stream may take to begin");
+    let mut world = end_of_time(document);
+    assert!(passes(&world, "deepseek/deepseek-chat"));
     // Who had most of the time and said nothing has failed.
     for _ in 0..3 {
         let (id, step) = world.chat(&SOLE.replace("openai/gpt-4o", "deepseek/deepseek-chat"));

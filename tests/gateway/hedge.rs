@@ -290,6 +290,7 @@ fn hedges_are_a_share_of_traffic() {
         world.answer(first, 200, &[], ANSWER);
     }
     assert!((20..=22).contains(&hedges), "{hedges} of 200");
+    assert_eq!(world.gateway.load().hedges_refused, 200 - u64::from(hedges));
     assert_eq!(world.gateway.calls_under_way(), 0);
 }
 

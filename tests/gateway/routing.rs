@@ -146,7 +146,8 @@ fn slow_targets_are_left_out_of_a_latency_budget() {
 fn the_fastest_is_known_where_no_call_is_streamed() {
     let document = r#"{"version":1,"aliases":{"quick":{"strategy":"fastest",
         "candidates":["openai/gpt-4o","openai/gpt-4o-mini","deepseek/deepseek-v4-flash"]},
-        "swift":{"candidates":["openai/gpt-4o","openai/gpt-4o-mini"]}}}"#;
+        "swift":{"candidates":["openai/gpt-4o","openai/gpt-4o-mini"]},
+        "soon":{"candidates":["openai/gpt-4o","openai/gpt-4o-mini"],"latency_budget":{"total_ms":2000}}}}"#;
     let mut world = world(document);
     for (model, takes) in [("openai/gpt-4o", 4_000), ("openai/gpt-4o-mini", 900), ("deepseek/deepseek-v4-flash", 2_000)]
     {
@@ -167,6 +168,26 @@ fn the_fastest_is_known_where_no_call_is_streamed() {
     assert!(first["first_token_p50_ms"].is_null(), "no stream was seen: {first}");
     let told = explained(&mut world, &asking("swift:nitro", "hi"), &[]);
     assert_eq!(told["candidates"][0]["target"], "openai/gpt-4o-mini", "two tokens in the shortest time: {told}");
+    let told = explained(&mut world, &asking("soon", "hi"), &[]);
+    assert_eq!(told["excluded"][0]["target"], "openai/gpt-4o", "its answers take four seconds: {told}");
+}
+
+#[test]
+fn a_target_of_which_little_was_seen_is_not_unknown() {
+    let candidates = r#"["openai/gpt-4o","openai/gpt-4o-mini"]"#;
+    let document =
+        format!(r#"{{"version":1,"aliases":{{"quick":{{"strategy":"fastest","candidates":{candidates}}}}}}}"#);
+    let mut world = world(&document);
+    let stream = |model: &str| json!({"model": model, "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let chunks: &[&[u8]] = &[b"data: {\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\",\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"];
+    for (model, takes) in [("openai/gpt-4o", 3_000), ("openai/gpt-4o-mini", 100)] {
+        let (id, step) = world.chat(&stream(model).to_string());
+        sent(step);
+        world.now.0 += takes;
+        world.stream(id, chunks, latchkey::gateway::Input::End);
+    }
+    hear_from_the_region(&mut world);
+    assert_eq!(target(&mut world, &stream("quick").to_string(), &[]), "openai/gpt-4o-mini");
 }
 
 /// What this isolate saw goes to the object of its region, and the figures come back.
