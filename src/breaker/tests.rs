@@ -1,5 +1,7 @@
 //! Isolates and the object together: nothing here sleeps, and what gets lost is chosen by the test.
 
+mod exchange;
+
 use proptest::prelude::*;
 
 use super::protocol::{Batch, Position, Reply};
@@ -283,45 +285,6 @@ fn stragglers_do_not_block_what_has_come_back() {
 }
 
 #[test]
-fn what_the_object_says_late_undoes_nothing_that_was_seen_since() {
-    let mut world = World::new(1);
-    world.tell(0, FAILED);
-    let batch: Batch = crate::json::from_str(&world.views[0].batch(world.now).expect("a batch")).expect("a batch");
-    let reply = world.region.absorb(&batch, world.now, 0).expect("absorbed");
-    // Two more fail while the reply to the first is under way.
-    (0..2).for_each(|_| world.tell(0, FAILED));
-    let blocked = world.verdict(0);
-    assert!(matches!(blocked, Verdict::Blocked { .. }));
-    world.views[0].absorb(&serde_json::to_vec(&reply).expect("JSON"), world.now).expect("a reply");
-    assert_eq!(world.verdict(0), blocked);
-    world.exchange(0);
-    assert!(matches!(world.verdict(0), Verdict::Blocked { .. }), "and the object hears of them");
-}
-
-#[test]
-fn a_row_of_failures_goes_on_over_a_reply() {
-    let mut world = World::new(1);
-    (0..2).for_each(|_| world.tell(0, FAILED));
-    world.exchange(0);
-    world.tell(0, FAILED);
-    assert!(matches!(world.verdict(0), Verdict::Blocked { .. }), "at once, without the object");
-}
-
-#[test]
-fn a_silent_object_is_asked_ever_more_rarely() {
-    let mut world = World::new(1);
-    let pauses = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map(|pause| {
-        world.tell(0, FAILED);
-        world.exchange_losing(0, true, false);
-        world.pass(pause - 1);
-        assert_eq!(world.views[0].due(world.now), Due::No, "{pause}");
-        world.pass(1);
-        world.views[0].due(world.now)
-    });
-    assert!(!pauses.contains(&Due::No), "{pauses:?}");
-}
-
-#[test]
 fn without_the_object_an_isolate_works_on_what_it_knows() {
     let mut view = View::new(Policy::default(), 1);
     let mut now = UnixMillis(START);
@@ -358,6 +321,7 @@ fn switches_travel_with_the_reply_and_end_by_themselves() {
     assert_eq!(world.verdict(0), Verdict::Off);
     world.now = soon;
     assert_eq!(world.verdict(0), Verdict::Pass);
+    assert_eq!(world.views[0].verdict("cave/other#2", world.now), Verdict::Pass);
     (0..9).for_each(|_| world.tell(0, FAILED));
     world.exchange(0);
     assert_eq!(world.verdict(0), Verdict::Pass, "what is allowed passes whatever its breaker says");
@@ -387,6 +351,12 @@ fn a_block_that_nobody_ends_is_unattended_until_it_is_probed() {
     assert_eq!(world.views[1].unattended(world.now), []);
     world.pass(1);
     assert_eq!(world.views[1].unattended(world.now), [TargetId::from(TARGET)]);
+    let switch = |action| Order { action, subject: "cave".to_owned(), until: None, reason: None };
+    world.region.order(&switch(Action::Block), world.now).expect("taken");
+    world.exchange(0);
+    assert_eq!(world.views[0].unattended(world.now), [], "what the operator switched off is not asked");
+    world.region.switches = Switches::default();
+    world.exchange(0);
     let _ = world.verdict(1);
     world.exchange(1);
     let probe = world.take_probe(1);
@@ -508,27 +478,6 @@ fn what_failed_during_a_block_does_not_count_once_it_is_over() {
     assert_eq!(world.verdict(0), Verdict::Pass);
     world.exchange(0);
     assert_eq!(world.verdict(0), Verdict::Pass, "one failure is one failure");
-}
-
-#[test]
-fn what_was_seen_before_a_change_says_nothing_of_what_came_after_it() {
-    let mut world = World::new(2);
-    // The second isolate sees refusals, and has not told of them yet, when the first has it blocked and back again.
-    world.tell(1, FAILED);
-    world.tell(1, What::Refused { status: Some(401) });
-    (0..3).for_each(|_| world.tell(0, FAILED));
-    world.exchange(0);
-    let Verdict::Blocked { until } = world.verdict(0) else { panic!("not blocked") };
-    world.now = until;
-    let _ = world.verdict(0);
-    world.exchange(0);
-    let probe = world.take_probe(0);
-    world.tell_probe(0, probe, SERVED);
-    world.exchange(0);
-    for isolate in [1, 0] {
-        world.exchange(isolate);
-        assert_eq!(world.verdict(isolate), Verdict::Pass, "isolate {isolate}");
-    }
 }
 
 #[test]

@@ -183,6 +183,14 @@ fn the_callers_own_key_goes_to_its_own_provider_only() {
     let (id, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-provider-key", "sk-mine")]);
     assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-mine"));
     assert_eq!(refused(world.refuse(id, 500, &[], "")).0, 502);
+    let body = with_models(&["openai/gpt-4o", "anthropic/claude-sonnet-4-5", "openai/gpt-4o-mini"]);
+    let (id, step) = world.send("/v1/chat/completions", &body, &[("x-latchkey-provider-key", "sk-mine")]);
+    sent(step);
+    let next = sent(world.refuse(id, 500, &[], ""));
+    assert_eq!(
+        (json(&next.body)["model"].as_str(), header_of(&next, "authorization")),
+        (Some("gpt-4o-mini"), Some("Bearer sk-mine"))
+    );
     // It was not the gateway's credential that was refused.
     let (_, step) = world.chat(PLAIN);
     assert_eq!(header_of(&sent(step), "authorization"), Some("Bearer sk-openai-secret"));
@@ -382,6 +390,9 @@ fn where_nothing_may_be_asked_the_caller_learns_when() {
     assert_eq!((response.status, &json(&response.body)["error"]["code"]), (503, &"no_target".into()));
     let wait: u64 = header(&response, "retry-after").expect("when").parse().expect("seconds");
     assert!((1..=300).contains(&wait), "{wait}");
+    let alone = PLAIN.replace("\"seed\"", "\"provider\":{\"only\":[\"openai\"]},\"seed\"");
+    let (status, body) = refused(world.chat(&alone).1);
+    assert_eq!((status, &body["error"]["code"]), (503, &"no_target".into()), "where it names its provider, too");
 }
 
 #[test]

@@ -299,6 +299,22 @@ data: {"type":"content_block_delta","index":0,"delta":{"type":"citations_delta",
 }
 
 #[test]
+fn the_next_target_is_cut_at_a_stop_that_it_does_not_take() {
+    let mut world =
+        World::of(Key::default(), r#"{"version":1,"fallbacks":{"openai/gpt-4o":["openai/gpt-5.3-codex"]}}"#, &[]);
+    let ask = ASK.replace("\"stream\":true", "\"stop\":[\"Pluto\"],\"stream\":true");
+    let (id, mut text) = streaming(&mut world, &ask, &[&chunk(SAID)], CONTINUE);
+    let request = sent(world.resume(id, Input::Broken("connection lost")));
+    assert!(request.url.ends_with("/responses"), "{}", request.url);
+    let item = r#"{"type":"message","id":"m","role":"assistant","content":[]}"#;
+    let added = format!("data: {{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{item}}}\n\n");
+    let delta = "data: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"item_id\":\"m\",\"delta\":\", Jupiter, Pluto, Eris\"}\n\n";
+    let done = r#"data: {"type":"response.completed","response":{"id":"r","model":"m","status":"completed","output":[],"usage":{"input_tokens":1,"output_tokens":4}}}"#;
+    continued(&mut world, id, &[&added, delta, &format!("{done}\n\n")], &mut text);
+    assert_eq!(said(&text), "Mercury, Venus, Earth, Mars, Jupiter, ");
+}
+
+#[test]
 fn a_second_death_ends_the_stream() {
     let document =
         r#"{"version":1,"fallbacks":{"openai/gpt-4o":["anthropic/claude-sonnet-4-5","deepseek/deepseek-chat"]}}"#;

@@ -162,6 +162,13 @@ fn a_write_whose_answer_is_lost_is_recognised() {
 }
 
 #[test]
+fn a_document_that_no_row_holds_is_refused_before_it_is_read() {
+    let gateway = Gateway::new();
+    assert_eq!(put(&gateway, &" ".repeat(1_900_001), Some("*")).status, 413);
+    assert_eq!(put(&gateway, &format!("{SHALLOW}{}", " ".repeat(1_900_000 - SHALLOW.len())), Some("*")).status, 200);
+}
+
+#[test]
 fn a_copy_changed_at_the_edge_is_not_opened() {
     let gateway = Gateway::new();
     put(&gateway, SHALLOW, Some("*"));

@@ -139,6 +139,15 @@ fn calls_with_nowhere_else_to_go_come_first() {
 }
 
 #[test]
+fn no_calm_gathers_more_than_a_burst_of_hedges() {
+    let mut budget = HedgeBudget::default();
+    assert_eq!((0..9).filter(|_| budget.withdraw()).count(), 2);
+    (0..10_000).for_each(|_| budget.deposit(10));
+    assert_eq!((0..100).filter(|_| budget.withdraw()).count(), 20);
+    assert_eq!(budget.refused(), 7 + 80);
+}
+
+#[test]
 fn a_quiet_gateway_may_try_again() {
     let mut budget = RetryBudget::default();
     let mut now = UnixMillis(1_000_000);
