@@ -200,7 +200,11 @@ impl Gateway {
         let closing = Closing { usage, cost, latchkey };
         let stream = match held {
             Held::Stream(pipe, bytes) => Ok((*pipe, bytes)),
-            Held::Plain(body) if call.asked.stream => Ok(self.as_stream(call, &body, now).ok()?),
+            Held::Plain(body) if call.asked.stream => {
+                let (pipe, bytes, end) = self.as_stream(call, &body, now).ok()?;
+                end.ok()?;
+                Ok((pipe, bytes))
+            }
             Held::Plain(body) => Err(body),
         };
         let response = match stream {

@@ -131,8 +131,8 @@ impl Gateway {
 
     /// A stream was asked for and came in one piece, as servers that cannot stream answer: the caller gets a stream.
     pub(super) fn stream_whole(&mut self, call: &mut Call, body: &[u8], now: UnixMillis) -> Result<Step, Failure> {
-        let (mut pipe, mut out) = self.as_stream(call, body, now)?;
-        if let Some(failure) = pipe.failure() {
+        let (mut pipe, mut out, end) = self.as_stream(call, body, now)?;
+        if let Err(failure) = end {
             return Ok(self.lose(call, &pipe, failure, now));
         }
         let closing = self.settle(call, &pipe, None, now);
@@ -140,8 +140,8 @@ impl Gateway {
         Ok(Step::Respond(call.dress(stream_head(out, call.asked.layout), now)))
     }
 
-    /// An answer in one piece as a stream that lacks its closing.
-    pub(super) fn as_stream(&self, call: &Call, body: &[u8], now: UnixMillis) -> Result<(Pipe, Vec<u8>), Failure> {
+    /// An answer in one piece as a stream that lacks its closing, and how it ended: one that failed has used something, too.
+    pub(super) fn as_stream(&self, call: &Call, body: &[u8], now: UnixMillis) -> Result<Streamed, Failure> {
         let limits = self.setup.config.limits;
         let caps = Caps { event: limits.answer_bytes, answer: limits.answer_bytes };
         let Some(attempt) = &call.attempt else { return Err(no_attempt()) };
@@ -159,18 +159,22 @@ impl Gateway {
         } else {
             Pipe::patched(surface.patcher(naming, quirks, call.asked.layout), caps)
         };
-        if is_chat && body.starts_with(b"{") {
+        let end = if is_chat && body.starts_with(b"{") {
             if let Some(shape) = call.shape() {
                 pipe.expect(shape);
             }
             pipe.take_whole(&attempt.read_answer(body)?, &mut out);
+            pipe.failure().map_or(Ok(()), Err)
         } else {
             pipe.feed(&as_events(body, format)?, &mut out);
-            pipe.finish(&mut out)?;
-        }
-        Ok((pipe, out))
+            pipe.finish(&mut out)
+        };
+        Ok((pipe, out, end))
     }
 }
+
+/// A stream that lacks its closing, what the caller gets of it, and how it ended.
+type Streamed = (Pipe, Vec<u8>, Result<(), Failure>);
 
 /// The events that a body in one piece would have come in: a stream that is only labelled as JSON is one already, an
 /// array has one for each item (`streamGenerateContent` without `alt=sse`), and a legacy completion is its own chunk.

@@ -344,6 +344,8 @@ fn a_generation_that_failed_costs_what_it_used() {
     assert_eq!(charged("text/event-stream", &[&words, &ended]), 36_000);
     assert_eq!(charged("text/event-stream", &[&at_once]), 36_000);
     assert_eq!(charged("application/json", &[&whole]), 36_000);
+    // Servers that stream under a wrong label are read as what they send.
+    assert_eq!(charged("application/json", &[&at_once]), 36_000);
     // Without its end, nobody knows what else it did.
     assert!(charged("text/event-stream", &[&words, &counted]) > 8_000_000);
 }
