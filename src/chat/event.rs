@@ -218,6 +218,8 @@ pub struct EndReason<'a> {
     pub kind: EndKind,
     /// The vendor's own word, where it gave one.
     pub raw: Option<Text<'a>>,
+    /// Which of the caller's sequences ended it, where that is known.
+    pub stop: Option<Text<'a>>,
 }
 
 /// Unified end reasons.

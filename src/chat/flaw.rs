@@ -190,7 +190,7 @@ mod tests {
         let mut judge = Judge::new(shape);
         events.into_iter().for_each(|event| judge.event(event));
         assert_eq!(judge.flaw(), None, "it may still become something");
-        judge.event(Event::End { choice: 0, reason: EndReason { kind, raw: None } });
+        judge.event(Event::End { choice: 0, reason: EndReason::plain(kind) });
         judge.flaw()
     }
 

@@ -146,8 +146,7 @@ impl Sink for Fold {
             }
             Event::Usage(usage) => self.usage = Some(usage),
             Event::End { choice, reason } => {
-                let end = EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) };
-                self.choices.get_or_default(choice).end = Some(end);
+                self.choices.get_or_default(choice).end = Some(reason.into_owned());
             }
             Event::Failed(failure) => self.failed = Some(failure),
         }
@@ -181,11 +180,23 @@ impl super::Citation<'_> {
     }
 }
 
-impl EndReason<'_> {
+impl<'a> EndReason<'a> {
+    /// A reason in our word and the vendor's.
+    #[must_use]
+    pub fn new(kind: EndKind, raw: Option<Text<'a>>) -> EndReason<'a> {
+        EndReason { kind, raw, stop: None }
+    }
+
     /// A reason without a vendor's word.
     #[must_use]
     pub fn plain(kind: EndKind) -> EndReason<'static> {
-        EndReason { kind, raw: None }
+        EndReason::new(kind, None)
+    }
+
+    /// The same on its own memory.
+    #[must_use]
+    pub fn into_owned(self) -> EndReason<'static> {
+        EndReason { kind: self.kind, raw: self.raw.map(Text::into_owned), stop: self.stop.map(Text::into_owned) }
     }
 
     /// What a generation that failed ([`EndKind::Error`]) is told as where an error is told.

@@ -22,7 +22,9 @@ pub fn unfold(answer: &Answer<'_>, sink: &mut dyn Sink) {
         sink.event(Event::Usage(usage.clone()));
     }
     for choice in &answer.choices {
-        let reason = EndReason { kind: choice.end.kind, raw: choice.end.raw.as_ref().map(Text::borrowed) };
+        let EndReason { kind, raw, stop } = &choice.end;
+        let reason =
+            EndReason { kind: *kind, raw: raw.as_ref().map(Text::borrowed), stop: stop.as_ref().map(Text::borrowed) };
         sink.event(Event::End { choice: choice.index, reason });
     }
 }
@@ -120,7 +122,7 @@ mod tests {
                 expires_at: None,
             }],
             logprobs: Some(Raw::parse(r#"{"content":[]}"#).expect("json")),
-            end: EndReason { kind: EndKind::ToolCalls, raw: Some(text("tool_use")) },
+            end: EndReason::new(EndKind::ToolCalls, Some(text("tool_use"))),
         };
         let answer = Answer {
             id: text("id"),

@@ -47,9 +47,10 @@ impl Stops {
         self.0.is_empty()
     }
 
-    /// Where the first of them begins in `text`, and where it ends.
-    fn find(&self, text: &str) -> Option<(usize, usize)> {
-        self.0.iter().filter_map(|stop| text.find(stop.as_str()).map(|at| (at, at + stop.len()))).min()
+    /// Where the first of them begins in `text`, and which it is.
+    fn find(&self, text: &str) -> Option<(usize, &str)> {
+        let found = self.0.iter().filter_map(|stop| Some((text.find(stop.as_str())?, stop.as_str())));
+        found.min_by_key(|(start, stop)| (*start, stop.len()))
     }
 
     /// From where on `text` may be the beginning of one.
@@ -67,18 +68,18 @@ impl Stops {
                 Part::Text { text, .. } => {
                     let text = text.decode();
                     let found = self.find(&text);
-                    before += found.map_or(text.len(), |(_, end)| end);
-                    found.and_then(|(start, _)| Some((at, Text::escape(text.get(..start)?).into_owned())))
+                    before += found.map_or(text.len(), |(start, stop)| start + stop.len());
+                    found.and_then(|(start, stop)| Some((at, Text::escape(text.get(..start)?).into_owned(), stop)))
                 }
                 _ => None,
             });
-            if let Some((at, said)) = found {
+            if let Some((at, said, stop)) = found {
                 choice.logprobs = choice.logprobs.as_ref().and_then(|logprobs| until(logprobs, before));
                 choice.parts.truncate(at + 1);
                 if let Some(Part::Text { text, .. }) = choice.parts.last_mut() {
                     *text = said;
                 }
-                choice.end = stopped();
+                choice.end = stopped(stop);
             }
         }
     }
@@ -107,8 +108,9 @@ fn until(logprobs: &Raw<'_>, end: usize) -> Option<Raw<'static>> {
 }
 
 /// As Messages calls it, which alone tells it apart.
-fn stopped() -> EndReason<'static> {
-    EndReason { kind: EndKind::Stop, raw: Some(Text::from_escaped("stop_sequence")) }
+fn stopped(stop: &str) -> EndReason<'static> {
+    let raw = Some(Text::from_escaped("stop_sequence"));
+    EndReason { kind: EndKind::Stop, raw, stop: Some(Text::escape_owned(stop.to_owned())) }
 }
 
 /// Ends a stream at the first of them.
@@ -120,8 +122,8 @@ pub struct Cut {
 #[derive(Default)]
 struct State {
     stops: Stops,
-    /// Choices that have ended here.
-    over: Vec<u32>,
+    /// Choices that have ended here, and what ended them.
+    over: Vec<(u32, String)>,
     /// By choice and block, the end of a text that may be the beginning of a stop.
     held: Vec<((u32, u32), String)>,
     /// By choice and block, what was begun before any stop and has not ended.
@@ -154,9 +156,13 @@ impl StreamDecoder for Cut {
 
 impl State {
     fn take(&mut self, event: Event<'_>, sink: &mut dyn Sink) {
-        let is_over = choice_of(&event).is_some_and(|choice| self.over.contains(&choice));
+        let over = choice_of(&event).and_then(|choice| self.over.iter().find(|(known, _)| *known == choice));
+        let is_over = over.is_some();
         match event {
-            Event::End { choice, .. } if is_over => sink.event(Event::End { choice, reason: stopped() }),
+            Event::End { choice, reason } => {
+                let reason = over.map_or(reason, |(_, stop)| stopped(stop));
+                sink.event(Event::End { choice, reason });
+            }
             // A call made before the stop is told whole: half of it is of no use.
             Event::ToolCallDelta { choice, block, .. } | Event::BlockSignature { choice, block, .. }
                 if is_over && self.open.contains(&(choice, block)) =>
@@ -195,9 +201,9 @@ impl State {
         let end = found.map_or_else(|| self.stops.may_begin(held), |(start, _)| start);
         let rest = held.split_off(end);
         say(choice, block, std::mem::replace(held, rest), sink);
-        if found.is_some() {
+        if let Some((_, stop)) = found {
             sink.event(Event::BlockEnd { choice, block });
-            self.over.push(choice);
+            self.over.push((choice, stop.to_owned()));
             self.open.retain(|of| *of != (choice, block));
         }
     }

@@ -201,6 +201,7 @@ fn an_answer_ends_where_its_caller_says_though_the_model_goes_on() {
         let answer = read(&response.body);
         assert_eq!(answer["content"], json!([{"type": "text", "text": "<block>no"}]), "{model}");
         assert_eq!((&answer["stop_reason"], &answer["usage"]["output_tokens"]), (&json!("stop_sequence"), &json!(12)));
+        assert_eq!(answer["stop_sequence"], "</block>", "{model}");
     }
 
     for length in 1..=SAID.len() {
@@ -228,6 +229,49 @@ fn an_answer_ends_where_its_caller_says_though_the_model_goes_on() {
             (&end["delta"]["stop_reason"], &end["usage"]["output_tokens"]),
             (&json!("stop_sequence"), &json!(12))
         );
+        assert_eq!(end["delta"]["stop_sequence"], "</block>");
+    }
+}
+
+/// vLLM says which stop ended an answer in `stop_reason`, SGLang in `matched_stop`; both say there by number that it was a
+/// token, and Claude's own words stand there in front of some models.
+#[test]
+fn a_stop_that_the_provider_names_is_told() {
+    let own = r#"{"version":1,"failover":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
+    let body = |more: &str| {
+        format!(
+            r#"{{"model":"own/llama","max_tokens":9,"stop_sequences":["</b>"],"messages":[{{"role":"user","content":"Hi"}}]{more}}}"#
+        )
+    };
+    let none = json!(["end_turn", null]);
+    let which = json!(["stop_sequence", "</b>"]);
+    let cases = [
+        (json!({"stop_reason": "</b>"}), &which),
+        (json!({"matched_stop": "</b>", "stop_reason": null}), &which),
+        (json!({"stop_reason": 154_827, "matched_stop": 1}), &none),
+        (json!({"stop_reason": "end_turn"}), &none),
+    ];
+    for (named, told) in cases {
+        let choice = |key: &str, said: Value| {
+            let mut choice = json!({"index": 0, key: said, "finish_reason": "stop"});
+            choice.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
+            json!({"id": "c", "choices": [choice]}).to_string()
+        };
+        let mut world = World::with(latchkey::keys::Key::default(), Some(own));
+        let (id, step) = world.post("/v1/messages", &body(""));
+        sent(step);
+        let whole = choice("message", json!({"role": "assistant", "content": "<b>no"}));
+        let answer = read(&world.answer(id, 200, &[], &whole).body);
+        assert_eq!(&json!([answer["stop_reason"], answer["stop_sequence"]]), told, "{named}");
+
+        let (id, step) = world.post("/v1/messages", &body(r#","stream":true"#));
+        sent(step);
+        let chunk = format!("data: {}\n\ndata: [DONE]\n\n", choice("delta", json!({"content": "<b>no"})));
+        let streamed = world.stream(id, &[chunk.as_bytes()], Input::End);
+        let end = streamed.text.lines().filter_map(|line| read_chunk(line.strip_prefix("data: ")?));
+        let end = end.map(|event| event["delta"].clone()).find(|delta| delta.get("stop_reason").is_some());
+        let end = end.expect("an end");
+        assert_eq!(&json!([end["stop_reason"], end["stop_sequence"]]), told, "{named}");
     }
 }
 

@@ -67,6 +67,22 @@ fn a_stream_that_is_only_labelled_as_json_is_one() {
     assert_eq!(streamed(&response), ("Hello".to_owned(), "stop".to_owned()));
 }
 
+/// A host that cannot stream leaves the writer of Messages to say which stop ended the answer, as it does itself.
+#[test]
+fn which_stop_ended_an_answer_is_told_in_its_stream() {
+    let mut world = World::default();
+    let asked = r#"{"model":"claude-sonnet-4-5","max_tokens":9,"stop_sequences":["\"\u00e9"],"messages":[{"role":"user","content":"Hi"}],"stream":true}"#;
+    let (id, step) = world.post("/v1/messages", asked);
+    sent(step);
+    let end = r#""stop_reason":"stop_sequence","stop_sequence":"\"\u00e9""#;
+    let body = format!(
+        r#"{{"id":"m","type":"message","role":"assistant","model":"m","content":[{{"type":"text","text":"Hello"}}],{end},"usage":{{"input_tokens":3,"output_tokens":2}}}}"#
+    );
+    let response = world.answer(id, 200, &[], &body);
+    let text = String::from_utf8_lossy(&response.body);
+    assert!(text.contains(&format!(r#""delta":{{{end}}}"#)), "{text}");
+}
+
 #[test]
 fn a_legacy_completion_in_one_piece_is_its_own_chunk() {
     let mut world = World::default();

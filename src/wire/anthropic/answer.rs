@@ -41,7 +41,13 @@ pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure
         id: message.id.unwrap_or_default(),
         model: message.model.unwrap_or_default(),
         created: None,
-        choices: vec![Choice { index: 0, parts, media: Vec::new(), logprobs: None, end: EndReason { kind, raw } }],
+        choices: vec![Choice {
+            index: 0,
+            parts,
+            media: Vec::new(),
+            logprobs: None,
+            end: EndReason { kind, raw, stop: message.stop_sequence },
+        }],
         usage: message.usage.and_then(|counts| counts.usage()),
     })
 }

@@ -38,7 +38,7 @@ pub struct Decoder {
     next: u32,
     counts: Counts,
     /// The `stop_reason`, held back until the terminal marker.
-    stop: Option<Stop>,
+    stop: Option<EndReason<'static>>,
     /// A tool of the caller's was called.
     called: bool,
     /// The structured answer has begun.
@@ -54,12 +54,6 @@ enum State {
     Started,
     Ended,
     Failed,
-}
-
-#[derive(Debug)]
-struct Stop {
-    kind: EndKind,
-    raw: String,
 }
 
 /// A block between its start and its end.
@@ -208,13 +202,13 @@ impl Decoder {
 
     fn message_delta(&mut self, delta: Option<Delta<'_>>, counts: Option<Counts>, sink: &mut dyn Sink) {
         self.count(counts, sink);
-        let Some(Delta { stop_reason: Some(reason), stop_details, .. }) = delta else { return };
+        let Some(Delta { stop_reason: Some(reason), stop_sequence, stop_details, .. }) = delta else { return };
         self.close_all(sink);
         let kind = end::kind(reason.escaped(), self.called);
         if kind == EndKind::ContentFilter {
             self.explain(stop_details, sink);
         }
-        self.stop = Some(Stop { kind, raw: reason.escaped().to_owned() });
+        self.stop = Some(EndReason { kind, raw: Some(reason), stop: stop_sequence }.into_owned());
     }
 
     /// Says why the model refused, where the provider does.
@@ -232,11 +226,7 @@ impl Decoder {
     fn message_stop(&mut self, sink: &mut dyn Sink) {
         self.close_all(sink);
         self.state = State::Ended;
-        let stop = self.stop.take();
-        let reason = match &stop {
-            Some(Stop { kind, raw }) => EndReason { kind: *kind, raw: Some(Text::from_escaped(raw.as_str())) },
-            None => EndReason::plain(EndKind::Other),
-        };
+        let reason = self.stop.take().unwrap_or_else(|| EndReason::plain(EndKind::Other));
         sink.event(Event::End { choice: 0, reason });
     }
 

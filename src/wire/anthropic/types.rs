@@ -14,11 +14,14 @@ pub(super) struct Message<'a> {
     /// Each is read by its own kind, so that one of a new kind cannot make the answer unreadable.
     pub content: Option<Vec<&'a serde_json::value::RawValue>>,
     pub stop_reason: Option<Text<'a>>,
+    pub stop_sequence: Option<Text<'a>>,
     pub stop_details: Option<StopDetails<'a>>,
     pub usage: Option<Counts>,
     pub error: Option<Error<'a>>,
 }
-readable! { Message<'a> { kind = "type", id, model, content, stop_reason, stop_details, usage, error } }
+readable! { Message<'a> {
+    kind = "type", id, model, content, stop_reason, stop_sequence, stop_details, usage, error,
+} }
 
 /// One event of a stream. All events share this shape: which fields there are follows from `type`.
 #[derive(Debug, Default)]
@@ -68,9 +71,12 @@ pub(super) struct Delta<'a> {
     pub signature: Option<Text<'a>>,
     pub citation: Option<Citation<'a>>,
     pub stop_reason: Option<Text<'a>>,
+    pub stop_sequence: Option<Text<'a>>,
     pub stop_details: Option<StopDetails<'a>>,
 }
-readable! { Delta<'a> { kind = "type", text, partial_json, thinking, signature, citation, stop_reason, stop_details } }
+readable! { Delta<'a> {
+    kind = "type", text, partial_json, thinking, signature, citation, stop_reason, stop_sequence, stop_details,
+} }
 
 /// A citation of any of the five kinds: of a web page, a search result, or a place in a document of the prompt.
 #[derive(Debug, Default)]

@@ -37,7 +37,7 @@ pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure
         id: Text::EMPTY,
         model: Text::EMPTY,
         created: None,
-        choices: vec![Choice { index: 0, parts, media, logprobs: None, end: EndReason { kind, raw } }],
+        choices: vec![Choice { index: 0, parts, media, logprobs: None, end: EndReason::new(kind, raw) }],
         usage: answer.usage.and_then(|counts| counts.usage(tier)),
     })
 }

@@ -211,7 +211,7 @@ impl Decoder {
         self.open.drain(..).for_each(|open| close(&open, &mut self.answer, sink));
         self.state = State::Stopped;
         let kind = ending::kind(reason.as_ref().map_or("", Text::escaped), self.called);
-        sink.event(Event::End { choice: 0, reason: EndReason { kind, raw: reason } });
+        sink.event(Event::End { choice: 0, reason: EndReason::new(kind, reason) });
     }
 
     fn take(&mut self, kind: &str, event: StreamEvent<'_>, sink: &mut dyn Sink) -> Decoded {

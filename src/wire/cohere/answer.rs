@@ -29,7 +29,7 @@ pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure
             parts: parts(message),
             media: Vec::new(),
             logprobs: None,
-            end: EndReason { kind, raw },
+            end: EndReason::new(kind, raw),
         }],
         usage: answer.usage.and_then(|counts| counts.usage()),
     })

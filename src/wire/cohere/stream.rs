@@ -191,7 +191,7 @@ impl Decoder {
         self.close(|_| true, sink);
         self.state = State::Ended;
         let kind = finish_reason.as_ref().map_or(EndKind::Other, |reason| ending::kind(reason.escaped()));
-        sink.event(Event::End { choice: 0, reason: EndReason { kind, raw: finish_reason } });
+        sink.event(Event::End { choice: 0, reason: EndReason::new(kind, finish_reason) });
     }
 
     fn take(&mut self, event: StreamEvent<'_>, sink: &mut dyn Sink) -> Decoded {

@@ -117,7 +117,7 @@ impl Building {
                 (kind, Some(reason))
             }
         };
-        sink.event(Event::End { choice: self.index, reason: EndReason { kind, raw: reason } });
+        sink.event(Event::End { choice: self.index, reason: EndReason::new(kind, reason) });
     }
 
     /// Parts that are none of these are passed by: code that the provider ran, and what it printed, are retold in

@@ -28,7 +28,7 @@ pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure
     let calls = message.tool_calls.unwrap_or_default();
     let called = !calls.is_empty();
     parts.extend((0u32..).zip(calls).map(|(number, call)| part(call, created_at.escaped(), number)));
-    let end = EndReason { kind: end(body.done_reason.as_ref(), called), raw: body.done_reason };
+    let end = EndReason::new(end(body.done_reason.as_ref(), called), body.done_reason);
     Ok(Answer {
         id: Text::EMPTY,
         model: body.model.unwrap_or_default(),

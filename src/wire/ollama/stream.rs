@@ -116,7 +116,7 @@ impl StreamDecoder for Decoder {
             self.close(sink);
             self.state = State::Ended;
             let kind = end(line.done_reason.as_ref(), self.calls > 0);
-            sink.event(Event::End { choice: 0, reason: EndReason { kind, raw: line.done_reason } });
+            sink.event(Event::End { choice: 0, reason: EndReason::new(kind, line.done_reason) });
         }
         Decoded::Taken
     }

@@ -59,5 +59,5 @@ pub fn reason<'a>(word: Option<Text<'a>>, native: Option<Text<'a>>, calls_tools:
         EndKind::Stop if calls_tools => EndKind::ToolCalls,
         kind => kind,
     };
-    EndReason { kind, raw: native.or(word) }
+    EndReason::new(kind, native.or(word))
 }

@@ -1,6 +1,6 @@
 //! Reads a stream: chunks in, events out.
 
-use crate::chat::{BlockKind, Event, Sink, Usage};
+use crate::chat::{BlockKind, EndKind, EndReason, Event, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::{Raw, Text, readable};
 use crate::provider::Quirks;
@@ -73,6 +73,7 @@ struct Progress {
     blocks: Blocks,
     finish: Option<Text<'static>>,
     native_finish: Option<Text<'static>>,
+    stop: Option<Text<'static>>,
     /// In the last frame that held it, it ended with calls of tools and did not say so.
     hides_calls: bool,
 }
@@ -169,7 +170,8 @@ impl Decoder {
             Some(at) => at,
             None if self.choices.len() < MOST_CHOICES => {
                 let blocks = Blocks::new(index);
-                self.choices.push(Progress { index, blocks, finish: None, native_finish: None, hides_calls: false });
+                let (finish, native_finish, stop) = (None, None, None);
+                self.choices.push(Progress { index, blocks, finish, native_finish, stop, hides_calls: false });
                 self.choices.len() - 1
             }
             None => return Err(Decoded::Corrupt(format!("more than {MOST_CHOICES} choices"))),
@@ -203,6 +205,12 @@ impl Decoder {
         if let Some(native) = choice.native_finish_reason.filter(|native| !native.is_empty()) {
             progress.native_finish = Some(native.into_owned());
         }
+        // Some put another word for the end there.
+        let is_word = |stop: &Text<'_>| finish::read(stop.escaped()) != EndKind::Other;
+        if let Some(stop) = choice.stop_reason.or(choice.matched_stop).filter(|stop| !stop.is_empty() && !is_word(stop))
+        {
+            progress.stop = Some(stop.into_owned());
+        }
         Ok(())
     }
 
@@ -228,8 +236,9 @@ impl Decoder {
         sorted::sort_by_key(&mut self.choices, |choice| choice.index);
         for progress in &mut self.choices {
             progress.blocks.end(&self.answer_id, sink);
-            let reason =
-                finish::reason(progress.finish.take(), progress.native_finish.take(), progress.blocks.calls_tools());
+            let (finish, native) = (progress.finish.take(), progress.native_finish.take());
+            let reason = finish::reason(finish, native, progress.blocks.calls_tools());
+            let reason = EndReason { stop: progress.stop.take(), ..reason };
             sink.event(Event::End { choice: progress.index, reason });
         }
     }

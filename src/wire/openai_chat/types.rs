@@ -45,13 +45,17 @@ pub struct Choice<'a> {
     pub text: Option<Text<'a>>,
     pub finish_reason: Option<Text<'a>>,
     pub native_finish_reason: Option<Text<'a>>,
+    /// The stop that ended it: vLLM's word (`synthetic.vllm`), by number where it was a token.
+    pub stop_reason: Option<Text<'a>>,
+    /// The same, SGLang's (`azure.chat-stream.880fb31cf5`).
+    pub matched_stop: Option<Text<'a>>,
     pub logprobs: Option<Raw<'a>>,
     /// Where one vendor keeps the usage of a stream: `synthetic.moonshot`.
     pub usage: Option<Raw<'a>>,
 }
 readable! { Choice<'a> {
-    index: count, delta, message, text: text, finish_reason: text, native_finish_reason: text, logprobs: object,
-    usage: object,
+    index: count, delta, message, text: text, finish_reason: text, native_finish_reason: text, stop_reason: text,
+    matched_stop: text, logprobs: object, usage: object,
 } }
 
 /// What the model says, whole or in part.

@@ -19,7 +19,7 @@ pub(super) fn reason<'a>(response: &Response<'a>, called: bool) -> EndReason<'a>
         (Some("cancelled"), _) => EndKind::Error,
         _ => EndKind::Other,
     };
-    EndReason { kind, raw: why.or(status) }
+    EndReason::new(kind, why.or(status))
 }
 
 /// The failure that an answer reports of itself.

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::answer::{BREAK, logprobs, picture, read_item};
 use super::types::{Annotation, Content, Item, Response, StreamEvent};
 use super::{encrypted, ending, usage};
-use crate::chat::{BlockKind, EndReason, Event, Sink, Usage};
+use crate::chat::{BlockKind, Event, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::{Raw, Text};
 use crate::provider::Quirks;
@@ -309,8 +309,7 @@ impl Decoder {
             sink.event(Event::Usage(usage));
         }
         self.state = State::Ended;
-        let EndReason { kind, raw } = ending::reason(&response, self.called);
-        sink.event(Event::End { choice: 0, reason: EndReason { kind, raw } });
+        sink.event(Event::End { choice: 0, reason: ending::reason(&response, self.called) });
         Decoded::Taken
     }
 

@@ -23,7 +23,7 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
     let end = answer.choices.first().map_or(&plain, |choice| &choice.end);
     let refusal = parts.iter().find_map(|part| if let Part::Refusal { text } = part { Some(text) } else { None });
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
-    write_end(stop_reason(end, calls, refusal)?, refusal, &mut message);
+    write_end(stop_reason(end, calls, refusal)?, end.stop.as_ref(), refusal, &mut message);
     message.object("usage", |object| usage::write(closing, object));
     if let Some(latchkey) = &closing.latchkey {
         message.raw("latchkey", latchkey);
@@ -60,7 +60,7 @@ pub(super) fn stop_reason(
     Ok(match end.kind {
         _ if refusal.is_some() => "refusal",
         EndKind::Stop | EndKind::Other | EndKind::ToolCalls if calls => "tool_use",
-        EndKind::Stop if own == Some("stop_sequence") => "stop_sequence",
+        EndKind::Stop if end.stop.is_some() || own == Some("stop_sequence") => "stop_sequence",
         EndKind::Length if own == Some("model_context_window_exceeded") => "model_context_window_exceeded",
         EndKind::Length => "max_tokens",
         EndKind::ContentFilter => "refusal",
@@ -71,8 +71,12 @@ pub(super) fn stop_reason(
 }
 
 /// Writes `stop_reason`, `stop_sequence` and, of a refusal, `stop_details`.
-pub(super) fn write_end(reason: &str, refusal: Option<&Text<'_>>, object: &mut Object<'_>) {
-    object.string("stop_reason", reason).null("stop_sequence");
+pub(super) fn write_end(reason: &str, stop: Option<&Text<'_>>, refusal: Option<&Text<'_>>, object: &mut Object<'_>) {
+    object.string("stop_reason", reason);
+    match stop.filter(|_| reason == "stop_sequence") {
+        Some(stop) => object.text("stop_sequence", stop),
+        None => object.null("stop_sequence"),
+    };
     if let Some(text) = refusal {
         object.object("stop_details", |details| {
             details.string("type", "refusal").null("category").text("explanation", text);

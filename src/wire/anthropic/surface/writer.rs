@@ -347,7 +347,7 @@ impl Sink for Writer {
             Event::BlockEnd { choice: 0, block } => self.close_block(block),
             Event::Usage(usage) => self.usage = Some(usage),
             Event::End { choice: 0, reason } => {
-                self.end = Some(EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) });
+                self.end = Some(reason.into_owned());
             }
             // There is one choice and no media; failures are the gateway's to tell.
             _ => {}
@@ -366,12 +366,13 @@ impl StreamWriter for Writer {
             Ok(reason) => reason,
             Err(failure) => return self.fail(&failure, closing),
         };
-        let Writer { refusal, out, .. } = self;
+        let Writer { end, refusal, out, .. } = self;
+        let stop = end.as_ref().and_then(|end| end.stop.as_ref());
         sse::write_object(
             "message_delta",
             |event| {
                 event.object("delta", |delta| {
-                    reply::write_end(reason, refusal.as_ref(), delta);
+                    reply::write_end(reason, stop, refusal.as_ref(), delta);
                 });
                 event.object("usage", |object| usage::write(closing, object));
                 if let Some(latchkey) = &closing.latchkey {

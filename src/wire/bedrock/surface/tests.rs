@@ -84,7 +84,7 @@ fn what_the_caller_found_and_guards_reaches_models_of_others() {
 
 #[test]
 fn a_call_is_waited_for_whatever_word_its_answer_ended_with() {
-    let end = EndReason { kind: EndKind::Other, raw: Some(Text::escape("odd")) };
+    let end = EndReason::new(EndKind::Other, Some(Text::escape("odd")));
     assert_eq!(reply::stop_reason(&end, true, false), "tool_use");
     assert_eq!(reply::stop_reason(&end, false, false), "end_turn");
 }

@@ -237,7 +237,7 @@ impl Sink for Writer {
             }
             Event::BlockEnd { choice: 0, block } => self.end_block(block),
             Event::End { choice: 0, reason } => {
-                self.end = Some(EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) });
+                self.end = Some(reason.into_owned());
             }
             // There is one choice; usage comes with the end, and failures are the gateway's to tell.
             _ => {}

@@ -164,7 +164,7 @@ impl Sink for Writer {
             Event::MediaDelta { choice, media } => self.part(choice, |part| reply::write_media(&media, part)),
             Event::BlockEnd { choice, block } => self.end_block(choice, block),
             Event::End { choice, reason } => {
-                let reason = EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) };
+                let reason = reason.into_owned();
                 self.candidates.get_or_default(choice).end = Some(reason);
             }
             Event::LogprobsDelta { choice, logprobs: given } => {

@@ -343,7 +343,7 @@ fn a_callers_own_search_for_tools_is_a_function_elsewhere() {
 /// A generation that failed looks finished to nobody.
 #[test]
 fn an_answer_that_ended_in_an_error_says_so() {
-    let end = || EndReason { kind: EndKind::Error, raw: Some(text("MALFORMED_FUNCTION_CALL")) };
+    let end = || EndReason::new(EndKind::Error, Some(text("MALFORMED_FUNCTION_CALL")));
     let mut writer = Writer::new(naming("{}"));
     writer.event(Event::Start { id: text("a"), model: text("gemini"), created: None });
     writer.event(Event::End { choice: 0, reason: end() });

@@ -421,7 +421,7 @@ impl Sink for Writer {
                 }
             }
             Event::End { choice: 0, reason } => {
-                self.end = Some(EndReason { kind: reason.kind, raw: reason.raw.map(Text::into_owned) });
+                self.end = Some(reason.into_owned());
                 self.settle();
             }
             // There is one choice; failures are the gateway's to tell.
