@@ -110,8 +110,15 @@ fn tools_with_letters_that_the_target_does_not_know_are_called_by_their_own() {
 fn why_an_answer_ended_is_said_in_openais_words() {
     let own = r#"{"version":1,"failover":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
     let body = |more: &str| format!(r#"{{"model":"own/llama","messages":[{{"role":"user","content":"Hi"}}]{more}}}"#);
-    let words =
-        [("eos", "stop"), ("sensitive", "content_filter"), ("max_tokens", "length"), ("tool_calls", "tool_calls")];
+    let words = [
+        ("eos", "stop"),
+        ("sensitive", "content_filter"),
+        ("max_tokens", "length"),
+        ("tool_calls", "tool_calls"),
+        // Gemini's endpoint for Chat Completions says which filter it was.
+        ("content_filter: RECITATION", "content_filter"),
+        ("function_call_filter: MALFORMED_FUNCTION_CALL", "error"),
+    ];
     for (word, known) in words {
         let mut world = World::with(latchkey::keys::Key::default(), Some(own));
         let (id, step) = world.chat(&body(""));
@@ -172,6 +179,38 @@ fn each_choice_that_calls_tools_says_so() {
         .filter(|reason| !reason.is_null())
         .collect();
     assert_eq!(reasons, ["tool_calls", "tool_calls", "stop"], "{}", streamed.text);
+}
+
+/// A word that nobody knows says no more than that the answer is over, on every surface: Gemini CLI warns of `OTHER`.
+#[test]
+fn an_end_in_an_unknown_word_is_an_end() {
+    let own = r#"{"version":1,"failover":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
+    let hi = r#"[{"role":"user","content":"Hi"}]"#;
+    let cases = [
+        ("/v1/messages", format!(r#"{{"model":"own/m","max_tokens":9,"messages":{hi}}}"#), "/stop_reason", "end_turn"),
+        ("/v1/responses", format!(r#"{{"model":"own/m","input":{hi}}}"#), "/status", "completed"),
+        ("/v2/chat", format!(r#"{{"model":"own/m","messages":{hi}}}"#), "/finish_reason", "COMPLETE"),
+        (
+            "/v1beta/models/own/m:generateContent",
+            r#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#.to_owned(),
+            "/candidates/0/finishReason",
+            "STOP",
+        ),
+        (
+            "/model/own%2Fm/converse",
+            r#"{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}"#.to_owned(),
+            "/stopReason",
+            "end_turn",
+        ),
+    ];
+    for (path, body, place, told) in cases {
+        let mut world = World::with(latchkey::keys::Key::default(), Some(own));
+        let (id, step) = world.post(path, &body);
+        sent(step);
+        let choice = json!({"index": 0, "message": {"role": "assistant", "content": "Hey"}, "finish_reason": "end"});
+        let answer = read(&world.answer(id, 200, &[], &json!({"id": "c", "choices": [choice]}).to_string()).body);
+        assert_eq!(answer.pointer(place), Some(&json!(told)), "{answer}");
+    }
 }
 
 fn read_chunk(event: &str) -> Option<Value> {

@@ -41,6 +41,7 @@ pub(super) fn end_kind(finish_reason: &str, has_calls: bool) -> EndKind {
         "MAX_TOKENS" => EndKind::Length,
         "SAFETY"
         | "RECITATION"
+        | "LANGUAGE"
         | "BLOCKLIST"
         | "PROHIBITED_CONTENT"
         | "SPII"
@@ -70,6 +71,7 @@ mod tests {
             ("STOP", true, EndKind::ToolCalls),
             ("MAX_TOKENS", true, EndKind::Length),
             ("SAFETY", false, EndKind::ContentFilter),
+            ("LANGUAGE", false, EndKind::ContentFilter),
             ("MALFORMED_FUNCTION_CALL", false, EndKind::Error),
             ("SOMETHING_NEW", false, EndKind::Other),
         ] {

@@ -6,7 +6,9 @@ use crate::json::Text;
 /// Our word for what an upstream wrote. Unknown words are [`EndKind::Other`]: new ones keep coming.
 #[must_use]
 pub fn read(word: &str) -> EndKind {
-    match word.to_ascii_lowercase().as_str() {
+    let word = word.to_ascii_lowercase();
+    // Gemini says behind it which filter it was: `content_filter: RECITATION`.
+    match word.split_once(':').map_or(word.as_str(), |(word, _)| word) {
         // `eos`: together.chat-stream.8ccea12f32; `eos_token`: huggingface.chat-stream.535199531c.
         "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "complete" => EndKind::Stop,
         // `model_length` is Mistral's, for the end of the context.
@@ -15,8 +17,9 @@ pub fn read(word: &str) -> EndKind {
         "tool_calls" | "tool_call" | "function_call" | "tool_use" => EndKind::ToolCalls,
         // `sensitive` is Z.ai's.
         "content_filter" | "safety" | "refusal" | "sensitive" => EndKind::ContentFilter,
-        // `abort` is vLLM's and SGLang's, `network_error` Z.ai's, the last DeepSeek's.
-        "error" | "abort" | "network_error" | "insufficient_system_resource" => EndKind::Error,
+        // `abort` is vLLM's and SGLang's, `network_error` Z.ai's, the next DeepSeek's, and the last Gemini's for a call that it
+        // cannot read.
+        "error" | "abort" | "network_error" | "insufficient_system_resource" | "function_call_filter" => EndKind::Error,
         _ => EndKind::Other,
     }
 }

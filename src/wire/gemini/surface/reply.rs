@@ -73,10 +73,10 @@ pub(super) fn write_end(end: &EndReason<'_>, refusal: Option<&Text<'_>>, candida
     let reason = match (end.kind, own) {
         _ if refusal.is_some() && end.kind != EndKind::ContentFilter => "SAFETY",
         (_, Some(own)) => own,
-        (EndKind::Stop | EndKind::ToolCalls | EndKind::Paused, _) => "STOP",
+        (EndKind::Stop | EndKind::ToolCalls | EndKind::Paused | EndKind::Other, _) => "STOP",
         (EndKind::Length, _) => "MAX_TOKENS",
         (EndKind::ContentFilter, _) => "SAFETY",
-        (EndKind::Error | EndKind::Other, _) => "OTHER",
+        (EndKind::Error, _) => "OTHER",
     };
     candidate.string("finishReason", reason);
     if let Some(text) = refusal {
