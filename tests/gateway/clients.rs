@@ -423,6 +423,94 @@ fn a_search_goes_where_the_model_can_search() {
     }
 }
 
+/// Claude's words in blocks that begin wherever its sources change: what is read of the last message alone (`codex exec`, the
+/// Agents SDK's `final_output`) was the end of a sentence.
+#[test]
+fn a_sentence_with_sources_is_one_message() {
+    let source = |url: &str| json!({"type": "web_search_result_location", "url": url, "title": "T", "cited_text": "q", "encrypted_index": "x"});
+    let text = |said: &str, urls: &[&str]| {
+        let citations: Vec<Value> = urls.iter().map(|url| source(url)).collect();
+        json!({"type": "text", "text": said, "citations": citations})
+    };
+    let blocks = [
+        json!({"type": "text", "text": "Löoking."}),
+        json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}),
+        json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": []}),
+        json!({"type": "text", "text": "It is "}),
+        text("wärm", &["https://a", "https://b"]),
+        json!({"type": "text", "text": ", and "}),
+        text("dry.", &["https://c"]),
+    ];
+    let usage = json!({"input_tokens": 5, "output_tokens": 9});
+    let whole = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": blocks, "stop_reason": "end_turn", "usage": usage});
+    let event = |event: Value| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap());
+    let mut events =
+        vec![event(json!({"type": "message_start", "message": {"id": "msg_1", "model": "m", "usage": usage}}))];
+    for (index, block) in blocks.iter().enumerate() {
+        let delta = |delta: Value| event(json!({"type": "content_block_delta", "index": index, "delta": delta}));
+        let mut empty = block.clone();
+        if block["type"] == "text" {
+            (empty["text"], empty["citations"]) = (json!(""), json!([]));
+        }
+        events.push(event(json!({"type": "content_block_start", "index": index, "content_block": empty})));
+        let sources = block["citations"].as_array().into_iter().flatten();
+        events.extend(sources.map(|source| delta(json!({"type": "citations_delta", "citation": source}))));
+        for letter in block["text"].as_str().unwrap_or_default().chars() {
+            events.push(delta(json!({"type": "text_delta", "text": letter})));
+        }
+        events.push(event(json!({"type": "content_block_stop", "index": index})));
+    }
+    events.push(event(json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage})));
+    events.push(event(json!({"type": "message_stop"})));
+    let pieces: Vec<&[u8]> = events.iter().map(String::as_bytes).collect();
+
+    let places = |annotations: &Value, before: u64| -> Vec<(String, u64, u64)> {
+        let places = annotations.as_array().unwrap().iter().map(|annotation| {
+            let of = annotation.get("url_citation").unwrap_or(annotation);
+            let place = |key: &str| of[key].as_u64().unwrap() - before;
+            (of["url"].as_str().unwrap().to_owned(), place("start_index"), place("end_index"))
+        });
+        places.collect()
+    };
+    let expected: Vec<(String, u64, u64)> = [("https://a", 6, 10), ("https://b", 6, 10), ("https://c", 16, 20)]
+        .map(|(url, start, end)| (url.to_owned(), start, end))
+        .into();
+    let model = "anthropic/claude-sonnet-4-5";
+    let asked = |path: &str, stream: bool| match path {
+        "/v1/responses" => json!({"model": model, "input": "Hi", "stream": stream}).to_string(),
+        _ => json!({"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}).to_string(),
+    };
+    let ask = |path: &str, stream: bool| {
+        let mut world = world();
+        let (id, step) = world.post(path, &asked(path, stream));
+        sent(step);
+        if stream {
+            let streamed = world.stream(id, &pieces, Input::End);
+            let data = streamed.text.lines().filter_map(|line| read_chunk(line.strip_prefix("data: ")?));
+            data.collect::<Vec<Value>>()
+        } else {
+            vec![read(&world.answer(id, 200, &[], &whole.to_string()).body)]
+        }
+    };
+
+    for stream in [false, true] {
+        let told = ask("/v1/responses", stream);
+        let last = told.last().unwrap();
+        let output = last.get("response").unwrap_or(last)["output"].as_array().unwrap().clone();
+        let said: Vec<&Value> = output.iter().map(|item| &item["content"][0]["text"]).collect();
+        assert_eq!(said, ["Löoking.", "It is wärm, and dry."], "{stream}");
+        assert_eq!(places(&output[1]["content"][0]["annotations"], 0), expected, "{stream}");
+    }
+    let told = ask("/v1/chat/completions", false);
+    let message = &told[0]["choices"][0]["message"];
+    assert_eq!(message["content"], "Löoking.It is wärm, and dry.");
+    assert_eq!(places(&message["annotations"], 8), expected);
+    let streamed = ask("/v1/chat/completions", true);
+    let deltas = streamed.iter().map(|chunk| &chunk["choices"][0]["delta"]);
+    let annotations = deltas.filter_map(|delta| delta["annotations"].as_array()).flatten().cloned().collect();
+    assert_eq!(places(&Value::Array(annotations), 8), expected);
+}
+
 /// What one gateway hands to the next: "`tool_use` ids must be unique" (<https://github.com/BerriAI/litellm/issues/23510>).
 #[test]
 fn a_call_in_the_words_of_two_protocols_is_one() {

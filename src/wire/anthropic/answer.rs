@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::types::{Block, Kind, Message};
 use super::{end, error, signature};
-use crate::chat::{Answer, Arguments, Choice, EndKind, EndReason, Part, SignatureRole};
+use crate::chat::{Answer, Arguments, Choice, Citation, EndKind, EndReason, Part, SignatureRole};
 use crate::failure::Failure;
 use crate::json::{Raw, Text};
 use crate::provider::Quirks;
@@ -26,8 +26,31 @@ pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure
     }
     let content = message.content.ok_or_else(|| Failure::bad_answer("The provider's answer has no content."))?;
     let mut parts = Vec::with_capacity(content.len());
+    // Claude begins a block of text wherever its sources change, within sentences.
+    let mut said = None;
     for block in content {
-        parts.extend(part(block)?);
+        match (part(block)?, said.zip(parts.last_mut())) {
+            (Some(Part::Text { text: more, citations: sources, .. }), before) => {
+                let start = before.as_ref().map_or(0, |(said, _)| *said);
+                let end = start + more.decode().chars().count() as u64;
+                said = Some(end);
+                let sources = sources.into_iter().map(|it| Citation { start: Some(start), end: Some(end), ..it });
+                match before {
+                    Some((_, Part::Text { text, citations, .. })) => {
+                        text.push(&more);
+                        citations.extend(sources);
+                    }
+                    _ => {
+                        let citations = sources.collect();
+                        parts.push(Part::Text { text: more, citations, cache: None, signature: None });
+                    }
+                }
+            }
+            (other, _) => {
+                said = None;
+                parts.extend(other);
+            }
+        }
     }
     let called = keep_structured(&mut parts);
     let raw = message.stop_reason;

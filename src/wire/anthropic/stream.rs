@@ -4,10 +4,10 @@
 //! `anthropic.tools-stream.422926529b` (a tool without arguments), `anthropic.document-stream.aa3333f3c9` (citations),
 //! `openrouter.chat-stream.01932930f2` (null counts, `[DONE]` after the end).
 
-use super::types::{Block, Citation, Delta, Glance, Head, Kind, StopDetails, StreamEvent};
+use super::types::{Block, Delta, Glance, Head, Kind, StopDetails, StreamEvent};
 use super::usage::Counts;
 use super::{end, error, signature};
-use crate::chat::{BlockKind, EndKind, EndReason, Event, SignatureRole, Sink};
+use crate::chat::{BlockKind, Citation, EndKind, EndReason, Event, SignatureRole, Sink};
 use crate::failure::Failure;
 use crate::json::{Raw, Text};
 use crate::provider::Quirks;
@@ -34,6 +34,8 @@ const KNOWN_DELTAS: &[&str] =
 #[derive(Debug, Default)]
 pub struct Decoder {
     open: Vec<Open>,
+    /// A text block that the provider has ended. Claude begins another wherever its sources change, within sentences.
+    said: Option<Open>,
     /// The number of the next block, which counts only those that the hub knows.
     next: u32,
     counts: Counts,
@@ -68,7 +70,7 @@ struct Open {
 
 #[derive(Debug)]
 enum Holds {
-    Text,
+    Text(Said),
     Reasoning,
     /// A call's arguments, or the structured answer that came as one.
     Input {
@@ -81,6 +83,35 @@ enum Holds {
     },
     /// Something that only the provider's own tools need.
     Nothing,
+}
+
+/// What is known of a text.
+#[derive(Debug, Default)]
+struct Said {
+    /// Where the provider's block began in it, in characters.
+    start: u64,
+    /// How long it is by now.
+    end: u64,
+    /// Sources of the provider's block, which come before its words.
+    citations: Vec<Citation<'static>>,
+}
+
+impl Said {
+    fn text(&mut self, block: u32, text: Option<Text<'_>>, sink: &mut dyn Sink) {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            self.end += text.decode().chars().count() as u64;
+            sink.event(Event::TextDelta { choice: 0, block, text });
+        }
+    }
+
+    /// The provider's block has ended.
+    fn cite(&mut self, block: u32, sink: &mut dyn Sink) {
+        for citation in self.citations.drain(..) {
+            let citation = Citation { start: Some(self.start), end: Some(self.end), ..citation };
+            sink.event(Event::BlockCitation { choice: 0, block, citation });
+        }
+        self.start = self.end;
+    }
 }
 
 impl Decoder {
@@ -111,18 +142,38 @@ impl Decoder {
         }
     }
 
-    fn block_start(&mut self, index: u32, given: Block<'_>, sink: &mut dyn Sink) -> Decoded {
+    fn block_start(&mut self, index: u32, mut given: Block<'_>, sink: &mut dyn Sink) -> Decoded {
         if self.open.len() >= MAX_OPEN {
             return Decoded::Corrupt("too many blocks are open at once".to_owned());
         }
         self.block_stop(index, sink);
+        let (is_text, words, sources) = (given.kind.is("text"), given.text.take(), given.citations.take());
+        let open = match self.said.take_if(|said| is_text && said.index.checked_add(1) == Some(index)) {
+            Some(said) => Open { index, ..said },
+            None => {
+                self.close_said(sink);
+                let block = self.next;
+                let holds = self.begin(given, sink);
+                if !matches!(holds, Holds::Nothing) {
+                    self.next += 1;
+                }
+                Open { index, block, holds }
+            }
+        };
+        self.open.push(open);
+        if let Some(Open { block, holds: Holds::Text(said), .. }) = self.open.last_mut() {
+            said.text(*block, words, sink);
+            said.citations.extend(sources.into_iter().flatten().map(|source| source.into_hub().into_owned()));
+        }
+        Decoded::Taken
+    }
+
+    fn begin(&mut self, given: Block<'_>, sink: &mut dyn Sink) -> Holds {
         let (choice, block) = (0, self.next);
-        let holds = match given.kind.escaped() {
+        match given.kind.escaped() {
             "text" => {
                 sink.event(Event::BlockStart { choice, block, kind: BlockKind::Text });
-                text(block, given.text, sink);
-                given.citations.into_iter().flatten().for_each(|citation| cite(block, citation, sink));
-                Holds::Text
+                Holds::Text(Said::default())
             }
             "thinking" => {
                 sink.event(Event::BlockStart { choice, block, kind: BlockKind::Reasoning });
@@ -137,12 +188,7 @@ impl Decoder {
             }
             "tool_use" => self.input_start(given, sink),
             _ => Holds::Nothing,
-        };
-        if !matches!(holds, Holds::Nothing) {
-            self.next += 1;
         }
-        self.open.push(Open { index, block, holds });
-        Decoded::Taken
     }
 
     fn input_start(&mut self, given: Block<'_>, sink: &mut dyn Sink) -> Holds {
@@ -170,9 +216,9 @@ impl Decoder {
         let block = open.block;
         match (kind.escaped(), &mut open.holds) {
             (_, Holds::Nothing) => {}
-            ("text_delta", Holds::Text) => text(block, delta.text, sink),
-            ("citations_delta", Holds::Text) => {
-                delta.citation.into_iter().for_each(|citation| cite(block, citation, sink));
+            ("text_delta", Holds::Text(said)) => said.text(block, delta.text, sink),
+            ("citations_delta", Holds::Text(said)) => {
+                said.citations.extend(delta.citation.map(|source| source.into_hub().into_owned()));
             }
             ("thinking_delta", Holds::Reasoning) => reasoning(block, delta.thinking, sink),
             ("signature_delta", Holds::Reasoning) => sign(block, delta.signature, SignatureRole::Signs, sink),
@@ -192,11 +238,23 @@ impl Decoder {
 
     fn block_stop(&mut self, index: u32, sink: &mut dyn Sink) {
         if let Some(at) = self.open.iter().position(|open| open.index == index) {
-            close(self.open.remove(at), &mut self.answer, sink);
+            let mut open = self.open.remove(at);
+            if let Holds::Text(said) = &mut open.holds {
+                said.cite(open.block, sink);
+                self.close_said(sink);
+                self.said = Some(open);
+            } else {
+                close(open, &mut self.answer, sink);
+            }
         }
     }
 
+    fn close_said(&mut self, sink: &mut dyn Sink) {
+        self.said.take().into_iter().for_each(|said| close(said, &mut self.answer, sink));
+    }
+
     fn close_all(&mut self, sink: &mut dyn Sink) {
+        self.close_said(sink);
         self.open.drain(..).for_each(|open| close(open, &mut self.answer, sink));
     }
 
@@ -308,15 +366,10 @@ fn close(open: Open, answer: &mut Unwrapping, sink: &mut dyn Sink) {
             let whole = whole.unwrap_or_else(|| "{}".to_owned());
             input(as_text.then_some(answer), block, Text::escape(&whole), sink);
         }
-        Holds::Input { .. } | Holds::Text | Holds::Reasoning => {}
+        Holds::Text(mut said) => said.cite(block, sink),
+        Holds::Input { .. } | Holds::Reasoning => {}
     }
     sink.event(Event::BlockEnd { choice: 0, block });
-}
-
-fn text(block: u32, text: Option<Text<'_>>, sink: &mut dyn Sink) {
-    if let Some(text) = text.filter(|text| !text.is_empty()) {
-        sink.event(Event::TextDelta { choice: 0, block, text });
-    }
 }
 
 fn reasoning(block: u32, text: Option<Text<'_>>, sink: &mut dyn Sink) {
@@ -337,8 +390,4 @@ fn sign(block: u32, data: Option<Text<'_>>, role: SignatureRole, sink: &mut dyn 
     if let Some(data) = data.filter(|data| !data.is_empty()) {
         sink.event(Event::BlockSignature { choice: 0, block, signature: signature(data, role) });
     }
-}
-
-fn cite(block: u32, citation: Citation<'_>, sink: &mut dyn Sink) {
-    sink.event(Event::BlockCitation { choice: 0, block, citation: citation.into_hub() });
 }

@@ -64,7 +64,15 @@ fn gist(answer: &Answer<'_>) -> Gist {
 fn expected(message: &Value) -> Gist {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut gist = Gist { id: text(&message["id"]), stop: text(&message["stop_reason"]), ..Gist::default() };
+    let mut before = "";
     for block in message["content"].as_array().expect("content") {
+        let follows = std::mem::replace(&mut before, block["type"].as_str().expect("a kind")) == "text";
+        // Blocks of text side by side are one text.
+        if let Some((_, said, _)) = gist.parts.last_mut().filter(|_| follows && before == "text") {
+            gist.citations += block["citations"].as_array().map_or(0, Vec::len);
+            said.push_str(&text(&block["text"]));
+            continue;
+        }
         gist.parts.push(match block["type"].as_str().expect("a kind") {
             "text" => {
                 gist.citations += block["citations"].as_array().map_or(0, Vec::len);

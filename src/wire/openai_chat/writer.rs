@@ -37,6 +37,10 @@ struct Progress {
     thought: Option<(u32, u64)>,
     next_detail: u64,
     images: usize,
+    /// The text block that was last heard of, and the characters before it: its sources count from its own first.
+    text: (u32, u64),
+    /// Characters of text so far.
+    said: u64,
 }
 
 impl Writer {
@@ -120,8 +124,10 @@ impl Writer {
         self.out.extend_from_slice(END_OF_CHUNK);
     }
 
-    fn text(&mut self, choice: u32, text: &Text<'_>) {
-        self.choice(choice, true);
+    fn text(&mut self, choice: u32, block: u32, text: &Text<'_>) {
+        let progress = self.choice(choice, true);
+        progress.before(block);
+        progress.said += text.decode().chars().count() as u64;
         if choice == 0 {
             self.out.extend_from_slice(&self.text_head);
             self.out.extend_from_slice(text.escaped().as_bytes());
@@ -257,6 +263,14 @@ impl Progress {
         }
     }
 
+    /// How many characters stand before a text block.
+    fn before(&mut self, block: u32) -> u64 {
+        if self.text.0 != block {
+            self.text = (block, self.said);
+        }
+        self.text.1
+    }
+
     fn think(&mut self, block: u32) {
         self.thought = Some((block, self.next_detail));
         self.next_detail += 1;
@@ -273,7 +287,7 @@ impl Sink for Writer {
                 }
             }
             Event::ToolCallStart { choice, block, id, name } => self.call(choice, block, &id, &name),
-            Event::TextDelta { choice, text, .. } => self.text(choice, &text),
+            Event::TextDelta { choice, block, text } => self.text(choice, block, &text),
             Event::ReasoningDelta { choice, block, text } => self.reasoning(choice, block, &text),
             Event::RefusalDelta { choice, text, .. } => {
                 self.choice(choice, false);
@@ -283,10 +297,10 @@ impl Sink for Writer {
             }
             Event::ToolCallDelta { choice, block, arguments } => self.arguments(choice, block, &arguments),
             Event::BlockSignature { choice, block, signature } => self.signature(choice, block, &signature),
-            Event::BlockCitation { choice, citation, .. } => {
-                self.choice(choice, true);
+            Event::BlockCitation { choice, block, citation } => {
+                let before = self.choice(choice, true).before(block);
                 self.delta(choice, |delta| {
-                    delta.array("annotations", |list| reply::write_citation(&citation, 0, list));
+                    delta.array("annotations", |list| reply::write_citation(&citation, before, list));
                 });
             }
             Event::MediaDelta { choice, media } => self.media(choice, &media),
