@@ -1,7 +1,7 @@
 use std::rc::Rc;
 
 use crate::chat::{Flaw, Shape, Usage};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Response, Task, failure_response, no_store, surface_of};
 use crate::keys::{Grant, Network, OnAnomaly};
 use crate::observe::Record;
@@ -12,7 +12,7 @@ use crate::route::router::Routed;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::drive::Pipe;
 use crate::wire::error::redact;
-use crate::wire::{Cost, InlinedMedia, Surface};
+use crate::wire::{Closing, Cost, InlinedMedia, Surface};
 
 use super::attempt::{Attempt, Lane};
 use super::escalate::{Judged, PassedOver};
@@ -20,6 +20,7 @@ use super::funds::Funds;
 use super::inner::Inner;
 use super::resume::{Besides, Resume};
 use super::stored::{Memory, Recall, StoredFound};
+use super::stream::stream_head;
 use super::talk::Talk;
 use super::through::Through;
 use super::tried::Tried;
@@ -244,6 +245,17 @@ impl Call {
         // One list of documents is ranked by two paths, in whose words faults are told.
         let is_rerank = self.endpoint == Some(Endpoint::Rerank);
         let surface = if is_rerank { surface_of(&self.incoming.path) } else { self.surface() };
+        // As OpenAI tells it: by this end of a stream Codex knows to make room, and a 400 ends its turn.
+        if let Some(attempt) = self.attempt.as_ref().filter(|_| self.asked.stream)
+            && surface == Surface::OpenAiResponses
+            && failure.kind == Kind::ContextLength
+        {
+            let (layout, mut told) = (self.asked.layout, Vec::new());
+            let mut writer = surface.writer(attempt.naming(self, false, now), layout);
+            writer.fail(failure, &Closing::default());
+            writer.take(&mut told);
+            return self.dress(stream_head(told, layout), now);
+        }
         let mut response = failure_response(failure, surface);
         if self.wishes.explain && response.body.pop() == Some(b'}') {
             let told = self.explanation(None);

@@ -6,7 +6,7 @@ use crate::breaker::View;
 use crate::budget::{KeyStandings, Purses, ledger_of};
 use crate::config::Config;
 use crate::failure::{Failure, Kind};
-use crate::http::{Endpoint, Response, Route, route};
+use crate::http::{Endpoint, Response, Route, route, status_of};
 use crate::json::check_depth;
 use crate::keys::{self, Grant, KeyHash, Secrets};
 use crate::observe::{Ids, RecordBuffer};
@@ -276,7 +276,7 @@ impl Gateway {
         self.note_routed_failure(call, failure);
         // A flood of bad keys must not reach the database.
         if call.grant.is_some() && call.endpoint.is_some() {
-            let record = call.record(response.status, Some(failure), None, None, now);
+            let record = call.record(status_of(failure), Some(failure), None, None, now);
             self.keep_record(call, record);
         }
         call.stage = Stage::Over;

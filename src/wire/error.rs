@@ -73,6 +73,14 @@ const BY_WORDS: &[(&str, Kind)] = &[
     ("context window exceeds limit", Kind::ContextLength),
     // llama.cpp and LM Studio: "the request exceeds the available context size"
     ("exceeds the available context size", Kind::ContextLength),
+    // Z.ai: "Prompt exceeds max length"
+    ("prompt exceeds max length", Kind::ContextLength),
+    // Groq and Cerebras: "Please reduce the length of the messages or completion."
+    ("reduce the length of the messages", Kind::ContextLength),
+    // Copilot: "prompt token count of 9 exceeds the limit of 8"
+    ("prompt token count", Kind::ContextLength),
+    // SGLang: "The input (9 tokens) is longer than the model's context length (8 tokens)."
+    ("longer than the model's context length", Kind::ContextLength),
     // gemini.error.0db90f5158: a wrong key is a 400.
     ("api key not valid", Kind::CredentialRejected),
     // xAI answers a wrong key with 400 and these words.
@@ -230,6 +238,15 @@ mod tests {
             (400, "Your request exceeded model token limit: 262144", None, Kind::ContextLength),
             (400, "invalid params, context window exceeds limit", None, Kind::ContextLength),
             (400, "the request exceeds the available context size", None, Kind::ContextLength),
+            (400, "Prompt exceeds max length", Some("1261"), Kind::ContextLength),
+            (400, "Please reduce the length of the messages or completion.", None, Kind::ContextLength),
+            (400, "The prompt token count of 9 exceeds the limit of 8", None, Kind::ContextLength),
+            (
+                400,
+                "The input (9 tokens) is longer than the model's context length (8 tokens).",
+                None,
+                Kind::ContextLength,
+            ),
             (400, "too long", Some("context_length_exceeded"), Kind::ContextLength),
             (403, "Content violates usage guidelines.", None, Kind::ContentFiltered),
             (403, "You are not allowed to sample from this model", None, Kind::Forbidden),

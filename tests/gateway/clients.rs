@@ -213,6 +213,57 @@ fn an_end_in_an_unknown_word_is_an_end() {
     }
 }
 
+/// Agents make room by words: Claude Code by Anthropic's (<https://github.com/musistudio/claude-code-router/issues/1799>), others
+/// by OpenAI's code (<https://github.com/aaif-goose/goose/issues/11048>), and Codex by that code in a stream that failed, while
+/// a 400 ends its turn (`map_api_error` in `codex-rs/codex-api/src/api_bridge.rs`).
+#[test]
+fn a_prompt_that_is_too_long_is_told_by_words_that_agents_know() {
+    let hi = r#"[{"role":"user","content":"Hi"}]"#;
+    let refused = |model: &str| match model {
+        "deepseek/deepseek-v4-flash" => {
+            json!({"error": {"code": "invalid_request_error", "message": "This model's maximum context length is 131072 tokens."}})
+        }
+        "openai/gpt-5.3-codex" => {
+            json!({"error": {"code": "context_length_exceeded", "message": "Your input exceeds the context window of this model."}})
+        }
+        _ => {
+            json!({"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 2 tokens > 1 maximum"}})
+        }
+    };
+    let ask = |path: &str, body: String| {
+        let mut world = world();
+        let (id, step) = world.post(path, &body);
+        sent(step);
+        let model = read(body.as_bytes())["model"].as_str().unwrap().to_owned();
+        let step = world.refuse(id, 400, &[("content-type", "application/json")], &refused(&model).to_string());
+        let latchkey::gateway::Step::Respond(response) = step else { panic!("{step:?}") };
+        assert_eq!(world.only_record().status, 400);
+        (response.status, String::from_utf8(response.body).unwrap())
+    };
+    for model in ["deepseek/deepseek-v4-flash", "openai/gpt-5.3-codex", "anthropic/claude-sonnet-4-5"] {
+        let (status, told) =
+            ask("/v1/messages", format!(r#"{{"model":"{model}","max_tokens":9,"stream":true,"messages":{hi}}}"#));
+        let message = read(told.as_bytes())["error"]["message"].as_str().unwrap().to_owned();
+        let said = refused(model)["error"]["message"].as_str().unwrap().to_owned();
+        assert!(status == 400 && message.starts_with("prompt is too long: ") && message.ends_with(&said), "{told}");
+        assert_eq!(message.matches("too long").count(), 1);
+
+        for (path, key) in [("/v1/chat/completions", "messages"), ("/v1/responses", "input")] {
+            let (status, told) = ask(path, format!(r#"{{"model":"{model}","{key}":{hi}}}"#));
+            assert_eq!(
+                (status, &read(told.as_bytes())["error"]["code"]),
+                (400, &json!("context_length_exceeded")),
+                "{told}"
+            );
+        }
+        let (status, told) = ask("/v1/responses", format!(r#"{{"model":"{model}","stream":true,"input":{hi}}}"#));
+        let events: Vec<Value> = told.lines().filter_map(|line| read_chunk(line.strip_prefix("data: ")?)).collect();
+        let failed = events.last().unwrap_or_else(|| panic!("{told}"));
+        assert_eq!((status, &failed["type"]), (200, &json!("response.failed")), "{told}");
+        assert_eq!(failed["response"]["error"], json!({"code": "context_length_exceeded", "message": said}));
+    }
+}
+
 fn read_chunk(event: &str) -> Option<Value> {
     serde_json::from_str(event).ok()
 }

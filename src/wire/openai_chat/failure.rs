@@ -60,10 +60,11 @@ fn type_of(kind: Kind) -> &'static str {
 
 /// The failure's own code, or the usual one of its kind.
 ///
-/// The provider's code for a credential it refuses is not handed on: it would blame the caller's key for the gateway's.
+/// The provider's code for a credential it refuses is not handed on: it would blame the caller's key for the gateway's. Nor
+/// is the one for a prompt that is too long: agents make room by OpenAI's.
 fn code_of(failure: &Failure) -> &str {
     match &failure.code {
-        Some(code) if failure.kind != Kind::CredentialRejected => code,
+        Some(code) if !matches!(failure.kind, Kind::CredentialRejected | Kind::ContextLength) => code,
         _ => usual_code(failure.kind),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Source: <https://platform.claude.com/docs/en/api/errors>.
 
+use std::borrow::Cow;
+
 use crate::failure::{Failure, Kind};
 use crate::json::{Object, Text};
 use crate::wire::sse;
@@ -16,7 +18,7 @@ pub fn write_failure(failure: &Failure) -> Vec<u8> {
     let mut body = Vec::with_capacity(160 + failure.message.len());
     let mut object = Object::open(&mut body);
     object.string("type", "error").object("error", |error| {
-        error.string("type", type_of(failure.kind)).string("message", &failure.message);
+        error.string("type", type_of(failure.kind)).string("message", &message_of(failure));
         if let Some(param) = &failure.param {
             error.string("param", param);
         }
@@ -38,6 +40,15 @@ pub fn write_failure(failure: &Failure) -> Vec<u8> {
     });
     object.close();
     body
+}
+
+/// Claude Code makes room where a prompt is too long in Anthropic's own words.
+fn message_of(failure: &Failure) -> Cow<'_, str> {
+    let own = ["prompt is too long", "exceed context limit"];
+    if failure.kind != Kind::ContextLength || own.iter().any(|words| failure.message.contains(words)) {
+        return Cow::Borrowed(&failure.message);
+    }
+    Cow::Owned(format!("prompt is too long: {}", failure.message))
 }
 
 /// An error event in a stream: SDKs throw on it, and no `message_stop` may follow.
