@@ -611,3 +611,33 @@ fn empty_words_leave_their_cache_mark_behind() {
     assert_eq!(content("user", &json!([marked(""), text("x"), text("y")])), json!([marked("x"), text("y")]));
     assert_eq!(content("user", &json!([marked("x"), text("")])), json!([marked("x")]));
 }
+
+/// Codex asks a provider that is called `OpenAI` to sum a session up (`codex-rs/core/src/compact_remote_v2.rs`), takes exactly one
+/// `compaction` for an answer, and has no other way (<https://github.com/caozhiyuan/copilot-api/issues/359>).
+#[test]
+fn a_summary_by_the_provider_comes_as_it_made_it() {
+    let body = |model: &str| {
+        json!({"model": model, "stream": true, "input": [{"role": "user", "content": "Hi"}, {"type": "compaction_trigger"}]})
+            .to_string()
+    };
+    let mut world = world();
+    let (id, step) = world.post("/v1/responses", &body("openai/gpt-5.3-codex"));
+    assert_eq!(read(&sent(step).body)["input"][1], json!({"type": "compaction_trigger"}));
+    let summary = json!({"type": "compaction", "id": "cmp_1", "encrypted_content": "gAAA"});
+    let response = |status: &str, output: &Value, usage: &Value| json!({"id": "r", "model": "m", "status": status, "output": output, "usage": usage});
+    let events = [
+        json!({"type": "response.created", "response": response("in_progress", &json!([]), &Value::Null)}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": summary}),
+        json!({"type": "response.completed", "response": response("completed", &json!([summary]), &json!({"input_tokens": 500, "output_tokens": 100}))}),
+    ]
+    .map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()));
+    let pieces: Vec<&[u8]> = events.iter().map(String::as_bytes).collect();
+    let streamed = world.stream(id, &pieces, Input::End);
+    assert!(streamed.text.contains(&events[1]), "{}", streamed.text);
+    let record = world.only_record();
+    assert_eq!((record.input_fresh, record.output_text, record.state), (500, 100, "settled_actual"));
+
+    let (status, told) =
+        crate::world::refused(self::world().post("/v1/responses", &body("anthropic/claude-sonnet-4-5")).1);
+    assert_eq!((status, &told["error"]["param"]), (400, &json!("input.1.type")));
+}
