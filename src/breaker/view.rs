@@ -236,10 +236,9 @@ impl View {
         decided.min_by_key(|(position, _)| *position != Position::Block)
     }
 
-    /// All that the operator decided and that holds.
+    /// All that the operator decided and that holds. It holds whether health is watched or not.
     pub(super) fn decisions(&self, now: UnixMillis) -> impl Iterator<Item = &Switch> {
-        let leased = self.leased.iter().filter(|_| self.policy.enabled);
-        self.switches.iter().chain(leased).filter(move |switch| switch.holds(now))
+        self.switches.iter().chain(&self.leased).filter(move |switch| switch.holds(now))
     }
 
     /// Puts the decisions down with the targets that they are about.
@@ -434,5 +433,8 @@ mod tests {
         }
         assert_eq!(view.verdict(TARGET, UnixMillis(10)), Verdict::Pass);
         assert!(view.targets.is_empty());
+        let off = Switch { subject: TARGET.into(), position: Position::Block, ..Switch::default() };
+        view.set_switches(vec![off], UnixMillis(10));
+        assert_eq!(view.verdict(TARGET, UnixMillis(10)), Verdict::Off, "but for what the operator decided");
     }
 }
