@@ -30,6 +30,7 @@ pub const ENDPOINTS: &[&str] = &[
     "passthrough",
     "realtime",
     "models",
+    "feedback",
     "key",
 ];
 

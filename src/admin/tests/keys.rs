@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Gateway, START};
 use crate::keys::check;
+use crate::units::UnixMillis;
 
 #[test]
 fn a_new_key_is_shown_once_and_works_at_once() {
@@ -51,6 +52,15 @@ fn a_patch_changes_what_it_names_and_nothing_else() {
     assert_eq!(patched.body["allowed_endpoints"], json!(["embeddings"]));
     assert_eq!(patched.changed_keys, vec![check(&gateway.secrets, &text).expect("ours")], "to be forgotten");
     assert!(!gateway.lets_through(&text), "the edge knows: chat is not allowed any more");
+}
+
+#[test]
+fn a_key_with_a_list_of_endpoints_can_be_let_give_feedback() {
+    let gateway = Gateway::new();
+    let (_, text) = gateway.key(r#"{"name":"a","allowed_endpoints":["chat/completions","feedback"]}"#);
+    let grant = gateway.grant_at_edge(&text).expect("a grant");
+    let permits = |endpoint| grant.permits(UnixMillis(START), endpoint, |_| None).is_ok();
+    assert_eq!(["feedback", "embeddings"].map(permits), [true, false]);
 }
 
 #[test]
