@@ -2,6 +2,11 @@
 
 use crate::units::NanoUsd;
 
+/// A billion, a hundred times the longest context: tokens, or whatever else is counted, of one call.
+const MOST: u64 = 1_000_000_000;
+/// What one call may cost by a provider's word.
+const MOST_USD: NanoUsd = NanoUsd(1_000_000 * NanoUsd::DOLLAR.0);
+
 /// Tokens of one answer, each counted in exactly one bucket.
 ///
 /// Vendors disagree on what includes what (OpenAI's `prompt_tokens` includes cached ones, Anthropic's `input_tokens`
@@ -153,5 +158,14 @@ impl Usage {
     #[must_use]
     pub fn total_tokens(&self) -> u64 {
         self.prompt_tokens().saturating_add(self.completion_tokens())
+    }
+
+    /// Whether a call can have used so much. Servers are known to write less than nothing as an unsigned number: what they
+    /// mean is not known, and no sum in which that stands is right again.
+    #[must_use]
+    pub fn is_credible(&self) -> bool {
+        let counted = self.counted.map_or(0, |counted| counted.thousandths / 1_000);
+        let counts = [self.total_tokens(), self.tool_requests.unwrap_or(0), counted];
+        counts.into_iter().all(|count| count <= MOST) && self.stated_cost.is_none_or(|cost| cost <= MOST_USD)
     }
 }

@@ -133,7 +133,7 @@ impl Incoming {
     }
 
     /// Whether it only asks for what is there, which nobody charges for.
-    fn only_reads(&self) -> bool {
+    pub(super) fn only_reads(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD" | "DELETE")
     }
 }

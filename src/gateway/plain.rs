@@ -288,13 +288,14 @@ pub(super) fn read<'b>(
         (Task::Count, _) => Ok((Usage::default(), Plain::Count(body))),
         (Task::Embeddings, format) if format != Format::OpenAiChat || surface != Surface::OpenAiChat => {
             let answer = format.read_embeddings(body)?;
-            let usage = answer.usage.clone().unwrap_or_else(|| estimate(request_bytes, 0));
+            let usage = answer.usage.clone().filter(Usage::is_credible).unwrap_or_else(|| estimate(request_bytes, 0));
             let asked = surface.read_embeddings(&call.incoming.body, endpoint.is_batch())?;
             Ok((usage, Plain::Embeddings(endpoint, answer, attempt.model.clone(), asked.encoding)))
         }
         (_, format) if surface.format() == format && attempt.lane != Lane::Translated => {
             let seen = surface.see_answer(body, quirks)?;
-            let usage = seen.usage.unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));
+            let usage =
+                seen.usage.filter(Usage::is_credible).unwrap_or_else(|| estimate(request_bytes, seen.output_bytes));
             let is_chat = endpoint.task() == Task::Chat;
             let doubtful = seen.output_bytes <= SHORT || call.asked.structured || calls_tools(body);
             let body = if attempt.wraps(surface) {
@@ -308,7 +309,11 @@ pub(super) fn read<'b>(
         }
         _ => {
             let answer = attempt.read_answer(body)?;
-            let usage = answer.usage.clone().unwrap_or_else(|| estimate(request_bytes, body.len() as u64));
+            let usage = answer
+                .usage
+                .clone()
+                .filter(Usage::is_credible)
+                .unwrap_or_else(|| estimate(request_bytes, body.len() as u64));
             let naming = attempt.naming(call, true, now);
             Ok((usage, Plain::Chat(surface, answer, naming)))
         }

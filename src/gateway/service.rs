@@ -104,6 +104,7 @@ pub(super) fn read<'b>(
 
 /// What a call used: what the provider says, and what it was asked for where that is how it is paid.
 pub(super) fn used(service: Service, told: Option<Usage>, sizes: &Sizes, price: Option<&Price>) -> Usage {
+    let told = told.filter(Usage::is_credible);
     let counts_tokens = told.as_ref().is_some_and(|usage| usage.total_tokens() > 0);
     let mut usage = told.unwrap_or_default();
     let by_token = counts_tokens && price.is_some_and(|price| !price.rates.is_empty());

@@ -13,6 +13,7 @@ use crate::wire::service::read_event;
 
 use super::call::{Call, Stage};
 use super::funds::Asks;
+use super::settle::unread;
 use super::stream::{broken, expired};
 use super::wishes::Wishes;
 use super::{Asked, Gateway, Input, Step};
@@ -72,7 +73,7 @@ impl Gateway {
                     return Step::Hold;
                 };
                 call.first_token.get_or_insert(now);
-                self.pay_turn(call, usage);
+                self.pay_turn(call, if usage.is_credible() { usage } else { unread() });
                 call.funds.next_turn();
                 self.hold_turn(call, now)
             }

@@ -145,12 +145,12 @@ impl Gateway {
     }
 
     fn used_by(&self, call: &Call, through: &Through) -> Usage {
-        let told = through.sniffer.usage();
+        let told = through.sniffer.usage().filter(Usage::is_credible);
         let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
         match call.task() {
             Some(Task::Service(service)) => used(service, told, &Sizes::read(&call.incoming), price),
             // What only reads uses nothing that anybody counts.
-            _ if matches!(call.incoming.method.as_str(), "GET" | "HEAD" | "DELETE") => told.unwrap_or_default(),
+            _ if call.incoming.only_reads() => told.unwrap_or_default(),
             _ => told.unwrap_or_else(|| estimate(call.incoming.body.len() as u64, through.sniffer.bytes())),
         }
     }

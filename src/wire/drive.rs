@@ -58,7 +58,7 @@ impl Meter {
                 self.output_bytes = self.output_bytes.saturating_add(text.escaped().len() as u64);
             }
             Event::ToolCallStart { .. } | Event::MediaDelta { .. } => self.spoke = true,
-            Event::Usage(usage) => self.usage = Some(usage.clone()),
+            Event::Usage(usage) if usage.is_credible() => self.usage = Some(usage.clone()),
             // An answer without a word (an empty completion) is spoken by its end.
             Event::End { reason, .. } => {
                 self.spoke = true;

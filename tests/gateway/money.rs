@@ -103,6 +103,36 @@ fn silence_about_usage_is_an_estimate_and_says_so() {
     assert_eq!(world.only_record().state, "settled_estimate");
 }
 
+#[test]
+fn a_count_that_no_call_can_have_is_none() {
+    for slip in [
+        // Less than nothing, as an unsigned number of 64 bits and of 32.
+        r#"{"prompt_tokens":5,"completion_tokens":18446744073709551615,"total_tokens":4}"#,
+        r#"{"prompt_tokens":4294967295,"completion_tokens":1,"total_tokens":0}"#,
+        r#"{"prompt_tokens":5,"completion_tokens":1e300}"#,
+    ] {
+        let mut world = World::with(Key::default(), Some(PRICED));
+        let (id, step) = world.chat(r#"{"model":"openai/priced","messages":[]}"#);
+        sent(step);
+        let choice = r#""index":0,"finish_reason":"stop""#;
+        let body = format!(
+            r#"{{"id":"c","choices":[{{{choice},"message":{{"role":"assistant","content":"x"}}}}],"usage":{slip}}}"#
+        );
+        world.answer(id, 200, &[], &body);
+        let plain = world.only_record();
+
+        let (id, step) = world.chat(r#"{"model":"openai/priced","messages":[],"stream":true}"#);
+        sent(step);
+        let token = format!(r#"data: {{"id":"c","choices":[{{{choice},"delta":{{"content":"x"}}}}]}}"#);
+        let last = format!(r#"data: {{"id":"c","choices":[],"usage":{slip}}}"#);
+        world.stream(id, &[format!("{token}\n\n{last}\n\ndata: [DONE]\n\n").as_bytes()], Input::End);
+        for record in [plain, world.only_record()] {
+            assert_eq!(record.state, "settled_estimate", "{slip}");
+            assert!(record.cost_nano.is_some_and(|cost| (1..1_000_000).contains(&cost)), "{slip}: {record:?}");
+        }
+    }
+}
+
 /// A rate of its own for every bucket, in whole dollars a million tokens, which is thousands of nano-dollars a token.
 const PRIMES: &str = r#"{"from":"2024-01-01","usd_per_mtok":{"input":2,"output":3,"cache_read":5,"cache_write":7,"cache_write_1h":11,
     "reasoning":13,"audio_input":17,"audio_output":19,"image_input":23,"image_output":29},"usd_per_request":0.031,

@@ -87,6 +87,18 @@ fn what_is_known_of_the_model_is_priced() {
 }
 
 #[test]
+fn a_count_that_no_call_can_have_is_none() {
+    let mut world = World::with(open(), None);
+    let (id, step) = world.post("/passthrough/openai/chat/completions", r#"{"model":"gpt-4o"}"#);
+    sent(step);
+    let answer = r#"{"usage":{"prompt_tokens":1000,"completion_tokens":18446744073709551615,"total_tokens":999}}"#;
+    passed(&mut world, id, (200, "application/json"), &[answer]);
+    let record = world.only_record();
+    assert_eq!(record.state, "settled_estimate");
+    assert!(record.cost_nano.is_some_and(|cost| cost < 1_000_000), "{record:?}");
+}
+
+#[test]
 fn an_error_passes_too_and_costs_nothing() {
     let mut world = World::with(open(), None);
     let (id, step) = world.post("/passthrough/openai/nothing", r#"{"model":"gpt-4o"}"#);
