@@ -11,13 +11,12 @@ use super::body::{Faults, Fields};
 use super::{Call, CallRow, CallsQuery, Store};
 use crate::chat::Usage;
 use crate::failure::Failure;
+use crate::failure::Kind::{BadRequest, MethodNotAllowed, NotFound};
 use crate::gateway::{Hypothetical, Incoming, PastCall, Redecided};
-use crate::http::failure_response;
 use crate::keys::{Grant, Key};
 use crate::route::classify::{Class, Kind};
 use crate::sorted::SortedMap;
 use crate::units::{Millis, NanoUsd, UnixMillis};
-use crate::wire::Surface;
 
 /// A whole configuration document, or a call with a long prompt.
 const LONGEST_QUESTION: usize = 2_000_000;
@@ -78,11 +77,15 @@ pub(super) async fn explain<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refu
     };
     let told = decider.explain(Hypothetical { incoming, grant, seed }, document, call.request.now);
     told.map(|told| Answer::written(200, told)).map_err(|failure| {
-        let path = failure.param.as_deref().map(|param| format!("request.{param}")).unwrap_or_default();
-        match failure_response(&failure, Surface::OpenAiChat).status {
-            400 => Refusal::faulty(vec![Fault { path, message: failure.message }]),
-            status => Refusal::new(status, "not_explained", failure.message),
-        }
+        let path = match (failure.kind, failure.param.as_deref()) {
+            (BadRequest, Some(header)) if header.starts_with("x-") => format!("headers.{header}"),
+            (BadRequest, Some(field)) if field != "endpoint" => format!("request.{field}"),
+            (BadRequest, None) => "request".to_owned(),
+            // It is no path, or one that is called otherwise.
+            (BadRequest | NotFound | MethodNotAllowed, _) => "endpoint".to_owned(),
+            _ => return Refusal::new(503, "not_ready", failure.message),
+        };
+        Refusal::faulty(vec![Fault { path, message: failure.message }])
     })
 }
 
@@ -109,6 +112,9 @@ pub(super) async fn replay<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refus
     }
     if document.is_none() {
         faults.add_once("config", "is needed: the draft");
+    }
+    if from.zip(until).is_some_and(|(from, until)| from >= until) {
+        faults.add("from", "must be before `until`");
     }
     faults.none()?;
     let query = CallsQuery { key_id: key_id.as_deref(), from, until, most, ..CallsQuery::default() };

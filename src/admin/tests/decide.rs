@@ -111,6 +111,25 @@ fn a_draft_and_a_key_decide_where_they_are_named() {
 }
 
 #[test]
+fn what_is_no_call_is_told_with_its_place() {
+    let gateway = Gateway::new();
+    let request = json!({"model": "any", "messages": []});
+    for (asked, path) in [
+        (json!({"request": request, "endpoint": "chat"}), "endpoint"),
+        (json!({"request": request, "endpoint": "models"}), "endpoint"),
+        (json!({"request": request, "endpoint": "feedback"}), "endpoint"),
+        (json!({"request": request, "headers": {"X-Latchkey-Timeout-Ms": "soon"}}), "headers.x-latchkey-timeout-ms"),
+        (json!({"request": {"messages": []}}), "request.model"),
+    ] {
+        let refused = gateway.send("POST", "/admin/route/explain", &asked.to_string());
+        assert_eq!((refused.status, refused.fault_paths()), (400, vec![path]), "{asked}: {}", refused.body);
+    }
+    let backwards = json!({"config": {"version": 1}, "from": 2, "until": 2});
+    let refused = gateway.send("POST", "/admin/route/replay", &backwards.to_string());
+    assert_eq!((refused.status, refused.fault_paths()), (400, vec!["from"]), "{}", refused.body);
+}
+
+#[test]
 fn a_replay_shows_what_a_draft_would_change() {
     let gateway = Gateway::new();
     for number in 0..10 {
