@@ -159,7 +159,7 @@ fn url(path: &str, value: &RawValue, faults: &mut Faults) -> Option<String> {
 }
 
 fn events(path: &str, value: &RawValue, faults: &mut Faults) -> Option<Vec<String>> {
-    faults.texts(path, value, MOST_EVENTS, |faults, path, value| {
+    let events = faults.texts(path, value, MOST_EVENTS, |faults, path, value| {
         let text = faults.text(path, value, 1..=64)?;
         // Where it is matched in the end, case counts and other signs have a meaning.
         let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_' | b'*'));
@@ -169,7 +169,11 @@ fn events(path: &str, value: &RawValue, faults: &mut Faults) -> Option<Vec<Strin
         }
         faults.add(path, format!("is no event, and a pattern of none; there are {}", EVENTS.join(", ")));
         None
-    })
+    })?;
+    if events.is_empty() {
+        faults.add(path, "is empty, and would be told of nothing; `*` is all events");
+    }
+    Some(events)
 }
 
 #[cfg(test)]

@@ -194,6 +194,8 @@ fn every_fault_is_told_with_its_path() {
     for url in ["http://example.com/", "https://10.0.0.1/", "https://localhost/", "https://u:p@example.com/", "x"] {
         assert_eq!(faults("/admin/webhooks", json!({ "url": url })), ["url"], "{url}");
     }
+    let silent = json!({ "url": "https://hooks.example.com/", "events": [] });
+    assert_eq!(faults("/admin/webhooks", silent), ["events"], "it would be told of nothing");
     let webhook = json!({ "events": ["key.*", "Key Revoked"], "secret": "mine" });
     assert_eq!(faults("/admin/webhooks", webhook), ["events.1", "secret", "url"]);
 }
