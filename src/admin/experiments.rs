@@ -91,6 +91,9 @@ pub(super) async fn read<S: Store>(call: &Call<'_, S>, id: &str) -> Result<Answe
     let mut parameters = Parameters::read(call.request.query);
     let until = parameters.moment("until").unwrap_or(call.request.now);
     let from = parameters.moment("from").unwrap_or(UnixMillis(until.0.saturating_sub(USUAL_TIME)));
+    if from >= until {
+        parameters.fault("from", "must be before `until`");
+    }
     parameters.end()?;
     let unknown = || Refusal::new(404, "experiment_not_found", "The configuration in force has no such experiment.");
     let stored = call.store.config().await?.ok_or_else(unknown)?;
