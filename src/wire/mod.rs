@@ -121,6 +121,9 @@ impl Outgoing {
     }
 }
 
+/// Changes that are listed before those of parameters that callers invent are taken together: a header is no body.
+const MOST_NAMED: usize = 64;
+
 /// What was dropped or changed because a target cannot honour it, for `x-latchkey-adjusted`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Adjusted(Vec<(Cow<'static, str>, Change)>);
@@ -143,9 +146,12 @@ pub enum Change {
 }
 
 impl Adjusted {
-    /// Notes a change; the same parameter is listed once.
+    /// Notes a change; the same parameter is listed once, and of those that only callers name so many.
     pub fn note(&mut self, parameter: impl Into<Cow<'static, str>>, change: Change) {
-        let parameter = parameter.into();
+        let mut parameter = parameter.into();
+        if self.0.len() >= MOST_NAMED && matches!(parameter, Cow::Owned(_)) {
+            parameter = Cow::Borrowed("others");
+        }
         if !self.0.iter().any(|(known, _)| *known == parameter) {
             self.0.push((parameter, change));
         }

@@ -314,3 +314,27 @@ fn an_upstream_that_quotes_the_credential_is_not_quoted() {
     assert!(answer.contains("may not do this") && !answer.contains("gemini-secret"), "{answer}");
     assert!(!record.contains("gemini-secret"), "{record}");
 }
+
+#[test]
+fn what_is_lost_of_a_call_is_listed_as_far_as_a_header_reaches() {
+    let mut world = World::default();
+    let fields: String = (0..900).map(|number| format!(r#""field_{number}":1,"#)).collect();
+    let call = r#""seed":1,"model":"claude-sonnet-4-5","messages":[{"role":"user","content":"Hi"}]}"#;
+    let (id, step) = world.chat(&format!("{{{fields}{call}"));
+    sent(step);
+    let answer = r#"{"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"x"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let response = world.answer(id, 200, &[], answer);
+    let listed = header(&response, "x-latchkey-adjusted").expect("listed");
+    assert!(
+        listed.len() < 8_000,
+        "{} bytes, of which a runtime takes so many and a row of the ledger too",
+        listed.len()
+    );
+    for one in ["field_0=dropped", "others=dropped", "seed=dropped"] {
+        assert!(listed.contains(one), "{one} is not in {listed}");
+    }
+    assert_eq!(world.only_record().adjusted.as_deref(), Some(listed));
+    let fields: String = (0..5_000).map(|number| format!(r#""field_{number}":1,"#)).collect();
+    let (status, answer) = refused(world.chat(&format!("{{{fields}{call}")).1);
+    assert_eq!((status, &answer["error"]["code"]), (400, &"invalid_request".into()));
+}

@@ -22,6 +22,9 @@ pub(super) use reasoning::TEXT_SIGNATURE_ID;
 
 use super::borrowed;
 
+/// Fields that may have a meaning elsewhere. Each is compared with those before it, because of a repeated one the last counts.
+const MOST_UNKNOWN: usize = 1_000;
+
 /// Reads the body of `POST /v1/chat/completions`, also where it is one of Responses.
 ///
 /// # Errors
@@ -145,9 +148,13 @@ impl<'a> Reading<'a> {
                 if &*key == "usage" && value.is_object() {
                     request.include_usage |= flag(&place, "include", &mut value.cursor()).unwrap_or(false);
                 }
-                match request.unknown.iter_mut().find(|(known, _)| *known == key) {
-                    Some((_, before)) => *before = value,
-                    None => request.unknown.push((key, value)),
+                if let Some((_, before)) = request.unknown.iter_mut().find(|(known, _)| *known == key) {
+                    *before = value;
+                } else if request.unknown.len() < MOST_UNKNOWN {
+                    request.unknown.push((key, value));
+                } else {
+                    let message = format!("The request has more than {MOST_UNKNOWN} fields that are not known.");
+                    return Err(Failure::bad_request(key.into_owned(), message));
                 }
             }
         }
