@@ -202,12 +202,12 @@ impl<'a, T: FromJson<'a> + Copy + Default, const LENGTH: usize> FromJson<'a> for
 /// An object whose keys are data; of a repeated key the last value counts.
 impl<'a, K: Ord + FromKey, V: FromJson<'a>> FromJson<'a> for SortedMap<K, V> {
     fn from_json(reader: &mut Reader<'a>) -> Result<SortedMap<K, V>, Error> {
-        let mut map = SortedMap::new();
+        let mut entries = Vec::new();
         reader.members(&mut |key, reader| {
-            map.insert(K::from_key(key)?, V::from_json(reader)?);
+            entries.push((K::from_key(key)?, V::from_json(reader)?));
             Ok(())
         })?;
-        Ok(map)
+        Ok(SortedMap::of(entries))
     }
 }
 

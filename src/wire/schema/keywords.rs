@@ -248,8 +248,8 @@ pub(super) fn range(members: &Members, kind: Kind, out: &mut Members, hints: &mu
 
 /// The required names among the properties that are there, once each.
 pub(super) fn required(members: &Members, properties: &Members) -> Vec<Node> {
-    let known: SortedMap<&str, ()> = properties.0.iter().map(|(name, _)| (name.as_str(), ())).collect();
-    let mut seen = SortedMap::new();
+    let mut is_named = SortedMap::of(properties.0.iter().map(|(name, _)| (name.as_str(), false)).collect());
     let names = members.array("required").unwrap_or_default().iter().filter_map(Node::text);
-    names.filter(|name| known.contains_key(name) && seen.insert(*name, ()).is_none()).map(Node::string).collect()
+    let is_new = |name: &&str| is_named.get_mut(*name).is_some_and(|named| !std::mem::replace(named, true));
+    names.filter(is_new).map(Node::string).collect()
 }
