@@ -151,8 +151,8 @@ struct Orderer<'r, 'c> {
     conversation: Conversation<'r>,
     /// The calls of the last assistant turn that wait for results.
     calls: Vec<Call<'r>>,
-    /// Ids of calls, which have to be unique.
-    used: SortedMap<String, ()>,
+    /// Ids of calls, which have to be unique, and how many were made of each.
+    used: SortedMap<String, u32>,
 }
 
 struct Call<'r> {
@@ -279,7 +279,7 @@ impl<'r> Orderer<'r, '_> {
             call.answered = true;
             let result = Block::Result { id: call.written.clone(), parts, is_error, cache, place };
             let turn = self.turn(Speaker::User);
-            let at = turn.blocks.iter().take_while(|block| matches!(block, Block::Result { .. })).count();
+            let at = turn.blocks.partition_point(|block| matches!(block, Block::Result { .. }));
             turn.blocks.insert(at, result);
             return;
         }
@@ -299,7 +299,7 @@ impl<'r> Orderer<'r, '_> {
         if !missing.is_empty() {
             self.changed();
             let turn = self.turn(Speaker::User);
-            let at = turn.blocks.iter().take_while(|block| matches!(block, Block::Result { .. })).count();
+            let at = turn.blocks.partition_point(|block| matches!(block, Block::Result { .. }));
             turn.blocks.splice(at..at, missing);
         }
         if let Some(turn) = self.conversation.turns.last_mut()
@@ -343,11 +343,13 @@ impl<'r> Orderer<'r, '_> {
 
     fn unique(&mut self, id: String) -> String {
         let mut unique = id.clone();
-        let mut times = 1;
-        while self.used.insert(unique.clone(), ()).is_some() {
-            times += 1;
+        while self.used.contains_key(&unique) {
+            // A caller may call all of them the same: what was tried once is not tried again.
+            let times = self.used.get_or_default_of(&id);
+            *times += 1;
             unique = format!("{id}_{times}");
         }
+        self.used.insert(unique.clone(), 1);
         unique
     }
 
