@@ -154,18 +154,19 @@ impl<'t> Writer<'_, 't> {
             return;
         }
         let answers = rest.take_while(|message| message.role != Role::Assistant).flat_map(|message| &message.parts);
-        let answered: Vec<_> = answers
-            .filter_map(|part| if let Part::ToolResult { call_id, .. } = part { Some(call_id.decode()) } else { None })
-            .collect();
+        let answered = answers.filter_map(|part| match part {
+            Part::ToolResult { call_id, .. } => Some((call_id.decode(), ())),
+            _ => None,
+        });
+        let answered = SortedMap::of(answered.collect());
         let open = std::mem::take(&mut self.open);
-        if open.iter().all(|id| !answered.contains(&id.decode())) {
+        if open.iter().all(|id| !answered.contains_key(id.decode().as_ref())) {
             return;
         }
         for id in open {
             let decoded = id.decode();
-            let Some(name) = self.names.get(decoded.as_ref()).filter(|_| !answered.contains(&decoded)).cloned() else {
-                continue;
-            };
+            let known = self.names.get(decoded.as_ref()).filter(|_| !answered.contains_key(decoded.as_ref()));
+            let Some(name) = known.cloned() else { continue };
             self.adjusted.note("messages", Change::Changed);
             self.turns.part(Speaker::User, |part| {
                 part.object("functionResponse", |response| {

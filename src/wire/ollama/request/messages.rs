@@ -1,8 +1,11 @@
 //! The conversation: flat messages, each with one text and its pictures beside it.
 
+use std::borrow::Cow;
+
 use crate::chat::{Message, Part, Request, Role, Source};
 use crate::failure::Failure;
 use crate::json::{Array, Object, Raw, Text};
+use crate::sorted::SortedMap;
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
 /// Writes `messages`, with `instruction` of ours as the last.
@@ -16,7 +19,13 @@ pub(super) fn write(
     adjusted: &mut Adjusted,
     body: &mut Object<'_>,
 ) -> Result<(), Failure> {
-    let mut writer = Writer { request, target, adjusted };
+    // Of calls that are called the same, the first is meant.
+    let parts = request.messages.iter().rev().flat_map(|message| message.parts.iter().rev());
+    let named = parts.filter_map(|part| match part {
+        Part::ToolCall { id, name, .. } => Some((id.decode(), name)),
+        _ => None,
+    });
+    let mut writer = Writer { names: SortedMap::of(named.collect()), target, adjusted };
     let mut messages = Array::open(body.key("messages"));
     for (at, message) in request.messages.iter().enumerate() {
         match message.role {
@@ -44,7 +53,8 @@ pub(super) fn write(
 }
 
 struct Writer<'w> {
-    request: &'w Request<'w>,
+    /// The function of each call, by the call's id.
+    names: SortedMap<Cow<'w, str>, &'w Text<'w>>,
     target: &'w Target<'w>,
     adjusted: &'w mut Adjusted,
 }
@@ -131,11 +141,7 @@ impl Writer<'_> {
         messages: &mut Array<'_>,
     ) -> Result<(), Failure> {
         let flat = self.flatten(parts, at)?;
-        let parts = self.request.messages.iter().flat_map(|message| &message.parts);
-        let name = parts.into_iter().find_map(|part| match part {
-            Part::ToolCall { id, name, .. } if id == call_id => Some(name),
-            _ => None,
-        });
+        let name = self.names.get(call_id.decode().as_ref());
         messages.object(|message| {
             message.string("role", "tool");
             write_flat(&flat, message);
