@@ -332,7 +332,7 @@ impl Reading {
         if json::mentions(plain.as_bytes(), b"```") {
             self.prompt.content |= Content::CODE;
         }
-        if self.kept < MOST_TEXT {
+        if self.kept < MOST_TEXT && !plain.is_empty() {
             let room = plain.floor_char_boundary(MOST_TEXT - self.kept);
             self.kept += room;
             self.texts.push(plain.get(..room).unwrap_or_default().to_owned());
@@ -488,6 +488,13 @@ mod tests {
             assert_eq!(Reading::of(body).needs, Capabilities::JSON_SCHEMA);
         }
         assert_eq!(Reading::of(br#"{"input": "x", "text": {"format": {"type": "text"}}}"#).needs, 0);
+    }
+
+    #[test]
+    fn of_texts_without_a_word_nothing_is_kept() {
+        let parts = vec![r#"{"type":"text","text":""}"#; 1_000].join(",");
+        let read = Reading::of(format!(r#"{{"messages":[{{"role":"user","content":[{parts}]}}]}}"#).as_bytes());
+        assert_eq!((read.prompt.messages, read.texts.len()), (1, 0));
     }
 
     #[test]
