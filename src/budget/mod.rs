@@ -30,7 +30,7 @@ mod zone;
 pub(crate) use definition::Found;
 pub use definition::{Budget, Enforcement, Match, Period, Scope, ScopeKind, Share, Window};
 pub use draw::{Draw, Drawn, Draws};
-pub use estimate::{DEFAULT_MAX_TOKENS, Estimate, estimate};
+pub use estimate::{Basis, DEFAULT_MAX_TOKENS, Estimate, estimate};
 pub use ledger::Ledger;
 use message::MOST_LISTED;
 pub use message::{

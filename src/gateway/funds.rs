@@ -1,8 +1,8 @@
 //! What a call holds of budgets and limits before it is sent, and what it is charged afterwards.
 
 use crate::budget::{
-    Aim, Amounts, DEFAULT_MAX_TOKENS, Draws, Ended, Estimate, Holds, Refusal, Refused, Reply, Rule, Spender, Taken,
-    Wanted, estimate,
+    Aim, Amounts, Basis, DEFAULT_MAX_TOKENS, Draws, Ended, Estimate, Holds, Refusal, Refused, Reply, Rule, Spender,
+    Taken, Wanted, estimate,
 };
 use crate::chat::Usage;
 use crate::failure::{Failure, Kind, Retry, Side};
@@ -417,17 +417,15 @@ fn most(call: &mut Call, grant: &Grant, draws: &Draws, asks: &Asks<'_>) -> Resul
         Some(Task::Passthrough) => super::passthrough::bound(&call.incoming, price, is_strict),
         Some(Task::Service(service)) => super::service::bound(service, &call.incoming, price, is_strict),
         _ => {
-            let most = model_max.filter(|_| !is_strict);
-            let facts = &attempt.facts;
-            estimate(
-                asks.body,
-                task != Some(Task::Embeddings),
-                is_strict,
+            let basis = Basis {
+                answers: task != Some(Task::Embeddings),
+                strict: is_strict,
                 price,
-                most,
-                facts.context,
-                attempt.upstream.priority || asks.tier,
-            )
+                model_max: model_max.filter(|_| !is_strict),
+                context: attempt.facts.context,
+                tiered: attempt.upstream.priority || asks.tier,
+            };
+            estimate(asks.body, &basis)
         }
     };
     if attempt.cap_lowered && attempt.default_max_tokens.map(u64::from) == Some(found.most.output_tokens) {

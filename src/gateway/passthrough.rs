@@ -1,7 +1,7 @@
 //! `/passthrough/{provider}/…`: what has no common shape goes to a provider as it came, with the gateway's key in the
 //! place of the caller's, through the same gate and into the same ledger.
 
-use crate::budget::{Amounts, Estimate, estimate};
+use crate::budget::{Amounts, Basis, Estimate, estimate};
 use crate::failure::{Failure, Kind};
 use crate::json::{Raw, readable};
 use crate::keys::Grant;
@@ -155,7 +155,8 @@ pub(super) fn bound(incoming: &Incoming, price: Option<&Price>, strict: bool) ->
         let most = Amounts { requests: 1, parallel: 1, ..Amounts::default() };
         return Estimate { most, priced: true, unbounded: None };
     }
-    let found = estimate(&incoming.body, true, strict, price, None, None, false);
+    let basis = Basis { answers: true, strict, price, model_max: None, context: None, tiered: false };
+    let found = estimate(&incoming.body, &basis);
     Estimate { unbounded: Some("what is passed through is not read"), ..found }
 }
 

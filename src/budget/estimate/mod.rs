@@ -49,22 +49,27 @@ pub struct Estimate {
     pub unbounded: Option<&'static str>,
 }
 
+/// What an estimate goes by beside the body.
+#[derive(Clone, Copy, Debug)]
+pub struct Basis<'p> {
+    /// Whether there is output, as of embeddings there is none.
+    pub answers: bool,
+    /// Whether bounds are to be hard.
+    pub strict: bool,
+    /// What the model costs, where that is known.
+    pub price: Option<&'p Price>,
+    /// The most that the model puts out, where that is known: the bound of a call without a cap.
+    pub model_max: Option<u64>,
+    /// The most that the model takes in: the bound of a call with a document.
+    pub context: Option<u64>,
+    /// Whether the provider may serve the call at any of its service tiers, asked or not.
+    pub tiered: bool,
+}
+
 /// Estimates a request by its body as it goes out.
-///
-/// `answers` is false for what has no output, such as embeddings. `strict` asks for hard bounds. `model_max` is the most
-/// that the model puts out, where that is known: the bound of a call without a cap. `context` is the most that it takes
-/// in: the bound of a call with a document. `tiered` says that the provider may serve it at any of its service tiers,
-/// asked or not.
 #[must_use]
-pub fn estimate(
-    body: &[u8],
-    answers: bool,
-    strict: bool,
-    price: Option<&Price>,
-    model_max: Option<u64>,
-    context: Option<u64>,
-    tiered: bool,
-) -> Estimate {
+pub fn estimate(body: &[u8], basis: &Basis<'_>) -> Estimate {
+    let Basis { answers, strict, price, model_max, context, tiered } = *basis;
     let bytes = body.len() as u64;
     let mut marks = Marks::of(&plain(body));
     marks.tier |= tiered;

@@ -6,6 +6,10 @@ use super::*;
 use crate::chat::Usage;
 use crate::provider::{LongPrompt, cost};
 
+/// Hard bounds of an answer, and nothing known of the model.
+const STRICT: Basis<'static> =
+    Basis { answers: true, strict: true, price: None, model_max: None, context: None, tiered: false };
+
 fn price() -> Price {
     let mut price = Price::default();
     for (bucket, usd) in [(Bucket::Input, 2), (Bucket::CacheRead, 1), (Bucket::CacheWrite, 3), (Bucket::Output, 8)] {
@@ -20,7 +24,7 @@ fn price() -> Price {
 #[test]
 fn the_worst_case_is_bytes_in_and_the_cap_out() {
     let body = br#"{"model":"m","messages":[],"max_tokens":100,"n":2}"#;
-    let found = estimate(body, true, true, Some(&price()), None, None, false);
+    let found = estimate(body, &Basis { price: Some(&price()), ..STRICT });
     let input = body.len() as u64 + AROUND;
     assert_eq!((found.most.input_tokens, found.most.output_tokens), (input, 200));
     let exact = NanoUsd(2_000).0 * i64::try_from(input).unwrap() + 8_000 * 200;
@@ -47,30 +51,30 @@ fn caps_are_found_in_every_format() {
         "",
     ] {
         assert_eq!(
-            estimate(unread.as_bytes(), true, true, None, Some(5), None, false).most.output_tokens,
+            estimate(unread.as_bytes(), &Basis { model_max: Some(5), ..STRICT }).most.output_tokens,
             5,
             "{unread}"
         );
     }
-    assert_eq!(estimate(b"{}", true, true, None, Some(5), None, false).most.output_tokens, 5, "the model's own");
-    assert_eq!(estimate(b"{}", false, true, None, None, None, false).most.output_tokens, 0, "no answer, no output");
+    assert_eq!(estimate(b"{}", &Basis { model_max: Some(5), ..STRICT }).most.output_tokens, 5, "the model's own");
+    assert_eq!(estimate(b"{}", &Basis { answers: false, ..STRICT }).most.output_tokens, 0, "no answer, no output");
 }
 
 #[test]
 fn what_has_no_bound_is_named() {
-    let unbounded = |body: &str| estimate(body.as_bytes(), true, true, None, Some(1), None, false).unbounded;
+    let unbounded = |body: &str| estimate(body.as_bytes(), &Basis { model_max: Some(1), ..STRICT }).unbounded;
     assert_eq!(unbounded(r#"{"image_url":{"url":"https://a/b.png"}}"#), Some("a link to media"));
     assert_eq!(unbounded(r#"{"image_url":{"url":"data:image/png;base64,AAAA"}}"#), None);
     assert_eq!(unbounded(r#"{"type":"file","file":{"file_id":"f"}}"#), Some("a stored file"));
     assert_eq!(unbounded(r#"{"tools":[{"type":"web_search_preview"}]}"#), Some("a search by the provider"));
     assert_eq!(unbounded(r#"{"content":"say \"file_id\" twice"}"#), None, "what is only talked about");
-    assert_eq!(estimate(b"{}", true, true, None, None, None, false).unbounded, Some("an answer without a cap"));
-    assert_eq!(estimate(b"{}", true, false, None, None, None, false).unbounded, None);
+    assert_eq!(estimate(b"{}", &STRICT).unbounded, Some("an answer without a cap"));
+    assert_eq!(estimate(b"{}", &Basis { strict: false, ..STRICT }).unbounded, None);
 }
 
 #[test]
 fn an_unknown_price_is_no_price() {
-    let found = estimate(b"{}", true, true, None, Some(1), None, false);
+    let found = estimate(b"{}", &Basis { model_max: Some(1), ..STRICT });
     assert_eq!((found.priced, found.most.cost), (false, NanoUsd::ZERO));
 }
 
@@ -88,7 +92,7 @@ fn a_long_prompt_of_a_dearer_tier_is_held_at_what_both_together_cost() {
     let usage = Usage { input_fresh: tokens, output_text: 9, service_tier: tier, ..Usage::default() };
     assert!(cost(&usage, &price).unwrap() <= found.most.cost, "{:?}", found.most.cost);
     let unasked = body.replace(r#","service_tier":"priority""#, "");
-    let held = |tiered| estimate(unasked.as_bytes(), true, true, Some(&price), None, None, tiered).most;
+    let held = |tiered| estimate(unasked.as_bytes(), &Basis { price: Some(&price), tiered, ..STRICT }).most;
     let served = |input_fresh| cost(&Usage { input_fresh, ..usage.clone() }, &price).unwrap();
     assert!(held(false).cost < served(held(false).input_tokens), "nobody said that it may be served so");
     assert!(held(true).cost >= served(held(true).input_tokens));
@@ -155,7 +159,7 @@ fn a_document_is_held_as_all_that_the_model_takes_in() {
         r#"{"document":{"format":"pdf","name":"a","source":{"bytes":"JVBERi0="}}}"#,
     ] {
         let body = format!(r#"{{"max_tokens":9,"messages":[{{"content":[{document}]}}]}}"#);
-        let found = estimate(body.as_bytes(), true, true, Some(&price()), None, Some(200_000), false);
+        let found = estimate(body.as_bytes(), &Basis { price: Some(&price()), context: Some(200_000), ..STRICT });
         assert!(found.most.cost >= price().above[0].rates.get(Bucket::Input).unwrap().per_million(200_000));
         assert_eq!(found.unbounded, None, "{document}");
         assert_eq!(strictly(&body, None).unbounded, Some("a document"), "{document}");
@@ -262,13 +266,13 @@ fn predicted_output_that_turns_out_wrong_is_held_beside_what_comes_back() {
     let body = format!(r#"{{"messages":[],"max_tokens":9,"prediction":{prediction}}}"#);
     let bytes = prediction.len() as u64;
     assert_eq!(strictly(&body, None).most.output_tokens, 9 + bytes);
-    let loosely = estimate(body.as_bytes(), true, false, None, None, None, false);
+    let loosely = estimate(body.as_bytes(), &Basis { strict: false, ..STRICT });
     assert_eq!(loosely.most.output_tokens, 9 + bytes.div_ceil(BYTES_PER_TOKEN));
     assert_eq!(strictly(r#"{"messages":[],"max_tokens":9,"prediction":null}"#, None).most.output_tokens, 9);
 }
 
 fn strictly(body: &str, price: Option<&Price>) -> Estimate {
-    estimate(body.as_bytes(), true, true, price, None, None, false)
+    estimate(body.as_bytes(), &Basis { price, ..STRICT })
 }
 
 proptest! {
