@@ -236,12 +236,7 @@ impl UnixMillis {
         if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=last).contains(&day) {
             return None;
         }
-        // Years are counted from March, so that a leap day is the last of its year.
-        let (year, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-        let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-        // 719,468 days lie between 0000-03-01 and 1970-01-01.
-        let days = 365 * year + leap_days + (153 * months + 2) / 5 + day - 1 - 719_468;
-        Some(UnixMillis(days * 86_400_000))
+        Some(UnixMillis(days(year, month, day) * 86_400_000))
     }
 
     /// Whole seconds since the epoch, as OpenAI's `created` wants them.
@@ -274,8 +269,30 @@ impl<'a> FromJson<'a> for Millis {
     }
 }
 
+/// Year, month and day of a day counted from 1970-01-01.
+pub(crate) fn civil(day: i64) -> (i64, i64, i64) {
+    // Counted from 0000-03-01, so that a leap day is the last of its year; 146,097 days are 400 years.
+    let shifted = day + 719_468;
+    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let months = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * months + 2) / 5 + 1;
+    let month = if months < 10 { months + 3 } else { months - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
+}
+
+/// The days from 1970-01-01 to a date.
+pub(crate) fn days(year: i64, month: i64, day: i64) -> i64 {
+    let (year, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    365 * year + leap_days + (153 * months + 2) / 5 + day - 1 - 719_468
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -310,6 +327,14 @@ mod tests {
     fn what_is_no_amount_is_refused() {
         for text in ["", "-", ".", "1.", ".5", "1e", "0x10", "1_000", "NaN", "1e400", "99999999999999999999"] {
             assert_eq!(NanoUsd::parse_usd(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn days_are_counted_both_ways(day in -1_000_000i64..1_000_000) {
+            let (year, month, of_month) = civil(day);
+            prop_assert_eq!(days(year, month, of_month), day);
         }
     }
 }

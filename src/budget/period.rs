@@ -1,6 +1,5 @@
-use super::zone::{civil, days};
 use super::{Budget, Period, Window, Zone};
-use crate::units::{Millis, UnixMillis};
+use crate::units::{Millis, UnixMillis, civil, days};
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;

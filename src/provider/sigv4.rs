@@ -10,7 +10,7 @@ use url::Url;
 use super::{Unsigned, percent_encoded};
 use crate::secret::Secret;
 use crate::sorted;
-use crate::units::UnixMillis;
+use crate::units::{UnixMillis, civil};
 
 /// What requests to AWS are signed with.
 #[derive(Clone, Debug)]
@@ -111,20 +111,6 @@ fn timestamp(now: UnixMillis) -> String {
     let (year, month, day) = civil(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-/// Year, month and day of a day since the epoch, in the Gregorian calendar; the year is taken to begin in March, so
-/// that the leap day is its last.
-fn civil(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]

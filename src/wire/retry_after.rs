@@ -1,7 +1,7 @@
 //! How long an upstream asks to wait, in the spellings that vendors use.
 
 use crate::json;
-use crate::units::{Millis, UnixMillis};
+use crate::units::{Millis, UnixMillis, days};
 
 /// Names under which limits are counted, as they end `x-ratelimit-remaining-…` and `x-ratelimit-reset-…`.
 const COUNTED: &[&str] = &["requests", "tokens", "requests-day", "tokens-minute"];
@@ -110,14 +110,8 @@ fn http_date(value: &str) -> Option<i64> {
     let year = words.next()?.parse::<i64>().ok().filter(|year| (1970..10_000).contains(year))?;
     let mut clock = words.next()?.split(':').map(|part| part.parse::<u8>().map(i64::from));
     let (hour, minute, second) = (clock.next()?.ok()?, clock.next()?.ok()?, clock.next()?.ok()?);
-    let seconds = days_since_epoch(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    let seconds = days(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
     Some(seconds * 1000)
-}
-
-/// Days from 1970-01-01 in the Gregorian calendar, counted in years that begin in March so that a leap day is last.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
 #[cfg(test)]
