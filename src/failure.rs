@@ -71,8 +71,6 @@ pub enum Kind {
     TooLarge,
     /// The body is not JSON by its content type: 415.
     UnsupportedMediaType,
-    /// A document changed under the writer's hands (`If-Match`): 412.
-    PreconditionFailed,
     /// Too many calls, here or upstream: 429.
     RateLimited,
     /// A budget is used up: 402.
@@ -224,13 +222,14 @@ impl Kind {
     fn usual(self) -> (Side, Retry) {
         use Kind::{
             AmbiguousModel, BadAnswer, BadRequest, ContentFiltered, ContextLength, CredentialRejected, Disconnected,
-            Forbidden, Internal, MethodNotAllowed, NoTarget, NotFound, OverBudget, Overloaded, PreconditionFailed,
-            RateLimited, Timeout, TooLarge, Truncated, Unauthorized, Unavailable, Unsupported, UnsupportedMediaType,
+            Forbidden, Internal, MethodNotAllowed, NoTarget, NotFound, OverBudget, Overloaded, RateLimited, Timeout,
+            TooLarge, Truncated, Unauthorized, Unavailable, Unsupported, UnsupportedMediaType,
         };
         match self {
             BadRequest | Unsupported | ContextLength | ContentFiltered | AmbiguousModel | Unauthorized | Forbidden
-            | NotFound | MethodNotAllowed | TooLarge | UnsupportedMediaType | PreconditionFailed | OverBudget
-            | Disconnected => (Side::Caller, Retry::Never),
+            | NotFound | MethodNotAllowed | TooLarge | UnsupportedMediaType | OverBudget | Disconnected => {
+                (Side::Caller, Retry::Never)
+            }
             RateLimited | Unavailable | Overloaded => (Side::Upstream, Retry::SameTarget { after: Millis(0) }),
             CredentialRejected => (Side::Upstream, Retry::OtherCredential),
             BadAnswer | Truncated | Timeout => (Side::Upstream, Retry::OtherTarget),

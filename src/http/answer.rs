@@ -20,7 +20,6 @@ pub fn status_of(failure: &Failure) -> u16 {
         Kind::Forbidden => 403,
         Kind::NotFound => 404,
         Kind::MethodNotAllowed => 405,
-        Kind::PreconditionFailed => 412,
         Kind::TooLarge => 413,
         Kind::UnsupportedMediaType => 415,
         Kind::RateLimited => 429,

@@ -71,7 +71,7 @@ fn code_of(failure: &Failure) -> &str {
 
 fn usual_code(kind: Kind) -> &'static str {
     match kind {
-        Kind::BadRequest | Kind::PreconditionFailed => "invalid_request",
+        Kind::BadRequest => "invalid_request",
         Kind::Unsupported => "unsupported_parameter",
         Kind::ContextLength => "context_length_exceeded",
         Kind::ContentFiltered => "content_filter",

@@ -79,7 +79,6 @@ fn type_of(kind: Kind) -> &'static str {
         | Kind::AmbiguousModel
         | Kind::MethodNotAllowed
         | Kind::UnsupportedMediaType
-        | Kind::PreconditionFailed
         | Kind::Disconnected => "invalid_request_error",
     }
 }

@@ -48,7 +48,6 @@ pub fn exception(kind: Kind) -> &'static str {
         | Kind::MethodNotAllowed
         | Kind::TooLarge
         | Kind::UnsupportedMediaType
-        | Kind::PreconditionFailed
         | Kind::Disconnected => "ValidationException",
     }
 }

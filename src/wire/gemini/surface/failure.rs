@@ -55,7 +55,6 @@ fn status_word(kind: Kind) -> &'static str {
         Kind::NotFound => "NOT_FOUND",
         Kind::MethodNotAllowed => "UNIMPLEMENTED",
         Kind::RateLimited | Kind::OverBudget => "RESOURCE_EXHAUSTED",
-        Kind::PreconditionFailed => "FAILED_PRECONDITION",
         Kind::Disconnected => "CANCELLED",
         Kind::Internal => "INTERNAL",
         Kind::Timeout => "DEADLINE_EXCEEDED",
