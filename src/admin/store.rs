@@ -261,7 +261,7 @@ pub struct AuditEntry {
     pub id: String,
     /// When.
     pub at: UnixMillis,
-    /// Who: `admin`, or `schedule` for what the gateway does by itself.
+    /// Who: `admin`, or `schedule` and `breaker` for what the gateway does by itself.
     pub actor: String,
     /// From which address, where that is known.
     pub address: Option<String>,

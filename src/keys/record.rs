@@ -62,7 +62,7 @@ pub struct Key {
     pub on_ledger_outage: OnLedgerOutage,
     /// What is charged for what calls cost; `None` is what the team says.
     pub markup: Option<Markup>,
-    /// Whether prompts and answers may be written to the log.
+    /// Whether answers may be kept beside those of a shadow, to be compared.
     pub log_content: bool,
     /// How long answers of Responses are kept for `previous_response_id`; `None` keeps none.
     pub store_responses: Option<StoreResponses>,
