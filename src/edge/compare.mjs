@@ -4,7 +4,6 @@
 
 /** Calls at once. The platform has six connections for a request, and keys and budgets need one now and then. */
 const AT_ONCE = 5;
-const NOTHING = new Uint8Array(0);
 const LINE_END = /\r\n|\n|\r/;
 const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/g;
 /** So many characters may be the beginning of a blank line. */
@@ -12,7 +11,7 @@ const BEGUN = 3;
 
 /** Answers a comparison. `make(path, init)` makes a call of this gateway, `read(most)` reads the request's body. */
 export async function compare(core, request, make, read) {
-  const body = (await read(core.body_limit())) ?? NOTHING;
+  const body = await read(core.body_limit());
   const asked = JSON.parse(core.compare(body));
   if (asked.do !== "compare") return new Response(core.take_bytes(), { status: asked.status, headers: asked.headers });
   const headers = new Headers(request.headers);

@@ -207,10 +207,11 @@ fn begun(call: u32, otherwise: Step, begin: impl FnOnce(&mut Gateway) -> Option<
     })
 }
 
-/// What is compared, as JSON: its models, and whether they are wanted as a stream; or the answer that refuses it.
+/// What is compared, as JSON: its models, and whether they are wanted as a stream; or the answer that refuses it. Of a body
+/// that was too long, nothing was read.
 #[wasm_bindgen]
-pub fn compare(body: &[u8]) -> String {
-    with(String::new(), |isolate| match Comparison::read(body, isolate.gateway.setup().config.limits.json_depth) {
+pub fn compare(body: Option<Vec<u8>>) -> String {
+    with(String::new(), |isolate| match Comparison::read(body.as_deref(), &isolate.gateway.setup().config.limits) {
         Ok(Comparison { models, stream }) => log::object(|said| {
             said.string("do", "compare").boolean("stream", stream);
             json::write(&models, said.key("models"));
@@ -223,7 +224,7 @@ pub fn compare(body: &[u8]) -> String {
 #[wasm_bindgen]
 pub fn compared(body: &[u8], index: usize) -> Vec<u8> {
     with(Vec::new(), |isolate| {
-        let comparison = Comparison::read(body, isolate.gateway.setup().config.limits.json_depth).ok();
+        let comparison = Comparison::read(Some(body), &isolate.gateway.setup().config.limits).ok();
         comparison.and_then(|comparison| comparison.body(body, index).ok()).unwrap_or_default()
     })
 }

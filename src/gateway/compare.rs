@@ -2,8 +2,11 @@
 //!
 //! Each of them is a call like any other, with the same key, budgets and records; this only says what they are.
 
+use crate::config::Limits;
 use crate::failure::Failure;
 use crate::json::{Cursor, Edits, Raw, SyntaxError, check_depth};
+
+use super::machine::too_large;
 
 /// Models of one comparison.
 pub const MOST_MODELS: usize = 10;
@@ -18,15 +21,17 @@ pub struct Comparison {
 }
 
 impl Comparison {
-    /// Reads the body of a comparison: that of a chat completion, with `models` in the place of `model`.
+    /// Reads the body of a comparison: that of a chat completion, with `models` in the place of `model`; `None` is one that
+    /// was too long to be read.
     ///
     /// # Errors
-    /// `BadRequest` naming the field.
-    pub fn read(body: &[u8], depth: usize) -> Result<Comparison, Failure> {
+    /// `BadRequest` naming the field; `TooLarge`.
+    pub fn read(body: Option<&[u8]>, limits: &Limits) -> Result<Comparison, Failure> {
+        let body = body.ok_or_else(|| too_large("body_bytes", limits.body_bytes, "bytes"))?;
         let bad = |error: &dyn std::fmt::Display| {
             Failure::bad_request("body", format!("The body must be a JSON object: {error}."))
         };
-        check_depth(body, depth).map_err(|deep| bad(&deep))?;
+        check_depth(body, limits.json_depth).map_err(|deep| bad(&deep))?;
         let text = std::str::from_utf8(body).map_err(|error| bad(&error))?;
         let object = Raw::parse(text).map_err(|error| bad(&error))?;
         if !object.is_object() {
@@ -79,7 +84,7 @@ mod tests {
     fn a_comparison_is_calls_that_differ_in_their_model() {
         let body = br#"{"messages": [{"role": "user", "content": "\u00e4"}], "models": ["a/b", "c"], "stream": true,
             "stream_options": {"include_usage": false}, "seed": 7}"#;
-        let comparison = Comparison::read(body, 20).expect("a comparison");
+        let comparison = Comparison::read(Some(body), &Limits::default()).expect("a comparison");
         assert_eq!((comparison.models.len(), comparison.stream), (2, true));
         let written = comparison.body(body, 1).expect("a body");
         let read: serde_json::Value = serde_json::from_slice(&written).expect("JSON");
@@ -103,8 +108,10 @@ mod tests {
             (r#"{"models": ["a"], "model": "b"}"#, "model"),
             (r#"{"models": ["a"], "stream": 1}"#, "stream"),
         ] {
-            let failure = Comparison::read(body.as_bytes(), 20).expect_err(body);
+            let failure = Comparison::read(Some(body.as_bytes()), &Limits::default()).expect_err(body);
             assert_eq!(failure.param.as_deref(), Some(field), "{body}");
         }
+        let long = Comparison::read(None, &Limits::default()).expect_err("too long");
+        assert_eq!(long.kind, crate::failure::Kind::TooLarge);
     }
 }

@@ -105,7 +105,9 @@ describe("before a call begins", () => {
 
   test("a body that is too large is a 413, with and without its length told", async () => {
     const large = JSON.stringify({ ...CALL, padding: "x".repeat(LARGEST_BODY) });
-    await assertError(await post("/v1/chat/completions", large), 413, "request_too_large");
+    for (const path of ["/v1/chat/completions", "/v1/compare"]) {
+      await assertError(await post(path, large), 413, "request_too_large");
+    }
     const body = new Blob([large]).stream();
     const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
     const response = await gateway.fetch("/v1/chat/completions", { method: "POST", headers, body, duplex: "half" });
