@@ -54,7 +54,7 @@ impl Upkeep for EdgeStore<'_> {
     async fn due_deliveries(&self, now: UnixMillis, most: u32) -> Result<Vec<Delivery>, StoreError> {
         let statement = "SELECT event_id, webhook_id, record->>'url' AS url, attempts, at, type, subject, data \
              FROM deliveries JOIN events ON events.id = event_id JOIN webhooks ON webhooks.id = webhook_id \
-             WHERE due_at <= ?1 AND deleted_at IS NULL ORDER BY due_at LIMIT ?2";
+             WHERE due_at <= ?1 AND deleted_at IS NULL AND NOT record->>'disabled' ORDER BY due_at LIMIT ?2";
         self.rows(statement, &[number(now.0), most.into()]).await
     }
 

@@ -132,6 +132,18 @@ describe("an event", () => {
     await gateway.scheduled(Date.now() + HOUR);
     assert.deepEqual(types(), []);
   });
+
+  test("is not told again while its webhook is off", async () => {
+    answers.push(500);
+    await gateway.createKey({ name: "refused" });
+    await until(() => received.length === 1);
+    await gateway.admin("PATCH", `/admin/webhooks/${webhook.id}`, { disabled: true });
+    await tick(Date.now() + 60_000);
+    assert.equal(received.length, 1, "it is off");
+    await gateway.admin("PATCH", `/admin/webhooks/${webhook.id}`, { disabled: false });
+    await tick(Date.now() + 60_000);
+    assert.equal(received.length, 2);
+  });
 });
 
 describe("a watched key", () => {
