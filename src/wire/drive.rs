@@ -58,7 +58,8 @@ impl Meter {
                 self.output_bytes = self.output_bytes.saturating_add(text.escaped().len() as u64);
             }
             Event::ToolCallStart { .. } | Event::MediaDelta { .. } => self.spoke = true,
-            Event::Usage(usage) if usage.is_credible() => self.usage = Some(usage.clone()),
+            // Of counts so far the last one holds: after one that cannot be, nobody knows.
+            Event::Usage(usage) => self.usage = usage.is_credible().then(|| usage.clone()),
             // An answer without a word (an empty completion) is spoken by its end.
             Event::End { reason, .. } => {
                 self.spoke = true;

@@ -123,7 +123,9 @@ fn a_count_that_no_call_can_have_is_none() {
 
         let (id, step) = world.chat(r#"{"model":"openai/priced","messages":[],"stream":true}"#);
         sent(step);
-        let token = format!(r#"data: {{"id":"c","choices":[{{{choice},"delta":{{"content":"x"}}}}]}}"#);
+        // Some count all along: what was good before says nothing of the whole.
+        let so_far = r#""usage":{"prompt_tokens":5,"completion_tokens":1,"total_tokens":6}"#;
+        let token = format!(r#"data: {{"id":"c","choices":[{{{choice},"delta":{{"content":"x"}}}}],{so_far}}}"#);
         let last = format!(r#"data: {{"id":"c","choices":[],"usage":{slip}}}"#);
         world.stream(id, &[format!("{token}\n\n{last}\n\ndata: [DONE]\n\n").as_bytes()], Input::End);
         for record in [plain, world.only_record()] {
