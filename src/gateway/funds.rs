@@ -47,7 +47,7 @@ pub(super) struct Funds {
     hold: Option<Holds>,
     most: Amounts,
     /// A strict budget counts it: what is not known for sure is charged at its worst case.
-    strict: bool,
+    pub(super) strict: bool,
     /// What was charged so far, where that is known: the record says the same as the ledger.
     pub(super) paid: Option<NanoUsd>,
     /// Some of that is a worst case and not what was used.

@@ -73,7 +73,13 @@ impl Gateway {
                     return Step::Hold;
                 };
                 call.first_token.get_or_insert(now);
-                self.pay_turn(call, if usage.is_credible() { usage } else { unread() });
+                let usage = match usage.is_credible() {
+                    true => usage,
+                    // Then it is charged what was held for it.
+                    false if call.funds.strict => unread(),
+                    false => taken(),
+                };
+                self.pay_turn(call, usage);
                 call.funds.next_turn();
                 self.hold_turn(call, now)
             }
@@ -164,6 +170,11 @@ pub(super) fn bound(price: Option<&Price>, strict: bool) -> Estimate {
         parallel: 1,
     };
     Estimate { most, priced, unbounded: priced.then_some("what is said in a talk is not known before") }
+}
+
+/// What a turn is taken to have used of which the count cannot be.
+fn taken() -> Usage {
+    Usage { input_audio: Some(HEARD), output_audio: Some(SAID), estimated: true, ..Usage::default() }
 }
 
 fn sells_time(price: &Price) -> bool {

@@ -204,6 +204,16 @@ fn a_turn_that_is_counted_beyond_belief_is_charged_what_was_held() {
     world.resume(id, Input::End);
     let record = world.only_record();
     assert_eq!((record.cost_nano, record.state), (Some(1_000_000), "committed_ceiling"));
+
+    let mut world = World::default();
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+    sent(step);
+    begun(&mut world, id);
+    world.resume(id, Input::Chunk(slip.as_bytes()));
+    world.resume(id, Input::End);
+    let record = world.only_record();
+    assert_eq!(record.state, "settled_estimate", "where nothing was held");
+    assert!(record.cost_nano.is_some_and(|cost| cost > 0), "{record:?}");
 }
 
 #[test]
