@@ -178,7 +178,7 @@ impl Purses {
     }
 
     /// See [`Purse::forget_keys`]; of keys that have no team.
-    pub fn forget_keys(&mut self, beginning: &str) {
+    pub fn forget_keys(&mut self, beginning: &'static str) {
         self.account.forget_keys(beginning);
     }
 

@@ -129,6 +129,7 @@ impl Gateway {
         now: UnixMillis,
     ) -> Result<Option<Step>, Failure> {
         self.release(call);
+        self.grant_shadow(call)?;
         let Some(grant) = call.grant.clone() else { return Err(no_attempt()) };
         if !grant.key.bounds_calls() && self.purse.is_free(&grant.terms, now) {
             call.funds.let_through(now);

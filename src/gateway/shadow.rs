@@ -69,12 +69,23 @@ impl Gateway {
         call.shadows = Some((experiment.to_owned(), variant.to_owned()));
         let basis = Basis { reading: Reading::of(&call.incoming.body), class: None, seed: self.ids.chance() };
         self.route_by(call, &basis, now)?;
-        let found = self.setup.config.routing.experiments.get(experiment);
-        let found = found.and_then(|found| found.variants.iter().find(|one| one.name == variant));
-        let shadow = found.and_then(|variant| variant.shadow).ok_or_else(no_attempt)?;
-        call.grant = Some(Rc::new(purse(experiment, variant, shadow, self.setup.version)));
+        self.grant_shadow(call)?;
         self.aim_at_best(call, now)?;
         self.send(call, now)
+    }
+
+    /// Has a shadow pay from the budget that the configuration in force gives it; it may have waited since another one was.
+    pub(super) fn grant_shadow(&self, call: &mut Call) -> Result<(), Failure> {
+        let Some((experiment, variant)) = &call.shadows else { return Ok(()) };
+        let version = UnixMillis(i64::from(self.setup.version));
+        if call.grant.as_ref().is_some_and(|grant| grant.key.id.starts_with(KEY) && grant.key.updated_at == version) {
+            return Ok(());
+        }
+        let found = self.setup.config.routing.experiments.get(experiment);
+        let found = found.and_then(|found| found.variants.iter().find(|one| one.name == *variant));
+        let shadow = found.and_then(|variant| variant.shadow).ok_or_else(no_attempt)?;
+        call.grant = Some(Rc::new(purse(experiment, variant, shadow, version)));
+        Ok(())
     }
 
     /// Notes what the caller gets with this step, where that is to be kept.
@@ -100,8 +111,9 @@ impl Gateway {
 }
 
 /// Whom a shadow is charged to: a key of the gateway's own, with the budget that the operator gave it.
-fn purse(experiment: &str, variant: &str, shadow: Shadow, version: u32) -> Grant {
-    let id = format!("{KEY}{experiment}_{variant}");
+fn purse(experiment: &str, variant: &str, shadow: Shadow, version: UnixMillis) -> Grant {
+    // No variant has a dot in its name: no two shadows have the same id.
+    let id = format!("{KEY}{experiment}.{variant}");
     let budget = Budget {
         id: format!("budget_{id}"),
         scope: Scope { kind: ScopeKind::Key, id: id.clone() },
@@ -114,7 +126,7 @@ fn purse(experiment: &str, variant: &str, shadow: Shadow, version: u32) -> Grant
         id,
         budgets: vec![budget],
         // A later version of the configuration may have another budget.
-        updated_at: UnixMillis(i64::from(version)),
+        updated_at: version,
         ..Key::default()
     })
 }

@@ -32,6 +32,15 @@ fn follow(world: &mut World, id: CallId) -> (CallId, Step) {
     (shadow, world.after_ledger(shadow, step))
 }
 
+/// Puts a version in force by which shadows have this budget.
+fn set_up(world: &mut World, limit: f64, version: u32) {
+    let config = latchkey::config::read(document(limit, &json!([])).as_bytes()).expect("a document");
+    let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"].map(|name| (name.to_owned(), "k".to_owned()));
+    let registry = Registry::new(&SortedMap::from_iter(keys), &config, true);
+    let secrets = world.gateway.setup().secrets.clone();
+    world.gateway.set_up(Setup { registry, config, version, secrets });
+}
+
 #[test]
 fn a_shadow_is_a_call_of_its_own_that_nobody_waits_for() {
     let mut world = world(Key { log_content: true, ..Key::default() }, 1.0);
@@ -51,7 +60,7 @@ fn a_shadow_is_a_call_of_its_own_that_nobody_waits_for() {
     let [shadow, call] = records.as_slice() else { panic!("two records: {records:?}") };
     assert_eq!((shadow.role, shadow.made_for.as_deref()), (Some("shadow"), Some(call.request_id.as_str())));
     assert_eq!((shadow.variant.as_deref(), call.variant.as_deref()), (Some("next:newer"), Some("next:control")));
-    assert_eq!((shadow.key_id.as_str(), call.key_id.as_str()), ("shadow_next_newer", "key_test"));
+    assert_eq!((shadow.key_id.as_str(), call.key_id.as_str()), ("shadow_next.newer", "key_test"));
     assert!(shadow.cost_nano.is_some_and(|cost| cost > 0));
     let contents: Vec<(bool, bool)> = world
         .gateway
@@ -109,11 +118,7 @@ fn shadows_end_where_their_budget_does() {
 fn a_later_version_may_give_shadows_another_budget() {
     let mut world = world(Key::default(), 0.000_005);
     for (limit, version, is_sent) in [(0.000_005, 7, false), (1.0, 8, true)] {
-        let config = latchkey::config::read(document(limit, &json!([])).as_bytes()).expect("a document");
-        let keys = ["OPENAI_API_KEY", "ANTHROPIC_API_KEY"].map(|name| (name.to_owned(), "k".to_owned()));
-        let registry = Registry::new(&SortedMap::from_iter(keys), &config, true);
-        let secrets = world.gateway.setup().secrets.clone();
-        world.gateway.set_up(Setup { registry, config, version, secrets });
+        set_up(&mut world, limit, version);
         // What its lease said before is over.
         world.now.0 += 10_000;
         let (id, step) = world.chat(ASKED);
@@ -124,6 +129,39 @@ fn a_later_version_may_give_shadows_another_budget() {
             step = world.resume(shadow, Input::Waited);
         }
         assert_eq!(matches!(step, Step::Send(_)), is_sent, "version {version}: {step:?}");
+    }
+}
+
+#[test]
+fn what_a_ledger_says_of_an_older_version_is_not_believed() {
+    let mut world = world(Key::default(), 0.000_005);
+    let (id, step) = world.chat(ASKED);
+    sent(step);
+    let (shadow, asking) = world.gateway.begin_shadow(id, world.now).expect("a shadow");
+    set_up(&mut world, 1.0, 8);
+    assert!(matches!(world.after_ledger(shadow, asking), Step::Respond(_)), "it was asked before");
+    world.now.0 += 1;
+    let (id, step) = world.chat(ASKED);
+    sent(step);
+    assert!(matches!(follow(&mut world, id).1, Step::Send(_)));
+}
+
+#[test]
+fn a_shadow_that_waits_pays_from_the_budget_of_the_version_in_force() {
+    let mut world = world(Key::default(), 0.000_5);
+    for is_first in [true, false] {
+        let (id, step) = world.chat(ASKED);
+        sent(step);
+        let (shadow, step) = follow(&mut world, id);
+        if is_first {
+            sent(step);
+            continue;
+        }
+        assert!(matches!(step, Step::Wait(_)), "the first one holds what there is: {step:?}");
+        set_up(&mut world, 1.0, 8);
+        world.now.0 += 150;
+        let woken = world.resume(shadow, Input::Waited);
+        assert!(matches!(world.after_ledger(shadow, woken), Step::Send(_)));
     }
 }
 

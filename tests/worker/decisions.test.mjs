@@ -186,7 +186,7 @@ describe("experiments", () => {
     const { json: usage } = await gateway.admin("GET", "/admin/usage?group_by=variant,key");
     const rows = usage.data.filter(({ variant }) => variant.startsWith("next:"));
     assert.deepEqual(rows.map(({ variant, calls }) => [variant, calls]), [["next:control", 2], ["next:newer", 2]]);
-    assert.equal(rows[1].key_id, "shadow_next_newer");
+    assert.equal(rows[1].key_id, "shadow_next.newer");
     assert.ok("cache_hit_rate" in rows[0]);
   });
 });

@@ -212,7 +212,7 @@ fn a_budget_of_nobody_is_refused() {
             assert_eq!(gateway.send("POST", path, &body).fault_paths(), ["scope.id"], "{body}");
         }
     }
-    let own = ["probe", "semantics", "shadow_next_newer"].map(|id| ("key", id));
+    let own = ["probe", "semantics", "shadow_next.newer"].map(|id| ("key", id));
     for (kind, id) in
         [("team", team.as_str()), ("team", "*"), ("key", &key), ("key", "*"), ("user", "a")].iter().chain(&own)
     {

@@ -30,6 +30,8 @@ pub struct Purse {
     /// The pot of the first slice that the last report had no room for.
     unreported: String,
     keys: SortedMap<String, Known>,
+    /// Keys of this beginning were forgotten, and when the ledger was first asked after that.
+    forgotten: Option<(&'static str, Option<UnixMillis>)>,
     /// In boxes, because some thousand users may come and go.
     slices: SortedMap<String, Box<Slice>>,
     /// Slices whose lease was replaced, until all that they owe is reported.
@@ -189,8 +191,17 @@ impl Purse {
     }
 
     /// Forgets what the ledger said of keys whose ids begin so: the next call of each tells it what its record says now.
-    pub fn forget_keys(&mut self, beginning: &str) {
+    /// What it answers to those before is about the record as it was.
+    pub fn forget_keys(&mut self, beginning: &'static str) {
         self.keys.retain(|key, _| !key.starts_with(beginning));
+        self.forgotten = Some((beginning, None));
+    }
+
+    /// Whether what was asked at `sent` was asked before the key was forgotten.
+    fn is_forgotten(&self, key: &str, sent: UnixMillis) -> bool {
+        self.forgotten.is_some_and(|(beginning, asked_anew)| {
+            key.starts_with(beginning) && asked_anew.is_none_or(|asked_anew| sent < asked_anew)
+        })
     }
 
     /// Whether nothing counts calls of a key, and that is known for sure.

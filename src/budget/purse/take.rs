@@ -98,6 +98,9 @@ impl Purse {
     pub(super) fn learn(&mut self, reply: &Reply, sent: UnixMillis) {
         let until = UnixMillis(sent.plus(reply.term).0.saturating_sub(MARGIN.0.cast_signed()));
         for news in &reply.keys {
+            if self.is_forgotten(&news.key, sent) {
+                continue;
+            }
             if self.keys.len() >= MOST_KNOWN {
                 self.keys.retain(|_, known| known.until > sent);
             }
@@ -176,6 +179,9 @@ impl Purse {
             self.slices.retain(|_, slice| !slice.is_at_rest(now));
         }
         self.asking.push(now.plus(ASK_WITHIN));
+        if let Some((_, asked_anew)) = &mut self.forgotten {
+            asked_anew.get_or_insert(now);
+        }
         self.asks += 1;
         let known = self.keys.get(&wanted.terms.key);
         let key = KeyAsked {
