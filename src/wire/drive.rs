@@ -235,7 +235,7 @@ impl Pipe {
     #[must_use]
     pub fn can_continue(&self) -> bool {
         let follows = match &self.lane {
-            Lane::Translated(..) => true,
+            Lane::Translated(decoder, _) => !decoder.holds_back(),
             Lane::Patched(patcher) => patcher.follows(),
             Lane::Relayed(_) => false,
         };

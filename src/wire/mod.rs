@@ -219,6 +219,11 @@ pub trait StreamDecoder {
     fn ended(&self) -> bool {
         false
     }
+
+    /// Whether something of what has come is told only when its block ends.
+    fn holds_back(&self) -> bool {
+        false
+    }
 }
 
 /// What became of a frame. The driver alone decides what follows.

@@ -152,6 +152,10 @@ impl StreamDecoder for Cut {
     fn ended(&self) -> bool {
         self.decoder.ended()
     }
+
+    fn holds_back(&self) -> bool {
+        self.decoder.holds_back()
+    }
 }
 
 impl State {

@@ -355,6 +355,10 @@ impl StreamDecoder for Decoder {
     fn ended(&self) -> bool {
         self.state == State::Ended
     }
+
+    fn holds_back(&self) -> bool {
+        self.open.iter().any(|open| matches!(&open.holds, Holds::Text(said) if !said.citations.is_empty()))
+    }
 }
 
 fn close(open: Open, answer: &mut Unwrapping, sink: &mut dyn Sink) {

@@ -128,6 +128,10 @@ impl StreamPatcher for Patcher {
         self.follower = Some(Follower { writer: Writer::new(naming), blocks: 0, open: false });
     }
 
+    fn follows(&self) -> bool {
+        !self.decoder.holds_back()
+    }
+
     fn into_writer(self: Box<Self>) -> Option<Box<dyn StreamWriter>> {
         let Follower { mut writer, blocks, open } = self.follower?;
         writer.go_on(blocks, open);
