@@ -24,6 +24,15 @@ pub fn read(word: &str) -> EndKind {
     }
 }
 
+/// Whether what an upstream names beside the end is a stop of the caller's: some put another word for the end there, or
+/// the mark by which the model itself ends.
+#[must_use]
+pub fn is_stop(stop: &str) -> bool {
+    let is_word = (!stop.contains(':') && read(stop) != EndKind::Other)
+        || matches!(stop, "" | "pause_turn" | "model_context_window_exceeded");
+    !is_word && !stop.starts_with("<|")
+}
+
 /// OpenAI's word for ours. A choice that calls tools says so even if its upstream said `stop`, because clients decide
 /// by this word whether to run them.
 #[must_use]
@@ -63,4 +72,19 @@ pub fn reason<'a>(word: Option<Text<'a>>, native: Option<Text<'a>>, calls_tools:
         kind => kind,
     };
     EndReason::new(kind, native.or(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_marks_are_no_stops_of_the_callers() {
+        for word in ["", "stop", "end_turn", "EOS", "pause_turn", "model_context_window_exceeded", "<|eot_id|>"] {
+            assert!(!is_stop(word), "{word}");
+        }
+        for stop in ["</block>", "Error:", "length: 3", "\\n\\n"] {
+            assert!(is_stop(stop), "{stop}");
+        }
+    }
 }

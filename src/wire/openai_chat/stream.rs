@@ -1,6 +1,6 @@
 //! Reads a stream: chunks in, events out.
 
-use crate::chat::{BlockKind, EndKind, EndReason, Event, Sink, Usage};
+use crate::chat::{BlockKind, EndReason, Event, Sink, Usage};
 use crate::failure::Failure;
 use crate::json::{Raw, Text, readable};
 use crate::provider::Quirks;
@@ -205,10 +205,8 @@ impl Decoder {
         if let Some(native) = choice.native_finish_reason.filter(|native| !native.is_empty()) {
             progress.native_finish = Some(native.into_owned());
         }
-        // Some put another word for the end there.
-        let is_word = |stop: &Text<'_>| finish::read(stop.escaped()) != EndKind::Other;
-        if let Some(stop) = choice.stop_reason.or(choice.matched_stop).filter(|stop| !stop.is_empty() && !is_word(stop))
-        {
+        let stop = choice.stop_reason.or(choice.matched_stop);
+        if let Some(stop) = stop.filter(|stop| finish::is_stop(stop.escaped())) {
             progress.stop = Some(stop.into_owned());
         }
         Ok(())

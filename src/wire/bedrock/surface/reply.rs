@@ -188,7 +188,7 @@ pub(super) fn stop_reason(end: &EndReason<'_>, calls: bool, refused: bool) -> &'
     let raw = end.raw.as_ref().map(Text::decode).unwrap_or_default();
     match end.kind {
         _ if refused => "content_filtered",
-        EndKind::Stop if raw == "stop_sequence" => "stop_sequence",
+        EndKind::Stop if raw == "stop_sequence" || end.stop.is_some() => "stop_sequence",
         EndKind::ToolCalls => "tool_use",
         EndKind::Stop | EndKind::Other if calls => "tool_use",
         EndKind::Length if raw == "model_context_window_exceeded" => "model_context_window_exceeded",

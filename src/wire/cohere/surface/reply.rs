@@ -130,7 +130,7 @@ pub(super) fn finish_reason(end: &EndReason<'_>, calls: bool) -> &'static str {
     match end.kind {
         EndKind::ToolCalls => "TOOL_CALL",
         EndKind::Stop | EndKind::Other if calls => "TOOL_CALL",
-        EndKind::Stop if matches!(&*raw, "STOP_SEQUENCE" | "stop_sequence") => "STOP_SEQUENCE",
+        EndKind::Stop if matches!(&*raw, "STOP_SEQUENCE" | "stop_sequence") || end.stop.is_some() => "STOP_SEQUENCE",
         EndKind::Length => "MAX_TOKENS",
         EndKind::ContentFilter => "ERROR_TOXIC",
         EndKind::Error => "ERROR",
