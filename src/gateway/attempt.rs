@@ -207,7 +207,7 @@ impl Call {
     }
 
     /// What an answer needs of the request.
-    fn echo(&self) -> Option<Raw<'static>> {
+    pub(super) fn echo(&self) -> Option<Raw<'static>> {
         let surface = self.surface();
         let needs = surface != Surface::OpenAiChat || self.asked.borrows;
         if needs { surface.echo(&self.incoming.body) } else { None }

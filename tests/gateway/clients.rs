@@ -1,6 +1,7 @@
 //! What clients send that worked without a gateway between, as users of other gateways reported it.
 
-use latchkey::gateway::Input;
+use latchkey::gateway::{Input, Step};
+use latchkey::keys::Key;
 use serde_json::{Value, json};
 
 use crate::world::{World, json as read, sent};
@@ -262,6 +263,24 @@ fn a_prompt_that_is_too_long_is_told_by_words_that_agents_know() {
         assert_eq!((status, &failed["type"]), (200, &json!("response.failed")), "{told}");
         assert_eq!(failed["response"]["error"], json!({"code": "context_length_exceeded", "message": said}));
     }
+}
+
+#[test]
+fn the_gateway_tells_of_long_prompts_as_providers_do() {
+    let mut world =
+        World::of(Key::default(), r#"{"version": 1, "aliases": {"small": {"candidates": ["openai/gpt-4"]}}}"#, &[]);
+    let body = |stream: bool| json!({"model": "small", "stream": stream, "input": "word ".repeat(40_000)}).to_string();
+    let refused = |step: Step| if let Step::Respond(response) = step { response } else { panic!("{step:?}") };
+    let response = refused(world.post("/v1/responses", &body(false)).1);
+    assert_eq!((response.status, &read(&response.body)["error"]["code"]), (400, &json!("context_length_exceeded")));
+    let response = refused(world.post("/v1/responses", &body(true)).1);
+    let told = String::from_utf8(response.body).unwrap();
+    assert_eq!(response.status, 200);
+    assert!(told.contains("event: response.failed") && told.contains("\"context_length_exceeded\""), "{told}");
+    assert!(world.records().iter().all(|record| record.status == 400));
+    let explained = world.send("/v1/responses", &body(true), &[("x-latchkey-explain", "true")]).1;
+    let response = refused(explained);
+    assert_eq!((response.status, read(&response.body)["latchkey"].is_object()), (400, true));
 }
 
 fn read_chunk(event: &str) -> Option<Value> {
