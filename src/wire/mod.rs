@@ -149,10 +149,11 @@ impl Adjusted {
     /// Notes a change; the same parameter is listed once, and of those that only callers name so many.
     pub fn note(&mut self, parameter: impl Into<Cow<'static, str>>, change: Change) {
         let mut parameter = parameter.into();
-        if self.0.len() >= MOST_NAMED && matches!(parameter, Cow::Owned(_)) {
+        let is_known = |parameter: &str| self.0.iter().any(|(known, _)| known == parameter);
+        if self.0.len() >= MOST_NAMED && matches!(parameter, Cow::Owned(_)) && !is_known(&parameter) {
             parameter = Cow::Borrowed("others");
         }
-        if !self.0.iter().any(|(known, _)| *known == parameter) {
+        if !is_known(&parameter) {
             self.0.push((parameter, change));
         }
     }
