@@ -253,7 +253,8 @@ async function follow(step, live) {
  * Whatever comes first keeps the one promise: the answer, a failure, a deadline, or the caller's leaving.
  */
 function attempt(step, live) {
-  if (step.held && !isWriting(Date.now())) settle(live.env, live.ctx);
+  // What another attempt has just failed of is told at once.
+  if (step.held && (live.step !== undefined || !isWriting(Date.now()))) settle(live.env, live.ctx);
   return new Promise((resolve, reject) => {
     live.begin(step);
     if (!step.abort) live.lose = () => resolve(live.failed(step, "stopped"));
