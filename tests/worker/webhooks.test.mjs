@@ -137,11 +137,12 @@ describe("an event", () => {
     answers.push(500);
     await gateway.createKey({ name: "refused" });
     await until(() => received.length === 1);
+    await until(async () => (await database.prepare("SELECT 1 FROM deliveries WHERE answer = '500'").first()) !== null);
     await gateway.admin("PATCH", `/admin/webhooks/${webhook.id}`, { disabled: true });
-    await tick(Date.now() + 60_000);
+    await gateway.scheduled(Date.now() + 60_000);
     assert.equal(received.length, 1, "it is off");
     await gateway.admin("PATCH", `/admin/webhooks/${webhook.id}`, { disabled: false });
-    await tick(Date.now() + 60_000);
+    await gateway.scheduled(Date.now() + 60_000);
     assert.equal(received.length, 2);
   });
 });
