@@ -8,7 +8,7 @@ use super::model::BUCKETS;
 use crate::json;
 
 /// Bytes that are read of a text: three quarters from its beginning, the rest from its end.
-pub const MOST: usize = 1_024;
+pub const MOST: usize = 768;
 /// Rows for measures of the whole; words are hashed into the others.
 const MEASURES: u32 = 64;
 /// Words of a text that are looked at.

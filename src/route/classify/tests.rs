@@ -72,7 +72,7 @@ fn rows_are_summed_column_by_column() {
         for row in 0..model::BUCKETS {
             file.extend((0..model::COLUMNS).map(|column| if column == row % 10 { weight.cast_unsigned() } else { 0 }));
         }
-        let text = "friend indeed ".repeat(80);
+        let text = "a b ".repeat(200);
         let (mut measured, mut worded) = ([0f32; model::COLUMNS], [0f32; model::COLUMNS]);
         let mut words = 0f32;
         let add = |sums: &mut [f32; model::COLUMNS], row: u32| sums[row as usize % 10] += sum;
