@@ -196,22 +196,17 @@ fn a_caller_who_hangs_up_has_paid_for_what_was_said() {
 #[test]
 fn a_turn_that_is_counted_beyond_belief_is_charged_what_was_held() {
     let slip = TURN.replace(r#""output_tokens":50"#, r#""output_tokens":18446744073709551615"#);
-    let mut world = with_budget(1_000_000);
-    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
-    sent(step);
-    begun(&mut world, id);
-    world.resume(id, Input::Chunk(slip.as_bytes()));
-    world.resume(id, Input::End);
-    let record = world.only_record();
+    let talk = |mut world: World| {
+        let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+        sent(step);
+        begun(&mut world, id);
+        world.resume(id, Input::Chunk(slip.as_bytes()));
+        world.resume(id, Input::End);
+        world.only_record()
+    };
+    let record = talk(with_budget(1_000_000));
     assert_eq!((record.cost_nano, record.state), (Some(1_000_000), "committed_ceiling"));
-
-    let mut world = World::default();
-    let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
-    sent(step);
-    begun(&mut world, id);
-    world.resume(id, Input::Chunk(slip.as_bytes()));
-    world.resume(id, Input::End);
-    let record = world.only_record();
+    let record = talk(World::default());
     assert_eq!(record.state, "settled_estimate", "where nothing was held");
     assert!(record.cost_nano.is_some_and(|cost| cost > 0), "{record:?}");
 }
