@@ -123,7 +123,7 @@ pub async fn run(plan: &Plan) -> Outcomes<Report> {
                 }
             }
         }
-        for round in 0..rounds {
+        for round in 0..workload.rounds(rounds) {
             for (target, process) in &running {
                 report.rounds.extend(measure(target, process, workload, round).await);
             }

@@ -80,6 +80,16 @@ pub struct Workload {
     pub bar: Option<Bar>,
 }
 
+impl Workload {
+    /// How many times as many rounds a difference is measured in: it has the noise of both its sides.
+    pub const DIFFERENCE: usize = 3;
+
+    /// In how many rounds it is measured where most are measured in so many.
+    pub fn rounds(&self, usual: usize) -> usize {
+        usual * if self.route.is_some() { Workload::DIFFERENCE } else { 1 }
+    }
+}
+
 /// What the gateway must reach in a workload, against the floor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Bar {

@@ -14,10 +14,11 @@ pub fn render(plan: &Plan, report: &Report) -> (String, bool) {
     let mut good = true;
     let _ = writeln!(
         out,
-        "Medians of {rounds} interleaved rounds; ×: ratio to {floor} within a round. Times in ms. CPU: of all threads of\n\
+        "Medians of {rounds} interleaved rounds ({} where a difference is measured); ×: ratio to {floor} within a round. Times in ms. CPU: of all threads of\n\
          the target, ms a reply; more: than on the plain route of the same process, as shares of {floor}'s. Others: share of one CPU that neither target nor bench used (above 20 %, trust only ratios).\n\n\
          | workload | target | replies/s | × | CPU | CPU × | CPU more | p50 | p99 | first word p50 | p99 | gap p50 | p99 | wrong | others | bar |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|"
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|---|",
+        Workload::DIFFERENCE * rounds
     );
     for workload in &workloads {
         for target in &plan.targets {
