@@ -206,8 +206,22 @@ impl Call {
         if speaks && wanted() { Format::OpenAiResponses } else { upstream.format }
     }
 
+    /// What an answer of this model is called, whoever gives it.
+    pub(super) fn naming(&self, model: &str, now: UnixMillis) -> Naming {
+        Naming {
+            fallback_id: self.request_id.replacen("req_", self.surface().id_prefix(), 1),
+            model: model.to_owned(),
+            now,
+            hide_reasoning: false,
+            omit_thoughts: false,
+            include_usage: false,
+            echo: self.echo(),
+            carrier: Carrier::default(),
+        }
+    }
+
     /// What an answer needs of the request.
-    pub(super) fn echo(&self) -> Option<Raw<'static>> {
+    fn echo(&self) -> Option<Raw<'static>> {
         let surface = self.surface();
         let needs = surface != Surface::OpenAiChat || self.asked.borrows;
         if needs { surface.echo(&self.incoming.body) } else { None }
@@ -278,14 +292,11 @@ impl Attempt {
     /// What an answer of this attempt is called.
     pub(super) fn naming(&self, call: &Call, include_usage: bool, now: UnixMillis) -> Naming {
         Naming {
-            fallback_id: call.request_id.replacen("req_", call.surface().id_prefix(), 1),
-            model: self.model.clone(),
-            now,
             hide_reasoning: self.hide_reasoning,
             omit_thoughts: self.omit_thoughts,
             include_usage,
-            echo: call.echo(),
             carrier: if self.wraps(call.surface()) { self.carrier() } else { Carrier::default() },
+            ..call.naming(&self.model, now)
         }
     }
 }

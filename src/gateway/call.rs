@@ -10,10 +10,9 @@ use crate::route::meaning::Meaning;
 use crate::route::reading::Reading;
 use crate::route::router::Routed;
 use crate::units::{Millis, UnixMillis};
-use crate::wire::carried::Carrier;
 use crate::wire::drive::Pipe;
 use crate::wire::error::redact;
-use crate::wire::{Closing, Cost, InlinedMedia, Naming, Surface};
+use crate::wire::{Closing, Cost, InlinedMedia, Surface};
 
 use super::attempt::{Attempt, Lane};
 use super::escalate::{Judged, PassedOver};
@@ -246,12 +245,12 @@ impl Call {
         // One list of documents is ranked by two paths, in whose words faults are told.
         let is_rerank = self.endpoint == Some(Endpoint::Rerank);
         let surface = if is_rerank { surface_of(&self.incoming.path) } else { self.surface() };
-        // As OpenAI tells it: by this end of a stream Codex knows to make room, and a 400 ends its turn.
-        // Its events have no place for an explanation.
+        // As OpenAI tells it: by this end of a stream Codex knows to make room, and a 400 ends its turn. Its events have no
+        // place for an explanation.
         let is_streamed = self.asked.stream && !self.wishes.explain;
         if is_streamed && surface == Surface::OpenAiResponses && failure.kind == Kind::ContextLength {
             let (layout, mut told) = (self.asked.layout, Vec::new());
-            let mut writer = surface.writer(self.naming(now), layout);
+            let mut writer = surface.writer(self.naming(&self.asked.model, now), layout);
             writer.fail(failure, &Closing::default());
             writer.take(&mut told);
             return self.dress(stream_head(told, layout), now);
@@ -265,20 +264,6 @@ impl Call {
             }
         }
         self.dress(response, now)
-    }
-
-    /// What an answer without an attempt is called.
-    fn naming(&self, now: UnixMillis) -> Naming {
-        Naming {
-            fallback_id: self.request_id.replacen("req_", self.surface().id_prefix(), 1),
-            model: self.asked.model.clone(),
-            now,
-            hide_reasoning: false,
-            omit_thoughts: false,
-            include_usage: false,
-            echo: self.echo(),
-            carrier: Carrier::default(),
-        }
     }
 
     /// The JSON that its answer has to be, where it has to be any.
