@@ -240,6 +240,7 @@ mod tests {
         let hard = Condition::Within(Measure::Difficulty, 4, 5);
         assert_eq!(hard.holds_by_record(&call), None, "the classifier was not asked, and cannot be");
     }
+
     #[test]
     fn of_needs_all_must_be_there_and_of_contents_one() {
         let of = |needs, content| CallFacts {
