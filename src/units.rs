@@ -30,9 +30,23 @@ impl NanoUsd {
     /// ```
     #[must_use]
     pub fn per_million(self, tokens: u64) -> NanoUsd {
+        // All but absurd figures fit into 64 bits, where division is one instruction.
+        if let Ok(short @ 0..0x100_0000) = i64::try_from(tokens)
+            && (0..1 << 38).contains(&self.0)
+        {
+            return NanoUsd((self.0 * short + 999_999) / 1_000_000);
+        }
         let exact = i128::from(self.0) * i128::from(tokens);
         let rounded = (exact + 999_999).div_euclid(1_000_000);
         NanoUsd(i64::try_from(rounded).unwrap_or(i64::MAX))
+    }
+
+    /// What `to_string` gives, for the path of a call: without the machinery of formatting.
+    #[must_use]
+    pub fn text(self) -> String {
+        let mut written = Vec::with_capacity(20);
+        self.write(&mut written);
+        String::from_utf8(written).unwrap_or_default()
     }
 
     /// Cost of so many thousandths at `self` per million, rounded up like [`NanoUsd::per_million`].
@@ -128,9 +142,7 @@ impl NanoUsd {
 /// ```
 impl fmt::Display for NanoUsd {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut written = Vec::with_capacity(20);
-        self.write(&mut written);
-        formatter.write_str(std::str::from_utf8(&written).unwrap_or_default())
+        formatter.write_str(&self.text())
     }
 }
 
@@ -302,6 +314,17 @@ mod tests {
             assert_eq!(NanoUsd::parse_usd(&amount.to_string()), Some(amount));
             let json = serde_json::to_string(&amount).expect("money is JSON");
             assert_eq!(json::from_str::<NanoUsd>(&json).expect("and back"), amount);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_rounded_up_whatever_their_size(rate in 0..1_i64 << 45, tokens in 0..1_u64 << 30, small in any::<bool>()) {
+            let (rate, tokens) = if small { (rate >> 8, tokens >> 7) } else { (rate, tokens) };
+            let exact = i128::from(rate) * i128::from(tokens);
+            let rounded = exact / 1_000_000 + i128::from(exact % 1_000_000 > 0);
+            let expected = i64::try_from(rounded).unwrap_or(i64::MAX);
+            prop_assert_eq!(NanoUsd(rate).per_million(tokens), NanoUsd(expected));
         }
     }
 

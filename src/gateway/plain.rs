@@ -121,7 +121,7 @@ impl Gateway {
             value.clone_from(kind);
         }
         if let Some(Cost { charged, .. }) = cost {
-            response = response.header("x-latchkey-cost", charged.to_string());
+            response = response.header("x-latchkey-cost", charged.text());
         }
         let status = if call.drained { 499 } else { 200 };
         let record = call.record(status, None, Some(&usage), own_cost, now);

@@ -188,15 +188,18 @@ pub fn write(usage: &Usage, cost: Option<&Cost>, object: &mut Object<'_>) {
 /// Writes `cost` and `cost_details`, where the price is known.
 pub fn write_cost(cost: Option<&Cost>, object: &mut Object<'_>) {
     for (name, value) in cost.into_iter().flat_map(cost_members) {
-        object.key(name).extend_from_slice(value.as_bytes());
+        object.key(name).extend_from_slice(&value);
     }
 }
 
 /// The names and the JSON of what [`write_cost`] writes.
 #[must_use]
-pub fn cost_members(cost: &Cost) -> [(&'static str, String); 2] {
-    let details = format!("{{\"upstream_inference_cost\":{}}}", cost.upstream);
-    [("cost", cost.charged.to_string()), ("cost_details", details)]
+pub fn cost_members(cost: &Cost) -> [(&'static str, Vec<u8>); 2] {
+    let mut details = Vec::with_capacity(48);
+    let mut object = Object::open(&mut details);
+    object.number("upstream_inference_cost", cost.upstream);
+    object.close();
+    [("cost", cost.charged.text().into_bytes()), ("cost_details", details)]
 }
 
 fn some_number(object: &mut Object<'_>, key: &str, number: Option<u64>) {

@@ -213,24 +213,24 @@ pub(super) fn usage_object(
     edits: &mut Edits<'_>,
 ) -> Result<(), SyntaxError> {
     let told = |key: &str| usage.value(text, key);
-    let mut added: Vec<(&str, String)> =
-        closing.cost.as_ref().map(counts::cost_members).into_iter().flatten().collect();
+    let mut added: Vec<(&str, Vec<u8>)> = Vec::with_capacity(4);
+    added.extend(closing.cost.iter().flat_map(counts::cost_members));
     let cached = closing.usage.as_ref().and_then(|usage| usage.input_cache_read).unwrap_or(0);
     let details = told("prompt_tokens_details").filter(|details| details.starts_with('{'));
     let is_chat = told("completion_tokens").is_some();
     if is_chat && details.is_none() {
-        added.push(("prompt_tokens_details", format!("{{\"cached_tokens\":{cached}}}")));
+        added.push(("prompt_tokens_details", format!("{{\"cached_tokens\":{cached}}}").into_bytes()));
     }
     let thought = closing.usage.as_ref().and_then(|usage| usage.output_reasoning);
     if let Some(thought) = thought.filter(|_| told("completion_tokens_details").is_none()) {
-        added.push(("completion_tokens_details", format!("{{\"reasoning_tokens\":{thought}}}")));
+        added.push(("completion_tokens_details", format!("{{\"reasoning_tokens\":{thought}}}").into_bytes()));
     }
     for (key, sum) in closing.usage.iter().flat_map(sums) {
         if told(key).is_some_and(|told| told.parse() != Ok(sum)) {
-            added.push((key, sum.to_string()));
+            added.push((key, sum.to_string().into_bytes()));
         }
     }
-    let inserted: Vec<(&str, &[u8])> = added.iter().map(|(key, value)| (*key, value.as_bytes())).collect();
+    let inserted: Vec<(&str, &[u8])> = added.iter().map(|(key, value)| (*key, value.as_slice())).collect();
     let is_replaced = |member: &Member<'_>| inserted.iter().any(|(key, _)| *key == member.key);
     edits.object(usage.open, &usage.members, is_replaced, &inserted);
     match find(&usage.members, "prompt_tokens_details").filter(|_| details.is_some()) {
