@@ -50,17 +50,14 @@ impl<'b> Edits<'b> {
         remove: impl Fn(&Member<'_>) -> bool,
         insert: &[(&str, &[u8])],
     ) {
-        if insert.is_empty() && !members.iter().any(&remove) {
-            return;
-        }
-        let removed: Vec<bool> = members.iter().map(remove).collect();
-        let mut at = 0;
-        while let Some(first) = removed.iter().skip(at).position(|gone| *gone).map(|found| at + found) {
-            let end = removed.iter().skip(first).position(|gone| !*gone).map_or(members.len(), |kept| first + kept);
+        let (mut at, mut gone) = (0, 0);
+        while let Some(first) = members.iter().skip(at).position(&remove).map(|found| at + found) {
+            let kept = members.iter().skip(first + 1).position(|member| !remove(member));
+            let end = kept.map_or(members.len(), |kept| first + 1 + kept);
             if let Some(range) = run(members, first, end) {
                 self.replace(range, &b""[..]);
             }
-            at = end;
+            (at, gone) = (end, gone + end - first);
         }
         if !insert.is_empty() {
             let length = insert.iter().map(|(key, value)| key.len() + value.len() + 4).sum();
@@ -71,7 +68,7 @@ impl<'b> Edits<'b> {
                 front.extend_from_slice(b"\":");
                 front.extend_from_slice(value);
             }
-            if removed.iter().any(|gone| !gone) {
+            if gone < members.len() {
                 front.push(b',');
             }
             self.edits.push((open + 1..open + 1, Cow::Owned(front)));

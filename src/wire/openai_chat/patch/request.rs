@@ -96,7 +96,7 @@ impl<'b, 'p> Patching<'b, 'p> {
     }
 
     fn remove(&mut self, key: &'p str) {
-        if !self.removed.contains(&key) {
+        if find(&self.members, key).is_some() && !self.removed.contains(&key) {
             self.removed.push(key);
         }
     }
