@@ -37,7 +37,7 @@ pub(super) struct Attempt {
     /// It is blocked, and asked because all others are too.
     pub(super) last_resort: bool,
     pub(super) facts: ModelFacts,
-    pub(super) price: Option<Price>,
+    pub(super) price: Option<Rc<Price>>,
     pub(super) adjusted: Adjusted,
     pub(super) lane: Lane,
     /// When its request was sent.

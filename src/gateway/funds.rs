@@ -407,7 +407,7 @@ fn most(call: &mut Call, grant: &Grant, draws: &Draws, asks: &Asks<'_>) -> Resul
     let task = call.task();
     let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
     let model_max = attempt.facts.max_output;
-    let price = attempt.price.as_ref();
+    let price = attempt.price.as_deref();
     let found = match task {
         Some(Task::Talk) => super::talk::bound(price, is_strict),
         // Nobody charges for it.

@@ -40,7 +40,7 @@ impl Gateway {
             // Vectors are no output that anybody asks a price of.
             let output = output.filter(|_| self.setup.registry.mode(provider, model) != Some(Mode::Embedding));
             let most = demands::MaxPrice { input, output, request: None };
-            most.permits(self.setup.registry.price(provider, model, at).as_ref())
+            most.permits(self.setup.registry.price(provider, model, at).as_deref())
         };
         grant.permits_target(provider, model) && (grant.key.max_price == MaxPrice::default() || is_within())
     }

@@ -75,7 +75,7 @@ pub(super) fn read<'b>(
     now: UnixMillis,
 ) -> Result<(Usage, Plain<'b>), Failure> {
     let quirks = &attempt.upstream.quirks;
-    let complete = |told| used(service, told, &Sizes::read(&call.incoming), attempt.price.as_ref());
+    let complete = |told| used(service, told, &Sizes::read(&call.incoming), attempt.price.as_deref());
     if service == Service::Rerank {
         let answer = read_rerank(body, &call.incoming.body, quirks)?;
         let usage = complete(answer.usage.clone());

@@ -134,7 +134,7 @@ impl Gateway {
 
     /// The talk is over: it is recorded, and the caller told why, where there is a reason.
     fn end_talk(&mut self, call: &mut Call, failure: Option<&Failure>, now: UnixMillis) -> Step {
-        let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
+        let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_deref());
         if price.is_some_and(sells_time) {
             let thousandths = now.since(call.first_token.unwrap_or(call.started)).0;
             let counted = Some(Counted { unit: Unit::InputSecond, thousandths });

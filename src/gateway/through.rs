@@ -146,7 +146,7 @@ impl Gateway {
 
     fn used_by(&self, call: &Call, through: &Through) -> Usage {
         let told = through.sniffer.usage().filter(Usage::is_credible);
-        let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_ref());
+        let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_deref());
         match call.task() {
             Some(Task::Service(service)) => used(service, told, &Sizes::read(&call.incoming), price),
             // What only reads uses nothing that anybody counts.

@@ -30,7 +30,7 @@ pub struct Contender {
     /// When it stops being served.
     pub retires: Option<UnixMillis>,
     /// What it costs now; `None` is not free but unknown.
-    pub price: Option<Price>,
+    pub price: Option<Rc<Price>>,
     /// What its operator says of it.
     pub traits: Rc<Traits>,
     /// For tasks of which difficulty it is meant, 1 to 5.

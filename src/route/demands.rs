@@ -181,7 +181,7 @@ impl Demands {
         }
         match contender.context {
             Some(limit) if input_tokens > limit => Some(Exclusion::Context { tokens: input_tokens, limit }),
-            _ if !self.max_price.permits(contender.price.as_ref()) => Some(Exclusion::Price),
+            _ if !self.max_price.permits(contender.price.as_deref()) => Some(Exclusion::Price),
             _ => None,
         }
     }

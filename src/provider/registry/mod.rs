@@ -25,7 +25,7 @@ pub struct Registry {
     /// What the document says of models, by `provider/id`.
     models: SortedMap<String, ModelEntry>,
     facts: Recent<ModelFacts>,
-    listed_prices: Recent<Option<Price>>,
+    listed_prices: Recent<Option<Rc<Price>>>,
 }
 
 impl Registry {
@@ -87,20 +87,20 @@ impl Registry {
     /// The document's prices come first. A snapshot that the catalogue does not list costs what all listed ones of
     /// its line cost, if that is one price ([`models::shares_price`]).
     #[must_use]
-    pub fn price(&self, provider: &str, model: &str, at: UnixMillis) -> Option<Price> {
+    pub fn price(&self, provider: &str, model: &str, at: UnixMillis) -> Option<Rc<Price>> {
         let written = self.written(provider, model).and_then(|written| {
             let holding = written.prices.iter().filter(|price| price.validity.holds(at));
             holding
                 .max_by_key(|price| price.validity.rank())
-                .map(|price| Price { source: Source::Configuration, ..price.clone() })
+                .map(|price| Rc::new(Price { source: Source::Configuration, ..price.clone() }))
         });
         if written.is_some() {
             return written;
         }
         if provider == SANDBOX {
-            return Some(sandbox_price());
+            return Some(Rc::new(sandbox_price()));
         }
-        self.listed_prices.get(provider, model, || self.listed_price(provider, model))
+        self.listed_prices.get(provider, model, || self.listed_price(provider, model).map(Rc::new))
     }
 
     /// What the document says of a model.

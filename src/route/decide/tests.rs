@@ -12,12 +12,12 @@ use crate::route::demands::MaxPrice;
 
 const NOW: UnixMillis = UnixMillis(1_790_000_000_000);
 
-fn price(input: i64, output: i64) -> Price {
+fn price(input: i64, output: i64) -> Rc<Price> {
     let mut rates = Rates::default();
     rates.set(Bucket::Input, NanoUsd(input * 1_000_000));
     rates.set(Bucket::Output, NanoUsd(output * 1_000_000));
     rates.set(Bucket::CacheRead, NanoUsd(input * 100_000));
-    Price { rates, ..Price::default() }
+    Rc::new(Price { rates, ..Price::default() })
 }
 
 /// A contender whose input costs so many thousandths of a dollar a million, its output four times that.
@@ -308,7 +308,7 @@ fn constraints_take_out_what_does_not_meet_them() {
     let of_input = |contender: &mut Contender| {
         let mut rates = Rates::default();
         rates.set(Bucket::Input, NanoUsd(1));
-        contender.price = Some(Price { rates, ..Price::default() });
+        contender.price = Some(Rc::new(Price { rates, ..Price::default() }));
     };
     assert_eq!(case(&of_input, dear, 0), Some("max_price"), "what is not said to cost nothing may cost anything");
     let served_elsewhere = |contender: &mut Contender| contender.model = Rc::from("openai/gpt-oss");
