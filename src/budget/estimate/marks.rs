@@ -79,7 +79,7 @@ impl Marks {
         for quote in memchr::memchr_iter(b'"', body) {
             let before = body.get(..quote).unwrap_or_default();
             let rest = body.get(quote + 1..).unwrap_or_default();
-            let words = rest.first().map_or(&[][..], |letter| words(*letter));
+            let words = if may_matter(rest) { words(rest.first().copied().unwrap_or_default()) } else { &[] };
             // A quote with a backslash before it stands within a text, and begins nothing.
             if !words.is_empty() && before.last() != Some(&b'\\') {
                 let alike = words.iter().filter(|(word, _)| rest.starts_with(word.as_bytes()));
@@ -119,8 +119,32 @@ impl Marks {
     }
 }
 
+/// A bit for each second letter that words of a first letter have: most names in a request differ by then from all that
+/// matter.
+#[expect(clippy::indexing_slicing, reason = "the compiler runs it, and refuses what leaves an array")]
+const SECOND_LETTERS: [u32; 26] = {
+    let mut letters = [0; 26];
+    let mut first = 0;
+    while first < 26 {
+        let words = words(b'a' + first as u8);
+        let mut at = 0;
+        while at < words.len() {
+            letters[first] |= 1 << (words[at].0.as_bytes()[1] - b'a');
+            at += 1;
+        }
+        first += 1;
+    }
+    letters
+};
+
+/// Whether a text may begin with one of the words that matter.
+fn may_matter(text: &[u8]) -> bool {
+    let [first @ b'a'..=b'z', second @ b'a'..=b'z', ..] = text else { return false };
+    SECOND_LETTERS.get(usize::from(first - b'a')).is_some_and(|letters| letters >> (second - b'a') & 1 == 1)
+}
+
 /// The words that matter, as they stand behind a quote, by their first letter. Those that end in a quote are whole names.
-fn words(letter: u8) -> &'static [(&'static str, Mark)] {
+const fn words(letter: u8) -> &'static [(&'static str, Mark)] {
     match letter {
         b'a' => &[("audio_url\"", Mark::Medium), ("application/pdf\"", Mark::Document), ("audio\"", Mark::Media)],
         b'b' => &[("builtin_function\"", Mark::Typed(TOOL)), ("base64\"", Mark::Encoded), ("bytes\"", Mark::Encoded)],
@@ -316,5 +340,11 @@ mod tests {
         let found: Vec<_> = (0..=u8::MAX).flat_map(all).collect();
         assert_eq!(found.len(), 70);
         assert!(found.iter().all(|(letter, word)| word.as_bytes()[0] == *letter), "{found:?}");
+        assert!(found.iter().all(|(_, word)| may_matter(word.as_bytes())), "{found:?}");
+        assert!(
+            ["role\"", "user\"", "messages\"", "t", "", "Tools\"", "\u{e9}"]
+                .iter()
+                .all(|text| !may_matter(text.as_bytes()))
+        );
     }
 }

@@ -118,10 +118,10 @@ fn worst_cost(price: &Price, marks: &Marks, input_tokens: u64, output_tokens: u6
         let media = [Bucket::AudioOutput].into_iter().filter(|_| marks.media);
         dearest(rates, [Bucket::Output, Bucket::Reasoning, Bucket::ImageOutput].into_iter().chain(media))
     };
-    let (mut dearest_input, mut dearest_output) = (None, None);
+    let (mut dearest_input, mut dearest_output) = (input(&price.rates), output(&price.rates));
     for long in price.above.iter().filter(|above| input_tokens > above.tokens).map(Some).chain([None]) {
         let tiers = price.service_tiers.iter().filter(|_| marks.tier).map(|(_, rates)| Some(rates));
-        for tier in tiers.chain([None]) {
+        for tier in tiers.chain(long.is_some().then_some(None)) {
             let rates = price.rates_at(long, tier);
             dearest_input = dearest_input.max(input(&rates));
             dearest_output = dearest_output.max(output(&rates));
