@@ -8,7 +8,7 @@ use crate::limit::Unit;
 #[derive(Clone, Debug, Default)]
 pub struct Draws {
     /// In the ledger of the call's own team, where that has one.
-    pub(super) own: Drawn,
+    pub(super) own: Option<Drawn>,
     /// In the account's ledger.
     pub(super) shared: Drawn,
 }
@@ -40,16 +40,21 @@ pub struct Draw {
 }
 
 impl Draws {
+    /// The pots in the ledger of the call's own team.
+    pub(super) fn of_own(&self) -> &[Draw] {
+        self.own.as_ref().map_or(&[], Drawn::pots)
+    }
+
     /// Whether nothing counts calls of the key.
     #[must_use]
     pub fn have_no_rules(&self) -> bool {
-        self.own.rules.is_empty() && self.shared.rules.is_empty()
+        self.own.iter().chain([&self.shared]).all(|drawn| drawn.rules.is_empty())
     }
 
     /// Whether a strict budget counts the call: one of somebody else, or of a user that it does not name, does not.
     #[must_use]
     pub fn are_strict(&self) -> bool {
-        self.own.is_strict || self.shared.is_strict
+        self.own.iter().chain([&self.shared]).any(|drawn| drawn.is_strict)
     }
 }
 

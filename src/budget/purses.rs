@@ -71,7 +71,7 @@ impl Purses {
         let Some(team) = ledger_of(wanted.terms.team.as_deref()) else {
             return self.account.take(wanted, draws.shared.pots(), now).map(|hold| Holds::some(hold, None));
         };
-        let own = match self.of_team(team, now).take(wanted, draws.own.pots(), now) {
+        let own = match self.of_team(team, now).take(wanted, draws.of_own(), now) {
             Taken::Held(hold) => hold,
             other => {
                 *asked = Some(team.to_owned());
@@ -113,9 +113,9 @@ impl Purses {
             Taken::Away => (None, true),
             other => return Ok(other.map(|_| None)),
         };
-        let own = match self.of_team(team, now).take(wanted, draws.own.pots(), now) {
+        let own = match self.of_team(team, now).take(wanted, draws.of_own(), now) {
             Taken::Held(hold) => Ok(hold),
-            Taken::Away => self.of_team(team, now).take_on_credit(wanted, draws.own.pots()),
+            Taken::Away => self.of_team(team, now).take_on_credit(wanted, draws.of_own()),
             other => {
                 self.give_back(None, account);
                 *asked = Some(team.to_owned());
@@ -171,10 +171,10 @@ impl Purses {
     #[must_use]
     pub fn draws(&self, terms: &Terms, spender: &Spender<'_>, aim: &Aim<'_>) -> Draws {
         let Some(team) = ledger_of(terms.team.as_deref()) else {
-            return Draws { own: Drawn::default(), shared: self.account.draws(terms, spender, aim) };
+            return Draws { own: None, shared: self.account.draws(terms, spender, aim) };
         };
         let own = self.teams.get(team).unwrap_or(&Purse::default()).draws(terms, spender, aim);
-        Draws { own, shared: self.account.draws(&terms.shared(), spender, aim) }
+        Draws { own: Some(own), shared: self.account.draws(&terms.shared(), spender, aim) }
     }
 
     /// See [`Purse::forget_keys`]; of keys that have no team.
@@ -194,10 +194,8 @@ impl Purses {
     }
 
     /// How the rules stand that a call of `team` draws from, as far as is known here.
-    #[must_use]
-    pub fn figures<'a>(&self, draws: &'a Draws, team: Option<&str>) -> Vec<Figure<'a>> {
-        let figure = |(purse, drawn, draw): (&Purse, &'a Drawn, _)| purse.figure(drawn.rule(draw)?, draw);
-        self.each(draws, team).filter_map(figure).collect()
+    pub fn figures<'a>(&self, draws: &'a Draws, team: Option<&str>) -> impl Iterator<Item = Figure<'a>> {
+        self.each(draws, team).filter_map(|(purse, drawn, draw)| purse.figure(drawn.rule(draw)?, draw))
     }
 
     /// What one call can be sure to get of the tightest of the budgets that it draws from, if it is to leave as much for
@@ -213,7 +211,7 @@ impl Purses {
         draws: &'d Draws,
         team: Option<&str>,
     ) -> impl Iterator<Item = (&'s Purse, &'d Drawn, &'d Draw)> + use<'s, 'd> {
-        let own = ledger_of(team).and_then(|team| self.teams.get(team)).map(|purse| (purse, &draws.own));
+        let own = ledger_of(team).and_then(|team| self.teams.get(team)).zip(draws.own.as_ref());
         let ledgers = [(&self.account, &draws.shared)].into_iter().chain(own);
         ledgers.flat_map(|(purse, drawn)| drawn.pots().iter().map(move |draw| (purse, drawn, draw)))
     }

@@ -241,7 +241,7 @@ impl Call {
     }
 
     /// The answer for a failure, with what every answer carries.
-    pub(super) fn refuse(&self, failure: &Failure, now: UnixMillis) -> Response {
+    pub(super) fn refuse(&mut self, failure: &Failure, now: UnixMillis) -> Response {
         // One list of documents is ranked by two paths, in whose words faults are told.
         let is_rerank = self.endpoint == Some(Endpoint::Rerank);
         let surface = if is_rerank { surface_of(&self.incoming.path) } else { self.surface() };
@@ -300,7 +300,7 @@ impl Call {
     }
 
     /// Adds the headers that every answer of a call carries.
-    pub(super) fn dress(&self, mut response: Response, now: UnixMillis) -> Response {
+    pub(super) fn dress(&mut self, mut response: Response, now: UnixMillis) -> Response {
         let headers = &mut response.headers;
         // One allocation for all of them.
         headers.reserve(MOST_HEADERS);
@@ -322,7 +322,7 @@ impl Call {
         if self.config > 0 && (self.routed.is_some() || self.wishes.explain) {
             headers.push(("x-latchkey-config", self.config.to_string()));
         }
-        headers.extend_from_slice(&self.funds.headers);
+        headers.append(&mut self.funds.headers);
         headers.push(("server-timing", self.server_timing(now)));
         if self.incoming.wants_cors() {
             headers.push(("access-control-allow-origin", "*".to_owned()));
@@ -418,6 +418,9 @@ impl Call {
 
 /// Model names come from the caller; records keep a bounded piece of them.
 fn cut(text: &str) -> String {
+    if text.len() <= 200 {
+        return text.to_owned();
+    }
     text.chars().take(200).collect()
 }
 
@@ -434,5 +437,8 @@ fn told(cause: &str) -> String {
 
 /// Only what a header may hold.
 fn header_safe(text: &str) -> String {
+    if text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return text.to_owned();
+    }
     text.chars().take(200).filter(|character| character.is_ascii_graphic()).collect()
 }

@@ -160,7 +160,7 @@ impl Gateway {
         match taken {
             Taken::Held(hold) => {
                 let figures = self.purse.figures(draws, grant.terms.team.as_deref());
-                let headers = headers(&figures, now);
+                let headers = headers(figures, now);
                 (call.funds.headers, call.funds.hold) = (headers, hold);
                 call.funds.let_through(now);
                 Ok(None)
@@ -357,6 +357,10 @@ impl Gateway {
         let (Some(NanoUsd(share)), Some(NanoUsd(rate))) = (share, rate.filter(|rate| rate.0 > 0)) else {
             return (Some(cap), false);
         };
+        // Plenty is left nearly always, which takes no long division to see.
+        if share / rate >= i64::from(cap) {
+            return (Some(cap), false);
+        }
         // Half of the share is for the prompt.
         let affordable = i128::from(share) * 500_000 / i128::from(rate);
         let affordable = u64::try_from(affordable).unwrap_or(0).max(LEAST_OUTPUT);

@@ -2,7 +2,7 @@
 
 use crate::budget::{Figure, Refused, Rule};
 use crate::failure::{Detail, Failure, Kind};
-use crate::json::Object;
+use crate::json::{Number, Object};
 use crate::limit::{Limit, Unit};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 
@@ -18,7 +18,7 @@ pub(super) fn refusal(refused: &Refused, most: i64, now: UnixMillis) -> (Failure
         left: standing.limit.saturating_sub(standing.spent).saturating_sub(standing.leased).max(0),
         resets_at: standing.resets_at,
     };
-    let mut headers = headers(&[figure], now);
+    let mut headers = headers([figure], now);
     let failure = match &refused.rule {
         Rule::Budget(budget) => over_budget(refused, &budget.id, NanoUsd(standing.limit), NanoUsd(most)),
         Rule::Limit(limit) => {
@@ -33,29 +33,34 @@ pub(super) fn refusal(refused: &Refused, most: i64, now: UnixMillis) -> (Failure
 /// Every call of such a key pays for each of these headers, so it gets no second form of the same.
 ///
 /// Source: <https://platform.openai.com/docs/guides/rate-limits>.
-pub(super) fn headers(figures: &[Figure<'_>], now: UnixMillis) -> Headers {
-    let mut headers = Headers::new();
-    let budgets = figures.iter().filter(|figure| matches!(figure.rule, Rule::Budget(_)));
-    if let Some(tightest) = budgets.map(|figure| figure.left).min() {
-        headers.push(("x-latchkey-budget-remaining", NanoUsd(tightest).to_string()));
-    }
-    for (names, is_requests) in [(REQUESTS, true), (TOKENS, false)] {
-        let of_kind = figures.iter().filter_map(|figure| match figure.rule {
-            Rule::Limit(limit) if limit.unit == Unit::Parallel => None,
+pub(super) fn headers<'a>(figures: impl IntoIterator<Item = Figure<'a>>, now: UnixMillis) -> Headers {
+    let (mut budget, mut requests, mut tokens) = (None, None, None);
+    for figure in figures {
+        match figure.rule {
+            Rule::Budget(_) => budget = Some(budget.map_or(figure.left, |left: i64| left.min(figure.left))),
+            Rule::Limit(Limit { unit: Unit::Parallel, .. }) => {}
             Rule::Limit(limit) => {
-                ((limit.unit == Unit::Requests) == is_requests).then_some((figure.left, limit.max, figure))
+                let tightest = if limit.unit == Unit::Requests { &mut requests } else { &mut tokens };
+                // Of several there is place for one: that of which the least part is left.
+                let part = |left: i64, max: u64| i128::from(left) * i128::from(max);
+                if tightest.as_ref().is_none_or(|(max, other): &(u64, Figure<'_>)| {
+                    part(figure.left, *max) < part(other.left, limit.max)
+                }) {
+                    *tightest = Some((limit.max, figure));
+                }
             }
-            Rule::Budget(_) => None,
-        });
-        // Of several there is place for one: that of which the least part is left.
-        let tightest = of_kind.min_by(|(left, max, _), (other_left, other_max, _)| {
-            (i128::from(*left) * i128::from(*other_max)).cmp(&(i128::from(*other_left) * i128::from(*max)))
-        });
-        let Some((left, max, figure)) = tightest else { continue };
+        }
+    }
+    let mut headers = Headers::with_capacity(4);
+    if let Some(left) = budget {
+        headers.push(("x-latchkey-budget-remaining", NanoUsd(left).text()));
+    }
+    for (names, tightest) in [(REQUESTS, requests), (TOKENS, tokens)] {
+        let Some((max, figure)) = tightest else { continue };
         let [limit, remaining, reset] = names;
         headers.push((limit, max.to_string()));
-        headers.push((remaining, left.to_string()));
-        headers.push((reset, duration(wait(figure, now))));
+        headers.push((remaining, figure.left.to_string()));
+        headers.push((reset, duration(wait(&figure, now))));
     }
     headers
 }
@@ -147,13 +152,24 @@ fn wait(figure: &Figure<'_>, now: UnixMillis) -> Millis {
 
 /// As OpenAI writes it: `20ms`, `1.5s`, `6m0s`.
 fn duration(Millis(wait): Millis) -> String {
-    match wait {
-        0..1_000 => wait.to_string() + "ms",
-        1_000..60_000 if wait % 1_000 == 0 => (wait / 1_000).to_string() + "s",
-        // Every call under a limit tells one: no formatting.
-        1_000..60_000 => [&(wait / 1_000).to_string(), ".", &(wait % 1_000 / 100).to_string(), "s"].concat(),
-        _ => [&(wait / 60_000).to_string(), "m", &(wait % 60_000 / 1_000).to_string(), "s"].concat(),
+    // Every call under a limit tells one: no formatting.
+    let mut told = Vec::with_capacity(8);
+    let (whole, unit): (u64, &[u8]) = match wait {
+        0..1_000 => (wait, b"ms"),
+        1_000..60_000 => (wait / 1_000, b"s"),
+        _ => (wait / 60_000, b"m"),
+    };
+    whole.write(&mut told);
+    if unit == b"s" && wait % 1_000 > 0 {
+        told.push(b'.');
+        (wait % 1_000 / 100).write(&mut told);
     }
+    told.extend_from_slice(unit);
+    if unit == b"m" {
+        (wait % 60_000 / 1_000).write(&mut told);
+        told.push(b's');
+    }
+    String::from_utf8(told).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -203,9 +219,8 @@ mod tests {
     #[test]
     fn the_tightest_budget_is_told() {
         let rules = [1, 2].map(|id| Rule::Budget(Budget { id: id.to_string(), ..Budget::default() }));
-        let figures: Vec<Figure<'_>> =
-            rules.iter().zip([70_000_000, 5]).map(|(rule, left)| Figure { rule, left, resets_at: None }).collect();
-        assert_eq!(headers(&figures, NOW), [("x-latchkey-budget-remaining", "0.000000005".to_owned())]);
+        let figures = rules.iter().zip([70_000_000, 5]).map(|(rule, left)| Figure { rule, left, resets_at: None });
+        assert_eq!(headers(figures, NOW), [("x-latchkey-budget-remaining", "0.000000005".to_owned())]);
     }
 
     #[test]
@@ -218,9 +233,8 @@ mod tests {
         ];
         let rules = limits.map(|(unit, max, _)| Rule::Limit(Limit { unit, max, ..limit() }));
         let left = limits.map(|(_, _, left)| left);
-        let figures: Vec<Figure<'_>> =
-            rules.iter().zip(left).map(|(rule, left)| Figure { rule, left, resets_at: None }).collect();
-        let told: Vec<String> = headers(&figures, NOW).into_iter().map(|(_, value)| value).collect();
+        let figures = rules.iter().zip(left).map(|(rule, left)| Figure { rule, left, resets_at: None });
+        let told: Vec<String> = headers(figures, NOW).into_iter().map(|(_, value)| value).collect();
         assert_eq!(told, ["60", "59", "0ms", "1000", "400", "0ms"]);
     }
 

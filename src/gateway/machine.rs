@@ -409,7 +409,7 @@ impl Gateway {
 }
 
 /// What is known of a finished call came.
-fn told(call: &Call, found: Result<Option<String>, String>, now: UnixMillis) -> Result<Step, Failure> {
+fn told(call: &mut Call, found: Result<Option<String>, String>, now: UnixMillis) -> Result<Step, Failure> {
     let body = found.map_err(|cause| {
         let failure = Failure::new(Kind::Overloaded, "The records of calls cannot be read; try again in a moment.");
         failure.code("storage_unavailable").because(cause)
@@ -422,7 +422,7 @@ fn told(call: &Call, found: Result<Option<String>, String>, now: UnixMillis) -> 
 }
 
 /// What a key may do, and how it stands, where the ledger says so.
-fn describe(call: &Call, standings: Option<&KeyStandings>, now: UnixMillis) -> Step {
+fn describe(call: &mut Call, standings: Option<&KeyStandings>, now: UnixMillis) -> Step {
     let body = call.grant.as_ref().map(|grant| keys::describe(&grant.key, standings)).unwrap_or_default();
     Step::Respond(call.dress(Response::json(200, body.into_bytes()), now))
 }

@@ -211,7 +211,7 @@ impl Gateway {
         let aim = Aim { provider: "", model: "", alias: Some(name) };
         let draws = self.purse.draws(&grant.terms, &call.spender(grant, &tags), &aim);
         let figures = self.purse.figures(&draws, grant.terms.team.as_deref());
-        let states = figures.iter().filter_map(|figure| match figure.rule {
+        let states = figures.filter_map(|figure| match figure.rule {
             Rule::Budget(budget) => {
                 let used = 1.0 - figure.left as f64 / budget.limit.0.max(1) as f64;
                 Some(BudgetState { used: used.clamp(0.0, 1.0), remaining: NanoUsd(figure.left) })

@@ -34,10 +34,11 @@ impl Purse {
         let mut affords = fresh;
         for Draw { pot, place, unit, .. } in draws {
             let amount = wanted.most.of(*unit);
+            let slice = self.slices.get_or_default_near(&**pot, place);
             if !wanted.again {
-                self.slices.get_or_default_near(&**pot, place).wanted(amount, now);
+                slice.wanted(amount, now);
             }
-            affords = affords && self.slices.get_near(&**pot, place).is_some_and(|slice| slice.affords(amount, now));
+            affords = affords && slice.affords(amount, now);
         }
         if affords {
             return Taken::Held(self.hold(wanted, draws));
