@@ -93,15 +93,17 @@ CREATE TRIGGER usage_of_calls AFTER INSERT ON call_records BEGIN
     upstream_cost_nano = upstream_cost_nano + excluded.upstream_cost_nano;
 END;
 
--- What there was so far, summed by the trigger on its way. A merge with an empty object leaves out what is NULL.
+-- What there was so far, summed by the trigger on its way. A merge leaves out what is NULL. A function takes 32 arguments.
 INSERT INTO call_records (request_id, seq, at, key_id, record)
-SELECT request_id, seq, at, key_id, json_patch('{}', json_object(
+SELECT request_id, seq, at, key_id, json_patch(json_patch(json_patch('{}', json_object(
   'request_id', request_id, 'seq', seq, 'at', at, 'key_id', key_id, 'endpoint', endpoint, 'provider', provider,
-  'model', model, 'status', status, 'stream', stream, 'lane', lane, 'attempts', attempts, 'input_fresh', input_fresh,
+  'model', model, 'status', status, 'stream', stream, 'lane', lane, 'attempts', attempts, 'input_fresh', input_fresh
+)), json_object(
   'input_cache_read', input_cache_read, 'input_cache_write', input_cache_write,
   'input_cache_write_1h', input_cache_write_1h, 'input_audio', input_audio, 'input_image', input_image,
   'output_text', output_text, 'output_reasoning', output_reasoning, 'output_audio', output_audio,
-  'output_image', output_image, 'cost_nano', cost_nano, 'upstream_cost_nano', upstream_cost_nano, 'state', state,
+  'output_image', output_image, 'cost_nano', cost_nano, 'upstream_cost_nano', upstream_cost_nano, 'state', state
+)), json_object(
   'first_token_ms', first_token_ms, 'total_ms', total_ms, 'error', error, 'cause', cause,
   'client_request_id', client_request_id, 'adjusted', adjusted, 'tried', tried, 'user', user, 'session', session,
   'tags', tags

@@ -5,7 +5,7 @@ CREATE TRIGGER usage_of_calls AFTER INSERT ON calls BEGIN
     NEW.at / 3600000 * 3600000, NEW.key_id, coalesce(NEW.team_id, ''), coalesce(NEW.user, ''), coalesce(NEW.tags, ''),
     NEW.provider, NEW.model, 3600000,
     NEW.seq = 0, NEW.seq = 0 AND NEW.status >= 400,
-    CASE WHEN NEW.state NOT IN ('settled_estimate', 'committed_ceiling') THEN 0 WHEN NEW.cost_nano < 0 THEN -1 ELSE 1 END,
+    iif(NEW.state NOT IN ('settled_estimate', 'committed_ceiling'), 0, iif(NEW.cost_nano < 0, -1, 1)),
     NEW.state <> 'released' AND NEW.cost_nano IS NULL,
     NEW.input_fresh + NEW.input_cache_read + NEW.input_cache_write + NEW.input_cache_write_1h + NEW.input_audio
       + NEW.input_image,

@@ -10,8 +10,8 @@ CREATE INDEX response_items_by_response ON response_items (response);
 CREATE TRIGGER items_of_responses AFTER INSERT ON responses BEGIN
   INSERT OR IGNORE INTO response_items
   SELECT json_extract(value, '$.id'), NEW.id
-  FROM json_each(CASE WHEN json_valid(NEW.response) THEN NEW.response ELSE '{}' END, '$.output')
-  WHERE CASE type WHEN 'object' THEN json_type(value, '$.id') END = 'text';
+  FROM json_each(iif(json_valid(NEW.response), NEW.response, '{}'), '$.output')
+  WHERE iif(type = 'object', json_type(value, '$.id'), NULL) = 'text';
 END;
 
 CREATE TRIGGER items_of_deleted_responses AFTER DELETE ON responses BEGIN

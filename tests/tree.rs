@@ -61,6 +61,49 @@ fn readiness_asks_for_the_newest_migration() {
     assert_eq!(names.max().as_deref(), Some(latchkey::admin::NEWEST_MIGRATION));
 }
 
+/// `wrangler d1 migrations apply --remote` sends a file as it is, and the far side cuts it into statements. It knows the body of
+/// a trigger by `BEGIN` in capitals and takes the next `END` for the last, so that one with a `CASE` is "incomplete input"
+/// (<https://github.com/cloudflare/workers-sdk/issues/4326>, 10998 and 14991). Functions take 32 arguments by
+/// <https://developers.cloudflare.com/d1/platform/limits/>. None of this shows on the database of this machine.
+#[test]
+fn migrations_are_what_a_deployed_database_takes() {
+    let mut triggers = 0;
+    for entry in std::fs::read_dir(root().join("migrations")).expect("the migrations") {
+        let path = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&path).expect("a migration");
+        let name = path.file_name().expect("a name").to_string_lossy();
+        assert!(!text.contains('\r'), "{name}");
+        let sql: Vec<&str> = text.lines().map(|line| line.split("--").next().unwrap_or_default()).collect();
+        let sql = sql.join("\n");
+        for trigger in sql.split("CREATE TRIGGER").skip(1) {
+            triggers += 1;
+            let is_mark = |word: &&str| ["begin", "case", "end"].contains(&word.to_ascii_lowercase().as_str());
+            let words = trigger.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let marks: Vec<&str> = words.filter(is_mark).take(2).collect();
+            assert_eq!((marks, trigger.contains("\nEND;")), (vec!["BEGIN", "END"], true), "{name}:{trigger}");
+        }
+        assert!(most_arguments(&sql) <= 32, "{name}: a function with {} arguments", most_arguments(&sql));
+    }
+    assert!(triggers > 5, "the triggers were not found");
+}
+
+/// Arguments of the longest call of a function: a name with a parenthesis right behind it.
+fn most_arguments(sql: &str) -> usize {
+    let (mut most, mut quoted, mut before, mut open) = (0, false, ' ', Vec::new());
+    for character in sql.chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => open.push(before.is_ascii_alphanumeric().then_some(1)),
+            ')' => most = most.max(open.pop().flatten().unwrap_or(0)),
+            ',' => open.iter_mut().last().into_iter().flatten().for_each(|arguments| *arguments += 1),
+            _ => {}
+        }
+        before = character;
+    }
+    most
+}
+
 #[test]
 fn vendors_are_data() {
     let formats = ["anthropic", "bedrock", "cohere", "gemini", "ollama", "openai"];
