@@ -87,6 +87,16 @@ fn migrations_are_what_a_deployed_database_takes() {
     assert!(triggers > 5, "the triggers were not found");
 }
 
+/// Without this flag a link of a caller's to a host of the gateway's own zone goes straight to its origin, past the zone's
+/// firewall and Access (<https://developers.cloudflare.com/workers/configuration/compatibility-flags/#global-fetch-strictly-public>).
+/// On this machine it does nothing.
+#[test]
+fn what_callers_link_to_is_fetched_as_from_outside() {
+    let text = std::fs::read_to_string(root().join("wrangler.toml")).expect("the settings");
+    let flags = text.lines().find(|line| line.starts_with("compatibility_flags")).expect("the flags");
+    assert!(flags.contains("\"global_fetch_strictly_public\""), "{flags}");
+}
+
 /// Arguments of the longest call of a function: a name with a parenthesis right behind it.
 fn most_arguments(sql: &str) -> usize {
     let (mut most, mut quoted, mut before, mut open) = (0, false, ' ', Vec::new());
