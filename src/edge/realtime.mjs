@@ -14,6 +14,8 @@ const BROKEN = 1011;
 export function relay(core, live, far, settle) {
   const [theirs, near] = Object.values(new WebSocketPair());
   const talk = new Talk(core, live, near, far, settle);
+  // What is no text would else come as a Blob, which cannot be sent on.
+  near.binaryType = far.binaryType = "arraybuffer";
   near.accept();
   far.accept();
   // What a caller says waits until the turn before has been paid: nothing is said that nobody could pay for.

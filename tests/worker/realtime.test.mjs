@@ -24,6 +24,7 @@ describe("realtime", () => {
     talks = await startTalks((side) => {
       side.send(JSON.stringify({ type: "session.created" }));
       side.say = (text) => {
+        if (typeof text !== "string") return side.send(text);
         const { type } = JSON.parse(text);
         if (type === "bye") side.close(1000);
         else side.send(JSON.stringify({ type: "response.done", response: { heard: type, usage } }));
@@ -47,8 +48,9 @@ describe("realtime", () => {
     const socket = answer.webSocket;
     const events = [];
     const waiting = [];
+    socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => {
-      events.push(JSON.parse(data));
+      events.push(typeof data === "string" ? JSON.parse(data) : data);
       waiting.shift()?.();
     });
     const closed = new Promise((resolve) => socket.addEventListener("close", resolve));
@@ -83,6 +85,16 @@ describe("realtime", () => {
       assert.equal((await talk.over()).code, 1000);
     });
   }
+
+  test("what is no text goes to and fro as it is", async () => {
+    const { key } = await gateway.createKey();
+    const talk = await open(key, "openai/gpt-realtime");
+    await talk.next();
+    talk.socket.send(new Uint8Array([0, 255, 128]).buffer);
+    assert.deepEqual([...new Uint8Array(await talk.next())], [0, 255, 128]);
+    talk.say("bye");
+    await talk.over();
+  });
 
   test("every turn is in the record", async () => {
     const { key, id } = await gateway.createKey();

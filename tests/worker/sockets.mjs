@@ -1,4 +1,4 @@
-// A provider of talks on this machine: a WebSocket server with no more than the tests need (RFC 6455, text of up to 64 KiB).
+// A provider of talks on this machine: a WebSocket server with no more than the tests need (RFC 6455, up to 64 KiB).
 
 import { createHash } from "node:crypto";
 import { once } from "node:events";
@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 
 const MAGIC = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/** Starts the server. Each socket is given to `talk` with `send(text)`, `close(code)`, and `say(text)` to be set for what comes. */
+/** Starts the server. Each socket is given to `talk` with `send(text or bytes)`, `close(code)`, and `say(text or bytes)` to be set for what comes. */
 export async function startTalks(talk) {
   const requests = [];
   const server = createServer();
@@ -16,7 +16,7 @@ export async function startTalks(talk) {
     const lines = ["HTTP/1.1 101 Switching Protocols", "upgrade: websocket", "connection: Upgrade", `sec-websocket-accept: ${accept}`];
     socket.write(`${lines.join("\r\n")}\r\n\r\n`);
     const side = {
-      send: (text) => socket.write(frame(1, Buffer.from(text))),
+      send: (said) => socket.write(frame(typeof said === "string" ? 1 : 2, Buffer.from(said))),
       close: (code) => socket.write(frame(8, Buffer.from([code >> 8, code & 255]))),
     };
     let rest = Buffer.alloc(0);
@@ -26,6 +26,7 @@ export async function startTalks(talk) {
       for (let read = unframe(rest); read !== undefined; read = unframe(rest)) {
         rest = read.rest;
         if (read.kind === 1) side.say?.(read.content.toString("utf8"));
+        if (read.kind === 2) side.say?.(read.content);
         if (read.kind === 8) socket.end(frame(8, read.content));
       }
     });
