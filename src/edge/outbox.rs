@@ -1,7 +1,7 @@
 //! What the ledger object keeps until the database has it: batches of records, and events.
 //!
 //! The database takes a batch in one statement. What it refuses while it answers otherwise must not hold up the rest: a
-//! batch is cut in halves until a single record is left that it does not take. That one steps aside and is tried again ever
+//! batch is refused once more, and then cut in halves until a single record is left that it does not take. That one steps aside and is tried again ever
 //! more rarely, at last once an hour; nothing is given up. The log tells it, and an event, which the database has to take.
 
 use worker::wasm_bindgen::JsValue;
@@ -79,6 +79,9 @@ impl<'a> Outbox<'a> {
             };
             match written {
                 Ok(()) => self.delete(batch)?,
+                Err(error) if self.is_away().await => return Err(Error::RustError(error.to_string())),
+                // D1 stumbles now and then over what it takes the next time, and does not try writes again by itself.
+                Err(_) if self.is_fresh(batch)? => self.wait_for(batch, now)?,
                 Err(error) => match self.tell(batch, &error, now).await {
                     Ok(()) => self.put_aside(batch, now)?,
                     Err(_) => return Err(Error::RustError(error.to_string())),
@@ -109,13 +112,21 @@ impl<'a> Outbox<'a> {
         Ok(())
     }
 
+    /// Whether the database takes nothing else either: it is away, or full.
+    async fn is_away(&self) -> bool {
+        store::insert_records(self.env, JsValue::from_str("[]")).await.is_err()
+    }
+
+    /// Whether this is a batch as it came that was refused for the first time.
+    fn is_fresh(&self, batch: &str) -> Result<bool> {
+        let tries: Vec<[String; 1]> =
+            texts(&self.sql.exec("SELECT batch FROM aside WHERE batch = ?", vec![text(batch)])?)?;
+        Ok(tries.is_empty() && !batch.contains('/'))
+    }
+
     /// Says that the database does not take this batch while it takes others, to the log and, where the batch is no event
     /// itself, as an event to the database.
-    ///
-    /// # Errors
-    /// Where it takes nothing else either: it is away, or full.
     async fn tell(&self, batch: &str, error: &StoreError, now: UnixMillis) -> std::result::Result<(), StoreError> {
-        store::insert_records(self.env, JsValue::from_str("[]")).await?;
         // What a batch is cut into is of the same event.
         let whole = batch.split('/').next().unwrap_or_default();
         let event = log::object(|event| {
@@ -141,6 +152,11 @@ impl<'a> Outbox<'a> {
         if self.sql.exec(halves, vec![text(batch)]).is_ok_and(|cut| cut.rows_written() > 0) {
             return self.delete(batch);
         }
+        self.wait_for(batch, now)
+    }
+
+    /// It is tried again later, and ever more rarely.
+    fn wait_for(&self, batch: &str, now: UnixMillis) -> Result<()> {
         let later = "INSERT INTO aside VALUES (?1, 1, ?2 + 4000) ON CONFLICT DO UPDATE SET tries = tries + 1, \
              due = ?2 + min(3600000, 4000 << min(tries, 16))";
         self.sql.exec(later, vec![text(batch), number(now.0)?]).map(|_| ())

@@ -216,6 +216,24 @@ test("what the database refuses steps aside until it is taken, and holds up noth
   assert.equal((await rowsOf(gateway, id, 13)).rows.length, 13, "nothing is lost");
 });
 
+test("what the database stumbles over once is tried again, and nobody is alarmed", async () => {
+  const { id } = await gateway.createKey();
+  const database = await gateway.miniflare.getD1Database("DB", gateway.name);
+  await database.prepare("CREATE TRIGGER stumble BEFORE INSERT ON calls WHEN NEW.request_id LIKE 'req_once%' BEGIN SELECT raise(ABORT, 'Network connection lost.'); END").run();
+  const object = await ledgerObject(gateway);
+  const records = [1, 2].map((number) => ({ request_id: `req_once_${number}`, seq: 0, at: Date.now(), key_id: id, cost_nano: 1, status: 200, state: "settled_actual", total_ms: 1 }));
+  await object.fetch("http://ledger/records", { method: "POST", body: JSON.stringify({ version: 2, batch: "!once", records }) });
+  const aside = async () => (await gateway.admin("GET", "/admin/health")).json.ledgers[0].outbox.aside;
+  for (let tries = 0; (await aside()) === 0; tries += 1) {
+    assert.ok(tries < 200, "it was never refused");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await database.prepare("DROP TRIGGER stumble").run();
+  assert.equal((await rowsOf(gateway, id, 2)).rows.length, 2);
+  const { results: events } = await database.prepare("SELECT subject FROM events WHERE type = 'ledger.refused' AND subject LIKE '!once%'").all();
+  assert.deepEqual(events, []);
+});
+
 test("in steady traffic calls do not wait for the ledger", async (t) => {
   const { key } = await gateway.createKey({ budgets: [{ limit: 1_000, period: "month" }], limits: [{ unit: "requests", per: "minute", max: 100_000 }] });
   const waits = async (calls) => {
