@@ -22,6 +22,9 @@ use crate::units::UnixMillis;
 
 const LONGEST_URL: usize = 500;
 const MOST_EVENTS: usize = 50;
+/// D1 matches no longer ones (<https://developers.cloudflare.com/d1/platform/limits/>): the trigger that makes deliveries of an
+/// event would fail, and with it every change that makes one.
+const LONGEST_PATTERN: usize = 50;
 /// What a new webhook is told of unless it says otherwise.
 const USUAL_EVENTS: [&str; 5] = ["budget.*", "key.anomaly", "key.revoke", "key.delete", "ledger.refused"];
 
@@ -160,7 +163,7 @@ fn url(path: &str, value: &RawValue, faults: &mut Faults) -> Option<String> {
 
 fn events(path: &str, value: &RawValue, faults: &mut Faults) -> Option<Vec<String>> {
     let events = faults.texts(path, value, MOST_EVENTS, |faults, path, value| {
-        let text = faults.text(path, value, 1..=64)?;
+        let text = faults.text(path, value, 1..=LONGEST_PATTERN)?;
         // Where it is matched in the end, case counts and other signs have a meaning.
         let is_plain = text.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_' | b'*'));
         let pattern = Pattern::new(&text);

@@ -196,6 +196,8 @@ fn every_fault_is_told_with_its_path() {
     }
     let silent = json!({ "url": "https://hooks.example.com/", "events": [] });
     assert_eq!(faults("/admin/webhooks", silent), ["events"], "it would be told of nothing");
+    let long = json!({ "url": "https://hooks.example.com/", "events": ["*".repeat(50), "*".repeat(51)] });
+    assert_eq!(faults("/admin/webhooks", long), ["events.1"], "the database could not match it");
     let webhook = json!({ "events": ["key.*", "Key Revoked"], "secret": "mine" });
     assert_eq!(faults("/admin/webhooks", webhook), ["events.1", "secret", "url"]);
 }
