@@ -408,6 +408,12 @@ pub(super) fn stream_head(body: Vec<u8>, layout: Layout) -> Response {
 
 /// The connection to the upstream failed.
 pub(super) fn broken(reason: &str) -> Failure {
+    // One call of a Worker makes so many requests, and no other target is reached any more either
+    // (<https://developers.cloudflare.com/workers/platform/limits/#subrequests>).
+    if reason.contains("Too many subrequests") {
+        let message = "This call takes more requests than the platform allows.";
+        return Failure::new(Kind::Internal, message).code("too_many_subrequests").because(reason);
+    }
     Failure::new(Kind::Unavailable, "The connection to the provider failed.").because(reason)
 }
 

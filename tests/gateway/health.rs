@@ -242,6 +242,20 @@ fn an_answer_that_nobody_waits_for_is_not_held_against_its_target() {
 }
 
 #[test]
+fn who_is_not_asked_because_the_platform_lets_nobody_be_is_not_blamed() {
+    let mut world = world();
+    for _ in 0..5 {
+        let (id, step) = world.chat(BODY);
+        assert!(sent(step).url.contains("openai"));
+        let most = "Error: Too many subrequests by single Worker invocation.";
+        let (status, body) = refused(world.resume(id, Input::Broken(most)));
+        assert_eq!((status, body["error"]["code"].as_str()), (500, Some("too_many_subrequests")));
+    }
+    assert_eq!(world.gateway.view.verdict("openai/gpt-4o", world.now), Verdict::Pass);
+    assert_eq!(world.gateway.view.verdict("deepseek/deepseek-chat", world.now), Verdict::Pass);
+}
+
+#[test]
 fn a_callers_own_key_is_neither_kept_back_nor_a_probe() {
     let key = Key { allow_provider_key: true, ..Key::default() };
     let mut world = World::of(key, r#"{"version":1}"#, &[]);
