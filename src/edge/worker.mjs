@@ -200,7 +200,7 @@ function comparison(request, env, ctx) {
 }
 
 async function inline(step) {
-  const fetched = await Promise.all(step.links.map((link) => fetchMedia(link, step.most)));
+  const fetched = await fetchMedia(step.links, step.most, core.body_limit());
   for (const { type, bytes, unavailable } of fetched) core.media(type, bytes, unavailable);
   return JSON.parse(core.media_complete(step.call, Date.now()));
 }

@@ -36,6 +36,7 @@ async function outside(request) {
   asked.push(pathname);
   if (!request.headers.get("user-agent")) return new Response("Please set a user-agent", { status: 403 });
   if (pathname === "/inside") return new Response(null, { status: 302, headers: { location: "http://169.254.169.254/latest" } });
+  if (pathname.startsWith("/large")) return new Response(Buffer.concat([PIXEL, Buffer.alloc(7 << 20)]));
   if (pathname === "/moved") return new Response(null, { status: 301, headers: { location: "/cat" } });
   return new Response(PIXEL, { headers: { "content-type": "binary/octet-stream" } });
 }
@@ -45,8 +46,8 @@ async function forward(request) {
   return fetch(request.url, { method: request.method, headers, body: await request.arrayBuffer() });
 }
 
-function ask(path) {
-  const content = [{ type: "image_url", image_url: { url: `https://pictures.example.com${path}` } }];
+function ask(...paths) {
+  const content = paths.map((path) => ({ type: "image_url", image_url: { url: `https://pictures.example.com${path}` } }));
   return client.chat.completions.create({ model: "gemini/gemini-2.5-flash", messages: [{ role: "user", content }] });
 }
 
@@ -60,4 +61,11 @@ test("follows a link to bytes that nobody named, and says who asks", async () =>
 test("follows no redirect into a private network", async () => {
   await assert.rejects(ask("/inside"), { status: 400, code: "media_unavailable" });
   assert.deepEqual([asked, upstream.requests.length], [["/inside"], 0]);
+});
+
+test("has no more in memory of all links together than a body may have", async () => {
+  await ask("/large/1", "/large/2");
+  const tooMuch = ask("/large/1", "/large/2", "/large/3");
+  await assert.rejects(tooMuch, ({ status, code, message }) => status === 400 && code === "media_unavailable" && /body_bytes/.test(message));
+  assert.equal(upstream.requests.length, 1);
 });
