@@ -152,4 +152,10 @@ describe("a flood of bad keys", () => {
     assert.equal((await call(key, from("198.51.100.10"))).status, 200);
     assert.equal((await call(BAD, from("198.51.100.10"))).status, 401);
   });
+
+  test("from Workers keeps out no other Worker, all of which come from one address", async () => {
+    for (let number = 0; number < 12; number += 1) assert.equal((await call(BAD, from("2a06:98c0:3600::103"))).status, 401);
+    const { key } = await gateway.createKey();
+    assert.equal((await call(key, from("2a06:98c0:3600::103"))).status, 200);
+  });
 });
