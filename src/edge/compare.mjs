@@ -2,6 +2,8 @@
 //
 // Every answer is that of a call of its own, made as if it had come from outside: same key, same budgets, a record each.
 
+import { ROOM } from "./room.mjs";
+
 /** Calls at once. The platform has six connections for a request, and keys and budgets need one now and then. */
 const AT_ONCE = 5;
 const LINE_END = /\r\n|\n|\r/;
@@ -24,12 +26,14 @@ export async function compare(core, request, make, read) {
   request.signal.addEventListener("abort", () => stop.abort(), { once: true });
   const send = (index) =>
     make("/v1/chat/completions", { method: "POST", headers, body: core.compared(body, index), signal: stop.signal });
-  return asked.stream ? streamed(asked.models, send, stop) : collected(asked.models, send);
+  // Each has a body of its own.
+  const atOnce = Math.max(1, Math.min(AT_ONCE, Math.floor(ROOM / body.byteLength)));
+  return asked.stream ? streamed(asked.models, send, stop, atOnce) : collected(asked.models, send, atOnce);
 }
 
-async function collected(models, send) {
+async function collected(models, send, atOnce) {
   const results = new Array(models.length);
-  await eachOf(models, async (model, index) => {
+  await eachOf(models, atOnce, async (model, index) => {
     const started = Date.now();
     const response = await send(index);
     results[index] = await result(model, index, response, started);
@@ -39,13 +43,13 @@ async function collected(models, send) {
 }
 
 /** Events of all answers as they come, each labelled with whose it is. */
-function streamed(models, send, stop) {
+function streamed(models, send, stop, atOnce) {
   const { readable, writable } = new IdentityTransformStream();
   const writer = writable.getWriter();
   writer.closed.catch(() => stop.abort());
   const encoder = new TextEncoder();
   const write = (text) => writer.write(encoder.encode(text));
-  const whole = eachOf(models, async (model, index) => {
+  const whole = eachOf(models, atOnce, async (model, index) => {
     const started = Date.now();
     const response = await send(index);
     const isStream = response.headers.get("content-type")?.startsWith("text/event-stream");
@@ -73,7 +77,7 @@ function streamed(models, send, stop) {
 }
 
 /** Does `work` for each of `models`, so many at once; the others wait for their turn. */
-function eachOf(models, work) {
+function eachOf(models, atOnce, work) {
   let next = 0;
   const worker = async () => {
     while (next < models.length) {
@@ -81,7 +85,7 @@ function eachOf(models, work) {
       await work(models[index], index);
     }
   };
-  return Promise.all(Array.from({ length: Math.min(AT_ONCE, models.length) }, worker));
+  return Promise.all(Array.from({ length: Math.min(atOnce, models.length) }, worker));
 }
 
 /** A whole answer, or why there is none, as one object. What the call answered is passed on as it is, unread. */

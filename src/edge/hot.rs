@@ -171,6 +171,12 @@ pub fn begin(head: &str, body: Vec<u8>, held: u8, now: f64) -> String {
     })
 }
 
+/// Whether a request, whose `head` is as for [`begin`], has a key that was made here. Nothing is looked up.
+#[wasm_bindgen]
+pub fn is_ours(head: &str) -> bool {
+    with(false, |isolate| isolate.gateway.check_key(&incoming(head)).is_ok())
+}
+
 /// The key of a request that begins soon, where it has to be looked up. `head` is as for [`begin`].
 pub(super) fn foresee(head: &str, now: UnixMillis) -> Option<KeyHash> {
     let incoming = incoming(head);

@@ -11,10 +11,11 @@ import { fetchMedia } from "./media.mjs";
 import { readOutside } from "./outside.mjs";
 import { BrokenOff, readBody, readUpTo } from "./read.mjs";
 import { relay } from "./realtime.mjs";
+import { wanted, withRoom } from "./room.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
 import { exchange as exchangeToken } from "./token.mjs";
-import { badKey, keptOut, refusal } from "./wall.mjs";
+import { badKey, keptOut, noRoom, refusal } from "./wall.mjs";
 
 export * from "../../build/index.js";
 
@@ -64,8 +65,15 @@ export default {
       const isCall = CALLS.test(path);
       const isOld = isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now();
       if (isOld) await setUp(request, env, ctx, isCall ? url.slice(start) : undefined);
-      if (path === "/v1/compare" && method === "POST") return await comparison(request, env, ctx);
-      if (isCall) return await call(request, url.slice(start), env, ctx);
+      if (isCall) {
+        const serve = path === "/v1/compare" && method === "POST" ? comparison : call;
+        const bytes = wanted(request, path);
+        if (bytes === 0) return await serve(request, url.slice(start), env, ctx);
+        // Nobody but who has a key of ours gets to fill the memory.
+        const known = core.is_ours(headOf(request, url.slice(start)));
+        if (!known) return await call(request, serve === call ? url.slice(start) : "/v1/chat/completions", env, ctx, 0);
+        return (await withRoom(bytes ?? 0, () => serve(request, url.slice(start), env, ctx))) ?? noRoom();
+      }
       const answer = await new RustWorker(ctx, env).fetch(request);
       if (CONFIGURES.test(path) && method !== "GET") await learn(env, ctx, true);
       return answer;
@@ -160,17 +168,17 @@ async function exchangeHealth(env) {
   isolate.staleAt = await core.exchange_health(env, isolate.continent);
 }
 
-/** One request, from its first byte to the head of its answer. */
-async function call(request, path, env, ctx) {
+/** One request, from its first byte to the head of its answer. With `most` 0 its body is of no interest. */
+async function call(request, path, env, ctx, most = core.body_limit()) {
   const now = Date.now();
   const wait = keptOut(request, now);
   if (wait > 0) return refusal(wait);
   const heard = isolate.staleAt <= now ? hearHealth(env, ctx) : undefined;
   const head = headOf(request, path);
-  const outside = OUTSIDE.test(path) ? await readOutside(request, path, core) : undefined;
-  const body = outside === undefined ? await readBody(request, core.body_limit()) : outside.told;
+  const outside = most > 0 && OUTSIDE.test(path) ? await readOutside(request, path, core) : undefined;
+  const body = outside === undefined ? await readBody(request, most) : outside.told;
   if (heard !== undefined) await heard;
-  const held = body === undefined ? TOO_LONG : outside?.once ? ONCE : WHOLE;
+  const held = body === undefined && most > 0 ? TOO_LONG : outside?.once ? ONCE : WHOLE;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, held, Date.now()));
   if (step.status === 401) {
     const kept = await badKey(request, env, Date.now());
@@ -194,7 +202,7 @@ function headOf(request, path) {
 }
 
 /** Several calls side by side; each is a call like any other. */
-function comparison(request, env, ctx) {
+function comparison(request, _, env, ctx) {
   const make = (path, init) => call(new Request(new URL(path, request.url), init), path, env, ctx);
   return compare(core, request, make, (most) => readBody(request, most));
 }

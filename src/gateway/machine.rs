@@ -321,7 +321,11 @@ impl Gateway {
         self.grants.insert(hash, grant, now);
     }
 
-    fn check_key(&self, incoming: &Incoming) -> Result<KeyHash, Failure> {
+    /// The key of a request, if it was made by this gateway. Nothing is looked up.
+    ///
+    /// # Errors
+    /// Where there is no key, or none of this gateway's.
+    pub fn check_key(&self, incoming: &Incoming) -> Result<KeyHash, Failure> {
         let key = incoming.key()?;
         let secrets = self.setup.secrets.as_ref().ok_or_else(|| {
             Failure::new(Kind::Internal, "This gateway has no secret yet.")
