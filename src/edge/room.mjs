@@ -6,6 +6,8 @@
  * begins: as it came, as it is read, and as it is sent.
  */
 export const ROOM = 32 * 1024 * 1024;
+/** How often that is, about. */
+const COPIES = 3;
 /** Bodies of up to so many bytes, and so nearly all, do not ask. */
 const SMALL = 1024 * 1024;
 /** How long a body waits on its caller's side, and how often it looks whether there is room, in milliseconds. */
@@ -22,7 +24,10 @@ export function wanted(request, path) {
   const length = request.headers.get("content-length");
   if (path.startsWith("/passthrough/")) return 0;
   if (length === null) return request.method === "POST" ? undefined : 0;
-  return Number(length) > SMALL ? Math.min(Number(length), ROOM) : 0;
+  if (Number(length) <= SMALL) return 0;
+  // A form is kept once, as it came.
+  const isForm = request.headers.get("content-type")?.startsWith("multipart/");
+  return Math.min(isForm ? Number(length) / COPIES : Number(length), ROOM);
 }
 
 /** Does `work` once there is room for so many bytes; gives nothing where there never is. */

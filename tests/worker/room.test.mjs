@@ -65,6 +65,27 @@ test("wait for each other, and small ones do not wait for them", async () => {
   assert.ok(most > 2, `${most}`);
 });
 
+test("are counted as what they take where they are forms", async () => {
+  upstream.behave(() => async (_, response) => {
+    most = Math.max(most, (underWay += 1));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    underWay -= 1;
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ text: "hello" }));
+  });
+  const transcribe = async () => {
+    const form = new FormData();
+    form.append("model", "openai/whisper-1");
+    form.append("file", new Blob([new Uint8Array(20 << 20)]), "talk.mp3");
+    const headers = { authorization: `Bearer ${key}` };
+    const response = await gateway.fetch("/v1/audio/transcriptions", { method: "POST", headers, body: form });
+    await response.text();
+    return response.status;
+  };
+  assert.deepEqual(await Promise.all(Array.from({ length: 4 }, transcribe)), [200, 200, 200, 200]);
+  assert.equal(most, 4);
+});
+
 test("give way when their callers leave", { timeout: 60_000 }, async () => {
   upstream.behave(() => silence());
   await Promise.all([leave(), leave()]);
