@@ -234,6 +234,33 @@ fn however_many_calls_are_called_the_same_they_are_told_apart() {
     assert!(alike < usual * 20, "{alike:?} and {usual:?}");
 }
 
+/// Were each looked for among all calls, eight times as many would take sixty-four times as long.
+#[test]
+fn results_that_come_backwards_are_found_as_fast() {
+    let talk = |count: usize| {
+        let id = |at: usize| format!("c{at:05}");
+        let call = |at| json!({"id": id(at), "type": "function", "function": {"name": "f", "arguments": "{}"}});
+        let mut messages = vec![json!({"role": "user", "content": "a"})];
+        messages.push(json!({"role": "assistant", "tool_calls": (0..count).map(call).collect::<Vec<_>>()}));
+        let result = |at| json!({"role": "tool", "tool_call_id": id(at), "content": "r"});
+        messages.extend((0..count).rev().map(result));
+        let text = ask(Value::from(messages), json!({})).to_string();
+        let request = openai_chat::read_request(text.as_bytes()).expect("a readable request");
+        let (facts, inlined) = (ModelFacts::default(), InlinedMedia::new());
+        let target = Target { model: SONNET, quirks: &Quirks::NONE, facts: &facts, inlined: &inlined };
+        let begun = std::time::Instant::now();
+        let found = super::turns::order(&request, &target, 64, &mut Adjusted::default()).expect("a conversation");
+        let elapsed = begun.elapsed();
+        let mut results = found.turns[2].blocks.iter().rev().enumerate();
+        let is_own =
+            |(at, block): (usize, &_)| matches!(block, super::turns::Block::Result { id: its, .. } if *its == id(at));
+        assert!(results.all(is_own), "each stands where it came");
+        elapsed
+    };
+    let (few, many) = (talk(3_000), talk(24_000));
+    assert!(many < few * 24, "{many:?} and {few:?}");
+}
+
 #[test]
 fn instructions_in_mid_conversation_stand_where_the_model_takes_them() {
     let messages = json!([

@@ -123,6 +123,7 @@ pub(in crate::wire) fn order<'r>(
         adjusted,
         conversation: Conversation::default(),
         calls: Vec::new(),
+        places: Vec::new(),
         used: SortedMap::new(),
     };
     for (at, message) in request.messages.iter().enumerate() {
@@ -151,6 +152,8 @@ struct Orderer<'r, 'c> {
     conversation: Conversation<'r>,
     /// The calls of the last assistant turn that wait for results.
     calls: Vec<Call<'r>>,
+    /// Where they stand, by their ids and, within one id, in their order; known from the first result on.
+    places: Vec<usize>,
     /// Ids of calls, which have to be unique, and how many were made of each.
     used: SortedMap<String, u32>,
 }
@@ -275,7 +278,7 @@ impl<'r> Orderer<'r, '_> {
         cache: Option<CacheMark>,
         place: Place,
     ) {
-        if let Some(call) = self.calls.iter_mut().find(|call| !call.answered && call.id == call_id) {
+        if let Some(call) = self.waiting(call_id) {
             call.answered = true;
             let result = Block::Result { id: call.written.clone(), parts, is_error, cache, place };
             let turn = self.turn(Speaker::User);
@@ -289,8 +292,22 @@ impl<'r> Orderer<'r, '_> {
         turn.blocks.extend(parts.iter().filter(|part| !is_blank(part)).map(|part| Block::Part { part, place }));
     }
 
+    /// The first call of this id that waits for its result. Callers may answer very many, in any order.
+    fn waiting(&mut self, id: &Text<'_>) -> Option<&mut Call<'r>> {
+        let Orderer { calls, places, .. } = self;
+        if places.len() < calls.len() {
+            *places = (0..calls.len()).collect();
+            sorted::sort_by_key(places, |place| calls.get(*place).map(|call| call.id.escaped()));
+        }
+        // Of those with one id, the answered ones stand first.
+        let is_before = |call: &Call<'_>| (call.id.escaped(), !call.answered) < (id.escaped(), true);
+        let at = places.partition_point(|place| calls.get(*place).is_some_and(is_before));
+        calls.get_mut(*places.get(at)?).filter(|call| !call.answered && call.id == id)
+    }
+
     /// Closes the turn that is open: calls get the results they lack, and nobody says nothing.
     fn settle(&mut self) {
+        self.places.clear();
         let missing: Vec<Block<'r>> = std::mem::take(&mut self.calls)
             .into_iter()
             .filter(|call| !call.answered)
