@@ -10,6 +10,8 @@ use crate::units::{Millis, UnixMillis};
 const EVERY: Millis = Millis(1_000);
 /// An isolate that has not been heard of for so long is gone. No call lasts that long.
 pub const GONE_AFTER: Millis = Millis(3_600_000);
+/// A call of one that is gone, which was booked at its ceiling, is known for so long: its truth may come late.
+const TRUTH_WITHIN: Millis = Millis(24 * 3_600_000);
 /// So many isolates that are gone are told apart, so that a late report still frees what they had; older ones are one.
 const MOST_GONE: usize = 1_000;
 /// Under this id stand the leases of those.
@@ -166,7 +168,8 @@ impl Ledger {
         let Some(held) = self.isolates.get_mut(isolate) else { return };
         let before = held.opens.len();
         let is_gone = now.since(held.seen_at) >= GONE_AFTER;
-        held.opens.retain(|_, open| !(is_gone && open.committed));
+        let is_over = now.since(held.seen_at) >= TRUTH_WITHIN;
+        held.opens.retain(|_, open| !(is_over && open.committed));
         let opens: Vec<u64> = held.opens.values().flat_map(|open| open.holds.iter().map(|(lease, _)| *lease)).collect();
         let (rules, changed) = (&self.rules, &mut self.changed);
         held.leases.retain(|number, lease| {
@@ -193,7 +196,8 @@ impl Ledger {
 
     /// Isolates that are gone come without end too: the leases of those that are gone longest become one for each pot.
     fn merge_gone(&mut self, now: UnixMillis) {
-        let is_gone = |held: &Isolate| now.since(held.seen_at) >= GONE_AFTER && held.opens.is_empty();
+        let is_over = |held: &Isolate| held.opens.values().all(|open| open.committed);
+        let is_gone = |held: &Isolate| now.since(held.seen_at) >= GONE_AFTER && is_over(held);
         let gone = self.isolates.iter().filter(|(id, held)| *id != GONE && is_gone(held));
         let surplus = gone.clone().count().saturating_sub(MOST_GONE);
         if surplus == 0 {
