@@ -166,7 +166,7 @@ impl Gateway {
 
     /// The stream came to nothing before anything of it reached the caller; what it said all the same is paid for.
     pub(super) fn lose(&mut self, call: &mut Call, pipe: &Pipe, failure: Failure, now: UnixMillis) -> Step {
-        if !pipe.meter().spoke {
+        if !pipe.meter().spoke && !pipe.meter().counted {
             return self.failed(call, failure, now);
         }
         let usage = self.usage_of(call, pipe, Some(&failure));

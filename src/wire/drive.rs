@@ -32,6 +32,8 @@ pub struct Meter {
     pub counts_all: bool,
     /// The error that the upstream reported in its stream.
     pub failed: Option<Failure>,
+    /// With the error it said what was used, all in all.
+    pub counted: bool,
     /// Whether the answer is any good.
     pub judge: Judge,
     /// The answer as it would be in one piece, where somebody wants it.
@@ -59,7 +61,10 @@ impl Meter {
             }
             Event::ToolCallStart { .. } | Event::MediaDelta { .. } => self.spoke = true,
             // Of counts so far the last one holds: after one that cannot be, nobody knows.
-            Event::Usage(usage) => self.usage = usage.is_credible().then(|| usage.clone()),
+            Event::Usage(usage) => {
+                self.usage = usage.is_credible().then(|| usage.clone());
+                self.counted = self.usage.is_some() && self.failed.is_some();
+            }
             // An answer without a word (an empty completion) is spoken by its end.
             Event::End { reason, .. } => {
                 self.spoke = true;
@@ -332,11 +337,10 @@ impl Pipe {
         self.meter.failed.clone().or(at_end)
     }
 
-    /// Whether the upstream's stream came to its end in good order, be that a failure to this caller: what it counted is
-    /// final.
+    /// Whether the upstream's stream came to its end in good order, be that a failure: what it counted is final.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.whole && self.meter.failed.is_none()
+        if self.meter.failed.is_some() { self.meter.counted } else { self.whole }
     }
 
     /// Writes the end of a complete answer.

@@ -121,6 +121,40 @@ fn a_stream_has_every_event_in_its_place_and_never_ends_well_when_cut() {
     assert_eq!((&error["type"], &last["type"]), (&json!("error"), &json!("response.failed")));
 }
 
+/// What a generation took that failed is stated in its last event: that is charged, and no guess.
+#[test]
+fn a_stream_that_failed_costs_what_it_says() {
+    let document = r#"{"version":1,"failover":{"enabled":false},"health":{"enabled":false},
+        "models":{"openai/gpt-5.3-codex":{"prices":[{"usd_per_mtok":{"input":2,"output":8}}]}}}"#;
+    let words = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"output_index\":0,\"content_index\":0,\"delta\":\"Words that would be more than two tokens.\"}\n\n";
+    let failed = |usage: &str| {
+        format!(
+            "event: response.failed\ndata: {{\"type\":\"response.failed\",\"response\":{{\"id\":\"r\",\"status\":\"failed\",\"error\":{{\"code\":\"server_error\",\"message\":\"Oops.\"}},\"usage\":{usage}}}}}\n\n"
+        )
+    };
+    let stated = failed(r#"{"input_tokens":10,"output_tokens":2,"total_tokens":12}"#);
+    for (path, ask) in [("/v1/responses", "input"), ("/v1/chat/completions", "messages")] {
+        let body =
+            format!(r#"{{"model":"openai/gpt-5.3-codex","stream":true,"{ask}":[{{"role":"user","content":"Hi"}}]}}"#);
+        let charged = |pieces: &[&[u8]]| {
+            let mut world = World::with(latchkey::keys::Key::default(), Some(document));
+            let (id, step) = world.post(path, &body);
+            sent(step);
+            world.stream(id, pieces, Input::End);
+            let rows = world.rows();
+            let states: Vec<&str> = rows.iter().map(|row| row.state).collect();
+            (states.join(" "), rows.iter().filter_map(|row| row.cost_nano).sum::<i64>())
+        };
+        // 10 × 2 + 2 × 8 micro-dollars.
+        assert_eq!(charged(&[words.as_bytes(), stated.as_bytes()]), ("settled_actual".to_owned(), 36_000), "{path}");
+        let (states, cost) = charged(&[stated.as_bytes()]);
+        assert!(states.contains("settled_actual") && cost == 36_000, "{path}, before a word: {states}, {cost}");
+        let (states, cost) = charged(&[words.as_bytes(), failed("null").as_bytes()]);
+        assert!(states == "settled_estimate" && cost > 36_000, "{path}, without a count: {states}, {cost}");
+        assert_eq!(charged(&[failed("null").as_bytes()]), ("released".to_owned(), 0), "{path}");
+    }
+}
+
 /// A model that its provider serves over Responses alone, for a caller of Chat Completions.
 #[test]
 fn callers_of_other_protocols_reach_models_of_responses() {

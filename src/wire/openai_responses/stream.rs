@@ -300,13 +300,16 @@ impl Decoder {
             }
         }
         self.open.drain(..).for_each(|open| open.end(sink));
-        if let Some(failure) = ending::failure(&response) {
-            self.state = State::Failed;
-            sink.event(Event::Failed(failure));
-            return Decoded::Taken;
-        }
+        let failure = ending::failure(&response);
+        let failed = failure.is_some();
+        failure.into_iter().for_each(|failure| sink.event(Event::Failed(failure)));
+        // What failed is charged, too, where it is counted.
         if let Some(usage) = self.usage(&response) {
             sink.event(Event::Usage(usage));
+        }
+        if failed {
+            self.state = State::Failed;
+            return Decoded::Taken;
         }
         self.state = State::Ended;
         sink.event(Event::End { choice: 0, reason: ending::reason(&response, self.called) });
