@@ -76,7 +76,7 @@ impl Meter {
     }
 }
 
-/// Notes every event and hands it on, with the caller's own names of tools.
+/// Notes every event and hands it on, with the caller's own names of tools, unless it is a count that cannot be.
 struct Metered<'m, S: ?Sized> {
     meter: &'m mut Meter,
     next: &'m mut S,
@@ -88,7 +88,9 @@ impl<S: Sink + ?Sized> Sink for Metered<'_, S> {
             self.meter.renamed.restore(name);
         }
         self.meter.note(&event);
-        self.next.event(event);
+        if !matches!(&event, Event::Usage(usage) if !usage.is_credible()) {
+            self.next.event(event);
+        }
     }
 }
 

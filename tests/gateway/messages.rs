@@ -244,6 +244,25 @@ fn a_router_is_asked_for_all_that_is_wanted() {
     }
 }
 
+/// Servers are known to count less than nothing: nobody is shown that before the estimate that it becomes.
+#[test]
+fn a_count_that_no_call_can_have_is_not_told_at_the_start() {
+    let mut world = World::default();
+    let (id, step) = world.post("/v1/messages", &hello("openai/gpt-4o", r#","stream":true"#));
+    sent(step);
+    let slip = r#""usage":{"prompt_tokens":18446744073709551615,"completion_tokens":1,"total_tokens":0}"#;
+    let chunk = |delta: &str, end: &str| {
+        let choice = format!(r#"{{"index":0,"delta":{delta},"finish_reason":{end}}}"#);
+        format!("data: {{\"id\":\"c\",\"choices\":[{choice}],{slip}}}\n\n")
+    };
+    let first = chunk(r#"{"role":"assistant"}"#, "null");
+    let second = chunk(r#"{"content":"x"}"#, r#""stop""#);
+    let stream = format!("{first}{second}data: [DONE]\n\n");
+    let streamed = world.stream(id, &[stream.as_bytes()], Input::End);
+    assert!(streamed.text.contains(r#""estimated":true"#), "{}", streamed.text);
+    assert!(!streamed.text.contains("18446744073709551615"), "{}", streamed.text);
+}
+
 /// There is no `stop_reason` for a generation that failed, and a clean one would be a lie.
 #[test]
 fn a_generation_that_failed_is_an_error() {
