@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{Answer, Fault, Refusal};
 use super::body::{Faults, Fields};
-use super::{Call, CallRow, CallsQuery, Store};
+use super::{Call, CallRow, CallsQuery, Store, StoredKey};
 use crate::chat::Usage;
 use crate::failure::Failure;
 use crate::failure::Kind::{BadRequest, MethodNotAllowed, NotFound};
@@ -124,11 +124,14 @@ pub(super) async fn replay<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refus
     rows.reverse();
     let mut grants: SortedMap<&str, Rc<Grant>> = SortedMap::new();
     for row in &rows {
-        if !grants.contains_key(row.key_id.as_str()) {
-            // Of a key that is gone, nothing is known but its id.
-            let stored = call.store.key(&row.key_id).await?.map(|stored| stored.key);
-            let key = stored.unwrap_or_else(|| Key { id: row.key_id.clone(), ..Key::default() });
-            grants.insert(&row.key_id, Rc::new(Grant::new(key)));
+        // Of a key that is gone, nothing is known but its id.
+        let gone = || Rc::new(Grant::new(Key { id: row.key_id.clone(), ..Key::default() }));
+        grants.get_or_insert_with(&row.key_id, gone);
+    }
+    let ids: Vec<&str> = grants.keys().copied().collect();
+    for StoredKey { key, .. } in call.store.keys_of(&ids).await? {
+        if let Some(grant) = grants.get_mut(key.id.as_str()) {
+            *grant = Rc::new(Grant::new(key));
         }
     }
     let past = |row: &CallRow| Some(row.past(grants.get(row.key_id.as_str())?.clone()));

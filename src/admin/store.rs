@@ -29,6 +29,8 @@ pub trait Store {
     async fn create_key(&self, stored: &StoredKey, audit: &AuditEntry) -> Result<(), StoreError>;
     /// A key by its id, deleted ones included.
     async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError>;
+    /// Keys by their ids, deleted ones included, in any order.
+    async fn keys_of(&self, ids: &[&str]) -> Result<Vec<StoredKey>, StoreError>;
     /// Keys that are not deleted, newest first, from the one after `before`; of one team, if it is named.
     async fn keys(&self, team: Option<&str>, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError>;
     /// Puts `stored` in the place of the record whose last change was `expected`; `false`, and nothing is written, if

@@ -59,10 +59,8 @@ pub async fn load_grant(env: &Env, secrets: &Secrets, hash: &KeyHash) -> Result<
         Ok(None) => {}
         Err(error) => not_read(&format_args!("key {hash}: {error}")),
     }
-    let database = EdgeStore { env };
-    let statement = format!("{SELECT_KEYS} WHERE id = (SELECT key_id FROM key_hashes WHERE hash = ?1)");
-    let rows: Vec<KeyRow> = database.rows(&statement, &[hash.to_string().into()]).await?;
-    let stored = rows.into_iter().next().map(KeyRow::read).transpose()?;
+    let those = "id = (SELECT key_id FROM key_hashes WHERE hash = ?1)";
+    let stored = EdgeStore { env }.stored_keys(those, &[hash.to_string().into()]).await?.pop();
     Ok(stored.and_then(|stored| stored.grant(hash)))
 }
 
@@ -210,19 +208,19 @@ impl Store for EdgeStore<'_> {
     }
 
     async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
-        let statement = format!("{SELECT_KEYS} WHERE id = ?1");
-        let rows: Vec<KeyRow> = self.rows(&statement, &[id.into()]).await?;
-        rows.into_iter().next().map(KeyRow::read).transpose()
+        Ok(self.keys_of(&[id]).await?.pop())
+    }
+
+    async fn keys_of(&self, ids: &[&str]) -> Result<Vec<StoredKey>, StoreError> {
+        self.stored_keys("id IN (SELECT value FROM json_each(?1))", &[crate::json::to_string(ids).into()]).await
     }
 
     async fn keys(&self, team: Option<&str>, before: Option<&str>, most: u32) -> Result<Vec<StoredKey>, StoreError> {
         let of_team = if team.is_some() { "json_extract(record, '$.team_id') = ?3 AND" } else { "" };
-        let statement =
-            format!("{SELECT_KEYS} WHERE {of_team} id < ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2");
         let mut values: Vec<JsValue> = vec![before.unwrap_or(LAST).into(), most.into()];
         values.extend(team.map(JsValue::from));
-        let rows: Vec<KeyRow> = self.rows(&statement, &values).await?;
-        rows.into_iter().map(KeyRow::read).collect()
+        let those = format!("{of_team} id < ?1 AND deleted_at IS NULL ORDER BY id DESC LIMIT ?2");
+        self.stored_keys(&those, &values).await
     }
 
     async fn replace_key(&self, stored: &StoredKey, expected: &str, audit: &AuditEntry) -> Result<bool, StoreError> {
@@ -254,9 +252,7 @@ impl Store for EdgeStore<'_> {
     }
 
     async fn unpublished_keys(&self, most: u32) -> Result<Vec<StoredKey>, StoreError> {
-        let statement = format!("{SELECT_KEYS} WHERE published_change IS NOT change ORDER BY id LIMIT ?1");
-        let rows: Vec<KeyRow> = self.rows(&statement, &[most.into()]).await?;
-        rows.into_iter().map(KeyRow::read).collect()
+        self.stored_keys("published_change IS NOT change ORDER BY id LIMIT ?1", &[most.into()]).await
     }
 
     async fn key_published(&self, stored: &StoredKey) -> Result<bool, StoreError> {
@@ -586,6 +582,12 @@ impl EdgeStore<'_> {
         let rows = Reflect::get(&answer, &"results".into()).and_then(|rows| JSON::stringify(&rows));
         let rows = rows.map_err(worker::Error::from)?;
         Ok(crate::json::from_str(&String::from(rows)).map_err(worker::Error::from)?)
+    }
+
+    /// The keys of which a condition holds.
+    async fn stored_keys(&self, condition: &str, values: &[JsValue]) -> Result<Vec<StoredKey>, StoreError> {
+        let rows: Vec<KeyRow> = self.rows(&format!("{SELECT_KEYS} WHERE {condition}"), values).await?;
+        rows.into_iter().map(KeyRow::read).collect()
     }
 
     /// How many rows a statement changed.

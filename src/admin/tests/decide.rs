@@ -166,6 +166,34 @@ fn a_replay_shows_what_a_draft_would_change() {
     assert_eq!(refused.fault_paths(), ["config"]);
 }
 
+/// A Worker may ask its database a thousand times for one request.
+#[test]
+fn a_replay_asks_for_all_keys_at_once() {
+    let gateway = Gateway::new();
+    let only_small = r#"{"name": "k", "allowed_models": ["openai/gpt-4o-mini"]}"#;
+    let id = |created: &serde_json::Value| created["id"].as_str().expect("an id").to_owned();
+    let mut ids: Vec<String> = (0..3).map(|_| id(&gateway.send("POST", "/admin/keys", only_small).body)).collect();
+    ids.push("key_gone".to_owned());
+    for (at, key_id) in (0..).zip(ids.iter().chain(&ids)) {
+        let row = CallRow {
+            request_id: format!("req_{at}"),
+            at: UnixMillis(at),
+            key_id: key_id.clone(),
+            endpoint: "chat/completions".to_owned(),
+            provider: "openai".to_owned(),
+            model: "gpt-4o".to_owned(),
+            asked: Some("any".to_owned()),
+            ..CallRow::default()
+        };
+        gateway.store.contents.borrow_mut().calls.push(row);
+    }
+    let before = gateway.store.asked.get();
+    let told = gateway.send("POST", "/admin/route/replay", &format!(r#"{{"config": {IN_FORCE}}}"#)).body;
+    assert_eq!(gateway.store.asked.get() - before, 2, "for the calls, and for their keys");
+    let expected = json!({"openai/gpt-4o-mini": 6, "openai/gpt-4o": 2});
+    assert_eq!(told["after"]["targets"], expected, "each is decided for its own key: {told}");
+}
+
 #[test]
 fn a_replay_says_which_conditions_it_could_not_evaluate() {
     let gateway = Gateway::new();

@@ -1,6 +1,6 @@
 //! A store in memory that fails on purpose.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::Value;
@@ -35,6 +35,8 @@ pub(super) struct Memory {
     troubles: RefCell<VecDeque<(&'static str, Trouble)>>,
     /// What others do just before the next write of a key or of the configuration.
     meddling: RefCell<VecDeque<Meddling>>,
+    /// How often it was asked for something.
+    pub asked: Cell<usize>,
 }
 
 #[derive(Default)]
@@ -81,6 +83,7 @@ impl Memory {
 
     /// Does the operation, unless trouble was ordered for it.
     pub fn run<T>(&self, operation: &str, work: impl FnOnce(&mut Contents) -> T) -> Result<T, StoreError> {
+        self.asked.set(self.asked.get() + 1);
         let place = self.troubles.borrow().iter().position(|(ordered, _)| *ordered == operation);
         let trouble = place.and_then(|place| self.troubles.borrow_mut().remove(place)).map(|(_, trouble)| trouble);
         let error = Err(StoreError { message: format!("{operation} in trouble") });
@@ -164,6 +167,13 @@ impl Store for Memory {
 
     async fn key(&self, id: &str) -> Result<Option<StoredKey>, StoreError> {
         self.run("key", |contents| contents.keys.get(id).map(|stored| contents.joined(stored)))
+    }
+
+    async fn keys_of(&self, ids: &[&str]) -> Result<Vec<StoredKey>, StoreError> {
+        self.run("keys_of", |contents| {
+            let stored = ids.iter().filter_map(|id| contents.keys.get(*id));
+            stored.map(|stored| contents.joined(stored)).collect()
+        })
     }
 
     async fn keys(&self, team: Option<&str>, before: Option<&str>, limit: u32) -> Result<Vec<StoredKey>, StoreError> {
