@@ -84,6 +84,19 @@ fn time_and_cost_bound_how_far_a_call_goes() {
     assert!(matches!(said(&mut soon, &json!({}), "Rome").1, Step::Send(_)));
 }
 
+#[test]
+fn what_a_mark_up_adds_counts_towards_the_bound() {
+    let spec = json!({"version": 1, "aliases": {"data": {"escalation": {"max_usd": 1}, "candidates": [
+        {"model": "openai/gpt-4o-mini", "check": {"regex": "never"}}, "openai/gpt-4o"]}}});
+    // Both calls together cost the gateway far less than a cent.
+    for (fixed, goes_on) in [(NanoUsd(900_000_000), true), (NanoUsd::DOLLAR, false)] {
+        let key = Key { markup: Some(Markup { fixed, ..Markup::default() }), ..Key::default() };
+        let mut world = World::of(key, &spec.to_string(), &[]);
+        let (_, step) = said(&mut world, &json!({}), "Rome");
+        assert_eq!(matches!(step, Step::Send(_)), goes_on, "{fixed}: {step:?}");
+    }
+}
+
 const ASKED: &str = r#"{"model":"data","messages":[{"role":"user","content":"Where?"}],"stream":true,"stream_options":{"include_usage":true}}"#;
 
 /// A stream that says this, in two pieces.
@@ -419,6 +432,19 @@ fn for_a_caller_who_left_no_better_answer_is_asked_for() {
     let step = world.refuse(id, 200, &[("content-type", "application/json")], &saying("Who knows"));
     assert!(!matches!(step, Step::Send(_)), "{step:?}");
     assert_eq!(rows_of(&mut world).len(), 1);
+}
+
+#[test]
+fn what_a_caller_who_left_would_have_got_after_all_is_noted_as_theirs() {
+    let spec = json!({"version": 1, "failover": {"same_target": 0}, "aliases": {"data": {"candidates": [
+        {"model": "openai/gpt-4o-mini", "check": {"regex": "^Rome"}}, "openai/gpt-4o"]}}});
+    let drains = Key { on_disconnect: OnDisconnect::Drain, ..Key::default() };
+    let mut world = World::of(drains, &spec.to_string(), &[]);
+    let (id, step) = said(&mut world, &json!({}), "Who knows");
+    sent(step);
+    world.resume(id, Input::Gone);
+    world.refuse(id, 503, &[], "{}");
+    assert_eq!(rows_of(&mut world), [(0, "gpt-4o-mini".into(), 499, None, 2)]);
 }
 
 #[test]

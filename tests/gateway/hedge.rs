@@ -3,7 +3,7 @@
 use latchkey::breaker::{Outcome, Region, What};
 use latchkey::budget::{Budget, Period, Scope};
 use latchkey::failure::Kind;
-use latchkey::gateway::{CallId, Input, Outbound, Step};
+use latchkey::gateway::{CallId, FetchedMedia, Input, Outbound, Step};
 use latchkey::keys::{Key, Sharing, StoreResponses};
 use latchkey::limit::{Limit, Per};
 use latchkey::units::{Millis, NanoUsd};
@@ -276,6 +276,20 @@ fn what_the_second_answers_is_kept_where_the_key_has_answers_kept() {
     let kept = world.gateway.unwritten.begin(world.now.plus(Millis(1_000_000)));
     assert_eq!(kept.len(), 1);
     assert_eq!(json(&answer.body)["id"].as_str(), Some(kept[0].id.as_str()));
+}
+
+#[test]
+fn what_links_lead_to_is_fetched_for_both_at_once() {
+    let mut world = World::of(Key::default(), &DOCUMENT.replace("openai_chat", "ollama"), &[]);
+    let picture = r#"[{"type":"image_url","image_url":{"url":"https://a.example/cat.png"}}]"#;
+    let (first, step) = world.chat(&PLAIN.replace("\"Hi\"", picture));
+    assert!(matches!(step, Step::FetchMedia(..)), "{step:?}");
+    let media = FetchedMedia { media_type: "image/png".to_owned(), bytes: b"foo".to_vec() };
+    let asked_first = json(&sent(world.resume(first, Input::Media(vec![Ok(media)]))).body);
+    let (_, step) = world.hedge(first).expect("a second target");
+    let asked_second = json(&sent(step).body);
+    assert_eq!(asked_first["messages"][0]["images"][0], "Zm9v", "{asked_first}");
+    assert_eq!(asked_first["messages"], asked_second["messages"]);
 }
 
 #[test]

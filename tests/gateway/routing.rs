@@ -64,6 +64,25 @@ fn cheap_by_default_and_strong_when_hard() {
 }
 
 #[test]
+fn of_two_words_for_one_thing_the_bodys_counts_then_the_headers_then_the_keys() {
+    let document = r#"{"version": 1, "aliases": {"any": {"candidates": [
+        {"model": "openai/gpt-4o", "when": {"metadata": {"role": "body"}}},
+        {"model": "openai/gpt-4.1", "when": {"metadata": {"role": "portkey"}}},
+        {"model": "openai/gpt-4.1-mini", "when": {"metadata": {"role": "litellm"}}},
+        {"model": "openai/gpt-4o-mini", "when": {"metadata": {"role": "key"}}}]}}}"#;
+    let metadata = [("role".to_owned(), "key".to_owned())].into_iter().collect();
+    let mut world = World::of(Key { metadata, ..Key::default() }, document, &[]);
+    let mut in_body: Value = serde_json::from_str(&asking("any", "hi")).expect("JSON");
+    in_body["metadata"] = json!({"role": "body"});
+    let portkey = ("x-portkey-metadata", r#"{"role": "portkey"}"#);
+    let litellm = ("x-litellm-spend-logs-metadata", r#"{"role": "litellm"}"#);
+    assert_eq!(target(&mut world, &in_body.to_string(), &[litellm, portkey]), "openai/gpt-4o");
+    assert_eq!(target(&mut world, &asking("any", "hi"), &[litellm, portkey]), "openai/gpt-4.1");
+    assert_eq!(target(&mut world, &asking("any", "hi"), &[litellm]), "openai/gpt-4.1-mini");
+    assert_eq!(target(&mut world, &asking("any", "hi"), &[]), "openai/gpt-4o-mini");
+}
+
+#[test]
 fn tagged_traffic_stays_in_the_eu() {
     let mut world = world(&recipe("#### EU only for tagged traffic"));
     let body = asking("assistant", "hi");
