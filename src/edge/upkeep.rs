@@ -133,6 +133,10 @@ impl Upkeep for EdgeStore<'_> {
         let orphans = "DELETE FROM responses WHERE team_id IS NULL \
              AND key_id IN (SELECT id FROM keys WHERE deleted_at IS NOT NULL)";
         self.run(orphans, &[]).await?;
+        // A key that is watched again is got to know anew.
+        let unwatched = "DELETE FROM key_habits WHERE key_id NOT IN (SELECT id FROM keys \
+             WHERE json_extract(record, '$.on_anomaly') IN ('notify', 'suspend') AND deleted_at IS NULL)";
+        self.run(unwatched, &[]).await?;
         let old_events = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 \
              AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = events.id) ORDER BY at LIMIT ?2)";
         self.delete_all(old_events, old.events).await?;

@@ -238,6 +238,19 @@ describe("a watched key", () => {
     await until(async () => (await database.prepare("SELECT 1 FROM calls WHERE key_id = ?").bind(other.id).first()) !== null);
     assert.deepEqual(await habits(other), []);
   });
+
+  test("leaves nothing behind once nobody watches it", async () => {
+    const hour = Math.floor(Date.now() / HOUR) * HOUR;
+    const keys = [];
+    for (const name of ["still", "no more", "gone"]) keys.push(await gateway.createKey({ name, on_anomaly: "notify" }));
+    for (const key of keys) await call(key, "DE");
+    for (const key of keys) await until(async () => (await habits(key)).length === 3);
+    const [still, noMore, gone] = keys;
+    await gateway.admin("PATCH", `/admin/keys/${noMore.id}`, { on_anomaly: "ignore" });
+    await gateway.admin("DELETE", `/admin/keys/${gone.id}`);
+    await gateway.scheduled(hour + 7 * 60_000);
+    assert.deepEqual([(await habits(still)).length, await habits(noMore), await habits(gone)], [3, [], []]);
+  });
 });
 
 describe("what is old", () => {
