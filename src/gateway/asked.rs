@@ -136,6 +136,7 @@ impl Asked {
         let [messages, input, tools] = [&written.messages, &written.input, &written.tools].map(Option::as_ref);
         let borrows = endpoint == Endpoint::ChatCompletions && openai_chat::borrows(messages, input, tools);
         let (content, name, what) = match endpoint.task() {
+            Task::Compaction => (&written.input, "input", "a string or a list of items"),
             Task::Chat if endpoint == Endpoint::Responses || (borrows && messages.is_none()) => {
                 (&written.input, "input", "a string or a list of items")
             }

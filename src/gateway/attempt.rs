@@ -195,7 +195,7 @@ impl Call {
     /// The protocol in which `upstream` is asked: its own, or Responses, which some speak too, where the caller speaks
     /// it or the model takes such a call over nothing else.
     fn format_for(&self, upstream: &Upstream, facts: &ModelFacts, model: &str) -> Format {
-        let speaks = upstream.endpoints.responses && self.task() == Some(Task::Chat);
+        let speaks = upstream.endpoints.responses && matches!(self.task(), Some(Task::Chat | Task::Compaction));
         let wanted = || {
             facts.responses_only
                 || self.surface().format() == Format::OpenAiResponses

@@ -12,6 +12,7 @@ use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
 use crate::wire::carried::MARK;
+use crate::wire::openai_responses::compacting;
 use crate::wire::{Change, Format, InlinedMedia, InlinedPart, Outgoing, Renamed, RequestPatch, Stops, Surface, Target};
 
 use super::attempt::{Attempt, Lane};
@@ -157,7 +158,9 @@ impl Gateway {
 fn played(task: Task) -> sandbox::Endpoint {
     match task {
         // What is only counted is never sent to it, and it has no services.
-        Task::Chat | Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk => sandbox::Endpoint::Chat,
+        Task::Chat | Task::Compaction | Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk => {
+            sandbox::Endpoint::Chat
+        }
         Task::Embeddings => sandbox::Endpoint::Embeddings,
         Task::Completions => sandbox::Endpoint::Completions,
     }
@@ -251,7 +254,13 @@ fn write(call: &mut Call, most_links: usize) -> Result<Written, Failure> {
             let outgoing = patched(surface, incoming, &call.inlined, attempt, false)?;
             Outgoing { path: surface.count_path(&attempt.model, &attempt.upstream.quirks), ..outgoing }
         }
-        (Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk, _) => return Err(unsupported()),
+        (Task::Compaction, Format::OpenAiResponses) => {
+            attempt.default_max_tokens = None;
+            compacting(patched(surface, incoming, &call.inlined, attempt, false)?)?
+        }
+        (Task::Compaction | Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk, _) => {
+            return Err(unsupported());
+        }
     };
     Ok(Written::Whole(outgoing))
 }

@@ -42,6 +42,8 @@ pub enum Endpoint {
     Completions,
     /// `POST /v1/responses`.
     Responses,
+    /// `POST /v1/responses/compact`.
+    CompactResponse,
     /// `POST /v1/messages`.
     Messages,
     /// `POST /v1/messages/count_tokens`.
@@ -91,6 +93,8 @@ pub enum Task {
     Embeddings,
     /// Text goes on, without turns.
     Completions,
+    /// A conversation becomes shorter, in its provider's own way.
+    Compaction,
     /// The tokens of a prompt are counted.
     Count,
     /// Something of what providers do beside conversation.
@@ -131,7 +135,7 @@ impl Endpoint {
             | Endpoint::Translations
             | Endpoint::Passthrough
             | Endpoint::Realtime => Surface::OpenAiChat,
-            Endpoint::Responses => Surface::OpenAiResponses,
+            Endpoint::Responses | Endpoint::CompactResponse => Surface::OpenAiResponses,
             Endpoint::Messages | Endpoint::CountMessages => Surface::Anthropic,
             Endpoint::GenerateContent
             | Endpoint::StreamGenerateContent
@@ -157,6 +161,7 @@ impl Endpoint {
             | Endpoint::CohereChat => Task::Chat,
             Endpoint::Embeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => Task::Embeddings,
             Endpoint::Completions => Task::Completions,
+            Endpoint::CompactResponse => Task::Compaction,
             Endpoint::CountMessages | Endpoint::CountTokens => Task::Count,
             Endpoint::Rerank => Task::Service(Service::Rerank),
             Endpoint::Moderations => Task::Service(Service::Moderation),
@@ -178,6 +183,7 @@ impl Endpoint {
             Endpoint::Embeddings => "embeddings",
             Endpoint::Completions => "completions",
             Endpoint::Responses => "responses",
+            Endpoint::CompactResponse => "responses/compact",
             Endpoint::Messages => "messages",
             Endpoint::CountMessages => "messages/count_tokens",
             Endpoint::GenerateContent => "generateContent",
@@ -246,6 +252,7 @@ pub fn route(method: &str, path: &str) -> Result<Route, Failure> {
         "embeddings" => post(Endpoint::Embeddings),
         "completions" => post(Endpoint::Completions),
         "responses" => post(Endpoint::Responses),
+        "responses/compact" => post(Endpoint::CompactResponse),
         "messages" => post(Endpoint::Messages),
         "messages/count_tokens" => post(Endpoint::CountMessages),
         "rerank" | "v2/rerank" => post(Endpoint::Rerank),
@@ -361,6 +368,7 @@ mod tests {
         assert_eq!(route("POST", "/v1/feedback"), Ok(Route::Feedback));
         assert_eq!(route("GET", "/v1/models/%zz%"), Ok(Route::Model("%zz%".to_owned())));
         assert_eq!(route("POST", "/v1/responses"), Ok(Route::Call(Endpoint::Responses)));
+        assert_eq!(route("POST", "/v1/responses/compact"), Ok(Route::Call(Endpoint::CompactResponse)));
         assert_eq!(surface_of("/v1/responses/none"), Surface::OpenAiResponses);
         let response = "resp_1".to_owned();
         assert_eq!(route("GET", "/v1/responses/resp_1"), Ok(Route::Response(response.clone())));

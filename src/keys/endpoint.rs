@@ -10,6 +10,7 @@ pub const ENDPOINTS: &[&str] = &[
     "completions",
     "embeddings",
     "responses",
+    "responses/compact",
     "messages",
     "messages/count_tokens",
     "generateContent",

@@ -121,6 +121,34 @@ fn a_stream_has_every_event_in_its_place_and_never_ends_well_when_cut() {
     assert_eq!((&error["type"], &last["type"]), (&json!("error"), &json!("response.failed")));
 }
 
+#[test]
+fn a_conversation_is_made_shorter_by_providers_that_can() {
+    const SHORTER: &str = r#"{"id":"resp_c","object":"response.compaction","created_at":1,"output":[{"type":"message","role":"user","content":[{"type":"input_text","text":"Hi"}]},{"type":"compaction","id":"cmp_1","encrypted_content":"gAAA"}],"usage":{"input_tokens":10,"output_tokens":2,"total_tokens":12}}"#;
+    let document = r#"{"version":1,"failover":{"enabled":false},"health":{"enabled":false},
+        "models":{"openai/gpt-5":{"prices":[{"usd_per_mtok":{"input":2,"output":8}}]}}}"#;
+    let mut world = World::with(latchkey::keys::Key::default(), Some(document));
+    let (id, step) = world.post("/v1/responses/compact", &hello("openai/gpt-5", r#","instructions":"Be brief.""#));
+    let outbound = sent(step);
+    assert_eq!(outbound.url, "https://api.openai.com/v1/responses/compact");
+    let request = json!({"model": "gpt-5", "input": "Hi", "instructions": "Be brief."});
+    assert_eq!(read(&outbound.body), request, "it knows no other members");
+    let response = world.answer(id, 200, &[], SHORTER);
+    let (answer, said) = (read(&response.body), read(SHORTER.as_bytes()));
+    assert_eq!((&answer["object"], &answer["output"]), (&said["object"], &said["output"]));
+    assert_eq!(header(&response, "x-latchkey-cost"), Some("0.000036"));
+    let record = world.only_record();
+    assert_eq!(
+        (record.endpoint, record.state, record.cost_nano),
+        ("responses/compact", "settled_actual", Some(36_000))
+    );
+
+    let (status, body) = refused(world.post("/v1/responses/compact", &hello("anthropic/claude-sonnet-4-5", "")).1);
+    assert_eq!((status, &body["error"]["code"]), (404, &json!("endpoint_not_available")), "{body}");
+    let kept = hello("openai/gpt-5", r#","previous_response_id":"resp_1""#);
+    let (status, body) = refused(world.post("/v1/responses/compact", &kept).1);
+    assert_eq!((status, &body["error"]["param"]), (400, &json!("previous_response_id")), "{body}");
+}
+
 /// What a generation took that failed is stated in its last event: that is charged, and no guess.
 #[test]
 fn a_stream_that_failed_costs_what_it_says() {

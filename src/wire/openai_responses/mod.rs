@@ -20,7 +20,8 @@ pub use answer::read_answer;
 pub use request::write_request;
 pub use stream::Decoder;
 pub use surface::{
-    Patcher, Writer, echo, patch_answer, patch_request, read_request, see_answer, wrap_thoughts, write_answer,
+    Patcher, Writer, compacting, echo, patch_answer, patch_request, read_request, see_answer, wrap_thoughts,
+    write_answer,
 };
 pub(in crate::wire) use surface::{free_arguments, free_text, free_tool, is_free_tool};
 

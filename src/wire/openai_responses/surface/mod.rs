@@ -18,7 +18,7 @@ mod tests;
 
 pub use echo::echo;
 pub(in crate::wire) use items::free_form as free_arguments;
-pub use patch::{patch_answer, patch_request, see_answer, wrap_thoughts};
+pub use patch::{compacting, patch_answer, patch_request, see_answer, wrap_thoughts};
 pub use patcher::Patcher;
 pub use read::read_request;
 pub(in crate::wire) use reply::free_text;

@@ -81,6 +81,18 @@ pub fn patch_request(
     Ok(Patched { outgoing, hide_reasoning: false })
 }
 
+/// Has a request that was put right make its conversation shorter. Nothing is kept of it, and what would say so of an
+/// answer is not known there: <https://platform.openai.com/docs/api-reference/responses/compact>.
+///
+/// # Errors
+/// Where the body is no JSON object.
+pub fn compacting(outgoing: Outgoing) -> Result<Outgoing, Failure> {
+    let mut edits = Edits::of(&outgoing.body);
+    let members = Cursor::new(&outgoing.body)?.spans()?;
+    edits.object(0, &members, |member| matches!(&*member.key, "store" | "include" | "stream"), &[]);
+    Ok(Outgoing { path: format!("{PATH}/compact"), body: edits.apply().into_owned(), ..outgoing })
+}
+
 /// What the model answers with an error.
 struct Refused {
     /// It refuses to be made to call a tool while it thinks, so that it must not.
