@@ -119,31 +119,44 @@ impl Upkeep for EdgeStore<'_> {
             database.prepare(days).bind(&hours)?,
             database.prepare(format!("DELETE FROM usage WHERE span < {DAY} AND at < ?1")).bind(&hours)?,
         ];
-        self.batch(compacted).await?;
+        let mut done = self.batch(compacted).await.map(|_| ());
         let old_calls = "DELETE FROM calls WHERE (request_id, seq) IN \
              (SELECT request_id, seq FROM calls WHERE at < ?1 ORDER BY at LIMIT ?2)";
-        self.delete_all(old_calls, old.calls).await?;
+        let old_feedback = "DELETE FROM feedback WHERE (request_id, name) IN \
+             (SELECT request_id, name FROM feedback WHERE at < ?1 LIMIT ?2)";
         let old_deliveries = "DELETE FROM deliveries WHERE (event_id, webhook_id) IN \
              (SELECT event_id, webhook_id FROM events JOIN deliveries ON event_id = events.id WHERE events.at < ?1 LIMIT ?2)";
-        self.delete_all(old_deliveries, old.events).await?;
-        self.run("DELETE FROM contents WHERE at < ?1", &[number(old.events.0)]).await?;
+        let old_contents = "DELETE FROM contents WHERE request_id IN \
+             (SELECT request_id FROM contents WHERE at < ?1 ORDER BY at LIMIT ?2)";
         let old_responses = "DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
-        self.delete_all(old_responses, old.now).await?;
         // Nobody is left who may read them.
-        let orphans = "DELETE FROM responses WHERE team_id IS NULL \
-             AND key_id IN (SELECT id FROM keys WHERE deleted_at IS NOT NULL)";
-        self.run(orphans, &[]).await?;
+        let orphans = "DELETE FROM responses WHERE id IN (SELECT id FROM responses WHERE team_id IS NULL \
+             AND key_id IN (SELECT id FROM keys WHERE deleted_at IS NOT NULL) LIMIT ?2)";
         // A key that is watched again is got to know anew.
-        let unwatched = "DELETE FROM key_habits WHERE key_id NOT IN (SELECT id FROM keys \
-             WHERE json_extract(record, '$.on_anomaly') IN ('notify', 'suspend') AND deleted_at IS NULL)";
-        self.run(unwatched, &[]).await?;
+        let unwatched = "DELETE FROM key_habits WHERE (key_id, what, value) IN \
+             (SELECT key_id, what, value FROM key_habits WHERE key_id NOT IN (SELECT id FROM keys \
+             WHERE json_extract(record, '$.on_anomaly') IN ('notify', 'suspend') AND deleted_at IS NULL) LIMIT ?2)";
         let old_events = "DELETE FROM events WHERE id IN (SELECT id FROM events WHERE at < ?1 \
              AND NOT EXISTS (SELECT 1 FROM deliveries WHERE event_id = events.id) ORDER BY at LIMIT ?2)";
-        self.delete_all(old_events, old.events).await?;
-        for statement in ["DELETE FROM usage WHERE at < ?1", "DELETE FROM audit WHERE at < ?1"] {
-            self.run(statement, &[number(old.days.0)]).await?;
+        // Of these no more than a day's are old at once.
+        let old_days = "DELETE FROM usage WHERE at < ?1 AND ?2";
+        let old_audit = "DELETE FROM audit WHERE at < ?1 AND ?2";
+        for (part, before) in [
+            (old_calls, old.calls),
+            (old_feedback, old.calls),
+            (old_deliveries, old.events),
+            (old_contents, old.events),
+            (old_responses, old.now),
+            (orphans, old.now),
+            (unwatched, old.now),
+            (old_events, old.events),
+            (old_days, old.days),
+            (old_audit, old.days),
+        ] {
+            // A table that takes too long keeps none of the others from their turn.
+            done = done.and(self.delete_all(part, before).await);
         }
-        Ok(())
+        done
     }
 }
 

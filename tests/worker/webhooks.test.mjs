@@ -254,18 +254,24 @@ describe("a watched key", () => {
 });
 
 describe("what is old", () => {
-  test("goes: calls after 90 days, hours after 35, days after two years", async () => {
+  test("goes: calls and what was thought of them after 90 days, hours after 35, days after two years", async () => {
     const day = 24 * HOUR;
     const today = Math.floor(Date.now() / day) * day;
     await database.prepare("DELETE FROM usage").run();
     const insert = database.prepare("INSERT INTO calls (request_id, seq, at, key_id, record) VALUES (?, 0, ?, 'key_old', ?)");
     const record = JSON.stringify({ status: 200, state: "settled_actual", provider: "p", model: "m", cost_nano: 7 });
     const ages = [10 * day, 40 * day, 40 * day + HOUR, 100 * day, 800 * day];
-    for (const [index, age] of ages.entries()) await insert.bind(`req_old_${index}`, today - age, record).run();
+    const scored = database.prepare("INSERT INTO feedback (request_id, name, at, score) VALUES (?, 'score', ?, 1)");
+    for (const [index, age] of ages.entries()) {
+      await insert.bind(`req_old_${index}`, today - age, record).run();
+      await scored.bind(`req_old_${index}`, today - age).run();
+    }
     await gateway.scheduled(today + 7 * 60_000);
     await gateway.scheduled(today + 7 * 60_000);
     const { results: calls } = await database.prepare("SELECT request_id FROM calls WHERE key_id = 'key_old' ORDER BY 1").all();
     assert.deepEqual(calls.map(({ request_id }) => request_id), ["req_old_0", "req_old_1", "req_old_2"]);
+    const { results: scores } = await database.prepare("SELECT request_id FROM feedback ORDER BY 1").all();
+    assert.deepEqual(scores, calls, "what somebody thought of them goes with them");
     const { results: sums } = await database.prepare("SELECT at, span, calls, cost_nano FROM usage ORDER BY at DESC").all();
     assert.deepEqual(sums, [
       { at: today - 10 * day, span: HOUR, calls: 1, cost_nano: 7 },
