@@ -239,7 +239,7 @@ impl Sizes {
         Sizes {
             bytes: incoming.body.len() as u64,
             file_bytes,
-            characters: asks.input.as_ref().and_then(Raw::text).map_or(0, |text| text.decode().chars().count() as u64),
+            characters: asks.input.as_ref().and_then(Raw::text).map_or(0, |text| text.characters()),
             documents,
             query_bytes: asks.query.map_or(0, |query| query.get().len() as u64),
             images: number(&asks.n).unwrap_or(1).max(1),

@@ -62,6 +62,14 @@ impl<'a> Text<'a> {
         Cow::Owned(plain_of(&self.0).0)
     }
 
+    /// How many characters it decodes to.
+    #[must_use]
+    pub fn characters(&self) -> u64 {
+        // All bytes but those that go on with a character. Pieces of a stream are counted one by one and short: what the
+        // standard library does for long texts takes longer here.
+        self.decode().bytes().filter(|byte| byte & 0xc0 != 0x80).count() as u64
+    }
+
     /// Whether it decodes to the empty string.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -179,6 +187,7 @@ mod tests {
         fn escaping_and_decoding_are_inverse(plain in any::<String>()) {
             let escaped = Text::escape(&plain);
             prop_assert_eq!(escaped.decode(), plain.as_str());
+            prop_assert_eq!(escaped.characters(), plain.chars().count() as u64);
             let mut written = Vec::new();
             escaped.write(&mut written);
             prop_assert_eq!(serde_json::from_slice::<String>(&written).expect("a JSON string"), plain);

@@ -32,7 +32,7 @@ pub fn read_answer<'b>(body: &'b [u8], _: &Quirks) -> Result<Answer<'b>, Failure
         match (part(block)?, said.zip(parts.last_mut())) {
             (Some(Part::Text { text: more, citations: sources, .. }), before) => {
                 let start = before.as_ref().map_or(0, |(said, _)| *said);
-                let end = start + more.decode().chars().count() as u64;
+                let end = start + more.characters();
                 said = Some(end);
                 let sources = sources.into_iter().map(|it| Citation { start: Some(start), end: Some(end), ..it });
                 match before {

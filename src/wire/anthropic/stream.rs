@@ -99,7 +99,7 @@ struct Said {
 impl Said {
     fn text(&mut self, block: u32, text: Option<Text<'_>>, sink: &mut dyn Sink) {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
-            self.end += text.decode().chars().count() as u64;
+            self.end += text.characters();
             sink.event(Event::TextDelta { choice: 0, block, text });
         }
     }

@@ -202,6 +202,6 @@ fn write_citations(parts: &[Part<'_>], annotations: &mut Array<'_>) {
         for citation in citations {
             write_citation(citation, before, annotations);
         }
-        before += text.decode().chars().count() as u64;
+        before += text.characters();
     }
 }

@@ -127,7 +127,7 @@ impl Writer {
     fn text(&mut self, choice: u32, block: u32, text: &Text<'_>) {
         let progress = self.choice(choice, true);
         progress.before(block);
-        progress.said += text.decode().chars().count() as u64;
+        progress.said += text.characters();
         if choice == 0 {
             self.out.extend_from_slice(&self.text_head);
             self.out.extend_from_slice(text.escaped().as_bytes());
