@@ -88,7 +88,8 @@ impl Upkeep for EdgeStore<'_> {
              SELECT 'event_' || key_id || '_rate_' || CAST(?1 AS INTEGER), ?2, 'key.anomaly', key_id, \
                json_object('what', 'rate', 'value', lately, 'usual', usual) \
              FROM rates WHERE since < ?1 - 86400000 AND lately >= ?3 AND lately > ?4 * usual ON CONFLICT DO NOTHING";
-        let hour = number(now.0.div_euclid(3_600_000) * 3_600_000);
+        // On the hour it is the one that has just ended: its last minutes are seen then or never.
+        let hour = number((now.0 - 60_000).div_euclid(3_600_000) * 3_600_000);
         self.run(statement, &[hour, number(now.0), FEWEST_CALLS.into(), BUSIER.into()]).await.map(|_| ())
     }
 

@@ -222,14 +222,21 @@ describe("a watched key", () => {
     await used(hour - 48 * HOUR, 100);
     await used(hour, 300);
     received.length = 0;
-    await gateway.scheduled(hour);
+    await gateway.scheduled(hour + 10 * 60_000);
     assert.ok(!types().includes("key.anomaly"), "three times is not more than three times");
     await used(hour - HOUR, 0);
     await database.prepare("UPDATE usage SET calls = 301 WHERE key_id = ? AND at = ?").bind(busy.id, hour).run();
-    await gateway.scheduled(hour);
-    await gateway.scheduled(hour);
+    await gateway.scheduled(hour + 10 * 60_000);
+    await gateway.scheduled(hour + 10 * 60_000);
     const anomalies = received.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "key.anomaly");
     assert.deepEqual(anomalies.map(({ data }) => data), [{ what: "rate", value: 301, usual: 100 }]);
+    // What comes in an hour's last minutes is seen once it is over.
+    await used(hour + HOUR, 904);
+    received.length = 0;
+    await gateway.scheduled(hour + 2 * HOUR);
+    await gateway.scheduled(hour + 2 * HOUR);
+    const late = received.map(({ body }) => JSON.parse(body)).filter(({ type }) => type === "key.anomaly");
+    assert.deepEqual(late.map(({ data }) => data), [{ what: "rate", value: 904, usual: 301 }]);
   });
 
   test("of others nothing is kept", async () => {
