@@ -44,8 +44,8 @@ const CONFIGURES = /^\/admin\/config(\/rollback)?\/?$/;
 
 /** Paths of calls; all others are the Rust fetch handler's. */
 const CALLS = /^\/(v1|v1beta|v2|model|passthrough)\//;
-/** Paths of calls whose bodies may stay on this side. */
-const OUTSIDE = /^\/(v1\/audio\/t|v1\/images\/edits|passthrough\/)/;
+/** Paths of calls whose bodies may stay on this side, with whatever the core forgives before them (src/http/route.rs). */
+const OUTSIDE = /^\/passthrough\/|\/(audio\/t|images\/edits)/;
 /** How a body is held, as the core is told: it is in the core, or it was too long, or it can be sent only once. */
 const [WHOLE, TOO_LONG, ONCE] = [0, 1, 2];
 

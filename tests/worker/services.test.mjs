@@ -124,6 +124,20 @@ describe("services", () => {
     assert.equal(first.headers.authorization, "Bearer groq-key-for-tests-7a8b9c0d1e2f");
   });
 
+  test("a form comes by whatever path the core forgives, and what is none is no failure of its provider", async () => {
+    for (const path of ["/v1/audio/transcriptions", "/v1//audio/transcriptions", "/v1/v1/audio/transcriptions"]) {
+      upstream.reply(json({ text: "Hi" }));
+      const body = new FormData();
+      body.append("model", "openai/whisper-1");
+      body.append("file", new File(["ID3"], "a.mp3", { type: "audio/mpeg" }));
+      assert.equal((await gateway.fetch(path, { method: "POST", headers: headers(), body })).status, 200, path);
+      const none = { ...headers(), "content-type": "multipart/form-data; boundary=x" };
+      const init = { method: "POST", headers: none, body: '{"model":"openai/whisper-1","file":"3"}' };
+      assert.equal((await gateway.fetch(path, init)).status, 400, path);
+    }
+    assert.equal(upstream.unused(), 0);
+  });
+
   test("a form that is too long to be kept is passed on once", async () => {
     upstream.reply(json({ text: "long" }));
     const body = new FormData();
