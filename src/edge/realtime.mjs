@@ -26,9 +26,9 @@ export function relay(core, live, far, settle) {
   });
   near.addEventListener("close", ({ code, reason }) => talk.close(far, code, reason, () => core.gone(live.call, Date.now())));
   far.addEventListener("close", ({ code, reason }) => talk.close(near, code, reason, () => core.end(live.call, Date.now())));
-  const fail = (error) => talk.fail(String(error?.message ?? "the connection failed"));
-  near.addEventListener("error", fail);
-  far.addEventListener("error", fail);
+  // What a caller breaks is no failure of the provider.
+  near.addEventListener("error", () => talk.close(far, undefined, "", () => core.gone(live.call, Date.now())));
+  far.addEventListener("error", (error) => talk.fail(String(error?.message ?? "the connection failed")));
   return theirs;
 }
 

@@ -1,6 +1,8 @@
 // Talks through the running Worker: messages go to and fro, turns are paid, and a budget that is out ends the talk.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { startGateway } from "./gateway.mjs";
 import { startTalks } from "./sockets.mjs";
@@ -135,6 +137,23 @@ describe("realtime", () => {
     const before = talks.requests.length;
     await assert.rejects(open(key, "openai/gpt-realtime"));
     assert.equal(talks.requests.length, before);
+  });
+
+  test("a caller who breaks the protocol is no failure of the provider", async () => {
+    const { key, id } = await gateway.createKey();
+    const { port, hostname } = new URL(gateway.url);
+    const head = ["GET /v1/realtime?model=xai/grok-voice-latest HTTP/1.1", `host: ${hostname}`, "connection: Upgrade", "upgrade: websocket"];
+    head.push("sec-websocket-version: 13", "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==", `authorization: Bearer ${key}`);
+    const socket = connect(port, hostname, () => socket.write(`${head.join("\r\n")}\r\n\r\n`));
+    // A frame of a kind that there is not.
+    socket.once("data", () => socket.write(Buffer.from([0x8f, 0x80, 1, 2, 3, 4])));
+    await soon(once(socket, "close"), "the caller is hung up on");
+    const [call] = await callsOf(id);
+    assert.deepEqual([call.error, call.status], ["Disconnected", 200]);
+    await gateway.admin("GET", "/admin/calls");
+    const { json } = await gateway.admin("GET", "/admin/health");
+    const talked = json.regions.flatMap(({ targets }) => targets).filter(({ target }) => target.startsWith("xai/"));
+    assert.ok(talked.every(({ calls }) => calls.failed === 0), JSON.stringify(talked));
   });
 
   /** The records of a key's calls, once there are any. */
