@@ -41,6 +41,12 @@ export async function readBody(request, most) {
  */
 export async function readUpTo(stream, most, discard = 0) {
   const pieces = [];
+/** Whether the body of an answer with these headers has at most `most` bytes: what is packed does not say how many. */
+export function fits(headers, most) {
+  const length = Number(headers.get("content-length") ?? 0);
+  return length > 0 && length <= most && !headers.has("content-encoding");
+}
+
   let total = 0;
   for await (const piece of stream ?? []) {
     total += piece.byteLength;

@@ -9,7 +9,7 @@ import { runBound } from "./bound.mjs";
 import { compare } from "./compare.mjs";
 import { fetchMedia } from "./media.mjs";
 import { readOutside } from "./outside.mjs";
-import { BrokenOff, readBody, readUpTo } from "./read.mjs";
+import { BrokenOff, fits, readBody, readUpTo } from "./read.mjs";
 import { relay } from "./realtime.mjs";
 import { wanted, withRoom } from "./room.mjs";
 import { LiveStream } from "./stream.mjs";
@@ -296,9 +296,8 @@ async function exchangeWhole(step, live) {
   const upstream = await ask(step, live);
   const { headers } = upstream;
   const lines = told(headers);
-  const length = Number(headers.get("content-length") ?? 0);
-  const fits = length > 0 && length <= step.most;
-  const whole = fits ? new Uint8Array(await upstream.arrayBuffer()) : await readUpTo(upstream.body, step.most);
+  const isWhole = fits(headers, step.most);
+  const whole = isWhole ? new Uint8Array(await upstream.arrayBuffer()) : await readUpTo(upstream.body, step.most);
   if (!live.wants(step)) return GIVEN_UP;
   if (whole === undefined) return tooLong(step);
   return JSON.parse(core.answer(step.call, upstream.status, lines, whole, Date.now()));
@@ -478,8 +477,7 @@ class Live {
 
 /** Reads a whole body, up to the cap that the step names. */
 async function readWhole(step, upstream) {
-  const length = Number(upstream.headers.get("content-length") ?? 0);
-  if (length > 0 && length <= step.most) {
+  if (fits(upstream.headers, step.most)) {
     return JSON.parse(core.body(step.call, new Uint8Array(await upstream.arrayBuffer()), Date.now()));
   }
   const whole = await readUpTo(upstream.body, step.most);

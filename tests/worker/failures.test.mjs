@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { request } from "node:http";
+import { gzipSync } from "node:zlib";
 import { after, before, beforeEach, describe, test } from "node:test";
 import OpenAI from "openai";
 import { SECRETS, startGateway } from "./gateway.mjs";
@@ -238,6 +239,22 @@ describe("the gateway's own refusals", () => {
     assert.ok(error instanceof OpenAI.BadRequestError, String(error));
     assert.match(JSON.stringify(error.error), /messages/);
   });
+});
+
+describe("an answer that grows when it is unpacked", () => {
+  /** A few kilobytes that become 40 megabytes, more than an answer may have. */
+  const packed = (status) => (_, response) => {
+    const bytes = gzipSync(Buffer.concat([Buffer.from('{"choices":[]'), Buffer.alloc(40 << 20, " "), Buffer.from("}")]));
+    response.writeHead(status, { "content-type": "application/json", "content-encoding": "gzip", "content-length": String(bytes.length) });
+    response.end(bytes);
+  };
+  for (const [status, stream] of [[200, false], [200, true], [400, true]]) {
+    test(`is read no further than answers may be long: ${status}, ${stream ? "streamed" : "plain"}`, async () => {
+      upstream.reply(packed(status));
+      const { error } = await ask(OPENAI, { stream }).then(() => ({}), (error) => error);
+      assert.equal(error?.message, "The connection to the provider failed.");
+    });
+  }
 });
 
 /** The bytes of a streamed answer as they came, also where the connection breaks. */
