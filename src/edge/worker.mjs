@@ -76,7 +76,13 @@ export default {
       }
       const answer = await new RustWorker(ctx, env).fetch(request);
       if (CONFIGURES.test(path) && method !== "GET") await learn(env, ctx, true);
+      const wait = path.startsWith("/admin") ? keptOut(request, Date.now()) : 0;
+      if (wait > 0) return refusal(wait);
       return answer;
+      if (answer.status === 401) {
+        const kept = await badKey(request, env, Date.now());
+        return kept > 0 ? refusal(kept) : answer;
+      }
     } catch (error) {
       if (error instanceof BrokenOff) return new Response(null, { status: 499 });
       return crashed(error, env, ctx);

@@ -3,7 +3,7 @@
 
 import { after, before, beforeEach, describe, test } from "node:test";
 import assert from "node:assert/strict";
-import { startGateway } from "./gateway.mjs";
+import { SECRETS, startGateway } from "./gateway.mjs";
 import { synthetic } from "./replies.mjs";
 import { startUpstream } from "./upstream.mjs";
 
@@ -157,5 +157,15 @@ describe("a flood of bad keys", () => {
     for (let number = 0; number < 12; number += 1) assert.equal((await call(BAD, from("2a06:98c0:3600::103"))).status, 401);
     const { key } = await gateway.createKey();
     assert.equal((await call(key, from("2a06:98c0:3600::103"))).status, 200);
+  });
+
+  test("meets the same wall before the admin API", async () => {
+    const guess = (key) => gateway.fetch("/admin/keys", { headers: { authorization: `Bearer ${key}`, "cf-connecting-ip": "198.51.100.11" } });
+    const statuses = [];
+    for (let number = 0; number < 12; number += 1) statuses.push((await guess(`guess ${number}`)).status);
+    assert.equal(statuses[0], 401);
+    assert.equal(statuses.at(-1), 429, statuses.join());
+    assert.equal((await guess(SECRETS.ADMIN_KEY)).status, 429, "a guess that is right is not told from others");
+    assert.equal((await gateway.admin("GET", "/admin/keys")).status, 200);
   });
 });
