@@ -2,6 +2,7 @@
 //
 // Every answer is that of a call of its own, made as if it had come from outside: same key, same budgets, a record each.
 
+import { discard, readBody } from "./read.mjs";
 import { ROOM } from "./room.mjs";
 
 /** Calls at once. The platform has six connections for a request, and keys and budgets need one now and then. */
@@ -11,17 +12,20 @@ const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/g;
 /** So many characters may be the beginning of a blank line. */
 const BEGUN = 3;
 
-/** Answers a comparison. `make(path, init)` makes a call of this gateway, `read(most)` reads the request's body. */
-export async function compare(core, request, make, read) {
-  const body = await read(core.body_limit());
-  const asked = JSON.parse(core.compare(body));
-  if (asked.do !== "compare") return new Response(core.take_bytes(), { status: asked.status, headers: asked.headers });
+/** Answers a comparison. `make(path, init)` makes a call of this gateway. */
+export async function compare(core, request, make) {
   const headers = new Headers(request.headers);
   headers.delete("content-length");
-  // A key that is none would else be refused once for each model.
+  // A key that is none would else have its body kept, and be refused once for each model.
   const known = await make("/v1/key", { headers });
-  if (known.status === 401) return known;
+  if (known.status === 401 || known.status === 429) {
+    await discard(request);
+    return known;
+  }
   await known.body?.cancel();
+  const body = await readBody(request, core.body_limit());
+  const asked = JSON.parse(core.compare(body));
+  if (asked.do !== "compare") return new Response(core.take_bytes(), { status: asked.status, headers: asked.headers });
   const stop = new AbortController();
   request.signal.addEventListener("abort", () => stop.abort(), { once: true });
   const send = (index) =>

@@ -171,9 +171,9 @@ pub fn begin(head: &str, body: Vec<u8>, held: u8, now: f64) -> String {
     })
 }
 
-/// Whether a request, whose `head` is as for [`begin`], has a key that was made here. Nothing is looked up.
+/// Whether a request comes with a key that this gateway has made, be it still in force or not. `head` is as for [`begin`].
 #[wasm_bindgen]
-pub fn is_ours(head: &str) -> bool {
+pub fn has_key(head: &str) -> bool {
     with(false, |isolate| isolate.gateway.check_key(&incoming(head)).is_ok())
 }
 

@@ -16,6 +16,12 @@ export function isBroken(reader) {
   return Promise.race([reader.closed.then(() => false, () => true), scheduler.wait(0).then(() => false)]);
 }
 
+/** Takes the body of a request that is refused for something else, as `readBody` does the rest of a long one. */
+export async function discard(request) {
+  await readBody(request, 0);
+  return new Uint8Array(0);
+}
+
 /**
  * The whole body of a request, or undefined where it is longer than `most`. The rest of a long one is taken all the same,
  * within reason: a caller who is still writing would see a broken connection instead of the answer.
@@ -35,18 +41,18 @@ export async function readBody(request, most) {
   }
 }
 
-/**
- * All bytes of a stream, or undefined where there are more than `most`. Up to `discard` further bytes are read and thrown
- * away before the stream is cancelled.
- */
-export async function readUpTo(stream, most, discard = 0) {
-  const pieces = [];
 /** Whether the body of an answer with these headers has at most `most` bytes: what is packed does not say how many. */
 export function fits(headers, most) {
   const length = Number(headers.get("content-length") ?? 0);
   return length > 0 && length <= most && !headers.has("content-encoding");
 }
 
+/**
+ * All bytes of a stream, or undefined where there are more than `most`. Up to `discard` further bytes are read and thrown
+ * away before the stream is cancelled.
+ */
+export async function readUpTo(stream, most, discard = 0) {
+  const pieces = [];
   let total = 0;
   for await (const piece of stream ?? []) {
     total += piece.byteLength;

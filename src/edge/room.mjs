@@ -19,15 +19,13 @@ const LONGEST = 60_000;
 /** What is taken, and until when. */
 let taken = [];
 
-/** How much room a request asks for; undefined where it does not say how long it is. What passes as it comes is not held. */
-export function wanted(request, path) {
-  const length = request.headers.get("content-length");
-  if (path.startsWith("/passthrough/")) return 0;
-  if (length === null) return request.method === "POST" ? undefined : 0;
-  if (Number(length) <= SMALL) return 0;
+/** How much room a request asks for. What passes as it comes is not held. */
+export function wanted({ headers }, path) {
+  const length = Number(headers.get("content-length") ?? 0);
+  if (!(length > SMALL) || path.startsWith("/passthrough/")) return 0;
   // A form is kept once, as it came.
-  const isForm = request.headers.get("content-type")?.startsWith("multipart/");
-  return Math.min(isForm ? Number(length) / COPIES : Number(length), ROOM);
+  const isForm = headers.get("content-type")?.startsWith("multipart/");
+  return Math.min(isForm ? length / COPIES : length, ROOM);
 }
 
 /** Does `work` once there is room for so many bytes; gives nothing where there never is. */

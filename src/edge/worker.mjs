@@ -9,7 +9,7 @@ import { runBound } from "./bound.mjs";
 import { compare } from "./compare.mjs";
 import { fetchMedia } from "./media.mjs";
 import { readOutside } from "./outside.mjs";
-import { BrokenOff, fits, readBody, readUpTo } from "./read.mjs";
+import { BrokenOff, discard, fits, readBody, readUpTo } from "./read.mjs";
 import { relay } from "./realtime.mjs";
 import { wanted, withRoom } from "./room.mjs";
 import { LiveStream } from "./stream.mjs";
@@ -46,6 +46,8 @@ const CONFIGURES = /^\/admin\/config(\/rollback)?\/?$/;
 const CALLS = /^\/(v1|v1beta|v2|model|passthrough)\//;
 /** Paths of calls whose bodies may stay on this side, with whatever the core forgives before them (src/http/route.rs). */
 const OUTSIDE = /^\/passthrough\/|\/(audio\/t|images\/edits)/;
+/** Bodies of at most so many bytes are read before anything is known of who sends them. */
+const SHORT = 64 * 1024;
 /** How a body is held, as the core is told: it is in the core, or it was too long, or it can be sent only once. */
 const [WHOLE, TOO_LONG, ONCE] = [0, 1, 2];
 
@@ -66,23 +68,23 @@ export default {
       const isOld = isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now();
       if (isOld) await setUp(request, env, ctx, isCall ? url.slice(start) : undefined);
       if (isCall) {
-        const serve = path === "/v1/compare" && method === "POST" ? comparison : call;
+        const target = url.slice(start);
+        const isComparison = path === "/v1/compare" && method === "POST";
+        const serve = () => (isComparison ? comparison(request, env, ctx) : call(request, target, env, ctx));
         const bytes = wanted(request, path);
-        if (bytes === 0) return await serve(request, url.slice(start), env, ctx);
-        // Nobody but who has a key of ours gets to fill the memory.
-        const known = core.is_ours(headOf(request, url.slice(start)));
-        if (!known) return await call(request, serve === call ? url.slice(start) : "/v1/chat/completions", env, ctx, 0);
-        return (await withRoom(bytes ?? 0, () => serve(request, url.slice(start), env, ctx))) ?? noRoom();
+        // Of who has no key nothing long is kept.
+        if (bytes === 0 || !core.has_key(headOf(request, target))) return await serve();
+        return (await withRoom(bytes, serve)) ?? noRoom();
       }
-      const answer = await new RustWorker(ctx, env).fetch(request);
-      if (CONFIGURES.test(path) && method !== "GET") await learn(env, ctx, true);
       const wait = path.startsWith("/admin") ? keptOut(request, Date.now()) : 0;
       if (wait > 0) return refusal(wait);
-      return answer;
+      const answer = await new RustWorker(ctx, env).fetch(request);
       if (answer.status === 401) {
         const kept = await badKey(request, env, Date.now());
         return kept > 0 ? refusal(kept) : answer;
       }
+      if (CONFIGURES.test(path) && method !== "GET") await learn(env, ctx, true);
+      return answer;
     } catch (error) {
       if (error instanceof BrokenOff) return new Response(null, { status: 499 });
       return crashed(error, env, ctx);
@@ -174,17 +176,21 @@ async function exchangeHealth(env) {
   isolate.staleAt = await core.exchange_health(env, isolate.continent);
 }
 
-/** One request, from its first byte to the head of its answer. With `most` 0 its body is of no interest. */
-async function call(request, path, env, ctx, most = core.body_limit()) {
+/** One request, from its first byte to the head of its answer. */
+async function call(request, path, env, ctx) {
   const now = Date.now();
   const wait = keptOut(request, now);
   if (wait > 0) return refusal(wait);
   const heard = isolate.staleAt <= now ? hearHealth(env, ctx) : undefined;
   const head = headOf(request, path);
-  const outside = most > 0 && OUTSIDE.test(path) ? await readOutside(request, path, core) : undefined;
-  const body = outside === undefined ? await readBody(request, most) : outside.told;
+  // Nobody without a key gets to fill the isolate's memory.
+  const isStranger = mayBeLong(request) && !core.has_key(head);
+  const outside = !isStranger && OUTSIDE.test(path) ? await readOutside(request, path, core) : undefined;
+  let body = outside?.told;
+  if (isStranger) body = await discard(request);
+  else if (outside === undefined) body = await readBody(request, core.body_limit());
   if (heard !== undefined) await heard;
-  const held = body === undefined && most > 0 ? TOO_LONG : outside?.once ? ONCE : WHOLE;
+  const held = body === undefined ? TOO_LONG : outside?.once ? ONCE : WHOLE;
   let step = JSON.parse(core.begin(head, body ?? NOTHING, held, Date.now()));
   if (step.status === 401) {
     const kept = await badKey(request, env, Date.now());
@@ -202,15 +208,20 @@ async function call(request, path, env, ctx, most = core.body_limit()) {
   return drive(step, request, env, ctx, outside);
 }
 
+/** Whether the body of a request is long, or does not say that it is not. */
+function mayBeLong({ headers }) {
+  return !(Number(headers.get("content-length") ?? Infinity) <= SHORT);
+}
+
 /** All of a request but its body, as the core reads it. */
 function headOf(request, path) {
   return `${request.method}\n${path}\n${told(request.headers)}`;
 }
 
 /** Several calls side by side; each is a call like any other. */
-function comparison(request, _, env, ctx) {
+function comparison(request, env, ctx) {
   const make = (path, init) => call(new Request(new URL(path, request.url), init), path, env, ctx);
-  return compare(core, request, make, (most) => readBody(request, most));
+  return compare(core, request, make);
 }
 
 async function inline(step) {

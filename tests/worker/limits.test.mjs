@@ -3,9 +3,12 @@
 
 import { after, before, beforeEach, describe, test } from "node:test";
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { SECRETS, startGateway } from "./gateway.mjs";
 import { synthetic } from "./replies.mjs";
-import { startUpstream } from "./upstream.mjs";
+import { soon, startUpstream } from "./upstream.mjs";
 
 const MODEL = "openai/gpt-4o-mini";
 
@@ -40,6 +43,20 @@ async function fill(key, options, most = 50) {
     if (answer.status !== 200) return { served, answer };
   }
   assert.fail(`${most} calls were served`);
+}
+
+/** How much memory the runtime has, in bytes: this process's only large child. */
+function memory() {
+  const statuses = readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/status`, "utf8");
+    } catch {
+      // It has just ended.
+      return "";
+    }
+  });
+  const children = statuses.filter((status) => Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]) === process.pid);
+  return Math.max(...children.map((status) => Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0))) * 1024;
 }
 
 /** What every refusal says. */
@@ -167,5 +184,34 @@ describe("a flood of bad keys", () => {
     assert.equal(statuses.at(-1), 429, statuses.join());
     assert.equal((await guess(SECRETS.ADMIN_KEY)).status, 429, "a guess that is right is not told from others");
     assert.equal((await gateway.admin("GET", "/admin/keys")).status, 200);
+  });
+
+  test("fills no memory with bodies, whatever they say that they will send", { skip: !existsSync("/proc/self/status") }, async () => {
+    const [callers, bytes] = [24, 16 << 20];
+    const before = memory();
+    const { port, hostname } = new URL(gateway.url);
+    const sockets = Array.from({ length: callers }, (_, index) => {
+      const path = ["/v1/chat/completions", "/v1/compare", "/v1/audio/transcriptions"][index % 3];
+      const kind = path.includes("audio") ? "multipart/form-data; boundary=x" : "application/json";
+      const head = [`POST ${path} HTTP/1.1`, `host: ${hostname}`, `cf-connecting-ip: 203.0.113.${index}`, `authorization: Bearer ${BAD}`];
+      const socket = connect(port, hostname);
+      socket.write([...head, `content-type: ${kind}`, `content-length: ${bytes}`, "", ""].join("\r\n"));
+      socket.write(Buffer.alloc(bytes - 1, " "));
+      return socket;
+    });
+    await Promise.all(sockets.map(async (socket) => {
+      while (socket.bytesWritten < bytes) await new Promise((resolve) => setTimeout(resolve, 20));
+    }));
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const grown = memory() - before;
+    const answers = sockets.map(async (socket) => {
+      socket.write("}");
+      const [answer] = await once(socket, "data");
+      socket.destroy();
+      return String(answer).slice(0, 12);
+    });
+    const heads = new Set(await soon(Promise.all(answers), "all are answered"));
+    assert.ok(grown < (callers * bytes * 3) / 5, `${grown >> 20} MiB more`);
+    assert.deepEqual(heads, new Set(["HTTP/1.1 401"]));
   });
 });
