@@ -6,6 +6,8 @@ import { isBroken, ofCaller } from "./read.mjs";
 const MOST_KEPT = 25 * 1024 * 1024;
 /** The most bytes of one field: the longest prompts have 32,000 characters, of up to four bytes each. */
 const MOST_FIELD = 128 * 1024;
+/** What says where parts end, and what others may take for it. */
+const BOUNDARY = /(;\s*)?boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))/gi;
 /** Fields that the core may want to know. */
 const TOLD = new Set(["model", "prompt", "n", "size", "quality", "stream", "response_format", "user"]);
 const CRLF2 = [13, 10, 13, 10];
@@ -15,25 +17,29 @@ const CRLF2 = [13, 10, 13, 10];
  * model; `once` says that there is more than is kept, which can be sent only once. Undefined is that this is no form.
  */
 export async function readForm(request) {
-  const boundary = /boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))/i.exec(request.headers.get("content-type"));
-  if (boundary === null || request.body === null) return { told: new TextEncoder().encode("{}"), once: false, body: () => null };
+  const [boundary, other] = (request.headers.get("content-type") ?? "").matchAll(BOUNDARY);
+  if (boundary?.[1] === undefined || other !== undefined || request.body === null) {
+    return { told: new TextEncoder().encode("{}"), once: false, body: () => null };
+  }
   const reader = request.body.getReader();
   const { kept, once } = await ofCaller(readKept(reader));
-  const parts = partsOf(kept, new TextEncoder().encode(`\r\n--${boundary[1] ?? boundary[2]}`));
-  const told = {};
+  const parts = partsOf(kept, new TextEncoder().encode(`\r\n--${boundary[2] ?? boundary[3]}`));
+  // With what comes twice: the core refuses it, because the provider may go by the other one.
+  const told = [];
   let files = 0;
   let model;
   for (const { name, isFile, start, end } of parts) {
     if (isFile) files += end - start;
     else if (TOLD.has(name) && end - start <= MOST_FIELD) {
-      told[name] = new TextDecoder().decode(kept.subarray(start, end));
+      told.push([name, new TextDecoder().decode(kept.subarray(start, end))]);
       if (name === "model") model = { start, end };
     }
   }
-  if (files > 0) told.file = String(files);
+  if (files > 0) told.push(["file", String(files)]);
   const length = Number(request.headers.get("content-length") ?? 0);
   const rest = once ? reader : undefined;
-  const outside = { told: new TextEncoder().encode(JSON.stringify(told)), once };
+  const members = told.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
+  const outside = { told: new TextEncoder().encode(`{${members.join(",")}}`), once };
   const left = () => outside.left();
   outside.body = (name) => body({ kept, model: model ?? { start: 0, end: 0 }, name, rest, length, left });
   return outside;
@@ -59,7 +65,10 @@ async function readKept(reader) {
   return { kept, once: !done };
 }
 
-/** The parts that begin within `bytes`: their names and where their contents are. */
+/**
+ * The parts that begin within `bytes`: their names and where their contents are. None where one has no plain name, or they
+ * end otherwise than they should: others may see more in such a form.
+ */
 function partsOf(bytes, separator) {
   const parts = [];
   // The first boundary has no line before it.
@@ -74,10 +83,11 @@ function partsOf(bytes, separator) {
     // Some clients write no quotes around names.
     const [, quoted, bare] = /;\s*name=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(disposition) ?? [];
     const name = quoted ?? bare;
-    if (name !== undefined) parts.push({ name, isFile: /;\s*filename\*?=/i.test(disposition), start, end });
+    if (name === undefined || name.includes("\\")) return [];
+    parts.push({ name, isFile: /;\s*filename\*?=/i.test(disposition), start, end });
     at = end + separator.length;
   }
-  return parts;
+  return at < bytes.length && bytes[at] !== 45 && bytes[at] !== 13 ? [] : parts;
 }
 
 /** Where `pattern` first stands at or after `from`; -1 where it does not. Steps over what cannot be its end (Horspool). */

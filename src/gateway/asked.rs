@@ -7,6 +7,7 @@ use crate::route::objective::Objective;
 use crate::wire::{Layout, openai_chat};
 
 use super::Incoming;
+use super::service::whole;
 
 /// What must be known of a body before a target is chosen. Everything else stays a span.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -53,10 +54,14 @@ struct Written<'a> {
     output_config: Option<Raw<'a>>,
     output_format: Option<Raw<'a>>,
     text: Option<Raw<'a>>,
+    // What is held of budgets goes by these too: here they are only seen to be there once.
+    n: Option<Raw<'a>>,
+    quality: Option<Raw<'a>>,
+    documents: Option<Raw<'a>>,
 }
 readable! { Written<'a> {
     model, stream, stream_options, usage, messages, tools, input, prompt, query, file, input_audio, provider, models, user,
-    response_format, output_config, output_format, text,
+    response_format, output_config, output_format, text, n, quality, documents,
 } }
 
 #[derive(Default)]
@@ -161,6 +166,10 @@ impl Asked {
                 return Err(Failure::bad_request("messages", "`messages` must be an array."));
             }
             Some(_) => {}
+        }
+        let is_image = matches!(endpoint, Endpoint::ImageGenerations | Endpoint::ImageEdits);
+        if written.n.as_ref().is_some_and(|n| is_image && !n.is_null() && whole(n).is_none()) {
+            return Err(Failure::bad_request("n", "`n` must be a whole number."));
         }
         let stream = match &written.stream {
             Some(raw) if !raw.is_null() => {

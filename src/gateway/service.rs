@@ -223,10 +223,7 @@ impl Sizes {
                 cursor.value().map(drop).map_err(|error: SyntaxError| error)
             });
         }
-        let number = |raw: &Option<Raw<'_>>| {
-            let raw = raw.as_ref()?;
-            raw.text().map_or_else(|| raw.get().parse().ok(), |text| text.decode().parse().ok())
-        };
+        let number = |raw: &Option<Raw<'_>>| raw.as_ref().and_then(whole);
         let quality = asks.quality.as_ref().and_then(Raw::text);
         let quality = quality.as_ref().map(|text| text.decode()).unwrap_or_default();
         let known = IMAGE_TOKENS.iter().find(|(name, _)| *name == quality);
@@ -258,6 +255,11 @@ impl Sizes {
             Unit::OutputSecond => Counted { unit, thousandths: (self.characters * 1_000).div_ceil(SPOKEN_A_SECOND) },
         }
     }
+}
+
+/// A whole number, of which a form has the digits alone.
+pub(super) fn whole(raw: &Raw<'_>) -> Option<u64> {
+    raw.text().map_or_else(|| raw.get().parse().ok(), |text| text.decode().parse().ok())
 }
 
 /// What the sound is that was asked for.

@@ -322,6 +322,23 @@ fn a_strict_budget_holds_what_can_be_bounded_and_refuses_what_cannot() {
     assert_eq!((status, &answer["error"]["code"]), (400, &json!("cost_unbounded")));
 }
 
+/// What is held goes by the one, and what the provider makes by the other.
+#[test]
+fn how_many_images_are_wanted_is_said_once_and_in_digits() {
+    let ask = |n: &str| format!(r#"{{"model":"gemini/imagen-3.0-generate-001","prompt":"p",{n}}}"#);
+    let path = "/v1/images/generations";
+    for n in [r#""n":1,"n":4"#, r#""n":1,"\u006e":4"#, r#""n":4,"quality":"low","quality":"high""#, r#""n":4.0"#] {
+        let (status, answer) = refused(with_budget(1_000_000).post(path, &ask(n)).1);
+        assert_eq!(status, 400, "{n}: {answer}");
+    }
+    let told = r#"{"model":"openai/dall-e-2","prompt":"p","file":"9","n":"1","n":"9"}"#;
+    let form = [("content-type", "multipart/form-data; boundary=x")];
+    assert_eq!(refused(with_budget(1_000_000).form("/v1/images/edits", told, &form).1).0, 400);
+    let (status, answer) = refused(with_budget(100_000).post(path, &ask(r#""n":4"#)).1);
+    assert_eq!((status, &answer["error"]["code"]), (402, &json!("budget_exceeded")), "four of them cost 160,000");
+    sent(with_budget(160_000).post(path, &ask(r#""n":4"#)).1);
+}
+
 /// A key that may have so many output tokens a minute.
 fn with_tokens(max: u64) -> World {
     let limit = Limit { id: "lim".into(), scope: Scope::key("*"), unit: Unit::OutputTokens, max, ..Limit::default() };

@@ -127,6 +127,26 @@ test("what is broken is told in part, and harms nobody", async () => {
   }
 });
 
+/** Where a provider reads another model than the core was told, the key may not be for it, and nobody knows its price. */
+test("what a provider could read in another way is refused, or told as nothing", async () => {
+  const field = (name, value) => `--B\r\nContent-Disposition: form-data; name=${name}\r\n\r\n${value}\r\n`;
+  const told = async (text, type = "multipart/form-data; boundary=B") => {
+    const form = await readForm({ headers: new Headers({ "content-type": type }), body: new Response(text).body });
+    return new TextDecoder().decode(form.told);
+  };
+  const allowed = field('"model"', "allowed");
+  assert.equal(await told(`${allowed}--B--`, "multipart/form-data; charset=utf-8; Boundary=B"), '{"model":"allowed"}');
+  const twice = `${allowed}${field('"model"', "dear")}${field("n", 1)}${field("n", 9)}--B--`;
+  assert.equal(await told(twice), '{"model":"allowed","model":"dear","n":"1","n":"9"}', "of which the core refuses both");
+  for (const hidden of [field('"mod\\el"', "dear"), field("*=utf-8''model", "dear").replace("name=", "name"), `--B \r\n${field("model", "dear").slice(5)}`]) {
+    assert.equal(await told(`${allowed}${hidden}--B--\r\n`), "{}", hidden);
+  }
+  const other = allowed.replaceAll("--B", "--A") + "--A--\r\n" + field("model", "dear") + "--B--";
+  for (const type of ["xboundary=A; boundary=B", "boundary=A; boundary=B"]) {
+    assert.equal(await told(other, `multipart/form-data; ${type}`), "{}", type);
+  }
+});
+
 test("what is no form is told as nothing", async () => {
   for (const type of ["multipart/form-data", 'multipart/form-data; boundary=""', `multipart/form-data; boundary=${"x".repeat(71)}`]) {
     const { told, once, body } = await readForm({ headers: new Headers({ "content-type": type }), body: new Response("--x").body });
