@@ -2,6 +2,9 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::Gateway;
+use super::call::Call;
+use crate::failure::Failure;
+use crate::json::{self, Raw};
 use crate::keys::{Grant, KeyHash, MaxPrice};
 use crate::provider::models::Mode;
 use crate::route::demands;
@@ -44,6 +47,33 @@ impl Gateway {
         };
         grant.permits_target(provider, model) && (grant.key.max_price == MaxPrice::default() || is_within())
     }
+
+    /// Refuses a call to a router that names further models there which its key may not use: that chooses among them by
+    /// itself.
+    pub(super) fn permit_further(&self, call: &Call) -> Result<(), Failure> {
+        let (Some(attempt), Some(grant)) = (&call.attempt, &call.grant) else { return Ok(()) };
+        if !attempt.upstream.quirks.routes_itself || !grant.restricts_models() {
+            return Ok(());
+        }
+        let mut further = further(&call.incoming.body).into_iter();
+        let refused = further.find(|model| !self.permits(grant, &attempt.upstream.id, model, call.started));
+        refused.map_or(Ok(()), |model| Err(Grant::model_refusal(&model)))
+    }
+}
+
+/// The models that a body asks a router for beside `model`; those of a preset are known by its name alone.
+///
+/// Sources: <https://openrouter.ai/docs/features/model-routing>, <https://openrouter.ai/docs/features/presets>,
+/// <https://vercel.com/docs/ai-gateway/models-and-providers/model-fallbacks>.
+fn further(body: &[u8]) -> Vec<String> {
+    let body: Raw<'_> = json::from_slice(body).unwrap_or_default();
+    let options = body.member("providerOptions").and_then(|options| options.member("gateway")?.member("models"));
+    let lists = [body.member("models"), options].into_iter().flatten();
+    let mut models: Vec<String> =
+        lists.filter_map(|list| list.read().ok()).flat_map(|list: Vec<String>| list).collect();
+    let preset = body.member("preset").and_then(Raw::into_text);
+    models.extend(preset.map(|preset| format!("@preset/{}", preset.decode())));
+    models
 }
 
 impl Grants {

@@ -60,6 +60,7 @@ impl Gateway {
     /// Writes the request for the chosen target, or says what has to come first.
     pub(super) fn send(&mut self, call: &mut Call, now: UnixMillis) -> Result<Step, Failure> {
         self.clear(call, now)?;
+        self.permit_further(call)?;
         if let Some(first) = self.sign_in(call, now)? {
             return Ok(first);
         }

@@ -1,8 +1,10 @@
 //! What a call asks for itself: further models, an order, no fallbacks, a latency budget, a cache that lives long.
 
 use latchkey::breaker::Region;
+use latchkey::budget::{Budget, Scope};
 use latchkey::gateway::{Input, Step};
 use latchkey::keys::Key;
+use latchkey::units::NanoUsd;
 use serde_json::{Value, json};
 
 use crate::world::{World, header, json as parsed, refused, sent};
@@ -74,6 +76,42 @@ fn aliases_and_further_models_go_together() {
         let (status, body) = refused(world().chat(&asking(&slip)).1);
         assert_eq!((status, &body["error"]["code"]), (404, &json!("model_not_found")), "{body}");
     }
+}
+
+/// It chooses among them by itself: nobody would see whether the key may use them, and what they cost.
+#[test]
+fn a_router_is_told_of_no_models_that_the_key_may_not_use() {
+    let allowed = ["openrouter/openai/gpt-4o-mini", "openrouter/openai/gpt-4.1-*"].map(str::to_owned).to_vec();
+    let key = Key { allowed_models: allowed, allowed_endpoints: vec!["*".into()], ..Key::default() };
+    let asking = |more: &Value| {
+        let mut body = more.clone();
+        body["model"] = json!("openrouter/openai/gpt-4o-mini");
+        asking(&body).replace("\\\\u", "\\u")
+    };
+    for further in [
+        json!({"models": ["openai/gpt-4.1-mini", "anthropic/claude-opus-4"]}),
+        json!({"mod\\u0065ls": ["anthropic/claude-opus-4"]}),
+        json!({"preset": "dear"}),
+        json!({"providerOptions": {"gateway": {"models": ["anthropic/claude-opus-4"]}}}),
+    ] {
+        let (status, body) = refused(World::with(key.clone(), None).chat(&asking(&further)).1);
+        assert_eq!((status, &body["error"]["code"]), (403, &json!("model_not_allowed")), "{further}");
+        let passed = asking(&further).replace("openrouter/", "");
+        let step = World::with(key.clone(), None).post("/passthrough/openrouter/chat/completions", &passed).1;
+        assert_eq!(refused(step).0, 403, "{further}");
+    }
+    let further = json!({"models": ["openai/gpt-4.1-mini"], "provider": {"sort": "price"}});
+    let outbound = sent(World::with(key, None).chat(&asking(&further)).1);
+    assert_eq!(parsed(&outbound.body)["models"], further["models"]);
+    let budget = Budget { id: "bud".into(), scope: Scope::key("*"), limit: NanoUsd::DOLLAR, ..Budget::default() };
+    let priced = r#"{"version":1,"models":{"openrouter/openai/gpt-4o-mini":
+        {"prices":[{"usd_per_mtok":{"input":0.15,"output":0.6}}]}}}"#;
+    let mut strict = World::with(Key { budgets: vec![budget], ..Key::default() }, Some(priced));
+    for further in [json!({"models": ["openai/gpt-4.1-mini"]}), json!({"preset": "dear"})] {
+        let (status, body) = refused(strict.chat(&asking(&further)).1);
+        assert_eq!((status, &body["error"]["code"]), (400, &json!("cost_unbounded")), "{further}");
+    }
+    sent(strict.chat(&asking(&json!({"provider": {"sort": "price"}}))).1);
 }
 
 #[test]

@@ -29,6 +29,9 @@ const UNBOUNDED: &[(&str, &str)] = &[
     ("enable_search", "a search by the provider"),
     ("plugins", "a tool that the provider runs"),
     ("mcp_servers", "a tool that the provider runs"),
+    // Only what goes to a router has these.
+    ("models", "a choice of models by the provider"),
+    ("preset", "a choice of models by the provider"),
 ];
 
 impl Caps {
