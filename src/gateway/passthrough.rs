@@ -162,14 +162,21 @@ pub(super) fn bound(incoming: &Incoming, price: Option<&Price>, strict: bool) ->
 
 /// The model that a call names: in its path, as Gemini's and Bedrock's do, or in its body; empty where in neither.
 fn model_of(path: &str, body: &[u8]) -> String {
-    let in_path = ["/models/", "/model/", "/deployments/"].iter().find_map(|mark| path.split_once(mark)).map(|it| it.1);
-    if let Some(rest) = in_path {
+    // Servers read an escaped letter as that letter, and some a capital as a small one.
+    if let Some(rest) = behind_mark(path).or(behind_mark(&crate::http::percent_decode(path))) {
         let end = rest.find(['/', ':', '?']).unwrap_or(rest.len());
         return crate::http::percent_decode(rest.get(..end).unwrap_or_default());
     }
     let named: Named<'_> = crate::json::from_slice(body).unwrap_or_default();
     let model = named.model.as_ref().and_then(Raw::text).map(|text| text.decode().chars().take(256).collect());
     model.unwrap_or_default()
+}
+
+/// What follows the first word of a path behind which models stand.
+fn behind_mark(path: &str) -> Option<&str> {
+    let lower = path.to_ascii_lowercase();
+    let ends = ["/models/", "/model/", "/deployments/"].iter().filter_map(|mark| Some(lower.find(mark)? + mark.len()));
+    path.get(ends.min()?..)
 }
 
 #[cfg(test)]

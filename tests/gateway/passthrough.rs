@@ -142,6 +142,10 @@ fn only_keys_that_name_it_may_pass_through() {
     let (status, answer) = refused(held.post("/passthrough/openai/files", "").1);
     assert_eq!((status, &answer["error"]["code"]), (403, &json!("model_not_allowed")), "its model is not known");
     sent(held.post("/passthrough/openai/chat/completions", r#"{"model":"gpt-4o"}"#).1);
+    for path in ["/deployments/o1", "/Deployments/o1", "/%64eployments/o1", "/deployments%2Fo1", "/%6Dodels/o1:x"] {
+        let (status, _) = refused(held.post(&format!("/passthrough/openai{path}/chat"), r#"{"model":"gpt-4o"}"#).1);
+        assert_eq!(status, 403, "{path}: servers read it so");
+    }
     let (status, _) = refused(World::with(open(), None).post("/passthrough/openai/..%2fadmin", "").1);
     assert_eq!(status, 400);
     let own = [("x-latchkey-provider-key", "sk-own")];
