@@ -392,6 +392,12 @@ pub fn broken(call: u32, reason: &str, now: f64) -> String {
     resume(call, Input::Broken(reason), moment(now))
 }
 
+/// The upstream's whole body is longer than it may be.
+#[wasm_bindgen]
+pub fn too_long(call: u32, now: f64) -> String {
+    resume(call, Input::TooLong, moment(now))
+}
+
 /// A deadline passed.
 #[wasm_bindgen]
 pub fn expired(call: u32, deadline: &str, now: f64) -> String {

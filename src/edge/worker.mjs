@@ -316,7 +316,10 @@ async function exchangeWhole(step, live) {
   const isWhole = fits(headers, step.most);
   const whole = isWhole ? new Uint8Array(await upstream.arrayBuffer()) : await readUpTo(upstream.body, step.most);
   if (!live.wants(step)) return GIVEN_UP;
-  if (whole === undefined) return tooLong(step);
+  if (whole === undefined) {
+    const next = JSON.parse(core.headers(step.call, upstream.status, lines, Date.now()));
+    return next.do === "read" ? tooLong(next) : next;
+  }
   return JSON.parse(core.answer(step.call, upstream.status, lines, whole, Date.now()));
 }
 
@@ -502,7 +505,7 @@ async function readWhole(step, upstream) {
 }
 
 function tooLong(step) {
-  return JSON.parse(core.broken(step.call, `the answer is longer than ${step.most} bytes`, Date.now()));
+  return JSON.parse(core.too_long(step.call, Date.now()));
 }
 
 /** An answer with the head that a step says. Header by header costs the runtime less than to take an object of them apart. */

@@ -257,10 +257,10 @@ impl Gateway {
     }
 
     /// Pays for an attempt that was noted as failed although the provider may bill it: it took the request and never
-    /// finished the answer, or nobody waited for that. The caller's own figures are not of it.
+    /// finished the answer, or that is too long, or nobody waited for it. The caller's own figures are not of it.
     pub(super) fn pay_for_failed(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) {
         let answered = call.attempt.as_ref().and_then(|attempt| attempt.status);
-        let unfinished = matches!(failure.kind, Kind::Truncated | Kind::BadAnswer | Kind::Unavailable);
+        let unfinished = matches!(failure.kind, Kind::Truncated | Kind::BadAnswer | Kind::Unavailable | Kind::TooLarge);
         let took_it = unfinished && answered.is_some_and(|status| (200..300).contains(&status));
         let given_up = failure.kind == Kind::Timeout && failure.upstream_status.is_none();
         if call.funds.hold.is_none() || call.funds.most.cost == NanoUsd::ZERO || !(took_it || given_up) {

@@ -250,6 +250,7 @@ impl Gateway {
             (Stage::Holding(pipe, held), input) => Ok(self.hold(call, pipe, held, input, now)),
             (Stage::Streaming(pipe), input) => Ok(self.stream(call, pipe, input, now)),
             (Stage::Passing(through), input) => Ok(self.pass(call, through, input, now)),
+            (Stage::Body(status, _), Input::TooLong) => Err(self.too_long(status)),
             (Stage::Headers | Stage::Body(..), Input::Broken(reason)) => Err(broken(reason)),
             (Stage::Headers | Stage::Body(..), Input::Expired(deadline)) => Err(expired(deadline)),
             // Nothing of ours is silent before the status line: the caller's own patience is the limit.

@@ -115,6 +115,8 @@ pub enum Input<'a> {
     Headers(u16, &'a [(&'a str, &'a str)]),
     /// The upstream's whole body, the answer to [`Step::ReadBody`].
     Body(&'a [u8]),
+    /// The upstream's whole body has more bytes than [`Step::ReadBody`] named.
+    TooLong,
     /// The next bytes of a streamed body.
     Chunk(&'a [u8]),
     /// A streamed body ended in good order.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::chat::{Answer, EmbeddingsAnswer, Flaw, Judge, Usage, VectorEncoding, unfold};
-use crate::failure::Failure;
+use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Response, Task};
 use crate::json::{self, Raw};
 use crate::units::UnixMillis;
@@ -16,7 +16,7 @@ use super::attempt::{Attempt, Lane};
 use super::call::{Call, Stage};
 use super::send::no_attempt;
 use super::settle::estimate;
-use super::stream::stream_head;
+use super::stream::{broken, stream_head};
 use super::tried::Tried;
 use super::{Gateway, Step};
 
@@ -79,6 +79,17 @@ impl Gateway {
         }
         let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
         self.serve_plain(call, content_type, body, now)
+    }
+
+    /// What becomes of a body that is longer than it may be. An answer is as long as it was asked for: that is not its
+    /// target's fault, and it would be no shorter elsewhere.
+    pub(super) fn too_long(&self, status: u16) -> Failure {
+        let most = self.setup.config.limits.answer_bytes;
+        if !(200..300).contains(&status) {
+            return broken("what it says of an error is too long");
+        }
+        let message = format!("The provider's answer has more than {most} bytes (limit `answer_bytes`); ask for less.");
+        Failure::new(Kind::TooLarge, message).code("answer_too_large")
     }
 
     /// The answer in one piece goes to the caller.

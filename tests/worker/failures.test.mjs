@@ -251,8 +251,9 @@ describe("an answer that grows when it is unpacked", () => {
   for (const [status, stream] of [[200, false], [200, true], [400, true]]) {
     test(`is read no further than answers may be long: ${status}, ${stream ? "streamed" : "plain"}`, async () => {
       upstream.reply(packed(status));
-      const { error } = await ask(OPENAI, { stream }).then(() => ({}), (error) => error);
-      assert.equal(error?.message, "The connection to the provider failed.");
+      const { error, status: told } = await ask(OPENAI, { stream }).then(() => ({}), (error) => error);
+      assert.equal(told, status === 200 ? 413 : 502, JSON.stringify(error));
+      assert.match(error.message, status === 200 ? /limit `answer_bytes`/ : /connection to the provider/);
     });
   }
 });
