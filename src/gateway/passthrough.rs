@@ -100,7 +100,9 @@ impl Gateway {
             return Err(Failure::new(Kind::Forbidden, message).code("endpoint_not_allowed"));
         }
         call.permit_own_key(grant)?;
-        let model = model_of(&path, &call.incoming.body);
+        let named = model_of(&path, &call.incoming.body);
+        let upstream = self.setup.registry.upstream(&provider);
+        let model = upstream.map_or(named.as_str(), |upstream| upstream.bare(&named)).to_owned();
         let permitted = self.permits(grant, &provider, &model, now) && (!model.is_empty() || !grant.restricts_models());
         if !permitted {
             return Err(Grant::model_refusal(if model.is_empty() { &provider } else { &model }));

@@ -22,7 +22,8 @@ pub struct Resolved {
 /// Finds out whom `model` means.
 ///
 /// - `provider/anything`, the first part being a known provider, is that provider's, whether the catalogue knows the
-///   rest or not. Dates, `-latest` and endings such as `:free` are the provider's to understand.
+///   rest or not. Dates, `-latest` and endings such as `:free` are the provider's to understand; what says nothing before
+///   an id is left out ([`Upstream::bare`]), so that nobody is denied a model, or has a budget for it, by one name alone.
 /// - Everything else is an id (which may hold a `/`, like `org/model`): its maker's where there is a credential for
 ///   the maker, else that of the only usable provider that has it. A dated or `-latest` form that the catalogue does
 ///   not list goes where its line goes.
@@ -38,8 +39,8 @@ pub fn resolve(registry: &Registry, model: &str) -> Result<Resolved, Failure> {
         if provider == SANDBOX && registry.upstream(SANDBOX).is_none() {
             return Err(not_found("The sandbox is off on this gateway: set SANDBOX to on.".to_owned()));
         }
-        if registry.upstream(provider).is_some() {
-            return match id {
+        if let Some(upstream) = registry.upstream(provider) {
+            return match upstream.bare(id) {
                 "" => Err(Failure::bad_request("model", format!("`{model}` names a provider and no model."))),
                 id => Ok(Resolved { provider: provider.to_owned(), model: id.to_owned() }),
             };

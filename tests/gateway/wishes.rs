@@ -78,6 +78,23 @@ fn aliases_and_further_models_go_together() {
     }
 }
 
+/// Keys, budgets and prices know it by its short one.
+#[test]
+fn a_model_is_the_same_under_its_long_name() {
+    let denied_models = vec!["gemini/gemini-2.5-pro".into()];
+    let key = Key { denied_models, allowed_endpoints: vec!["*".into()], ..Key::default() };
+    let mut world = World::with(key, None);
+    for model in ["gemini/gemini-2.5-pro", "gemini/models/gemini-2.5-pro"] {
+        let (status, told) = refused(world.chat(&asking(&json!({"model": model}))).1);
+        assert_eq!((status, &told["error"]["code"]), (403, &json!("model_not_allowed")), "{model}");
+        let passed = model.replace("gemini/", "");
+        let step = world.post("/passthrough/gemini/v1beta/cachedContents", &json!({"model": passed}).to_string()).1;
+        assert_eq!(refused(step).0, 403, "{passed}");
+    }
+    let outbound = sent(world.chat(&asking(&json!({"model": "gemini/models/gemini-2.5-flash"}))).1);
+    assert!(outbound.url.contains("/models/gemini-2.5-flash:"), "{}", outbound.url);
+}
+
 /// It chooses among them by itself: nobody would see whether the key may use them, and what they cost.
 #[test]
 fn a_router_is_told_of_no_models_that_the_key_may_not_use() {

@@ -207,6 +207,15 @@ impl Upstream {
         &self.key_variable
     }
 
+    /// A model's id without what may stand before it and says nothing: the collection that Gemini's are in.
+    #[must_use]
+    pub fn bare<'m>(&self, model: &'m str) -> &'m str {
+        match self.format {
+            Format::Gemini => model.strip_prefix("models/").unwrap_or(model),
+            _ => model,
+        }
+    }
+
     /// The URL of `path` as a format gives it.
     ///
     /// # Errors
