@@ -83,7 +83,10 @@ impl<'a> Whole<'a> {
             Some("function_call") => self.parts.push(Part::ToolCall {
                 id: item.call_id.or(item.id).unwrap_or_default(),
                 name: item.name.unwrap_or_default(),
-                arguments: Arguments::Quoted(item.arguments.unwrap_or_default()),
+                // A client parses them: a call without any has an empty object, as in a stream.
+                arguments: Arguments::Quoted(
+                    item.arguments.filter(|text| !text.is_empty()).unwrap_or(Text::from_escaped("{}")),
+                ),
                 signature: None,
             }),
             Some("custom_tool_call") => self.parts.push(Part::ToolCall {

@@ -209,3 +209,13 @@ fn an_answer_ends_the_way_that_its_last_event_is_named_for() {
     assert_eq!(kind("completed", cut), EndKind::Length, "where the status says more than the name");
     assert_eq!(read_answer(cut.as_bytes(), &Quirks::NONE).unwrap().choices[0].end.kind, EndKind::Length);
 }
+
+/// As the conformance tests hold for streams.
+#[test]
+fn a_call_without_arguments_has_an_empty_object() {
+    let body = r#"{"id":"resp_1","object":"response","status":"completed","model":"m","output":[
+        {"type":"function_call","id":"fc_1","call_id":"call_1","name":"now","arguments":""}]}"#;
+    let answer = read_answer(body.as_bytes(), &Quirks::NONE).expect("an answer");
+    let Some(Part::ToolCall { arguments, .. }) = answer.choices[0].parts.first() else { panic!("no call") };
+    assert_eq!(arguments.quoted().escaped(), "{}");
+}
