@@ -128,8 +128,13 @@ fn block(block: &Value) -> Option<Value> {
         // Sources are told in answers; sent back, the words are what counts.
         return Some(json!({"text": cited["content"][0]["text"].as_str()?.trim()}));
     }
-    if let Some(text) = block.pointer("/document/source/text").or(block.pointer("/guardContent/text/text")) {
+    if let Some(text) = block.pointer("/guardContent/text/text") {
         return Some(json!({"text": text.as_str()?.trim()}));
+    }
+    if let Some(text) = block.pointer("/document/source/text") {
+        // Behind its name, by which it is spoken of.
+        let name = block["document"]["name"].as_str()?;
+        return Some(json!({"text": format!("{name}\n\n{}", text.as_str()?).trim()}));
     }
     if let Some(document) = block.get_mut("document").and_then(Value::as_object_mut) {
         // Names are cleaned.

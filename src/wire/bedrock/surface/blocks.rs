@@ -154,11 +154,11 @@ fn shown<'a>(place: &Place<'_>, kind: &str, value: &Raw<'a>) -> Result<Part<'a>,
     let text = |raw: &Raw<'_>, key: &str| raw.member(key).and_then(Raw::into_text).map(Text::into_owned);
     let name = text(value, "name").filter(|name| !name.is_empty());
     if kind == "document" {
-        if let Some(plain) = text(&source, "text") {
-            return Ok(words(plain));
-        }
-        if let Some(passages) = source.member("content").filter(Raw::is_array) {
-            return Ok(words(joined(&passages)));
+        let passages = || source.member("content").filter(Raw::is_array).map(|passages| joined(&passages));
+        if let Some(plain) = text(&source, "text").or_else(passages) {
+            // By its name it is spoken of.
+            let head = name.map_or_else(String::new, |name| format!("{}\\n\\n", name.escaped()));
+            return Ok(words(Text::from_escaped(head + plain.escaped())));
         }
     }
     let format = text(value, "format").unwrap_or_default().decode().into_owned();

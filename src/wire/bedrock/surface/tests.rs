@@ -65,6 +65,8 @@ fn what_the_caller_found_and_guards_reaches_models_of_others() {
             {"searchResult": {"source": "https://x.example", "title": "Planets", "content": [{"text": "Mercury, "}, {"text": "Venus"}], "citations": {"enabled": true}}},
             {"guardContent": {"image": {"format": "png", "source": {"bytes": "AA=="}}}},
             {"document": {"format": "pdf", "name": "r", "context": "Of last year.", "source": {"bytes": "AA=="}}},
+            {"document": {"format": "txt", "name": "Notes", "source": {"text": "Buy \"milk\"."}}},
+            {"document": {"format": "txt", "name": "List", "source": {"content": [{"text": "Eggs, "}, {"text": "salt"}]}}},
         ]),
         json!({}),
     );
@@ -78,7 +80,9 @@ fn what_the_caller_found_and_guards_reaches_models_of_others() {
             part => format!("{part:?}"),
         })
         .collect();
-    assert_eq!(told, ["Planets\n\n", "https://x.example\n\n", "Mercury, Venus", "image", "Of last year.", "file"]);
+    let documents = ["Of last year.", "file", "Notes\n\nBuy \"milk\".", "List\n\nEggs, salt"];
+    assert_eq!(told[..4], ["Planets\n\n", "https://x.example\n\n", "Mercury, Venus", "image"]);
+    assert_eq!(told[4..], documents);
     assert!(request.unsayable.is_empty());
 }
 
