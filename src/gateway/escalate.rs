@@ -197,7 +197,7 @@ impl Gateway {
         call.note_check(Change::Failed);
         let (usage, cost) = call.with_besides(None, None);
         let latchkey = call.wishes.explain.then(|| call.explanation(None));
-        let closing = Closing { usage, cost, latchkey };
+        let closing = Closing { usage, cost, latchkey, latency: now.since(call.started) };
         let stream = match held {
             Held::Stream(pipe, bytes) => Ok((*pipe, bytes)),
             Held::Plain(body) if call.asked.stream => {

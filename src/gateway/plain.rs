@@ -108,7 +108,7 @@ impl Gateway {
         let own_cost = self.cost(call, &usage);
         self.outpace(call, now);
         let (total, cost) = call.with_besides(Some(usage.clone()), own_cost);
-        let mut closing = Closing { usage: total, cost, latchkey: None };
+        let mut closing = Closing { usage: total, cost, latchkey: None, latency: now.since(call.started) };
         // What cannot be written is a failed attempt; what can is served before it is.
         if call.wishes.explain {
             let served = call.tried_now(None, now);

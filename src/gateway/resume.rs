@@ -85,7 +85,7 @@ impl Gateway {
         let record = call.record(200, Some(failure), None, None, now);
         self.keep_record(call, record);
         let (usage, cost) = call.with_besides(None, None);
-        let closing = Closing { usage, cost, latchkey: Some(call.explanation(None)) };
+        let closing = Closing { usage, cost, latchkey: Some(call.explanation(None)), ..Closing::default() };
         let mut out = std::mem::take(&mut call.unwritten);
         seam.fail(failure, &closing);
         seam.take(&mut out);

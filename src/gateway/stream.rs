@@ -395,7 +395,7 @@ impl Gateway {
             call.explanation(only.as_ref())
         });
         let (usage, cost) = call.with_besides(usage, cost);
-        Closing { usage, cost, latchkey }
+        Closing { usage, cost, latchkey, latency: now.since(call.started) }
     }
 }
 

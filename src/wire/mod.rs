@@ -45,7 +45,7 @@ use crate::failure::Failure;
 use crate::json::Raw;
 use crate::provider::{Hosting, ModelFacts, Quirks};
 use crate::sorted::SortedMap;
-use crate::units::{NanoUsd, UnixMillis};
+use crate::units::{Millis, NanoUsd, UnixMillis};
 
 /// The protocol an upstream speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -247,6 +247,8 @@ pub struct Closing {
     pub cost: Option<Cost>,
     /// The `latchkey` object, where the caller asked for it or a sent status line could not carry its facts.
     pub latchkey: Option<Raw<'static>>,
+    /// How long the answer took.
+    pub latency: Millis,
 }
 
 /// Money of one call.

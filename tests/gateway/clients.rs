@@ -214,6 +214,33 @@ fn an_end_in_an_unknown_word_is_an_end() {
     }
 }
 
+/// AWS lists `metrics` as required, and clients count on it: Strands makes its own of it at the end of every stream
+/// (`extract_usage_metrics` in `strands/event_loop/streaming.py`).
+#[test]
+fn a_caller_of_converse_is_told_how_long_it_took() {
+    let own = r#"{"version":1,"failover":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
+    let body = r#"{"messages":[{"role":"user","content":[{"text":"Hi"}]}]}"#;
+    let mut world = World::with(latchkey::keys::Key::default(), Some(own));
+    let (id, step) = world.post("/model/own%2Fm/converse", body);
+    sent(step);
+    world.now.0 += 250;
+    let choice = json!({"index": 0, "message": {"role": "assistant", "content": "Hey"}, "finish_reason": "stop"});
+    let answer = read(&world.answer(id, 200, &[], &json!({"id": "c", "choices": [choice]}).to_string()).body);
+    let took = |answer: &serde_json::Value| answer["metrics"]["latencyMs"].as_u64().expect("a number");
+    assert!((250..300).contains(&took(&answer)), "{answer}");
+
+    let (id, step) = world.post("/model/own%2Fm/converse-stream", body);
+    sent(step);
+    world.now.0 += 1250;
+    let chunk = json!({"id": "c", "choices": [{"index": 0, "delta": {"content": "Hey"}, "finish_reason": "stop"}]});
+    let stream = format!("data: {chunk}\n\ndata: [DONE]\n\n");
+    let (_, written) = world.stream_bytes(id, &[stream.as_bytes()], latchkey::gateway::Input::End);
+    let written = String::from_utf8_lossy(&written);
+    let end = written.split_once(r#""metrics":{"latencyMs":"#).and_then(|(_, end)| end.split_once('}'));
+    let took: u64 = end.expect("metrics").0.parse().expect("a number");
+    assert!((1250..1300).contains(&took), "{written}");
+}
+
 /// Agents make room by words: Claude Code by Anthropic's (<https://github.com/musistudio/claude-code-router/issues/1799>), others
 /// by OpenAI's code (<https://github.com/aaif-goose/goose/issues/11048>), and Codex by that code in a stream that failed, while
 /// a 400 ends its turn (`map_api_error` in `codex-rs/codex-api/src/api_bridge.rs`).

@@ -281,7 +281,13 @@ fn converse(text: &str) -> Value {
                 }
             }
             "messageStop" => answer["stopReason"] = event["stopReason"].clone(),
-            "metadata" => answer["usage"] = event["usage"].clone(),
+            // Of a kind that SDKs pass by.
+            "ping" => {}
+            "metadata" => {
+                for (key, value) in event.as_object().expect("metadata") {
+                    answer[key] = value.clone();
+                }
+            }
             other => panic!("{other}"),
         }
     }

@@ -146,7 +146,7 @@ fn a_patched_stream_is_one_that_openais_clients_read_as_we_do() {
         let closing = Closing {
             usage: answer.usage.clone(),
             cost: Some(Cost { charged: NanoUsd(5), upstream: NanoUsd(4) }),
-            latchkey: None,
+            ..Closing::default()
         };
         let out = patched(exchange.response.as_bytes(), &lenient(), naming(true), &closing).expect(&exchange.id);
         let text = String::from_utf8(out).expect("text");
@@ -255,6 +255,7 @@ fn a_faithful_stream_goes_through_byte_for_byte() {
         usage: Some(Usage { input_fresh: 1, output_text: 2, ..Usage::default() }),
         cost: Some(Cost { charged: NanoUsd(2_500_000), upstream: NanoUsd(2_000_000) }),
         latchkey: Raw::parse_owned("{\"request_id\":\"r\"}".to_owned()).ok(),
+        ..Closing::default()
     };
     let out = patched(whole.as_bytes(), &Quirks::NONE, naming(false), &Closing::default()).expect("a stream");
     assert_eq!(String::from_utf8(out).expect("text"), format!("{stream}{done}"));
@@ -344,7 +345,7 @@ fn plain_answers_are_patched_where_they_stand() {
     let closing = Closing {
         usage: Some(Usage { input_fresh: 3, input_cache_read: Some(2), output_text: 1, ..Usage::default() }),
         cost: Some(Cost { charged: NanoUsd(7), upstream: NanoUsd(7) }),
-        latchkey: None,
+        ..Closing::default()
     };
     let patch =
         |body: &str, hide| String::from_utf8(patch_answer(body.as_bytes(), &closing, hide).into_owned()).expect("text");

@@ -61,6 +61,7 @@ impl Caller for Converse {
     }
 
     fn read(&self, answer: &Value) -> Seen {
+        assert!(answer["metrics"]["latencyMs"].is_u64(), "SDKs count on it: {answer}");
         let mut seen = Seen::default();
         for block in list(&answer["output"]["message"]["content"]) {
             let members: Vec<&String> = block.as_object().expect("a block").keys().collect();

@@ -32,17 +32,25 @@ pub fn write_answer(answer: &Answer<'_>, naming: &Naming, closing: &Closing) -> 
     let calls = parts.iter().any(|part| matches!(part, Part::ToolCall { .. }));
     let refused = parts.iter().any(|part| matches!(part, Part::Refusal { .. }));
     response.string("stopReason", stop_reason(choice.map_or(&plain, |choice| &choice.end), calls, refused));
-    response.object("usage", |object| usage::write(closing, object));
+    write_metadata(closing, &mut response);
+    response.close();
+    out
+}
+
+/// Writes what an answer came to, which stands at the end of a stream too: SDKs count on `usage` and `metrics`.
+pub(super) fn write_metadata(closing: &Closing, object: &mut Object<'_>) {
+    object.object("usage", |object| usage::write(closing, object));
+    object.object("metrics", |metrics| {
+        metrics.number("latencyMs", closing.latency.0);
+    });
     if let Some(tier) = closing.usage.as_ref().and_then(|usage| usage.service_tier.as_ref()) {
-        response.object("serviceTier", |object| {
+        object.object("serviceTier", |object| {
             object.string("type", tier);
         });
     }
     if let Some(latchkey) = &closing.latchkey {
-        response.raw("latchkey", latchkey);
+        object.raw("latchkey", latchkey);
     }
-    response.close();
-    out
 }
 
 fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {

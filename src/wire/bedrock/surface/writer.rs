@@ -12,7 +12,7 @@ use crate::wire::carried::Owner;
 use crate::wire::framing::event_stream::{write_event, write_exception};
 use crate::wire::{Closing, Naming, StreamWriter};
 
-use super::{failure, reply, usage};
+use super::{failure, reply};
 
 /// Writes `messageStart`, blocks, `messageStop` and `metadata`.
 #[derive(Debug)]
@@ -257,12 +257,7 @@ impl StreamWriter for Writer {
         self.write("messageStop", |event| {
             event.string("stopReason", reason);
         });
-        self.write("metadata", |event| {
-            event.object("usage", |object| usage::write(closing, object));
-            if let Some(latchkey) = &closing.latchkey {
-                event.raw("latchkey", latchkey);
-            }
-        });
+        self.write("metadata", |event| reply::write_metadata(closing, event));
     }
 
     fn fail(&mut self, failure: &Failure, _: &Closing) {
