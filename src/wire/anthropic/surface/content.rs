@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use base64::Engine as _;
-
 use crate::chat::{Arguments, CacheMark, Message, Part, Request, Role, Signature, SignatureRole, Source};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
@@ -246,12 +244,7 @@ fn source<'a>(place: &Place<'_>, raw: Option<&Raw<'a>>) -> Result<Source<'a>, Fa
         }),
         "url" => Ok(Source::Url(url.ok_or_else(|| missing("url"))?)),
         "file" => Ok(Source::FileId(file_id.ok_or_else(|| missing("file_id"))?)),
-        "text" => {
-            let plain = data.ok_or_else(|| missing("data"))?;
-            let encoded = base64::engine::general_purpose::STANDARD.encode(plain.decode().as_bytes());
-            Ok(Source::Inline { media_type: Text::from_escaped("text/plain"), data: Text::from_escaped(encoded) })
-        }
-        other => Err(place.member("type").wrong_word(other, "'base64', 'url', 'file' and 'text'")),
+        other => Err(place.member("type").wrong_word(other, "'base64', 'url' and 'file'")),
     }
 }
 

@@ -66,7 +66,7 @@ fn write_part(part: &Part<'_>, naming: &Naming, content: &mut Array<'_>) {
                 block.text("text", text);
             });
         }
-        Part::Reasoning { text, signature } if !naming.hide_reasoning => {
+        Part::Reasoning { text, signature } => {
             write_thought(text, signature.as_ref(), &naming.carrier, content);
         }
         Part::ToolCall { id, name, arguments, signature } => {

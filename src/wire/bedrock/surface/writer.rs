@@ -207,7 +207,6 @@ impl Sink for Writer {
     fn event(&mut self, event: Event<'_>) {
         match event {
             Event::BlockStart { choice: 0, block, kind } => match kind {
-                BlockKind::Reasoning if self.naming.hide_reasoning => {}
                 BlockKind::Reasoning => self.open(block, Holds::Thought),
                 BlockKind::Refusal => {
                     self.refused = true;

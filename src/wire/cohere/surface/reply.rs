@@ -39,8 +39,7 @@ pub(super) fn write_id(id: &Text<'_>, naming: &Naming, response: &mut Object<'_>
 fn write_message(parts: &[Part<'_>], naming: &Naming, message: &mut Object<'_>) {
     message.string("role", "assistant");
     let shown = |part: &&Part<'_>| match part {
-        Part::Text { text, .. } | Part::Refusal { text } => !text.is_empty(),
-        Part::Reasoning { text, .. } => !text.is_empty() && !naming.hide_reasoning,
+        Part::Text { text, .. } | Part::Refusal { text } | Part::Reasoning { text, .. } => !text.is_empty(),
         _ => false,
     };
     let contents = || parts.iter().filter(shown);
@@ -84,8 +83,7 @@ fn write_calls(parts: &[Part<'_>], naming: &Naming, array: &mut Array<'_>) {
         match part {
             Part::Text { signature: Some(signature), .. } => trailer.push(signature, &Owner::Text, &naming.carrier),
             Part::Reasoning { text, signature: Some(signature) } => {
-                let hidden = text.is_empty() || naming.hide_reasoning;
-                let owner = if hidden { Owner::Here } else { Owner::Thought };
+                let owner = if text.is_empty() { Owner::Here } else { Owner::Thought };
                 trailer.push(signature, &owner, &naming.carrier);
             }
             Part::ToolCall { id, name, arguments, signature } => {

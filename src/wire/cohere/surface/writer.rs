@@ -195,7 +195,7 @@ impl Writer {
             (None, Some(Block::Content { thinks: false, .. })) => Owner::Text,
             (None, Some(Block::Content { index: Some(_), .. })) => Owner::Thought,
             (None, Some(Block::Content { index: None, .. })) => Owner::Here,
-            // A call that was told already has no room left, and nothing that is not shown is told at all.
+            // A call that was told already has no room left.
             (None, Some(Block::Call { .. }) | None) => return,
         };
         self.trailer.push(signature, &owner, &self.naming.carrier);
@@ -218,10 +218,7 @@ impl Sink for Writer {
         match event {
             Event::Start { id, .. } => self.id = id.into_owned(),
             Event::BlockStart { choice: 0, block, kind } => {
-                let thinks = kind == BlockKind::Reasoning;
-                if !(thinks && self.naming.hide_reasoning) {
-                    self.blocks.insert(block, Block::Content { thinks, index: None });
-                }
+                self.blocks.insert(block, Block::Content { thinks: kind == BlockKind::Reasoning, index: None });
             }
             Event::ToolCallStart { choice: 0, block, id, name } => {
                 self.waiting = Some(Waiting { block, id: id.into_owned(), name: name.into_owned() });
