@@ -28,6 +28,7 @@ mod mutations;
 mod paired;
 mod priced;
 mod quirks;
+mod parameters;
 mod requests;
 mod rows;
 #[path = "../conformance/schema/mod.rs"]

@@ -109,7 +109,7 @@ pub(super) fn write_part(
     Ok(())
 }
 
-fn write_mark(mark: Option<CacheMark>, quirks: &Quirks, part: &mut Object<'_>) {
+pub(super) fn write_mark(mark: Option<CacheMark>, quirks: &Quirks, part: &mut Object<'_>) {
     if let Some(mark) = mark.filter(|_| takes_links(quirks)) {
         part.object("cache_control", |control| {
             control.string("type", "ephemeral");

@@ -197,13 +197,25 @@ impl Writing<'_> {
 
     /// Labels are those of a kept answer here: "The 'metadata' parameter is only allowed when 'store' is enabled."
     fn metadata(&mut self, request: &Request<'_>) -> Result<(), Failure> {
-        let Some(metadata) = &request.metadata else { return Ok(()) };
         let stores = request.unknown.iter().any(|(key, value)| key == "store" && value.boolean() == Some(true));
-        if !stores {
-            return lose(Format::OpenAiChat, "metadata", self.adjusted);
+        let kept = stores && self.takes("store")?;
+        if kept {
+            self.object.boolean("store", true);
         }
-        if self.takes("store")? && self.takes("metadata")? {
-            self.object.boolean("store", true).raw("metadata", metadata);
+        match &request.metadata {
+            Some(_) if !kept => lose(Format::OpenAiChat, "metadata", self.adjusted),
+            metadata => self.raw("metadata", metadata.as_ref()),
+        }
+    }
+
+    /// A mark on the whole prompt, which is OpenRouter's, and what nobody here models.
+    fn beside(&mut self, request: &Request<'_>) -> Result<(), Failure> {
+        if request.cache.is_some() && !content::takes_links(self.target.quirks) {
+            self.adjusted.note("cache_control", Change::Dropped);
+        }
+        content::write_mark(request.cache, self.target.quirks, &mut self.object);
+        for (key, _) in request.unknown.iter().filter(|(key, value)| key != "store" && !value.is_null()) {
+            lose(Format::OpenAiChat, key.clone().into_owned(), self.adjusted)?;
         }
         Ok(())
     }
@@ -246,6 +258,7 @@ impl Writing<'_> {
         let user = request.user.as_ref().map(|user| user_name(user, self.adjusted));
         self.text("user", user.as_ref())?;
         self.metadata(request)?;
+        self.beside(request)?;
         self.text("prompt_cache_key", request.prompt_cache_key.as_ref())?;
         self.raw("prediction", request.prediction.as_ref())?;
         self.raw("audio", request.audio.as_ref())?;
