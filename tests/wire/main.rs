@@ -26,9 +26,9 @@ mod hosts;
 mod laws;
 mod mutations;
 mod paired;
+mod parameters;
 mod priced;
 mod quirks;
-mod parameters;
 mod requests;
 mod rows;
 #[path = "../conformance/schema/mod.rs"]
@@ -37,6 +37,7 @@ mod schema;
 mod scope;
 mod surface_requests;
 mod surfaces;
+mod told;
 mod turns;
 mod vocabulary;
 mod written;

@@ -67,6 +67,9 @@ fn message(text: &str) -> Value {
                 if delta["type"] == "signature_delta" {
                     block["signature"] = delta["signature"].clone();
                 }
+                if delta["type"] == "citations_delta" {
+                    append(block, "citations", &delta["citation"]);
+                }
                 json.push_str(delta["partial_json"].as_str().unwrap_or_default());
             }
             "content_block_stop" => {
@@ -78,12 +81,15 @@ fn message(text: &str) -> Value {
             }
             "message_delta" => {
                 assert_eq!(open, None, "all blocks have ended");
-                message["stop_reason"] = event["delta"]["stop_reason"].clone();
+                for (key, value) in event["delta"].as_object().expect("a delta") {
+                    message[key] = value.clone();
+                }
                 for (key, value) in event["usage"].as_object().expect("usage") {
                     if !value.is_null() {
                         message["usage"][key] = value.clone();
                     }
                 }
+                beside(&event, &mut message);
             }
             "message_stop" => stopped = true,
             "ping" => {}
@@ -92,6 +98,21 @@ fn message(text: &str) -> Value {
     }
     assert!(stopped && message["stop_reason"].is_string(), "{text}");
     message
+}
+
+/// What the gateway says beside the usage.
+fn beside(event: &Value, answer: &mut Value) {
+    if event["latchkey"].is_object() {
+        answer["latchkey"] = event["latchkey"].clone();
+    }
+}
+
+/// Puts one more into a list of an object.
+fn append(object: &mut Value, key: &str, more: &Value) {
+    if object[key].is_null() {
+        object[key] = json!([]);
+    }
+    object[key].as_array_mut().expect("a list").push(more.clone());
 }
 
 /// As the official SDK does it: items and their parts grow by deltas, and the last event has to say the same again.
@@ -180,11 +201,12 @@ fn response(text: &str) -> Value {
     }
     let last = objects.last().expect("an object");
     let usage = objects.iter().rev().find(|object| object["usageMetadata"].is_object());
-    let content = json!({"role": "model", "parts": parts});
-    json!({
-        "candidates": [{"content": content, "finishReason": last["candidates"][0]["finishReason"]}],
-        "usageMetadata": usage.map(|object| object["usageMetadata"].clone()),
-    })
+    let mut response = last.clone();
+    response["usageMetadata"] = usage.map(|object| object["usageMetadata"].clone()).unwrap_or_default();
+    let mut candidate = last["candidates"][0].clone();
+    candidate["content"] = json!({"role": "model", "parts": parts});
+    response["candidates"] = json!([candidate]);
+    response
 }
 
 /// What a caller got, as text: binary messages are a line each, name and payload.
@@ -198,7 +220,7 @@ pub fn shown(surface: Surface, bytes: Vec<u8>) -> String {
 /// As the SDK's events are put together: contents and calls by their numbers.
 fn chat(text: &str) -> Value {
     let (mut content, mut calls, mut answer) = (Vec::<Value>::new(), Vec::<Value>::new(), json!({}));
-    let mut plan = Value::Null;
+    let (mut plan, mut citations) = (Value::Null, Vec::new());
     let append = |place: &mut Value, more: &Value| {
         *place = json!(format!("{}{}", place.as_str().unwrap_or_default(), more.as_str().unwrap_or_default()));
     };
@@ -228,14 +250,16 @@ fn chat(text: &str) -> Value {
             "message-end" => {
                 answer["finish_reason"] = event["delta"]["finish_reason"].clone();
                 answer["usage"] = event["delta"]["usage"].clone();
+                beside(&event, &mut answer);
             }
             "tool-plan-delta" => append(&mut plan, &message["tool_plan"]),
-            "content-end" | "tool-call-end" | "citation-start" | "citation-end" => {}
+            "citation-start" => citations.push(message["citations"].clone()),
+            "content-end" | "tool-call-end" | "citation-end" => {}
             other => panic!("{other}"),
         }
     }
     assert!(answer["finish_reason"].is_string() && text.ends_with("data: [DONE]\n\n"), "{text}");
-    answer["message"] = json!({"role": "assistant", "content": content, "tool_calls": calls});
+    answer["message"] = json!({"role": "assistant", "content": content, "tool_calls": calls, "citations": citations});
     if plan.is_string() {
         answer["message"]["tool_plan"] = plan;
     }
@@ -279,6 +303,11 @@ fn converse(text: &str) -> Value {
                     let block = &mut blocks.get_mut(&index).expect("a block")["toolUse"];
                     block["input"] = serde_json::from_str(&input).unwrap_or(json!({"invalid_json": input}));
                 }
+                // Words with sources are a block of their own kind.
+                if let Some(block) = blocks.get_mut(&index).filter(|block| block["citations"].is_array()) {
+                    let (text, citations) = (block["text"].take(), block["citations"].take());
+                    *block = json!({"citationsContent": {"content": [{"text": text}], "citations": citations}});
+                }
             }
             "messageStop" => answer["stopReason"] = event["stopReason"].clone(),
             // Of a kind that SDKs pass by.
@@ -315,6 +344,9 @@ fn add(block: &mut Value, delta: &Value) {
     }
     if reasoning["redactedContent"].is_string() {
         block["reasoningContent"] = json!({"redactedContent": reasoning["redactedContent"]});
+    }
+    if delta["citation"].is_object() {
+        append(block, "citations", &delta["citation"]);
     }
     if delta["image"].is_object() {
         block["image"] = delta["image"].clone();

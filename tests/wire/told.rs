@@ -1,0 +1,220 @@
+//! An answer is told alike whether it is streamed or not: what a client puts together of the events is what it gets
+//! whole, however it ends and whatever it holds.
+
+use latchkey::chat::{
+    Answer, Arguments, Choice, Citation, EndKind, EndReason, Event, Media, MediaKind, Part, Request, Signature,
+    SignatureRole, Usage, unfold,
+};
+use latchkey::json::{Raw, Text};
+use latchkey::units::Millis;
+use latchkey::wire::{Closing, Layout, Naming, Surface};
+use serde_json::{Value, json};
+
+use super::surfaces::{SURFACES, naming};
+use super::turns;
+
+const ENDS: [EndKind; 7] = [
+    EndKind::Stop,
+    EndKind::Length,
+    EndKind::ToolCalls,
+    EndKind::ContentFilter,
+    EndKind::Paused,
+    EndKind::Error,
+    EndKind::Other,
+];
+
+/// Words of all vendors, some of which surfaces give on.
+const WORDS: [Option<&str>; 8] = [
+    None,
+    Some("stop"),
+    Some("stop_sequence"),
+    Some("MAX_TOKENS"),
+    Some("model_context_window_exceeded"),
+    Some("guardrail_intervened"),
+    Some("PROHIBITED_CONTENT"),
+    Some("max_output_tokens"),
+];
+
+fn text(text: &str) -> Text<'static> {
+    Text::escape_owned(text.to_owned())
+}
+
+fn signature(format: &str, role: SignatureRole) -> Option<Signature<'static>> {
+    Some(Signature { format: text(format), data: text("c2ln"), id: None, role })
+}
+
+/// What answers are made of.
+fn contents() -> Vec<Vec<Part<'static>>> {
+    let words = |said: &str| Part::Text { text: text(said), cache: None, citations: Vec::new(), signature: None };
+    let thought = |said: &str, signature| Part::Reasoning { text: text(said), signature };
+    let call = |id: &str, arguments: &str, signature| Part::ToolCall {
+        id: text(id),
+        name: text("f"),
+        arguments: Arguments::Quoted(text(arguments)),
+        signature,
+    };
+    let refusal = || Part::Refusal { text: text("I will not.") };
+    let page = Citation {
+        url: Some(text("https://a.example")),
+        title: Some(text("A")),
+        quote: Some(text("so \"it\" is")),
+        start: Some(0),
+        end: Some(2),
+    };
+    let document = Citation { url: None, title: None, ..page.clone() };
+    let cited = |citations| Part::Text { text: text("It is."), cache: None, citations, signature: None };
+    let signed_words = |said: &str, format| Part::Text {
+        text: text(said),
+        cache: None,
+        citations: Vec::new(),
+        signature: signature(format, SignatureRole::Signs),
+    };
+    let mut all = vec![
+        vec![],
+        vec![words("Yes.")],
+        vec![words("A line\nand \"more\" — ü")],
+        vec![refusal()],
+        vec![words("Well."), refusal()],
+        vec![call("call_1", "{\"a\":1}", None)],
+        vec![words("Wait."), call("call_1", "{\"a\":[1,2]}", None), call("call_2", "{}", None)],
+        vec![call("call_1", "no json", None)],
+        vec![cited(vec![page.clone()]), words("Else."), cited(vec![page, document])],
+        vec![thought("Hm.", None), words("Yes.")],
+        vec![thought("Hm.", None), call("call_1", "{}", None), words("And so.")],
+    ];
+    for format in ["", "anthropic-claude-v1", "openai-responses-v1", "google-gemini-v1"] {
+        let signs = || signature(format, SignatureRole::Signs);
+        let replaces = || signature(format, SignatureRole::Replaces);
+        all.push(vec![thought("Hm.", signs()), words("Yes.")]);
+        all.push(vec![thought("", replaces()), thought("Hm.", None), thought("", signs()), words("Yes.")]);
+        all.push(vec![thought("Hm.", signs()), call("call_1", "{}", signs()), call("call_2", "{}", None)]);
+        all.push(vec![signed_words("Yes.", format), signed_words("", format), words("No.")]);
+    }
+    all
+}
+
+fn answer(parts: Vec<Part<'static>>, end: EndReason<'static>) -> Answer<'static> {
+    let picture = Media {
+        kind: MediaKind::Image,
+        id: None,
+        media_type: text("image/png"),
+        data: text("AAAA"),
+        transcript: None,
+        expires_at: None,
+    };
+    let media = if parts.len() == 1 { vec![picture] } else { Vec::new() };
+    Answer {
+        id: text("id_1"),
+        model: text("m-1"),
+        created: Some(1_763_700_001),
+        choices: vec![Choice { index: 0, parts, media, logprobs: None, end }],
+        usage: None,
+    }
+}
+
+/// As a client of the surface has it in the end; what only one of the two ways has a place for is left out.
+fn plainly(surface: Surface, mut told: Value) -> Value {
+    match surface {
+        // What stays empty is left out of the whole.
+        Surface::Cohere => {
+            let message = told["message"].as_object_mut().expect("a message");
+            message.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
+        }
+        // Its client has the parts in the order in which they came, each signature behind its words.
+        Surface::Gemini => {
+            let parts = told["candidates"][0]["content"]["parts"].as_array_mut().expect("parts");
+            let mut joined: Vec<Value> = Vec::new();
+            for part in std::mem::take(parts) {
+                match joined.last_mut() {
+                    Some(last)
+                        if part["text"] == ""
+                            && last["text"].is_string()
+                            && last["thought"] == part["thought"]
+                            && last["thoughtSignature"].is_null() =>
+                    {
+                        last["thoughtSignature"] = part["thoughtSignature"].clone();
+                    }
+                    _ => joined.push(part),
+                }
+            }
+            *parts = joined;
+        }
+        _ => {}
+    }
+    told
+}
+
+fn check(surface: Surface, answer: &Answer<'_>, naming: &Naming, closing: &Closing) {
+    let whole = surface.write_answer(answer, naming, closing);
+    let mut writer = surface.writer(naming.clone(), Layout::Events);
+    // Whatever keeps the line open changes nothing.
+    writer.keep_alive();
+    unfold(answer, &mut |event: Event<'_>| {
+        writer.event(event);
+        writer.keep_alive();
+    });
+    assert_eq!(writer.failure().is_some(), whole.is_err(), "{surface:?}: {answer:?}");
+    let Ok(whole) = whole else { return };
+    writer.close(closing);
+    let mut out = Vec::new();
+    writer.take(&mut out);
+    let whole: Value = serde_json::from_slice(&whole).expect("JSON");
+    // A failed generation has an end of its own in a stream.
+    if surface == Surface::OpenAiResponses && whole["status"] == "failed" {
+        let shown = turns::shown(surface, out);
+        let last = turns::events(surface, &shown).pop().expect("an event");
+        assert_eq!((&last["type"], &last["response"]), (&json!("response.failed"), &whole), "{answer:?}");
+        return;
+    }
+    let streamed = turns::gathered(surface, &turns::shown(surface, out));
+    assert_eq!(plainly(surface, streamed), plainly(surface, whole), "{surface:?}: {answer:?}");
+}
+
+#[test]
+fn a_streamed_answer_is_the_one_that_is_told_whole() {
+    let usage = Usage {
+        input_fresh: 100,
+        input_cache_read: Some(20),
+        input_cache_write: Some(7),
+        input_cache_write_1h: Some(3),
+        output_text: 11,
+        output_reasoning: Some(5),
+        service_tier: Some("priority".to_owned()),
+        ..Usage::default()
+    };
+    let closings = [
+        Closing::default(),
+        Closing {
+            usage: Some(usage),
+            latency: Millis(1234),
+            latchkey: Raw::parse("{\"route\":[]}").ok(),
+            ..Closing::default()
+        },
+    ];
+    let hidden = Naming { hide_reasoning: true, ..naming() };
+    let blank = Naming { omit_thoughts: true, ..naming() };
+    let ends = || {
+        ENDS.into_iter().flat_map(|kind| {
+            let stops = [None, Some(text("END"))].into_iter();
+            stops.flat_map(move |stop| {
+                WORDS.map(|word| EndReason { stop: stop.clone(), ..EndReason::new(kind, word.map(text)) })
+            })
+        })
+    };
+    for surface in SURFACES {
+        for (at, parts) in contents().into_iter().enumerate() {
+            // What ends it matters beside words, a refusal and a call.
+            let ends: Vec<EndReason<'_>> = if at < 6 { ends().collect() } else { ends().step_by(29).collect() };
+            for end in ends {
+                let answer = answer(parts.clone(), end);
+                check(surface, &answer, &naming(), &closings[1]);
+            }
+            let answer = answer(parts, EndReason::plain(EndKind::Stop));
+            check(surface, &answer, &blank, &closings[0]);
+            // The others show thoughts wherever there are any.
+            if surface.hides_reasoning(&Request::default()) {
+                check(surface, &answer, &hidden, &closings[0]);
+            }
+        }
+    }
+}
