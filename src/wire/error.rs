@@ -216,6 +216,41 @@ mod tests {
         from_status(status, message.to_owned(), code.map(str::to_owned))
     }
 
+    /// Sources: <https://platform.claude.com/docs/en/api/errors>, <https://cloud.google.com/apis/design/errors>.
+    #[test]
+    fn an_error_in_a_stream_has_the_status_that_its_word_stands_for() {
+        for (word, status) in [
+            ("invalid_request_error", 400),
+            ("INVALID_ARGUMENT", 400),
+            ("authentication_error", 401),
+            ("UNAUTHENTICATED", 401),
+            ("billing_error", 402),
+            ("permission_error", 403),
+            ("PERMISSION_DENIED", 403),
+            ("not_found_error", 404),
+            ("NOT_FOUND", 404),
+            ("request_too_large", 413),
+            ("rate_limit_error", 429),
+            ("RESOURCE_EXHAUSTED", 429),
+            ("api_error", 500),
+            ("INTERNAL", 500),
+            ("UNAVAILABLE", 503),
+            ("timeout_error", 504),
+            ("DEADLINE_EXCEEDED", 504),
+            ("overloaded_error", 529),
+            ("context_length_exceeded", 400),
+            ("image_parse_error", 400),
+            ("image_generation_failed", 502),
+            ("404", 404),
+            ("599", 599),
+            ("399", 502),
+            ("600", 502),
+            ("what", 502),
+        ] {
+            assert_eq!(status_of(word), status, "{word}");
+        }
+    }
+
     #[test]
     fn statuses_codes_and_words() {
         let cases = [

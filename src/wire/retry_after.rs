@@ -135,6 +135,11 @@ mod tests {
         assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), None);
         let reset = [("date", "Fri, 08 Aug 2025 15:40:00 GMT"), ("x-ratelimit-reset", "1754667660000")];
         assert_eq!(wait(&reset), Some(60_000));
+        let seconds = [reset[0], ("x-ratelimit-reset", "1754667660")];
+        assert_eq!(wait(&seconds), Some(60_000));
+        assert_eq!(wait(&[("x-ratelimit-reset", "30")]), Some(30_000));
+        assert_eq!(wait(&[("retry-after", "1d2h3m4s5ms")]), Some(((26 * 60 + 3) * 60 + 4) * 1000 + 5));
+        assert_eq!(wait(&[("retry-after", "2w")]), None);
     }
 
     #[test]

@@ -316,6 +316,77 @@ mod tests {
         assert_eq!(join(&said, &continuation, false), Joint::Skip(again.len()));
     }
 
+    /// The whole of what a caller reads, by the hub's own fold.
+    #[derive(Default)]
+    struct Folded(std::rc::Rc<std::cell::RefCell<crate::chat::Fold>>);
+
+    impl Sink for Folded {
+        fn event(&mut self, event: Event<'_>) {
+            self.0.borrow_mut().event(event);
+        }
+    }
+
+    impl StreamWriter for Folded {
+        fn take(&mut self, _: &mut Vec<u8>) {}
+        fn close(&mut self, _: &Closing) {}
+        fn fail(&mut self, _: &Failure, _: &Closing) {}
+        fn keep_alive(&mut self) {}
+    }
+
+    #[test]
+    fn calls_of_a_continuation_stand_behind_what_was_said() {
+        use crate::chat::{EndKind, EndReason, Fold, Part, Usage};
+        let text = Text::from_escaped;
+        let folded = std::rc::Rc::new(std::cell::RefCell::new(Fold::new()));
+        let mut said = Said::default();
+        let mut writer: Box<dyn StreamWriter> = Box::new(Folded(folded.clone()));
+        for event in [
+            Event::Start { id: text("1"), model: text("m"), created: None },
+            Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Reasoning },
+            Event::ReasoningDelta { choice: 0, block: 0, text: text("Hm.") },
+            Event::BlockEnd { choice: 0, block: 0 },
+            Event::BlockStart { choice: 0, block: 1, kind: BlockKind::Text },
+            Event::TextDelta { choice: 0, block: 1, text: text("I will look at ") },
+        ] {
+            said.note(&event);
+            writer.event(event);
+        }
+        assert!(said.can_continue());
+        let mut seam = Seam::new(writer, said);
+        let call = |block, id| Event::ToolCallStart { choice: 0, block, id: text(id), name: text("look") };
+        let arguments = |block, json| Event::ToolCallDelta { choice: 0, block, arguments: text(json) };
+        for event in [
+            Event::Start { id: text("2"), model: text("n"), created: None },
+            Event::BlockStart { choice: 0, block: 0, kind: BlockKind::Text },
+            Event::TextDelta { choice: 0, block: 0, text: text("look at both.") },
+            Event::BlockEnd { choice: 0, block: 0 },
+            call(1, "a"),
+            call(2, "b"),
+            arguments(2, "{\\\"b\\\":2}"),
+            arguments(1, "{\\\"a\\\":1}"),
+            Event::BlockEnd { choice: 0, block: 2 },
+            Event::BlockEnd { choice: 0, block: 1 },
+            Event::Usage(Usage { input_fresh: 5, ..Usage::default() }),
+            Event::End { choice: 0, reason: EndReason::plain(EndKind::ToolCalls) },
+        ] {
+            seam.event(event);
+        }
+        drop(seam);
+        let answer = folded.take().finish().expect("an answer");
+        let told: Vec<String> = answer.choices[0]
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Reasoning { text, .. } | Part::Text { text, .. } => text.decode().into_owned(),
+                Part::ToolCall { id, arguments, .. } => format!("{} {}", id.decode(), arguments.quoted().decode()),
+                part => format!("{part:?}"),
+            })
+            .collect();
+        assert_eq!(told, ["Hm.", "I will look at both.", "a {\"a\":1}", "b {\"b\":2}"]);
+        assert_eq!((answer.id.escaped(), answer.choices[0].end.kind), ("1", EndKind::ToolCalls));
+        assert_eq!(answer.usage.map(|usage| usage.input_fresh), Some(5));
+    }
+
     proptest! {
         #[test]
         fn an_overlap_of_any_length_joins_to_the_whole(text in "[a-z]{40,120}", cut in 20usize..40, back in 8usize..20) {

@@ -21,6 +21,8 @@ mod expect_ollama;
 mod expect_openai_chat;
 mod expect_openai_responses;
 mod expected;
+mod failures;
+mod fields;
 mod headroom;
 mod hosts;
 mod laws;

@@ -324,6 +324,43 @@ mod tests {
         assert_eq!(fault, None);
     }
 
+    /// Of every type that the format has, so that one between two others hides neither.
+    #[test]
+    fn headers_of_every_type_are_passed_by() {
+        let values: [&[u8]; 10] = [
+            &[0],
+            &[1],
+            &[2, 7],
+            &[3, 0, 7],
+            &[4, 0, 0, 0, 7],
+            &[5; 9],
+            &[6, 0, 2, 7, 7],
+            &[7, 0, 1, b'x'],
+            &[8; 9],
+            &[9; 17],
+        ];
+        let text = |name: &str, value: &str| {
+            let mut header = vec![u8::try_from(name.len()).expect("short")];
+            header.extend(name.as_bytes());
+            header.extend([7, 0, u8::try_from(value.len()).expect("short")]);
+            header.extend(value.as_bytes());
+            header
+        };
+        for value in values {
+            let mut bytes = text(":message-type", "event");
+            bytes.extend([1, b'n']);
+            bytes.extend(value);
+            bytes.extend(text(":event-type", "metadata"));
+            let read = Headers::read(&bytes).expect("headers");
+            assert_eq!(
+                (read.message_type, read.event_type),
+                (b"event".as_slice(), b"metadata".as_slice()),
+                "{value:?}"
+            );
+        }
+        assert!(Headers::read(&[1, b'n', 10, 0]).is_err(), "a type that is none");
+    }
+
     #[test]
     fn wrapped_events_are_unwrapped() {
         let (seen, fault) = read(&event("chunk", r#"{"bytes":"e30=","p":"abc"}"#), 1, true);
