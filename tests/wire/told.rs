@@ -170,9 +170,8 @@ fn check(surface: Surface, answer: &Answer<'_>, naming: &Naming, closing: &Closi
     assert_eq!(plainly(surface, streamed), plainly(surface, whole), "{surface:?}: {answer:?}");
 }
 
-#[test]
-fn a_streamed_answer_is_the_one_that_is_told_whole() {
-    let usage = Usage {
+fn usage() -> Usage {
+    Usage {
         input_fresh: 100,
         input_cache_read: Some(20),
         input_cache_write: Some(7),
@@ -181,11 +180,62 @@ fn a_streamed_answer_is_the_one_that_is_told_whole() {
         output_reasoning: Some(5),
         service_tier: Some("priority".to_owned()),
         ..Usage::default()
-    };
+    }
+}
+
+/// What includes what differs: Anthropic and Bedrock count cached input beside the rest, the others within it; thoughts
+/// stand beside the words in Gemini, and within the output elsewhere.
+#[test]
+fn tokens_are_counted_as_each_protocol_counts_them() {
+    let closing = Closing { usage: Some(usage()), ..Closing::default() };
+    let answer = answer(Vec::new(), EndReason::plain(EndKind::Stop));
+    for (surface, place, count) in [
+        (Surface::OpenAiChat, "/usage/prompt_tokens", 130),
+        (Surface::OpenAiChat, "/usage/completion_tokens", 16),
+        (Surface::OpenAiChat, "/usage/total_tokens", 146),
+        (Surface::OpenAiChat, "/usage/prompt_tokens_details/cached_tokens", 20),
+        (Surface::OpenAiChat, "/usage/completion_tokens_details/reasoning_tokens", 5),
+        (Surface::OpenAiResponses, "/usage/input_tokens", 130),
+        (Surface::OpenAiResponses, "/usage/output_tokens", 16),
+        (Surface::OpenAiResponses, "/usage/total_tokens", 146),
+        (Surface::OpenAiResponses, "/usage/input_tokens_details/cached_tokens", 20),
+        (Surface::OpenAiResponses, "/usage/output_tokens_details/reasoning_tokens", 5),
+        (Surface::Anthropic, "/usage/input_tokens", 100),
+        (Surface::Anthropic, "/usage/output_tokens", 16),
+        (Surface::Anthropic, "/usage/cache_read_input_tokens", 20),
+        (Surface::Anthropic, "/usage/cache_creation_input_tokens", 10),
+        (Surface::Anthropic, "/usage/cache_creation/ephemeral_5m_input_tokens", 7),
+        (Surface::Anthropic, "/usage/cache_creation/ephemeral_1h_input_tokens", 3),
+        (Surface::Gemini, "/usageMetadata/promptTokenCount", 130),
+        (Surface::Gemini, "/usageMetadata/cachedContentTokenCount", 20),
+        (Surface::Gemini, "/usageMetadata/candidatesTokenCount", 11),
+        (Surface::Gemini, "/usageMetadata/thoughtsTokenCount", 5),
+        (Surface::Gemini, "/usageMetadata/totalTokenCount", 146),
+        (Surface::Bedrock, "/usage/inputTokens", 100),
+        (Surface::Bedrock, "/usage/outputTokens", 16),
+        (Surface::Bedrock, "/usage/totalTokens", 146),
+        (Surface::Bedrock, "/usage/cacheReadInputTokens", 20),
+        (Surface::Bedrock, "/usage/cacheWriteInputTokens", 10),
+        (Surface::Bedrock, "/usage/cacheDetails/0/inputTokens", 7),
+        (Surface::Bedrock, "/usage/cacheDetails/1/inputTokens", 3),
+        (Surface::Cohere, "/usage/billed_units/input_tokens", 130),
+        (Surface::Cohere, "/usage/billed_units/output_tokens", 16),
+        (Surface::Cohere, "/usage/tokens/input_tokens", 130),
+        (Surface::Cohere, "/usage/tokens/output_tokens", 16),
+        (Surface::Cohere, "/usage/cached_tokens", 20),
+    ] {
+        let written = surface.write_answer(&answer, &naming(), &closing).expect("an answer");
+        let written: Value = serde_json::from_slice(&written).expect("JSON");
+        assert_eq!(written.pointer(place), Some(&json!(count)), "{surface:?}: {place} of {written}");
+    }
+}
+
+#[test]
+fn a_streamed_answer_is_the_one_that_is_told_whole() {
     let closings = [
         Closing::default(),
         Closing {
-            usage: Some(usage),
+            usage: Some(usage()),
             latency: Millis(1234),
             latchkey: Raw::parse("{\"route\":[]}").ok(),
             ..Closing::default()

@@ -46,6 +46,7 @@ fn message(text: &str) -> Value {
             "message_start" => {
                 assert!(message.is_null(), "one start");
                 message = event["message"].clone();
+                assert!(message["usage"]["input_tokens"].is_u64(), "SDKs count on it: {event}");
             }
             "content_block_start" => {
                 let content = message["content"].as_array_mut().expect("content");
