@@ -3,10 +3,11 @@
 // Every answer is that of a call of its own, made as if it had come from outside: same key, same budgets, a record each.
 
 import { discard, readBody } from "./read.mjs";
-import { ROOM } from "./room.mjs";
 
 /** Calls at once. The platform has six connections for a request, and keys and budgets need one now and then. */
 const AT_ONCE = 5;
+/** Bytes of bodies at once: each call has one of its own, several times over, in an isolate of 128 MB. */
+const ROOM = 32 * 1024 * 1024;
 const LINE_END = /\r\n|\n|\r/;
 const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/g;
 /** So many characters may be the beginning of a blank line. */
@@ -30,7 +31,6 @@ export async function compare(core, request, make) {
   request.signal.addEventListener("abort", () => stop.abort(), { once: true });
   const send = (index) =>
     make("/v1/chat/completions", { method: "POST", headers, body: core.compared(body, index), signal: stop.signal });
-  // Each has a body of its own.
   const atOnce = Math.max(1, Math.min(AT_ONCE, Math.floor(ROOM / body.byteLength)));
   return asked.stream ? streamed(asked.models, send, stop, atOnce) : collected(asked.models, send, atOnce);
 }

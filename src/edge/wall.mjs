@@ -34,22 +34,12 @@ export async function badKey(request, env, now) {
   return OUT / 1_000;
 }
 
-/** The answer for who has to wait. */
+/** The answer for who has to wait, in the shape that every SDK reads. */
 export function refusal(seconds) {
   const message = "Too many bad keys came from this address. Wait, and check the key.";
-  return refuse(429, { message, type: "rate_limit_error", code: "rate_limit_exceeded" }, seconds);
-}
-
-/** The answer for whom there is no room: see room.mjs. */
-export function noRoom() {
-  const message = "Too many large requests are under way here; try again in a moment.";
-  return refuse(503, { message, type: "server_error", code: "no_room" }, 1);
-}
-
-/** In the shape that every SDK reads. */
-function refuse(status, error, seconds) {
+  const error = { message, type: "rate_limit_error", param: null, code: "rate_limit_exceeded" };
   const headers = { "retry-after": String(seconds), "cache-control": "private, no-store", "access-control-allow-origin": "*" };
-  return Response.json({ error: { ...error, param: null } }, { status, headers });
+  return Response.json({ error }, { status: 429, headers });
 }
 
 function addressOf(request) {

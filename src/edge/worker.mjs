@@ -11,11 +11,10 @@ import { fetchMedia } from "./media.mjs";
 import { readOutside } from "./outside.mjs";
 import { BrokenOff, discard, fits, readBody, readUpTo } from "./read.mjs";
 import { relay } from "./realtime.mjs";
-import { wanted, withRoom } from "./room.mjs";
 import { LiveStream } from "./stream.mjs";
 import { playScript } from "./sandbox.mjs";
 import { exchange as exchangeToken } from "./token.mjs";
-import { badKey, keptOut, noRoom, refusal } from "./wall.mjs";
+import { badKey, keptOut, refusal } from "./wall.mjs";
 
 export * from "../../build/index.js";
 
@@ -67,15 +66,8 @@ export default {
       const isCall = CALLS.test(path);
       const isOld = isolate === undefined || !isolate.ready || isolate.configAt + CONFIG_AGE < Date.now();
       if (isOld) await setUp(request, env, ctx, isCall ? url.slice(start) : undefined);
-      if (isCall) {
-        const target = url.slice(start);
-        const isComparison = path === "/v1/compare" && method === "POST";
-        const serve = () => (isComparison ? comparison(request, env, ctx) : call(request, target, env, ctx));
-        const bytes = wanted(request, path);
-        // Of who has no key nothing long is kept.
-        if (bytes === 0 || !core.has_key(headOf(request, target))) return await serve();
-        return (await withRoom(bytes, serve)) ?? noRoom();
-      }
+      if (path === "/v1/compare" && method === "POST") return await comparison(request, env, ctx);
+      if (isCall) return await call(request, url.slice(start), env, ctx);
       const wait = path.startsWith("/admin") ? keptOut(request, Date.now()) : 0;
       if (wait > 0) return refusal(wait);
       const answer = await new RustWorker(ctx, env).fetch(request);
