@@ -11,6 +11,8 @@ const BOUNDARY = /(;\s*)?boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70})(?=[\s;]|$))/
 /** Fields that the core may want to know. */
 const TOLD = new Set(["model", "prompt", "n", "size", "quality", "stream", "response_format", "user"]);
 const CRLF2 = [13, 10, 13, 10];
+/** The most bytes of what stands before a part. */
+const LONGEST_HEAD = 4 * 1024;
 
 /**
  * Reads a form as far as it is kept. Gives what the core is told, as JSON, and how to make a body of it with another
@@ -76,18 +78,29 @@ function partsOf(bytes, separator) {
   while (at < bytes.length && bytes[at] === 13) {
     const head = find(bytes, CRLF2, at);
     if (head < 0) break;
-    const disposition = new TextDecoder().decode(bytes.subarray(at, head));
+    const told = head - at < LONGEST_HEAD ? named(new TextDecoder().decode(bytes.subarray(at, head))) : undefined;
+    if (told === undefined) return [];
     const start = head + CRLF2.length;
     const found = find(bytes, separator, start);
     const end = found < 0 ? bytes.length : found;
-    // Some clients write no quotes around names.
-    const [, quoted, bare] = /;\s*name=(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(disposition) ?? [];
-    const name = quoted ?? bare;
-    if (name === undefined || name.includes("\\")) return [];
-    parts.push({ name, isFile: /;\s*filename\*?=/i.test(disposition), start, end });
+    parts.push({ ...told, start, end });
     at = end + separator.length;
   }
   return at < bytes.length && bytes[at] !== 45 && bytes[at] !== 13 ? [] : parts;
+}
+
+/** What a part is called by its head, and whether it is a file; undefined where others may read that otherwise. */
+function named(head) {
+  const lines = head.split(/[\r\n]+/).filter((line) => line !== "");
+  const [disposition, other] = lines.filter((line) => /^content-disposition:/i.test(line));
+  const isFolded = lines.some((line) => /^\s/.test(line));
+  if (disposition === undefined || other !== undefined || isFolded) return undefined;
+  // Some clients write no quotes around names.
+  const told = [...disposition.matchAll(/;\s*([^\s;="]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/g)];
+  const parameters = told.map(([, key, quoted, bare]) => [key.toLowerCase(), quoted ?? bare]);
+  const [[key, name] = [], another] = parameters.filter(([key]) => key === "name" || key === "name*");
+  if (key !== "name" || another !== undefined || name.includes("\\")) return undefined;
+  return { name, isFile: parameters.some(([key]) => key === "filename" || key === "filename*") };
 }
 
 /** Where `pattern` first stands at or after `from`; -1 where it does not. Steps over what cannot be its end (Horspool). */

@@ -141,6 +141,18 @@ test("what a provider could read in another way is refused, or told as nothing",
   for (const hidden of [field('"mod\\el"', "dear"), field("*=utf-8''model", "dear").replace("name=", "name"), `--B \r\n${field("model", "dear").slice(5)}`]) {
     assert.equal(await told(`${allowed}${hidden}--B--\r\n`), "{}", hidden);
   }
+  const head = (lines) => `--B\r\n${lines.join("\r\n")}\r\n\r\ndear\r\n`;
+  const disposition = 'Content-Disposition: form-data; name="model"';
+  for (const lines of [
+    ['Content-Type: text/plain; name="x"', disposition],
+    [disposition, "X-A: b; filename=a"],
+  ]) {
+    assert.equal(await told(`${allowed}${head(lines)}--B--`), '{"model":"allowed","model":"dear"}', lines.join());
+  }
+  const unclear = ['; name="x"', "; name*=utf-8''x", '\r\n ; name="x"', "\nContent-Disposition: form-data; name=x"].map((more) => [disposition + more]);
+  for (const lines of [...unclear, [disposition, `X-A: ${"a".repeat(5_000)}`], ["X-A: b"]]) {
+    assert.equal(await told(`${allowed}${head(lines)}--B--`), "{}", lines.join().slice(0, 100));
+  }
   const other = allowed.replaceAll("--B", "--A") + "--A--\r\n" + field("model", "dear") + "--B--";
   for (const type of ["xboundary=A; boundary=B", "boundary=A; boundary=B"]) {
     assert.equal(await told(other, `multipart/form-data; ${type}`), "{}", type);
