@@ -58,6 +58,8 @@ pub(super) struct Attempt {
     pub(super) is_page: bool,
     /// The caller brought their own provider key.
     pub(super) own_key: bool,
+    /// It is a router, and the call names it: what the body says of routing is for it to read.
+    pub(super) routes_itself: bool,
     /// Its first token was refused, and another one got.
     pub(super) signed_in_anew: bool,
     /// Whether reasoning is withheld from the caller.
@@ -131,6 +133,8 @@ impl Gateway {
         }
         // By what this target is asked, which is not what the one before it was.
         let format = call.format_for(&upstream, &facts, &model);
+        let is_named = || call.is_passed_through() || self.names_router(&call.asked.model);
+        let routes_itself = upstream.quirks.routes_itself && is_named();
         call.attempt = Some(Attempt {
             target: [provider.as_str(), "/", model.as_str()].concat(),
             format,
@@ -153,6 +157,7 @@ impl Gateway {
             status: None,
             is_page: false,
             own_key: call.incoming.header("x-latchkey-provider-key").is_some(),
+            routes_itself,
             signed_in_anew: false,
             hide_reasoning: false,
             omit_thoughts: false,

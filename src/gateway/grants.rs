@@ -52,10 +52,10 @@ impl Gateway {
     /// itself.
     pub(super) fn permit_further(&self, call: &Call) -> Result<(), Failure> {
         let (Some(attempt), Some(grant)) = (&call.attempt, &call.grant) else { return Ok(()) };
-        if !attempt.upstream.quirks.routes_itself || !grant.restricts_models() {
+        if !attempt.routes_itself || !grant.restricts_models() {
             return Ok(());
         }
-        let mut further = further(&call.incoming.body).into_iter();
+        let mut further = further(&call.incoming.body)?.into_iter();
         let refused = further.find(|model| !self.permits(grant, &attempt.upstream.id, model, call.started));
         refused.map_or(Ok(()), |model| Err(Grant::model_refusal(&model)))
     }
@@ -65,15 +65,17 @@ impl Gateway {
 ///
 /// Sources: <https://openrouter.ai/docs/features/model-routing>, <https://openrouter.ai/docs/features/presets>,
 /// <https://vercel.com/docs/ai-gateway/models-and-providers/model-fallbacks>.
-fn further(body: &[u8]) -> Vec<String> {
+fn further(body: &[u8]) -> Result<Vec<String>, Failure> {
     let body: Raw<'_> = json::from_slice(body).unwrap_or_default();
     let options = body.member("providerOptions").and_then(|options| options.member("gateway")?.member("models"));
-    let lists = [body.member("models"), options].into_iter().flatten();
-    let mut models: Vec<String> =
-        lists.filter_map(|list| list.read().ok()).flat_map(|list: Vec<String>| list).collect();
+    let mut models: Vec<String> = Vec::new();
+    for list in [body.member("models"), options].into_iter().flatten().filter(|list| !list.is_null()) {
+        let unreadable = |_| Failure::bad_request("models", "`models` must be a list of strings.");
+        models.extend(list.read::<Vec<String>>().map_err(unreadable)?);
+    }
     let preset = body.member("preset").and_then(Raw::into_text);
     models.extend(preset.map(|preset| format!("@preset/{}", preset.decode())));
-    models
+    Ok(models)
 }
 
 impl Grants {

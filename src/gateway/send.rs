@@ -7,7 +7,7 @@ use crate::config::Deadlines;
 use crate::failure::{Failure, Kind};
 use crate::http::{Endpoint, Task};
 use crate::json;
-use crate::provider::{SANDBOX, Unsigned, percent_encoded};
+use crate::provider::{Quirks, SANDBOX, Unsigned, percent_encoded};
 use crate::sandbox;
 use crate::secret::Secret;
 use crate::units::{Millis, UnixMillis};
@@ -314,7 +314,15 @@ fn patched(
         target: &attempt.target,
     };
     let header = |name: &str| incoming.header(name);
-    let quirks = &attempt.upstream.quirks;
+    // A router that the gateway chose is told nothing of what the gateway has read.
+    let chosen;
+    let quirks = match attempt.upstream.quirks {
+        quirks if quirks.routes_itself && !attempt.routes_itself => {
+            chosen = Quirks { routes_itself: false, ..quirks };
+            &chosen
+        }
+        _ => &attempt.upstream.quirks,
+    };
     let body = surface.inline_links(&incoming.body, quirks, inlined);
     let patched = surface.patch_request(&body, &patch, quirks, &header, &mut attempt.adjusted)?;
     attempt.hide_reasoning = patched.hide_reasoning;

@@ -84,7 +84,7 @@ fn a_model_is_the_same_under_its_long_name() {
     let denied_models = vec!["gemini/gemini-2.5-pro".into()];
     let key = Key { denied_models, allowed_endpoints: vec!["*".into()], ..Key::default() };
     let mut world = World::with(key, None);
-    for model in ["gemini/gemini-2.5-pro", "gemini/models/gemini-2.5-pro"] {
+    for model in ["gemini/gemini-2.5-pro", "gemini/models/gemini-2.5-pro", "gemini/models/models/gemini-2.5-pro"] {
         let (status, told) = refused(world.chat(&asking(&json!({"model": model}))).1);
         assert_eq!((status, &told["error"]["code"]), (403, &json!("model_not_allowed")), "{model}");
         let passed = model.replace("gemini/", "");
@@ -117,6 +117,12 @@ fn a_router_is_told_of_no_models_that_the_key_may_not_use() {
         let step = World::with(key.clone(), None).post("/passthrough/openrouter/chat/completions", &passed).1;
         assert_eq!(refused(step).0, 403, "{further}");
     }
+    for unclear in [json!("anthropic/claude-opus-4"), json!(["anthropic/claude-opus-4", null])] {
+        let passed = asking(&json!({"models": unclear})).replace("openrouter/", "");
+        let step = World::with(key.clone(), None).post("/passthrough/openrouter/chat/completions", &passed).1;
+        let (status, body) = refused(step);
+        assert_eq!((status, &body["error"]["param"]), (400, &json!("models")), "{unclear}");
+    }
     let further = json!({"models": ["openai/gpt-4.1-mini"], "provider": {"sort": "price"}});
     let outbound = sent(World::with(key, None).chat(&asking(&further)).1);
     assert_eq!(parsed(&outbound.body)["models"], further["models"]);
@@ -124,11 +130,38 @@ fn a_router_is_told_of_no_models_that_the_key_may_not_use() {
     let priced = r#"{"version":1,"models":{"openrouter/openai/gpt-4o-mini":
         {"prices":[{"usd_per_mtok":{"input":0.15,"output":0.6}}]}}}"#;
     let mut strict = World::with(Key { budgets: vec![budget], ..Key::default() }, Some(priced));
-    for further in [json!({"models": ["openai/gpt-4.1-mini"]}), json!({"preset": "dear"})] {
+    for further in [
+        json!({"models": ["openai/gpt-4.1-mini"]}),
+        json!({"preset": "dear"}),
+        json!({"providerOptions": {"gateway": {"models": ["anthropic/claude-opus-4"]}}}),
+    ] {
         let (status, body) = refused(strict.chat(&asking(&further)).1);
         assert_eq!((status, &body["error"]["code"]), (400, &json!("cost_unbounded")), "{further}");
     }
     sent(strict.chat(&asking(&json!({"provider": {"sort": "price"}}))).1);
+}
+
+/// What the caller says of routing is the gateway's to read, unless the router itself is named.
+#[test]
+fn a_router_that_is_chosen_is_told_nothing_of_other_models() {
+    let allowed = ["openai/*", "openrouter/openai/*"].map(str::to_owned).to_vec();
+    let mut world = World::with(Key { allowed_models: allowed, ..Key::default() }, Some(r#"{"version":1}"#));
+    let body = json!({"model": "openai/gpt-4o", "models": ["openrouter/openai/gpt-4o"],
+        "provider": {"allow_fallbacks": true}});
+    let (id, mut step) = world.chat(&asking(&body));
+    let mut hosts = Vec::new();
+    loop {
+        if let Step::Wait(_) = step {
+            step = world.resume(id, Input::Waited);
+        }
+        let Step::Send(outbound) = step else { break };
+        hosts.push(outbound.url.split('/').nth(2).unwrap_or_default().to_owned());
+        let sent = parsed(&outbound.body);
+        assert!(sent.get("models").is_none() && sent.get("provider").is_none(), "{sent}");
+        step = world.refuse(id, 500, &[], "oops");
+    }
+    hosts.dedup();
+    assert_eq!(hosts, ["api.openai.com", "openrouter.ai"]);
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct Caps {
     pub(super) unbounded: Option<&'static str>,
 }
 
+const CHOICE: &str = "a choice of models by the provider";
+
 /// Members of a request that name what has no bound. Deeper down the same names are a caller's own.
 const UNBOUNDED: &[(&str, &str)] = &[
     ("previous_response_id", "a stored answer"),
@@ -30,8 +32,8 @@ const UNBOUNDED: &[(&str, &str)] = &[
     ("plugins", "a tool that the provider runs"),
     ("mcp_servers", "a tool that the provider runs"),
     // Only what goes to a router has these.
-    ("models", "a choice of models by the provider"),
-    ("preset", "a choice of models by the provider"),
+    ("models", CHOICE),
+    ("preset", CHOICE),
 ];
 
 impl Caps {
@@ -66,6 +68,12 @@ impl Caps {
             }
             // Of Responses, which only has a provider sum up in it; as an object it may just forget.
             "context_management" => caps.names("a summary by the provider", cursor, |kind| kind == Kind::Array),
+            // Of Vercel's router.
+            "providerOptions" => {
+                let models = cursor.value()?.member("gateway").and_then(|gateway| gateway.member("models"));
+                caps.unbounded = caps.unbounded.or(models.map(|_| CHOICE));
+                Ok(())
+            }
             // As text it is one.
             "prompt" => caps.names("a stored prompt", cursor, |kind| kind == Kind::Object),
             name => match UNBOUNDED.iter().find(|(known, _)| *known == name) {

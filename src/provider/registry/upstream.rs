@@ -211,7 +211,7 @@ impl Upstream {
     #[must_use]
     pub fn bare<'m>(&self, model: &'m str) -> &'m str {
         match self.format {
-            Format::Gemini => model.strip_prefix("models/").unwrap_or(model),
+            Format::Gemini => model.trim_start_matches("models/"),
             _ => model,
         }
     }
