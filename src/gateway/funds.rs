@@ -266,6 +266,8 @@ impl Gateway {
         if call.funds.hold.is_none() || call.funds.most.cost == NanoUsd::ZERO || !(took_it || given_up) {
             return;
         }
+        // Nobody has counted how long it is.
+        call.funds.strict |= failure.kind == Kind::TooLarge;
         let usage = estimate_used(call.incoming.body.len() as u64, 0);
         self.pay_besides(call, failure, &usage, CameTo::Nothing, now);
     }
@@ -358,7 +360,7 @@ impl Gateway {
             return (Some(cap), false);
         };
         // Plenty is left nearly always, which takes no long division to see.
-        if share / rate >= i64::from(cap) {
+        if share / (rate / 500_000 + 1) >= i64::from(cap) {
             return (Some(cap), false);
         }
         // Half of the share is for the prompt.
@@ -426,7 +428,8 @@ fn most(call: &mut Call, grant: &Grant, draws: &Draws, asks: &Asks<'_>) -> Resul
                 answers: task != Some(Task::Embeddings),
                 strict: is_strict,
                 price,
-                model_max: model_max.filter(|_| !is_strict),
+                // A caller cannot cap a compaction, and so the model's own cap has to do.
+                model_max: model_max.filter(|_| !is_strict || task == Some(Task::Compaction)),
                 context: attempt.facts.context,
                 tiered: attempt.upstream.priority || asks.tier,
             };

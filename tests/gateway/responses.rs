@@ -1,6 +1,8 @@
 //! Callers who speak OpenAI Responses, to upstreams of every format.
 
+use latchkey::budget::{Budget, Scope};
 use latchkey::gateway::Input;
+use latchkey::units::NanoUsd;
 use serde_json::{Value, json};
 
 use crate::world::{World, header, json as read, refused, sent};
@@ -141,6 +143,16 @@ fn a_conversation_is_made_shorter_by_providers_that_can() {
         (record.endpoint, record.state, record.cost_nano),
         ("responses/compact", "settled_actual", Some(36_000))
     );
+
+    let budget =
+        Budget { id: "bud".into(), scope: Scope::key("*"), limit: NanoUsd(2 * NanoUsd::DOLLAR.0), ..Budget::default() };
+    let key = latchkey::keys::Key { budgets: vec![budget], ..latchkey::keys::Key::default() };
+    let mut strict = World::with(key, Some(document));
+    let outbound = sent(strict.post("/v1/responses/compact", &hello("openai/gpt-5", r#","max_output_tokens":5"#)).1);
+    assert_eq!(read(&outbound.body), json!({"model": "gpt-5", "input": "Hi"}), "nor a cap: the model's own bounds it");
+    strict.report();
+    let held = strict.ledger.as_mut().and_then(|ledger| ledger.standing("bud/key_test", strict.now));
+    assert!(held.is_some_and(|it| it.leased >= 128_000 * 8_000), "{held:?}");
 
     let (status, body) = refused(world.post("/v1/responses/compact", &hello("anthropic/claude-sonnet-4-5", "")).1);
     assert_eq!((status, &body["error"]["code"]), (404, &json!("endpoint_not_available")), "{body}");

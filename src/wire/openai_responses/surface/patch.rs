@@ -89,7 +89,12 @@ pub fn patch_request(
 pub fn compacting(outgoing: Outgoing) -> Result<Outgoing, Failure> {
     let mut edits = Edits::of(&outgoing.body);
     let members = Cursor::new(&outgoing.body)?.spans()?;
-    edits.object(0, &members, |member| matches!(&*member.key, "store" | "include" | "stream"), &[]);
+    edits.object(
+        0,
+        &members,
+        |member| matches!(&*member.key, "store" | "include" | "stream" | "max_output_tokens"),
+        &[],
+    );
     Ok(Outgoing { path: format!("{PATH}/compact"), body: edits.apply().into_owned(), ..outgoing })
 }
 
