@@ -257,7 +257,8 @@ fn results_that_come_backwards_are_found_as_fast() {
         assert!(results.all(is_own), "each stands where it came");
         elapsed
     };
-    let (few, many) = (talk(3_000), talk(24_000));
+    let quickest = |count| (0..3).map(|_| talk(count)).min().expect("three");
+    let (few, many) = (quickest(3_000), quickest(24_000));
     assert!(many < few * 24, "{many:?} and {few:?}");
 }
 
