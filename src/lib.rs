@@ -1,8 +1,8 @@
 //! Latchkey: one key, one OpenAI-compatible endpoint, every model, at the edge.
 //!
-//! A Worker takes an OpenAI-shaped request, finds what its key may do, picks a provider, translates the request into
-//! that provider's own protocol and streams one normalized answer back, with exact usage and cost. This page is the
-//! map; the README is the manual.
+//! A Worker takes a request in OpenAI's, Anthropic's, Gemini's, Bedrock's or Cohere's words, finds what its key may do,
+//! picks a provider, translates the request into that provider's own protocol and streams the answer back in the caller's,
+//! with exact usage and cost. This page is the map; the README is the manual.
 //!
 //! # Map
 //! From the ground up, in six levels: what knows of no model yet, the hub, what a call is made of, its path, its

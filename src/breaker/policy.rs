@@ -6,7 +6,7 @@ use crate::units::Millis;
 /// When a target is blocked and for how long: the section `health` of the configuration document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Policy {
-    /// Without it nothing is counted, reported or blocked, and kill switches do not work.
+    /// Without it nothing is counted, reported or blocked but by kill switches.
     pub enabled: bool,
     /// So many failures in a row block a target. 3.
     pub failures_in_a_row: u32,

@@ -69,7 +69,7 @@
 //!     "hedge": {"after_ms": 3000, "own_p95": true, "percent": 10},
 //!     "throughput": {"tokens_per_second": 5, "within_ms": 2000}
 //!   },
-//!   "fallbacks": {"cave/llama-5": ["anthropic/claude-sonnet-4-5"]}
+//!   "fallbacks": {"cave/llama-5": ["anthropic/claude-sonnet-4-6"]}
 //! }"#;
 //! let config = latchkey::config::read(document).expect("no faults");
 //! let mut limits = latchkey::config::Limits::default();
