@@ -126,19 +126,19 @@ pub static LOSSES: &[Loss] = &[
         "The answer would not rest on a search.",
     ),
     harmful("image_url", ALL, "The model would not see the picture."),
-    harmful("input_audio", &[OpenAiChat, Gemini, Bedrock], "The model would not hear the sound."),
+    harmful("input_audio", &[OpenAiChat, Gemini, Bedrock, WorkersAi], "The model would not hear the sound."),
     harmful("video_url", &[OpenAiChat, Gemini, Bedrock], "The model would not see the video."),
     harmful(
         "file",
-        &[OpenAiChat, OpenAiResponses, Anthropic, Gemini, Bedrock],
+        &[OpenAiChat, OpenAiResponses, Anthropic, Gemini, Bedrock, WorkersAi],
         "The model would not read the document.",
     ),
     harmless(
         "detail",
-        &[OpenAiChat, OpenAiResponses, Gemini, Cohere],
+        &[OpenAiChat, OpenAiResponses, Gemini, Cohere, WorkersAi],
         "Pictures are read at the provider's usual resolution.",
     ),
-    harmless("name", &[OpenAiChat], "Speakers of one role are not told apart."),
+    harmless("name", &[OpenAiChat, WorkersAi], "Speakers of one role are not told apart."),
 ];
 
 /// Members of a request that are said to the gateway and not to a model: OpenRouter's words for routing, and for the

@@ -93,10 +93,6 @@ fn every_parameter_is_written_or_listed_or_refused() {
     for format in Format::ALL.iter().copied() {
         for row in LOSSES {
             let Some(asked) = asking(row.parameter) else { continue };
-            // Which parts they take, models of Workers AI say of themselves: others answer 400.
-            if format == Format::WorkersAi && matches!(row.parameter, "input_audio" | "file" | "detail" | "name") {
-                continue;
-            }
             if let Err(why) = check(format, row.parameter, &asked) {
                 wrong.push(format!("`{}` over {}: {why}", row.parameter, format.as_str()));
             }
