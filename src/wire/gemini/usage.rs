@@ -102,6 +102,17 @@ mod tests {
     }
 
     #[test]
+    fn what_tools_put_into_a_prompt_is_input_of_its_own_kind() {
+        let usage = read(
+            r#"{"promptTokenCount":20,"toolUsePromptTokenCount":90,"candidatesTokenCount":5,
+                "promptTokensDetails":[{"modality":"TEXT","tokenCount":20}],
+                "toolUsePromptTokensDetails":[{"modality":"TEXT","tokenCount":50},{"modality":"IMAGE","tokenCount":40}]}"#,
+        )
+        .expect("counts");
+        assert_eq!((usage.input_fresh, usage.input_image, usage.prompt_tokens()), (70, Some(40), 110));
+    }
+
+    #[test]
     fn what_is_not_said_follows_from_the_total_or_stays_unknown() {
         assert_eq!(
             read(r#"{"promptTokenCount":8,"totalTokenCount":33,"thoughtsTokenCount":17}"#).unwrap().output_text,

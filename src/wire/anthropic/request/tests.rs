@@ -501,6 +501,10 @@ fn the_protocols_own_fields_go_through() {
         json!([{"type": "bash_20250124", "name": "bash"},
         {"type": "web_search_20250305", "name": "web_search", "max_uses": 1, "user_location": {"type": "approximate", "city": "Ulm"}}])
     );
+    let twice = hello(json!({"output_config": {"effort": "high"}, "reasoning_effort": "low"}));
+    let sent = write(OPUS_5, &twice).unwrap().outgoing.body;
+    let told = String::from_utf8(sent).expect("text").matches("\"effort\"").count();
+    assert_eq!(told, 1, "what the caller says in the protocol's own words goes first");
     let foreign = hello(json!({"tools": [{"type": "custom", "custom": {"name": "c"}}]}));
     assert_eq!(refused(OPUS_5, &foreign), (Kind::Unsupported, "tools.0".to_owned()));
 }
