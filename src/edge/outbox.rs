@@ -1,8 +1,9 @@
 //! What the ledger object keeps until the database has it: batches of records, and events.
 //!
 //! The database takes a batch in one statement. What it refuses while it answers otherwise must not hold up the rest: a
-//! batch is refused once more, and then cut in halves until a single record is left that it does not take. That one steps aside and is tried again ever
-//! more rarely, at last once an hour; nothing is given up. The log tells it, and an event, which the database has to take.
+//! batch that it refuses twice is cut in halves until a single record is left that it does not take. That one steps aside
+//! and is tried again ever more rarely, at last once an hour; nothing is given up. The log tells it, and an event, which the
+//! database has to take.
 
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Error, Result, SqlStorage, SqlStorageValue, State, console_error};

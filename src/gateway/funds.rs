@@ -266,7 +266,7 @@ impl Gateway {
         if call.funds.hold.is_none() || call.funds.most.cost == NanoUsd::ZERO || !(took_it || given_up) {
             return;
         }
-        // Nobody has counted how long it is.
+        // How long it is, nobody counted: it is charged its worst case, as under a strict budget.
         call.funds.strict |= failure.kind == Kind::TooLarge;
         let usage = estimate_used(call.incoming.body.len() as u64, 0);
         self.pay_besides(call, failure, &usage, CameTo::Nothing, now);

@@ -81,8 +81,8 @@ pub fn patch_request(
     Ok(Patched { outgoing, hide_reasoning: false })
 }
 
-/// Has a request that was put right make its conversation shorter. Nothing is kept of it, and what would say so of an
-/// answer is not known there: <https://platform.openai.com/docs/api-reference/responses/compact>.
+/// Has a request that was put right make its conversation shorter: at an endpoint that keeps nothing, and knows neither what
+/// says so of an answer nor a cap of its output. <https://platform.openai.com/docs/api-reference/responses/compact>.
 ///
 /// # Errors
 /// Where the body is no JSON object.
