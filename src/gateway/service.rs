@@ -107,6 +107,15 @@ pub(super) fn used(service: Service, told: Option<Usage>, sizes: &Sizes, price: 
     let told = told.filter(Usage::is_credible);
     let counts_tokens = told.as_ref().is_some_and(|usage| usage.total_tokens() > 0);
     let mut usage = told.unwrap_or_default();
+    // What is made is not text, also where the provider does not tell it apart (`openai.audio-stream.bd240f3089`).
+    let made = match service {
+        Service::Speech => Some(&mut usage.output_audio),
+        Service::ImageGeneration | Service::ImageEdit => Some(&mut usage.output_image),
+        _ => None,
+    };
+    if let Some(made) = made.filter(|made| made.is_none()) {
+        *made = Some(std::mem::take(&mut usage.output_text)).filter(|tokens| *tokens > 0);
+    }
     let by_token = counts_tokens && price.is_some_and(|price| !price.rates.is_empty());
     let is_media = !matches!(service, Service::Rerank | Service::Moderation);
     if usage.counted.is_none() && !(by_token && is_media) {

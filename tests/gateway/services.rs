@@ -117,6 +117,13 @@ fn images_are_paid_by_the_token_by_the_image_or_as_stated() {
     let record = world.only_record();
     assert_eq!((record.output_image, record.cost_nano), (1_000, Some(40_050_000)));
 
+    // The events of a stream leave out which tokens are of images: <https://platform.openai.com/docs/api-reference/images-streaming>.
+    let (id, _) = world.post("/v1/images/generations", &ask("openai/gpt-image-1"));
+    let untold = r#"{"created":1,"data":[{"b64_json":"AA"}],"usage":{"total_tokens":1010,"input_tokens":10,"output_tokens":1000,"input_tokens_details":{"text_tokens":10,"image_tokens":0}}}"#;
+    world.answer(id, 200, &[], untold);
+    let record = world.only_record();
+    assert_eq!((record.output_image, record.output_text, record.cost_nano), (1_000, 0, Some(40_050_000)));
+
     let (id, _) = world.post("/v1/images/generations", &ask("xai/grok-imagine-image"));
     world.answer(id, 200, &[], r#"{"data":[{"url":"https://a/1"},{"url":"https://a/2"}]}"#);
     let record = world.only_record();
