@@ -1,8 +1,8 @@
 //! Endpoints beside conversation, each with two providers or more, whose answers were recorded: the gateway asks where
 //! they were recorded, and callers of one endpoint read one shape.
 //!
-//! Of some nobody has published a recording under a licence: a second provider's translation of speech, images that are
-//! changed by a form, and talks. `services.rs` and `talks.rs` play those.
+//! Of some nobody has published a recording under a licence: a second provider's translation of speech, and talks.
+//! `services.rs` and `talks.rs` play those.
 
 use base64::Engine as _;
 use latchkey::gateway::{Input, Step};
@@ -53,7 +53,7 @@ fn play(path: &str, model: &str, ask: Value, id: &str) -> (Response, Record) {
     if !path.contains(':') {
         ask["model"] = json!(model);
     }
-    let is_form = path.contains("/audio/tr");
+    let is_form = path.contains("/audio/tr") || recording.request.is_array();
     let (call, step) = if is_form {
         world.form(path, &ask.to_string(), &[("content-type", "multipart/form-data; boundary=x")])
     } else {
@@ -109,6 +109,7 @@ fn legacy_completions() {
 fn moderation() {
     for (model, id, category) in [
         ("openai/omni-moderation-latest", "openai.moderations.9e9844583b", "harassment"),
+        ("openai/omni-moderation-latest", "openai.moderations.4096aa71f0", "violence/graphic"),
         ("mistral/mistral-moderation-2603", "mistral.moderations.195c7062fd", "selfharm"),
     ] {
         let ask = json!({"input": recording(id).request["input"]});
@@ -153,11 +154,17 @@ fn images() {
 #[test]
 fn image_edits() {
     for (model, id, member, cost) in [
+        // By a form: 45 tokens of text at $5 a million, 194 of an image at $10 and 4,160 of another at $40; then twice that.
+        ("openai/gpt-image-1", "openai.images.c1242759a4", "b64_json", 225_000 + 1_940_000 + 166_400_000),
+        ("openai/gpt-image-1", "openai.images.0ea6a0875c", "b64_json", 2 * (225_000 + 1_940_000 + 166_400_000)),
         // 27 tokens of text at $5 a million and 194 of images at $8; 143 of text at $10 and 272 of images at $32.
         ("openai/gpt-image-1.5", "openai.images.0c7acdd26b", "b64_json", 135_000 + 1_552_000 + 1_430_000 + 8_704_000),
         ("xai/grok-imagine-image-quality", "xai.images.d00189d7d9", "url", 70_000_000),
     ] {
-        let ask = recording(id).request;
+        let ask = match recording(id).request {
+            Value::Array(_) => json!({"prompt": "A big cat", "size": "1024x1024", "file": "848000"}),
+            ask => ask,
+        };
         let (response, record) = play("/v1/images/edits", model, ask, id);
         let answer = read(&response.body);
         assert!(answer["data"][0][member].as_str().is_some_and(|image| !image.is_empty()), "{id}: {answer}");
@@ -188,19 +195,38 @@ fn speech() {
             assert!(response.body.starts_with(b"ID3"), "{id}");
             continue;
         }
-        let mut world = world();
-        let mut ask = ask;
-        ask["model"] = json!(model);
-        let (call, step) = world.post("/v1/audio/speech", &ask.to_string());
-        assert!(sent(step).url.ends_with("/v1/audio/speech"));
-        let opened = world.resume(call, Input::Headers(200, &[("content-type", &recording.content_type)]));
-        assert!(matches!(opened, Step::Hold), "{opened:?}");
-        let step = world.resume(call, Input::Chunk(&recording.body));
-        let Step::Commit { head, relay: true } = step else { panic!("{step:?}") };
-        assert_eq!(head.body, recording.body, "as it came");
-        assert!(matches!(world.resume(call, Input::End), Step::Finish(_)));
-        assert_eq!(world.only_record().endpoint, "audio/speech");
+        let record = pass("/v1/audio/speech", model, ask, id);
+        assert_eq!(record.endpoint, "audio/speech");
     }
+}
+
+/// What comes in events says what it used, and is sound all of it: 10 tokens of text at $0.60 a million, and 93 at $12.
+#[test]
+fn speech_in_events_is_paid_by_the_token() {
+    let id = "openai.audio-stream.bd240f3089";
+    let record = pass("/v1/audio/speech", "openai/gpt-4o-mini-tts", recording(id).request, id);
+    assert_eq!((record.input_fresh, record.output_audio, record.output_text), (10, 93, 0));
+    assert_eq!((record.cost_nano, record.state), (Some(6_000 + 1_116_000), "settled_actual"));
+}
+
+/// Asks `model` and gets the recording as a body that passes as it comes; gives the record.
+fn pass(path: &str, model: &str, ask: Value, id: &str) -> Record {
+    let recording = recording(id);
+    let mut world = world();
+    let mut ask = ask;
+    ask["model"] = json!(model);
+    let (call, step) = match path.contains("/audio/tr") {
+        true => world.form(path, &ask.to_string(), &[("content-type", "multipart/form-data; boundary=x")]),
+        false => world.post(path, &ask.to_string()),
+    };
+    assert!(sent(step).url.ends_with(&recording.endpoint), "{id}");
+    let opened = world.resume(call, Input::Headers(200, &[("content-type", &recording.content_type)]));
+    assert!(matches!(opened, Step::Hold), "{opened:?}");
+    let step = world.resume(call, Input::Chunk(&recording.body));
+    let Step::Commit { head, relay: true } = step else { panic!("{step:?}") };
+    assert_eq!(head.body, recording.body, "as it came");
+    assert!(matches!(world.resume(call, Input::End), Step::Finish(_)));
+    world.only_record()
 }
 
 #[test]
@@ -215,6 +241,39 @@ fn transcription() {
         assert!(read(&response.body)["text"].as_str().is_some_and(|text| text.contains(words)), "{id}");
         assert_eq!(record.endpoint, "audio/transcriptions", "{id}");
     }
+}
+
+/// However a transcript is written, it comes as it is, and is paid for what it says of itself where it says it.
+#[test]
+fn transcripts_in_every_form() {
+    let path = "/v1/audio/transcriptions";
+    for (model, id, cost) in [
+        // 17 tokens of sound at $1.25 a million and 10 of text at $5; 64 at $2.50 and 225 at $10.
+        ("openai/gpt-4o-mini-transcribe", "openai.audio-stream.12b871d5f8", 21_250 + 50_000),
+        ("openai/gpt-4o-transcribe-diarize", "openai.audio-stream.3d30ed1aa7", 160_000 + 2_250_000),
+    ] {
+        let record = pass(path, model, json!({"stream": "true", "file": "24000"}), id);
+        assert_eq!((record.cost_nano, record.state), (Some(cost), "settled_actual"), "{id}");
+    }
+    let ask = json!({"response_format": "diarized_json", "file": "24000"});
+    let (response, record) = play(path, "openai/gpt-4o-transcribe-diarize", ask, "openai.audio.033495ef72");
+    assert_eq!(read(&response.body)["segments"][1]["speaker"], json!("B"));
+    assert_eq!(record.cost_nano, Some(160_000 + 2_240_000), "one token less");
+    let ask = json!({"response_format": "srt", "file": "24000"});
+    let (response, record) = play(path, "openai/whisper-1", ask, "openai.audio.6b9f2abeb5");
+    assert!(response.body.starts_with(b"1\n00:00:00,000 --> 00:00:02,000\nHello, world!"));
+    assert_eq!(record.state, "settled_estimate", "subtitles do not say how long the sound was");
+}
+
+#[test]
+fn compaction() {
+    let id = "openai.compact.1fe4ead2d3";
+    let (response, record) = play("/v1/responses/compact", "openai/gpt-4o-mini", recording(id).request, id);
+    let answer = read(&response.body);
+    assert_eq!(answer["object"], json!("response.compaction"));
+    assert_eq!(answer["output"][1]["type"], json!("compaction"));
+    // 1,027 tokens at $0.15 a million and 449 at $0.60.
+    assert_eq!(record.cost_nano, Some(154_050 + 269_400));
 }
 
 #[test]

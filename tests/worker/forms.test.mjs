@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { readForm } from "../../src/edge/form.mjs";
+import { recordings } from "./recordings.mjs";
 
 const encode = (text) => new TextEncoder().encode(text);
 /** Pieces that could be taken for a boundary, or for the end of a head. */
@@ -100,6 +101,25 @@ test("a form is told alike however it comes, and sent with another model in it",
         assert.equal(new TextDecoder().decode(sent), expected, `seed ${seed}`);
       }
     }
+  }
+});
+
+/** OpenAI's SDK for .NET writes a boundary with signs in quotes, names without, and a file's name twice. */
+test("a form that an official SDK sent is told, and goes on with another model in it", async () => {
+  const sent = recordings("openai").filter(({ request }) => Array.isArray(request.body));
+  assert.ok(sent.length >= 2, "the forms are there");
+  for (const { id, request: { headers, body } } of sent) {
+    const files = body.filter((line) => line.startsWith("b64:"));
+    const bytes = Buffer.concat(body.map((line) => (line.startsWith("b64:") ? Buffer.from(line.slice(4), "base64") : encode(line))));
+    const asked = new Request("http://gateway", { method: "POST", headers, body: bytes });
+    const form = await readForm(asked);
+    const told = JSON.parse(new TextDecoder().decode(form.told));
+    const length = files.reduce((sum, line) => sum + Buffer.from(line.slice(4), "base64").length, 0);
+    assert.equal(told.file, String(length), id);
+    const model = body.find((line) => /^(gpt|whisper)-/.test(line));
+    assert.equal(told.model, model, id);
+    const expected = Buffer.from(bytes.toString("latin1").replace(`\r\n\r\n${model}`, "\r\n\r\nanother-model"), "latin1");
+    assert.deepEqual(Buffer.from(await read(form.body(encode("another-model")))), expected, id);
   }
 });
 
