@@ -1,6 +1,8 @@
 // Talks: two sockets, and what goes between them. Events that say what was used are told to the core, which says when a
 // talk has to end.
 
+/** What events hold that say what was used, or by whom what is heard is written down. */
+const TO_PAY = /"usage"|transcription"/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 /** The limits of this gateway, in the words of RFC 6455. */
@@ -22,7 +24,7 @@ export function relay(core, live, far, settle) {
   near.addEventListener("message", ({ data }) => void talk.metering.then(() => talk.pass(far, data)));
   far.addEventListener("message", ({ data }) => {
     talk.pass(near, data);
-    if (typeof data === "string" && data.includes('"usage"')) talk.meter(data);
+    if (typeof data === "string" && TO_PAY.test(data)) talk.meter(data);
   });
   near.addEventListener("close", ({ code, reason }) => talk.close(far, code, reason, () => core.gone(live.call, Date.now())));
   far.addEventListener("close", ({ code, reason }) => talk.close(near, code, reason, () => core.end(live.call, Date.now())));

@@ -87,6 +87,11 @@ impl Funds {
         (self.tries, self.since, self.queued) = (0, None, None);
     }
 
+    /// What is held is paid for something that counts as no request.
+    pub(super) fn count_no_request(&mut self) {
+        self.most.requests = 0;
+    }
+
     /// What a turn cost that nothing was held for.
     pub(super) fn add_turn(&mut self, charged: NanoUsd) {
         self.paid = Some(self.paid.unwrap_or_default() + charged);

@@ -2,14 +2,18 @@
 //! in here. Each turn is paid when it ends, and what the next one may take is held before it begins: where that cannot
 //! be had any longer, the talk is over.
 
+use std::mem::{replace, swap};
+use std::rc::Rc;
+
 use crate::budget::{Amounts, Estimate};
 use crate::chat::{Counted, Unit, Usage};
 use crate::failure::{Failure, Kind};
 use crate::http::{Response, no_store};
 use crate::keys::Grant;
+use crate::observe::Record;
 use crate::provider::{Bucket, Price, Quirks};
 use crate::units::{Millis, NanoUsd, UnixMillis};
-use crate::wire::service::read_event;
+use crate::wire::service::{TalkEvent, read_event};
 
 use super::call::{Call, Stage};
 use super::funds::Asks;
@@ -31,6 +35,38 @@ pub(super) const LONGEST_TURN: Millis = Millis(3_600_000);
 #[derive(Debug, Default)]
 pub(super) struct Talk {
     usage: Option<Usage>,
+    transcripts: Transcripts,
+}
+
+/// What was written down of what was heard: another model does that, at its own price, and has a row of its own.
+#[derive(Debug, Default)]
+struct Transcripts {
+    /// Empty until the provider names it.
+    model: String,
+    price: Option<Rc<Price>>,
+    usage: Option<Usage>,
+    paid: Option<NanoUsd>,
+    at_ceiling: bool,
+}
+
+/// Makes the call one of the model that writes down what is heard; a second time, one of the model that talks.
+fn take_turns(call: &mut Call) {
+    let (Some(talk), Some(attempt)) = (&mut call.talk, &mut call.attempt) else { return };
+    let Talk { usage, transcripts } = talk.as_mut();
+    swap(&mut attempt.model, &mut transcripts.model);
+    swap(&mut attempt.price, &mut transcripts.price);
+    swap(usage, &mut transcripts.usage);
+    swap(&mut call.funds.paid, &mut transcripts.paid);
+    swap(&mut call.funds.at_ceiling, &mut transcripts.at_ceiling);
+}
+
+impl Talk {
+    fn add(&mut self, usage: Usage) {
+        self.usage = Some(match self.usage.take() {
+            Some(sum) => sum.plus(&usage),
+            None => usage,
+        });
+    }
 }
 
 impl Gateway {
@@ -68,9 +104,16 @@ impl Gateway {
         match input {
             Input::Chunk(event) => {
                 let quirks = call.attempt.as_ref().map_or(Quirks::COMPATIBLE, |attempt| attempt.upstream.quirks);
-                let Some(usage) = read_event(event, &quirks) else {
-                    call.stage = Stage::Talking;
-                    return Step::Hold;
+                let usage = match read_event(event, &quirks) {
+                    Some(TalkEvent::Turn(usage)) => usage,
+                    Some(TalkEvent::Transcript(usage)) => return self.pay_transcript(call, usage, now),
+                    told => {
+                        if let Some(TalkEvent::Transcriber(model)) = told {
+                            self.note_transcriber(call, model, now);
+                        }
+                        call.stage = Stage::Talking;
+                        return Step::Hold;
+                    }
                 };
                 call.first_token.get_or_insert(now);
                 let usage = match usage.is_credible() {
@@ -118,6 +161,54 @@ impl Gateway {
         }
     }
 
+    /// Who writes down what is heard may change within a talk.
+    fn note_transcriber(&mut self, call: &mut Call, model: String, now: UnixMillis) {
+        let provider = call.attempt.as_ref().map(|attempt| attempt.upstream.id.clone()).unwrap_or_default();
+        if call.talk.as_ref().is_none_or(|talk| talk.transcripts.model == model) {
+            return;
+        }
+        self.record_transcripts(call, now);
+        let price = self.setup.registry.price(&provider, &model, now);
+        if let Some(talk) = &mut call.talk {
+            talk.transcripts = Transcripts { model, price, ..Transcripts::default() };
+        }
+    }
+
+    /// Pays what it took to write something down, and holds the turn under way anew: that is no request.
+    fn pay_transcript(&mut self, call: &mut Call, usage: Usage, now: UnixMillis) -> Step {
+        take_turns(call);
+        let fixed_paid = replace(&mut call.funds.fixed_paid, true);
+        let credible = usage.is_credible();
+        // At an unknown price only a strict budget takes the worst for it, because what is held is a whole turn.
+        let pays = call.funds.strict || (credible && self.cost(call, &usage).is_some());
+        if pays {
+            call.funds.count_no_request();
+            self.pay_turn(call, if credible { usage } else { unread() });
+        } else if let Some(talk) = call.talk.as_mut().filter(|_| credible) {
+            talk.add(usage);
+        }
+        call.funds.fixed_paid = fixed_paid;
+        take_turns(call);
+        if pays {
+            return self.hold_turn(call, now);
+        }
+        call.stage = Stage::Talking;
+        Step::Hold
+    }
+
+    fn record_transcripts(&mut self, call: &mut Call, now: UnixMillis) {
+        take_turns(call);
+        if let Some(usage) = call.talk.as_mut().and_then(|talk| talk.usage.take()) {
+            let fixed_paid = replace(&mut call.funds.fixed_paid, true);
+            let cost = self.cost(call, &usage);
+            let record = call.record(200, None, Some(&usage), cost, now);
+            call.rows.push(Record { tried: None, routing: None, ..record });
+            call.funds.fixed_paid = fixed_paid;
+        }
+        (call.funds.paid, call.funds.at_ceiling) = (None, false);
+        take_turns(call);
+    }
+
     fn pay_turn(&mut self, call: &mut Call, usage: Usage) {
         let cost = self.cost(call, &usage);
         let before = call.funds.paid;
@@ -128,18 +219,21 @@ impl Gateway {
         }
         call.funds.fixed_paid = true;
         if let Some(talk) = &mut call.talk {
-            talk.usage = Some(talk.usage.as_ref().map_or_else(|| usage.clone(), |sum| sum.plus(&usage)));
+            talk.add(usage);
         }
     }
 
     /// The talk is over: it is recorded, and the caller told why, where there is a reason.
     fn end_talk(&mut self, call: &mut Call, failure: Option<&Failure>, now: UnixMillis) -> Step {
         let price = call.attempt.as_ref().and_then(|attempt| attempt.price.as_deref());
-        if price.is_some_and(sells_time) {
+        // Some say how much of the time is to be paid (`xai.realtime.14ec62fbea`); for others all of it is.
+        let told = call.talk.as_ref().and_then(|talk| talk.usage.as_ref()).is_some_and(|usage| usage.counted.is_some());
+        if price.is_some_and(sells_time) && !told {
             let thousandths = now.since(call.first_token.unwrap_or(call.started)).0;
             let counted = Some(Counted { unit: Unit::InputSecond, thousandths });
             self.pay_turn(call, Usage { counted, ..Usage::default() });
         }
+        self.record_transcripts(call, now);
         let usage = call.talk.take().and_then(|talk| talk.usage);
         self.release(call);
         let ours = failure.is_some_and(|failure| failure.side == crate::failure::Side::Gateway);

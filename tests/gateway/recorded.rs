@@ -1,8 +1,8 @@
 //! Endpoints beside conversation, each with two providers or more, whose answers were recorded: the gateway asks where
 //! they were recorded, and callers of one endpoint read one shape.
 //!
-//! Of some nobody has published a recording under a licence: a second provider's translation of speech, and talks.
-//! `services.rs` and `talks.rs` play those.
+//! Of a second provider's translation of speech nobody has published a recording under a licence: `services.rs` plays it.
+//! Recorded talks are in `talks.rs`.
 
 use base64::Engine as _;
 use latchkey::gateway::{Input, Step};

@@ -3,6 +3,8 @@
 use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{CallId, Input, Step};
 use latchkey::keys::{Grant, Key, Markup, UnknownPrice};
+use latchkey::limit::{Limit, Per};
+use latchkey::observe::Record;
 use latchkey::units::{Millis, NanoUsd};
 use serde_json::json;
 
@@ -209,6 +211,103 @@ fn a_turn_that_is_counted_beyond_belief_is_charged_what_was_held() {
     let record = talk(World::default());
     assert_eq!(record.state, "settled_estimate", "where nothing was held");
     assert!(record.cost_nano.is_some_and(|cost| cost > 0), "{record:?}");
+}
+
+/// What the provider said in a recorded talk, as far as the edge tells the gateway of it (src/edge/realtime.mjs).
+fn recorded(id: &str) -> Vec<String> {
+    let provider = id.split('.').next().expect("a provider");
+    let path = format!("{}/tests/fixtures/{provider}/{id}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let events = read(text.as_bytes())["events"].as_array().cloned().expect("events");
+    let said = events.iter().filter(|event| event["from"] == "provider").map(|event| event["event"].to_string());
+    said.filter(|event| event.contains(r#""usage""#) || event.contains(r#"transcription""#)).collect()
+}
+
+/// Plays a recorded talk to its end; gives its rows.
+fn replay(world: &mut World, model: &str, id: &str) -> Vec<Record> {
+    let (call, step) = open(world, model, &[]);
+    sent(step);
+    begun(world, call);
+    for event in recorded(id) {
+        let step = world.resume(call, Input::Chunk(event.as_bytes()));
+        assert!(matches!(step, Step::Hold), "{event}: {step:?}");
+    }
+    assert!(matches!(world.resume(call, Input::End), Step::Finish(_)));
+    world.rows()
+}
+
+/// Micro-dollars of tokens read, read from the cache, heard, written and said: those of gpt-realtime.
+fn realtime([text, cached, audio, written, said]: [i64; 5]) -> i64 {
+    text * 4_000 + cached * 400 + audio * 32_000 + written * 16_000 + said * 64_000
+}
+
+/// What is heard is written down by another model at another price, by the second or by the token.
+#[test]
+fn recorded_talks_are_paid_with_what_was_written_down_of_them() {
+    let azure = [("AZURE_RESOURCE", "shop"), ("AZURE_API_KEY", "azure-secret"), ("XAI_API_KEY", "xai-secret")];
+    for (model, id, talked, (transcriber, seconds, heard, wrote)) in [
+        (
+            "openai/gpt-realtime",
+            "openai.realtime.857ca4faf8",
+            realtime([15 + 43 + 63, 64, 27 + 32 + 124, 18 + 18 + 17, 42 + 43 + 98]),
+            // Nine seconds at $0.017 a minute.
+            ("gpt-realtime-whisper", 9_000, 0, 9 * 283_333 + 3),
+        ),
+        (
+            "azure/gpt-realtime",
+            "azure.realtime.d2e1da3700",
+            realtime([69 + 32, 64, 26 + 26, 24 + 28, 69]),
+            // 26 tokens of sound at $6 a million and 9 of text at $10.
+            ("gpt-4o-transcribe", 0, 26, 26 * 6_000 + 9 * 10_000),
+        ),
+    ] {
+        let mut world = World::of(Key::default(), r#"{"version":1}"#, &azure);
+        let rows = replay(&mut world, model, id);
+        let [talk, transcripts] = rows.as_slice() else { panic!("{id}: {rows:?}") };
+        assert_eq!((talk.model.as_str(), talk.cost_nano), ("gpt-realtime", Some(talked)), "{id}");
+        assert_eq!((transcripts.model.as_str(), transcripts.cost_nano), (transcriber, Some(wrote)), "{id}");
+        assert_eq!((transcripts.status, transcripts.state, transcripts.input_audio), (200, "settled_actual", heard));
+        assert_eq!(transcripts.prices.as_ref().is_some_and(|prices| prices.contains("second")), seconds > 0, "{id}");
+    }
+    // This one says how many of its seconds are to be paid: one, and four, at $0.08 a minute.
+    let mut world = World::of(Key::default(), r#"{"version":1}"#, &azure);
+    let rows = replay(&mut world, "xai/grok-voice-latest", "xai.realtime.14ec62fbea");
+    assert_eq!((rows.len(), rows[0].cost_nano), (1, Some(1_333_334 + 4 * 1_333_333 + 2)), "{rows:?}");
+}
+
+#[test]
+fn what_is_written_down_in_a_talk_is_drawn_from_its_budgets_and_is_no_request() {
+    let mut world = with_budget(1_000_000);
+    let rows = replay(&mut world, "openai/gpt-realtime", "openai.realtime.857ca4faf8");
+    let paid: i64 = rows.iter().filter_map(|row| row.cost_nano).sum();
+    world.report();
+    let now = world.now;
+    let ledger = world.ledger.as_mut().expect("a ledger");
+    assert_eq!(ledger.standing("bud/key_test", now).expect("known").spent, paid);
+    let limit = Limit { id: "l".into(), scope: Scope::key("*"), per: Some(Per::Minute), max: 4, ..Limit::default() };
+    let mut world = World::with(Key { limits: vec![limit], ..Key::default() }, None);
+    // The fourth is the turn that is held when the talk ends.
+    assert_eq!(replay(&mut world, "openai/gpt-realtime", "openai.realtime.857ca4faf8").len(), 2);
+}
+
+/// Who writes it down may have a name that no price list has: then that alone has no cost, or under a strict budget the
+/// ceiling of calls whose price is unknown.
+#[test]
+fn a_transcriber_without_a_price_leaves_the_talk_its_own() {
+    for (mut world, cost) in [(World::default(), None), (with_budget(1_000_000), Some(2 * 1_000_000))] {
+        let (id, step) = open(&mut world, "openai/gpt-realtime", &[]);
+        sent(step);
+        begun(&mut world, id);
+        let named = r#"{"type":"session.updated","session":{"input_audio_transcription":{"model":"house-whisper"}}}"#;
+        let heard = r#"{"type":"conversation.item.input_audio_transcription.completed","usage":{"type":"duration","seconds":3}}"#;
+        for event in [named, heard, TURN, heard] {
+            assert!(matches!(world.resume(id, Input::Chunk(event.as_bytes())), Step::Hold));
+        }
+        world.resume(id, Input::End);
+        let rows = world.rows();
+        assert_eq!((rows[0].cost_nano, rows[0].model.as_str()), (Some(COST), "gpt-realtime"));
+        assert_eq!((rows[1].cost_nano, rows[1].model.as_str()), (cost, "house-whisper"));
+    }
 }
 
 #[test]

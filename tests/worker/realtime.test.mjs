@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { startGateway } from "./gateway.mjs";
+import { talksOf } from "./recordings.mjs";
 import { startTalks } from "./sockets.mjs";
 import { soon } from "./upstream.mjs";
 
@@ -22,8 +23,12 @@ describe("realtime", () => {
   let talks;
   let gateway;
 
+  /** A recorded talk that the provider plays, where it is set. */
+  let script;
+
   before(async () => {
     talks = await startTalks((side) => {
+      if (script !== undefined) return play(side, script);
       side.send(JSON.stringify({ type: "session.created" }));
       side.say = (text) => {
         if (typeof text !== "string") return side.send(text);
@@ -86,6 +91,43 @@ describe("realtime", () => {
       talk.say("bye");
       assert.equal((await talk.over()).code, 1000);
     });
+  }
+
+  for (const [provider, model, rows] of [
+    // What is heard is written down by another model: both costs are those of tests/gateway/talks.rs.
+    ["openai", "openai/gpt-realtime", [0.0189256, 0.00255]],
+    ["xai", "xai/grok-voice-latest", [0.006666668]],
+  ]) {
+    test(`recorded talks with ${provider} come as they were, and cost what they should`, async () => {
+      const recorded = talksOf(provider).find(({ model: named, events }) => model.endsWith(named) && events.length > 50);
+      script = { events: recorded.events, at: 0, heard: [] };
+      const { key, id } = await gateway.createKey();
+      const talk = await open(key, model);
+      for (const { from, event } of recorded.events) {
+        if (from === "caller") talk.socket.send(JSON.stringify(event));
+        else assert.deepEqual(await talk.next(), event);
+      }
+      const said = recorded.events.filter(({ from }) => from === "caller").map(({ event }) => event);
+      assert.deepEqual(script.heard, said, "the provider heard all of it");
+      script = undefined;
+      talk.socket.close(1000);
+      await talk.over();
+      const calls = await callsOf(id);
+      assert.deepEqual(calls.map(({ cost }) => cost).sort((one, other) => other - one), rows);
+    });
+  }
+
+  /** Plays the provider's part of a recorded talk: what comes next is sent once all before it was heard. */
+  function play(side, script) {
+    const speak = () => {
+      for (; script.events[script.at]?.from === "provider"; script.at += 1) side.send(JSON.stringify(script.events[script.at].event));
+    };
+    side.say = (text) => {
+      script.heard.push(JSON.parse(text));
+      script.at += 1;
+      speak();
+    };
+    speak();
   }
 
   test("what is no text goes to and fro as it is", async () => {

@@ -16,6 +16,13 @@ export function recordings(provider) {
   return [...found.values()];
 }
 
+/** The recorded talks with a provider: what both sides said, in order. */
+export function talksOf(provider) {
+  const folder = join(FIXTURES, provider);
+  const names = readdirSync(folder).filter((name) => name.startsWith(`${provider}.realtime.`));
+  return names.map((name) => JSON.parse(readFileSync(join(folder, name), "utf8")));
+}
+
 /** Whether the corpus is there; where it is not, only the repository's own recordings are tried. */
 export function corpusPresent() {
   return existsSync(CORPUS);

@@ -70,7 +70,7 @@ pub fn read_counts(usage: &Raw<'_>, quirks: &Quirks) -> Option<Usage> {
     let input = all.count(&["prompt_tokens", "input_tokens"]);
     let input = input.or(total.map(|total| total.saturating_sub(output.unwrap_or(0))));
     let counted = all
-        .counted(Unit::InputSecond, &["seconds", "prompt_audio_seconds"])
+        .counted(Unit::InputSecond, &["seconds", "prompt_audio_seconds", "billable_audio_seconds"])
         .or(all.counted(Unit::Query, &["search_units"]));
     let stated_cost = stated_cost(&all, quirks);
     if input.is_none() && output.is_none() && counted.is_none() && stated_cost.is_none() {

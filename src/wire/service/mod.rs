@@ -6,13 +6,15 @@ mod counts;
 mod images;
 mod rerank;
 mod sniff;
+mod talk;
 #[cfg(test)]
 mod tests;
 
 pub use counts::read_counts;
 pub use images::{rewrite_images, write_images};
 pub use rerank::{RerankAnswer, read_rerank, write_rerank};
-pub use sniff::{Sniffer, read_event};
+pub use sniff::{Sniffer, read_usage};
+pub use talk::{TalkEvent, read_event};
 
 use std::borrow::Cow;
 

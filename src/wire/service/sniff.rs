@@ -25,8 +25,8 @@ enum Body {
 
 /// What was said of usage so far.
 #[derive(Default)]
-struct Counts {
-    usage: Option<Usage>,
+pub(super) struct Counts {
+    pub(super) usage: Option<Usage>,
     /// The model that the provider names.
     model: Option<String>,
 }
@@ -112,8 +112,13 @@ impl Counts {
     }
 
     fn take(&mut self, json: &[u8], quirks: &Quirks) {
-        let Some(all) = Named::read(json) else { return };
-        for part in [&all, &all.inner(&["message"]), &all.inner(&["response"])] {
+        if let Some(all) = Named::read(json) {
+            self.take_object(&all, quirks);
+        }
+    }
+
+    pub(super) fn take_object(&mut self, all: &Named<'_>, quirks: &Quirks) {
+        for part in [all, &all.inner(&["message"]), &all.inner(&["response"])] {
             if let Some(model) = part.raw("model").or(part.raw("modelVersion")).and_then(Raw::text) {
                 self.model = Some(model.decode().chars().take(200).collect());
             }
@@ -128,11 +133,11 @@ impl Counts {
     }
 }
 
-/// What a single event, of a talk, says was used.
+/// What a whole body says was used.
 #[must_use]
-pub fn read_event(event: &[u8], quirks: &Quirks) -> Option<Usage> {
+pub fn read_usage(body: &[u8], quirks: &Quirks) -> Option<Usage> {
     let mut counts = Counts::default();
-    counts.take(event, quirks);
+    counts.take(body, quirks);
     counts.usage
 }
 
