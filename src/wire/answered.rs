@@ -16,12 +16,13 @@ use crate::sorted;
 ///
 /// Recordings: `gemini.chat.eacf1e8575`, `vertex.chat.d5594071d5`.
 pub(super) fn answered<'r>(request: &'r Request<'r>, adjusted: &mut Adjusted) -> Cow<'r, Request<'r>> {
+    let request = joined(request);
     let lacking: Vec<(usize, Message<'r>)> = lacking(&request.messages).collect();
     if lacking.is_empty() {
-        return Cow::Borrowed(request);
+        return request;
     }
     adjusted.note("messages", Change::Changed);
-    let mut whole = request.clone();
+    let mut whole = request.into_owned();
     let mut lacking = lacking.into_iter().peekable();
     // One walk: as many turns may lack theirs as a body holds.
     let messages = std::mem::take(&mut whole.messages).into_iter().enumerate().flat_map(|(at, message)| {
@@ -32,16 +33,35 @@ pub(super) fn answered<'r>(request: &'r Request<'r>, adjusted: &mut Adjusted) ->
     Cow::Owned(whole)
 }
 
-/// The turns that call what is not answered, by their place, with the results they lack.
-fn lacking<'r>(messages: &'r [Message<'r>]) -> impl Iterator<Item = (usize, Message<'r>)> {
-    let turns = messages.iter().enumerate().filter(|(_, message)| message.role == Role::Assistant);
-    turns.filter_map(|(at, message)| {
-        let calls =
-            message.parts.iter().filter_map(|part| if let Part::ToolCall { id, .. } = part { Some(id) } else { None });
-        let calls: Vec<&Text<'_>> = calls.collect();
-        if calls.is_empty() {
-            return None;
+/// `request`, where a turn that calls something and goes on in the next message is one message. Anthropic and Gemini take
+/// that in two, with all results behind; others want the results of each behind it.
+fn joined<'r>(request: &'r Request<'r>) -> Cow<'r, Request<'r>> {
+    let goes_on = |one: &Message<'_>, next: &Message<'_>| next.role == Role::Assistant && calls(one).next().is_some();
+    if !request.messages.windows(2).any(|pair| matches!(pair, [one, next] if goes_on(one, next))) {
+        return Cow::Borrowed(request);
+    }
+    let mut whole = request.clone();
+    let mut turns: Vec<Message<'r>> = Vec::with_capacity(whole.messages.len());
+    for message in whole.messages.drain(..) {
+        match turns.last_mut().filter(|last| goes_on(last, &message)) {
+            Some(last) => last.parts.extend(message.parts),
+            None => turns.push(message),
         }
+    }
+    whole.messages = turns;
+    Cow::Owned(whole)
+}
+
+/// The ids of what the assistant calls in this message.
+fn calls<'m, 'r>(message: &'m Message<'r>) -> impl Iterator<Item = &'m Text<'r>> {
+    let parts = message.parts.iter().filter(|_| message.role == Role::Assistant);
+    parts.filter_map(|part| if let Part::ToolCall { id, .. } = part { Some(id) } else { None })
+}
+
+/// The turns that call what is not answered, by their place, with the results they lack.
+fn lacking<'m, 'r>(messages: &'m [Message<'r>]) -> impl Iterator<Item = (usize, Message<'r>)> + use<'m, 'r> {
+    messages.iter().enumerate().filter_map(|(at, message)| {
+        calls(message).next()?;
         let behind = messages.iter().skip(at + 1).take_while(|next| next.role != Role::Assistant);
         let results = behind.flat_map(|next| &next.parts).filter_map(|part| match part {
             Part::ToolResult { call_id, .. } => Some(call_id.escaped()),
@@ -51,15 +71,15 @@ fn lacking<'r>(messages: &'r [Message<'r>]) -> impl Iterator<Item = (usize, Mess
         let mut results: Vec<&str> = results.collect();
         sorted::sort(&mut results);
         let is_answered = |id: &Text<'_>| results.binary_search(&id.escaped()).is_ok();
-        let parts: Vec<Part<'r>> = calls.into_iter().filter(|id| !is_answered(id)).map(no_result).collect();
+        let parts: Vec<Part<'r>> = calls(message).filter(|id| !is_answered(id)).map(no_result).collect();
         (!parts.is_empty()).then_some((at, Message { role: Role::Tool, name: None, parts }))
     })
 }
 
-fn no_result<'r>(id: &'r Text<'_>) -> Part<'r> {
+fn no_result<'r>(id: &Text<'r>) -> Part<'r> {
     let text = Text::from_escaped(NO_RESULT);
     let told = Part::Text { text, cache: None, citations: Vec::new(), signature: None };
-    Part::ToolResult { call_id: id.borrowed(), parts: vec![told], is_error: true, cache: None }
+    Part::ToolResult { call_id: id.clone(), parts: vec![told], is_error: true, cache: None }
 }
 
 #[cfg(test)]
@@ -79,24 +99,37 @@ mod tests {
         let request = crate::wire::openai_chat::read_request(body.as_bytes()).expect("a request");
         let mut adjusted = Adjusted::default();
         let whole = answered(&request, &mut adjusted);
-        let said = whole.messages.iter().map(|message| match message.parts.first() {
-            Some(Part::ToolCall { id, .. }) => format!("call {}", id.escaped()),
-            Some(Part::ToolResult { call_id, is_error, .. }) => format!("result {} {is_error}", call_id.escaped()),
-            _ => "words".to_owned(),
-        });
-        let expected = [
-            "words",
-            "call a",
-            "result a true",
-            "words",
-            "call b",
-            "result b false",
-            "call a",
-            "result a true",
-            "call c",
-            "result c true",
-        ];
-        assert_eq!(said.collect::<Vec<_>>(), expected);
+        let expected = ["words", "call a", "result a true", "words", "call b", "result b false"];
+        assert_eq!(said(&whole)[..6], expected);
+        assert_eq!(said(&whole)[6..], ["call a, call c", "result a true, result c true"], "one turn in two messages");
         assert_eq!(adjusted.header(), "messages=changed");
+    }
+
+    /// Recordings: the replays of `test_cross_provider_capability_replay` in <https://github.com/pydantic/pydantic-ai>.
+    #[test]
+    fn a_turn_in_two_messages_has_its_results_behind_both() {
+        let call = |id: &str| {
+            format!(r#"{{"role":"assistant","content":[{{"type":"tool_use","id":"{id}","name":"f","input":{{}}}}]}}"#)
+        };
+        let result = |id: &str| format!(r#"{{"type":"tool_result","tool_use_id":"{id}","content":"ok"}}"#);
+        let user = r#"{"role":"user","content":"so?"}"#;
+        let results = format!(r#"{{"role":"user","content":[{},{}]}}"#, result("a"), result("b"));
+        let turns = [user, &call("a"), &call("b"), &results].join(",");
+        let body = format!(r#"{{"model":"m","max_tokens":9,"messages":[{turns}]}}"#);
+        let request = crate::wire::Surface::Anthropic.read_request(body.as_bytes()).expect("a request");
+        let mut adjusted = Adjusted::default();
+        let whole = answered(&request, &mut adjusted);
+        assert_eq!(said(&whole), ["words", "call a, call b", "result a false, result b false"]);
+        assert!(adjusted.is_empty(), "nothing else is said");
+    }
+
+    fn said(request: &Request<'_>) -> Vec<String> {
+        let part = |part: &Part<'_>| match part {
+            Part::ToolCall { id, .. } => format!("call {}", id.escaped()),
+            Part::ToolResult { call_id, is_error, .. } => format!("result {} {is_error}", call_id.escaped()),
+            _ => "words".to_owned(),
+        };
+        let message = |message: &Message<'_>| message.parts.iter().map(part).collect::<Vec<_>>().join(", ");
+        request.messages.iter().map(message).collect()
     }
 }
