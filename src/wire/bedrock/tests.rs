@@ -196,6 +196,26 @@ fn documents_have_names_that_are_taken_once_and_words_beside_them() {
     );
 }
 
+/// As Claude, Nova and Pixtral take it: `test_multimodal_tool_return_matrix` in <https://github.com/pydantic/pydantic-ai>.
+#[test]
+fn a_document_that_a_tool_gave_needs_no_words_beside_it() {
+    let source = json!({"type": "base64", "media_type": "application/pdf", "data": "JVBERg=="});
+    let result =
+        json!([{"type": "tool_result", "tool_use_id": "a", "content": [{"type": "document", "source": source}]}]);
+    let asked = json!({"model": "m", "max_tokens": 9, "messages": [user("hi"),
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]},
+        {"role": "user", "content": result}]});
+    let text = asked.to_string();
+    let request = crate::wire::Surface::Anthropic.read_request(text.as_bytes()).expect("a request");
+    let target =
+        Target { model: CLAUDE, quirks: &Quirks::NONE, facts: &ModelFacts::default(), inlined: &InlinedMedia::new() };
+    let sent = write_request(&request, &target, &mut Adjusted::default()).expect("a request");
+    let sent: Value = serde_json::from_slice(&sent.body).expect("JSON");
+    let blocks = sent["messages"][2]["content"].as_array().expect("blocks");
+    assert_eq!(blocks.len(), 1, "{blocks:?}");
+    assert!(blocks[0]["toolResult"]["content"][0]["document"].is_object());
+}
+
 #[test]
 fn a_schema_goes_as_text_or_becomes_a_tool() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],

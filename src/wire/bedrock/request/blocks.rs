@@ -13,7 +13,7 @@ use crate::wire::anthropic::request::names;
 use crate::wire::anthropic::request::turns::{self, Block, Place, Turn};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
-/// Stands beside a document where the caller says nothing: it is refused alone.
+/// Stands beside a document where the caller says nothing: it is refused alone, unless a tool gave it.
 const NO_WORDS: &str = "(See the document.)";
 /// The longest name of a document.
 const LONGEST_TITLE: usize = 200;
@@ -34,8 +34,9 @@ impl<'w> Writer<'w> {
     /// Writes the blocks of a turn. Text at the very end of a message that is to be continued may not end in white
     /// space.
     pub fn blocks(&mut self, turn: &Turn<'_>, to_be_continued: bool, array: &mut Array<'_>) -> Result<(), Failure> {
-        let (mut has_words, titles) = (false, self.titles.len());
+        let (mut has_words, mut has_documents) = (false, false);
         for (at, block) in turn.blocks.iter().enumerate() {
+            let titles = self.titles.len();
             has_words |= matches!(block, Block::Part { part: Part::Text { .. }, .. } | Block::Words(_));
             match block {
                 Block::Part { part: Part::Text { text, cache, .. }, .. }
@@ -62,8 +63,9 @@ impl<'w> Writer<'w> {
                 }
                 Block::Words(words) => write_text(&Text::escape(words), array),
             }
+            has_documents |= self.titles.len() > titles && !matches!(block, Block::Result { .. });
         }
-        if self.titles.len() > titles && !has_words {
+        if has_documents && !has_words {
             write_text(&Text::from_escaped(NO_WORDS), array);
         }
         Ok(())

@@ -104,13 +104,15 @@ fn inference<'a>(
 
 /// A field of the model's own protocol: those that ask to think, and those that other protocols have, too.
 fn own<'a>(place: &Place<'_>, key: &str, cursor: &mut Cursor<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
+    // Models of Qwen's take a word for either.
+    let is_word = key == "reasoning_effort" || (key == "reasoning_config" && cursor.kind() == Some(Kind::String));
     match key {
-        "thinking" | "reasoning_config" | "reasoningConfig" => {
-            request.reasoning = thinking(place, cursor, request.reasoning.take())?;
-        }
-        "reasoning_effort" => {
+        _ if is_word => {
             let effort = place.text(cursor)?.and_then(|word| Effort::parse(&word.decode()));
             request.reasoning = effort.map(|effort| Reasoning { effort: Some(effort), ..Reasoning::default() });
+        }
+        "thinking" | "reasoning_config" | "reasoningConfig" => {
+            request.reasoning = thinking(place, cursor, request.reasoning.take())?;
         }
         "top_k" | "topK" => request.sampling.top_k = place.number(cursor)?,
         "anthropic_beta" | "output_config" => request.unknown.push((Cow::Owned(key.to_owned()), cursor.value()?)),

@@ -161,6 +161,11 @@ fn an_effort_is_read_wherever_it_stands() {
     let body = format!(r#"{{"messages":{hello},"additionalModelRequestFields":{between}}}"#);
     let request = read_request(body.as_bytes()).expect("a request");
     assert_eq!(request.reasoning.and_then(|wish| wish.enabled), Some(false));
+    // As models of Qwen's have it: `test_bedrock_thinking_high_qwen_variant` in <https://github.com/pydantic/pydantic-ai>.
+    let word = json!({"reasoning_config": "high"});
+    let body = format!(r#"{{"messages":{hello},"additionalModelRequestFields":{word}}}"#);
+    let request = read_request(body.as_bytes()).expect("a request");
+    assert_eq!(request.reasoning.and_then(|wish| wish.effort), Some(Effort::High));
 }
 
 #[test]
