@@ -47,16 +47,18 @@ pub(super) fn write(
         writer.answer_forgotten(message, request.messages.get(at + 1..).unwrap_or_default());
     }
     writer.show_behind();
-    let Writer { turns, .. } = writer;
+    let Writer { mut turns, .. } = writer;
+    if turns.speaker().is_none() {
+        // Where the instructions say it all, users say nothing; that is taken, and an empty list is not.
+        turns.part(Speaker::User, |part| {
+            part.string("text", "");
+        });
+    }
     let speaker = turns.speaker();
     turns.close();
-    match speaker {
-        None => return Err(Failure::bad_request("messages", "There is no message with content.")),
-        Some(Speaker::Model) if target.facts.refuses_prefill => {
-            let message = "This model cannot continue an assistant's message: the last one has to be another's.";
-            return Err(Failure::bad_request("messages", message));
-        }
-        Some(_) => {}
+    if speaker == Some(Speaker::Model) && target.facts.refuses_prefill {
+        let message = "This model cannot continue an assistant's message: the last one has to be another's.";
+        return Err(Failure::bad_request("messages", message));
     }
     if is_apart && !system.is_empty() {
         body.object("systemInstruction", |object| {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::chat::{Effort, Message, OutputShape, Part, Reasoning, Request, Role};
+use crate::chat::{Effort, Message, OutputShape, Part, Reasoning, Request, Role, Tool, ToolChoice};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Raw, Text};
 use crate::wire::losses::GATEWAY;
@@ -134,6 +134,9 @@ impl<'a> Reading<'a> {
     }
 
     fn finish(mut self) -> Result<Request<'a>, Failure> {
+        // Google demands no call where there is no function.
+        let has_function = self.request.tools.iter().any(|tool| matches!(tool, Tool::Function { .. }));
+        self.request.tool_choice.take_if(|choice| !has_function && matches!(choice, ToolChoice::Required));
         if !self.has_contents || self.request.messages.is_empty() {
             return Err(Place::top("contents").missing());
         }

@@ -215,6 +215,19 @@ fn media_thinking_and_shapes() {
     }
 }
 
+/// What Google takes beside what it documents: `test_multiple_agent_tool_calls` and
+/// `test_google_image_generation_with_web_search` in <https://github.com/pydantic/pydantic-ai>.
+#[test]
+fn a_lone_tool_is_a_list_of_one_and_a_call_without_functions_is_not_demanded() {
+    let alone = with(json!([{"text": "x"}]), json!({"tools": {"functionDeclarations": [{"name": "f"}]}}));
+    let request = read_request(alone.as_bytes()).expect("a request");
+    assert!(matches!(&request.tools[..], [Tool::Function { name, .. }] if name.is("f")));
+    let any = json!({"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": []}});
+    let own = with(json!([{"text": "x"}]), json!({"toolConfig": any, "tools": [{"googleSearch": {}}]}));
+    let request = read_request(own.as_bytes()).expect("a request");
+    assert!(request.tool_choice.is_none() && request.web_search.is_some());
+}
+
 #[test]
 fn a_thought_that_came_in_pieces_is_one_again() {
     let signature = Signature {

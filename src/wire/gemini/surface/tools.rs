@@ -2,7 +2,7 @@
 
 use crate::chat::{Request, Tool, ToolChoice};
 use crate::failure::Failure;
-use crate::json::{Cursor, Raw, Text};
+use crate::json::{Cursor, Kind, Raw, Text};
 use crate::wire::place::Place;
 use crate::wire::schema::from_openapi;
 
@@ -15,33 +15,38 @@ pub(super) fn read_list<'a>(
     request: &mut Request<'a>,
 ) -> Result<(), Failure> {
     request.tools.clear();
+    // Google takes a lone tool for a list of one.
+    if cursor.kind() == Some(Kind::Object) {
+        return read_tool(&place.item(0), cursor, request);
+    }
     if !place.array(cursor)? {
         return Ok(());
     }
-    cursor.items(|index, cursor| {
-        let place = place.item(index);
-        if !place.opens(cursor)? {
-            return Ok(());
-        }
-        cursor.members(|key, cursor| {
-            let place = place.member(&key);
-            match &*camel(&key) {
-                "functionDeclarations" => functions(&place, cursor, request),
-                "googleSearch" | "googleSearchRetrieval" => {
-                    if !cursor.value()?.is_null() {
-                        request.web_search = Some(Raw::EMPTY_OBJECT);
-                    }
-                    Ok(())
+    cursor.items(|index, cursor| read_tool(&place.item(index), cursor, request))
+}
+
+fn read_tool<'a>(place: &Place<'_>, cursor: &mut Cursor<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
+    if !place.opens(cursor)? {
+        return Ok(());
+    }
+    cursor.members(|key, cursor| {
+        let place = place.member(&key);
+        match &*camel(&key) {
+            "functionDeclarations" => functions(&place, cursor, request),
+            "googleSearch" | "googleSearchRetrieval" => {
+                if !cursor.value()?.is_null() {
+                    request.web_search = Some(Raw::EMPTY_OBJECT);
                 }
-                _ => {
-                    if !cursor.value()?.is_null() {
-                        let message = "This tool is run by its own provider alone; this model's provider has none.";
-                        request.untranslatable.get_or_insert(Failure::unsupported(place.to_string(), message));
-                    }
-                    Ok(())
-                }
+                Ok(())
             }
-        })
+            _ => {
+                if !cursor.value()?.is_null() {
+                    let message = "This tool is run by its own provider alone; this model's provider has none.";
+                    request.untranslatable.get_or_insert(Failure::unsupported(place.to_string(), message));
+                }
+                Ok(())
+            }
+        }
     })
 }
 
