@@ -60,6 +60,19 @@ fn a_conversation_with_pictures_thoughts_calls_and_results() {
 }
 
 #[test]
+fn a_result_is_of_the_call_before_it_where_ids_come_again() {
+    let call = |name: &str| {
+        let function = json!({"name": name, "arguments": "{}"});
+        json!({"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": function}]})
+    };
+    let result = json!({"role": "tool", "tool_call_id": "c1", "content": "ok"});
+    let turns = json!([{"role": "user", "content": "a"}, call("look"), result, call("feel"), result]);
+    let (body, _) = sent(&json!({"model": "m", "messages": turns})).expect("a request");
+    let named = |at: usize| body["messages"][at]["tool_name"].clone();
+    assert_eq!((named(2), named(4)), (json!("look"), json!("feel")));
+}
+
+#[test]
 fn a_demanded_call_is_asked_for_in_words() {
     let tool = |name: &str| json!({"type": "function", "function": {"name": name}});
     let mut request = json!({"model": "m", "messages": [{"role": "user", "content": "a"}],

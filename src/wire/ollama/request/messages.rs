@@ -19,13 +19,8 @@ pub(super) fn write(
     adjusted: &mut Adjusted,
     body: &mut Object<'_>,
 ) -> Result<(), Failure> {
-    // Of calls that are called the same, the first is meant.
-    let parts = request.messages.iter().rev().flat_map(|message| message.parts.iter().rev());
-    let named = parts.filter_map(|part| match part {
-        Part::ToolCall { id, name, .. } => Some((id.decode(), name)),
-        _ => None,
-    });
-    let mut writer = Writer { names: SortedMap::of(named.collect()), target, adjusted };
+    let names = named(request.messages.iter().rev());
+    let mut writer = Writer { names, called: SortedMap::new(), target, adjusted };
     let mut messages = Array::open(body.key("messages"));
     for (at, message) in request.messages.iter().enumerate() {
         match message.role {
@@ -33,6 +28,9 @@ pub(super) fn write(
             Role::User => writer.said("user", at, message, &mut messages)?,
             Role::Assistant => writer.assistant(at, message, &mut messages)?,
             Role::Tool => {}
+        }
+        if message.parts.iter().any(|part| matches!(part, Part::ToolCall { .. })) {
+            writer.called = named(std::iter::once(message));
         }
         for part in &message.parts {
             if let Part::ToolResult { call_id, parts, .. } = part {
@@ -52,9 +50,21 @@ pub(super) fn write(
     Ok(())
 }
 
+/// The function of each call, by the call's id; of calls of one id the first in the earliest message, where they come last
+/// message first.
+fn named<'w>(messages: impl Iterator<Item = &'w Message<'w>>) -> SortedMap<Cow<'w, str>, &'w Text<'w>> {
+    let parts = messages.flat_map(|message| message.parts.iter().rev());
+    let calls = parts.filter_map(|part| match part {
+        Part::ToolCall { id, name, .. } => Some((id.decode(), name)),
+        _ => None,
+    });
+    SortedMap::of(calls.collect())
+}
+
 struct Writer<'w> {
-    /// The function of each call, by the call's id.
     names: SortedMap<Cow<'w, str>, &'w Text<'w>>,
+    /// Those of the last turn that called something: a result is of that, where ids come again.
+    called: SortedMap<Cow<'w, str>, &'w Text<'w>>,
     target: &'w Target<'w>,
     adjusted: &'w mut Adjusted,
 }
@@ -141,7 +151,8 @@ impl Writer<'_> {
         messages: &mut Array<'_>,
     ) -> Result<(), Failure> {
         let flat = self.flatten(parts, at)?;
-        let name = self.names.get(call_id.decode().as_ref());
+        let id = call_id.decode();
+        let name = self.called.get(id.as_ref()).or_else(|| self.names.get(id.as_ref()));
         messages.object(|message| {
             message.string("role", "tool");
             write_flat(&flat, message);
