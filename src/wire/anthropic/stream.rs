@@ -47,6 +47,8 @@ pub struct Decoder {
     answered: bool,
     answer: Unwrapping,
     state: State,
+    /// The message's, empty where it has none.
+    id: String,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,16 +123,24 @@ impl Decoder {
         Decoder::default()
     }
 
-    fn start(&mut self, head: Option<Head<'_>>, sink: &mut dyn Sink) {
-        // Some gateways repeat it.
-        if self.state != State::Waiting {
-            return;
-        }
-        self.state = State::Started;
+    fn start(&mut self, head: Option<Head<'_>>, sink: &mut dyn Sink) -> Decoded {
         let (id, model, counts) = head.map_or((None, None, None), |head| (head.id, head.model, head.usage));
         let (id, model) = (id.unwrap_or_default(), model.unwrap_or_default());
+        if self.state != State::Waiting {
+            // Some gateways repeat it. Another message does not go on where the first one stood:
+            // <https://github.com/vercel/ai/blob/main/packages/anthropic/src/anthropic-message-lifecycle.test.ts>.
+            let is_other = !id.is_empty() && !self.id.is_empty() && *self.id != *id.decode();
+            return if is_other {
+                Decoded::Corrupt("a second message within the first".to_owned())
+            } else {
+                Decoded::Taken
+            };
+        }
+        self.state = State::Started;
+        self.id = id.decode().into_owned();
         sink.event(Event::Start { id, model, created: None });
         self.count(counts, sink);
+        Decoded::Taken
     }
 
     fn count(&mut self, counts: Option<Counts>, sink: &mut dyn Sink) {
@@ -332,7 +342,7 @@ impl StreamDecoder for Decoder {
             ("content_block_delta" | "content_block_start" | "content_block_stop", ..) => {
                 return Decoded::Corrupt(format!("a {kind} without its index or content"));
             }
-            ("message_start", ..) => self.start(event.message, sink),
+            ("message_start", ..) => return self.start(event.message, sink),
             ("message_delta", _, _, delta) => self.message_delta(delta, event.usage, sink),
             ("message_stop", ..) => self.message_stop(sink),
             ("error", ..) => {

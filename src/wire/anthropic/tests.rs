@@ -324,6 +324,18 @@ fn what_is_unknown_is_passed_by_and_does_not_shift_the_rest() {
 }
 
 #[test]
+fn a_start_may_be_repeated_and_another_message_breaks_the_stream() {
+    let again = HEAD.trim_start_matches("data: ").trim_end();
+    let events = [&TEXT[..1], &[again], &TEXT[1..]].concat();
+    let answer = decode_whole(&stream(&events, "end_turn")).expect("an answer");
+    assert_eq!(gist(&answer).parts, [("text", "Hi".to_owned(), String::new())]);
+    let other = again.replace("msg_1", "msg_2");
+    let events = [&TEXT[..2], &[&other], &TEXT[..]].concat();
+    let failure = decode_whole(&stream(&events, "end_turn")).expect_err("no answer");
+    assert_eq!(failure.kind, Kind::BadAnswer);
+}
+
+#[test]
 fn a_known_event_with_a_broken_payload_is_no_answer() {
     for broken in [
         r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":7}}"#,
