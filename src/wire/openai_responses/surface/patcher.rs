@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::chat::{Event, Sink};
 use crate::failure::Failure;
-use crate::json::{Object, Raw, readable};
+use crate::json::{Members, Object, Raw, readable};
 use crate::provider::Quirks;
 use crate::wire::drive::StreamPatcher;
 use crate::wire::openai_responses::Decoder;
@@ -113,6 +113,13 @@ impl StreamPatcher for Patcher {
         let mut event = Object::open(out);
         event.text("type", &end.kind).number("sequence_number", end.sequence_number.unwrap_or(self.sequence));
         sse::write_line(&patched, event.key("response"));
+        // Some say more beside it (Copilot its `copilot_usage`).
+        let all = crate::json::from_slice(&data).map_or_else(|_| Vec::new(), |Members(members)| members);
+        for (key, value) in all {
+            if !matches!(key.as_str(), "type" | "sequence_number" | "response") {
+                sse::write_line(value.get().as_bytes(), event.key(&key));
+            }
+        }
         event.close();
         out.extend_from_slice(b"\n\n");
     }

@@ -458,7 +458,8 @@ fn encrypted_thoughts_of_another_provider_pass_wrapped_and_go_back_to_it_alone()
     for data in [
         json!({"type": "response.created", "response": {"id": "resp_1", "model": "m", "output": []}}),
         json!({"type": "response.output_item.done", "output_index": 0, "item": item}),
-        json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": [item]}}),
+        json!({"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": [item]},
+            "copilot_usage": {"total_nano_aiu": 1}}),
     ] {
         let (name, data) = (data["type"].as_str().unwrap().to_owned(), data.to_string());
         let raw = format!("event: {name}\ndata: {data}\n\n");
@@ -468,6 +469,7 @@ fn encrypted_thoughts_of_another_provider_pass_wrapped_and_go_back_to_it_alone()
     patcher.close(&Closing::default(), &mut out);
     let out = String::from_utf8(out).unwrap();
     assert!(out.matches(carried::MARK).count() == 2 && !out.contains("EqQB"), "{out}");
+    assert!(out.contains(r#","copilot_usage":{"total_nano_aiu":1}}"#), "what stands beside the response stays: {out}");
 
     let body = request(json!([given, {"role": "user", "content": "hi"}]), json!({}));
     let (made, adjusted) = patched(&body, &XAI).unwrap();
