@@ -64,6 +64,9 @@ impl Member<'_> {
     }
 }
 
+/// What is done at each place of an array or object: it must pass the value there.
+type Pass<'e, 'a, P, E> = &'e mut dyn FnMut(P, &mut Cursor<'a>) -> Result<(), E>;
+
 /// What is done at the value of each member of an object, whose key it is given: it must pass that value.
 pub type Each<'e, 'a> = &'e mut dyn FnMut(&str, &mut Cursor<'a>) -> Result<(), SyntaxError>;
 
@@ -134,11 +137,7 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut each: impl FnMut(Cow<'a, str>, &mut Cursor<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let mut first = true;
-        while let Some((_, key)) = self.next_key(&mut first)? {
-            each(key, self)?;
-        }
-        Ok(())
+        self.each_member(&mut each)
     }
 
     /// Passes one array; `each` is given every place in turn and must pass the value there.
@@ -149,13 +148,7 @@ impl<'a> Cursor<'a> {
         &mut self,
         mut each: impl FnMut(usize, &mut Cursor<'a>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for index in 0.. {
-            if !self.has_item(index == 0)? {
-                break;
-            }
-            each(index, self)?;
-        }
-        Ok(())
+        self.each_item(&mut each)
     }
 
     /// Passes one object and says where its members stand.
@@ -190,8 +183,28 @@ impl<'a> Cursor<'a> {
         if self.peek().is_some() { self.error("expected the end") } else { Ok(()) }
     }
 
+    // These two are in the script once for each kind of error, and not once for each caller.
+    #[inline(never)]
+    fn each_member<E: From<SyntaxError>>(&mut self, each: Pass<'_, 'a, Cow<'a, str>, E>) -> Result<(), E> {
+        let mut first = true;
+        while let Some((_, key)) = self.next_key(&mut first)? {
+            each(key, self)?;
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn each_item<E: From<SyntaxError>>(&mut self, each: Pass<'_, 'a, usize, E>) -> Result<(), E> {
+        for index in 0.. {
+            if !self.has_item(index == 0)? {
+                break;
+            }
+            each(index, self)?;
+        }
+        Ok(())
+    }
+
     /// Passes the brace or comma before a member and its key, or the end of the object; says where the key's quote stood.
-    // These two stand outside of the loops that call them, which are in the script once for each caller.
     #[inline(never)]
     fn next_key(&mut self, first: &mut bool) -> Result<Option<(usize, Cow<'a, str>)>, SyntaxError> {
         let is_first = std::mem::take(first);
