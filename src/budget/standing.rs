@@ -29,13 +29,10 @@ pub struct Stood<R> {
 
 impl<'a, R: Default + FromJson<'a>> FromJson<'a> for Stood<R> {
     fn from_json(reader: &mut Reader<'a>) -> Result<Stood<R>, json::Error> {
-        let mut stood = Stood::default();
-        reader.object(&["rule", "standing"], &mut |field, reader| {
-            match field {
-                0 => stood.rule = R::from_json(reader)?,
-                _ => stood.standing = Option::from_json(reader)?,
-            }
-            Ok(())
+        let mut stood: Stood<R> = Stood::default();
+        reader.object(&["rule", "standing"], &[], &mut |field, reader| match field {
+            0 => stood.rule.read_into(reader),
+            _ => stood.standing.read_into(reader),
         })?;
         Ok(stood)
     }

@@ -35,7 +35,7 @@ pub use number::{Number, read_float};
 pub use raw::Raw;
 pub use read::{FromJson, FromJsonOwned, FromKey, from_slice, from_str};
 pub(crate) use read::{readable, words};
-pub use reader::{Reader, Seen, Take};
+pub use reader::{Reader, Take};
 pub use serialize::{serialize_span, to_string, write};
 pub use text::Text;
 pub use write::{Array, Object};

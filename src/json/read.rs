@@ -21,6 +21,17 @@ pub trait FromJson<'a>: Sized {
     /// # Errors
     /// Where it is no JSON, or not of this type.
     fn from_json(reader: &mut Reader<'a>) -> Result<Self, Error>;
+
+    /// Reads the value that comes next into a field, and passes it.
+    ///
+    /// # Errors
+    /// As those of [`FromJson::from_json`]; the field keeps what it had.
+    // Once for each type, and not inlined for each of the fields that have it.
+    #[inline(never)]
+    fn read_into(&mut self, reader: &mut Reader<'a>) -> Result<(), Error> {
+        *self = Self::from_json(reader)?;
+        Ok(())
+    }
 }
 
 /// What can be read from JSON and does not borrow from it.
@@ -74,20 +85,19 @@ macro_rules! readable {
                 #[allow(non_camel_case_types, reason = "they are called as the fields are")]
                 enum Field { $($field),* }
                 const NAMES: &[&str] = &[$($crate::json::readable!(@name $case $field $($name)?)),*];
+                const { assert!(NAMES.len() <= 64, "more names than `Reader::object` keeps in mind") };
                 const REQUIRED: &[usize] = &[$($($crate::json::readable!(@place $required Field::$field),)?)*];
                 let mut value = Self::default();
                 // Does not compile where a field was forgotten.
                 let Self { $($field: _),* } = &value;
-                let seen = reader.object(NAMES, &mut |field, reader| {
+                reader.object(NAMES, REQUIRED, &mut |field, reader| {
                     match field {
                         $(field if field == Field::$field as usize => {
-                            value.$field = $crate::json::readable!(@read reader $($read)?)?;
+                            $crate::json::readable!(@read reader value.$field $(, $read)?)
                         })*
-                        _ => {}
+                        _ => Ok(()),
                     }
-                    Ok(())
                 })?;
-                seen.all(REQUIRED, NAMES)?;
                 Ok(value)
             }
         }
@@ -100,8 +110,8 @@ macro_rules! readable {
         const CAMEL: [u8; $crate::json::read::names::camel_length(SNAKE)] = $crate::json::read::names::camel(SNAKE);
         $crate::json::read::names::ascii(&CAMEL)
     }};
-    (@read $reader:ident) => { $crate::json::FromJson::from_json($reader) };
-    (@read $reader:ident $read:path) => { $read($reader) };
+    (@read $reader:ident $field:expr) => { $crate::json::FromJson::read_into(&mut $field, $reader) };
+    (@read $reader:ident $field:expr, $read:path) => { $read($reader).map(|read| $field = read) };
 }
 pub(crate) use readable;
 

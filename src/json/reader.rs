@@ -15,37 +15,9 @@ pub(super) fn utf8(json: &[u8]) -> Result<&str, Error> {
     })
 }
 
-/// Which of up to 64 members were there.
-#[derive(Clone, Copy, Debug)]
-pub struct Seen(u64);
-
-impl Seen {
-    /// Checks that none is missing of those at the places `required` of `names`.
-    ///
-    /// # Errors
-    /// Where one is.
-    #[inline]
-    pub fn all(self, required: &[usize], names: &[&str]) -> Result<(), Error> {
-        match required.iter().find(|place| self.0 & 1 << (**place % 64) == 0) {
-            Some(place) => Err(Seen::missing(names.get(*place).copied().unwrap_or_default())),
-            None => Ok(()),
-        }
-    }
-
-    /// A member that comes twice is refused: whoever else reads it may go by the other one.
-    fn note(&mut self, place: usize, name: &str) -> Result<(), Error> {
-        let bit = 1 << (place % 64);
-        if self.0 & bit != 0 {
-            return Err(Error::data(&format!("duplicate field `{name}`")));
-        }
-        self.0 |= bit;
-        Ok(())
-    }
-
-    #[cold]
-    fn missing(name: &str) -> Error {
-        Error::data(&format!("missing field `{name}`"))
-    }
+/// Says in a number of which members were there that the one at `place` was.
+fn bit(place: usize) -> u64 {
+    1 << (place % 64)
 }
 
 /// What is done at each place of an array or object that a [`Reader`] walks: it must pass the value there.
@@ -82,12 +54,13 @@ impl<'de> Reader<'de> {
     }
 
     /// Passes an object. `take` is given the place in `names` of each member that has one and must pass its value; other
-    /// members are passed by.
+    /// members are passed by. Those at the places `required` must be there. Of `names` there are 64 at most.
     ///
     /// # Errors
-    /// The first of `take`, or where this is no object, or a member comes twice.
-    pub fn object(&mut self, names: &[&str], take: Take<'_, 'de, usize>) -> Result<Seen, Error> {
-        let mut seen = Seen(0);
+    /// The first of `take`, or where this is no object, or a member is missing or comes twice: whoever else reads it may go
+    /// by the other one.
+    pub fn object(&mut self, names: &[&str], required: &[usize], take: Take<'_, 'de, usize>) -> Result<(), Error> {
+        let mut seen = 0u64;
         // Members mostly come in the order in which types list them, so the search begins after the last one found.
         let mut next = 0;
         self.members(&mut |key, reader| {
@@ -96,13 +69,19 @@ impl<'de> Reader<'de> {
             match place.or_else(|| before.iter().position(|name| *name == key)) {
                 Some(place) => {
                     next = place + 1;
-                    seen.note(place, &key)?;
+                    if seen & bit(place) != 0 {
+                        return Err(Error::data(&format!("duplicate field `{key}`")));
+                    }
+                    seen |= bit(place);
                     take(place, reader)
                 }
                 None => reader.value().map(drop),
             }
         })?;
-        Ok(seen)
+        match required.iter().find(|place| seen & bit(**place) == 0).and_then(|place| names.get(*place)) {
+            Some(name) => Err(Error::data(&format!("missing field `{name}`"))),
+            None => Ok(()),
+        }
     }
 
     /// Passes an object. `take` is given every key, unescaped, in the order of writing, and must pass its value.
