@@ -104,9 +104,12 @@ impl Answer {
     }
 }
 
-/// A request that was not carried out.
+/// A request that was not carried out. One word wide, because every step of every route passes one on.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct Refusal(Box<Refused>);
+
+#[derive(Debug)]
+struct Refused {
     status: u16,
     code: &'static str,
     message: String,
@@ -118,12 +121,13 @@ pub(super) struct Refusal {
 impl Refusal {
     pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Refusal {
         let message = message.into();
-        Refusal { status, code, message, faults: Vec::new(), headers: Vec::new(), changed_keys: Vec::new() }
+        let (faults, headers, changed_keys) = (Vec::new(), Vec::new(), Vec::new());
+        Refusal(Box::new(Refused { status, code, message, faults, headers, changed_keys }))
     }
 
     pub fn unauthorized(message: &str) -> Refusal {
         let mut refusal = Refusal::new(401, "invalid_api_key", message);
-        refusal.headers.push(("www-authenticate", "Bearer".to_owned()));
+        refusal.0.headers.push(("www-authenticate", "Bearer".to_owned()));
         refusal
     }
 
@@ -134,7 +138,7 @@ impl Refusal {
     pub fn method_not_allowed(method: &str, allowed: &str) -> Refusal {
         let message = format!("This route takes {allowed}, not {method}.");
         let mut refusal = Refusal::new(405, "method_not_allowed", message);
-        refusal.headers.push(("allow", allowed.to_owned()));
+        refusal.0.headers.push(("allow", allowed.to_owned()));
         refusal
     }
 
@@ -149,32 +153,35 @@ impl Refusal {
             [Fault { path, message }] => format!("`{path}`: {message}"),
             several => format!("{} faults; see `faults`.", several.len()),
         };
-        Refusal { faults, ..Refusal::new(400, "invalid_request", message) }
+        let mut refusal = Refusal::new(400, "invalid_request", message);
+        refusal.0.faults = faults;
+        refusal
     }
 
     /// What it says, where nobody is there to be answered.
     pub fn into_message(self) -> String {
-        self.message
+        self.0.message
     }
 
     pub fn changed_keys(mut self, keys: impl IntoIterator<Item = KeyHash>) -> Refusal {
-        self.changed_keys.extend(keys);
+        self.0.changed_keys.extend(keys);
         self
     }
 
     pub fn into_response(self) -> Response {
-        let kind = match self.status {
+        let Refused { status, code, message, faults, headers, changed_keys } = *self.0;
+        let kind = match status {
             401 => "authentication_error",
             404 => "not_found_error",
             500.. => "server_error",
             _ => "invalid_request_error",
         };
-        let param = self.faults.first().map(|fault| fault.path.as_str()).filter(|path| !path.is_empty());
-        let error =
-            Envelope { error: Error { message: &self.message, kind, param, code: self.code, faults: &self.faults } };
-        let body = crate::json::to_string(&error);
-        let mut answer = Answer::written(self.status, body).changed_keys(self.changed_keys);
-        answer.headers = self.headers;
+        let param = faults.first().map(|fault| fault.path.as_str()).filter(|path| !path.is_empty());
+        let body = crate::json::to_string(&Envelope {
+            error: Error { message: &message, kind, param, code, faults: &faults },
+        });
+        let mut answer = Answer::written(status, body).changed_keys(changed_keys);
+        answer.headers = headers;
         answer.into_response()
     }
 }
