@@ -1,6 +1,6 @@
 //! Chat Completions: what is read and what is answered. How that is written is [`super::answer`]'s part.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::behaviour::Behaviour;
 use super::reply::{self, Limits, Reply, Said};
@@ -153,7 +153,12 @@ impl ChatRequest<'_> {
         let schema = self.response_format.as_ref().and_then(|format| format.json_schema.as_ref()?.schema.as_ref());
         let value = match schema {
             Some(schema) => schema::example(&schema.read()?),
-            None => Value::from_iter([("text", self.last_text())]),
+            None => {
+                // One by one: made of an iterator, the tree would be sorted, with code that nothing else needs.
+                let mut members = Map::new();
+                members.insert("text".to_owned(), self.last_text().into());
+                Value::Object(members)
+            }
         };
         Ok(value.to_string())
     }
