@@ -24,6 +24,7 @@ impl<'w> Object<'w> {
     }
 
     /// Writes `}`.
+    #[inline(never)]
     pub fn close(self) {
         self.out.push(b'}');
     }
@@ -107,6 +108,7 @@ impl<'w> Array<'w> {
     }
 
     /// Writes `]`.
+    #[inline(never)]
     pub fn close(self) {
         self.out.push(b']');
     }
