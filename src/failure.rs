@@ -3,16 +3,24 @@
 //! What to do is decided where it is known and read where it is needed. No decision reads a message.
 
 use std::borrow::Cow;
+use std::ops::{Deref, DerefMut};
 
 use crate::units::Millis;
 
 /// Why a call, or one attempt of it, did not succeed.
 ///
+/// One word wide, because nearly everything here may fail and passes one on: what it says is read and set as its own
+/// fields are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{:?}, {:?} side: {}", self.kind, self.side, self.message)]
+pub struct Failure(Box<Particulars>);
+
+/// What a [`Failure`] says.
+///
 /// `message` may be shown to the caller: whoever fills it keeps secrets and other tenants' data out of it. `cause`
 /// is for the operator's log alone, but for the one that says which method is allowed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{kind:?}, {side:?} side: {message}")]
-pub struct Failure {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Particulars {
     /// What went wrong; the caller's status and error code follow from it.
     pub kind: Kind,
     /// Who could have avoided it.
@@ -138,7 +146,7 @@ impl Failure {
     #[must_use]
     pub fn new(kind: Kind, message: impl Into<String>) -> Failure {
         let (side, retry) = kind.usual();
-        Failure {
+        Failure(Box::new(Particulars {
             kind,
             side,
             retry,
@@ -149,7 +157,7 @@ impl Failure {
             retry_after: None,
             cause: None,
             detail: None,
-        }
+        }))
     }
 
     /// The caller sent something that cannot be read or served.
@@ -215,6 +223,20 @@ impl Failure {
     pub fn because(mut self, cause: impl Into<String>) -> Failure {
         self.cause = Some(cause.into());
         self
+    }
+}
+
+impl Deref for Failure {
+    type Target = Particulars;
+
+    fn deref(&self) -> &Particulars {
+        &self.0
+    }
+}
+
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Particulars {
+        &mut self.0
     }
 }
 

@@ -83,9 +83,9 @@ pub(super) async fn explain<S: Store>(call: &Call<'_, S>) -> Result<Answer, Refu
             (BadRequest, None) => "request".to_owned(),
             // It is no path, or one that is called otherwise.
             (BadRequest | NotFound | MethodNotAllowed, _) => "endpoint".to_owned(),
-            _ => return Refusal::new(503, "not_ready", failure.message),
+            _ => return Refusal::new(503, "not_ready", failure.message.clone()),
         };
-        Refusal::faulty(vec![Fault { path, message: failure.message }])
+        Refusal::faulty(vec![Fault { path, message: failure.message.clone() }])
     })
 }
 

@@ -311,7 +311,7 @@ mod tests {
         let mut incoming = Incoming { headers, body: br#"{"file":"9"}"#.to_vec(), once: true, ..Incoming::default() };
         let said = |incoming: &Incoming| {
             let failure = Asked::of(Endpoint::Transcriptions, incoming).expect_err("no model");
-            (failure.message.contains("before the file"), failure.param)
+            (failure.message.contains("before the file"), failure.param.clone())
         };
         assert_eq!(said(&incoming), (true, Some("model".into())));
         incoming.once = false;

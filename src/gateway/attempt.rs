@@ -267,9 +267,8 @@ impl Attempt {
         let Some(secret) = self.shown.as_ref().map(Secret::expose).filter(|secret| !secret.is_empty()) else {
             return failure;
         };
-        for text in [Some(&mut failure.message), failure.cause.as_mut()].into_iter().flatten() {
-            *text = text.replace(secret, "[redacted]");
-        }
+        failure.message = failure.message.replace(secret, "[redacted]");
+        failure.cause = failure.cause.take().map(|cause| cause.replace(secret, "[redacted]"));
         failure
     }
 

@@ -95,7 +95,9 @@ fn over_budget(refused: &Refused, id: &str, limit: NanoUsd, most: NanoUsd) -> Fa
     object.number("limit", limit).number("remaining", left).number("held", held);
     moment(&mut object, "reset_at", standing.resets_at);
     object.close();
-    Failure { detail: detail("budget", json), ..Failure::new(Kind::OverBudget, message).code("budget_exceeded") }
+    let mut failure = Failure::new(Kind::OverBudget, message).code("budget_exceeded");
+    failure.detail = detail("budget", json);
+    failure
 }
 
 fn over_limit(refused: &Refused, limit: &Limit, now: UnixMillis) -> Failure {
@@ -200,7 +202,7 @@ mod tests {
             may_return: false,
         };
         let (failure, headers) = refusal(&refused, 1, NOW);
-        let detail = failure.detail.expect("a detail");
+        let detail = failure.detail.as_ref().expect("a detail");
         assert_eq!(detail.name, "limit");
         let expected =
             r#"{"id":"l","unit":"requests","scope":{"type":"user","id":"ada"},"max":60,"reset_at":1790000001200}"#;

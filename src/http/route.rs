@@ -415,7 +415,7 @@ mod tests {
         for path in ["/v1/chat/completions", "/v1beta/models/x:countTokens", "/model/a/b/converse", "/v2/chat"] {
             let refused = route("GET", path).expect_err("another method");
             assert_eq!(
-                (refused.kind, refused.message),
+                (refused.kind, refused.message.clone()),
                 (Kind::MethodNotAllowed, format!("{path} takes POST, not GET."))
             );
         }

@@ -209,7 +209,7 @@ mod tests {
     /// Status class and code of a refusal.
     fn refusal(grant: &Grant, endpoint: &str) -> (Kind, String) {
         let failure = grant.permits(NOW, endpoint, |_| None).expect_err("refused");
-        (failure.kind, failure.code.expect("with a code").into_owned())
+        (failure.kind, failure.code.clone().expect("with a code").into_owned())
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
         });
         let from = |address: Option<&'static str>, country: Option<&'static str>| {
             let header = move |name| if name == "cf-connecting-ip" { address } else { country };
-            grant.permits(NOW, "models", header).map_err(|failure| failure.code.expect("a code").into_owned())
+            grant.permits(NOW, "models", header).map_err(|failure| failure.code.clone().expect("a code").into_owned())
         };
         let refused = Err("ip_not_allowed".to_owned());
         for address in ["203.0.113.7", "::ffff:203.0.113.7", "2001:db8::1", " 203.0.113.7"] {

@@ -140,7 +140,9 @@ pub fn from_status(status: u16, message: String, code: Option<String>) -> Failur
 pub fn from_within(named: Option<u16>, likely: u16, message: String, code: Option<String>) -> Failure {
     let says_nothing = message.is_empty() && named.is_none();
     let message = if says_nothing { "The provider answered with an error.".to_owned() } else { message };
-    Failure { upstream_status: named, ..from_status(named.unwrap_or(likely), message, code) }
+    let mut failure = from_status(named.unwrap_or(likely), message, code);
+    failure.upstream_status = named;
+    failure
 }
 
 /// Notes how long the upstream asked to wait, where its status says that waiting helps: `retry-after` comes on
@@ -356,6 +358,6 @@ mod tests {
     fn the_gateways_own_credential_is_not_blamed_on_the_caller() {
         let failure = of(401, "Incorrect API key provided: sk-abcdefgh12345678", Some("invalid_api_key"));
         assert!(!failure.message.contains("Incorrect"));
-        assert!(!failure.cause.expect("the upstream's words").contains("abcdefgh"));
+        assert!(!failure.cause.as_ref().expect("the upstream's words").contains("abcdefgh"));
     }
 }

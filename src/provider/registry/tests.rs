@@ -71,7 +71,8 @@ fn what_is_not_set_up_says_what_is_missing() {
     let registry = registry(&[], EMPTY, false);
     let missing = |id: &str| {
         let upstream = registry.upstream(id).expect("a row");
-        upstream.url("/x", "m").and_then(|_| upstream.authorize(&UNSIGNED, None, 0)).expect_err("not set up").message
+        let signed = upstream.url("/x", "m").and_then(|_| upstream.authorize(&UNSIGNED, None, 0));
+        signed.expect_err("not set up").message.clone()
     };
     assert!(missing("groq").ends_with("GROQ_API_KEY is not set."));
     assert!(missing("workers-ai").ends_with("CLOUDFLARE_ACCOUNT_ID is not set."));

@@ -72,7 +72,7 @@ fn an_unknown_id_is_answered_with_the_nearest_names() {
     let message = |model: &str| {
         let failure = resolve(&registry, model).expect_err(model);
         assert_eq!((failure.kind, failure.code.as_deref()), (Kind::NotFound, Some("model_not_found")));
-        failure.message
+        failure.message.clone()
     };
     assert!(message("gpt4o").contains("`openai/gpt-4o`"), "{}", message("gpt4o"));
     assert!(message("GPT-4O").contains("`openai/gpt-4o`"), "{}", message("GPT-4O"));

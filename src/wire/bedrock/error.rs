@@ -55,19 +55,16 @@ fn failure(status: Option<u16>, kind: &str, body: &[u8]) -> Failure {
     let message =
         body.message.or(body.capital_message).map(|message| message.decode().into_owned()).unwrap_or_default();
     let row = row(kind);
-    let read = from_within(status, row.map_or(500, |(_, likely, _)| *likely), message, Some(kind.to_owned()));
-    match row.and_then(|(_, _, kind)| *kind) {
-        Some(kind) if kind != read.kind => {
-            let (message, cause) = match kind {
-                Kind::CredentialRejected => {
-                    ("The provider rejected the gateway's credential.".to_owned(), Some(read.message))
-                }
-                _ => (read.message, read.cause),
-            };
-            Failure { code: read.code, upstream_status: read.upstream_status, cause, ..Failure::new(kind, message) }
-        }
-        _ => read,
-    }
+    let mut read = from_within(status, row.map_or(500, |(_, likely, _)| *likely), message, Some(kind.to_owned()));
+    let Some(kind) = row.and_then(|(_, _, kind)| *kind).filter(|kind| *kind != read.kind) else { return read };
+    let message = std::mem::take(&mut read.message);
+    let (message, cause) = match kind {
+        Kind::CredentialRejected => ("The provider rejected the gateway's credential.".to_owned(), Some(message)),
+        _ => (message, read.cause.take()),
+    };
+    let mut failure = Failure::new(kind, message);
+    (failure.code, failure.upstream_status, failure.cause) = (read.code.take(), read.upstream_status, cause);
+    failure
 }
 
 fn row(kind: &str) -> Option<&'static (&'static str, u16, Option<Kind>)> {
@@ -91,7 +88,7 @@ mod tests {
         let failure = read_error(403, &|_| None, br#"{"Message":"User is not authorized"}"#);
         assert!(
             failure.message.contains("User is not authorized")
-                || failure.cause.is_some_and(|cause| cause.contains("not authorized"))
+                || failure.cause.as_ref().is_some_and(|cause| cause.contains("not authorized"))
         );
     }
 

@@ -234,7 +234,7 @@ mod tests {
         assert_eq!(count("[1,2,3]"), Ok(1));
         assert_eq!(count("[[1],[2]]"), Ok(2));
         for wrong in ["\"\"", "[]", "{}", "[{}]", "null", "[\"a\",1]"] {
-            assert_eq!(count(wrong).map_err(|failure| failure.param), Err(Some("input".into())), "{wrong}");
+            assert_eq!(count(wrong).map_err(|failure| failure.param.clone()), Err(Some("input".into())), "{wrong}");
         }
     }
 

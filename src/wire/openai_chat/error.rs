@@ -61,7 +61,8 @@ struct Said {
 #[must_use]
 pub fn read_error(status: u16, header: &dyn Fn(&str) -> Option<String>, body: &[u8]) -> Failure {
     let said = read(body);
-    let failure = Failure { param: said.param.map(Into::into), ..from_status(status, said.message, said.code) };
+    let mut failure = from_status(status, said.message, said.code);
+    failure.param = said.param.map(Into::into);
     waiting(failure, retry_after(header))
 }
 
@@ -90,7 +91,9 @@ pub(in crate::wire) fn reported(error: &Raw<'_>) -> Failure {
 
 fn within(said: Said) -> Failure {
     let likely = said.code.as_deref().map_or(502, status_of);
-    Failure { param: said.param.map(Into::into), ..from_within(said.status, likely, said.message, said.code) }
+    let mut failure = from_within(said.status, likely, said.message, said.code);
+    failure.param = said.param.map(Into::into);
+    failure
 }
 
 /// What an envelope says. A quoted upstream's own envelope says it better, so far as `depth` allows.

@@ -179,7 +179,7 @@ impl Decoder {
     fn item_added(&mut self, output: u64, raw: &RawValue, sink: &mut dyn Sink) -> Decoded {
         let item = match read_item(raw) {
             Ok(item) => item,
-            Err(failure) => return Decoded::Corrupt(failure.cause.unwrap_or_default().to_string()),
+            Err(failure) => return Decoded::Corrupt(failure.cause.clone().unwrap_or_default()),
         };
         if let Some(holds) = call(&item) {
             return self.call_start(output, holds, &item, sink);
@@ -203,7 +203,7 @@ impl Decoder {
     fn item_done(&mut self, output: u64, raw: &RawValue, sink: &mut dyn Sink) -> Decoded {
         let item = match read_item(raw) {
             Ok(item) => item,
-            Err(failure) => return Decoded::Corrupt(failure.cause.unwrap_or_default().to_string()),
+            Err(failure) => return Decoded::Corrupt(failure.cause.clone().unwrap_or_default()),
         };
         self.billed.note(&item);
         let done = match item.kind.as_ref().map(Text::escaped) {

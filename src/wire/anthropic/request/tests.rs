@@ -52,7 +52,7 @@ fn field(model: &str, asked: &Value, field: &str) -> Value {
 fn refused(model: &str, asked: &Value) -> (Kind, String) {
     match write(model, asked) {
         Ok(written) => panic!("not refused: {}", written.body),
-        Err(failure) => (failure.kind, failure.param.unwrap_or_default().into_owned()),
+        Err(failure) => (failure.kind, failure.param.clone().unwrap_or_default().into_owned()),
     }
 }
 

@@ -130,7 +130,7 @@ fn ids_go_to_the_provider_without_what_they_carry() {
 fn probabilities_are_refused_where_nobody_could_tell_them() {
     let read = |logprobs: bool| {
         let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"x"}}],"logprobs":{logprobs}}}"#);
-        read_request(body.as_bytes()).expect("a request").untranslatable.and_then(|failure| failure.param)
+        read_request(body.as_bytes()).expect("a request").untranslatable.and_then(|failure| failure.param.clone())
     };
     assert_eq!((read(true).as_deref(), read(false)), (Some("logprobs"), None));
 }

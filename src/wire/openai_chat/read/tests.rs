@@ -14,7 +14,7 @@ fn read(body: &str) -> Request<'_> {
 fn fault(body: &str) -> (String, String) {
     let failure = read_request(body.as_bytes()).expect_err(body);
     assert_eq!(failure.kind, crate::failure::Kind::BadRequest);
-    (failure.param.unwrap_or_default().into_owned(), failure.message)
+    (failure.param.clone().unwrap_or_default().into_owned(), failure.message.clone())
 }
 
 fn conversation(messages: &str) -> String {
