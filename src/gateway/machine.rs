@@ -358,27 +358,37 @@ impl Gateway {
         self.route_call(call, route, now)
     }
 
+    /// Reads what a call asks of a model, which its path names or its body, and looks for the first target.
+    fn begin_call(
+        &mut self,
+        call: &mut Call,
+        grant: &Grant,
+        endpoint: Endpoint,
+        model: Option<&str>,
+        now: UnixMillis,
+    ) -> Result<Step, Failure> {
+        grant.permits(now, endpoint.as_str(), |name| call.incoming.header(name))?;
+        require_json(&call.incoming, endpoint)?;
+        check_depth(&call.incoming.body, self.setup.config.limits.json_depth).map_err(|deep| {
+            Failure::new(Kind::BadRequest, format!("{deep} (limit `json_depth`).")).code("json_too_deep")
+        })?;
+        call.asked = match model {
+            Some(model) => Asked::of_path(endpoint, model, &call.incoming)?,
+            None => Asked::of(endpoint, &call.incoming)?,
+        };
+        call.wishes = Wishes::read(&call.incoming)?;
+        match self.remember(call, grant, now)? {
+            Some(first) => Ok(first),
+            None => self.first_target(call, now),
+        }
+    }
+
     /// The key is known: what it may do, and what is wanted.
     fn route_call(&mut self, call: &mut Call, route: Route, now: UnixMillis) -> Result<Step, Failure> {
         let Some(grant) = call.grant.clone() else { return Err(unknown_key()) };
         match route {
-            Route::Call(endpoint) | Route::CallOf(endpoint, _) => {
-                grant.permits(now, endpoint.as_str(), |name| call.incoming.header(name))?;
-                require_json(&call.incoming, endpoint)?;
-                let limits = &self.setup.config.limits;
-                check_depth(&call.incoming.body, limits.json_depth).map_err(|deep| {
-                    Failure::new(Kind::BadRequest, format!("{deep} (limit `json_depth`).")).code("json_too_deep")
-                })?;
-                call.asked = match &route {
-                    Route::CallOf(_, model) => Asked::of_path(endpoint, model, &call.incoming)?,
-                    _ => Asked::of(endpoint, &call.incoming)?,
-                };
-                call.wishes = Wishes::read(&call.incoming)?;
-                match self.remember(call, &grant, now)? {
-                    Some(first) => Ok(first),
-                    None => self.first_target(call, now),
-                }
-            }
+            Route::Call(endpoint) => self.begin_call(call, &grant, endpoint, None, now),
+            Route::CallOf(endpoint, model) => self.begin_call(call, &grant, endpoint, Some(&model), now),
             Route::Passthrough(provider, path) => self.begin_passthrough(call, &grant, (provider, path), now),
             Route::Realtime => self.begin_talk(call, &grant, now),
             Route::Generation => {
