@@ -9,7 +9,7 @@ use crate::http::{Endpoint, Task};
 use crate::json::{self, Raw};
 use crate::provider::{ModelFacts, Price, ReasoningControl, Upstream};
 use crate::route::Candidate;
-use crate::route::overrides::Asked;
+use crate::route::overrides::EffortForm;
 use crate::secret::Secret;
 use crate::units::UnixMillis;
 use crate::wire::carried::{Carrier, Keys};
@@ -118,12 +118,12 @@ impl Gateway {
         let in_words =
             |effort| matches!(facts.reasoning, ReasoningControl::Effort { levels } if levels.contains(&effort));
         let asked = |body: &[u8], effort: Effort| match surface {
-            Surface::Anthropic if is_native && !in_words(effort) => Asked::Not,
+            Surface::Anthropic if is_native && !in_words(effort) => EffortForm::Omitted,
             Surface::Gemini | Surface::Bedrock | Surface::Cohere if is_native => {
                 let own = surface.own_effort(body, effort, &model, &upstream.quirks, &facts);
-                own.map_or(Asked::Not, Asked::As)
+                own.map_or(EffortForm::Omitted, EffortForm::Own)
             }
-            _ => Asked::ByWord,
+            _ => EffortForm::Word,
         };
         if let Some(changed) = call.overridden(&provider, &model, &asked)? {
             let sent = std::mem::replace(&mut call.incoming.body, changed);

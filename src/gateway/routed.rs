@@ -17,7 +17,7 @@ use crate::route::decide::BudgetState;
 use crate::route::demands::Demands;
 use crate::route::facts::CallFacts;
 use crate::route::objective::Objective;
-use crate::route::overrides::Asked;
+use crate::route::overrides::EffortForm;
 use crate::route::reading::{Reading, metadata};
 use crate::route::router::{Request, Routed, Router, concerns, demanded, names_alias};
 use crate::route::{Candidate, MAX_TARGETS, Plan, Preferences, Resolved};
@@ -314,7 +314,7 @@ impl Call {
         &self,
         provider: &str,
         model: &str,
-        asked: &dyn Fn(&[u8], Effort) -> Asked,
+        asked: &dyn Fn(&[u8], Effort) -> EffortForm,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let Some(routed) = self.routed.as_ref().filter(|_| self.task() == Some(Task::Chat)) else {
             return Ok(None);

@@ -19,13 +19,13 @@ struct Words {
 
 /// How a target is asked for an effort.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum EffortForm {
     /// Not at all.
-    Not,
+    Omitted,
     /// By the word for it, which is put into what the target takes on the way.
-    ByWord,
-    /// By this, which is what the model takes where the body goes on as it is.
-    As(String),
+    Word,
+    /// By this JSON, which is what the model takes where the body goes on as it is.
+    Own(String),
 }
 
 impl Words {
@@ -65,7 +65,7 @@ impl Overrides {
         &self,
         body: &[u8],
         surface: Surface,
-        asked: &dyn Fn(Effort) -> Asked,
+        asked: &dyn Fn(Effort) -> EffortForm,
     ) -> Result<Vec<u8>, SyntaxError> {
         let members = Cursor::new(body)?.spans()?;
         let words = Words::of(surface);
@@ -81,20 +81,20 @@ impl Overrides {
         let word = self.reasoning_effort.map(|effort| (asked(effort), format!("\"{}\"", effort.as_str())));
         let mut changes = Changes::new();
         match word {
-            None | Some((Asked::Not, _)) => {}
+            None | Some((EffortForm::Omitted, _)) => {}
             // A budget beside a level is refused; whether thoughts are shown is the caller's to say.
             Some((asked, word)) if surface == Surface::Gemini => {
                 let config = inner.map(|inner| member(inner, within)).transpose()?.flatten();
                 let shown = config.map(|config| member(config, "includeThoughts")).transpose()?.flatten();
                 let shown = shown.map(|shown| format!("\"includeThoughts\":{shown},")).unwrap_or_default();
                 let by_word = format!("{{{shown}\"{name}\":{word}}}");
-                inside.push((within, if let Asked::As(json) = asked { json } else { by_word }));
+                inside.push((within, if let EffortForm::Own(json) = asked { json } else { by_word }));
             }
-            Some((Asked::As(json), _)) if surface == Surface::Cohere => changes.push(("thinking", json)),
-            Some((Asked::As(json), _)) => {
+            Some((EffortForm::Own(json), _)) if surface == Surface::Cohere => changes.push(("thinking", json)),
+            Some((EffortForm::Own(json), _)) => {
                 changes.push((within, merged(value(body, &members, within).unwrap_or("{}"), &json)?));
             }
-            Some((Asked::ByWord, word)) => {
+            Some((EffortForm::Word, word)) => {
                 nest(&mut changes, within, vec![(name, word)], value(body, &members, within))?;
             }
         }
@@ -231,7 +231,7 @@ mod tests {
     use super::*;
 
     fn applied(overrides: &Overrides, body: &str, surface: Surface) -> serde_json::Value {
-        let out = overrides.apply(body.as_bytes(), surface, &|_| Asked::ByWord).expect("an object");
+        let out = overrides.apply(body.as_bytes(), surface, &|_| EffortForm::Word).expect("an object");
         serde_json::from_slice(&out).expect("JSON")
     }
 
@@ -334,7 +334,7 @@ mod tests {
         for (surface, body, expected) in cases {
             assert_eq!(applied(&all, &body.to_string(), surface), expected, "{surface:?}");
         }
-        let refused = all.apply(b"{}", Surface::Anthropic, &|_| Asked::Not).expect("an object");
+        let refused = all.apply(b"{}", Surface::Anthropic, &|_| EffortForm::Omitted).expect("an object");
         assert!(!String::from_utf8_lossy(&refused).contains("effort"), "the target does not take it");
     }
 
@@ -342,7 +342,7 @@ mod tests {
     fn what_the_model_takes_goes_where_it_stands() {
         let low = Overrides { reasoning_effort: Some(Effort::Low), ..Overrides::default() };
         let asked = |surface, body: serde_json::Value, own: &str| {
-            let own = || Asked::As(own.to_owned());
+            let own = || EffortForm::Own(own.to_owned());
             let out = low.apply(body.to_string().as_bytes(), surface, &|_| own()).expect("an object");
             serde_json::from_slice::<serde_json::Value>(&out).expect("JSON")
         };
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn what_changes_nothing_changes_nothing() {
         let body = br#"{"a":1,"b":[1, 2]}"#;
-        let apply = |body: &[u8]| Overrides::default().apply(body, Surface::OpenAiChat, &|_| Asked::Not);
+        let apply = |body: &[u8]| Overrides::default().apply(body, Surface::OpenAiChat, &|_| EffortForm::Omitted);
         assert_eq!(apply(body).expect("an object"), br#"{"a":1,"b":[1, 2]}"#);
         assert_eq!(apply(b"{}").expect("an object"), b"{}");
         assert!(apply(b"[]").is_err());
