@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::breaker::Verdict;
+use crate::breaker::{self, Verdict};
 use crate::budget::{Aim, Rule};
 use crate::chat::Effort;
 use crate::failure::Failure;
 use crate::http::{Endpoint, Task};
 use crate::json::Raw;
-use crate::keys::{Grant, ModelPattern};
+use crate::keys::{Grant, Key, ModelPattern};
 use crate::route::alias::LatencyBudget;
 use crate::route::classify::Class;
 use crate::route::contender::{Contender, Figures};
@@ -136,50 +136,13 @@ impl Gateway {
         let figures = |target: &str, counts: bool| {
             let (seen, verdict) = view.seen(target, now);
             let calls = counts.then(|| in_flight.get_or_init(|| self.in_flight()).get(target)).flatten();
-            Figures {
-                first_token_p50: seen.p50.or(seen.average),
-                first_token_p95: seen.p95,
-                whole_p50: seen.whole_p50.or(seen.whole_average),
-                whole_p95: seen.whole_p95,
-                tokens_per_second: seen.tokens_per_second.map(f64::from),
-                whole_tokens_per_second: seen.whole_tokens_per_second.map(f64::from),
-                error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
-                in_flight: calls.copied().unwrap_or(0),
-                blocked_until: match verdict {
-                    Verdict::Pass | Verdict::Probe => None,
-                    Verdict::Blocked { until } => Some(until),
-                    Verdict::Off => Some(UnixMillis(i64::MAX)),
-                },
-            }
+            figures_of(&seen, verdict, calls.copied().unwrap_or(0))
         };
-        let (wishes, key) = (&call.wishes, &grant.key);
         let told = header_metadata(&call.incoming);
-        let own_metadata = key.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let metadata = reading.metadata.iter().chain(&told).map(|(name, value)| (name.as_str(), value.as_str()));
-        let facts = CallFacts {
-            key: &key.id,
-            key_name: &key.name,
-            team: key.team_id.as_deref(),
-            environment: &key.environment,
-            user: wishes.user.as_deref().or(reading.user.as_deref()).map(Cow::Borrowed),
-            session: wishes.session.as_deref().or(reading.session.as_deref()).map(Cow::Borrowed),
-            tags: call.tags(),
-            metadata: metadata.chain(own_metadata).collect(),
-            headers: &call.incoming.headers,
-            model: &call.asked.model,
-            endpoint: call.endpoint.map_or("", Endpoint::as_str),
-            prompt: reading.prompt,
-            texts: &reading.texts,
-            plain: !call.asked.stream,
-            output_tokens: reading.output_tokens,
-            needs: reading.needs,
-            class: *class,
-            meaning: call.meaning.clone(),
-        };
         let mut request = Request {
             registry,
             routing,
-            facts,
+            facts: facts_of(call, &grant.key, reading, *class, &told),
             objective: &objective,
             words: &reading.last,
             hints: reading.hints,
@@ -252,6 +215,58 @@ impl Gateway {
         {
             self.router.count(experiment, variant, true, None);
         }
+    }
+}
+
+/// What is known of a call when its target is chosen. `told` is the metadata in its headers.
+fn facts_of<'c>(
+    call: &'c Call,
+    key: &'c Key,
+    reading: &'c Reading,
+    class: Option<Class>,
+    told: &'c [(String, String)],
+) -> CallFacts<'c> {
+    let wishes = &call.wishes;
+    let own_metadata = key.metadata.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let metadata = reading.metadata.iter().chain(told).map(|(name, value)| (name.as_str(), value.as_str()));
+    CallFacts {
+        key: &key.id,
+        key_name: &key.name,
+        team: key.team_id.as_deref(),
+        environment: &key.environment,
+        user: wishes.user.as_deref().or(reading.user.as_deref()).map(Cow::Borrowed),
+        session: wishes.session.as_deref().or(reading.session.as_deref()).map(Cow::Borrowed),
+        tags: call.tags(),
+        metadata: metadata.chain(own_metadata).collect(),
+        headers: &call.incoming.headers,
+        model: &call.asked.model,
+        endpoint: call.endpoint.map_or("", Endpoint::as_str),
+        prompt: reading.prompt,
+        texts: &reading.texts,
+        plain: !call.asked.stream,
+        output_tokens: reading.output_tokens,
+        needs: reading.needs,
+        class,
+        meaning: call.meaning.clone(),
+    }
+}
+
+/// How a target is doing, as strategies go by it.
+fn figures_of(seen: &breaker::Figures, verdict: Verdict, in_flight: u32) -> Figures {
+    Figures {
+        first_token_p50: seen.p50.or(seen.average),
+        first_token_p95: seen.p95,
+        whole_p50: seen.whole_p50.or(seen.whole_average),
+        whole_p95: seen.whole_p95,
+        tokens_per_second: seen.tokens_per_second.map(f64::from),
+        whole_tokens_per_second: seen.whole_tokens_per_second.map(f64::from),
+        error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
+        in_flight,
+        blocked_until: match verdict {
+            Verdict::Pass | Verdict::Probe => None,
+            Verdict::Blocked { until } => Some(until),
+            Verdict::Off => Some(UnixMillis(i64::MAX)),
+        },
     }
 }
 

@@ -311,7 +311,7 @@ fn score(
         let shift = situation.shift(&seen);
         ranked.group = ranked.group.saturating_add(shift);
         if situation.explains {
-            terms.push((ranked.contender, noted(situation, strategy, contender, ranked, &seen, &slowness, shift)));
+            terms.push((ranked.contender, noted(situation, strategy, contender, ranked, &seen, &slowness)));
         }
     }
 }
@@ -324,8 +324,8 @@ fn noted(
     ranked: &Ranked,
     seen: &Figures,
     slowness: &Slowness,
-    shift: u8,
 ) -> Vec<Term> {
+    let shift = situation.shift(seen);
     let mut terms: Vec<Term> = Vec::new();
     let weight = f64::from(contender.weight.max(1));
     let cost = ranked.cost.map(|cost| cost.0 as f64 / NanoUsd::DOLLAR.0 as f64);
