@@ -140,48 +140,8 @@ impl Asked {
         };
         let [messages, input, tools] = [&written.messages, &written.input, &written.tools].map(Option::as_ref);
         let borrows = endpoint == Endpoint::ChatCompletions && openai_chat::borrows(messages, input, tools);
-        let (content, name, what) = match endpoint.task() {
-            Task::Compaction => (&written.input, "input", "a string or a list of items"),
-            Task::Chat if endpoint == Endpoint::Responses || (borrows && messages.is_none()) => {
-                (&written.input, "input", "a string or a list of items")
-            }
-            Task::Chat | Task::Count => (&written.messages, "messages", "a list of messages"),
-            Task::Embeddings => (&written.input, "input", "a string or a list of strings"),
-            Task::Completions => (&written.prompt, "prompt", "a string or a list of strings"),
-            Task::Service(Service::Rerank) => (&written.query, "query", "a string"),
-            Task::Service(Service::Moderation) => (&written.input, "input", "a string or a list"),
-            Task::Service(Service::ImageGeneration | Service::ImageEdit) => (&written.prompt, "prompt", "a string"),
-            Task::Service(Service::Speech) => (&written.input, "input", "the text to speak"),
-            // Some providers take sound within JSON.
-            Task::Service(Service::Transcription) if written.input_audio.is_some() => {
-                (&written.input_audio, "input_audio", "the sound")
-            }
-            Task::Service(Service::Transcription | Service::Translation) | Task::Passthrough | Task::Talk => {
-                (&written.file, "file", "the sound, in a multipart form")
-            }
-        };
-        match content {
-            None => return Err(missing(name, what)),
-            Some(raw) if name == "messages" && !raw.is_array() => {
-                return Err(Failure::bad_request("messages", "`messages` must be an array."));
-            }
-            Some(_) => {}
-        }
-        let is_image = matches!(endpoint, Endpoint::ImageGenerations | Endpoint::ImageEdits);
-        if written.n.as_ref().is_some_and(|n| is_image && !n.is_null() && whole(n).is_none()) {
-            return Err(Failure::bad_request("n", "`n` must be a whole number."));
-        }
-        let stream = match &written.stream {
-            Some(raw) if !raw.is_null() => {
-                // Fields of a form are all strings.
-                let word = raw.text().map(|text| text.is("true"));
-                let form = word.filter(|_| matches!(endpoint.task(), Task::Service(_)));
-                let told = raw.boolean().or(form);
-                told.ok_or_else(|| Failure::bad_request("stream", "`stream` must be true or false."))?
-            }
-            // Sound is passed on as it comes.
-            _ => endpoint == Endpoint::Speech,
-        };
+        written.check_content(endpoint, borrows)?;
+        let stream = written.wants_stream(endpoint)?;
         let told = written.text.as_ref().and_then(|text| text.member("format"));
         let shapes = [&written.response_format, &written.output_config, &written.output_format, &told];
         let provider = written.provider.filter(Raw::is_object);
@@ -189,7 +149,7 @@ impl Asked {
         let (require_parameters, preferences) = preferences(provider, models)?;
         Ok(Asked {
             model,
-            stream: stream && matches!(endpoint.task(), Task::Chat | Task::Completions | Task::Service(_)),
+            stream,
             layout: Layout::default(),
             borrows,
             include_usage: wants_usage(written.stream_options.as_ref())? || includes_usage(written.usage.as_ref()),
@@ -201,6 +161,60 @@ impl Asked {
             preferences,
             objective: objective.map(Box::new),
         })
+    }
+}
+
+impl Written<'_> {
+    /// Checks that what the call is about is there: messages, a prompt, a file.
+    fn check_content(&self, endpoint: Endpoint, borrows: bool) -> Result<(), Failure> {
+        let (content, name, what) = match endpoint.task() {
+            Task::Compaction => (&self.input, "input", "a string or a list of items"),
+            Task::Chat if endpoint == Endpoint::Responses || (borrows && self.messages.is_none()) => {
+                (&self.input, "input", "a string or a list of items")
+            }
+            Task::Chat | Task::Count => (&self.messages, "messages", "a list of messages"),
+            Task::Embeddings => (&self.input, "input", "a string or a list of strings"),
+            Task::Completions => (&self.prompt, "prompt", "a string or a list of strings"),
+            Task::Service(Service::Rerank) => (&self.query, "query", "a string"),
+            Task::Service(Service::Moderation) => (&self.input, "input", "a string or a list"),
+            Task::Service(Service::ImageGeneration | Service::ImageEdit) => (&self.prompt, "prompt", "a string"),
+            Task::Service(Service::Speech) => (&self.input, "input", "the text to speak"),
+            // Some providers take sound within JSON.
+            Task::Service(Service::Transcription) if self.input_audio.is_some() => {
+                (&self.input_audio, "input_audio", "the sound")
+            }
+            Task::Service(Service::Transcription | Service::Translation) | Task::Passthrough | Task::Talk => {
+                (&self.file, "file", "the sound, in a multipart form")
+            }
+        };
+        match content {
+            None => return Err(missing(name, what)),
+            Some(raw) if name == "messages" && !raw.is_array() => {
+                return Err(Failure::bad_request("messages", "`messages` must be an array."));
+            }
+            Some(_) => {}
+        }
+        let is_image = matches!(endpoint, Endpoint::ImageGenerations | Endpoint::ImageEdits);
+        if self.n.as_ref().is_some_and(|n| is_image && !n.is_null() && whole(n).is_none()) {
+            return Err(Failure::bad_request("n", "`n` must be a whole number."));
+        }
+        Ok(())
+    }
+
+    /// Whether the answer is streamed, of those that can be.
+    fn wants_stream(&self, endpoint: Endpoint) -> Result<bool, Failure> {
+        let task = endpoint.task();
+        let wanted = match &self.stream {
+            Some(raw) if !raw.is_null() => {
+                // Fields of a form are all strings.
+                let word = raw.text().map(|text| text.is("true"));
+                let told = raw.boolean().or(word.filter(|_| matches!(task, Task::Service(_))));
+                told.ok_or_else(|| Failure::bad_request("stream", "`stream` must be true or false."))?
+            }
+            // Sound is passed on as it comes.
+            _ => endpoint == Endpoint::Speech,
+        };
+        Ok(wanted && matches!(task, Task::Chat | Task::Completions | Task::Service(_)))
     }
 }
 
