@@ -102,37 +102,7 @@ fn item<'a>(
     let kind = members.kind.as_ref().map(Text::decode);
     match kind.as_deref() {
         None | Some("message") => return message(place, members, request),
-        Some("reasoning") => {
-            let text = thoughts(place, &members)?;
-            let carried = members.encrypted.filter(|data| !data.is_empty());
-            let unwrapped = carried.and_then(|data| carried::unwrap(data, SIGNED, SignatureRole::Replaces));
-            match unwrapped {
-                Some((given, Owner::Text)) => {
-                    let said = request.messages.last_mut().into_iter().flat_map(|last| last.parts.iter_mut().rev());
-                    let mut slots = said.filter_map(|part| match part {
-                        Part::Text { signature, .. } => Some(signature),
-                        _ => None,
-                    });
-                    if let Some(slot) = slots.next() {
-                        *slot = Some(given);
-                    }
-                }
-                Some((signature, Owner::Call(call))) => {
-                    if let Some(unsigned) = sign(signature, &call, request) {
-                        apart.push((unsigned, call));
-                    }
-                }
-                other => {
-                    let mut signature = other.map(|(signature, _)| signature);
-                    if let Some(own) = signature.as_mut().filter(|own| own.format.escaped() == SIGNED) {
-                        own.id = members.id;
-                    }
-                    if !text.is_empty() || signature.is_some() {
-                        push(Role::Assistant, Part::Reasoning { text, signature }, request);
-                    }
-                }
-            }
-        }
+        Some("reasoning") => return reasoning(place, members, request, apart),
         Some(kind @ ("function_call" | "custom_tool_call")) => {
             let name = members.name.ok_or_else(|| place.member("name").missing())?;
             let name = joined(members.namespace.as_ref(), name);
@@ -234,6 +204,45 @@ fn unsayable(request: &mut Request<'_>, kind: &str) {
     if !request.unsayable.iter().any(|known| known == kind) {
         request.unsayable.push(kind.to_owned().into());
     }
+}
+
+/// Thoughts, or what signs another part in their place.
+fn reasoning<'a>(
+    place: &Place<'_>,
+    members: Members<'a>,
+    request: &mut Request<'a>,
+    apart: &mut Vec<(Signature<'a>, String)>,
+) -> Result<(), Failure> {
+    let text = thoughts(place, &members)?;
+    let carried = members.encrypted.filter(|data| !data.is_empty());
+    let unwrapped = carried.and_then(|data| carried::unwrap(data, SIGNED, SignatureRole::Replaces));
+    match unwrapped {
+        Some((given, Owner::Text)) => {
+            let said = request.messages.last_mut().into_iter().flat_map(|last| last.parts.iter_mut().rev());
+            let mut slots = said.filter_map(|part| match part {
+                Part::Text { signature, .. } => Some(signature),
+                _ => None,
+            });
+            if let Some(slot) = slots.next() {
+                *slot = Some(given);
+            }
+        }
+        Some((signature, Owner::Call(call))) => {
+            if let Some(unsigned) = sign(signature, &call, request) {
+                apart.push((unsigned, call));
+            }
+        }
+        other => {
+            let mut signature = other.map(|(signature, _)| signature);
+            if let Some(own) = signature.as_mut().filter(|own| own.format.escaped() == SIGNED) {
+                own.id = members.id;
+            }
+            if !text.is_empty() || signature.is_some() {
+                push(Role::Assistant, Part::Reasoning { text, signature }, request);
+            }
+        }
+    }
+    Ok(())
 }
 
 fn message<'a>(place: &Place<'_>, members: Members<'a>, request: &mut Request<'a>) -> Result<(), Failure> {
