@@ -1,4 +1,14 @@
 //! From what a caller calls a model to where it is, in which order targets are tried, and what follows a failure.
+//!
+//! A name that says all by itself is only resolved, and becomes a [`Plan`]. For any other the [`router::Router`] decides.
+//!
+//! | of a decision | files |
+//! |---|---|
+//! | what a name stands for | `resolve`, `nearest`, `alias`, `expand`, `contender` |
+//! | what a call says that matters for it | `reading`, `objective`, `facts`, `condition`, `classify`, `meaning` |
+//! | who is out, and in which order the others are tried | `demands`, `decide`, `chance`, `experiment`, `router`, `plan` |
+//! | what a target is sent, what its answer must be, and what follows a failure | `overrides`, `check`, `retry` |
+//! | what is told of it all | `list`, `shown` |
 
 pub mod alias;
 pub mod chance;

@@ -2,6 +2,15 @@
 //!
 //! A format reads and writes one upstream's protocol; a surface reads and writes what callers speak. Both meet in
 //! [`crate::chat`]. A vendor that departs from a format does so through [`crate::provider::Quirks`], never by name.
+//!
+//! | what all formats share | files |
+//! |---|---|
+//! | streams: cut into events, driven, joined with one that goes on | `framing`, `sse`, [`drive`], [`seam`] |
+//! | what callers speak, and how their faults are told | `surface`, `place`, `closed` |
+//! | what a target lacks, made up for or named | [`losses`], [`schema`], [`structured`], `stops`, `tool_names`, `answered` |
+//! | what models sign and callers carry | [`carried`] |
+//! | errors and rate limits of upstreams | [`error`], `redact`, `retry_after`, `headroom` |
+//! | services beside conversation: images, sound, ranking, moderation | [`service`] |
 
 mod answered;
 pub mod anthropic;
