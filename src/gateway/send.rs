@@ -198,72 +198,127 @@ fn write(call: &mut Call, most_links: usize) -> Result<Written, Failure> {
         let outgoing = super::service::write(service, incoming, attempt)?;
         return outgoing.map(Written::Whole).ok_or_else(|| not_offered(attempt, endpoint));
     }
-    let upstream = &attempt.upstream;
-    let unsupported = || not_offered(attempt, endpoint);
+    let endpoints = &attempt.upstream.endpoints;
+    let source = Source { surface, incoming, inlined: &call.inlined, most_links, stream: asked.stream };
     let outgoing = match (task, attempt.format) {
-        (Task::Chat, _) if attempt.lane != Lane::Translated => {
-            let links = surface.links_to_inline(body, &upstream.quirks);
-            let links = not_fetched(links, &call.inlined, most_links)?;
-            if !links.is_empty() {
-                return Ok(Written::Lacks(links));
-            }
-            patched(surface, incoming, &call.inlined, attempt, asked.stream)?
-        }
-        (Task::Chat, format) => {
-            let mut request = surface.read_request(body)?;
-            open_carried(body, &mut request, attempt);
-            let upstream = &attempt.upstream;
-            request.stream = asked.stream;
-            request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
-            attempt.hide_reasoning = surface.hides_reasoning(&request);
-            attempt.omit_thoughts = surface.omits_thoughts(&request);
-            attempt.unwraps = matches!(request.output, OutputShape::JsonSchema { .. });
-            attempt.renamed = Renamed::fit(&mut request, format);
-            let target = Target {
-                model: &attempt.model,
-                quirks: &upstream.quirks,
-                facts: &attempt.facts,
-                inlined: &call.inlined,
-            };
-            let links = not_fetched(format.links_to_inline(&request, &target), &call.inlined, most_links)?;
-            if !links.is_empty() {
-                return Ok(Written::Lacks(links));
-            }
-            attempt.stops = Stops::take(&mut request, format, &target, &mut attempt.adjusted);
-            format.write_request(&request, &target, &mut attempt.adjusted)?
-        }
-        (Task::Embeddings, _) if !upstream.endpoints.embeddings => return Err(unsupported()),
-        (Task::Embeddings, Format::OpenAiChat) if surface == Surface::OpenAiChat => {
+        (Task::Chat, _) if attempt.lane != Lane::Translated => return source.patched_chat(attempt),
+        (Task::Chat, _) => return source.translated_chat(attempt),
+        (Task::Embeddings, Format::OpenAiChat) if endpoints.embeddings && surface == Surface::OpenAiChat => {
             patched_at("/embeddings", incoming, attempt, false)?
         }
-        (Task::Embeddings, format) => {
-            let request = surface.read_embeddings(body, endpoint.is_batch())?;
-            let target = Target {
-                model: &attempt.model,
-                quirks: &upstream.quirks,
-                facts: &attempt.facts,
-                inlined: &call.inlined,
-            };
-            format.write_embeddings(&request, &target, &mut attempt.adjusted)?
-        }
-        (Task::Completions, Format::OpenAiChat) if upstream.endpoints.completions => {
+        (Task::Embeddings, _) if endpoints.embeddings => source.embeddings(endpoint.is_batch(), attempt)?,
+        (Task::Completions, Format::OpenAiChat) if endpoints.completions => {
             patched_at("/completions", incoming, attempt, asked.stream)?
         }
-        (Task::Completions, _) => return Err(unsupported()),
         (Task::Count, format) if surface.format() == format => {
             attempt.default_max_tokens = None;
-            let outgoing = patched(surface, incoming, &call.inlined, attempt, false)?;
+            let outgoing = Source { stream: false, ..source }.patched(attempt)?;
             Outgoing { path: surface.count_path(&attempt.model, &attempt.upstream.quirks), ..outgoing }
         }
         (Task::Compaction, Format::OpenAiResponses) => {
             attempt.default_max_tokens = None;
-            compacting(patched(surface, incoming, &call.inlined, attempt, false)?)?
+            compacting(Source { stream: false, ..source }.patched(attempt)?)?
         }
-        (Task::Compaction | Task::Count | Task::Service(_) | Task::Passthrough | Task::Talk, _) => {
-            return Err(unsupported());
-        }
+        (
+            Task::Embeddings
+            | Task::Completions
+            | Task::Count
+            | Task::Compaction
+            | Task::Service(_)
+            | Task::Passthrough
+            | Task::Talk,
+            _,
+        ) => return Err(not_offered(attempt, endpoint)),
     };
     Ok(Written::Whole(outgoing))
+}
+
+/// What a request is written from, beside its target.
+struct Source<'c> {
+    surface: Surface,
+    incoming: &'c Incoming,
+    /// Links that were fetched.
+    inlined: &'c InlinedMedia,
+    /// How many of them may be fetched at once.
+    most_links: usize,
+    stream: bool,
+}
+
+impl Source<'_> {
+    /// A chat whose target speaks the caller's protocol.
+    fn patched_chat(&self, attempt: &mut Attempt) -> Result<Written, Failure> {
+        let links = self.surface.links_to_inline(&self.incoming.body, &attempt.upstream.quirks);
+        match self.lacks(links)? {
+            Some(lacks) => Ok(lacks),
+            None => self.patched(attempt).map(Written::Whole),
+        }
+    }
+
+    /// A chat whose target speaks another.
+    fn translated_chat(&self, attempt: &mut Attempt) -> Result<Written, Failure> {
+        let (surface, format, body) = (self.surface, attempt.format, &self.incoming.body);
+        let mut request = surface.read_request(body)?;
+        open_carried(body, &mut request, attempt);
+        request.stream = self.stream;
+        request.max_output_tokens = request.max_output_tokens.or(attempt.default_max_tokens.map(u64::from));
+        attempt.hide_reasoning = surface.hides_reasoning(&request);
+        attempt.omit_thoughts = surface.omits_thoughts(&request);
+        attempt.unwraps = matches!(request.output, OutputShape::JsonSchema { .. });
+        attempt.renamed = Renamed::fit(&mut request, format);
+        let (model, quirks) = (&*attempt.model, &attempt.upstream.quirks);
+        let target = Target { model, quirks, facts: &attempt.facts, inlined: self.inlined };
+        if let Some(lacks) = self.lacks(format.links_to_inline(&request, &target))? {
+            return Ok(lacks);
+        }
+        attempt.stops = Stops::take(&mut request, format, &target, &mut attempt.adjusted);
+        format.write_request(&request, &target, &mut attempt.adjusted).map(Written::Whole)
+    }
+
+    fn embeddings(&self, is_batch: bool, attempt: &mut Attempt) -> Result<Outgoing, Failure> {
+        let request = self.surface.read_embeddings(&self.incoming.body, is_batch)?;
+        let (model, quirks) = (&*attempt.model, &attempt.upstream.quirks);
+        let target = Target { model, quirks, facts: &attempt.facts, inlined: self.inlined };
+        attempt.format.write_embeddings(&request, &target, &mut attempt.adjusted)
+    }
+
+    /// Those of the links that were not fetched yet, where there are any.
+    fn lacks(&self, links: Vec<String>) -> Result<Option<Written>, Failure> {
+        let links: Vec<String> = links.into_iter().filter(|link| !self.inlined.contains_key(link)).collect();
+        if links.len() > self.most_links {
+            return Err(super::machine::too_large("media_count", self.most_links, "links to fetch"));
+        }
+        Ok((!links.is_empty()).then_some(Written::Lacks(links)))
+    }
+
+    /// The caller's own JSON with the model's name put right, and usage asked for.
+    fn patched(&self, attempt: &mut Attempt) -> Result<Outgoing, Failure> {
+        let patch = RequestPatch {
+            model: &attempt.model,
+            stream: self.stream,
+            facts: &attempt.facts,
+            default_max_tokens: attempt.default_max_tokens,
+            keys: attempt.carried.as_ref(),
+            target: &attempt.target,
+        };
+        let header = |name: &str| self.incoming.header(name);
+        // A router that the gateway chose is told nothing of what the gateway has read.
+        let chosen;
+        let quirks = match attempt.upstream.quirks {
+            quirks if quirks.routes_itself && !attempt.routes_itself => {
+                chosen = Quirks { routes_itself: false, ..quirks };
+                &chosen
+            }
+            _ => &attempt.upstream.quirks,
+        };
+        let body = self.surface.inline_links(&self.incoming.body, quirks, self.inlined);
+        let patched = self.surface.patch_request(&body, &patch, quirks, &header, &mut attempt.adjusted)?;
+        attempt.hide_reasoning = patched.hide_reasoning;
+        if attempt.lane == Lane::Relay && attempt.hide_reasoning {
+            // What is to be left out cannot pass natively.
+            attempt.lane = Lane::Patched;
+        }
+        Ok(patched.outgoing)
+    }
 }
 
 /// Opens the signatures in `request`, which was read from `body`, that this target made and the caller carried.
@@ -286,51 +341,9 @@ pub(super) fn patched_at(
     attempt: &mut Attempt,
     stream: bool,
 ) -> Result<Outgoing, Failure> {
-    let outgoing = patched(Surface::OpenAiChat, incoming, &InlinedMedia::default(), attempt, stream)?;
+    let (surface, inlined) = (Surface::OpenAiChat, &InlinedMedia::default());
+    let outgoing = Source { surface, incoming, inlined, most_links: 0, stream }.patched(attempt)?;
     Ok(Outgoing { path: path.to_owned(), ..outgoing })
-}
-
-/// Those of the links that were not fetched yet.
-fn not_fetched(links: Vec<String>, inlined: &InlinedMedia, most: usize) -> Result<Vec<String>, Failure> {
-    let links: Vec<String> = links.into_iter().filter(|link| !inlined.contains_key(link)).collect();
-    let too_many = links.len() > most;
-    if too_many { Err(super::machine::too_large("media_count", most, "links to fetch")) } else { Ok(links) }
-}
-
-/// The caller's own JSON with the model's name put right, and usage asked for.
-fn patched(
-    surface: Surface,
-    incoming: &Incoming,
-    inlined: &InlinedMedia,
-    attempt: &mut Attempt,
-    stream: bool,
-) -> Result<Outgoing, Failure> {
-    let patch = RequestPatch {
-        model: &attempt.model,
-        stream,
-        facts: &attempt.facts,
-        default_max_tokens: attempt.default_max_tokens,
-        keys: attempt.carried.as_ref(),
-        target: &attempt.target,
-    };
-    let header = |name: &str| incoming.header(name);
-    // A router that the gateway chose is told nothing of what the gateway has read.
-    let chosen;
-    let quirks = match attempt.upstream.quirks {
-        quirks if quirks.routes_itself && !attempt.routes_itself => {
-            chosen = Quirks { routes_itself: false, ..quirks };
-            &chosen
-        }
-        _ => &attempt.upstream.quirks,
-    };
-    let body = surface.inline_links(&incoming.body, quirks, inlined);
-    let patched = surface.patch_request(&body, &patch, quirks, &header, &mut attempt.adjusted)?;
-    attempt.hide_reasoning = patched.hide_reasoning;
-    if attempt.lane == Lane::Relay && attempt.hide_reasoning {
-        // What is to be left out cannot pass natively.
-        attempt.lane = Lane::Patched;
-    }
-    Ok(patched.outgoing)
 }
 
 impl Call {
