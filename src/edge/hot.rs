@@ -579,11 +579,16 @@ impl Isolate {
             // An answer in one piece is read before it is told: both go over in one call of [`answer`].
             told.number("most", self.gateway.setup().config.limits.answer_bytes);
         }
-        if outbound.shadow {
-            told.boolean("shadow", true);
-        }
-        if outbound.keeps {
-            told.boolean("keeps", true);
+        for (name, is_so) in [
+            ("shadow", outbound.shadow),
+            ("keeps", outbound.keeps),
+            ("socket", outbound.socket),
+            ("outside", outbound.outside),
+            ("held", self.gateway.purse.holding() > 0),
+        ] {
+            if is_so {
+                told.boolean(name, true);
+            }
         }
         if let Some(script) = outbound.sandbox {
             told.object("sandbox", |told| tell_script(told, &script));
@@ -592,15 +597,6 @@ impl Isolate {
             told.object("binding", |told| {
                 told.string("name", binding.name).string("model", &binding.model);
             });
-        }
-        if outbound.socket {
-            told.boolean("socket", true);
-        }
-        if outbound.outside {
-            told.boolean("outside", true);
-        }
-        if self.gateway.purse.holding() > 0 {
-            told.boolean("held", true);
         }
         self.bytes = outbound.body;
     }
