@@ -44,6 +44,8 @@ pub(super) struct Attempt {
     pub(super) sent: UnixMillis,
     /// It was sent, and nothing has ended it yet.
     pub(super) in_flight: bool,
+    /// It has a row of its own in the ledger, since it was sent.
+    pub(super) is_paid: bool,
     /// It is to be the one call that finds out whether a blocked target is back.
     pub(super) probes: bool,
     /// The same of its credential.
@@ -150,6 +152,7 @@ impl Gateway {
             adjusted: Adjusted::default(),
             sent: now,
             in_flight: false,
+            is_paid: false,
             probes: false,
             probes_credential: false,
             permit: None,

@@ -10,7 +10,7 @@ use crate::http::{Endpoint, Task, status_of};
 use crate::json;
 use crate::keys::{Grant, OnLedgerOutage, UnknownPrice};
 use crate::observe::Record;
-use crate::provider::Bucket;
+use crate::provider::{Bucket, ModelFacts};
 use crate::units::{Millis, NanoUsd, UnixMillis};
 use crate::wire::{Change, Cost};
 
@@ -18,7 +18,6 @@ use super::attempt::Attempt;
 use super::call::{Call, Stage};
 use super::funds_refused::{Headers, headers, refusal};
 use super::send::no_attempt;
-use super::settle::estimate as estimate_used;
 use super::talk::LONGEST_TURN;
 use super::{Gateway, Step};
 
@@ -264,16 +263,25 @@ impl Gateway {
     /// Pays for an attempt that was noted as failed although the provider may bill it: it took the request and never
     /// finished the answer, or that is too long, or nobody waited for it. The caller's own figures are not of it.
     pub(super) fn pay_for_failed(&mut self, call: &mut Call, failure: &Failure, now: UnixMillis) {
-        let answered = call.attempt.as_ref().and_then(|attempt| attempt.status);
-        let unfinished = matches!(failure.kind, Kind::Truncated | Kind::BadAnswer | Kind::Unavailable | Kind::TooLarge);
-        let took_it = unfinished && answered.is_some_and(|status| (200..300).contains(&status));
+        let Some(attempt) = call.attempt.as_ref().filter(|attempt| !attempt.is_paid) else { return };
+        let unfinished = match failure.kind {
+            Kind::Truncated | Kind::BadAnswer | Kind::TooLarge => true,
+            // The connection broke. What the provider itself reports as an error has no cause, and costs what that states.
+            Kind::Unavailable => failure.cause.is_some(),
+            _ => false,
+        };
+        let took_it = unfinished && attempt.status.is_some_and(|status| (200..300).contains(&status));
         let given_up = failure.kind == Kind::Timeout && failure.upstream_status.is_none();
-        if call.funds.hold.is_none() || call.funds.most.cost == NanoUsd::ZERO || !(took_it || given_up) {
+        let is_free = call.task() == Some(Task::Count) || call.incoming.only_reads() || attempt.is_page;
+        if is_free || !(took_it || given_up) {
             return;
         }
-        // How long it is, nobody counted: it is charged its worst case, as under a strict budget.
-        call.funds.strict |= failure.kind == Kind::TooLarge;
-        let usage = estimate_used(call.incoming.body.len() as u64, 0);
+        let mut usage = call.unseen();
+        if failure.kind == Kind::TooLarge {
+            // How long it is, nobody counted: it is charged its worst case, as under a strict budget.
+            call.funds.strict = true;
+            usage.output_text = call.longest_answer();
+        }
         self.pay_besides(call, failure, &usage, CameTo::Nothing, now);
     }
 
@@ -311,6 +319,9 @@ impl Gateway {
         call.funds.fixed_paid |= !answered;
         let cost = self.cost(call, usage);
         let cost = self.pay(call, Some(usage), cost);
+        if let Some(attempt) = &mut call.attempt {
+            attempt.is_paid = true;
+        }
         let asked = cost.map_or(call.funds.paid.unwrap_or_default(), |cost| cost.upstream);
         call.funds.fixed_paid = was_paid || (answered && asked > NanoUsd::ZERO);
         let mut record = call.record(status_of(failure), Some(failure), Some(usage), cost, now);
@@ -500,6 +511,15 @@ fn roomy_cap(attempt: &Attempt, body: &[u8]) -> Option<u32> {
 }
 
 impl Call {
+    /// The tokens of its longest answer, where it has one of tokens.
+    fn longest_answer(&self) -> u64 {
+        let answers = matches!(self.task(), Some(Task::Chat | Task::Completions | Task::Compaction));
+        let Some(attempt) = self.attempt.as_ref().filter(|_| answers) else { return 0 };
+        let ModelFacts { max_output: model_max, context, .. } = attempt.facts;
+        let basis = Basis { answers, strict: false, price: None, model_max, context, tiered: false };
+        estimate(&self.incoming.body, &basis).most.output_tokens
+    }
+
     /// Who makes it, as far as budgets and limits can ask.
     pub(super) fn spender<'a>(&'a self, grant: &'a Grant, tags: &'a [&'a str]) -> Spender<'a> {
         Spender {

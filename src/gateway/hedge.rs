@@ -11,7 +11,7 @@ use crate::units::{Millis, UnixMillis};
 
 use super::call::{Call, Role, Stage};
 use super::funds::CameTo;
-use super::settle::{estimate, unread};
+use super::settle::unread;
 use super::{CallId, Gateway, Step};
 
 impl Gateway {
@@ -103,8 +103,7 @@ impl Gateway {
             let failure = Failure::new(Kind::Disconnected, "Another target answered first.").code("outpaced");
             let usage = match &other.stage {
                 Stage::Holding(pipe, _) => self.usage_of(&other, pipe, Some(&failure)),
-                // The upstream has the prompt, and will bill it.
-                _ => Some(estimate(other.incoming.body.len() as u64, 0)),
+                _ => Some(other.unseen()),
             };
             self.report_failed(&other, &failure, now);
             other.note_failed(&failure, now);

@@ -102,7 +102,7 @@ impl Gateway {
         let Some(attempt) = call.attempt.as_mut() else { return Err(no_attempt()) };
         let binding = attempt.upstream.binding.map(|name| Binding { name, model: attempt.model.clone() });
         attempt.sent = now;
-        attempt.in_flight = true;
+        (attempt.in_flight, attempt.is_paid) = (true, false);
         attempt.status = None;
         attempt.repeated += 1;
         call.attempts += 1;

@@ -1,6 +1,7 @@
 //! What a call is charged: usage as the upstream said, or an estimate that is marked as one.
 
 use crate::chat::Usage;
+use crate::http::Task;
 use crate::keys::Markup;
 use crate::provider::{cost, receipt};
 use crate::units::{NanoUsd, UnixMillis};
@@ -9,6 +10,7 @@ use crate::wire::Cost;
 use super::Gateway;
 use super::attempt::Attempt;
 use super::call::Call;
+use super::service::{Sizes, used};
 
 /// Bytes of text that make a token, for estimates. English has about four; other scripts have fewer tokens a byte than
 /// this assumes, so the estimate errs upwards there.
@@ -53,6 +55,21 @@ pub fn estimate(request_bytes: u64, output_bytes: u64) -> Usage {
         output_text: output_bytes.div_ceil(BYTES_PER_TOKEN),
         estimated: true,
         ..Usage::default()
+    }
+}
+
+impl Call {
+    /// What its attempt is taken to have used of whose answer nothing was seen: the upstream has the prompt, and bills it.
+    pub(super) fn unseen(&self) -> Usage {
+        let price = self.attempt.as_ref().and_then(|attempt| attempt.price.as_deref());
+        match self.task() {
+            // Nobody charges for it.
+            Some(Task::Count) => Usage::default(),
+            Some(Task::Service(service)) => {
+                Usage { estimated: true, ..used(service, None, &Sizes::read(&self.incoming), price) }
+            }
+            _ => estimate(self.incoming.body.len() as u64, 0),
+        }
     }
 }
 

@@ -339,8 +339,7 @@ impl Gateway {
             Stage::Passing(through) if through.has_begun() => self.settle_passed(call, &through, Some(&failure), now),
             _ if in_flight => {
                 self.report_failed(call, &failure, now);
-                // The upstream has the prompt, and will bill it.
-                let usage = judged.unwrap_or_else(|| estimate(call.incoming.body.len() as u64, 0));
+                let usage = judged.unwrap_or_else(|| call.unseen());
                 let cost = self.cost(call, &usage);
                 let cost = self.pay(call, Some(&usage), cost);
                 let record = call.record(499, Some(&failure), Some(&usage), cost, now);

@@ -297,7 +297,8 @@ fn an_error_inside_a_200_moves_on_before_the_first_token() {
         assert!(!streamed.text.contains("latchkey"), "nobody asked");
         world.now.0 += 60_000;
     }
-    assert_eq!(world.records().len(), 4);
+    // Of what broke off or was not waited for the provider may bill the prompt: each has a row more.
+    assert_eq!(world.records().len(), 4 + 3);
 }
 
 #[test]

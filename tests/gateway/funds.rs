@@ -81,6 +81,39 @@ fn an_answer_that_is_too_long_is_charged_and_nobody_is_asked_again() {
     }
 }
 
+/// Whether a key has a budget or none: what the provider may bill is in the record, and says how sure it is.
+#[test]
+fn an_attempt_that_the_provider_may_bill_is_in_the_record_of_every_key() {
+    let prompt = 2_000 * i64::try_from(CALL.len().div_ceil(4)).expect("a length");
+    let strict = budget(100_000_000);
+    let soft = Budget { enforcement: Enforcement::Soft, ..strict.clone() };
+    for (budgets, estimate, ceiling) in [
+        (Vec::new(), "settled_estimate", "settled_estimate"),
+        (vec![soft], "settled_estimate", "committed_ceiling"),
+        (vec![strict], "committed_ceiling", "committed_ceiling"),
+    ] {
+        let rows = |kind: &str, ending: Input<'_>| {
+            let mut world = world(budgets.clone(), Vec::new());
+            let (id, step) = world.chat(CALL);
+            sent(step);
+            assert!(matches!(world.resume(id, Input::Headers(200, &[("content-type", kind)])), Step::ReadBody(_)));
+            let (status, _) = refused(world.resume(id, ending));
+            assert!(status >= 400);
+            let rows = world.rows();
+            assert_eq!((rows[0].state, rows[0].cost_nano), ("released", None), "what the caller got cost them nothing");
+            rows
+        };
+        let broken = &rows("application/json", Input::Broken("connection lost"))[1];
+        assert_eq!(broken.state, estimate);
+        assert!(broken.cost_nano.is_some_and(|cost| if estimate == ceiling { cost >= prompt } else { cost == prompt }));
+        let long = &rows("application/json", Input::TooLong)[1];
+        assert_eq!(long.state, ceiling);
+        assert!(long.cost_nano.is_some_and(|cost| cost > WORST && cost < 2 * WORST), "its worst case: {long:?}");
+        let page = rows("text/html", Input::Body(b"<html>Welcome</html>"));
+        assert_eq!(page.len(), 1, "a page is nobody's work: {page:?}");
+    }
+}
+
 #[test]
 fn a_call_is_charged_what_it_used() {
     let mut world = world(vec![budget(10_000_000)], Vec::new());
@@ -666,6 +699,13 @@ fn counting_tokens_costs_nothing_and_fits_every_budget() {
     let (id, step) = world.send("/v1/messages/count_tokens", body, &[("anthropic-version", "2023-06-01")]);
     sent(step);
     world.answer(id, 200, &[], r#"{"input_tokens":8}"#);
+    assert_eq!(spent(&mut world), 0);
+    world.records();
+    let (id, step) = world.send("/v1/messages/count_tokens", body, &[("anthropic-version", "2023-06-01")]);
+    sent(step);
+    world.resume(id, Input::Gone);
+    let left = world.only_record();
+    assert_eq!((left.status, left.cost_nano.unwrap_or_default()), (499, 0), "nor where nobody waits for it");
     assert_eq!(spent(&mut world), 0);
 }
 

@@ -135,6 +135,12 @@ fn images_are_paid_by_the_token_by_the_image_or_as_stated() {
     assert_eq!(sent(step).url, "https://api.x.ai/v1/images/edits");
     world.answer(id, 200, &[], r#"{"data":[{"url":"u"}],"usage":{"cost_in_usd_ticks":700000000}}"#);
     assert_eq!(world.only_record().cost_nano, Some(70_000_000));
+
+    let (id, _) = world.post("/v1/images/generations", &ask("xai/grok-imagine-image"));
+    world.resume(id, Input::Gone);
+    let record = world.only_record();
+    let left = (record.status, record.state, record.cost_nano);
+    assert_eq!(left, (499, "settled_estimate", Some(40_000_000)), "they are made all the same");
 }
 
 /// Models that make images in another protocol: one answers with a picture, one predicts it.
