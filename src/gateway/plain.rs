@@ -74,11 +74,16 @@ impl Gateway {
         if let Some(step) = self.escalate(call, body, now) {
             return Ok(step);
         }
-        if call.asked.stream && !call.is_service() {
-            return self.stream_whole(call, body, now);
-        }
         let content_type = headers.iter().find(|(name, _)| name == "content-type").map_or("", |(_, value)| value);
-        self.serve_plain(call, content_type, body, now)
+        let served = match call.asked.stream && !call.is_service() {
+            true => self.stream_whole(call, body, now),
+            false => self.serve_plain(call, content_type, body, now),
+        };
+        let Err(failure) = served else { return served };
+        // A generation that failed may say what it used all the same.
+        let quirks = call.attempt.as_ref().map(|attempt| attempt.upstream.quirks);
+        let told = quirks.and_then(|quirks| service::read_usage(body, &quirks)).filter(Usage::is_credible);
+        if told.is_none() { Err(failure) } else { Ok(self.leave(call, told, failure, now)) }
     }
 
     /// What becomes of a body that is longer than it may be. An answer is as long as it was asked for: that is not its

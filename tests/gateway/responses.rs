@@ -144,9 +144,7 @@ fn a_conversation_is_made_shorter_by_providers_that_can() {
         ("responses/compact", "settled_actual", Some(36_000))
     );
 
-    let budget =
-        Budget { id: "bud".into(), scope: Scope::key("*"), limit: NanoUsd(2 * NanoUsd::DOLLAR.0), ..Budget::default() };
-    let key = latchkey::keys::Key { budgets: vec![budget], ..latchkey::keys::Key::default() };
+    let key = latchkey::keys::Key { budgets: vec![budget()], ..latchkey::keys::Key::default() };
     let mut strict = World::with(key, Some(document));
     let outbound = sent(strict.post("/v1/responses/compact", &hello("openai/gpt-5", r#","max_output_tokens":5"#)).1);
     assert_eq!(read(&outbound.body), json!({"model": "gpt-5", "input": "Hi"}), "nor a cap: the model's own bounds it");
@@ -193,6 +191,44 @@ fn a_stream_that_failed_costs_what_it_says() {
         assert!(states == "settled_estimate" && cost > 36_000, "{path}, without a count: {states}, {cost}");
         assert_eq!(charged(&[failed("null").as_bytes()]), ("released".to_owned(), 0), "{path}");
     }
+}
+
+/// The same of one that was not streamed, or came in one piece where a stream was asked for.
+#[test]
+fn an_answer_that_failed_costs_what_it_says() {
+    let document = r#"{"version":1,"failover":{"enabled":false},"health":{"enabled":false},
+        "models":{"openai/gpt-5.3-codex":{"prices":[{"usd_per_mtok":{"input":2,"output":8}}]}}}"#;
+    let failed = r#""status":"failed","error":{"code":"server_error","message":"Oops."},"output":[]"#;
+    let unsaid = r#""status":"failed","error":null,"output":[]"#;
+    let usage = r#","usage":{"input_tokens":10,"output_tokens":2,"total_tokens":12}"#;
+    for path in ["/v1/responses", "/v1/chat/completions"] {
+        for stream in ["", r#","stream":true"#] {
+            for (budgets, status, usage, charged) in [
+                (Vec::new(), failed, usage, vec![("released", None), ("settled_actual", Some(36_000))]),
+                (vec![budget()], failed, usage, vec![("released", None), ("settled_actual", Some(36_000))]),
+                (vec![budget()], unsaid, usage, vec![("released", None), ("settled_actual", Some(36_000))]),
+                (vec![budget()], failed, "", vec![("released", None)]),
+            ] {
+                let key = latchkey::keys::Key { budgets, ..latchkey::keys::Key::default() };
+                let mut world = World::with(key, Some(document));
+                let ask = if path.ends_with("responses") { "input" } else { "messages" };
+                let asked =
+                    format!(r#"{{"model":"openai/gpt-5.3-codex","{ask}":[{{"role":"user","content":"Hi"}}]{stream}}}"#);
+                let (id, step) = world.post(path, &asked);
+                sent(step);
+                let answer =
+                    world.answer(id, 200, &[], &format!(r#"{{"id":"r","object":"response",{status}{usage}}}"#));
+                let told = read(&answer.body);
+                assert_eq!((answer.status, told["error"].is_object()), (502, true), "{path}{stream}: {told}");
+                let rows: Vec<_> = world.rows().iter().map(|row| (row.state, row.cost_nano)).collect();
+                assert_eq!(rows, charged, "{path}{stream}{status}{usage}");
+            }
+        }
+    }
+}
+
+fn budget() -> Budget {
+    Budget { id: "bud".into(), scope: Scope::key("*"), limit: NanoUsd(2 * NanoUsd::DOLLAR.0), ..Budget::default() }
 }
 
 /// A model that its provider serves over Responses alone, for a caller of Chat Completions.
