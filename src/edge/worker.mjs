@@ -306,12 +306,20 @@ async function exchangeWhole(step, live) {
   const upstream = await ask(step, live);
   const { headers } = upstream;
   const lines = told(headers);
-  const isWhole = fits(headers, step.most);
-  const whole = isWhole ? new Uint8Array(await upstream.arrayBuffer()) : await readUpTo(upstream.body, step.most);
+  let whole;
+  let broken;
+  try {
+    const isWhole = fits(headers, step.most);
+    whole = isWhole ? new Uint8Array(await upstream.arrayBuffer()) : await readUpTo(upstream.body, step.most);
+  } catch (error) {
+    broken = String(error);
+  }
   if (!live.wants(step)) return GIVEN_UP;
   if (whole === undefined) {
+    // Who has answered, be it not to the end, may bill that.
     const next = JSON.parse(core.headers(step.call, upstream.status, lines, Date.now()));
-    return next.do === "read" ? tooLong(next) : next;
+    if (next.do !== "read") return next;
+    return broken === undefined ? tooLong(next) : JSON.parse(core.broken(step.call, broken, Date.now()));
   }
   return JSON.parse(core.answer(step.call, upstream.status, lines, whole, Date.now()));
 }

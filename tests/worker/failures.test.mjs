@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { request } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { after, before, beforeEach, describe, test } from "node:test";
 import OpenAI from "openai";
@@ -239,6 +240,32 @@ describe("the gateway's own refusals", () => {
     assert.ok(error instanceof OpenAI.BadRequestError, String(error));
     assert.match(JSON.stringify(error.error), /messages/);
   });
+});
+
+describe("a plain answer that breaks off", () => {
+  const rowsOf = async (requestId) => {
+    const database = await gateway.miniflare.getD1Database("DB", gateway.name);
+    for (const until = Date.now() + 20_000; Date.now() < until; await delay(200)) {
+      const found = await database.prepare("SELECT state, cost_nano FROM calls WHERE request_id = ? ORDER BY seq").bind(requestId).all();
+      if (found.results.length > 0) return found.results;
+    }
+    throw new Error("its record does not come");
+  };
+  for (const [how, headers] of [["with less than it promised", { "content-length": "5000" }], ["in its chunks", {}]]) {
+    test(`${how} is an error, and what the provider may bill for it is in the record`, async () => {
+      upstream.reply(async (_, response) => {
+        response.writeHead(200, { "content-type": "application/json", ...headers });
+        response.write('{"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"Well');
+        await delay(50);
+        response.destroy();
+      });
+      const error = await ask(OPENAI).catch((error) => error);
+      assert.equal(error.status, 502, String(error));
+      const [call, attempt, ...more] = await rowsOf(error.headers.get("x-request-id"));
+      assert.deepEqual([call.state, call.cost_nano, attempt?.state, more], ["released", null, "settled_estimate", []]);
+      assert.ok(attempt.cost_nano > 0);
+    });
+  }
 });
 
 describe("an answer that grows when it is unpacked", () => {
