@@ -87,6 +87,8 @@ export class LiveStream {
       liveStreams -= 1;
       clearTimeout(this.timer);
       if (!this.moved) live.end();
+      // Nobody has been answered whose caller left before the first token; for others this is one word too many.
+      answer({ do: "finish" });
     }
   }
 

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { after, before, test } from "node:test";
+import { LiveStream } from "../../src/edge/stream.mjs";
 import { SECRETS, startGateway } from "./gateway.mjs";
 import { chatEnd, chatEvents, chatStart, silence, stall } from "./replies.mjs";
 import { soon, startUpstream } from "./upstream.mjs";
@@ -93,6 +94,18 @@ test("of a key that drains have their answers read to the end, for 25 seconds at
     ["drained-1", "settled_actual"],
     ["drained-2", "settled_estimate"],
   ]);
+});
+
+test("who leaves before the first token is not waited for", async () => {
+  const abort = new AbortController();
+  const live = { sent: Date.now(), abort, renew() {}, end() {} };
+  const body = new ReadableStream({ start: (source) => abort.signal.addEventListener("abort", () => source.error("aborted")) });
+  const step = { idle: 60_000, first_token: 60_000, total: 60_000, commit_after: 60_000 };
+  const stream = new LiveStream({}, live, step, { body });
+  const answered = new Promise((resolve) => void stream.run(resolve));
+  live.over = true;
+  abort.abort();
+  assert.deepEqual(await soon(answered, "their request ends"), { do: "finish" });
 });
 
 test("who leaves while they are still sending is no defect of the gateway", async () => {
