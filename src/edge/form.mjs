@@ -25,7 +25,8 @@ export async function readForm(request) {
   }
   const reader = request.body.getReader();
   const { kept, once } = await ofCaller(readKept(reader));
-  const parts = partsOf(kept, new TextEncoder().encode(`\r\n--${boundary[2] ?? boundary[3]}`));
+  const separator = new TextEncoder().encode(`\r\n--${boundary[2] ?? boundary[3]}`);
+  const parts = partsOf(kept, separator);
   // With what comes twice: the core refuses it, because the provider may go by the other one.
   const told = [];
   let files = 0;
@@ -39,7 +40,7 @@ export async function readForm(request) {
   }
   if (files > 0) told.push(["file", String(files)]);
   const length = Number(request.headers.get("content-length") ?? 0);
-  const rest = once ? reader : undefined;
+  const rest = once ? new Rest(reader, separator, kept) : undefined;
   const members = told.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
   const outside = { told: new TextEncoder().encode(`{${members.join(",")}}`), once };
   const left = () => outside.left();
@@ -58,13 +59,56 @@ async function readKept(reader) {
     pieces.push(read.value);
     total += read.value.byteLength;
   }
-  const kept = new Uint8Array(total);
+  return { kept: joined(pieces, total), once: !done };
+}
+
+function joined(pieces, total) {
+  const whole = new Uint8Array(total);
   let at = 0;
   for (const piece of pieces) {
-    kept.set(piece, at);
+    whole.set(piece, at);
     at += piece.byteLength;
   }
-  return { kept, once: !done };
+  return whole;
+}
+
+/** What comes of a form behind what is kept: looked through for another model, by which the provider might go. */
+class Rest {
+  constructor(reader, separator, kept) {
+    this.reader = reader;
+    this.separator = separator;
+    this.last = kept.subarray(-LONGEST_HEAD - separator.length);
+    // Heads that end within these have been read.
+    this.known = this.last.length;
+  }
+
+  /** The next piece; none where it hides what it should not. */
+  async read() {
+    const { done, value } = await this.reader.read();
+    return done || this.isPlain(value) ? { done, value } : {};
+  }
+
+  isPlain(piece) {
+    const { separator, known } = this;
+    const bytes = joined([this.last, piece], this.last.length + piece.length);
+    let open = Math.max(bytes.length - separator.length + 1, 0);
+    for (let at = find(bytes, separator, 0); at >= 0; at = find(bytes, separator, at + 1)) {
+      const start = at + separator.length;
+      if (bytes[start] === 45) continue;
+      const head = find(bytes, CRLF2, start);
+      if (head >= 0 && head + CRLF2.length <= known) continue;
+      if ((head < 0 ? bytes.length : head) - start > LONGEST_HEAD) return false;
+      if (head < 0) {
+        open = at;
+        break;
+      }
+      const told = bytes[start] === 13 ? named(new TextDecoder().decode(bytes.subarray(start, head))) : undefined;
+      if (told === undefined || told.name === "model") return false;
+    }
+    this.last = bytes.slice(open);
+    this.known = 0;
+    return true;
+  }
 }
 
 /**
@@ -77,8 +121,8 @@ function partsOf(bytes, separator) {
   let at = separator.length - 2;
   while (at < bytes.length && bytes[at] === 13) {
     const head = find(bytes, CRLF2, at);
-    if (head < 0) break;
-    const told = head - at < LONGEST_HEAD ? named(new TextDecoder().decode(bytes.subarray(at, head))) : undefined;
+    if (head < 0 && bytes.length - at <= LONGEST_HEAD) break;
+    const told = head >= 0 && head - at < LONGEST_HEAD ? named(new TextDecoder().decode(bytes.subarray(at, head))) : undefined;
     if (told === undefined) return [];
     const start = head + CRLF2.length;
     const found = find(bytes, separator, start);
@@ -134,12 +178,14 @@ async function pump(writer, pieces, rest, left) {
     for (;;) {
       const { done, value } = rest === undefined ? { done: true } : await rest.read();
       if (done) break;
+      // It has no end for the provider, as one that its caller broke off.
+      if (value === undefined) return left();
       await writer.write(value);
     }
     await writer.close();
   } catch (error) {
     // A form that its caller broke off has no end, or the provider would take it for whole.
-    if (rest !== undefined && (await isBroken(rest))) left();
+    if (rest !== undefined && (await isBroken(rest.reader))) left();
     else await writer.abort(error);
   }
 }
