@@ -222,6 +222,7 @@ pub(super) async fn release(env: &Env, team: Option<&str>, rule: &str, silence: 
 
 /// Makes the next batch for each ledger, unless there is one or nothing to say.
 fn prepare(isolate: &mut hot::Isolate) {
+    isolate.gateway.end_lost(now());
     let dropped = isolate.gateway.records.take_dropped();
     if dropped > 0 {
         let event = log::object(|said| {

@@ -15,7 +15,7 @@ use crate::route::meaning::{Meaning, Vectors};
 use crate::route::router::Router;
 use crate::route::{HedgeBudget, RetryBudget};
 use crate::sorted::SortedMap;
-use crate::units::UnixMillis;
+use crate::units::{Millis, UnixMillis};
 
 use super::attempt::Attempt;
 use super::call::{Call, Stage};
@@ -73,6 +73,9 @@ pub struct Setup {
     /// What keys are checked with; `None` where the deployment has no secret at all, and then no key is good.
     pub secrets: Option<Secrets>,
 }
+
+/// So long after its deadline nobody drives a call any longer. What it holds is let go of later than that.
+const LOST_AFTER: Millis = Millis(20_000);
 
 /// What one isolate is busy with, and what its budgets for trying more than once have refused.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -156,6 +159,22 @@ impl Gateway {
     #[must_use]
     pub fn load(&self) -> Load {
         Load { calls_under_way: self.calls.len(), hedges_refused: self.hedges.refused() }
+    }
+
+    /// Ends calls that are long past their deadline: the platform has ended their requests without a word, as it does half
+    /// a minute after an answer with what goes on behind it. Talks have no deadline.
+    pub fn end_lost(&mut self, now: UnixMillis) {
+        let defaults = self.setup.config.limits.deadlines;
+        let is_lost = |call: &Call| {
+            let over = now.since(call.started).0.saturating_sub(LOST_AFTER.0);
+            over > 0 && call.talk.is_none() && over > call.deadlines(&defaults).total.0
+        };
+        let lost: Vec<CallId> = self.calls.iter().filter(|(_, call)| is_lost(call)).map(|(id, _)| *id).collect();
+        for id in lost {
+            // A call that is to be drained is asked twice.
+            self.resume(id, Input::Gone, now);
+            self.resume(id, Input::Gone, now);
+        }
     }
 
     /// How many calls are under way.

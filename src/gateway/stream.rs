@@ -325,7 +325,7 @@ impl Gateway {
         self.outpace(call, now);
         let drains = call.grant.as_ref().is_some_and(|grant| grant.key.on_disconnect == OnDisconnect::Drain);
         let in_flight = call.attempt.as_ref().is_some_and(|attempt| attempt.in_flight);
-        if drains && in_flight {
+        if drains && in_flight && !call.drained {
             call.drained = true;
             call.stage = stage;
             return Step::Hold;

@@ -3,7 +3,7 @@
 use latchkey::budget::{Budget, Enforcement, Match, Period, Rule, Scope, ScopeKind};
 use latchkey::config::OwnDeadlines;
 use latchkey::gateway::{Deadline, Exchanged, Input, Step};
-use latchkey::keys::{Factor, Key, Markup, OnLedgerOutage, UnknownPrice};
+use latchkey::keys::{Factor, Key, Markup, OnDisconnect, OnLedgerOutage, UnknownPrice};
 use latchkey::limit::{Limit, Per, Unit};
 use latchkey::units::{Millis, NanoUsd};
 
@@ -111,6 +111,27 @@ fn an_attempt_that_the_provider_may_bill_is_in_the_record_of_every_key() {
         assert!(long.cost_nano.is_some_and(|cost| cost > WORST && cost < 2 * WORST), "its worst case: {long:?}");
         let page = rows("text/html", Input::Body(b"<html>Welcome</html>"));
         assert_eq!(page.len(), 1, "a page is nobody's work: {page:?}");
+    }
+}
+
+/// The platform ends what goes on behind an answer, such as a shadow, without a word.
+#[test]
+fn a_call_that_nobody_drives_any_longer_is_recorded_and_ends() {
+    for on_disconnect in [OnDisconnect::Abort, OnDisconnect::Drain] {
+        let soft = Budget { enforcement: Enforcement::Soft, ..budget(100_000_000) };
+        let mut world = World::with(Key { budgets: vec![soft], on_disconnect, ..Key::default() }, Some(PRICED));
+        sent(world.chat(CALL).1);
+        world.report();
+        let total = latchkey::config::Deadlines::default().total;
+        world.now = world.now.plus(Millis(total.0 + 19_000));
+        world.gateway.end_lost(world.now);
+        assert_eq!(world.gateway.calls_under_way(), 1, "it may still be driven");
+        world.now = world.now.plus(Millis(2_000));
+        world.gateway.end_lost(world.now);
+        let record = world.only_record();
+        assert_eq!((record.status, record.state), (499, "settled_estimate"));
+        assert_eq!(world.gateway.purse.holding(), 0);
+        assert_eq!(Some(spent(&mut world)), record.cost_nano, "the ledger says the same");
     }
 }
 
