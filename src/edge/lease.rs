@@ -146,15 +146,16 @@ pub fn records_wait() -> u32 {
 }
 
 /// Writes the records of finished calls to the log and hands them to the ledgers, with the report on the leases that
-/// they drew from; what one does not take is sent again the next time.
+/// they drew from; what one does not take is sent again the next time. Gives how many bytes went to the log.
 ///
 /// # Errors
 /// Where a ledger does not answer.
 #[wasm_bindgen]
-pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
+pub async fn write_records(env: Env) -> std::result::Result<usize, JsValue> {
     write_contents(&env).await;
+    let mut logged = 0;
     let parcels = hot::with_isolate(|isolate| {
-        prepare(isolate);
+        logged = prepare(isolate);
         let ready = isolate.batches.iter_mut().filter(|batch| batch.sending_until <= now());
         let sent = ready.map(|batch| {
             batch.sending_until = now().plus(KEEP_WITHIN);
@@ -164,7 +165,7 @@ pub async fn write_records(env: Env) -> std::result::Result<(), JsValue> {
     });
     let sent = parcels.unwrap_or_default().into_iter().map(|(team, body, report)| hand_over(&env, team, body, report));
     let failed = all(sent).await.into_iter().find_map(std::result::Result::err);
-    failed.map_or(Ok(()), |error| Err(JsValue::from_str(&error.to_string())))
+    failed.map_or(Ok(logged), |error| Err(JsValue::from_str(&error.to_string())))
 }
 
 async fn hand_over(env: &Env, team: Option<String>, body: JsValue, report: u64) -> Result<()> {
@@ -220,8 +221,8 @@ pub(super) async fn release(env: &Env, team: Option<&str>, rule: &str, silence: 
     Ok(freed.released)
 }
 
-/// Makes the next batch for each ledger, unless there is one or nothing to say.
-fn prepare(isolate: &mut hot::Isolate) {
+/// Makes the next batch for each ledger, unless there is one or nothing to say; how many bytes of that are in the log.
+fn prepare(isolate: &mut hot::Isolate) -> usize {
     isolate.gateway.end_lost(now());
     let dropped = isolate.gateway.records.take_dropped();
     if dropped > 0 {
@@ -236,20 +237,18 @@ fn prepare(isolate: &mut hot::Isolate) {
     ledgers.push(None);
     sorted::sort(&mut ledgers);
     ledgers.dedup();
-    for team in ledgers {
-        prepare_for(isolate, team);
-    }
+    ledgers.into_iter().map(|team| prepare_for(isolate, team)).sum()
 }
 
-fn prepare_for(isolate: &mut hot::Isolate, team: Option<String>) {
+fn prepare_for(isolate: &mut hot::Isolate, team: Option<String>) -> usize {
     if isolate.batches.iter().any(|batch| batch.team == team) {
-        return;
+        return 0;
     }
     let gateway = &mut isolate.gateway;
     let of_ledger = |record: &Record| ledger_of(record.team_id.as_deref()) == team.as_deref();
     let records = gateway.records.take_those(MOST_TAKEN, of_ledger);
     if records.is_empty() && !gateway.purse.owes_report_to(team.as_deref()) {
-        return;
+        return 0;
     }
     let made = now();
     let report = gateway.purse.report(team.as_deref(), made);
@@ -260,6 +259,7 @@ fn prepare_for(isolate: &mut hot::Isolate, team: Option<String>) {
     }
     let body = JsValue::from_str(&body);
     isolate.batches.push(Batch { team, body, report: report.report, made, sending_until: UnixMillis(0) });
+    lines.into_iter().map(|line| line.len()).sum()
 }
 
 /// A batch as the ledger reads it, and where in it each record stands.

@@ -31,8 +31,9 @@ const CONFIG_AGE = 15_000;
 const HEALTH_WAIT = 5_000;
 /** What `due_at_once` says: a target was just blocked, or a probe came back; as many calls wait as are written together. */
 const [HEALTH, RECORDS] = [1, 2];
-/** After how long another request does the writing, in milliseconds. */
+/** After how long another request does the writing, in milliseconds; or once so much is in the log, which takes 256 KB of each. */
 const TAKE_OVER = 12_000;
+const MOST_LOGGED = 48 * 1024;
 /** How long an answer is read on for a caller who left; the platform gives 30 seconds for everything. */
 const DRAIN = 25_000;
 
@@ -536,13 +537,13 @@ function settle(env, ctx) {
   if (due & RECORDS) ctx.waitUntil(core.write_records(env).catch(unwritten));
   // The platform ends what a request leaves behind after half a minute: a later request takes over in time.
   if (isWriting(now) || !core.owes_ledger()) return;
-  flushing = { since: now };
+  flushing = { since: now, logged: 0 };
   ctx.waitUntil(flush(env, flushing));
 }
 
 /** Whether a request writes what there is to tell, and has the time to go on with it. */
 function isWriting(now) {
-  return flushing !== undefined && now < flushing.since + TAKE_OVER;
+  return flushing !== undefined && now < flushing.since + TAKE_OVER && flushing.logged < MOST_LOGGED;
 }
 
 async function flush(env, own) {
@@ -550,7 +551,8 @@ async function flush(env, own) {
     do {
       await scheduler.wait(core.records_wait());
       const told = core.health_due(Date.now()) ? exchangeHealth(env) : undefined;
-      await core.write_records(env).catch((error) => stumbled(error, own));
+      // What failed was in the log as well, and cannot be told.
+      own.logged += (await core.write_records(env).catch((error) => stumbled(error, own))) ?? MOST_LOGGED;
       await told;
     } while (flushing === own && core.owes_ledger());
   } catch (error) {

@@ -248,15 +248,14 @@ pub struct RecordBuffer {
 const MOST_WAITING: usize = 4096;
 /// With more than this waiting, explanations are given up before anything else: one can have as much as fifty records.
 const MOST_EXPLAINED: usize = 256;
-/// Bytes of texts that are taken together: what is taken is one row of the ledger and one of the database's values, which
-/// hold two megabytes, and quotes in a text take twice their room there.
-const MOST_TEXT: usize = 800_000;
+/// Bytes of texts that are taken together: what is taken goes to the log of one request, which takes 256 KB, and quotes in a
+/// text take twice their room there.
+const MOST_TEXT: usize = 150_000;
 
 /// So many records are handed over together, and as soon as so many have come. On its way to the database a batch stands in
 /// memory up to five times over (as records, as written, as the ledger receives it, and as it passes one on), and the
-/// memory of an isolate never shrinks. It is one row of the ledger and one statement of the database, both of which take
-/// two megabytes.
-pub const MOST_TAKEN: usize = 500;
+/// memory of an isolate never shrinks. It is as many lines of one request's log, of which the platform keeps 256 KB.
+pub const MOST_TAKEN: usize = 250;
 /// Room for waiting records is made in steps of so many. Twice the room each time would keep, after one busy moment, up
 /// to a megabyte that is never needed again.
 const ROOM_STEP: usize = 128;
@@ -358,6 +357,9 @@ impl RecordBuffer {
 mod tests {
     use super::*;
 
+    /// What the platform keeps of one request's log (<https://developers.cloudflare.com/workers/platform/limits/>).
+    const MOST_LOGGED: usize = 256_000;
+
     #[test]
     fn what_is_not_there_takes_no_room() {
         let record = Record { request_id: "req_1".into(), input_fresh: 3, state: "released", ..Record::default() };
@@ -381,10 +383,40 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_records_fit_the_row_that_they_are_taken_for() {
+    fn what_is_taken_together_fits_the_log_of_one_request() {
+        let usual = |seq| Record {
+            request_id: "req_05b88d0f3ee8cb25f221dc48cd96b7f2".into(),
+            seq,
+            key_id: "key_0123456789abcdef".into(),
+            team_id: Some("team_0123456789abcdef".into()),
+            endpoint: "chat/completions",
+            provider: "anthropic".into(),
+            model: "claude-sonnet-4-5-20250929".into(),
+            prices: Some(
+                r#"{"source":"catalogue 2026-11","lines":[["input",22000,3000000000],["output",950,9]]}"#.into(),
+            ),
+            state: "settled_actual",
+            lane: "translated",
+            input_fresh: 22_000,
+            input_cache_read: 18_000,
+            output_text: 950,
+            output_reasoning: 3_200,
+            cost_nano: Some(1_234_567_890),
+            upstream_cost_nano: Some(1_234_567_890),
+            first_token_ms: Some(1_234),
+            total_ms: 23_456,
+            at: UnixMillis(1_790_000_000_000),
+            tags: Some("search,production,eu".into()),
+            ..Record::default()
+        };
+        let mut buffer = RecordBuffer::default();
+        (0..1_000).for_each(|seq| buffer.push(usual(seq)));
+        let lines: usize = buffer.take(MOST_TAKEN).iter().map(|record| crate::json::to_string(record).len()).sum();
+        assert!(lines > 100_000 && lines < MOST_LOGGED, "{lines} bytes");
+        buffer = RecordBuffer::default();
+
         let text = |length| Some("\"".repeat(length));
         let tried = Some(format!("[{}]", [r#"{"target":"p/m","status":500,"reason":"upstream_error"}"#; 40].join(",")));
-        let mut buffer = RecordBuffer::default();
         for seq in 0..1_000 {
             let labels = Record { user: text(256), session: text(256), tags: text(514), ..Record::default() };
             let (model, cause, tried) = ("m".repeat(250), text(800), tried.clone());
@@ -395,7 +427,7 @@ mod tests {
             let batch = buffer.take(MOST_TAKEN);
             taken += batch.len();
             let bytes: usize = batch.iter().map(|record| crate::json::to_string(record).len()).sum();
-            assert!(!batch.is_empty() && bytes < 2_000_000, "{} records of {bytes} bytes", batch.len());
+            assert!(!batch.is_empty() && bytes < MOST_LOGGED, "{} records of {bytes} bytes", batch.len());
         }
         assert_eq!(taken, 1_000);
         buffer.push(Record { routing: text(MOST_TEXT + 1), ..Record::default() });
