@@ -8,6 +8,7 @@
 
 mod accepted;
 mod answers;
+mod asked;
 mod conformance;
 mod converse;
 mod corpus;
