@@ -62,9 +62,49 @@ mod tests {
         let response = failure_response(&failure, Surface::OpenAiChat);
         assert_eq!(response.status, 429);
         assert!(response.headers.contains(&("retry-after", "2".to_owned())));
+        assert!(response.headers.contains(&("retry-after-ms", "1500".to_owned())), "what OpenAI's clients wait for");
         assert_eq!(
             String::from_utf8(response.body).expect("text"),
             r#"{"error":{"message":"Slow \"down\".","type":"rate_limit_error","param":null,"code":"tokens"}}"#
         );
+    }
+    #[test]
+    fn each_kind_of_failure_has_its_status() {
+        for (kind, status) in [
+            (Kind::BadRequest, 400),
+            (Kind::Unauthorized, 401),
+            (Kind::OverBudget, 402),
+            (Kind::Forbidden, 403),
+            (Kind::NotFound, 404),
+            (Kind::MethodNotAllowed, 405),
+            (Kind::TooLarge, 413),
+            (Kind::UnsupportedMediaType, 415),
+            (Kind::RateLimited, 429),
+            (Kind::Disconnected, 499),
+            (Kind::Internal, 500),
+            (Kind::CredentialRejected, 502),
+            (Kind::Unavailable, 502),
+            (Kind::BadAnswer, 502),
+            (Kind::Truncated, 502),
+            (Kind::Overloaded, 503),
+            (Kind::NoTarget, 503),
+            (Kind::Timeout, 504),
+        ] {
+            assert_eq!(status_of(&Failure::new(kind, "")), status, "{kind:?}");
+        }
+        let refused = |status| {
+            let mut failure = Failure::bad_request("a", "");
+            failure.upstream_status = Some(status);
+            status_of(&failure)
+        };
+        assert_eq!([400, 404, 413, 415, 422].map(refused), [400, 400, 413, 415, 422]);
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_one() {
+        let failure = crate::http::route("GET", "/v1/chat/completions").expect_err("another method");
+        let response = failure_response(&failure, Surface::OpenAiChat);
+        assert_eq!(response.status, 405);
+        assert!(response.headers.contains(&("allow", "POST".to_owned())));
     }
 }

@@ -369,7 +369,6 @@ mod tests {
         assert_eq!(route("GET", "/v1/models/%zz%"), Ok(Route::Model("%zz%".to_owned())));
         assert_eq!(route("POST", "/v1/responses"), Ok(Route::Call(Endpoint::Responses)));
         assert_eq!(route("POST", "/v1/responses/compact"), Ok(Route::Call(Endpoint::CompactResponse)));
-        assert_eq!(surface_of("/v1/responses/none"), Surface::OpenAiResponses);
         let response = "resp_1".to_owned();
         assert_eq!(route("GET", "/v1/responses/resp_1"), Ok(Route::Response(response.clone())));
         assert_eq!(route("DELETE", "/v1/responses/resp_1/"), Ok(Route::ForgetResponse(response.clone())));
@@ -390,7 +389,6 @@ mod tests {
         }
         assert_eq!(route("GET", "/v1beta/models/x:generateContent").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
         assert_eq!(route("GET", "/v1beta/models/x:free"), Ok(Route::Model("x:free".to_owned())));
-        assert_eq!(surface_of("/v1beta/nothing"), Surface::Gemini);
         for (path, model) in [
             (
                 "/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0/converse",
@@ -401,7 +399,6 @@ mod tests {
             assert_eq!(route("POST", path), Ok(Route::CallOf(Endpoint::Converse, model.to_owned())), "{path}");
         }
         assert_eq!(route("POST", "/model//converse").map_err(|f| f.kind), Err(Kind::NotFound));
-        assert_eq!(surface_of("/model/x/nothing"), Surface::Bedrock);
         for path in ["/v1/rerank", "/v2/rerank", "/rerank/"] {
             assert_eq!(route("POST", path), Ok(Route::Call(Endpoint::Rerank)), "{path}");
         }
@@ -420,6 +417,59 @@ mod tests {
             );
         }
         assert_eq!(route("POST", "/v1/nothing").map_err(|f| f.kind), Err(Kind::NotFound));
+        assert_eq!(route("HEAD", "/v1/models"), Ok(Route::Models));
+        assert_eq!(route("HEAD", "/v1/feedback").map_err(|f| f.kind), Err(Kind::MethodNotAllowed));
+        assert_eq!(route("DELETE", "/v1/responses/resp_1/input_items").map_err(|f| f.kind), Err(Kind::NotFound));
+        // Some clients encode the colon.
+        let counted = Route::CallOf(Endpoint::CountTokens, "gemini-2.5-flash".to_owned());
+        assert_eq!(route("POST", "/v1beta/models/gemini-2.5-flash%3AcountTokens"), Ok(counted));
         assert_eq!(route("GET", "/v1/models/").map_err(|f| f.kind), Ok(()).map(|()| Route::Models));
+    }
+    /// What keys allow and records say: a name that changes locks callers out.
+    #[test]
+    fn every_endpoint_goes_by_the_name_that_keys_allow_it_by() {
+        for (path, name) in [
+            ("/v1/chat/completions", "chat/completions"),
+            ("/v1/embeddings", "embeddings"),
+            ("/v1/completions", "completions"),
+            ("/v1/responses", "responses"),
+            ("/v1/responses/compact", "responses/compact"),
+            ("/v1/messages", "messages"),
+            ("/v1/messages/count_tokens", "messages/count_tokens"),
+            ("/v1/rerank", "rerank"),
+            ("/v1/moderations", "moderations"),
+            ("/v1/images/generations", "images/generations"),
+            ("/v1/images/edits", "images/edits"),
+            ("/v1/audio/speech", "audio/speech"),
+            ("/v1/audio/transcriptions", "audio/transcriptions"),
+            ("/v1/audio/translations", "audio/translations"),
+            ("/v2/chat", "chat"),
+            ("/v1beta/models/m:generateContent", "generateContent"),
+            ("/v1beta/models/m:streamGenerateContent", "streamGenerateContent"),
+            ("/v1beta/models/m:countTokens", "countTokens"),
+            ("/v1beta/models/m:embedContent", "embedContent"),
+            ("/v1beta/models/m:batchEmbedContents", "batchEmbedContents"),
+            ("/model/m/converse", "converse"),
+            ("/model/m/converse-stream", "converse-stream"),
+        ] {
+            let (Ok(Route::Call(endpoint)) | Ok(Route::CallOf(endpoint, _))) = route("POST", path) else {
+                panic!("{path} leads nowhere");
+            };
+            assert_eq!(endpoint.as_str(), name, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_refused_in_the_words_of_its_callers() {
+        for (path, surface) in [
+            ("/v1beta/nothing", Surface::Gemini),
+            ("/model/x/nothing", Surface::Bedrock),
+            ("/v2/nothing", Surface::Cohere),
+            ("/v1/messages/nothing", Surface::Anthropic),
+            ("/v1/responses/none", Surface::OpenAiResponses),
+            ("/v1/nothing", Surface::OpenAiChat),
+        ] {
+            assert_eq!(surface_of(path), surface, "{path}");
+        }
     }
 }

@@ -90,6 +90,8 @@ struct Description<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Sharing;
+    use crate::units::Millis;
 
     #[test]
     fn a_key_sees_its_policy_but_not_the_operators_notes() {
@@ -100,5 +102,58 @@ mod tests {
         assert!(body.starts_with(r#"{"id":"key_1","object":"key","name":"ci""#), "{body}");
         assert!(body.contains(r#""allowed_models":["gpt-4o*"]"#), "{body}");
         assert!(!body.contains("finance"), "{body}");
+    }
+
+    #[test]
+    fn a_key_is_told_all_that_it_may_and_may_not_do() {
+        let list = |text: &str| vec![text.to_owned()];
+        let key = Key {
+            id: "key_1".into(),
+            name: "ci".into(),
+            start: "lk_live_abc".into(),
+            team_id: Some("team_1".into()),
+            environment: "live".into(),
+            created_at: UnixMillis(1),
+            expires_at: Some(UnixMillis(2)),
+            allowed_models: list("a"),
+            denied_models: list("b"),
+            allowed_providers: list("c"),
+            denied_providers: list("d"),
+            allowed_endpoints: list("e"),
+            allowed_ips: list("203.0.113.7"),
+            allowed_countries: list("DE"),
+            max_cost_per_call: Some(NanoUsd::DOLLAR),
+            max_price: MaxPrice { input: Some(NanoUsd::DOLLAR), output: None },
+            unknown_price: Some(UnknownPrice::Refuse),
+            on_ledger_outage: OnLedgerOutage::Soft,
+            log_content: true,
+            store_responses: Some(StoreResponses { days: 30, shared_by: Sharing::Key }),
+            allow_provider_key: true,
+            default_max_tokens: Some(3),
+            on_disconnect: OnDisconnect::Drain,
+            deadlines: OwnDeadlines { total: Some(Millis(4)), ..OwnDeadlines::default() },
+            throughput: OwnThroughput { tokens_per_second: Some(5), within: None },
+            budgets: vec![Budget { id: "monthly".into(), ..Budget::default() }],
+            limits: vec![Limit { id: "burst".into(), ..Limit::default() }],
+            ..Key::default()
+        };
+        let body: serde_json::Value = serde_json::from_str(&describe(&key, None)).expect("JSON");
+        let rules = [&body["budgets"][0]["id"], &body["limits"][0]["id"]];
+        assert_eq!(rules, ["monthly", "burst"]);
+        let mut told = body.as_object().expect("an object").clone();
+        told.retain(|name, _| name != "budgets" && name != "limits");
+        assert_eq!(
+            serde_json::Value::Object(told),
+            serde_json::json!({
+                "id": "key_1", "object": "key", "name": "ci", "start": "lk_live_abc", "team_id": "team_1",
+                "environment": "live", "created_at": 1, "expires_at": 2,
+                "allowed_models": ["a"], "denied_models": ["b"], "allowed_providers": ["c"], "denied_providers": ["d"],
+                "allowed_endpoints": ["e"], "allowed_ips": ["203.0.113.7"], "allowed_countries": ["DE"],
+                "max_cost_per_call": 1, "max_price": {"input": 1, "output": null}, "unknown_price": "refuse",
+                "on_ledger_outage": "soft", "log_content": true, "store_responses": {"days": 30, "shared_by": "key"},
+                "allow_provider_key": true, "default_max_tokens": 3, "on_disconnect": "drain",
+                "deadlines": {"total_ms": 4}, "throughput": {"tokens_per_second": 5},
+            })
+        );
     }
 }
