@@ -169,3 +169,83 @@ impl Usage {
         counts.into_iter().all(|count| count <= MOST) && self.stated_cost.is_none_or(|cost| cost <= MOST_USD)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each bucket another number, so that no two can be taken for each other.
+    fn numbered(first: u64) -> Usage {
+        let count = |at: u64| Some(first + at);
+        Usage {
+            input_fresh: first,
+            input_cache_read: count(1),
+            input_cache_write: count(2),
+            input_cache_write_1h: count(3),
+            input_audio: count(4),
+            input_image: count(5),
+            output_text: first + 6,
+            output_reasoning: count(7),
+            output_audio: count(8),
+            output_image: count(9),
+            accepted_prediction: count(10),
+            rejected_prediction: count(11),
+            tool_requests: count(12),
+            counted: Some(Unit::Image.times(first + 13)),
+            ..Usage::default()
+        }
+    }
+
+    #[test]
+    fn what_two_attempts_used_is_the_sum_of_each_bucket() {
+        let (one, other) = (numbered(100), numbered(1000));
+        let sum = one.plus(&other);
+        let twice = |at: u64| Some(1100 + 2 * at);
+        let expected = Usage {
+            input_fresh: 1100,
+            input_cache_read: twice(1),
+            input_cache_write: twice(2),
+            input_cache_write_1h: twice(3),
+            input_audio: twice(4),
+            input_image: twice(5),
+            output_text: 1112,
+            output_reasoning: twice(7),
+            output_audio: twice(8),
+            output_image: twice(9),
+            accepted_prediction: twice(10),
+            rejected_prediction: twice(11),
+            tool_requests: twice(12),
+            counted: Some(Unit::Image.times(1126)),
+            ..Usage::default()
+        };
+        assert_eq!(sum, expected);
+        assert_eq!(sum.total_tokens(), one.total_tokens() + other.total_tokens());
+        // Known of one alone, it is that; known of neither, it stays unknown.
+        let plain = Usage { input_fresh: 1, ..Usage::default() };
+        assert_eq!(plain.plus(&one), Usage { input_fresh: 101, ..numbered(100) });
+        assert_eq!(one.plus(&plain), Usage { input_fresh: 101, ..numbered(100) });
+        assert_eq!(plain.plus(&plain), Usage { input_fresh: 2, ..Usage::default() });
+        let guessed = Usage { estimated: true, ..plain.clone() };
+        assert!(guessed.plus(&plain).estimated && plain.plus(&guessed).estimated);
+    }
+
+    #[test]
+    fn counts_that_no_call_can_have_are_not_believed() {
+        let most = Usage {
+            input_fresh: MOST,
+            tool_requests: Some(MOST),
+            counted: Some(Unit::Query.times(MOST)),
+            stated_cost: Some(MOST_USD),
+            ..Usage::default()
+        };
+        assert!(most.is_credible());
+        for wrong in [
+            Usage { output_text: 1, ..most.clone() },
+            Usage { tool_requests: Some(MOST + 1), ..most.clone() },
+            Usage { counted: Some(Unit::Query.times(MOST + 1)), ..most.clone() },
+            Usage { stated_cost: Some(NanoUsd(MOST_USD.0 + 1)), ..most.clone() },
+        ] {
+            assert!(!wrong.is_credible(), "{wrong:?}");
+        }
+    }
+}

@@ -146,6 +146,8 @@ fn the_length_of_the_whole_prompt_picks_the_tier() {
     assert_eq!(cost(&long, &two_lengths()), Some(NanoUsd(375_002_500 + 12_500_000 + 150_000)));
     let since = Price { validity: Validity { from: Some(UnixMillis(10)), ..Validity::default() }, ..two_lengths() };
     let bill = receipt(&long, &since);
+    let own = Price { source: Source::Configuration, ..since.clone() };
+    assert!(receipt(&long, &own).starts_with(r#"{"source":"configuration","from":10,"#), "{}", receipt(&long, &own));
     assert!(bill.contains(r#","from":10,"above":200000,"lines":[["input",150001,2500000000],"#), "{bill}");
 }
 
@@ -166,6 +168,21 @@ fn the_service_tier_that_was_used_sets_the_price() {
     // Above 200,000 tokens input doubles and output is half as much again, whatever the tier.
     assert_eq!(amount("flex", 300_000), 375_000_000 + 25_000 + 750_000);
     assert_eq!(amount("priority", 300_000), 1_350_000_000 + 45_000 + 2_700_000);
+}
+
+/// A millionth of a cent too little in a rate is money once there are enough tokens.
+#[test]
+fn a_tier_of_a_long_prompt_is_moved_to_the_nano_dollar() {
+    let rate = |price: &Price, tier: &str| {
+        let usage = Usage { input_fresh: 300_000, service_tier: Some(tier.to_owned()), ..Usage::default() };
+        price.rates_for(&usage).get(Bucket::Input)
+    };
+    assert_eq!(rate(&two_lengths(), "default"), Some(NanoUsd(2_500_000_000)));
+    assert_eq!(rate(&two_lengths(), "flex"), Some(NanoUsd(1_250_000_000)));
+    let mut odd = two_lengths();
+    odd.rates.set(Bucket::Input, NanoUsd(3));
+    odd.service_tiers[0].1.set(Bucket::Input, NanoUsd(1));
+    assert_eq!(rate(&odd, "flex"), Some(NanoUsd(833_333_334)), "rounded up");
 }
 
 /// Gemini 3 Flash as of November 2026: its list names reasoning, its tiers do not.
