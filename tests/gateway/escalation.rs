@@ -84,6 +84,23 @@ fn time_and_cost_bound_how_far_a_call_goes() {
     assert!(matches!(said(&mut soon, &json!({}), "Rome").1, Step::Send(_)));
 }
 
+/// A bound that nobody can say is kept is not kept.
+#[test]
+fn whose_cost_is_not_known_is_beyond_every_bound() {
+    for (prices, goes_on) in
+        [(json!({"prices": [{"usd_per_mtok": {"input": 1, "output": 1}}]}), true), (json!({}), false)]
+    {
+        let document = json!({"version": 1, "failover": {"same_target": 0},
+            "providers": {"own": {"base_url": "https://own.example.com", "auth": "none", "models": ["big"]}},
+            "models": {"own/big": prices},
+            "aliases": {"data": {"escalation": {"max_usd": 1}, "candidates": [
+                {"model": "openai/gpt-4o-mini", "check": {"regex": "never"}}, "own/big"]}}});
+        let mut world = World::of(Key::default(), &document.to_string(), &[]);
+        let (_, step) = said(&mut world, &json!({}), "Rome");
+        assert_eq!(matches!(step, Step::Send(_)), goes_on, "{step:?}");
+    }
+}
+
 #[test]
 fn what_a_mark_up_adds_counts_towards_the_bound() {
     let spec = json!({"version": 1, "aliases": {"data": {"escalation": {"max_usd": 1}, "candidates": [

@@ -174,6 +174,24 @@ fn a_strict_budget_wants_a_ceiling() {
     sent(world.post("/passthrough/openai/chat/completions", body).1);
 }
 
+/// Nobody charges for what only reads: it needs no ceiling, and no price.
+#[test]
+fn what_only_reads_goes_out_under_a_strict_budget() {
+    let budget = Budget {
+        id: "bud".into(),
+        scope: Scope::key("*"),
+        limit: NanoUsd::DOLLAR,
+        period: Period::Total,
+        ..Budget::default()
+    };
+    let strict = Key { budgets: vec![budget], unknown_price: Some(UnknownPrice::Refuse), ..open() };
+    for method in ["GET", "DELETE"] {
+        let mut world = World::with(strict.clone(), None);
+        let (id, step) = world.request(method, "/passthrough/openai/v1/files/file-1");
+        sent(world.after_ledger(id, step));
+    }
+}
+
 #[test]
 fn what_is_passed_through_says_nothing_of_how_soon_streams_begin() {
     let mut world = World::of(open(), r#"{"version":1}"#, &[]);

@@ -379,6 +379,18 @@ fn without_the_policy_nothing_is_kept_and_nothing_goes_on() {
 }
 
 #[test]
+fn what_a_caller_wants_forgotten_is_not_kept() {
+    for (store, kept) in [(json!(false), 0), (json!(true), 1), (Value::Null, 1)] {
+        let mut world = world();
+        let (id, step) = world.post("/v1/responses", &turn("openai/gpt-5", "one", None, json!({"store": store})));
+        sent(step);
+        let told = read(&world.answer(id, 200, &[], SPOKEN).body);
+        assert_eq!(told["store"], json!(kept == 1), "{store}");
+        assert_eq!(world.gateway.unwritten.begin(UnixMillis(i64::MAX / 4)).len(), kept, "{store}");
+    }
+}
+
+#[test]
 fn conversations_have_bounds_and_failed_turns_lead_nowhere() {
     let mut world = World::with(
         keeping(Sharing::Key),

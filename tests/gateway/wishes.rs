@@ -242,6 +242,34 @@ fn a_latency_budget_to_the_last_token_is_the_calls_to_set_and_the_answer_says_wh
     sent(world.resume(id, Input::Waited));
 }
 
+/// OpenRouter's `require_parameters`: rather no answer than one that was asked for less than the caller said.
+#[test]
+fn who_cannot_honour_everything_is_not_asked_where_the_caller_insists() {
+    let call = |model: &str, insists: bool| {
+        let body = json!({"model": model, "max_tokens": 9, "logit_bias": {"50256": -100},
+            "provider": {"require_parameters": insists}});
+        World::default().chat(&asking(&body)).1
+    };
+    sent(call("anthropic/claude-sonnet-4-5", false));
+    sent(call("openai/gpt-4o", true));
+    let (status, answer) = refused(call("anthropic/claude-sonnet-4-5", true));
+    let (param, message) = (&answer["error"]["param"], &answer["error"]["message"]);
+    assert_eq!((status, param), (400, &json!("provider.require_parameters")), "{answer}");
+    assert!(message.as_str().is_some_and(|message| message.contains("logit_bias=dropped")), "{message}");
+}
+
+#[test]
+fn a_switch_in_a_header_is_on_off_or_a_slip() {
+    let call = |value: &str| {
+        World::default().send(CHAT, &asking(&json!({"model": "openai/gpt-4o"})), &[("x-latchkey-explain", value)]).1
+    };
+    for value in ["true", "1", "false", "0"] {
+        sent(call(value));
+    }
+    let (status, answer) = refused(call("yes"));
+    assert_eq!((status, &answer["error"]["param"]), (400, &json!("x-latchkey-explain")));
+}
+
 #[test]
 fn a_cache_that_lives_for_an_hour_holds_its_calls_for_an_hour() {
     let answer = json!({"id": "a", "object": "chat.completion", "created": 1, "model": "m",
