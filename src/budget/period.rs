@@ -91,8 +91,8 @@ impl Period {
             }
             Period::Month => {
                 let (year, month, _) = civil(day);
-                let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
-                (days(year, month, 1) * DAY, days(next_year, next, 1) * DAY)
+                // Behind December comes a thirteenth month, which is January.
+                (days(year, month, 1) * DAY, days(year, month + 1, 1) * DAY)
             }
         }
     }
@@ -123,6 +123,7 @@ mod tests {
         assert_eq!(window(Period::Day, "UTC", noon), (at("2026-11-21", 0), at("2026-11-22", 0)));
         assert_eq!(window(Period::Week, "UTC", noon), (at("2026-11-16", 0), at("2026-11-23", 0)));
         assert_eq!(window(Period::Month, "UTC", noon), (at("2026-11-01", 0), at("2026-12-01", 0)));
+        assert_eq!(window(Period::Month, "UTC", at("2026-12-31", 0)), (at("2026-12-01", 0), at("2027-01-01", 0)));
         assert_eq!(window(Period::Day, "Asia/Tokyo", noon), (at("2026-11-20", 900), at("2026-11-21", 900)));
         // A month with a change of the clock in it begins in one offset and ends in the other.
         let march = window(Period::Month, "Europe/Berlin", at("2026-03-15", 0));
@@ -132,6 +133,21 @@ mod tests {
         assert_eq!(long.1.since(long.0), Millis(25 * HOUR.unsigned_abs()));
         assert_eq!(window(Period::Hour, "Europe/Berlin", at("2026-10-25", 30)).0, at("2026-10-25", 0));
         assert_eq!(window(Period::Hour, "Europe/Berlin", at("2026-10-25", 90)).0, at("2026-10-25", 60));
+    }
+
+    #[test]
+    fn a_rolling_window_is_made_of_parts_as_long_as_the_manual_says() {
+        let parts = |period| {
+            let parts = budget(period, Window::Rolling, "UTC").parts()?;
+            Some((parts.length, parts.count))
+        };
+        let minutes = |count: u64| Millis(count * 60_000);
+        assert_eq!(parts(Period::Hour), Some((minutes(1), 60)));
+        assert_eq!(parts(Period::Day), Some((minutes(30), 48)));
+        assert_eq!(parts(Period::Week), Some((minutes(120), 84)));
+        assert_eq!(parts(Period::Month), Some((minutes(720), 60)));
+        assert_eq!(parts(Period::Total), None);
+        assert_eq!(budget(Period::Day, Window::Calendar, "UTC").parts(), None);
     }
 
     #[test]

@@ -130,7 +130,7 @@ impl Change {
         // 1970-01-01 was a Thursday.
         let weekday = (first + 4).rem_euclid(7);
         let mut day = first + (self.weekday - weekday).rem_euclid(7) + 7 * (self.week - 1);
-        let next_month = if self.month == 12 { days(year + 1, 1, 1) } else { days(year, self.month + 1, 1) };
+        let next_month = days(year, self.month + 1, 1);
         while day >= next_month {
             day -= 7;
         }
