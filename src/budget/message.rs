@@ -324,3 +324,31 @@ fn is_false(flag: &bool) -> bool {
 fn is_none(revision: &u64) -> bool {
     *revision == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Operators see one budget though every team's ledger keeps a part of it.
+    #[test]
+    fn what_two_ledgers_say_of_a_pot_is_told_as_one() {
+        let standing = |first: i64| PotStanding {
+            limit: first,
+            spent: first + 1,
+            leased: first + 2,
+            held: first + 3,
+            lost: first + 4,
+            resets_at: Some(UnixMillis(first + 5)),
+        };
+        let both = PotStanding {
+            limit: 1000,
+            spent: 1102,
+            leased: 1104,
+            held: 1106,
+            lost: 1108,
+            resets_at: Some(UnixMillis(1005)),
+        };
+        assert_eq!(standing(100).plus(&standing(1000)), both);
+        assert_eq!(standing(1000).plus(&standing(100)), both);
+    }
+}

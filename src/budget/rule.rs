@@ -208,6 +208,27 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_concerns_those_whom_it_may_count() {
+        let rule = |kind, id: &str| {
+            let scope = Scope { kind, id: id.to_owned() };
+            Rule::Budget(Budget { id: "b".into(), scope, ..Budget::default() })
+        };
+        for (kind, id, concerned) in [
+            (ScopeKind::Key, "k", [true, true, false]),
+            (ScopeKind::Key, "*", [true, true, true]),
+            (ScopeKind::Team, "t", [false, true, false]),
+            (ScopeKind::Team, "*", [false, true, true]),
+            (ScopeKind::Account, "", [true, true, true]),
+            (ScopeKind::User, "*", [true, true, true]),
+        ] {
+            let rule = rule(kind, id);
+            let found =
+                [("k", None), ("k", Some("t")), ("other", Some("u"))].map(|(key, team)| rule.concerns(key, team));
+            assert_eq!(found, concerned, "{kind:?} {id}");
+        }
+    }
+
+    #[test]
     fn each_spender_has_a_pot_of_its_own_under_a_star() {
         let scope = |kind, id: &str| Scope { kind, id: id.to_owned() };
         let spender = Spender { key: "k", team: Some("t"), user: Some("a/b"), session: None, tags: &["x", "y"] };

@@ -92,6 +92,8 @@ mod tests {
     fn links_into_a_private_network_do_not() {
         for link in [
             "ftp://example.com/a",
+            "https://user@example.com/a",
+            "https://:password@example.com/a",
             "file:///etc/passwd",
             "data:image/png;base64,AAAA",
             "no url",

@@ -93,6 +93,7 @@ mod tests {
         assert_eq!(markup("0.5", 0).charge(NanoUsd(3)), NanoUsd(2), "a discount, rounded up");
         assert_eq!(markup("0", 7).charge(NanoUsd(1_000)), NanoUsd(7), "a flat fee");
         assert_eq!(markup("1.25", 100).charge(NanoUsd(8)), NanoUsd(110));
+        assert_eq!(markup("1.25", 100).charge(NanoUsd::ZERO), NanoUsd::ZERO, "what is free stays free");
         assert_eq!(markup("1.25", 100).surcharge(NanoUsd(8)), NanoUsd(102));
         assert_eq!(markup("0.5", 0).surcharge(NanoUsd(8)), NanoUsd::ZERO);
         assert_eq!(

@@ -484,6 +484,27 @@ mod tests {
     }
 
     #[test]
+    fn every_row_is_found_again_by_its_place() {
+        let name = || "a/b/7".to_owned();
+        let rows = [
+            Row::Meta,
+            Row::Budget(name()),
+            Row::Limit(name()),
+            Row::Key(name()),
+            Row::Pot(name()),
+            Row::Isolate(name()),
+            Row::lease("a/b", 7),
+            Row::Switches,
+        ];
+        for row in rows {
+            let (kind, name) = row.place();
+            assert_eq!(Row::at(kind, name), Some(row.clone()));
+        }
+        assert_eq!(Row::at("another", "a"), None, "a row of a newer version is left alone");
+        assert_eq!(lease_named("a/b/7"), Some(("a/b", 7)));
+    }
+
+    #[test]
     fn a_hundred_thousand_users_at_once_fit_rows_and_come_back() {
         const ISOLATES: usize = 4;
         const USERS: usize = 25_000;

@@ -121,3 +121,18 @@ fn nothing_secret_is_shown() {
     let shown = format!("{exchange:?} {:?} {token:?}", exchange.request(NOW));
     assert!(!shown.contains("c2VjcmV0a2V5") && !shown.contains("ya29") && !shown.contains("assertion="), "{shown}");
 }
+
+/// Isolates keep tokens by this name: one that two credentials shared would let each act as the other.
+#[test]
+fn every_credential_has_tokens_of_its_own() {
+    let id = |account: &str| {
+        let (exchange, _) =
+            exchange("vertex", &[("VERTEX_SERVICE_ACCOUNT", account)]).expect("set").expect("well-formed");
+        exchange.id().to_owned()
+    };
+    assert_eq!(id(ACCOUNT), id(ACCOUNT));
+    assert_eq!(id(ACCOUNT).len(), 32);
+    for (part, other) in [("bot@shop.iam", "dog@shop.iam"), ("c2VjcmV0", "c2VjcmV1"), ("k1", "k2")] {
+        assert_ne!(id(ACCOUNT), id(&ACCOUNT.replace(part, other)), "{other}");
+    }
+}
