@@ -335,6 +335,11 @@ fn every_attempt_is_told_in_its_order_with_its_cost() {
     sent(world.refuse(id, 200, &[("content-type", "application/json")], &saying("Who knows")));
     let response = world.answer(id, 200, &[], &saying("Rome"));
     let attempts = parsed(&response.body)["latchkey"]["attempts"].clone();
+    for attempt in attempts.as_array().expect("a list") {
+        let began = attempt["started_at"].as_i64().expect("a moment");
+        let lasted = attempt["duration_ms"].as_i64().expect("milliseconds");
+        assert!(lasted > 0 && began + lasted <= world.now.0, "{attempt}");
+    }
     let told = |list: &Value| -> Vec<(String, String, Option<f64>)> {
         let told = |one: &Value| {
             let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();

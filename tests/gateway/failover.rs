@@ -472,6 +472,8 @@ fn a_deadline_is_the_calls_else_the_keys_else_the_aliases_else_the_gateways() {
         [1002, 1002, 1003, 1500],
         "no status line is waited for longer than a token"
     );
+    let short = [("x-latchkey-connect-timeout-ms", "9000"), ("x-latchkey-idle-timeout-ms", "9000"), all[2]];
+    assert_eq!(ask(Key::default(), "slow", &short), [1500, 1500, 1500, 1500], "none outlasts the whole");
     let ask_plainly = |key: Key, document: &str, model: &str, headers: &[(&str, &str)]| {
         let mut world = World::of(key, document, &[]);
         let body = PLAIN.replace("openai/gpt-4o", model);

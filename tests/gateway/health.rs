@@ -155,6 +155,8 @@ fn a_probe_asks_its_target_though_it_is_blocked_once_and_nobody_else() {
         let (id, step) = world.gateway.begin_probe("openai/gpt-4o", world.now);
         let request = sent(world.after_ledger(id, step));
         assert!(request.url.contains("openai"));
+        let asked = crate::world::json(&request.body);
+        assert_eq!(asked["messages"], serde_json::json!([{"role": "user", "content": "ping"}]), "{asked}");
         assert_eq!(world.answer(id, status, &[], ANSWER).status, status);
         assert_eq!(world.only_record().key_id, "probe", "what it costs is counted");
     }

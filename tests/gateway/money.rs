@@ -1,6 +1,6 @@
 //! What a call costs, to the nano-dollar.
 
-use latchkey::budget::{Budget, Enforcement, Scope};
+use latchkey::budget::{Budget, Enforcement, Period, Rule, Scope, ScopeKind};
 use latchkey::gateway::{Input, Step};
 use latchkey::keys::{Key, Markup};
 use latchkey::limit::{Limit, Per, Unit};
@@ -237,4 +237,33 @@ fn the_fixed_part_of_a_mark_up_is_charged_once_a_call() {
         let spent = ledger.standing("b", now).expect("known").spent;
         assert_eq!(spent, charged.iter().sum::<i64>(), "rows sum to the object");
     }
+}
+
+/// Nothing of its own counts the calls of a key, and nothing its team has: the account's budget counts them all the same.
+#[test]
+fn a_key_of_a_team_without_rules_is_counted_by_the_account() {
+    let key = Key { team_id: Some("team_own_1".to_owned()), ..Key::default() };
+    let mut world = World::with(key, Some(PRICED));
+    let shared = Budget {
+        id: "all".into(),
+        scope: Scope { kind: ScopeKind::Account, id: String::new() },
+        limit: NanoUsd(20_000_000),
+        period: Period::Total,
+        ..Budget::default()
+    };
+    world.ledger.as_mut().expect("a ledger").set_rule(Rule::Budget(shared));
+    world.team_ledgers.insert("team_own_1".to_owned(), latchkey::budget::Ledger::default());
+    let call = r#"{"model":"openai/priced","max_tokens":100,"messages":[{"role":"user","content":"Hi"}]}"#;
+    let answer = r#"{"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":{"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}}"#;
+    let mut served = 0;
+    while let (id, Step::Send(_)) = world.chat(call) {
+        world.answer(id, 200, &[], answer);
+        world.report();
+        served += 1;
+        assert!(served < 9, "of 2.8 thousandths of a dollar each, out of 20");
+    }
+    assert!(served > 0);
+    let now = world.now;
+    let spent = world.ledger.as_mut().and_then(|ledger| ledger.standing("all", now)).expect("known").spent;
+    assert_eq!(spent, served * 2_800_000);
 }

@@ -118,6 +118,30 @@ fn a_key_may_come_as_a_subprotocol() {
     sent(step);
 }
 
+/// Browsers break a socket off whose server picks a protocol that they did not offer.
+#[test]
+fn no_subprotocol_is_picked_that_was_not_offered() {
+    for offered in [None, Some("something")] {
+        let mut world = World::default();
+        let headers: Vec<(&str, &str)> = offered.map(|name| ("sec-websocket-protocol", name)).into_iter().collect();
+        let (id, step) = open(&mut world, "openai/gpt-realtime", &headers);
+        sent(step);
+        let Step::Commit { head, .. } = world.resume(id, Input::Headers(101, &[])) else { panic!("not taken") };
+        assert_eq!(header(&head, "sec-websocket-protocol"), None, "{offered:?}");
+    }
+}
+
+#[test]
+fn a_talk_is_recorded_for_the_user_that_its_headers_name() {
+    let mut world = World::default();
+    let (id, step) = open(&mut world, "openai/gpt-realtime", &[("x-latchkey-user", "ann")]);
+    sent(step);
+    begun(&mut world, id);
+    world.resume(id, Input::Chunk(TURN.as_bytes()));
+    world.resume(id, Input::End);
+    assert_eq!(world.only_record().user.as_deref(), Some("ann"));
+}
+
 #[test]
 fn a_deployment_takes_talks_with_its_own_credential_and_another_protocol_is_refused() {
     let variables = [("AZURE_RESOURCE", "shop"), ("AZURE_API_KEY", "azure-secret")];
