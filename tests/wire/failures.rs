@@ -1,8 +1,9 @@
 //! What each kind of failure is called in each protocol, where SDKs and frameworks decide by it what to do.
 
 use latchkey::failure::{Failure, Kind};
+use latchkey::units::Millis;
 use latchkey::wire::Surface;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Anthropic's `error.type`, the exception of Bedrock, and Gemini's `error.status`.
 ///
@@ -49,4 +50,35 @@ fn every_failure_has_the_word_of_its_callers_protocol() {
         let body = written(Surface::Gemini);
         assert_eq!((&body["error"]["status"], &body["error"]["message"]), (&gemini.into(), &"No.".into()), "{kind:?}");
     }
+}
+
+/// What a client needs to know what to do next: the field, the code, the upstream's status and how long to wait.
+#[test]
+fn a_failure_tells_what_to_do_about_it() {
+    let mut failure = Failure::bad_request("messages.0", "No.").code("too_many");
+    failure.upstream_status = Some(422);
+    let mut limited = Failure::new(Kind::RateLimited, "Slow down.");
+    limited.retry_after = Some(Millis(1_050));
+    let written = |surface: Surface, failure: &Failure| -> Value {
+        serde_json::from_slice(&surface.write_failure(failure)).expect("an error is JSON")
+    };
+    assert_eq!(
+        written(Surface::Bedrock, &failure),
+        json!({"message": "No.", "param": "messages.0", "code": "too_many", "upstreamStatus": 422})
+    );
+    let info = |reason: &str, metadata: Value| {
+        json!({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason, "domain": "latchkey",
+            "metadata": metadata})
+    };
+    assert_eq!(
+        written(Surface::Gemini, &failure)["error"],
+        json!({"code": 422, "message": "No.", "status": "INVALID_ARGUMENT",
+            "details": [info("too_many", json!({"field": "messages.0", "upstreamStatus": "422"}))]})
+    );
+    let retry = json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "1.050s"});
+    assert_eq!(
+        written(Surface::Gemini, &limited)["error"],
+        json!({"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED",
+            "details": [info("RESOURCE_EXHAUSTED", json!({})), retry]})
+    );
 }

@@ -6,8 +6,8 @@ use latchkey::chat::{
     SignatureRole, Usage, unfold,
 };
 use latchkey::json::{Raw, Text};
-use latchkey::units::Millis;
-use latchkey::wire::{Closing, Layout, Naming, Surface};
+use latchkey::units::{Millis, NanoUsd};
+use latchkey::wire::{Closing, Cost, Layout, Naming, Surface};
 use serde_json::{Value, json};
 
 use super::surfaces::{SURFACES, naming};
@@ -227,6 +227,69 @@ fn tokens_are_counted_as_each_protocol_counts_them() {
         let written = surface.write_answer(&answer, &naming(), &closing).expect("an answer");
         let written: Value = serde_json::from_slice(&written).expect("JSON");
         assert_eq!(written.pointer(place), Some(&json!(count)), "{surface:?}: {place} of {written}");
+    }
+}
+
+/// Callers add up what they are told: sound, pictures and searches stand where their protocol has a place for them, and
+/// what nobody counted is not told as nothing.
+#[test]
+fn what_was_counted_apart_is_told_and_silence_is_not() {
+    let (bare, rich) = (
+        Usage { input_fresh: 10, output_text: 4, ..Usage::default() },
+        Usage {
+            input_fresh: 10,
+            input_cache_write: Some(7),
+            input_audio: Some(2),
+            input_image: Some(1),
+            output_text: 4,
+            output_image: Some(3),
+            tool_requests: Some(5),
+            service_tier: Some("priority".to_owned()),
+            estimated: true,
+            ..Usage::default()
+        },
+    );
+    for (surface, place, expected_bare, expected_rich) in [
+        (
+            Surface::Anthropic,
+            "/usage",
+            json!({"input_tokens": 10, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 4}),
+            json!({"input_tokens": 13, "cache_creation_input_tokens": 7, "cache_read_input_tokens": 0,
+                "cache_creation": {"ephemeral_5m_input_tokens": 7, "ephemeral_1h_input_tokens": 0},
+                "output_tokens": 7, "server_tool_use": {"web_search_requests": 5}, "service_tier": "priority",
+                "cost": 2.5, "cost_details": {"upstream_inference_cost": 2}, "estimated": true}),
+        ),
+        (
+            Surface::Gemini,
+            "/usageMetadata",
+            json!({"promptTokenCount": 10, "candidatesTokenCount": 4, "totalTokenCount": 14}),
+            json!({"promptTokenCount": 20, "candidatesTokenCount": 7, "totalTokenCount": 27,
+                "promptTokensDetails": [{"modality": "AUDIO", "tokenCount": 2}, {"modality": "IMAGE", "tokenCount": 1}],
+                "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 3}],
+                "cost": 2.5, "cost_details": {"upstream_inference_cost": 2}, "estimated": true}),
+        ),
+        (
+            Surface::Bedrock,
+            "/usage",
+            json!({"inputTokens": 10, "outputTokens": 4, "totalTokens": 14}),
+            json!({"inputTokens": 13, "outputTokens": 7, "totalTokens": 27, "cacheReadInputTokens": 0,
+                "cacheWriteInputTokens": 7, "cost": 2.5, "cost_details": {"upstream_inference_cost": 2},
+                "estimated": true}),
+        ),
+    ] {
+        let answer = answer(vec![], EndReason::plain(EndKind::Stop));
+        let told = |closing: &Closing| {
+            let written = surface.write_answer(&answer, &naming(), closing).expect("an answer");
+            let written: Value = serde_json::from_slice(&written).expect("JSON");
+            written.pointer(place).cloned().unwrap_or_default()
+        };
+        assert_eq!(told(&Closing { usage: Some(bare.clone()), ..Closing::default() }), expected_bare, "{surface:?}");
+        let cost = Some(Cost { charged: NanoUsd(2_500_000_000), upstream: NanoUsd(2_000_000_000) });
+        assert_eq!(
+            told(&Closing { usage: Some(rich.clone()), cost, ..Closing::default() }),
+            expected_rich,
+            "{surface:?}"
+        );
     }
 }
 

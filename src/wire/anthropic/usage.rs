@@ -184,6 +184,14 @@ mod tests {
     }
 
     #[test]
+    fn searches_are_billed_as_they_are_counted_last() {
+        let start = r#"{"input_tokens":9,"output_tokens":1,"server_tool_use":{"web_search_requests":1}}"#;
+        let searched = usage(start, r#"{"output_tokens":5,"server_tool_use":{"web_search_requests":3}}"#);
+        assert_eq!((searched.tool_requests, searched.output_text), (Some(3), 5));
+        assert_eq!(usage(start, r#"{"output_tokens":5}"#).tool_requests, Some(1));
+    }
+
+    #[test]
     fn every_run_of_the_same_model_is_billed() {
         let used = usage(
             "{}",

@@ -228,6 +228,18 @@ mod tests {
     }
 
     #[test]
+    fn searches_tiers_and_writes_are_counted_where_they_are_told() {
+        let told = |more: &str| of(&format!(r#"{{"prompt_tokens":100,"completion_tokens":50{more}}}"#));
+        assert_eq!(told(r#","num_search_queries":2"#).tool_requests, Some(2));
+        assert_eq!(told(r#","num_sources_used":3"#).tool_requests, Some(3));
+        assert_eq!(told(r#","num_search_queries":0"#).tool_requests, None);
+        assert_eq!(told(r#","service_tier":"flex""#).service_tier.as_deref(), Some("flex"));
+        assert_eq!(told(r#","service_tier":"""#).service_tier, None);
+        let cached = told(r#","cache_read_input_tokens":10,"cache_creation_input_tokens":40"#);
+        assert_eq!((cached.input_fresh, cached.input_cache_read, cached.input_cache_write), (50, Some(10), Some(40)));
+    }
+
+    #[test]
     fn what_vendors_leave_out_is_found_by_the_total() {
         let xai = of(r#"{"prompt_tokens":361,"completion_tokens":26,"total_tokens":622,
             "completion_tokens_details":{"reasoning_tokens":235}}"#);

@@ -110,4 +110,14 @@ mod tests {
         let usage = read(&response, Billed::default(), &Quirks::NONE).expect("usage");
         assert_eq!((usage.input_fresh, usage.input_cache_read, usage.output_text), (10, Some(2), 5));
     }
+
+    #[test]
+    fn the_tier_that_was_used_is_the_one_that_is_paid() {
+        for (told, tier) in [("priority", Some("priority")), ("", None)] {
+            let body = format!(r#"{{"service_tier":"{told}","usage":{{"input_tokens":1,"output_tokens":1}}}}"#);
+            let response: Response<'_> = crate::json::from_str(&body).expect("an answer");
+            let usage = read(&response, Billed::default(), &Quirks::NONE).expect("usage");
+            assert_eq!(usage.service_tier.as_deref(), tier);
+        }
+    }
 }

@@ -146,6 +146,55 @@ fn tokens_of_images_and_of_talks_are_told_apart() {
     assert_eq!((talk.output_audio, talk.output_text), (Some(91), 30));
 }
 
+/// What passes through is paid by these counts, whatever protocol it speaks.
+#[test]
+fn counts_that_do_not_include_each_other_are_kept_apart() {
+    let usage = |json: &str| read_counts(&Raw::parse(json).expect("JSON"), &Quirks::NONE);
+    let anthropic = r#"{"input_tokens":10,"output_tokens":5,"cache_read_input_tokens":20,"cache_creation_input_tokens":40,
+        "cache_creation":{"ephemeral_5m_input_tokens":25,"ephemeral_1h_input_tokens":15},
+        "server_tool_use":{"web_search_requests":2}}"#;
+    let expected = Usage {
+        input_fresh: 10,
+        input_cache_read: Some(20),
+        input_cache_write: Some(25),
+        input_cache_write_1h: Some(15),
+        output_text: 5,
+        tool_requests: Some(2),
+        ..Usage::default()
+    };
+    assert_eq!(usage(anthropic), Some(expected));
+    let short = usage(r#"{"input_tokens":1,"output_tokens":1,"cache_creation_input_tokens":4}"#).expect("usage");
+    assert_eq!((short.input_cache_write, short.input_cache_write_1h), (Some(4), None));
+    let gemini = r#"{"promptTokenCount":100,"cachedContentTokenCount":60,"toolUsePromptTokenCount":11,
+        "candidatesTokenCount":7,"thoughtsTokenCount":30}"#;
+    let expected = Usage {
+        input_fresh: 51,
+        input_cache_read: Some(60),
+        output_text: 7,
+        output_reasoning: Some(30),
+        ..Usage::default()
+    };
+    assert_eq!(usage(gemini), Some(expected));
+    let thought = r#"{"input_tokens":3,"output_tokens":9,"output_tokens_details":{"reasoning_tokens":4}}"#;
+    let thought = usage(thought).expect("usage");
+    assert_eq!((thought.output_text, thought.output_reasoning), (5, Some(4)));
+    assert_eq!(usage(r#"{"seconds":-1}"#), None, "less than nothing is no count");
+    assert_eq!(usage("{}"), None);
+}
+
+/// The last event of Anthropic's streams counts the output alone.
+#[test]
+fn what_was_counted_first_and_last_is_put_together() {
+    let mut sniffer = Sniffer::new("text/event-stream", Quirks::NONE, 1 << 20);
+    sniffer.feed(
+        b"data: {\"message\":{\"usage\":{\"input_tokens\":7,\"output_tokens\":1}}}\n\n\
+        data: {\"usage\":{\"output_tokens\":9,\"output_tokens_details\":{\"reasoning_tokens\":4}}}\n\n",
+    );
+    sniffer.finish();
+    let usage = sniffer.usage().expect("usage");
+    assert_eq!((usage.input_fresh, usage.output_text, usage.output_reasoning), (7, 5, Some(4)));
+}
+
 #[test]
 fn only_cost_is_added_to_an_answer() {
     let cost = crate::wire::Cost { charged: NanoUsd(2_000_000), upstream: NanoUsd(1_000_000) };
