@@ -145,6 +145,19 @@ fn ids_are_minted_the_same_way_whatever_the_chunks() {
     assert_eq!(ids, ["call_R-1_z_0", "call_R-1_z_1"]);
 }
 
+/// It decides the price, and the first chunk may be the only one that tells it.
+#[test]
+fn the_tier_that_served_a_stream_is_told_at_its_end() {
+    let chunk = |text: &str, tier: &str, more: &str| {
+        format!(
+            r#"{{"candidates":[{{"content":{{"parts":[{{"text":"{text}"}}]}}{more}}}],"usageMetadata":{{"promptTokenCount":3,"candidatesTokenCount":2{tier}}}}}"#
+        )
+    };
+    let (first, last) = (chunk("a", r#","serviceTier":"priority""#, ""), chunk("b", "", r#","finishReason":"STOP""#));
+    let usage = stream(&[&first, &last]).expect("an answer").usage.expect("usage");
+    assert_eq!((usage.service_tier.as_deref(), usage.output_text), (Some("priority"), 2));
+}
+
 #[test]
 fn several_candidates_are_several_choices() {
     let answer = stream(&[

@@ -367,6 +367,14 @@ fn plain_answers_are_patched_where_they_stand() {
     assert_eq!((&message["content"], &message["reasoning_content"]), (&json!("x"), &json!("why")));
     assert_eq!(message["tool_calls"][0]["function"]["arguments"], "{}");
     assert!(message["tool_calls"][0]["id"].as_str().is_some_and(|id| id.starts_with("call_")));
+    // Text in parts, with the thinking beside it, and a call that says nothing of its arguments.
+    let apart = r#"{"id":"a","choices":[{"message":{"content":[{"type":"text","text":"x"}],"reasoning":"why",
+        "tool_calls":[{"id":"call_1","function":{"name":"f"}}]}}]}"#;
+    let apart: Value = serde_json::from_str(&patch(apart, false)).expect("json");
+    let message = &apart["choices"][0]["message"];
+    assert_eq!((&message["content"], &message["reasoning_content"]), (&json!("x"), &json!("why")));
+    let call = json!({"id": "call_1", "function": {"name": "f", "arguments": "{}"}});
+    assert_eq!(message["tool_calls"], json!([call]));
 }
 
 #[test]

@@ -241,6 +241,21 @@ fn earlier_reasoning_goes_where_the_vendor_wants_it() {
     assert_eq!(back(ReasoningBack::Reasoning), json!({"role": "assistant", "content": "c", "reasoning": "r"}));
     assert_eq!(back(ReasoningBack::Details)["reasoning_details"], json!([{"text": "r"}]));
     assert_eq!(back(ReasoningBack::ContentPart)["content"][0]["thinking"][0]["text"], "r");
+    let told = |reasoning_back| {
+        let quirks = Quirks { reasoning_back, ..Quirks::NONE };
+        patch_as(body, false, &ModelFacts::default(), &quirks).expect(body).1
+    };
+    assert_eq!(told(ReasoningBack::ReasoningContent), "reasoning_details=dropped");
+    assert_eq!(told(ReasoningBack::Details), "");
+}
+
+/// OpenRouter's word for whether thoughts are shown, which nobody else takes.
+#[test]
+fn whether_thoughts_are_shown_is_kept_from_who_does_not_know_the_word() {
+    let body = r#"{"model":"m","messages":[],"include_reasoning":true}"#;
+    assert!(!patch(body, &Quirks::NONE).contains("include_reasoning"));
+    let routes = Quirks { reasoning_control: ReasoningParameter::Object, ..Quirks::NONE };
+    assert!(patch(body, &routes).contains(r#""include_reasoning":true"#));
 }
 
 #[test]
