@@ -368,3 +368,24 @@ fn a_generation_that_failed_costs_what_it_used() {
     // Without its end, nobody knows what else it did.
     assert!(charged("text/event-stream", &[&words, &counted]) > 8_000_000);
 }
+
+/// An effort goes into the words, too, and clients send one whether a model is to think or not. Elsewhere it is thinking alone.
+#[test]
+fn who_is_not_to_think_is_not_asked_for_an_effort() {
+    let effort = r#","output_config":{"effort":"high"}"#;
+    let off = format!(r#"{effort},"thinking":{{"type":"disabled"}}"#);
+    for (model, name, expected) in [
+        ("openai/gpt-5.4", "reasoning_effort", json!("none")),
+        ("openrouter/openai/gpt-5.4", "reasoning", json!({"enabled": false})),
+        ("deepseek/deepseek-v4-flash", "thinking", json!({"type": "disabled"})),
+    ] {
+        let (_, step) = World::default().post("/v1/messages", &hello(model, &off));
+        assert_eq!(read(&sent(step).body)[name], expected, "{model}");
+    }
+    // How much is said by the effort; a budget of none beside it is no wish.
+    let adaptive = format!(r#"{effort},"thinking":{{"budget_tokens":0,"type":"adaptive"}}"#);
+    let (_, step) =
+        World::default().post("/v1/messages", &hello("gemini/gemini-2.5-pro", &adaptive).replace("50", "9000"));
+    let config = read(&sent(step).body)["generationConfig"]["thinkingConfig"].clone();
+    assert_eq!(config, json!({"thinkingBudget": 7200, "includeThoughts": true}));
+}

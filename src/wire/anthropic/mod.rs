@@ -22,11 +22,11 @@ pub use answer::read_answer;
 pub use error::read_error;
 pub use request::write_request;
 pub use stream::Decoder;
-pub(in crate::wire) use surface::refused;
 pub use surface::{
     Patcher, Writer, inline_links, links_in, patch_answer, patch_request, read_request, see_answer, write_answer,
     write_failure,
 };
+pub(in crate::wire) use surface::{read_thinking, refused};
 pub(in crate::wire) use surface::{read_block, split};
 
 use crate::chat::{Part, Request, Signature, SignatureRole, Source};

@@ -21,5 +21,6 @@ pub(in crate::wire) use patch::refused;
 pub use patch::{patch_answer, patch_request, see_answer};
 pub use patcher::Patcher;
 pub use read::read_request;
+pub(in crate::wire) use read::read_thinking;
 pub use reply::write_answer;
 pub use writer::Writer;

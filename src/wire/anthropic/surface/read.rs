@@ -78,7 +78,7 @@ impl<'a> Reading<'a> {
             "top_p" => request.sampling.top_p = place.number(cursor)?,
             "top_k" => request.sampling.top_k = place.number(cursor)?,
             "stream" => request.stream = place.boolean(cursor)?.unwrap_or(false),
-            "thinking" => request.reasoning = thinking(&place, cursor)?,
+            "thinking" => request.reasoning = read_thinking(&place, cursor)?,
             "output_config" => self.output_config(&place, cursor)?,
             "output_format" => self.output_format(&place, cursor)?,
             "metadata" => request.user = user(&place, cursor)?,
@@ -171,7 +171,9 @@ impl<'a> Reading<'a> {
             let message = Message { role: Role::System, name: None, parts: self.system };
             self.request.messages.insert(0, message);
         }
-        if self.effort.is_some() {
+        // Who does not think has the effort go into the words, which no other protocol knows of.
+        let thinks = self.request.reasoning.as_ref().is_none_or(|wish| wish.enabled != Some(false));
+        if self.effort.is_some() && thinks {
             self.request.reasoning.get_or_insert_default().effort = self.effort;
         }
         tools::settle(&mut self.request);
@@ -179,22 +181,31 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// `{"type": "enabled" | "adaptive" | "disabled", "budget_tokens", "display"}`
-fn thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoning>, Failure> {
+/// `{"type": "enabled" | "adaptive" | "disabled", "budget_tokens", "display"}`, which other vendors took over in part.
+///
+/// # Errors
+/// `BadRequest` where a member has the wrong type.
+pub(in crate::wire) fn read_thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoning>, Failure> {
     if !place.opens(cursor)? {
         return Ok(None);
     }
-    let mut wish = Reasoning::default();
+    let (mut wish, mut kind) = (Reasoning::default(), None);
     cursor.members(|key, cursor| {
         let place = place.member(&key);
         match &*key {
-            "type" => wish.enabled = place.text(cursor)?.map(|word| !word.is("disabled") && !word.is("between_tools")),
+            "type" => kind = place.text(cursor)?,
             "budget_tokens" => wish.max_tokens = place.count(cursor)?,
             "display" => wish.exclude = place.text(cursor)?.is_some_and(|word| word.is("omitted")),
             _ => drop(cursor.value()?),
         }
         Ok::<(), Failure>(())
     })?;
+    // The newest models have the second word for the first.
+    wish.enabled = kind.as_ref().map(|word| !word.is("disabled") && !word.is("between_tools"));
+    if kind.is_some_and(|word| word.is("adaptive")) {
+        // It says how much by itself; a budget beside it, which some clients leave at 0, means nothing.
+        wish.max_tokens = None;
+    }
     Ok(Some(wish))
 }
 

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use crate::chat::{Reasoning, Request, Sampling};
 use crate::failure::Failure;
 use crate::json::{Cursor, Kind, Text};
+use crate::wire::anthropic::read_thinking;
 use crate::wire::openai_responses;
 use crate::wire::place::Place;
 
@@ -123,7 +124,7 @@ impl<'a> Reading<'a> {
                 // Vendors have levels of their own (groq.chat.ea12342dae: `default`).
                 Err(unknown) => drop(request.untranslatable.get_or_insert(unknown)),
             },
-            "thinking" => self.thinking = reasoning::read_thinking(&place, cursor)?,
+            "thinking" => self.thinking = read_thinking(&place, cursor)?,
             "include_reasoning" => {
                 if place.boolean(cursor)? == Some(false) {
                     request.reasoning.get_or_insert_default().exclude = true;

@@ -41,26 +41,6 @@ pub(super) fn read_effort(
     Ok(Effort::parse(&word).map(Some).ok_or_else(|| place.wrong_word(&word, supported)))
 }
 
-/// `thinking: {"type", "budget_tokens"}`: Anthropic's parameter, which DeepSeek, Z.ai and Moonshot took over and
-/// callers of compatible gateways send.
-pub(super) fn read_thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoning>, Failure> {
-    if !place.opens(cursor)? {
-        return Ok(None);
-    }
-    let mut wish = Reasoning::default();
-    cursor.members(|key, cursor| {
-        let place = place.member(&key);
-        match &*key {
-            // The newest models have the second word for the first.
-            "type" => wish.enabled = place.text(cursor)?.map(|word| !word.is("disabled") && !word.is("between_tools")),
-            "budget_tokens" => wish.max_tokens = place.count(cursor)?,
-            _ => drop(cursor.value()?),
-        }
-        Ok::<(), Failure>(())
-    })?;
-    Ok(Some(wish))
-}
-
 /// What an assistant's message brings back of its reasoning.
 #[derive(Default)]
 pub(super) struct Thoughts<'a> {
