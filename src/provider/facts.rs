@@ -24,6 +24,8 @@ pub struct ModelFacts {
     /// Told not to think, it still thinks between tool calls, and wants to be told in other words (Anthropic's
     /// `between_tools` in place of `disabled`).
     pub thinks_between_tools: bool,
+    /// It takes an effort though its thinking is steered in tokens.
+    pub effort_beside_budget: bool,
     /// It refuses to be made to call a tool.
     pub refuses_forced_tools: bool,
     /// It takes system messages in the middle of a conversation.

@@ -369,6 +369,32 @@ fn a_generation_that_failed_costs_what_it_used() {
     assert!(charged("text/event-stream", &[&words, &counted]) > 8_000_000);
 }
 
+/// Clients tell by a model's name how it is asked to think, and know none of an alias, nor who is asked once that one fails.
+#[test]
+fn each_claude_of_an_alias_is_asked_to_think_in_its_own_words() {
+    let document = r#"{"version":1,"failover":{"same_target":0},"aliases":{"any":{"candidates":[
+        "anthropic/claude-haiku-4-5","anthropic/claude-opus-4-8","openai/gpt-5.4"]}}}"#;
+    let mut world = World::of(Key::default(), document, &[]);
+    let more = r#","thinking":{"type":"enabled","budget_tokens":2000,"display":"omitted"}"#;
+    let (id, step) = world.post("/v1/messages", &hello("any", more).replace("50", "4096"));
+    let first = read(&sent(step).body);
+    assert_eq!(first["thinking"], json!({"type": "enabled", "budget_tokens": 2000, "display": "omitted"}));
+    let overloaded = r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+    let second = read(&sent(world.refuse(id, 529, &[], overloaded)).body);
+    assert_eq!(second["thinking"], json!({"type": "adaptive", "display": "omitted"}));
+    assert_eq!(second["output_config"], json!({"effort": "low"}));
+    let third = read(&sent(world.refuse(id, 529, &[], overloaded)).body);
+    assert_eq!((&third["model"], &third["reasoning_effort"]), (&json!("gpt-5.4"), &json!("low")));
+
+    let mut world = World::of(Key::default(), document, &[]);
+    let more = r#","thinking":{"type":"adaptive"},"output_config":{"effort":"medium"}"#;
+    let (id, step) = world.post("/v1/messages", &hello("any", more).replace("50", "4096"));
+    let first = read(&sent(step).body);
+    assert_eq!((&first["thinking"]["budget_tokens"], first.get("output_config")), (&json!(2048), None));
+    let response = world.answer(id, 200, &[], CLAUDE);
+    assert_eq!(header(&response, "x-latchkey-adjusted"), Some("output_config.effort=dropped"));
+}
+
 /// An effort goes into the words, too, and clients send one whether a model is to think or not. Elsewhere it is thinking alone.
 #[test]
 fn who_is_not_to_think_is_not_asked_for_an_effort() {

@@ -16,6 +16,7 @@ const UNKNOWN: ModelFacts = ModelFacts {
     refuses_prefill: false,
     thinks_unasked: false,
     thinks_between_tools: false,
+    effort_beside_budget: false,
     refuses_forced_tools: false,
     system_anywhere: false,
     completion_cap_only: false,
@@ -146,7 +147,8 @@ pub(super) static FAMILIES: &[Family] = &[
     row("claude-opus", (3, 0), CLAUDE_PLAIN),
     row("claude-opus", (4, 0), CLAUDE_BUDGET),
     row("claude-opus", (4, 1), ModelFacts { sampling: SamplingRule::OneOfTemperatureAndTopP, ..CLAUDE_BUDGET }),
-    row("claude-opus", (4, 5), CLAUDE_4_5),
+    // Alone of its generation: https://platform.claude.com/docs/en/build-with-claude/effort.
+    row("claude-opus", (4, 5), ModelFacts { effort_beside_budget: true, ..CLAUDE_4_5 }),
     row("claude-opus", (4, 6), CLAUDE_4_6),
     row("claude-opus", (4, 7), CLAUDE_4_7),
     row("claude-opus", (5, 0), CLAUDE_5),

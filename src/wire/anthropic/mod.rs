@@ -26,7 +26,7 @@ pub use surface::{
     Patcher, Writer, inline_links, links_in, patch_answer, patch_request, read_request, see_answer, write_answer,
     write_failure,
 };
-pub(in crate::wire) use surface::{read_thinking, refused};
+pub(in crate::wire) use surface::{put_thinking_right, read_thinking, refused};
 pub(in crate::wire) use surface::{read_block, split};
 
 use crate::chat::{Part, Request, Signature, SignatureRole, Source};

@@ -18,7 +18,7 @@ mod tests;
 
 use native::Native;
 use shape::Shape;
-use thinking::{Obstacles, Thinking};
+use thinking::Obstacles;
 use tools::Choice;
 use turns::{Conversation, Speaker};
 
@@ -30,7 +30,7 @@ use crate::wire::{Adjusted, Change, Format, Outgoing, Target, losses};
 
 /// The limit of output tokens where neither the caller nor the catalogue says one: it may not be left out, and even the
 /// oldest models give this many.
-const DEFAULT_MAX_TOKENS: u64 = 4096;
+pub(in crate::wire) const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// Writes a request.
 ///
@@ -49,10 +49,7 @@ pub fn write_request(request: &Request<'_>, target: &Target<'_>, adjusted: &mut 
         prefill: conversation.is_prefilled(),
         unthought_call: conversation.has_unthought_call(),
     };
-    let thinking = match native.get("thinking") {
-        Some(_) => Thinking::Unsaid,
-        None => thinking::decide(request.reasoning.as_ref(), facts, obstacles, max_tokens, adjusted),
-    };
+    let thinking = thinking::decide(request.reasoning.as_ref(), facts, obstacles, max_tokens, adjusted);
 
     let mut out = Vec::with_capacity(estimate(request));
     let mut body = Object::open(&mut out);

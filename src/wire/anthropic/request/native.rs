@@ -6,8 +6,7 @@ use crate::wire::losses::GATEWAY;
 use crate::wire::{Adjusted, Change};
 
 /// Top-level fields that are passed on.
-const FIELDS: &[&str] =
-    &["thinking", "output_config", "mcp_servers", "context_management", "container", "inference_geo", "speed"];
+const FIELDS: &[&str] = &["output_config", "mcp_servers", "context_management", "container", "inference_geo", "speed"];
 /// Betas that a field cannot do without.
 const BETAS: &[(&str, &str)] =
     &[("mcp_servers", "mcp-client-2025-11-20"), ("context_management", "context-management-2025-06-27")];

@@ -108,27 +108,31 @@ impl Thinking {
 
     /// Writes `thinking`.
     pub fn write(self, body: &mut Object<'_>) {
+        if let Some(value) = self.value() {
+            body.key("thinking").extend_from_slice(&value);
+        }
+    }
+
+    /// The object that says it, as JSON; `None` where nothing is said.
+    pub fn value(self) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut thinking = Object::open(&mut out);
         match self {
-            Thinking::Unsaid => {}
+            Thinking::Unsaid => return None,
             Thinking::Off { between_tools } => {
-                let word = if between_tools { "between_tools" } else { "disabled" };
-                body.object("thinking", |thinking| {
-                    thinking.string("type", word);
-                });
+                thinking.string("type", if between_tools { "between_tools" } else { "disabled" });
             }
             Thinking::Budget(tokens) => {
-                body.object("thinking", |thinking| {
-                    thinking.string("type", "enabled").number("budget_tokens", tokens);
-                });
+                thinking.string("type", "enabled").number("budget_tokens", tokens);
             }
             // Newer models leave their thoughts out unless they are asked for.
             Thinking::Adaptive { shown, .. } => {
                 let display = if shown { "summarized" } else { "omitted" };
-                body.object("thinking", |thinking| {
-                    thinking.string("type", "adaptive").string("display", display);
-                });
+                thinking.string("type", "adaptive").string("display", display);
             }
         }
+        thinking.close();
+        Some(out)
     }
 }
 
@@ -194,7 +198,12 @@ fn share(effort: Effort, max_tokens: u64) -> u64 {
 }
 
 /// The level nearest to what was asked for; the lower of two that are equally near.
-fn level(effort: Option<Effort>, tokens: Option<u64>, levels: &[Effort], adjusted: &mut Adjusted) -> Option<Effort> {
+pub(in crate::wire) fn level(
+    effort: Option<Effort>,
+    tokens: Option<u64>,
+    levels: &[Effort],
+    adjusted: &mut Adjusted,
+) -> Option<Effort> {
     let wanted = match (effort, tokens) {
         (Some(effort), _) => effort,
         (None, Some(tokens)) => {

@@ -6,12 +6,14 @@ use std::borrow::Cow;
 use crate::failure::Failure;
 use crate::json::{self, Cursor, Edits, Kind, Member, Raw, SyntaxError, Text};
 use crate::provider::{Hosting, Quirks, SamplingRule};
+use crate::wire::anthropic::request::DEFAULT_MAX_TOKENS;
 use crate::wire::anthropic::{hosting, read_answer};
 use crate::wire::carried::MARK;
 use crate::wire::losses::GATEWAY;
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
 use super::read::refuse_thread;
+use super::thinking::put_thinking_right;
 
 /// The version of the protocol for callers who name none.
 const VERSION: &str = "2023-06-01";
@@ -62,7 +64,10 @@ pub fn patch_request<'h>(
     let version = hosting::version(at).map(Raw::of);
     let mut headers = headers(at, header, adjusted);
     let betas = betas_in_body(at, &mut headers);
-    let inserted: Vec<(&str, &[u8])> = [
+    let value = |key: &str| last(key).and_then(|member| text.get(member.value.clone())).filter(|it| *it != "null");
+    let max_tokens = value("max_tokens").or(most.as_deref()).and_then(|most| most.parse().ok());
+    let thinking = put_thinking_right(body, &members, patch.facts, max_tokens.unwrap_or(DEFAULT_MAX_TOKENS), adjusted)?;
+    let mut inserted: Vec<(&str, &[u8])> = [
         ("max_tokens", most.as_ref().map(String::as_bytes)),
         ("anthropic_version", version.as_ref().map(|version| version.get().as_bytes())),
         ("anthropic_beta", betas.as_ref().map(|betas| betas.get().as_bytes())),
@@ -70,10 +75,10 @@ pub fn patch_request<'h>(
     .into_iter()
     .filter_map(|(key, value)| Some((key, value?)))
     .collect();
-    let value = |key: &str| last(key).and_then(|member| text.get(member.value.clone())).filter(|it| *it != "null");
+    inserted.extend(thinking.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))));
     let refused = refused(patch.facts.sampling, ["temperature", "top_p", "top_k"], &value, adjusted);
     let said_elsewhere = |member: &Member<'_>| match &*member.key {
-        key if refused.contains(&key) => true,
+        key if refused.contains(&key) || thinking.iter().any(|(changed, _)| *changed == key) => true,
         "model" | "anthropic_version" => at != Hosting::Own,
         "stream" => at == Hosting::InvokeModel,
         "anthropic_beta" => betas.is_some(),

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use crate::failure::Failure;
 use crate::json::{self, Cursor, Edits, Kind, Member, Raw, SyntaxError};
 use crate::provider::{Quirks, percent_encoded};
-use crate::wire::anthropic::refused;
+use crate::wire::anthropic::request::DEFAULT_MAX_TOKENS;
+use crate::wire::anthropic::{put_thinking_right, refused};
 use crate::wire::bedrock::read_answer;
 use crate::wire::carried::MARK;
 use crate::wire::losses::GATEWAY;
@@ -16,7 +17,8 @@ use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Se
 const TOP_K: &str = "top_k";
 
 /// Puts a caller's request right: what is said to the gateway is taken out, an output limit put in where there is none,
-/// and what would be refused is left out: sampling parameters, and thoughts of other providers' models.
+/// and what would be refused is left out or said as the model knows it: sampling parameters, how much Claude is to think,
+/// and thoughts of other providers' models.
 ///
 /// # Errors
 /// `BadRequest` where the body is no JSON object.
@@ -52,8 +54,16 @@ pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjus
         (None, Some(whole)) => inserted.push(("inferenceConfig", whole.as_bytes())),
         _ => {}
     }
-    if let Some((open, members)) = own.as_ref().filter(|_| refused.contains(&TOP_K)) {
-        edits.object(*open, members, |member| member.key == TOP_K, &[]);
+    if let Some((open, members)) = &own {
+        let most = value("maxTokens").and_then(|most| most.parse().ok()).or(patch.default_max_tokens.map(u64::from));
+        let most = most.or(patch.facts.max_output).unwrap_or(DEFAULT_MAX_TOKENS);
+        let thinking = put_thinking_right(body, members, patch.facts, most, adjusted)?;
+        let anew: Vec<(&str, &[u8])> =
+            thinking.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
+        let goes = |member: &Member<'_>| {
+            refused.contains(&TOP_K) && member.key == TOP_K || thinking.iter().any(|(key, _)| *key == member.key)
+        };
+        edits.object(*open, members, goes, &anew);
     }
     // The path says the model.
     let is_ours = |member: &Member<'_>| {

@@ -298,6 +298,17 @@ fn a_patched_request_draws_tokens_as_the_model_can() {
     }
     let same = sent("amazon.nova-2-lite-v1:0", None, all.clone());
     assert_eq!(same, (all, String::new()));
+    // So it is with how much they think.
+    let budget = json!({"top_k": 5, "thinking": {"type": "enabled", "budget_tokens": 9000}});
+    let thinks = json!({"inferenceConfig": {}, "additionalModelRequestFields": budget});
+    let (body, told) = sent("us.anthropic.claude-opus-4-8", None, thinks.clone());
+    let adaptive =
+        json!({"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": "high"}});
+    assert_eq!(
+        (&body["additionalModelRequestFields"], told.as_str()),
+        (&adaptive, "top_k=dropped, reasoning.max_tokens=changed")
+    );
+    assert_eq!(sent("us.anthropic.claude-opus-4-6-v1", None, thinks.clone()), (thinks, String::new()));
     // A limit holds, however its absence is spelled.
     for empty in [json!({"inferenceConfig": null}), json!({"inferenceConfig": {"maxTokens": null}}), json!({})] {
         let (body, _) = sent("us.anthropic.claude-opus-4-8", Some(7), empty);
