@@ -6,11 +6,12 @@ use super::place::Place;
 use crate::provider::{Hosting, OutputCap, Quirks, ReasoningBack, ReasoningParameter, ToolCallIds};
 
 /// Fields of [`Quirks`] that a document may set: all of them, under their own names.
-const KNOWN: [&str; 29] = [
+const KNOWN: [&str; 30] = [
     "ends_without_done",
     "ends_without_finish_reason",
     "reasoning_apart",
     "odd_tool_call_deltas",
+    "stop_beside_calls",
     "content_arrays",
     "repeated_in_chunks",
     "chat_path",
@@ -80,6 +81,7 @@ pub(super) fn read(place: &Place<'_>, before: Quirks) -> Quirks {
             "ends_without_finish_reason" => set(&mut quirks.ends_without_finish_reason, place.boolean()),
             "reasoning_apart" => set(&mut quirks.reasoning_apart, place.boolean()),
             "odd_tool_call_deltas" => set(&mut quirks.odd_tool_call_deltas, place.boolean()),
+            "stop_beside_calls" => set(&mut quirks.stop_beside_calls, place.boolean()),
             "content_arrays" => set(&mut quirks.content_arrays, place.boolean()),
             "short_answers" => set(&mut quirks.short_answers, place.boolean()),
             "developer_role" => set(&mut quirks.developer_role, place.boolean()),

@@ -32,6 +32,7 @@ pub const PROVIDERS: &[Provider] = &[
         .auth(Auth::Header("api-key"))
         .tokens(ENTRA)
         .quirks(Quirks {
+            stop_beside_calls: true,
             output_cap: OutputCap::Either,
             developer_role: true,
             refuses: UNKNOWN_TO_OPENAI,

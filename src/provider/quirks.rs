@@ -22,6 +22,10 @@ pub struct Quirks {
     /// same-format lane must write them anew. Recordings: `mistral.tools-stream.1e27a706ee`,
     /// `dashscope.tools-stream.407b6df3fc`, `groq.tools.84db824c4b`, `venice.tools-stream.d361bce408`.
     pub odd_tool_call_deltas: bool,
+    /// A choice may end with `stop` though it calls tools, as OpenAI says of a call that is forced by name. Of anybody else
+    /// it is a slip by which agents run no calls (<https://github.com/anomalyco/opencode/issues/14972>), and put right.
+    /// Recording: `openai.tools.207037be52`.
+    pub stop_beside_calls: bool,
     /// `content` may be an array of text and thinking parts. Recording: `mistral.thinking-stream.8760605718`.
     pub content_arrays: bool,
     /// Top-level fields of every chunk that repeat the same large value and are not worth sending on. Recording:
@@ -174,6 +178,7 @@ impl Quirks {
         ends_without_finish_reason: false,
         reasoning_apart: false,
         odd_tool_call_deltas: false,
+        stop_beside_calls: true,
         content_arrays: false,
         repeated_in_chunks: &[],
         chat_path: "/chat/completions",
@@ -202,8 +207,13 @@ impl Quirks {
     };
 
     /// What can be counted on when a server merely calls itself OpenAI-compatible.
-    pub const COMPATIBLE: Quirks =
-        Quirks { output_cap: OutputCap::MaxTokens, developer_role: false, answers_are_objects: false, ..Quirks::NONE };
+    pub const COMPATIBLE: Quirks = Quirks {
+        stop_beside_calls: false,
+        output_cap: OutputCap::MaxTokens,
+        developer_role: false,
+        answers_are_objects: false,
+        ..Quirks::NONE
+    };
 
     /// Whether a parameter is answered with an error, be it by the vendor or by a model that `facts` tell of. A router leaves
     /// out what its models refuse: <https://openrouter.ai/docs/api-reference/parameters>.

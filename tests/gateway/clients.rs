@@ -155,7 +155,8 @@ fn why_an_answer_ended_is_said_in_openais_words() {
     assert_eq!(answer["choices"][0]["finish_reason"], "stop", "{answer}");
 }
 
-/// Choices that end together each say that they call tools, and only those.
+/// Choices that end together each say that they call tools, and only those: agents run no calls of one that says `stop`
+/// (<https://github.com/anomalyco/opencode/issues/14972>).
 #[test]
 fn each_choice_that_calls_tools_says_so() {
     let own = r#"{"version":1,"failover":{"enabled":false},"providers":{"own":{"base_url":"https://own.example/v1","auth":"none"}}}"#;
@@ -167,7 +168,7 @@ fn each_choice_that_calls_tools_says_so() {
     let said = [json!({"tool_calls": call}), json!({"tool_calls": call}), json!({"content": "Hey"})];
     let begun: Vec<Value> =
         (0..).zip(said).map(|(at, delta)| json!({"index": at, "delta": delta, "finish_reason": null})).collect();
-    let ended: Vec<Value> = (0..3).map(|at| json!({"index": at, "delta": {}, "finish_reason": "eos"})).collect();
+    let ended: Vec<Value> = (0..3).map(|at| json!({"index": at, "delta": {}, "finish_reason": "stop"})).collect();
     let chunks = [begun, ended].map(|choices| format!("data: {}\n\n", json!({"id": "c", "choices": choices})));
     let pieces: Vec<&[u8]> = chunks.iter().map(String::as_bytes).chain([&b"data: [DONE]\n\n"[..]]).collect();
     let streamed = world.stream(id, &pieces, Input::End);
@@ -180,6 +181,17 @@ fn each_choice_that_calls_tools_says_so() {
         .filter(|reason| !reason.is_null())
         .collect();
     assert_eq!(reasons, ["tool_calls", "tool_calls", "stop"], "{}", streamed.text);
+
+    let (id, step) = world.chat(&body.replace("true", "false"));
+    sent(step);
+    let said = [json!({"content": null, "tool_calls": call}), json!({"content": "Hey", "tool_calls": []})];
+    let choices =
+        (0..).zip(said).map(|(at, message)| json!({"index": at, "message": message, "finish_reason": "stop"}));
+    let whole = json!({"id": "c", "choices": choices.collect::<Vec<Value>>()}).to_string();
+    let answer = read(&world.answer(id, 200, &[], &whole).body);
+    let reasons = [0, 1].map(|at| answer["choices"][at]["finish_reason"].clone());
+    assert_eq!(reasons, ["tool_calls", "stop"], "{answer}");
+    assert_eq!(answer["choices"][0]["native_finish_reason"], "stop");
 }
 
 /// A word that nobody knows says no more than that the answer is over, on every surface: Gemini CLI warns of `OTHER`.

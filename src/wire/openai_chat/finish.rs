@@ -48,17 +48,18 @@ pub fn write(kind: EndKind, calls_tools: bool) -> &'static str {
 }
 
 /// What stands in an upstream's own answer in the place of the word by which it ends a choice, where clients would go wrong
-/// by that. They stop at words that OpenAI does not have, "Unknown
+/// by that. They do not run the calls of a choice that says `stop`, which `keeps_stop` leaves to those who mean it. They stop
+/// at words that OpenAI does not have, "Unknown
 /// ChatFinishReason value. Actual value was eos" (<https://github.com/openai/openai-dotnet/pull/267>), and at an empty one in
 /// chunks that end nothing (<https://github.com/spring-projects/spring-ai/issues/2645>).
 #[must_use]
-pub fn replacement(word: &str, calls_tools: bool) -> Option<&'static str> {
+pub fn replacement(word: &str, calls_tools: bool, keeps_stop: bool) -> Option<&'static str> {
     let kind = if word.is_empty() { EndKind::Stop } else { read(word) };
     let known = write(kind, calls_tools);
     match word {
-        // OpenAI itself says `stop` of a call that is forced by name (openai.tools.207037be52). The last is the word for calls
-        // of the format before tools.
-        "stop" | "length" | "tool_calls" | "content_filter" | "error" | "function_call" => None,
+        "stop" if keeps_stop || !calls_tools => None,
+        // The last is the word for calls of the format before tools.
+        "length" | "tool_calls" | "content_filter" | "error" | "function_call" => None,
         _ => Some(known),
     }
 }

@@ -190,12 +190,15 @@ impl Decoder {
         if let Some(logprobs) = choice.logprobs {
             sink.event(Event::LogprobsDelta { choice: index, logprobs });
         }
-        self.seen.odd_finish |=
-            choice.finish_reason.as_ref().is_some_and(|word| finish::replacement(&word.decode(), false).is_some());
+        self.seen.odd_finish |= choice
+            .finish_reason
+            .as_ref()
+            .is_some_and(|word| finish::replacement(&word.decode(), false, true).is_some());
         if let Some(word) = choice.finish_reason.filter(|word| !word.is_empty()) {
             self.seen.finish = true;
             self.seen.new_finish |= progress.finish.as_ref() != Some(&word);
-            progress.hides_calls = blocks.calls_tools() && finish::replacement(&word.decode(), true).is_some();
+            let replaced = finish::replacement(&word.decode(), true, self.quirks.stop_beside_calls);
+            progress.hides_calls = blocks.calls_tools() && replaced.is_some();
             self.seen.hides_calls |= progress.hides_calls;
             if progress.finish.is_none() {
                 sources.cite(blocks, sink);

@@ -34,6 +34,8 @@ pub struct Outline<'b> {
     whole: Part<'b>,
     choices: Vec<Choice<'b>>,
     usage: Option<Part<'b>>,
+    /// `stop` beside calls is what the upstream means.
+    keeps_stop: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -105,7 +107,8 @@ impl<'b> Outline<'b> {
         let wanted = reply::Wanted { hide_reasoning, calls_of: Some(id), ..reply::Wanted::default() };
         for (index, choice) in (0..).zip(&self.choices) {
             let calls = choice.message.as_ref().and_then(|message| message.value(text, "tool_calls"));
-            let calls_tools = calls.is_some_and(|calls| calls.contains('{'));
+            let means_it = self.keeps_stop && choice.finish_reason.as_ref().is_some_and(|word| word.is("stop"));
+            let calls_tools = !means_it && calls.is_some_and(|calls| calls.contains('{'));
             let ending = if calls_tools { reply::Ending::Calls } else { reply::Ending::Whole };
             if let Some(place) = choice.reason_at.clone() {
                 reply::finish_reason(text, place, choice.has_native, ending, &mut edits);
@@ -168,7 +171,8 @@ impl<'b> Choice<'b> {
 /// `BadAnswer` where it is none of this protocol's; the upstream's own error where a 200 holds one.
 pub fn read_plain<'b>(body: &'b [u8], quirks: &Quirks) -> Result<Plain<'b>, Failure> {
     let unreadable = || Failure::bad_answer("The provider's answer is none of this protocol.");
-    let outline = Outline::of(body.trim_ascii()).map_err(|error| unreadable().because(error.to_string()))?;
+    let mut outline = Outline::of(body.trim_ascii()).map_err(|error| unreadable().because(error.to_string()))?;
+    outline.keeps_stop = quirks.stop_beside_calls;
     if let Some(reported) = outline.raw("error") {
         return Err(error::reported(&reported));
     }

@@ -102,7 +102,7 @@ pub(super) fn finish_reason(text: &str, place: Range<usize>, has_native: bool, e
         return;
     }
     let word = word.as_ref().map(Text::decode).unwrap_or_default();
-    let Some(known) = finish::replacement(&word, ending == Ending::Calls) else { return };
+    let Some(known) = finish::replacement(&word, ending == Ending::Calls, false) else { return };
     let with = match word.is_empty() && ending == Ending::Chunk {
         true => "null".to_owned(),
         false if has_native => format!("\"{known}\""),
