@@ -8,7 +8,7 @@ mod media;
 mod native;
 mod results;
 mod shape;
-mod thinking;
+pub(super) mod thinking;
 mod tools;
 mod turns;
 

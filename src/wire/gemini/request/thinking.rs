@@ -18,7 +18,7 @@ const BUDGETS: [(Effort, u64); 4] =
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Thinking {
+pub(in crate::wire::gemini) enum Thinking {
     /// Nothing: the model does as it does by itself, and does not show it.
     Unsaid,
     /// As much as it likes, shown or not.
@@ -33,7 +33,7 @@ pub(super) enum Thinking {
 
 /// Decides what is written for the caller's `reasoning`. Thoughts count against `most`, the limit of the whole output: a
 /// budget leaves a fifth of it for the answer, or nothing but thoughts would come.
-pub(super) fn decide(
+pub(in crate::wire::gemini) fn decide(
     reasoning: Option<&Reasoning>,
     facts: &ModelFacts,
     most: Option<u64>,

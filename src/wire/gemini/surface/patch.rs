@@ -4,18 +4,21 @@
 use std::borrow::Cow;
 
 use crate::failure::Failure;
-use crate::json::{self, Cursor, Edits, Kind, Member, SyntaxError};
-use crate::provider::{Hosting, Quirks};
+use crate::json::{self, Cursor, Edits, Kind, Member, Object, Raw, SyntaxError};
+use crate::provider::{Hosting, Quirks, ReasoningControl};
 use crate::wire::carried::MARK;
 use crate::wire::gemini::request::is_level_steered;
+use crate::wire::gemini::request::thinking::decide;
 use crate::wire::gemini::{TIER, UNSIGNED_CALL, path, read_answer};
 use crate::wire::losses::GATEWAY;
+use crate::wire::place::Place;
 use crate::wire::{Adjusted, Change, Closing, Outgoing, Patched, RequestPatch, Seen, closed};
 
-use super::camel;
+use super::{camel, read};
 
 /// Puts a caller's request right: what is said to the gateway is taken out, an output limit put in where there is none,
-/// and signatures that the model would refuse, because another provider's model made them or nobody did, are replaced.
+/// and signatures that the model would refuse, because another provider's model made them or nobody did, are replaced. So is
+/// how much it is to think, where it knows no such words.
 ///
 /// # Errors
 /// `BadRequest` where the body is no JSON object.
@@ -46,6 +49,9 @@ pub fn patch_request(
         (Some((config, _)), Some(limit), _) => limit_output(text, config, limit, &mut edits)?,
         (None, _, Some(whole)) => inserted.push(("generationConfig", whole.as_bytes())),
         _ => {}
+    }
+    if let Some((config, _)) = value("generationConfig") {
+        put_thinking_right(text, config, patch, &mut edits, adjusted)?;
     }
     let mut headers = Vec::new();
     let hosted = hosting == Hosting::PublisherModel;
@@ -84,6 +90,46 @@ fn limit_output(text: &str, config: &Member<'_>, limit: &str, edits: &mut Edits<
     let said = members.iter().rfind(|member| is_limit(member)).and_then(|member| text.get(member.value.clone()));
     if said.is_none_or(|said| said == "null") {
         edits.object(open, &members, is_limit, &[("maxOutputTokens", limit.as_bytes())]);
+    }
+    Ok(())
+}
+
+/// Has the model think as much as it is asked to by a caller who takes it for another one: levels are a 400 to those before
+/// Gemini 3, and budgets and levels that a model lacks are one to it.
+fn put_thinking_right(
+    text: &str,
+    config: &Member<'_>,
+    patch: &RequestPatch<'_>,
+    edits: &mut Edits<'_>,
+    adjusted: &mut Adjusted,
+) -> Result<(), SyntaxError> {
+    let mut cursor = Cursor::at(text, config.value.start);
+    if cursor.kind() != Some(Kind::Object) {
+        return Ok(());
+    }
+    let members = cursor.spans()?;
+    let find = |name: &str| members.iter().rfind(|member| camel(&member.key) == name);
+    let Some(asked) = find("thinkingConfig") else { return Ok(()) };
+    let wish = read::thinking(&Place::top("thinkingConfig"), &mut Cursor::at(text, asked.value.start));
+    let Ok(Some(wish)) = wish else { return Ok(()) };
+    let taken = match patch.facts.reasoning {
+        ReasoningControl::Unknown => true,
+        ReasoningControl::None => false,
+        ReasoningControl::Effort { levels } => wish.effort.is_none_or(|level| levels.contains(&level)),
+        ReasoningControl::Budget { min, max, optional } => {
+            let within = wish.max_tokens.is_none_or(|tokens| (min..=max).contains(&tokens));
+            wish.effort.is_none() && within && (optional || wish.enabled != Some(false))
+        }
+    };
+    if !taken {
+        let most = find("maxOutputTokens").and_then(|most| text.get(most.value.clone())?.parse().ok());
+        let most = most.or(patch.default_max_tokens.map(u64::from));
+        let mut written = Vec::new();
+        let mut object = Object::open(&mut written);
+        decide(Some(&wish), patch.facts, most, adjusted).write(&mut object);
+        object.close();
+        let written = Cursor::new(&written)?.value()?.member("thinkingConfig").unwrap_or(Raw::NULL);
+        edits.replace(asked.value.clone(), written.get().as_bytes().to_vec());
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ impl<'a> Reading<'a> {
 }
 
 /// `{"includeThoughts", "thinkingBudget", "thinkingLevel"}`; a budget of -1 leaves it to the model.
-fn thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoning>, Failure> {
+pub(super) fn thinking(place: &Place<'_>, cursor: &mut Cursor<'_>) -> Result<Option<Reasoning>, Failure> {
     if !place.opens(cursor)? {
         return Ok(None);
     }

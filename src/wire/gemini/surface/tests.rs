@@ -305,3 +305,43 @@ fn a_patched_request_never_lacks_a_signature() {
     assert_eq!(sent["generationConfig"], json!({"maxOutputTokens": 9, "topK": 1}));
     assert!(adjusted.is_empty());
 }
+
+/// "Thinking level is not supported for this model", "Thinking level MINIMAL is not supported for this model", "Budget 0 is
+/// invalid. This model only works in thinking mode": of callers who named an alias, or whose first model failed.
+#[test]
+fn a_patched_request_has_each_model_think_in_its_own_words() {
+    let sent = |model: &str, asked: &Value| {
+        let facts = family(model).map(|family| family.facts().clone()).unwrap_or_default();
+        let patch =
+            RequestPatch { model, stream: false, facts: &facts, default_max_tokens: None, keys: None, target: "p/m" };
+        let body = json!({"contents": [], "generationConfig": {"topK": 1, "thinking_config": asked}}).to_string();
+        let mut adjusted = Adjusted::default();
+        let patched = patch_request(body.as_bytes(), &patch, Hosting::Own, &mut adjusted).expect("a request");
+        let body: Value = serde_json::from_slice(&patched.outgoing.body).expect("JSON");
+        assert_eq!(body["generationConfig"]["topK"], 1);
+        (body["generationConfig"]["thinking_config"].clone(), adjusted.header())
+    };
+    let level = |level: &str| json!({"thinkingLevel": level, "includeThoughts": true});
+    let budget = |tokens: i64| json!({"thinkingBudget": tokens, "includeThoughts": true});
+    for (model, asked) in [
+        ("gemini-3-pro-preview", level("HIGH")),
+        ("gemini-3-pro-preview", budget(9000)),
+        ("gemini-3.5-flash", level("MINIMAL")),
+        ("gemini-2.5-pro", budget(-1)),
+        ("gemini-2.5-flash", budget(0)),
+        ("gemini-2.5-flash", json!({"includeThoughts": true})),
+        ("my-own", level("HIGH")),
+    ] {
+        assert_eq!(sent(model, &asked), (asked, String::new()), "{model}");
+    }
+    for (model, asked, expected, told) in [
+        ("gemini-2.5-pro", level("HIGH"), budget(24_576), ""),
+        ("gemini-3-pro-preview", level("MEDIUM"), level("low"), "reasoning=clamped"),
+        ("gemini-3.1-pro-preview", level("MINIMAL"), level("low"), "reasoning=clamped"),
+        ("gemini-2.5-pro", json!({"thinkingBudget": 0}), json!({"thinkingBudget": 128}), "reasoning=clamped"),
+        ("gemini-2.5-flash", budget(32_768), budget(24_576), "reasoning=clamped"),
+        ("gemini-2.0-flash", budget(9000), Value::Null, "reasoning=dropped"),
+    ] {
+        assert_eq!(sent(model, &asked), (expected, told.to_owned()), "{model} {asked}");
+    }
+}
