@@ -50,8 +50,19 @@ impl<'b> Edits<'b> {
         remove: impl Fn(&Member<'_>) -> bool,
         insert: &[(&str, &[u8])],
     ) {
+        self.members(open, members, &remove, insert);
+    }
+
+    /// The same, compiled once for all who ask.
+    fn members(
+        &mut self,
+        open: usize,
+        members: &[Member<'_>],
+        remove: &dyn Fn(&Member<'_>) -> bool,
+        insert: &[(&str, &[u8])],
+    ) {
         let (mut at, mut gone) = (0, 0);
-        while let Some(first) = members.iter().skip(at).position(&remove).map(|found| at + found) {
+        while let Some(first) = members.iter().skip(at).position(remove).map(|found| at + found) {
             let kept = members.iter().skip(first + 1).position(|member| !remove(member));
             let end = kept.map_or(members.len(), |kept| first + 1 + kept);
             if let Some(range) = run(members, first, end) {
