@@ -294,3 +294,72 @@ fn an_answer_that_calls_tools_ends_with_calls_whatever_its_upstream_says() {
     let answer = String::from_utf8(world.answer(id, 200, &[], &said).body).expect("text");
     assert!(answer.contains(r#""finish_reason":"stop","message""#), "{answer}");
 }
+
+/// What each piece of a stream says, of words and of arguments, the caller has before the next piece comes.
+#[test]
+fn every_piece_goes_on_before_the_next_one_comes() {
+    use serde_json::json;
+
+    let openai = |delta: serde_json::Value| {
+        format!("data: {}\n\n", json!({"id": "c", "choices": [{"index": 0, "delta": delta, "finish_reason": null}]}))
+    };
+    let claude =
+        |data: serde_json::Value| format!("event: {}\ndata: {data}\n\n", data["type"].as_str().expect("a name"));
+    let words = ["w0", "w1", "w2", "w3"];
+    let said: Vec<String> = words.iter().map(|word| openai(json!({"content": word}))).collect();
+    let begins = [json!({"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "w0 "}})];
+    let goes_on = words[1..].iter().map(|word| json!({"index": 0, "function": {"arguments": format!("{word} ")}}));
+    let called: Vec<String> =
+        begins.into_iter().chain(goes_on).map(|call| openai(json!({"tool_calls": [call]}))).collect();
+    let of_claude = |block: serde_json::Value, kind: &str, key: &str| -> Vec<String> {
+        let delta = |word: &&str| {
+            claude(json!({"type": "content_block_delta", "index": 0, "delta": {"type": kind, key: format!("{word} ")}}))
+        };
+        let mut pieces: Vec<String> = words.iter().map(delta).collect();
+        let start = claude(json!({"type": "message_start", "message": {"id": "m", "usage": {"input_tokens": 1}}}));
+        let begun = claude(json!({"type": "content_block_start", "index": 0, "content_block": block}));
+        pieces[0] = [start, begun, pieces[0].clone()].concat();
+        pieces
+    };
+    let texts = of_claude(json!({"type": "text", "text": ""}), "text_delta", "text");
+    let inputs =
+        of_claude(json!({"type": "tool_use", "id": "t", "name": "f", "input": {}}), "input_json_delta", "partial_json");
+    let gemini: Vec<String> = words
+        .iter()
+        .map(|word| {
+            let candidate = json!({"content": {"role": "model", "parts": [{"text": word}]}});
+            format!("data: {}\r\n\r\n", json!({"candidates": [candidate]}))
+        })
+        .collect();
+    let bodies = [
+        ("/v1/chat/completions", json!({"messages": [{"role": "user", "content": "q"}]})),
+        ("/v1/messages", json!({"max_tokens": 99, "messages": [{"role": "user", "content": "q"}]})),
+        ("/v1/responses", json!({"input": "q"})),
+    ];
+    for (model, pieces) in [
+        ("openai/gpt-4o", &said),
+        ("openai/gpt-4o", &called),
+        ("anthropic/claude-sonnet-4-5", &texts),
+        ("anthropic/claude-sonnet-4-5", &inputs),
+        ("gemini/gemini-2.5-flash", &gemini),
+    ] {
+        // OpenAI is asked over Responses itself by those who speak it.
+        let spoken = |path: &str| path != "/v1/responses" || !model.starts_with("openai");
+        for (path, body) in bodies.iter().filter(|(path, _)| spoken(path)) {
+            let mut body = body.clone();
+            (body["model"], body["stream"]) = (json!(model), json!(true));
+            let mut world = World::default();
+            let (id, step) = world.post(path, &body.to_string());
+            sent(step);
+            world.resume(id, Input::Headers(200, &[("content-type", "text/event-stream")]));
+            for (word, piece) in words.iter().zip(pieces) {
+                let told = match world.resume(id, Input::Chunk(piece.as_bytes())) {
+                    Step::Commit { head, .. } => head.body,
+                    Step::Write(bytes) => bytes.to_vec(),
+                    step => panic!("{path} {model} {word}: {step:?}"),
+                };
+                assert!(String::from_utf8_lossy(&told).contains(word), "{path} {model}: {word} is held back");
+            }
+        }
+    }
+}

@@ -231,3 +231,21 @@ fn the_signature_covers_what_is_no_json() {
     };
     assert_ne!(signature("one"), signature("another"));
 }
+
+#[test]
+fn what_passes_through_is_spent_from_the_budget() {
+    // Enough for what a call may cost at most, but no longer for that and what the first one did cost.
+    let limit = NanoUsd(43_000_000);
+    let budget = Budget { id: "bud".into(), scope: Scope::key("*"), limit, period: Period::Total, ..Budget::default() };
+    let held = Some(UnknownPrice::Hold(NanoUsd(5_000_000)));
+    let mut world = World::with(Key { budgets: vec![budget], unknown_price: held, ..open() }, None);
+    let body = r#"{"model":"gpt-4o"}"#;
+    let (id, step) = world.post("/passthrough/openai/chat/completions", body);
+    sent(step);
+    let answer = r#"{"usage":{"prompt_tokens":1000,"completion_tokens":100,"total_tokens":1100}}"#;
+    passed(&mut world, id, (200, "application/json"), &[answer]);
+    assert_eq!(world.only_record().cost_nano, Some(3_500_000));
+    world.report();
+    let (status, answer) = refused(world.post("/passthrough/openai/chat/completions", body).1);
+    assert_eq!((status, &answer["error"]["code"]), (402, &json!("budget_exceeded")), "{answer}");
+}

@@ -540,6 +540,25 @@ fn a_rate_refills_with_time() {
     assert!(passed(&mut ledger, now).is_none());
 }
 
+/// Calls at once, in as many isolates as there may be, hold what they may use: none of them sees an empty counter.
+#[test]
+fn tokens_at_once_never_pass_a_limit_however_many_isolates_ask() {
+    let mut ledger = limited(Unit::Tokens, Some(Per::Minute), 1000);
+    let most = Amounts { requests: 1, input_tokens: 200, output_tokens: 100, ..Amounts::default() };
+    let mut purses: Vec<Purse> = (0..ISOLATES).map(|number| Purse::new(format!("isolate-{number}"))).collect();
+    let now = UnixMillis(START);
+    let mut held = Vec::new();
+    for call in 0..9 {
+        held.extend(ask(&mut ledger, &mut purses[call % ISOLATES], most, now).map(|hold| (call % ISOLATES, hold)));
+    }
+    assert_eq!(held.len(), 3, "three of 300 fit into 1,000");
+    // What they did not use is there for others.
+    for (isolate, hold) in held {
+        purses[isolate].settle(hold, &Amounts { requests: 1, input_tokens: 10, ..Amounts::default() });
+    }
+    assert!(ask(&mut ledger, &mut purses[0], most, now).is_some());
+}
+
 #[test]
 fn slots_are_free_when_calls_end_or_their_isolate_is_gone() {
     let mut ledger = limited(Unit::Parallel, None, 2);
