@@ -34,6 +34,7 @@ struct Running {
     team: usize,
     holds: Holds,
     most: i64,
+    deadline: UnixMillis,
 }
 
 struct World {
@@ -88,12 +89,13 @@ impl World {
         self.begun += 1;
         let (request, key) = (format!("req_{}", self.begun), format!("key_{team}"));
         let (id, at) = (TEAMS[team], self.now);
+        let deadline = at.plus(Millis(60_000));
         let terms = Terms { key: key.clone(), team: Some(id.to_owned()), part: Part::Own, ..Terms::default() };
         let wanted = Wanted {
             request: &request,
             most: Amounts { cost: NanoUsd(most), requests: 1, ..Amounts::default() },
             terms: &terms,
-            deadline: at.plus(Millis(60_000)),
+            deadline,
             again: false,
         };
         let mut asked = None;
@@ -102,7 +104,7 @@ impl World {
             Taken::Held(holds) => {
                 let holds = holds.expect("two budgets count it");
                 assert!(holds.account.is_some() && holds.team.is_some(), "both, or neither");
-                self.running.push(Running { isolate, team, holds, most });
+                self.running.push(Running { isolate, team, holds, most, deadline });
             }
             Taken::Ask(message) => {
                 let team = asked.map(|_| id);
@@ -113,7 +115,7 @@ impl World {
     }
 
     fn end(&mut self, call: usize, share: u8) {
-        let Running { isolate, team, holds, most } = self.running.swap_remove(call);
+        let Running { isolate, team, holds, most, .. } = self.running.swap_remove(call);
         let cost = most * i64::from(share.min(100)) / 100;
         self.charged[team] += cost;
         let used = Amounts { cost: NanoUsd(cost), requests: 1, ..Amounts::default() };
@@ -189,7 +191,13 @@ impl World {
                 self.deliver(parcel);
             }
             Op::Lose(at) if count > 0 => drop(self.network.swap_remove(at % count)),
-            Op::Wait(wait) => self.now = self.now.plus(Millis(u64::from(wait))),
+            Op::Wait(wait) => {
+                self.now = self.now.plus(Millis(u64::from(wait)));
+                // No call goes on behind its deadline: what it held would be charged, and nobody hears of it again.
+                while let Some(over) = self.running.iter().position(|call| call.deadline <= self.now) {
+                    self.end(over, 100);
+                }
+            }
             Op::Kill(isolate) => self.kill(isolate),
             Op::Limit(limit) => {
                 self.highest = self.highest.max(limit);
