@@ -42,10 +42,16 @@ fn joined<'r>(request: &'r Request<'r>) -> Cow<'r, Request<'r>> {
     }
     let mut whole = request.clone();
     let mut turns: Vec<Message<'r>> = Vec::with_capacity(whole.messages.len());
+    // Whether the last turn calls something: it may be as long as a body, and is not looked through for each message.
+    let mut calling = false;
     for message in whole.messages.drain(..) {
-        match turns.last_mut().filter(|last| goes_on(last, &message)) {
+        let calls = calls(&message).next().is_some();
+        match turns.last_mut().filter(|_| calling && message.role == Role::Assistant) {
             Some(last) => last.parts.extend(message.parts),
-            None => turns.push(message),
+            None => {
+                calling = calls;
+                turns.push(message);
+            }
         }
     }
     whole.messages = turns;
