@@ -116,7 +116,8 @@ impl StreamPatcher for Patcher {
         // Some say more beside it (Copilot its `copilot_usage`).
         let all = crate::json::from_slice(&data).map_or_else(|_| Vec::new(), |Members(members)| members);
         for (key, value) in all {
-            if !matches!(key.as_str(), "type" | "sequence_number" | "response") {
+            let is_plain = !key.contains(|letter: char| letter.is_control() || matches!(letter, '"' | '\\'));
+            if is_plain && !matches!(key.as_str(), "type" | "sequence_number" | "response") {
                 sse::write_line(value.get().as_bytes(), event.key(&key));
             }
         }
