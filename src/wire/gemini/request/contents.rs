@@ -9,7 +9,7 @@ use crate::wire::anthropic::request::turns::NO_RESULT;
 use crate::wire::gemini::{SIGNATURE_FORMAT, UNSIGNED_CALL, names};
 use crate::wire::{Adjusted, Change, Format, Target, losses};
 
-use super::turns::{Speaker, Turns};
+use super::turns::{OPENING, Speaker, Turns};
 use super::{media, results};
 
 /// Writes the conversation.
@@ -49,9 +49,9 @@ pub(super) fn write(
     writer.show_behind();
     let Writer { mut turns, .. } = writer;
     if turns.speaker().is_none() {
-        // Where the instructions say it all, users say nothing; that is taken, and an empty list is not.
+        // Where the instructions say it all, users say nothing, and Vertex takes no empty text.
         turns.part(Speaker::User, |part| {
-            part.string("text", "");
+            part.string("text", OPENING);
         });
     }
     let speaker = turns.speaker();

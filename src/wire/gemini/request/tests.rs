@@ -32,11 +32,14 @@ fn body(model: &str, request: Value) -> Value {
     written(model, &request).unwrap_or_else(|failure| panic!("{request}: {failure}")).1
 }
 
-/// As Google takes it: `test_google_model_empty_user_prompt` in <https://github.com/pydantic/pydantic-ai>.
+/// What clients do: `test_google_model_empty_user_prompt` in <https://github.com/pydantic/pydantic-ai>.
 #[test]
 fn a_user_who_says_nothing_leaves_it_to_the_instructions() {
     let said = json!([{"role": "system", "content": "Tell a joke."}, {"role": "user", "content": ""}]);
-    assert_eq!(body(OLD, chat(said))["contents"], json!([{"role": "user", "parts": [{"text": ""}]}]));
+    assert_eq!(
+        body(OLD, chat(said))["contents"],
+        json!([{"role": "user", "parts": [{"text": "(The conversation begins.)"}]}])
+    );
 }
 
 fn chat(messages: Value) -> Value {

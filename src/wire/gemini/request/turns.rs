@@ -3,8 +3,8 @@
 use crate::failure::Failure;
 use crate::json::{Object, Text};
 
-/// Said for the user where the model speaks first: the protocol wants the user to.
-const OPENING: &str = "(The conversation begins.)";
+/// Said for the user where the model speaks first, or nobody does: the protocol wants the user to.
+pub(super) const OPENING: &str = "(The conversation begins.)";
 
 /// Who speaks, in the protocol's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
