@@ -25,6 +25,12 @@ pub struct Family {
 }
 
 impl Family {
+    /// Whether it is a Claude.
+    #[must_use]
+    pub fn is_claude(&self) -> bool {
+        self.line.starts_with("claude")
+    }
+
     /// Overwrites in `facts` what the family knows: everything but limits and capabilities.
     pub fn apply(&self, facts: &mut ModelFacts) {
         *facts = ModelFacts {

@@ -143,7 +143,10 @@ const fn gemini_budget(min: u64, max: u64, optional: bool) -> ModelFacts {
 
 /// Every family, in no particular order.
 pub(super) static FAMILIES: &[Family] = &[
-    row("claude", (0, 0), CLAUDE_PLAIN),
+    // Names without a tier are a deployment's, or of a tier that is not known yet; Claude 2 had none.
+    row("claude", (0, 0), UNKNOWN),
+    row("claude", (1, 0), CLAUDE_PLAIN),
+    row("claude", (3, 0), UNKNOWN),
     row("claude-opus", (3, 0), CLAUDE_PLAIN),
     row("claude-opus", (4, 0), CLAUDE_BUDGET),
     row("claude-opus", (4, 1), ModelFacts { sampling: SamplingRule::OneOfTemperatureAndTopP, ..CLAUDE_BUDGET }),

@@ -66,7 +66,14 @@ pub fn patch_request<'h>(
     let betas = betas_in_body(at, &mut headers);
     let value = |key: &str| last(key).and_then(|member| text.get(member.value.clone())).filter(|it| *it != "null");
     let max_tokens = value("max_tokens").or(most.as_deref()).and_then(|most| most.parse().ok());
-    let thinking = put_thinking_right(body, &members, patch.facts, max_tokens.unwrap_or(DEFAULT_MAX_TOKENS), adjusted)?;
+    let thinking = put_thinking_right(
+        body,
+        &members,
+        patch,
+        max_tokens.unwrap_or(DEFAULT_MAX_TOKENS),
+        super::read::read_request,
+        adjusted,
+    )?;
     let mut inserted: Vec<(&str, &[u8])> = [
         ("max_tokens", most.as_ref().map(String::as_bytes)),
         ("anthropic_version", version.as_ref().map(|version| version.get().as_bytes())),

@@ -57,7 +57,7 @@ pub fn patch_request(body: &[u8], patch: &RequestPatch<'_>, adjusted: &mut Adjus
     if let Some((open, members)) = &own {
         let most = value("maxTokens").and_then(|most| most.parse().ok()).or(patch.default_max_tokens.map(u64::from));
         let most = most.or(patch.facts.max_output).unwrap_or(DEFAULT_MAX_TOKENS);
-        let thinking = put_thinking_right(body, members, patch.facts, most, adjusted)?;
+        let thinking = put_thinking_right(body, members, patch, most, super::read_request, adjusted)?;
         let anew: Vec<(&str, &[u8])> =
             thinking.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
         let goes = |member: &Member<'_>| {

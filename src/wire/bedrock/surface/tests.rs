@@ -309,6 +309,13 @@ fn a_patched_request_draws_tokens_as_the_model_can() {
         (&adaptive, "top_k=dropped, reasoning.max_tokens=changed")
     );
     assert_eq!(sent("us.anthropic.claude-opus-4-6-v1", None, thinks.clone()), (thinks, String::new()));
+    // In the middle of what another model began without a thought, none can be asked for.
+    let begun = json!({"inferenceConfig": {}, "additionalModelRequestFields": {"thinking": {"type": "adaptive"}, "a": 1},
+        "messages": [{"role": "user", "content": [{"text": "hi"}]},
+            {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}]},
+            {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "ok"}]}}]}]});
+    let (body, told) = sent("us.anthropic.claude-sonnet-4-5-20250929-v1:0", None, begun);
+    assert_eq!((&body["additionalModelRequestFields"], told.as_str()), (&json!({"a": 1}), "reasoning=dropped"));
     // A limit holds, however its absence is spelled.
     for empty in [json!({"inferenceConfig": null}), json!({"inferenceConfig": {"maxTokens": null}}), json!({})] {
         let (body, _) = sent("us.anthropic.claude-opus-4-8", Some(7), empty);
