@@ -86,9 +86,18 @@ impl Funds {
         (self.tries, self.since, self.queued) = (0, None, None);
     }
 
-    /// What is held is paid for something that counts as no request.
-    pub(super) fn count_no_request(&mut self) {
+    /// What is held is paid for something besides the turn under way: that is no request, has no part in `fixed`, and
+    /// nobody has waited for it. Gives whether the turn's own request was counted.
+    pub(super) fn pay_beside(&mut self, fixed: NanoUsd) -> bool {
         self.most.requests = 0;
+        self.most.cost = (self.most.cost - fixed).max(NanoUsd::ZERO);
+        self.next_turn();
+        self.counted
+    }
+
+    /// Whether the request was counted is as it was before that.
+    pub(super) fn restore_counted(&mut self, counted: bool) {
+        self.counted = counted;
     }
 
     /// What a turn cost that nothing was held for.
@@ -271,7 +280,9 @@ impl Gateway {
             _ => false,
         };
         let took_it = unfinished && attempt.status.is_some_and(|status| (200..300).contains(&status));
-        let given_up = failure.kind == Kind::Timeout && failure.upstream_status.is_none();
+        let given_up = failure.kind == Kind::Timeout
+            && failure.upstream_status.is_none()
+            && attempt.status.is_none_or(|status| status < 400);
         let is_free = call.task() == Some(Task::Count) || call.incoming.only_reads() || attempt.is_page;
         if is_free || !(took_it || given_up) {
             return;

@@ -182,8 +182,10 @@ impl Gateway {
         // At an unknown price only a strict budget takes the worst for it, because what is held is a whole turn.
         let pays = call.funds.strict || (credible && self.cost(call, &usage).is_some());
         if pays {
-            call.funds.count_no_request();
+            let fixed = call.grant.as_ref().map(|grant| grant.markup().fixed).filter(|_| !fixed_paid);
+            let counted = call.funds.pay_beside(fixed.unwrap_or_default());
             self.pay_turn(call, if credible { usage } else { unread() });
+            call.funds.restore_counted(counted);
         } else if let Some(talk) = call.talk.as_mut().filter(|_| credible) {
             talk.add(usage);
         }

@@ -308,10 +308,11 @@ fn what_is_written_down_in_a_talk_is_drawn_from_its_budgets_and_is_no_request() 
     let now = world.now;
     let ledger = world.ledger.as_mut().expect("a ledger");
     assert_eq!(ledger.standing("bud/key_test", now).expect("known").spent, paid);
-    let limit = Limit { id: "l".into(), scope: Scope::key("*"), per: Some(Per::Minute), max: 4, ..Limit::default() };
+    let limit = Limit { id: "l".into(), scope: Scope::key("*"), per: Some(Per::Minute), max: 1, ..Limit::default() };
     let mut world = World::with(Key { limits: vec![limit], ..Key::default() }, None);
-    // The fourth is the turn that is held when the talk ends.
-    assert_eq!(replay(&mut world, "openai/gpt-realtime", "openai.realtime.857ca4faf8").len(), 2);
+    assert_eq!(replay(&mut world, "openai/gpt-realtime", "openai.realtime.857ca4faf8").len(), 2, "one request in all");
+    let (status, _) = refused(open(&mut world, "openai/gpt-realtime", &[]).1);
+    assert_eq!(status, 429, "and no other");
 }
 
 /// Who writes it down may have a name that no price list has: then that alone has no cost, or under a strict budget the
