@@ -41,6 +41,8 @@ pub struct Call {
     pub(super) passed_path: String,
     /// When it came.
     pub(super) started: UnixMillis,
+    /// What it was given in all when it was last sent: the edge goes by that, whatever the configuration says since.
+    pub(super) total: Option<Millis>,
     /// When its key was known.
     pub(super) admitted: UnixMillis,
     /// When its first real token came.
@@ -200,6 +202,7 @@ impl Call {
             asked: Asked::default(),
             passed_path: String::new(),
             started: now,
+            total: None,
             admitted: now,
             first_token: None,
             grant: None,

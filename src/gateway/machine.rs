@@ -167,7 +167,8 @@ impl Gateway {
         let defaults = self.setup.config.limits.deadlines;
         let is_lost = |call: &Call| {
             let over = now.since(call.started).0.saturating_sub(LOST_AFTER.0);
-            over > 0 && call.talk.is_none() && over > call.deadlines(&defaults).total.0
+            let total = || call.total.unwrap_or_else(|| call.deadlines(&defaults).total);
+            over > 0 && call.talk.is_none() && over > total().0
         };
         let lost: Vec<CallId> = self.calls.iter().filter(|(_, call)| is_lost(call)).map(|(id, _)| *id).collect();
         for id in lost {

@@ -91,6 +91,7 @@ impl Gateway {
             self.hedges.deposit(self.failover(call).hedge_percent());
         }
         let deadlines = call.deadlines(&self.setup.config.limits.deadlines);
+        call.total = Some(deadlines.total);
         // A plain call that succeeds at once, as nearly all do, spares the price of a signal.
         let connects = deadlines.connect < deadlines.total;
         let is_one_of_two = hedge.is_some() || call.rival.is_some();

@@ -2,9 +2,11 @@
 
 use latchkey::budget::{Budget, Enforcement, Match, Period, Rule, Scope, ScopeKind};
 use latchkey::config::OwnDeadlines;
-use latchkey::gateway::{Deadline, Exchanged, Input, Step};
+use latchkey::gateway::{Deadline, Exchanged, Input, Setup, Step};
 use latchkey::keys::{Factor, Key, Markup, OnDisconnect, OnLedgerOutage, UnknownPrice};
 use latchkey::limit::{Limit, Per, Unit};
+use latchkey::provider::Registry;
+use latchkey::sorted::SortedMap;
 use latchkey::units::{Millis, NanoUsd};
 
 use super::world::{World, header, json, refused, sent};
@@ -123,6 +125,11 @@ fn a_call_that_nobody_drives_any_longer_is_recorded_and_ends() {
         sent(world.chat(CALL).1);
         world.report();
         let total = latchkey::config::Deadlines::default().total;
+        // A configuration that gives calls less time holds for those that are sent from then on.
+        let hurried = br#"{"version":1,"limits":{"deadlines":{"total_ms":1000}}}"#;
+        let config = latchkey::config::read(hurried).expect("a document");
+        let registry = Registry::new(&SortedMap::new(), &config, true);
+        world.gateway.set_up(Setup { registry, config, version: 8, secrets: None });
         world.now = world.now.plus(Millis(total.0 + 19_000));
         world.gateway.end_lost(world.now);
         assert_eq!(world.gateway.calls_under_way(), 1, "it may still be driven");
