@@ -143,6 +143,19 @@ fn a_call_that_nobody_drives_any_longer_is_recorded_and_ends() {
 }
 
 #[test]
+fn an_error_whose_body_never_comes_costs_nothing() {
+    for (budgets, spends) in [(vec![budget(10_000_000)], true), (Vec::new(), false)] {
+        let mut world = world(budgets, Vec::new());
+        let (id, step) = world.chat(CALL);
+        sent(step);
+        assert!(matches!(world.resume(id, Input::Headers(503, &[])), Step::ReadBody(_)));
+        assert_eq!(refused(world.resume(id, Input::Expired(Deadline::Total))).0, 504);
+        assert!(world.rows().iter().all(|row| row.cost_nano.unwrap_or(0) == 0));
+        assert!(!spends || spent(&mut world) == 0);
+    }
+}
+
+#[test]
 fn a_call_is_charged_what_it_used() {
     let mut world = world(vec![budget(10_000_000)], Vec::new());
     let (id, step) = world.chat(CALL);
