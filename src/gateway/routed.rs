@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::breaker::{self, Verdict};
 use crate::budget::{Aim, Rule};
 use crate::chat::Effort;
 use crate::failure::Failure;
@@ -136,7 +135,7 @@ impl Gateway {
         let figures = |target: &str, counts: bool| {
             let (seen, verdict) = view.seen(target, now);
             let calls = counts.then(|| in_flight.get_or_init(|| self.in_flight()).get(target)).flatten();
-            figures_of(&seen, verdict, calls.copied().unwrap_or(0))
+            Figures::seen(&seen, verdict, calls.copied().unwrap_or(0))
         };
         let told = header_metadata(&call.incoming);
         let mut request = Request {
@@ -248,25 +247,6 @@ fn facts_of<'c>(
         needs: reading.needs,
         class,
         meaning: call.meaning.clone(),
-    }
-}
-
-/// How a target is doing, as strategies go by it.
-fn figures_of(seen: &breaker::Figures, verdict: Verdict, in_flight: u32) -> Figures {
-    Figures {
-        first_token_p50: seen.p50.or(seen.average),
-        first_token_p95: seen.p95,
-        whole_p50: seen.whole_p50.or(seen.whole_average),
-        whole_p95: seen.whole_p95,
-        tokens_per_second: seen.tokens_per_second.map(f64::from),
-        whole_tokens_per_second: seen.whole_tokens_per_second.map(f64::from),
-        error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
-        in_flight,
-        blocked_until: match verdict {
-            Verdict::Pass | Verdict::Probe => None,
-            Verdict::Blocked { until } => Some(until),
-            Verdict::Off => Some(UnixMillis(i64::MAX)),
-        },
     }
 }
 

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::classify::Kind;
 use super::condition::Condition;
 use super::facts::CallFacts;
+use crate::breaker::{self, Verdict};
 use crate::provider::{Capabilities, Price};
 use crate::units::{Millis, UnixMillis};
 
@@ -80,6 +81,26 @@ pub struct Figures {
 }
 
 impl Figures {
+    /// What strategies go by of what was seen of a target, of its breaker's verdict, and of the calls that it has.
+    #[must_use]
+    pub fn seen(seen: &breaker::Figures, verdict: Verdict, in_flight: u32) -> Figures {
+        Figures {
+            first_token_p50: seen.p50.or(seen.average),
+            first_token_p95: seen.p95,
+            whole_p50: seen.whole_p50.or(seen.whole_average),
+            whole_p95: seen.whole_p95,
+            tokens_per_second: seen.tokens_per_second.map(f64::from),
+            whole_tokens_per_second: seen.whole_tokens_per_second.map(f64::from),
+            error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
+            in_flight,
+            blocked_until: match verdict {
+                Verdict::Pass | Verdict::Probe => None,
+                Verdict::Blocked { until } => Some(until),
+                Verdict::Off => Some(UnixMillis(i64::MAX)),
+            },
+        }
+    }
+
     /// Time to the end of an answer of `output` tokens, at p95; `None` where too little was seen. That of a plain one is
     /// what such took, and without any what a stream of as many tokens would.
     #[must_use]

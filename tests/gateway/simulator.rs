@@ -148,22 +148,7 @@ impl Simulator {
         };
         let view = &self.view;
         let figures = |target: &str, _: bool| {
-            let seen = view.figures(target).unwrap_or_default();
-            Figures {
-                first_token_p50: seen.p50.or(seen.average),
-                first_token_p95: seen.p95,
-                whole_p50: seen.whole_p50.or(seen.whole_average),
-                whole_p95: seen.whole_p95,
-                tokens_per_second: seen.tokens_per_second.map(f64::from),
-                whole_tokens_per_second: seen.whole_tokens_per_second.map(f64::from),
-                error_ratio: f64::from(seen.error_percent.unwrap_or(0)) / 100.0,
-                in_flight: 0,
-                blocked_until: match view.verdict(target, now) {
-                    Verdict::Pass | Verdict::Probe => None,
-                    Verdict::Blocked { until } => Some(until),
-                    Verdict::Off => Some(UnixMillis(i64::MAX)),
-                },
-            }
+            Figures::seen(&view.figures(target).unwrap_or_default(), view.verdict(target, now), 0)
         };
         let budget = self.budget.map(|limit| BudgetState {
             used: self.day.usd / limit,
