@@ -6,7 +6,7 @@ use latchkey::keys::{Key, UnknownPrice};
 use latchkey::units::NanoUsd;
 use serde_json::json;
 
-use crate::world::{World, header, header_of, refused, sent};
+use crate::world::{World, dollar, header, header_of, refused, sent};
 
 fn open() -> Key {
     Key { allowed_endpoints: vec!["passthrough".into()], ..Key::default() }
@@ -157,13 +157,7 @@ fn only_keys_that_name_it_may_pass_through() {
 
 #[test]
 fn a_strict_budget_wants_a_ceiling() {
-    let budget = Budget {
-        id: "bud".into(),
-        scope: Scope::key("*"),
-        limit: NanoUsd::DOLLAR,
-        period: Period::Total,
-        ..Budget::default()
-    };
+    let budget = dollar();
     let strict = Key { budgets: vec![budget], ..open() };
     let body = r#"{"model":"gpt-4o","max_tokens":5}"#;
     let mut world = World::with(strict.clone(), None);
@@ -177,13 +171,7 @@ fn a_strict_budget_wants_a_ceiling() {
 /// Nobody charges for what only reads: it needs no ceiling, and no price.
 #[test]
 fn what_only_reads_goes_out_under_a_strict_budget() {
-    let budget = Budget {
-        id: "bud".into(),
-        scope: Scope::key("*"),
-        limit: NanoUsd::DOLLAR,
-        period: Period::Total,
-        ..Budget::default()
-    };
+    let budget = dollar();
     let strict = Key { budgets: vec![budget], unknown_price: Some(UnknownPrice::Refuse), ..open() };
     for method in ["GET", "DELETE"] {
         let mut world = World::with(strict.clone(), None);

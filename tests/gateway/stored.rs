@@ -1,12 +1,11 @@
 //! Responses that are stored for their caller, and conversations that go on from them, on every format.
 
-use latchkey::budget::{Budget, Period, Scope};
 use latchkey::gateway::{CallId, Input, MOST_TURNS, Step, StoredFound, StoredResponse, StoredWanted};
 use latchkey::keys::{Key, Secrets, Sharing, StoreResponses, mint};
-use latchkey::units::{NanoUsd, UnixMillis};
+use latchkey::units::UnixMillis;
 use serde_json::{Value, json};
 
-use crate::world::{World, header, json as read, refused, sent};
+use crate::world::{World, dollar, header, json as read, refused, sent};
 
 const SPOKEN: &str = r#"{"id":"resp_up","object":"response","created_at":1,"status":"completed","model":"gpt-5","store":false,"previous_response_id":null,"output":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"gAAA"},{"type":"message","id":"msg_1","role":"assistant","status":"completed","content":[{"type":"output_text","text":"Hi!","annotations":[]}]}],"usage":{"input_tokens":10,"output_tokens":2,"total_tokens":12}}"#;
 const CLAUDE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"thinking","thinking":"hm","signature":"EqQB"},{"type":"text","text":"Hi!"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":12,"output_tokens":3}}"#;
@@ -434,13 +433,7 @@ fn conversations_have_bounds_and_failed_turns_lead_nowhere() {
 
 #[test]
 fn a_strict_budget_knows_what_a_stored_conversation_costs() {
-    let budget = Budget {
-        id: "bud".into(),
-        scope: Scope::key("*"),
-        limit: NanoUsd::DOLLAR,
-        period: Period::Total,
-        ..Budget::default()
-    };
+    let budget = dollar();
     let mut world = World::with(Key { budgets: vec![budget], ..keeping(Sharing::Key) }, None);
     let (id, step) = world.post("/v1/responses", &turn("openai/gpt-5", "one", None, json!({"max_output_tokens": 50})));
     sent(step);

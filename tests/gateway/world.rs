@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use latchkey::budget::Ledger;
+use latchkey::budget::{Budget, Ledger, Period, Scope};
 use latchkey::config;
 use latchkey::gateway::{CallId, Gateway, Incoming, Input, Outbound, Setup, Step};
 use latchkey::http::Response;
@@ -11,7 +11,7 @@ use latchkey::keys::{Grant, Key, Secrets, mint};
 use latchkey::observe::Record;
 use latchkey::provider::Registry;
 use latchkey::sorted::SortedMap;
-use latchkey::units::UnixMillis;
+use latchkey::units::{NanoUsd, UnixMillis};
 use serde_json::Value;
 
 /// A gateway, a key, and the time.
@@ -280,6 +280,12 @@ impl World {
         assert_eq!(self.gateway.calls_under_way(), 0);
         rows
     }
+}
+
+/// A strict budget of a dollar for each key.
+pub fn dollar() -> Budget {
+    let scope = Scope::key("*");
+    Budget { id: "bud".into(), scope, limit: NanoUsd::DOLLAR, period: Period::Total, ..Budget::default() }
 }
 
 /// The request that a step sends.
